@@ -1,0 +1,25 @@
+module github.com/otpcourier/otpcourier
+
+go 1.26.0
+
+require (
+	github.com/ajankovic/smpp v0.0.0-20191203230920-1db50388714e
+	github.com/cenkalti/backoff/v5 v5.0.3
+	github.com/emersion/go-message v0.18.2
+	github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6
+	github.com/emersion/go-smtp v0.25.1
+	github.com/google/go-cmp v0.7.0
+	github.com/nyaruka/phonenumbers v1.8.1
+	github.com/pquerna/otp v1.5.0
+	github.com/sony/gobreaker/v2 v2.4.0
+	github.com/warthog618/sms v0.3.0
+	go.uber.org/goleak v1.3.0
+	golang.org/x/net v0.62.0
+	golang.org/x/text v0.43.0
+	golang.org/x/time v0.15.0
+)
+
+require (
+	github.com/boombuler/barcode v1.0.1-0.20190219062509-6c824513bacc // indirect
+	google.golang.org/protobuf v1.36.11 // indirect
+)

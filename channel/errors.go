@@ -1,0 +1,98 @@
+package channel
+
+import (
+	"errors"
+	"strings"
+	"time"
+)
+
+// A Class says what an error means for the message: above all, whether it may
+// have gone out, and whether trying again can help.
+type Class uint8
+
+// The classes, with what a failover does after each.
+const (
+	// Unknown: the message may have been sent; a response timed out, or the
+	// connection was lost after the write. Next route, with the same code,
+	// unless the failover is told to stop; never the same route again.
+	Unknown Class = iota
+
+	// Temporary: not sent; the same route may work soon (ESME_RSYSERR, SMTP
+	// 421 and 4xx). Retried with backoff, then the next route.
+	Temporary
+
+	// Throttled: not sent; too fast (ESME_RTHROTTLED, HTTP 429). Waits
+	// RetryAfter within the deadline, then the next route.
+	Throttled
+
+	// Unreachable: this route cannot reach this person (no iMessage, a
+	// country it lacks, a full mailbox). Next route at once.
+	Unreachable
+
+	// InvalidRecipient: the address itself is wrong (ESME_RINVDSTADR, SMTP
+	// 550 5.1.1). No other route of the same kind of address, now or in
+	// later steps; one of another kind may be tried.
+	InvalidRecipient
+
+	// Misconfigured: credentials, sender, format. Next route, said loudly;
+	// the breaker opens.
+	Misconfigured
+
+	// Expired: the code's life is over. Stop.
+	Expired
+)
+
+var classNames = [...]string{"unknown", "temporary", "throttled", "unreachable", "invalid recipient", "misconfigured", "expired"}
+
+// String returns the class's name in lower-case words.
+func (c Class) String() string {
+	if int(c) < len(classNames) {
+		return classNames[c]
+	}
+	return "invalid class"
+}
+
+// An Error is a channel's refusal or failure. Its text holds no code, no
+// credential and no address.
+type Error struct {
+	Class      Class
+	Op         string        // package and step, "smpp: submit_sm"
+	Code       string        // the protocol's own: "0x45", "5.1.1", "429"
+	RetryAfter time.Duration // how long the other side asks to wait; zero: it does not say
+	Err        error         // the cause; may be nil
+}
+
+// Error returns "op: class (code): cause".
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op)
+	if e.Op == "" {
+		b.WriteString("channel")
+	}
+	b.WriteString(": ")
+	b.WriteString(e.Class.String())
+	if e.Code != "" {
+		b.WriteString(" (" + e.Code + ")")
+	}
+	if e.Err != nil {
+		b.WriteString(": " + e.Err.Error())
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// ErrNoRoute is the cause of an [Error] where no route was left to try.
+var ErrNoRoute = errors.New("channel: no route left")
+
+// ClassOf returns the class of the first *[Error] in err's tree, and [Unknown]
+// where there is none: who cannot say that a message was not sent must assume
+// that it was. err must not be nil.
+func ClassOf(err error) Class {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Class
+	}
+	return Unknown
+}

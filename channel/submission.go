@@ -1,0 +1,73 @@
+package channel
+
+import "time"
+
+// A State is how far a message has come. States only move forward, and only
+// Delivered is final: a late Delivered overrides Failed.
+type State uint8
+
+// The states of a message.
+const (
+	Queued    State = iota + 1 // accepted here, not yet by a provider
+	Sent                       // accepted by a provider
+	Failed                     // refused, or reported undeliverable
+	Delivered                  // reported delivered
+)
+
+// String returns the state's name in lower case.
+func (s State) String() string {
+	switch s {
+	case Queued:
+		return "queued"
+	case Sent:
+		return "sent"
+	case Failed:
+		return "failed"
+	case Delivered:
+		return "delivered"
+	}
+	return "none"
+}
+
+// A Submission is what a Channel did with a message.
+type Submission struct {
+	// Route is the route that took the message; set by a failover.
+	Route string
+
+	// ProviderIDs are the provider's ids, one for each part of a long
+	// message, in order; empty where the provider gives none.
+	ProviderIDs []string
+
+	// State is Sent in general, Delivered where the provider knows at once,
+	// Queued where the channel itself will submit later, Failed beside an
+	// error. Zero is read as Sent.
+	State State
+
+	// Await is until when a receipt is awaited before the next route is due.
+	// Zero: none is awaited, or no route is left. Set by a failover.
+	Await time.Time
+
+	// Attempts tells every hop, in order; set by a failover.
+	Attempts []Attempt
+}
+
+// An Attempt is one try of one route.
+type Attempt struct {
+	Route   string
+	Address Address       // the kind the route needs
+	Class   Class         // meaningful beside an Err
+	Code    string        // Error.Code
+	Took    time.Duration // of this try, waiting for the provider included
+	Err     error         // nil: accepted
+}
+
+// A Receipt tells what became of a submitted message.
+type Receipt struct {
+	Route      string // set by [Receipts.For]
+	ProviderID string // the id that Submission.ProviderIDs held
+	MessageID  string // Message.ID, where the provider echoes it; else empty
+	State      State
+	Class      Class  // why it failed: InvalidRecipient rules the address out
+	Code       string // the provider's own word for it: "UNDELIV 0x0B", "5.1.1"
+	At         time.Time
+}

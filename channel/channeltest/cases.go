@@ -1,0 +1,265 @@
+package channeltest
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+var cases = []testCase{
+	{
+		"Accepted",
+		"a message that the provider accepts gives no error, a state other than Failed, and the provider's ids where it has any",
+		testAccepted,
+	}, {
+		"NoExpiry",
+		"a zero Message.Expires means that the code does not expire, not that it has",
+		testNoExpiry,
+	}, {
+		"Expired",
+		"nothing is submitted after Message.Expires; the error's class is Expired",
+		testExpired,
+	}, {
+		"Cancelled",
+		"a Send whose context has ended submits nothing and returns at once, with class Temporary or Unknown",
+		testCancelled,
+	}, {
+		"CancelledWhileStalled",
+		"Send returns soon after its context ends, whatever the provider does, with class Unknown (the message may have gone out) or Temporary (it has not)",
+		testCancelledWhileStalled,
+	}, {
+		"UsableAfterStall",
+		"a Send that was cut short takes nothing from those after it",
+		testUsableAfterStall,
+	}, {
+		"DeadlineWhileStalled",
+		"Send returns soon after its context's deadline, with class Unknown or Temporary",
+		testDeadlineWhileStalled,
+	}, {
+		"InvalidRecipient",
+		"an address that is missing or malformed is refused with class InvalidRecipient before anything is submitted; the provider's own check is no excuse, line breaks in an address inject headers and commands",
+		testInvalidRecipient,
+	}, {
+		"MessageUntouched",
+		"Send neither changes its Message nor keeps it after returning: the same one goes to the next route (run with -race)",
+		testMessageUntouched,
+	}, {
+		"Twice",
+		"a repeated Send of the same Message.ID is safe, and the same message where the provider knows idempotency keys",
+		testTwice,
+	}, {
+		"Concurrent",
+		"Send is safe for concurrent use: each call has its own answer, none is lost and none doubled (run with -race)",
+		testConcurrent,
+	},
+	refusal(channel.Temporary, "the provider is not able to take the message now: not sent, the same route may work soon"),
+	refusal(channel.Throttled, "the provider says it is too fast: not sent"),
+	refusal(channel.Unreachable, "this route cannot reach this person: not sent, another route may"),
+	refusal(channel.InvalidRecipient, "the provider says that the address itself is wrong: no route of this kind of address can help"),
+	refusal(channel.Misconfigured, "the provider refuses credentials, sender or format: not sent, somebody has to repair it"),
+	refusal(channel.Unknown, "the connection was lost after the message was written: it may have gone out, and no other class may claim otherwise"),
+}
+
+func testAccepted(t *trial) {
+	s := t.accept("accepted.1")
+	if s.State == channel.Failed {
+		t.broken("state %q without an error", s.State)
+	}
+	if n := t.Accepted(); n != 1 {
+		t.broken("the provider accepted %d messages after one Send", n)
+	}
+	t.checkIDs(s)
+}
+
+func (t *trial) checkIDs(s channel.Submission) {
+	t.Helper()
+	if t.ProviderIDs && len(s.ProviderIDs) == 0 {
+		t.broken("no ProviderIDs: a receipt would find no message")
+	}
+	if slices.Contains(s.ProviderIDs, "") {
+		t.broken("an empty string in ProviderIDs %q", s.ProviderIDs)
+	}
+}
+
+func testNoExpiry(t *trial) {
+	m := t.message("noexpiry.1")
+	m.Expires = time.Time{}
+	if o := t.send(t.Context(), m); o.err != nil {
+		t.broken("refused: %v", o.err)
+	}
+}
+
+func testExpired(t *trial) {
+	m := t.message("expired.1")
+	m.Created, m.Expires = m.Created.Add(-time.Hour), time.Now().Add(-time.Second)
+	t.refused(t.send(t.Context(), m), m, channel.Expired)
+	t.nothingSent()
+}
+
+func testCancelled(t *trial) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	m := t.message("cancelled.1")
+	t.refused(t.send(ctx, m), m, channel.Temporary, channel.Unknown)
+	t.nothingSent()
+}
+
+// cutShort sends a message to a stalled provider with a context that ends
+// after a while, and returns what lets the provider go on.
+func (t *trial) cutShort(id string, end func(context.Context) (context.Context, context.CancelFunc)) (release func()) {
+	t.Helper()
+	if t.Stall == nil {
+		t.Skip("the harness has no Stall")
+	}
+	release = sync.OnceFunc(t.Stall())
+	t.Cleanup(release)
+	ctx, cancel := end(t.Context())
+	defer cancel()
+	m := t.message(id)
+	t.refused(t.send(ctx, m), m, channel.Unknown, channel.Temporary)
+	return release
+}
+
+// aWhile is enough for a message to get to the provider, in general; where it
+// is not, the case proves less but does not fail.
+const aWhile = 100 * time.Millisecond
+
+// cancelAfterAWhile gives a context without a deadline, which a channel could
+// set on its connection instead of watching for the cancellation.
+func cancelAfterAWhile(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	timer := time.AfterFunc(aWhile, cancel)
+	return ctx, func() { timer.Stop(); cancel() }
+}
+
+func testCancelledWhileStalled(t *trial) { t.cutShort("stalled.1", cancelAfterAWhile) }
+
+func testDeadlineWhileStalled(t *trial) {
+	t.cutShort("stalled.1", func(ctx context.Context) (context.Context, context.CancelFunc) {
+		return context.WithTimeout(ctx, aWhile)
+	})
+}
+
+func testUsableAfterStall(t *trial) {
+	t.cutShort("stalled.1", cancelAfterAWhile)()
+	t.checkIDs(t.accept("stalled.2"))
+}
+
+func testInvalidRecipient(t *trial) {
+	for i, to := range badRecipients(t.Address) {
+		m := t.message(fmt.Sprintf("invalid.%d", i))
+		m.To = to
+		t.refused(t.send(t.Context(), m), m, channel.InvalidRecipient)
+	}
+	t.nothingSent()
+}
+
+// badRecipients returns recipients that a channel for this kind of address
+// cannot reach.
+func badRecipients(kind channel.Address) []channel.Recipient {
+	all := []channel.Recipient{{}}
+	if kind&channel.Phone == 0 {
+		all = append(all, channel.Recipient{Phone: "+447700900123"})
+	} else {
+		for _, s := range []string{"447700900123", "+0447700900123", "+44 7700 900123", "+12345", "+12345678901234567", "+44770090012a", "+447700900123\r\nRCPT TO"} {
+			all = append(all, channel.Recipient{Phone: s})
+		}
+	}
+	if kind&channel.Email == 0 {
+		all = append(all, channel.Recipient{Email: "ann.recipient@example.com"})
+	} else {
+		for _, s := range []string{"ann.recipient", "@example.com", "ann.recipient@", "ann recipient@example.com", "<ann.recipient@example.com>", "ann.recipient@example.com\r\nBcc: bob.recipient@example.com"} {
+			all = append(all, channel.Recipient{Email: s})
+		}
+	}
+	if kind&channel.Push != 0 {
+		all = append(all, channel.Recipient{Push: "token with spaces"}, channel.Recipient{Push: "token\r\nX-Header: 1"})
+	}
+	return all
+}
+
+func testMessageUntouched(t *trial) {
+	m, want := t.message("untouched.1"), t.message("untouched.1")
+	m.Tried, want.Tried = []string{"one", "two"}, []string{"one", "two"}
+	want.Created, want.Expires = m.Created, m.Expires
+	if o := t.send(t.Context(), m); o.err != nil {
+		t.broken("a good message was refused: %v", o.err)
+	}
+	if !reflect.DeepEqual(m, want) {
+		t.broken("the Message has changed")
+	}
+	// Who still reads the message now is caught by the race detector.
+	m.Tried[0] = ""
+	*m = channel.Message{}
+	t.accept("untouched.2")
+}
+
+func testTwice(t *trial) {
+	first, second := t.accept("twice.1"), t.accept("twice.1")
+	t.checkIDs(first)
+	t.checkIDs(second)
+	want := 2
+	if t.Idempotent {
+		want = 1
+	}
+	if n := t.Accepted(); n != want {
+		t.broken("the provider accepted %d messages after the same one twice, want %d", n, want)
+	}
+}
+
+func testConcurrent(t *trial) {
+	const senders, each = 16, 4
+	var answers []<-chan outcome
+	for i := range senders {
+		all := make(chan outcome, each)
+		answers = append(answers, all)
+		go func() {
+			for j := range each {
+				s, err := t.Channel.Send(t.Context(), t.message(fmt.Sprintf("concurrent-%d.%d", i, j)))
+				all <- outcome{s, err}
+			}
+		}()
+	}
+	seen := map[string]bool{}
+	for _, all := range answers {
+		for range each {
+			o := t.await(all)
+			if o.err != nil {
+				t.broken("a good message was refused: %v", o.err)
+			}
+			t.checkIDs(o.Submission)
+			for _, id := range o.ProviderIDs {
+				if seen[id] && t.ProviderIDs {
+					t.broken("provider id %q was given to two messages", id)
+				}
+				seen[id] = true
+			}
+		}
+	}
+	if n := t.Accepted(); n != senders*each {
+		t.broken("the provider accepted %d messages of %d", n, senders*each)
+	}
+}
+
+// refusal makes the case of a provider that refuses as a class.
+func refusal(class channel.Class, rule string) testCase {
+	return testCase{"Refused/" + class.String(), rule, func(t *trial) {
+		if t.Refuse == nil {
+			t.Skip("the harness has no Refuse")
+		}
+		if !t.Refuse(class) {
+			t.Skipf("the provider has no refusal of class %q", class)
+		}
+		m := t.message("refused.1")
+		o := t.send(t.Context(), m)
+		t.refused(o, m, class)
+		if n := t.Accepted(); n != 0 && class != channel.Unknown {
+			t.broken("the provider accepted %d messages, want none", n)
+		}
+	}}
+}

@@ -1,0 +1,254 @@
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+// ErrClosed is the cause of errors after [Channel.Close] or
+// [Channel.Shutdown].
+var ErrClosed = errors.New("smtp: channel closed")
+
+// A Channel sends messages as e-mail through one relay. Create it with [New];
+// it is safe for concurrent use.
+type Channel struct {
+	settings settings
+	pool     *pool
+
+	mu     sync.Mutex
+	closed bool
+	sends  sync.WaitGroup
+
+	// ended is cancelled when Sends under way must return.
+	ended context.Context
+	end   context.CancelFunc
+}
+
+var _ channel.Channel = (*Channel)(nil)
+
+// New returns a channel, without connecting to the relay. Its error names the
+// field of c that is wrong.
+func New(c Config) (*Channel, error) {
+	s, err := c.settle()
+	if err != nil {
+		return nil, err
+	}
+	ch := &Channel{settings: s, pool: newPool(&s)}
+	ch.ended, ch.end = context.WithCancel(context.Background())
+	return ch, nil
+}
+
+// Send submits m to the relay as mail to m.To.Email and returns when the relay
+// has answered. The provider id is the relay's queue id where its answer shows
+// one, else the Message-ID, which is made from m.ID.
+//
+// The error is an *[channel.Error] whose Code is the enhanced status code of
+// RFC 3463, "5.1.1", or else the reply code, "550". Package comment: which
+// class it has.
+func (c *Channel) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+	id, err := c.send(ctx, m)
+	if err != nil {
+		c.log(ctx, err)
+		return channel.Submission{State: channel.Failed}, err
+	}
+	return channel.Submission{ProviderIDs: []string{id}, State: channel.Sent}, nil
+}
+
+func (c *Channel) log(ctx context.Context, err error) {
+	level := slog.LevelDebug
+	if channel.ClassOf(err) == channel.Misconfigured {
+		level = slog.LevelError
+	}
+	c.settings.Logger.LogAttrs(ctx, level, "smtp: message not sent", slog.String("relay", c.settings.Addr), slog.Any("error", err))
+}
+
+func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) {
+	now := time.Now()
+	if !m.Expires.IsZero() && !now.Before(m.Expires) {
+		return "", refuse(channel.Expired, errExpired)
+	}
+	to, needsUTF8, err := wireMailbox(m.To.Email)
+	if err != nil {
+		return "", refuse(channel.InvalidRecipient, err)
+	}
+	mail, err := c.settings.compose(m, to, now)
+	if err != nil {
+		return "", refuse(channel.Misconfigured, err)
+	}
+	if !c.begin() {
+		return "", refuse(channel.Temporary, ErrClosed)
+	}
+	defer c.sends.Done()
+
+	ctx, cancel := c.bound(ctx, m.Expires)
+	defer cancel()
+	if err := c.pool.acquire(ctx); err != nil {
+		return "", failure(ctx, phaseQueue, err)
+	}
+	defer c.pool.release()
+	said, err := c.submit(ctx, envelope{from: c.settings.envelope, to: to, utf8: needsUTF8, data: mail.data})
+	if err != nil {
+		return "", err
+	}
+	if id := queueID(said); id != "" {
+		return id, nil
+	}
+	return mail.id, nil
+}
+
+// refuse is for messages that never come near the relay.
+func refuse(class channel.Class, err error) error {
+	return &channel.Error{Class: class, Op: "smtp: message", Err: err}
+}
+
+// bound ends ctx with Config.Timeout, the code's life, or the channel.
+func (c *Channel) bound(ctx context.Context, expires time.Time) (context.Context, context.CancelFunc) {
+	ctx, cancelTimeout := context.WithTimeout(ctx, c.settings.Timeout)
+	cancelExpiry := context.CancelFunc(func() {})
+	if !expires.IsZero() {
+		ctx, cancelExpiry = context.WithDeadlineCause(ctx, expires, errExpired)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(c.ended, func() { cancel(ErrClosed) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+		cancelExpiry()
+		cancelTimeout()
+	}
+}
+
+// submit sends the mail over an idle connection, or a new one. An idle
+// connection that turns out to be dead before it has taken anything is
+// replaced once.
+func (c *Channel) submit(ctx context.Context, e envelope) (string, error) {
+	if cn := c.pool.take(); cn != nil {
+		said, p, err := c.transact(ctx, cn, e)
+		if !isStale(ctx, p, err) {
+			return said, wrap(ctx, p, err)
+		}
+		c.settings.Logger.LogAttrs(ctx, slog.LevelDebug, "smtp: idle connection was dead", slog.String("relay", c.settings.Addr))
+	}
+	cn, p, err := c.settings.dial(ctx)
+	if err != nil {
+		return "", failure(ctx, p, err)
+	}
+	c.settings.Logger.LogAttrs(ctx, slog.LevelDebug, "smtp: connected", slog.String("relay", c.settings.Addr), slog.String("tls", cn.tlsVersion()))
+	said, p, err := c.transact(ctx, cn, e)
+	return said, wrap(ctx, p, err)
+}
+
+func wrap(ctx context.Context, p phase, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errNeedsUTF8):
+		return refuse(channel.InvalidRecipient, err)
+	}
+	return failure(ctx, p, err)
+}
+
+// transact uses cn and puts it back or closes it.
+func (c *Channel) transact(ctx context.Context, cn *conn, e envelope) (string, phase, error) {
+	said, p, err := cn.transact(ctx, e)
+	if err == nil || cn.clean {
+		c.pool.put(cn)
+	} else {
+		cn.close()
+	}
+	return said, p, err
+}
+
+// isStale reports that a reused connection was lost, or closed by the relay
+// (421), before it took the sender.
+func isStale(ctx context.Context, p phase, err error) bool {
+	if err == nil || p != phaseMail || ctx.Err() != nil {
+		return false
+	}
+	r, refused := replyOf(err)
+	return !refused || r.code == 421
+}
+
+func (c *conn) tlsVersion() string {
+	if secured, ok := c.meter.Conn.(*tls.Conn); ok {
+		return tls.VersionName(secured.ConnectionState().Version)
+	}
+	return "none"
+}
+
+// queueIDMarks are the words before the queue id in the replies of Postfix,
+// go-smtp and Haraka, of Exim, and of Sendmail-like servers.
+var queueIDMarks = []string{"queued as ", " id=", "queued as: "}
+
+// queueID finds the relay's id for a mail in its last reply; empty: none.
+func queueID(said string) string {
+	for _, mark := range queueIDMarks {
+		_, rest, found := strings.Cut(said, mark)
+		if !found {
+			continue
+		}
+		end := strings.IndexFunc(rest, func(r rune) bool { return !isIDChar(r) })
+		if end < 0 {
+			end = len(rest)
+		}
+		if id := strings.TrimRight(rest[:end], "."); id != "" && len(id) <= 64 {
+			return id
+		}
+	}
+	return ""
+}
+
+func isIDChar(r rune) bool {
+	return r == '-' || r == '.' || r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z'
+}
+
+// begin admits a Send, unless the channel is closed.
+func (c *Channel) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.sends.Add(1)
+	return true
+}
+
+// Shutdown refuses further messages, waits for those under way, and closes the
+// connections. When ctx ends first, those under way are cut off, as by Close,
+// and Shutdown returns the context's error.
+func (c *Channel) Shutdown(ctx context.Context) error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+
+	idle := make(chan struct{})
+	go func() {
+		defer close(idle)
+		c.sends.Wait()
+	}()
+	var err error
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+		c.end()
+		<-idle
+	}
+	c.end()
+	c.pool.close()
+	return err
+}
+
+// Close refuses further messages, cuts off those under way, which return at
+// once, and closes the connections. It may be called again.
+func (c *Channel) Close() error {
+	c.end()
+	return c.Shutdown(context.Background())
+}

@@ -1,0 +1,319 @@
+package smtp_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/channeltest"
+	"github.com/otpcourier/otpcourier/smtp"
+	"github.com/otpcourier/otpcourier/smtp/smtptest"
+)
+
+const username, password = "codes", "correct horse"
+
+// start returns a server and a channel to it, both closed with the test.
+func start(t testing.TB, sc smtptest.Config, change ...func(*smtp.Config)) (*smtptest.Server, *smtp.Channel) {
+	t.Helper()
+	srv := smtptest.NewServer(sc)
+	t.Cleanup(srv.Close)
+	c := smtp.Config{
+		Addr:      srv.Addr(),
+		TLSConfig: srv.ClientTLS(),
+		Username:  sc.Username,
+		Password:  sc.Password,
+		From:      "MyBank <codes@mybank.example>",
+	}
+	switch sc.TLS {
+	case smtptest.ImplicitTLS:
+		c.TLS = smtp.ImplicitTLS
+	case smtptest.Plaintext:
+		c.DangerouslyPlaintext = true
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	ch, err := smtp.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := ch.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return srv, ch
+}
+
+func message(id string) *channel.Message { return channeltest.Message(channel.Email, id) }
+
+func TestConformance(t *testing.T) {
+	for name, mode := range map[string]smtptest.TLSMode{"StartTLS": smtptest.StartTLS, "ImplicitTLS": smtptest.ImplicitTLS} {
+		t.Run(name, func(t *testing.T) {
+			channeltest.Run(t, channeltest.Harness{
+				Address:     channel.Email,
+				ProviderIDs: true,
+				New:         func(t testing.TB) channeltest.Subject { return subject(t, mode) },
+			})
+		})
+	}
+}
+
+func subject(t testing.TB, mode smtptest.TLSMode) channeltest.Subject {
+	srv, ch := start(t, smtptest.Config{TLS: mode, Username: username, Password: password})
+	refusals := map[channel.Class]smtptest.Rule{
+		channel.Unknown:          {Phase: smtptest.AtDot, Action: smtptest.Disconnect},
+		channel.Temporary:        {Phase: smtptest.AtRcpt, Reply: smtptest.Reply{Code: 451, Enhanced: "4.7.1", Text: "greylisted <ann.recipient@example.com>"}},
+		channel.Throttled:        {Phase: smtptest.AtMail, Reply: smtptest.Reply{Code: 421, Enhanced: "4.7.28", Text: "slow down"}},
+		channel.Unreachable:      {Phase: smtptest.AtRcpt, Reply: smtptest.Reply{Code: 552, Enhanced: "5.2.2", Text: "<ann.recipient@example.com> is full"}},
+		channel.InvalidRecipient: {Phase: smtptest.AtRcpt, Reply: smtptest.Reply{Code: 550, Enhanced: "5.1.1", Text: "<ann.recipient@example.com> unknown"}},
+		channel.Misconfigured:    {Phase: smtptest.AtAuth, Reply: smtptest.Reply{Code: 535, Enhanced: "5.7.8", Text: "no"}},
+	}
+	return channeltest.Subject{
+		Channel:  ch,
+		Accepted: func() int { return len(srv.Mails()) },
+		Refuse: func(class channel.Class) bool {
+			rule, ok := refusals[class]
+			if ok {
+				srv.Script(rule)
+			}
+			return ok
+		},
+		Stall: func() func() {
+			srv.Script(smtptest.Rule{Phase: smtptest.AtDot, Action: smtptest.Stall})
+			return srv.ClearScript
+		},
+	}
+}
+
+func TestSend(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		server smtptest.Config
+	}{
+		{"STARTTLS, AUTH PLAIN", smtptest.Config{Username: username, Password: password}},
+		{"STARTTLS, AUTH LOGIN only", smtptest.Config{Username: username, Password: password, OnlyLogin: true}},
+		{"implicit TLS", smtptest.Config{TLS: smtptest.ImplicitTLS, Username: username, Password: password}},
+		{"no login", smtptest.Config{}},
+		{"plaintext", smtptest.Config{TLS: smtptest.Plaintext}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			srv, ch := start(t, tt.server)
+			m := message("c4n7.1")
+			got, err := ch.Send(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mails := srv.Mails()
+			if len(mails) != 1 {
+				t.Fatalf("%d mails, want 1", len(mails))
+			}
+			mail := mails[0]
+			if diff := cmp.Diff(channel.Submission{ProviderIDs: []string{mail.ID}, State: channel.Sent}, got); diff != "" {
+				t.Errorf("submission (-want +got):\n%s", diff)
+			}
+			want := smtptest.Mail{
+				From: "codes@mybank.example", To: []string{m.To.Email},
+				Subject: m.Subject, Text: m.Body, HTML: m.HTML + "\n",
+			}
+			mail.ID, mail.Header, mail.Raw = "", nil, nil
+			if diff := cmp.Diff(want, mail); diff != "" {
+				t.Errorf("mail (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestConnectionIsReused(t *testing.T) {
+	t.Parallel()
+	srv, ch := start(t, smtptest.Config{})
+	for i := range 5 {
+		if _, err := ch.Send(t.Context(), message(fmt.Sprint("reuse.", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := srv.Connections(); n != 1 {
+		t.Errorf("%d connections for 5 messages, want 1", n)
+	}
+}
+
+// Of eight goroutines, none waits for ever, and no more connections are open
+// than allowed.
+func TestConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
+	srv, ch := start(t, smtptest.Config{}, func(c *smtp.Config) { c.MaxConns = 3 })
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range 25 {
+				if _, err := ch.Send(t.Context(), message(fmt.Sprintf("many-%d.%d", g, i))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(srv.Mails()); n != 200 {
+		t.Errorf("%d mails, want 200", n)
+	}
+	if n := srv.Connections(); n > 3 {
+		t.Errorf("%d connections, want at most 3", n)
+	}
+	seen := map[string]bool{}
+	for _, mail := range srv.Mails() {
+		if id := mail.Header.Get("Message-Id"); seen[id] {
+			t.Errorf("%s came twice", id)
+		} else {
+			seen[id] = true
+		}
+	}
+}
+
+// A relay that hangs up between two messages costs no error and no duplicate.
+func TestStaleConnectionIsReplaced(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		rule smtptest.Rule
+	}{
+		{"closed", smtptest.Rule{Phase: smtptest.AtMail, Action: smtptest.Disconnect, Times: 1}},
+		{"421", smtptest.Rule{Phase: smtptest.AtMail, Times: 1, Reply: smtptest.Reply{Code: 421, Enhanced: "4.4.2", Text: "idle for too long"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			srv, ch := start(t, smtptest.Config{})
+			for i := range 2 {
+				if _, err := ch.Send(t.Context(), message(fmt.Sprint("stale.", i))); err != nil {
+					t.Fatal(err)
+				}
+				srv.Script(tt.rule)
+			}
+			if got := [2]int{len(srv.Mails()), srv.Connections()}; got != [2]int{2, 2} {
+				t.Errorf("%d mails over %d connections, want 2 over 2", got[0], got[1])
+			}
+			// A connection that is new has no such excuse.
+			srv.ClearScript()
+			rule := tt.rule
+			rule.Times = 2 // the idle connection, and its replacement
+			srv.Script(rule)
+			if _, err := ch.Send(t.Context(), message("stale.3")); channel.ClassOf(err) != channel.Temporary {
+				t.Errorf("error %v, want class Temporary", err)
+			}
+		})
+	}
+}
+
+func TestRefusedRecipientDoesNotPoisonTheNext(t *testing.T) {
+	t.Parallel()
+	srv, ch := start(t, smtptest.Config{})
+	srv.Script(smtptest.Rule{Phase: smtptest.AtRcpt, Recipient: "nobody@example.com", Reply: smtptest.Reply{Code: 550, Enhanced: "5.1.1", Text: "unknown"}})
+	refused := message("poison.1")
+	refused.To.Email = "nobody@example.com"
+	_, err := ch.Send(t.Context(), refused)
+	var e *channel.Error
+	if !errors.As(err, &e) || e.Class != channel.InvalidRecipient || e.Code != "5.1.1" {
+		t.Errorf("error %v, want class InvalidRecipient, code 5.1.1", err)
+	}
+	if _, err := ch.Send(t.Context(), message("poison.2")); err != nil {
+		t.Error(err)
+	}
+	if mails := srv.Mails(); len(mails) != 1 || mails[0].To[0] != "ann.recipient@example.com" {
+		t.Errorf("mails to the wrong people: %v", mails)
+	}
+}
+
+func TestClose(t *testing.T) {
+	t.Parallel()
+	srv, ch := start(t, smtptest.Config{})
+	srv.Script(smtptest.Rule{Phase: smtptest.AtRcpt, Action: smtptest.Stall})
+	failed := make(chan error)
+	go func() {
+		_, err := ch.Send(t.Context(), message("close.1"))
+		failed <- err
+	}()
+	waitForConnection(t, srv)
+	for range 2 {
+		if err := ch.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := <-failed; !errors.Is(err, smtp.ErrClosed) || channel.ClassOf(err) != channel.Temporary {
+		t.Errorf("Send under way: %v, want ErrClosed and class Temporary", err)
+	}
+	if _, err := ch.Send(t.Context(), message("close.2")); !errors.Is(err, smtp.ErrClosed) {
+		t.Errorf("Send after Close: %v, want ErrClosed", err)
+	}
+}
+
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	srv, ch := start(t, smtptest.Config{})
+	srv.Script(smtptest.Rule{Phase: smtptest.AtDot, Action: smtptest.Stall})
+	sent := make(chan error)
+	go func() {
+		_, err := ch.Send(t.Context(), message("shutdown.1"))
+		sent <- err
+	}()
+	waitForConnection(t, srv)
+	down := make(chan error)
+	go func() { down <- ch.Shutdown(t.Context()) }()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for { // until the shutdown has begun
+		if _, err := ch.Send(over, message("shutdown.2")); errors.Is(err, smtp.ErrClosed) {
+			break
+		}
+	}
+	srv.ClearScript()
+	if err := <-sent; err != nil {
+		t.Errorf("Send under way: %v, want it to end well", err)
+	}
+	if err := <-down; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestShutdownCutsOff(t *testing.T) {
+	t.Parallel()
+	srv, ch := start(t, smtptest.Config{})
+	srv.Script(smtptest.Rule{Phase: smtptest.AtDot, Action: smtptest.Stall})
+	sent := make(chan error)
+	go func() {
+		_, err := ch.Send(t.Context(), message("cut.1"))
+		sent <- err
+	}()
+	waitForConnection(t, srv)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := ch.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Shutdown: %v, want the context's error", err)
+	}
+	if err := <-sent; err == nil || strings.Contains(err.Error(), "ann.recipient") {
+		t.Errorf("Send under way: %v", err)
+	}
+}
+
+// waitForConnection polls, bounded, until a client has come.
+func waitForConnection(t *testing.T, srv *smtptest.Server) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for srv.Connections() == 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal("no connection")
+		}
+	}
+}

@@ -1,0 +1,64 @@
+// Package smtp sends one-time passwords by e-mail: a [channel.Channel] that
+// submits to a mail relay over github.com/emersion/go-smtp.
+//
+//	mail, err := smtp.New(smtp.Config{
+//		Addr:     "smtp.example.com:587",
+//		Username: "codes",
+//		Password: os.Getenv("SMTP_PASSWORD"),
+//		From:     "MyBank <codes@mybank.example>",
+//	})
+//	if err != nil {
+//		return err // names the field
+//	}
+//	defer mail.Close()
+//	submission, err := mail.Send(ctx, message)
+//
+// TLS of version 1.2 or later is required: by STARTTLS, or from the first byte
+// at port 465 (RFC 8314). A password is never sent without it. Package
+// smtp/smtptest has a mailbox for tests.
+//
+// # Messages
+//
+// A message is text and HTML as multipart/alternative, or text alone. Its
+// Message-ID is made from Message.ID at the domain of Config.From and is the
+// same each time a step is tried, so that a mail system may know duplicates.
+// The fields Subject, Body and HTML are used as they are; a code in the
+// subject will be seen in notifications on locked screens and in bounces.
+// Addresses are dot-atom "@" domain; a domain in another script is sent in
+// ASCII (IDNA), a local part in another script needs a relay with SMTPUTF8.
+//
+// # Connections
+//
+// Up to Config.MaxConns connections are kept for the next message. An idle
+// one that the relay has closed is replaced without an error, because it is
+// noticed before anything was handed over. A connection is reused after a
+// success or after a refusal of MAIL, and closed after anything else.
+//
+// The context's deadline and cancellation hold at every step, the TLS
+// handshake and a stalled body included; so do Config.Timeout and
+// Message.Expires.
+//
+// # Errors
+//
+// Every error of Send is an *[channel.Error]. Its text leaves out what the
+// server said, which often repeats the recipient's address. Its class:
+//
+//   - Temporary: not connected, a refusal to greet, 421, 4xx, a connection
+//     lost before the final dot was written
+//   - Throttled: 421 4.7.28
+//   - InvalidRecipient: 5.1.1 5.1.2 5.1.3 5.1.6 5.1.10 5.2.1 once the recipient
+//     was named; without an enhanced status code 550, 551 and 553 at RCPT; an
+//     address that cannot be right in form
+//   - Unreachable: 4.2.1 4.2.2 5.2.2 and any other permanent refusal of RCPT
+//     that is not about us
+//   - Misconfigured: 530 534 535 538 5.7.8; certificates and versions of TLS,
+//     STARTTLS not offered; other permanent refusals: of the sender, of its
+//     authentication (5.7.1 5.7.26 5.7.515), of the content; a message that
+//     cannot be written as mail
+//   - Expired: Message.Expires has passed, nothing was handed over
+//   - Unknown: no reply after the final dot; the mail may have been delivered
+//
+// # Concurrency
+//
+// A Channel is safe for concurrent use.
+package smtp

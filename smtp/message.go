@@ -1,0 +1,209 @@
+package smtp
+
+import (
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+// boundary holds "=_", which neither quoted-printable nor base64 can, so it is
+// in no body (RFC 2045 §6.7 recommends it).
+const boundary = "=_otpcourier"
+
+// maxHeader bounds a subject or a name, in octets.
+const maxHeader = 998
+
+var (
+	errMessageID  = errors.New("Message.ID is not 1 to 36 of [A-Za-z0-9.-]")
+	errSubject    = errors.New("Message.Subject holds a line end or another control character, is not UTF-8, or is over 998 octets")
+	errSenderName = errors.New("Message.Sender holds a line end or another control character, is not UTF-8, or is over 998 octets")
+	errBody       = errors.New("Message.Body or Message.HTML holds NUL or is not UTF-8")
+	errNoBody     = errors.New("Message.Body is empty")
+)
+
+var errHeader = errors.New("unfit for a header")
+
+// checkHeader refuses what would end a header, or hide in one.
+func checkHeader(s string) error {
+	if len(s) > maxHeader || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		return errHeader
+	}
+	return nil
+}
+
+// A composed mail is ready for DATA, apart from dot-stuffing.
+type composed struct {
+	id   string // Message-ID, without its brackets
+	data []byte
+}
+
+// compose writes m as mail to the address to, in the form of RFC 5322: text
+// and HTML as multipart/alternative (RFC 2046 §5.1.4), or the text alone. It
+// allocates the mail and little else.
+func (s *settings) compose(m *channel.Message, to string, now time.Time) (composed, error) {
+	from := s.from
+	if from.name == "" {
+		from.name = m.Sender
+	}
+	if err := check(m, from.name); err != nil {
+		return composed{}, err
+	}
+	id := messageID(m.ID, s.domain)
+	b := make([]byte, 0, 1024+3*(len(m.Subject)+len(m.Body)+len(m.HTML))/2)
+	b = append(b, "Date: "...)
+	b = now.AppendFormat(b, time.RFC1123Z)
+	b = append(b, "\r\nFrom: "...)
+	b = appendMailbox(b, from, len("From: "))
+	b = append(b, "\r\nTo: <"...)
+	b = append(b, to...)
+	b = append(b, ">\r\nMessage-ID: <"...)
+	b = append(b, id...)
+	b = append(b, ">\r\nSubject: "...)
+	b = appendUnstructured(b, m.Subject, len("Subject: "))
+	b = append(b, "\r\nMIME-Version: 1.0\r\n"...)
+	b = append(b, "Auto-Submitted: auto-generated\r\n"...) // RFC 3834 §5
+	b = append(b, "X-Auto-Response-Suppress: All\r\n"...)  // [MS-OXCMAIL] §2.2.3.2.14
+	if isLanguageTag(m.Language) {
+		b = append(b, "Content-Language: "...) // RFC 3282
+		b = append(b, m.Language...)
+		b = append(b, '\r', '\n')
+	}
+	return composed{id: id, data: appendContent(b, m)}, nil
+}
+
+func check(m *channel.Message, name string) error {
+	switch {
+	case !isMessageID(m.ID):
+		return errMessageID
+	case checkHeader(m.Subject) != nil:
+		return errSubject
+	case checkHeader(name) != nil:
+		return errSenderName
+	case m.Body == "":
+		return errNoBody
+	}
+	for _, body := range [...]string{m.Body, m.HTML} {
+		if strings.IndexByte(body, 0) >= 0 || !utf8.ValidString(body) {
+			return errBody
+		}
+	}
+	return nil
+}
+
+func appendContent(b []byte, m *channel.Message) []byte {
+	const plain, html = "Content-Type: text/plain; charset=utf-8\r\n", "Content-Type: text/html; charset=utf-8\r\n"
+	if m.HTML == "" {
+		return appendBody(append(b, plain...), m.Body)
+	}
+	b = append(b, "Content-Type: multipart/alternative; boundary=\""+boundary+"\"\r\n\r\n--"+boundary+"\r\n"+plain...)
+	b = appendBody(b, m.Body)
+	b = append(b, "\r\n--"+boundary+"\r\n"+html...)
+	b = appendBody(b, m.HTML)
+	return append(b, "\r\n--"+boundary+"--\r\n"...)
+}
+
+// appendMailbox appends `"Name" <address>`, or "<address>", folded.
+func appendMailbox(b []byte, m mailbox, column int) []byte {
+	start := len(b)
+	switch {
+	case m.name == "":
+	case isQuotable(m.name) && len(m.name) <= lineLimit-2-column:
+		b = append(b, '"')
+		b = append(b, m.name...)
+		b = append(b, '"', ' ')
+	default:
+		b = append(appendEncodedWords(b, m.name, column), ' ')
+	}
+	if last := len(b) - max(start-column, lastLine(b)); m.name != "" && last+len(m.address)+2 > lineLimit {
+		b = append(b[:len(b)-1], "\r\n "...)
+	}
+	b = append(b, '<')
+	b = append(b, m.address...)
+	return append(b, '>')
+}
+
+// lastLine returns where the last line of b begins.
+func lastLine(b []byte) int {
+	for i := len(b) - 1; i >= 0; i-- {
+		if b[i] == '\n' {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// isQuotable reports whether name may stand between quotes as it is. "=?" may
+// not: some readers decode it even there.
+func isQuotable(name string) bool {
+	return isPlain(name) && !strings.ContainsAny(name, `"\`)
+}
+
+// isPlain reports whether text may stand in a header as it is.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return !strings.Contains(text, "=?")
+}
+
+// appendUnstructured appends a subject: as it is, folded at spaces, where that
+// brings the same text back, and else as encoded words.
+func appendUnstructured(b []byte, text string, column int) []byte {
+	if !isPlain(text) || !isFoldable(text) {
+		return appendEncodedWords(b, text, column)
+	}
+	for i, word := 0, ""; text != ""; i++ {
+		word, text, _ = strings.Cut(text, " ")
+		switch {
+		case i == 0:
+		case column+1+len(word) > lineLimit:
+			b = append(b, "\r\n "...)
+			column = 1
+		default:
+			b = append(b, ' ')
+			column++
+		}
+		b = append(b, word...)
+		column += len(word)
+	}
+	return b
+}
+
+// isFoldable reports whether text is words of moderate length with single
+// spaces between them.
+func isFoldable(text string) bool {
+	for word := range strings.SplitSeq(text, " ") {
+		if len(word) > 60 || word == "" && text != "" {
+			return false
+		}
+	}
+	return true
+}
+
+func isMessageID(id string) bool {
+	return id != "" && len(id) <= 36 && !strings.ContainsFunc(id, func(r rune) bool { return r == '_' || !isIDChar(r) })
+}
+
+// messageID makes the Message-ID of a Message.ID: the same for each try, so
+// that a mail that was delivered after all is known as a duplicate. Dots that
+// RFC 5322 does not allow become underscores.
+func messageID(id, domain string) string {
+	if id[0] == '.' || id[len(id)-1] == '.' || strings.Contains(id, "..") {
+		id = strings.ReplaceAll(id, ".", "_")
+	}
+	return id + "@" + domain
+}
+
+// isLanguageTag reports whether tag has the form of BCP 47. Another is left
+// out: it is no reason to keep a code from its owner.
+func isLanguageTag(tag string) bool {
+	return tag != "" && len(tag) <= 35 && !strings.ContainsFunc(tag, func(r rune) bool {
+		return r == '.' || r == '_' || !isIDChar(r)
+	})
+}

@@ -1,0 +1,207 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/textproto"
+	"strconv"
+	"strings"
+
+	"github.com/emersion/go-sasl"
+	gosmtp "github.com/emersion/go-smtp"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+// A phase is the step of a transaction that an error belongs to. What a reply
+// means depends on it: 5.1.1 after RCPT is about the recipient, after MAIL
+// about us.
+type phase string
+
+const (
+	phaseQueue phase = "waiting for a connection"
+	phaseDial  phase = "dial"
+	phaseTLS   phase = "tls"
+	phaseHello phase = "ehlo" // the greeting included
+	phaseAuth  phase = "auth"
+	phaseMail  phase = "mail"
+	phaseRcpt  phase = "rcpt"
+	phaseData  phase = "data" // up to the line with the final dot
+	phaseDot   phase = "end of data"
+)
+
+// A reply is a refusal by the server. It leaves out the server's words, which
+// often repeat the recipient's address.
+type reply struct {
+	code     int
+	enhanced string // RFC 3463, "5.1.1"; empty: none
+}
+
+func (r reply) Error() string { return "the server replied " + strconv.Itoa(r.code) }
+
+// String returns the enhanced status code, or the reply code without one.
+func (r reply) String() string {
+	if r.enhanced != "" {
+		return r.enhanced
+	}
+	return strconv.Itoa(r.code)
+}
+
+// replyOf finds a refusal in err.
+func replyOf(err error) (reply, bool) {
+	var (
+		smtpErr *gosmtp.SMTPError
+		textErr *textproto.Error
+	)
+	switch {
+	case errors.As(err, &smtpErr):
+		// go-smtp drops a status that no words follow.
+		enhanced := enhancedIn(smtpErr.Code, smtpErr.Message)
+		if e := smtpErr.EnhancedCode; e[0] != 0 {
+			enhanced = enhancedIn(smtpErr.Code, strconv.Itoa(e[0])+"."+strconv.Itoa(e[1])+"."+strconv.Itoa(e[2]))
+		}
+		return reply{code: smtpErr.Code, enhanced: enhanced}, true
+	case errors.As(err, &textErr):
+		return reply{code: textErr.Code, enhanced: enhancedIn(textErr.Code, textErr.Msg)}, true
+	}
+	return reply{}, false
+}
+
+// enhancedIn returns the enhanced status code that text begins with, unless it
+// contradicts the reply code, which RFC 3463 §2 lets nothing do.
+func enhancedIn(code int, text string) string {
+	end := strings.IndexFunc(text, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })
+	if end < 0 {
+		end = len(text)
+	}
+	status := text[:end]
+	parts := strings.Split(status, ".")
+	if len(parts) != 3 || parts[0] != strconv.Itoa(code/100) {
+		return ""
+	}
+	for _, part := range parts {
+		if part == "" || len(part) > 3 {
+			return ""
+		}
+	}
+	return status
+}
+
+// recipientClasses are the statuses that are about the mailbox, once it has
+// been named.
+var recipientClasses = map[string]channel.Class{
+	"5.1.1":  channel.InvalidRecipient, // no such mailbox
+	"5.1.2":  channel.InvalidRecipient, // no such domain
+	"5.1.3":  channel.InvalidRecipient, // bad syntax
+	"5.1.6":  channel.InvalidRecipient, // moved, no forwarding
+	"5.1.10": channel.InvalidRecipient, // the domain takes no mail (RFC 7505)
+	"5.2.1":  channel.InvalidRecipient, // disabled
+	"4.2.1":  channel.Unreachable,      // not accepting now, or too much mail for it
+	"4.2.2":  channel.Unreachable,      // full
+	"5.2.2":  channel.Unreachable,      // full
+}
+
+// class says what the refusal means. Every code is at least 400.
+func (r reply) class(p phase) channel.Class {
+	switch {
+	case r.code == 530, r.code == 534, r.code == 535, r.code == 538, r.enhanced == "5.7.8":
+		return channel.Misconfigured
+	case p == phaseHello: // a relay that takes nobody's mail now
+		return channel.Temporary
+	case r.code == 421 && r.enhanced == "4.7.28":
+		return channel.Throttled
+	case p == phaseRcpt, p == phaseData, p == phaseDot:
+		if class, found := recipientClasses[r.enhanced]; found {
+			return class
+		}
+	}
+	switch {
+	case r.code < 500:
+		return channel.Temporary
+	case p == phaseRcpt && r.enhanced == "":
+		return r.bareRcptClass()
+	case p == phaseRcpt && !r.aboutSender() && !r.aboutSyntax():
+		return channel.Unreachable
+	}
+	return channel.Misconfigured
+}
+
+// bareRcptClass is for servers without enhanced status codes, by RFC 5321
+// §4.2.3.
+func (r reply) bareRcptClass() channel.Class {
+	switch {
+	case r.code == 550, r.code == 551, r.code == 553: // unavailable, not local, name not allowed
+		return channel.InvalidRecipient
+	case r.aboutSyntax():
+		return channel.Misconfigured
+	}
+	return channel.Unreachable
+}
+
+// aboutSender reports a refusal of the sender, which servers that delay their
+// checks give at RCPT: bad sender address (5.1.7, 5.1.8), policy and
+// authentication of the domain (5.7.1, 5.7.26, 5.7.515 and the like).
+func (r reply) aboutSender() bool {
+	return r.enhanced == "5.1.7" || r.enhanced == "5.1.8" || strings.HasPrefix(r.enhanced, "5.7.")
+}
+
+func (r reply) aboutSyntax() bool {
+	return r.code <= 504 || r.code == 555 || strings.HasPrefix(r.enhanced, "5.5.")
+}
+
+var (
+	errExpired        = errors.New("the code has expired")
+	errMalformedReply = errors.New("the server's reply is malformed")
+	errUnexpected     = errors.New("the server's reply does not fit the command")
+)
+
+// failure says what err, met in phase p, means for a message.
+func failure(ctx context.Context, p phase, err error) *channel.Error {
+	e := &channel.Error{Op: "smtp: " + string(p)}
+	if r, ok := replyOf(err); ok {
+		e.Code = r.String()
+		if r.code >= 400 && r.code < 600 {
+			e.Class, e.Err = r.class(p), r
+			return e
+		}
+		err = errUnexpected
+	}
+	e.Class, e.Err = channel.Temporary, speechless(err)
+	switch cause := context.Cause(ctx); {
+	case p == phaseDot: // written, and no refusal
+		e.Class = channel.Unknown
+	case cause != nil && errors.Is(cause, errExpired):
+		e.Class = channel.Expired
+	case cause != nil: // whatever went wrong, went wrong for that
+	case p == phaseTLS && !isNetworkError(err):
+		e.Class = channel.Misconfigured
+	case errors.Is(err, errNoMechanism), errors.Is(err, sasl.ErrUnexpectedServerChallenge):
+		e.Class = channel.Misconfigured
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		e.Err = cause
+	}
+	return e
+}
+
+// speechless removes what a server said from err.
+func speechless(err error) error {
+	if _, ok := errors.AsType[textproto.ProtocolError](err); ok {
+		return errMalformedReply
+	}
+	return err
+}
+
+// isNetworkError tells a lost or slow connection from a disagreement about TLS.
+func isNetworkError(err error) bool {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) {
+		return true
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Op == "read" || op.Op == "write"
+	}
+	netErr, ok := errors.AsType[net.Error](err)
+	return ok && netErr.Timeout()
+}

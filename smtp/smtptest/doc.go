@@ -1,0 +1,33 @@
+// Package smtptest has a mail relay for tests, used like httptest.Server: it
+// listens on a free port of the loopback interface, speaks SMTP over real TLS,
+// keeps what it is sent, and misbehaves when told to.
+//
+//	srv := smtptest.NewServer(smtptest.Config{Username: "codes", Password: "secret"})
+//	defer srv.Close()
+//	mail, err := smtp.New(smtp.Config{
+//		Addr:      srv.Addr(),
+//		TLSConfig: srv.ClientTLS(),
+//		Username:  "codes",
+//		Password:  "secret",
+//		From:      "MyBank <codes@mybank.example>",
+//	})
+//	// … send …
+//	got := srv.Mails()[0].Text
+//
+// A [Rule] makes it refuse, stall or hang up:
+//
+//	srv.Script(smtptest.Rule{
+//		Phase:     smtptest.AtRcpt,
+//		Recipient: "nobody@example.com",
+//		Reply:     smtptest.Reply{Code: 550, Enhanced: "5.1.1", Text: "no such user"},
+//	})
+//
+// # Errors
+//
+// What can only be a mistake in the test, such as a rule that its phase has no
+// room for, panics.
+//
+// # Concurrency
+//
+// A Server is safe for concurrent use.
+package smtptest

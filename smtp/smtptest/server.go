@@ -1,0 +1,206 @@
+package smtptest
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"sync"
+
+	gosmtp "github.com/emersion/go-smtp"
+)
+
+// TLSMode says when the server begins TLS.
+type TLSMode uint8
+
+// The modes.
+const (
+	StartTLS    TLSMode = iota // by the STARTTLS command; mail before it is refused
+	ImplicitTLS                // from the first byte
+	Plaintext                  // never
+)
+
+// Config describes a server. The zero value is one with STARTTLS that asks for
+// no login.
+type Config struct {
+	TLS TLSMode
+
+	// Username and Password are what AUTH PLAIN, or LOGIN, must bring before
+	// mail is taken, under TLS. Empty: no login.
+	Username, Password string
+
+	// OnlyLogin leaves AUTH PLAIN out.
+	OnlyLogin bool
+
+	// SMTPUTF8 offers addresses beyond ASCII (RFC 6531).
+	SMTPUTF8 bool
+}
+
+// A Server is a mail relay that keeps what it is sent.
+type Server struct {
+	config   Config
+	server   *gosmtp.Server
+	listener net.Listener
+	roots    *x509.CertPool
+	closing  chan struct{}
+	close    sync.Once
+	conns    sync.WaitGroup // and the goroutine that accepts them
+
+	mu        sync.Mutex
+	mails     []Mail
+	arrived   chan struct{} // closed and replaced at each mail
+	rules     []Rule
+	unstall   chan struct{} // closed and replaced by ClearScript
+	connected int
+}
+
+// NewServer starts a server on 127.0.0.1. Close it. It panics when the
+// loopback interface refuses.
+func NewServer(c Config) *Server {
+	certificate, roots := selfSigned()
+	serverTLS := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(fmt.Sprintf("smtptest: %v", err))
+	}
+	s := &Server{
+		config:   c,
+		listener: listener,
+		roots:    roots,
+		closing:  make(chan struct{}),
+		arrived:  make(chan struct{}),
+		unstall:  make(chan struct{}),
+	}
+	s.server = gosmtp.NewServer(gosmtp.BackendFunc(s.newSession))
+	s.server.Domain = "smtptest.example"
+	s.server.ErrorLog = log.New(io.Discard, "", 0)
+	s.server.EnableSMTPUTF8 = c.SMTPUTF8
+	s.server.MaxMessageBytes = 10 << 20
+	if c.TLS == StartTLS {
+		s.server.TLSConfig = serverTLS
+	}
+	var accepting net.Listener = &counted{Listener: listener, server: s}
+	if c.TLS == ImplicitTLS {
+		accepting = tls.NewListener(accepting, serverTLS)
+	}
+	s.conns.Go(func() { _ = s.server.Serve(accepting) })
+	return s
+}
+
+// Addr returns the server's "host:port".
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// ClientTLS returns a client's configuration that trusts the server's
+// certificate.
+func (s *Server) ClientTLS() *tls.Config {
+	return &tls.Config{RootCAs: s.roots, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12}
+}
+
+// Connections returns how many connections the server has accepted.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.connected
+}
+
+// Script adds rules. Of those that apply, the one added last goes.
+func (s *Server) Script(rules ...Rule) {
+	for _, rule := range rules {
+		rule.check()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rules = append(s.rules, rules...)
+}
+
+// ClearScript removes all rules. What stalls goes on as if there had been none.
+func (s *Server) ClearScript() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rules = nil
+	close(s.unstall)
+	s.unstall = make(chan struct{})
+}
+
+// Mails returns the mails accepted so far, oldest first.
+func (s *Server) Mails() []Mail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Mail(nil), s.mails...)
+}
+
+// Wait returns the mails once there are at least n of them, or ctx's error.
+func (s *Server) Wait(ctx context.Context, n int) ([]Mail, error) {
+	for {
+		s.mu.Lock()
+		mails, arrived := append([]Mail(nil), s.mails...), s.arrived
+		s.mu.Unlock()
+		if len(mails) >= n {
+			return mails, nil
+		}
+		select {
+		case <-arrived:
+		case <-ctx.Done():
+			return mails, fmt.Errorf("smtptest: %d mails of %d: %w", len(mails), n, context.Cause(ctx))
+		}
+	}
+}
+
+func (s *Server) keep(m Mail) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mails = append(s.mails, m)
+	close(s.arrived)
+	s.arrived = make(chan struct{})
+}
+
+// Close hangs up on everyone and waits for the server's goroutines. The mails
+// stay. It may be called again.
+func (s *Server) Close() {
+	s.close.Do(func() {
+		close(s.closing)
+		_ = s.server.Close()
+		_ = s.listener.Close() // where Serve had not registered it yet
+	})
+	s.conns.Wait()
+}
+
+// counted counts connections, so that Close can wait for their end.
+type counted struct {
+	net.Listener
+	server *Server
+}
+
+func (l *counted) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	s := l.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.closing:
+		_ = c.Close()
+		return nil, net.ErrClosed
+	default:
+	}
+	s.connected++
+	s.conns.Add(1)
+	cc := &countedConn{Conn: c}
+	cc.done = sync.OnceFunc(s.conns.Done)
+	return cc, nil
+}
+
+type countedConn struct {
+	net.Conn
+	done func()
+}
+
+func (c *countedConn) Close() error {
+	defer c.done()
+	return c.Conn.Close()
+}

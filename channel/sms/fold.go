@@ -25,21 +25,26 @@ func Fold(text string) string {
 	b.Grow(len(text))
 	plain := true // the character before is GSM-7 now, so a mark on it must go
 	for i, r := range text {
-		switch near, ok := nearest(r); {
-		case ok:
-			b.WriteString(near)
-			plain = true
-		case plain && isLatinMark(r):
-		default:
-			_, size := utf8.DecodeRuneInString(text[i:])
-			b.WriteString(text[i : i+size])
-			plain = false
+		if plain && isLatinMark(r) {
+			continue
 		}
+		if septet(r) != notGSM7 {
+			b.WriteRune(r)
+			plain = true
+			continue
+		}
+		var near string
+		if near, plain = nearest(r); plain {
+			b.WriteString(near)
+			continue
+		}
+		_, size := utf8.DecodeRuneInString(text[i:])
+		b.WriteString(text[i : i+size])
 	}
 	return b.String()
 }
 
-// nearest returns what stands for r in GSM-7.
+// nearest returns what stands for r in GSM-7, if anything does.
 func nearest(r rune) (string, bool) {
 	if septet(r) != notGSM7 {
 		return string(r), true

@@ -1,0 +1,173 @@
+package sms_test
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+	"testing"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/warthog618/sms/encoding/gsm7"
+	"github.com/warthog618/sms/encoding/tpdu"
+
+	"github.com/otpcourier/otpcourier/channel/sms"
+)
+
+var seeds = []string{
+	"", "Your code is 482910.", "[€]{}~^\\|\f\r\n", "Ваш код: 482910", "验证码 482910", "it’s 482910 — ok…",
+	strings.Repeat("a", 160), strings.Repeat("a", 152) + "€a", strings.Repeat("я", 70), strings.Repeat("😀", 36),
+	strings.Repeat("я", 66) + "😀яяяя", "\x1b\x1be", "\xed\xa0\x80", "e\u0301ç\xff", strings.Repeat("€", 300),
+}
+
+// oracle is github.com/warthog618/sms, one call at a time: its tables are
+// filled on first use without a lock.
+type oracle struct{ mu sync.Mutex }
+
+// split returns text's parts under reference 1 and whether they are GSM-7.
+func (o *oracle) split(text string, wide bool) (parts []sms.Part, is7bit bool, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	data, _, alphabet := tpdu.EncodeUserData([]byte(text))
+	dcs, err := tpdu.DCS(0).WithAlphabet(alphabet)
+	if err != nil {
+		return nil, false, err
+	}
+	pdu, err := tpdu.NewSubmit(dcs)
+	if err != nil {
+		return nil, false, err
+	}
+	var options []tpdu.SegmentationOption // the default reference is 1
+	if wide {
+		options = append(options, tpdu.With16BitConcatRef)
+	}
+	for _, p := range pdu.Segment(data, options...) {
+		udh, err := p.UDH.MarshalBinary()
+		if err != nil {
+			return nil, false, err
+		}
+		parts = append(parts, sms.Part{UDH: udh, Data: p.UD})
+	}
+	return parts, alphabet == tpdu.Alpha7Bit, nil
+}
+
+func (o *oracle) decode(b []byte) (string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s, err := gsm7.Decode(b)
+	return string(s), err
+}
+
+func FuzzSplitAgainstWarthog(f *testing.F) {
+	for _, s := range seeds {
+		f.Add(s, false)
+		f.Add(s, true)
+	}
+	var o oracle
+	f.Fuzz(func(t *testing.T, text string, wide bool) {
+		// It lets U+001B through as an escape, invents U+FFFD for what is
+		// not UTF-8, makes no part of an empty text and wraps past 255 parts.
+		if text == "" || strings.ContainsRune(text, 0x1B) || !utf8.ValidString(text) || len(text) > 255*60 {
+			t.Skip()
+		}
+		want, is7bit, err := o.split(text, wide)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, ref := sms.Detect(text), sms.Ref8(1)
+		if (e == sms.GSM7) != is7bit {
+			t.Fatalf("Detect(%q) = %v, warthog says 7-bit: %v", text, e, is7bit)
+		}
+		if wide {
+			ref = sms.Ref16(1)
+		}
+		parts, err := sms.Split(text, e, ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, parts); diff != "" {
+			t.Fatalf("parts of %q (-warthog +ours):\n%s", text, diff)
+		}
+		checkParts(t, text, e, parts)
+	})
+}
+
+func FuzzDecodeGSM7AgainstWarthog(f *testing.F) {
+	for code := range 0x80 {
+		f.Add([]byte{byte(code)})
+		f.Add([]byte{0x1B, byte(code)})
+		f.Add([]byte{0x1B, 0x1B, byte(code)})
+	}
+	var o oracle
+	f.Fuzz(func(t *testing.T, b []byte) {
+		// It reads an octet over 0x7F as a space, and 1B 0D, the control
+		// character CR2, as LF; here that is the default alphabet's CR.
+		if bytes.ContainsFunc(b, func(r rune) bool { return r > 0x7F }) || bytes.Contains(b, []byte{0x1B, '\r'}) {
+			t.Skip()
+		}
+		want, err := o.decode(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := sms.Decode(b, sms.GSM7); err != nil || got != want {
+			t.Fatalf("Decode(%x) = %q, %v; warthog %q", b, got, err, want)
+		}
+	})
+}
+
+func FuzzRoundTrip(f *testing.F) {
+	for _, s := range seeds {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, e := range []sms.Encoding{sms.GSM7, sms.UCS2, sms.Latin1} {
+			b, err := sms.Encode(text, e)
+			if err != nil {
+				if e == sms.Detect(text) && utf8.ValidString(text) {
+					t.Fatalf("Encode(%q, %v): %v, yet Detect chose it", text, e, err)
+				}
+				continue
+			}
+			if back, err := sms.Decode(b, e); err != nil || back != text {
+				t.Fatalf("%v: %q came back as %q, %v", e, text, back, err)
+			}
+		}
+	})
+}
+
+// FuzzMeasure holds Measure, which counts, to Split, which cuts.
+func FuzzMeasure(f *testing.F) {
+	for _, s := range seeds {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		length := sms.Measure(text)
+		parts, err := sms.Split(text, length.Encoding, sms.Ref8(1))
+		if err != nil {
+			t.Skip()
+		}
+		checkMeasure(t, text, units(parts, length.Encoding))
+		if length.Left < 0 || length.Encoding == sms.UCS2 && length.Units != len(utf16.Encode([]rune(text))) {
+			t.Fatalf("Measure(%q) = %+v", text, length)
+		}
+	})
+}
+
+func FuzzFold(f *testing.F) {
+	for _, s := range seeds {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		folded := sms.Fold(text)
+		if again := sms.Fold(folded); again != folded {
+			t.Fatalf("Fold(%q) = %q, and again %q", text, folded, again)
+		}
+		if sms.Detect(text) == sms.GSM7 && folded != text {
+			t.Fatalf("Fold(%q) = %q: it was GSM-7", text, folded)
+		}
+		if utf8.ValidString(text) && !utf8.ValidString(folded) {
+			t.Fatalf("Fold(%q) = %q: not UTF-8", text, folded)
+		}
+	})
+}

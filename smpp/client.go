@@ -1,0 +1,279 @@
+package smpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+)
+
+// A Client is an ESME: it keeps one transceiver bound to an SMSC and submits
+// messages over it. It is safe for concurrent use.
+type Client struct {
+	config    Config
+	reference atomic.Uint32 // of the last long message
+
+	cancel         context.CancelFunc // ends everything
+	stopConnecting context.CancelFunc // ends reconnecting only
+	stopped        chan struct{}      // closed when the owner goroutine has ended
+	receivers      sync.WaitGroup     // hand receipts over; waited for by the owner
+
+	mu      sync.Mutex
+	session *session      // takes messages; nil: none does
+	failure error         // why there is none
+	refused error         // non-nil: the SMSC refuses the credentials
+	changed chan struct{} // closed and replaced when one of the above changes
+	closing bool          // no Send begins any more
+	sending int           // Sends that have begun
+	idle    chan struct{} // closed: closing, and sending is 0
+}
+
+var _ channel.Channel = (*Client)(nil)
+
+func start(config Config) *Client {
+	ctx, cancel := context.WithCancel(context.Background())
+	connecting, stopConnecting := context.WithCancel(ctx)
+	c := &Client{
+		config: config,
+		cancel: cancel, stopConnecting: stopConnecting, stopped: make(chan struct{}),
+		changed: make(chan struct{}), idle: make(chan struct{}),
+	}
+	c.reference.Store(rand.Uint32()) // parts from before a restart may still be on their way
+	go c.run(ctx, connecting)
+	return c
+}
+
+func (c *Client) log() *slog.Logger { return c.config.Logger }
+
+// Send submits m.Text to m.To.Phone, in as many parts as it needs, one after
+// the other. It returns when the SMSC has answered: the Submission holds a
+// message id for each part.
+//
+// While no bind stands it waits for one, at most Config.BindWait or until ctx
+// ends, and fails as channel.Temporary; but at once as channel.Misconfigured
+// while the SMSC refuses the credentials. A status is told as the Status.Class
+// and Code; no response in time, a connection lost after the write, and a ctx
+// that ends after it, as channel.Unknown. When a part fails after another was
+// accepted the error is channel.Unknown too, and the Submission holds the ids
+// of those accepted.
+func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+	if !c.enter() {
+		return channel.Submission{State: channel.Failed}, submitError(channel.Temporary, ErrClosed)
+	}
+	defer c.leave()
+	parts, err := c.compose(m)
+	if err != nil {
+		return channel.Submission{State: channel.Failed}, err
+	}
+	sub := channel.Submission{State: channel.Sent, ProviderIDs: make([]string, 0, len(parts))}
+	for i := range parts {
+		id, err := c.submit(ctx, m, &parts[i])
+		if err != nil {
+			sub.State = channel.Failed
+			return sub, partly(err, i, len(parts))
+		}
+		if id != "" {
+			sub.ProviderIDs = append(sub.ProviderIDs, id)
+		}
+	}
+	return sub, nil
+}
+
+// partly is the error for a message of which some parts were accepted.
+func partly(err error, accepted, parts int) error {
+	if accepted == 0 {
+		return err
+	}
+	e := submitError(channel.Unknown, fmt.Errorf("part %d of %d, after others were accepted: %w", accepted+1, parts, err))
+	if cause, ok := errors.AsType[*channel.Error](err); ok {
+		e.Code = cause.Code
+	}
+	return e
+}
+
+// submit sends one part over whichever session takes it.
+func (c *Client) submit(ctx context.Context, m *channel.Message, part *wire.Message) (string, error) {
+	for {
+		if ctx.Err() != nil {
+			return "", submitError(channel.Temporary, ctx.Err())
+		}
+		s, err := c.bound(ctx, c.config.BindWait)
+		if err != nil {
+			return "", err
+		}
+		id, err := s.send(ctx, m, part)
+		if !errors.Is(err, errRetired) {
+			return id, err
+		}
+	}
+}
+
+// Ready waits until the client is bound and returns nil then. It returns an
+// error when ctx ends, with the reason why there is no bind; at once while the
+// SMSC refuses the credentials; and after the client is closed. With a ctx
+// that has ended it tells the present state.
+func (c *Client) Ready(ctx context.Context) error {
+	_, err := c.bound(ctx, 0)
+	return err
+}
+
+// bound returns the session that takes messages, or waits for it,
+// where patience is positive no longer than that.
+func (c *Client) bound(ctx context.Context, patience time.Duration) (*session, error) {
+	var timeout <-chan time.Time
+	for {
+		c.mu.Lock()
+		s, failure, refused, closing, changed := c.session, c.failure, c.refused, c.closing, c.changed
+		c.mu.Unlock()
+		switch {
+		case s != nil:
+			return s, nil
+		case refused != nil:
+			return nil, refused
+		case closing:
+			return nil, submitError(channel.Temporary, ErrClosed)
+		case timeout == nil && patience > 0:
+			t := time.NewTimer(patience)
+			defer t.Stop()
+			timeout = t.C
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			return nil, notBound(errNotBound, failure)
+		case <-ctx.Done():
+			return nil, notBound(ctx.Err(), failure)
+		}
+	}
+}
+
+// notBound is the error for a message that found no session.
+func notBound(err, failure error) error {
+	if failure != nil {
+		err = fmt.Errorf("%w: %w", err, failure)
+	}
+	return &channel.Error{Class: channel.Temporary, Op: opBind, Err: err}
+}
+
+// attach lets Sends use s, unless the client is closing.
+func (c *Client) attach(s *session) {
+	c.mu.Lock()
+	closing := c.closing
+	if !closing {
+		c.session, c.failure, c.refused = s, nil, nil
+		c.announce()
+	}
+	c.mu.Unlock()
+	if closing {
+		s.retire(ErrClosed)
+	}
+}
+
+// detach keeps Sends from s.
+func (c *Client) detach(s *session, cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session == s {
+		c.session, c.failure = nil, cause
+		c.announce()
+	}
+}
+
+// failed notes why there is no session.
+func (c *Client) failed(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failure = err
+	if status, ok := errors.AsType[Status](err); ok && status.refusesBind() {
+		c.refused = err
+	}
+	c.announce()
+}
+
+// announce wakes whoever waits for a change. c.mu is held.
+func (c *Client) announce() {
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+func (c *Client) enter() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return false
+	}
+	c.sending++
+	return true
+}
+
+func (c *Client) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sending--
+	if c.closing && c.sending == 0 {
+		close(c.idle)
+	}
+}
+
+// beginClosing stops intake and reconnecting.
+func (c *Client) beginClosing() {
+	c.stopConnecting()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return
+	}
+	c.closing = true
+	if c.sending == 0 {
+		close(c.idle)
+	}
+	c.announce()
+}
+
+// Shutdown lets no Send begin any more, waits for those that have begun,
+// unbinds, waits for the SMSC's answer and for the receipts that are being
+// handed over, and closes the connection. If ctx ends before that it closes at
+// once, as Close does, and returns ctx's error.
+func (c *Client) Shutdown(ctx context.Context) error {
+	c.beginClosing()
+	select {
+	case <-c.idle:
+		c.retireSession()
+	case <-ctx.Done():
+	}
+	select {
+	case <-c.stopped:
+		c.cancel()
+		return nil
+	case <-ctx.Done():
+		c.Close()
+		return fmt.Errorf("smpp: shutdown: %w", ctx.Err())
+	}
+}
+
+func (c *Client) retireSession() {
+	c.mu.Lock()
+	s := c.session
+	c.mu.Unlock()
+	if s != nil {
+		s.retire(ErrClosed)
+	}
+}
+
+// Close closes the connection at once, without unbind. Every Send that has
+// begun returns: as channel.Unknown where its message was written. Close
+// returns when all goroutines have ended, a running Config.Receipt included,
+// whose ctx it ends. It may be called more than once and always returns nil.
+func (c *Client) Close() error {
+	c.beginClosing()
+	c.cancel()
+	<-c.stopped
+	return nil
+}

@@ -1,0 +1,34 @@
+package wire
+
+import (
+	"github.com/ajankovic/smpp/pdu"
+)
+
+// Version34 is SMPP 3.4 as interface_version.
+const Version34 = 0x34
+
+// A Bind is the body of bind_transceiver, bind_transmitter and bind_receiver.
+type Bind struct {
+	SystemID, Password, SystemType string
+	Version                        uint8
+}
+
+// AppendBind appends a bind of the kind that id says.
+func AppendBind(b []byte, id pdu.CommandID, seq uint32, v Bind) ([]byte, error) {
+	body, err := pdu.BindTRx{
+		SystemID: v.SystemID, Password: v.Password, SystemType: v.SystemType,
+		InterfaceVersion: int(v.Version),
+	}.MarshalBinary() // the three kinds have one form (SMPP 3.4, section 4.1)
+	if err != nil {
+		return b, err
+	}
+	at := len(b)
+	return finish(append(begin(b, id, 0, seq), body...), at), nil
+}
+
+// DecodeBind decodes the body of a bind.
+func DecodeBind(body []byte) (Bind, error) {
+	d := decoder{rest: body}
+	v := Bind{SystemID: d.cString(), Password: d.cString(), SystemType: d.cString(), Version: d.octet()}
+	return v, d.err
+}

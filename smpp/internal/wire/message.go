@@ -1,0 +1,222 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/ajankovic/smpp/pdu"
+)
+
+// Bits of esm_class (SMPP 3.4, section 5.2.12).
+const (
+	EsmTypeMask     = 0x3C
+	EsmReceipt      = 0x04 // SMSC delivery receipt
+	EsmIntermediate = 0x20 // intermediate delivery notification
+	EsmUDHI         = 0x40 // short_message begins with a user data header
+)
+
+// Values of data_coding (SMPP 3.4, section 5.2.19).
+const (
+	CodingDefault = 0 // the SMSC's own alphabet
+	CodingLatin1  = 3
+	CodingUCS2    = 8
+)
+
+// Longest values, without their NUL (SMPP 3.4, sections 4.4.1 and 5.2). Of
+// system_id and password the standard allows 15 and 8 characters; there are
+// SMSCs that issue longer ones.
+const (
+	MaxSystemID     = 64
+	MaxPassword     = 64
+	MaxSystemType   = 12
+	MaxServiceType  = 5
+	MaxAddress      = 20
+	MaxTime         = 16
+	MaxShortMessage = 254
+)
+
+// ErrTruncated says that a PDU ends within a mandatory field.
+var ErrTruncated = errors.New("smpp: PDU is truncated")
+
+// An Addr is an address with its type of number and numbering plan (SMPP 3.4,
+// sections 5.2.5 and 5.2.6).
+type Addr struct {
+	TON, NPI uint8
+	Digits   string
+}
+
+// A Message is the body of submit_sm and deliver_sm, and of data_sm as far as
+// it has the fields.
+type Message struct {
+	ServiceType  string
+	Source, Dest Addr
+	EsmClass     uint8
+	ProtocolID   uint8
+	Priority     uint8
+	Schedule     string
+	Validity     string
+	Registered   uint8
+	Replace      uint8
+	DataCoding   uint8
+	DefaultMsgID uint8
+	UDH          []byte // when sending, stands before Short
+	Short        []byte // when decoded, with any UDH
+	TLVs         TLVs
+}
+
+// Check says which field cannot be sent as it is. The error names the field
+// and not its value.
+func (m *Message) Check() error {
+	for _, f := range []struct {
+		name, value string
+		most        int
+	}{
+		{"service_type", m.ServiceType, MaxServiceType},
+		{"source_addr", m.Source.Digits, MaxAddress},
+		{"destination_addr", m.Dest.Digits, MaxAddress},
+		{"schedule_delivery_time", m.Schedule, MaxTime},
+		{"validity_period", m.Validity, MaxTime},
+	} {
+		if err := CheckCString(f.name, f.value, f.most); err != nil {
+			return err
+		}
+	}
+	if n := len(m.UDH) + len(m.Short); n > MaxShortMessage {
+		return fmt.Errorf("short_message has %d octets, at most %d fit", n, MaxShortMessage)
+	}
+	return nil
+}
+
+// CheckCString says why s cannot be a C-string field of at most so many
+// characters.
+func CheckCString(name, s string, most int) error {
+	if len(s) > most {
+		return fmt.Errorf("%s is longer than %d characters", name, most)
+	}
+	if strings.IndexByte(s, 0) >= 0 {
+		return fmt.Errorf("%s holds a NUL", name)
+	}
+	return nil
+}
+
+// AppendMessage appends a submit_sm or deliver_sm. The message must pass Check.
+func AppendMessage(b []byte, id pdu.CommandID, seq uint32, m *Message) []byte {
+	at := len(b)
+	b = begin(b, id, 0, seq)
+	b = appendCString(b, m.ServiceType)
+	b = appendAddr(b, m.Source)
+	b = appendAddr(b, m.Dest)
+	b = append(b, m.EsmClass, m.ProtocolID, m.Priority)
+	b = appendCString(b, m.Schedule)
+	b = appendCString(b, m.Validity)
+	b = append(b, m.Registered, m.Replace, m.DataCoding, m.DefaultMsgID, byte(len(m.UDH)+len(m.Short)))
+	b = append(b, m.UDH...)
+	b = append(b, m.Short...)
+	b = append(b, m.TLVs...)
+	return finish(b, at)
+}
+
+// AppendDataSM appends a data_sm, which has a part of the fields only (SMPP
+// 3.4, section 4.7.1).
+func AppendDataSM(b []byte, seq uint32, m *Message) []byte {
+	at := len(b)
+	b = begin(b, pdu.DataSmID, 0, seq)
+	b = appendCString(b, m.ServiceType)
+	b = appendAddr(b, m.Source)
+	b = appendAddr(b, m.Dest)
+	b = append(b, m.EsmClass, m.Registered, m.DataCoding)
+	b = append(b, m.TLVs...)
+	return finish(b, at)
+}
+
+func appendAddr(b []byte, a Addr) []byte {
+	return appendCString(append(b, a.TON, a.NPI), a.Digits)
+}
+
+// DecodeMessage decodes the body of a submit_sm or deliver_sm.
+func DecodeMessage(body []byte) (*Message, error) {
+	d := decoder{rest: bytes.Clone(body)}
+	m := &Message{ServiceType: d.cString(), Source: d.addr(), Dest: d.addr()}
+	m.EsmClass, m.ProtocolID, m.Priority = d.octet(), d.octet(), d.octet()
+	m.Schedule, m.Validity = d.cString(), d.cString()
+	m.Registered, m.Replace, m.DataCoding, m.DefaultMsgID = d.octet(), d.octet(), d.octet(), d.octet()
+	m.Short = d.take(int(d.octet()))
+	m.TLVs = d.rest
+	return m, d.err
+}
+
+// DecodeDataSM decodes the body of a data_sm.
+func DecodeDataSM(body []byte) (*Message, error) {
+	d := decoder{rest: bytes.Clone(body)}
+	m := &Message{ServiceType: d.cString(), Source: d.addr(), Dest: d.addr()}
+	m.EsmClass, m.Registered, m.DataCoding = d.octet(), d.octet(), d.octet()
+	m.TLVs = d.rest
+	return m, d.err
+}
+
+// DecodeID returns the C-string that the body of a response begins with. It is
+// empty where an error is told without a body.
+func DecodeID(body []byte) string { return cString(body) }
+
+// Payload is the message's content: short_message without its user data
+// header, or message_payload where that is empty.
+func (m *Message) Payload() (udh, text []byte) {
+	text = m.Short
+	if len(text) == 0 {
+		text, _ = m.TLVs.Get(pdu.TagMessagePayload)
+	}
+	if m.EsmClass&EsmUDHI == 0 || len(text) == 0 || len(text) < 1+int(text[0]) {
+		return nil, text
+	}
+	n := 1 + int(text[0])
+	return text[:n], text[n:]
+}
+
+// A decoder takes fields off a body. After the first field that is cut off,
+// err is set and everything is zero.
+type decoder struct {
+	rest []byte
+	err  error
+}
+
+func (d *decoder) take(n int) []byte {
+	if n > len(d.rest) {
+		d.rest, d.err = nil, ErrTruncated
+		return nil
+	}
+	v := d.rest[:n]
+	d.rest = d.rest[n:]
+	return v
+}
+
+func (d *decoder) octet() byte {
+	v := d.take(1)
+	if len(v) == 0 {
+		return 0
+	}
+	return v[0]
+}
+
+// cString takes up to a NUL. Its length is not checked: addresses of 21
+// characters and time fields in odd forms are met in the field.
+func (d *decoder) cString() string {
+	n := bytes.IndexByte(d.rest, 0)
+	if n < 0 {
+		d.rest, d.err = nil, ErrTruncated
+		return ""
+	}
+	return string(d.take(n + 1)[:n])
+}
+
+func (d *decoder) addr() Addr {
+	return Addr{TON: d.octet(), NPI: d.octet(), Digits: d.cString()}
+}
+
+func cString(b []byte) string {
+	if n := bytes.IndexByte(b, 0); n >= 0 {
+		b = b[:n]
+	}
+	return string(b)
+}

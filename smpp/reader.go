@@ -1,0 +1,102 @@
+package smpp
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/ajankovic/smpp/pdu"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+)
+
+// read handles frames until the connection fails.
+func (s *session) read() error {
+	for {
+		f, err := s.in.Next()
+		switch {
+		case errors.Is(err, wire.ErrFrameLength):
+			s.retire(err)
+			s.respond(pdu.GenericNackID, StatusInvalidCmdLength, 0)
+			s.out.Finish()
+			<-s.ended
+			return err
+		case err != nil:
+			return fmt.Errorf("read: %w", err)
+		case f.IsResponse():
+			s.pinged.Store(false)
+			s.handleResponse(f)
+		default:
+			s.handleRequest(f)
+		}
+	}
+}
+
+func (s *session) handleResponse(f wire.Frame) {
+	switch f.ID {
+	case pdu.SubmitSmRespID, pdu.GenericNackID:
+		if s.complete(f.Seq, s.outcome(f)) {
+			break
+		}
+		s.log.Debug("smpp: response to nothing outstanding", "seq", f.Seq, "status", Status(f.Status).Code())
+	case pdu.UnbindRespID:
+		s.conn.Close() // with TLS it says goodbye
+		s.end(errUnbound)
+	case pdu.EnquireLinkRespID:
+	default: // never answered: two peers could go on for ever
+		s.log.Debug("smpp: unexpected response", idAttr(f))
+	}
+}
+
+// outcome is what a response says of its submit_sm.
+func (s *session) outcome(f wire.Frame) outcome {
+	status := Status(f.Status)
+	switch {
+	case status == StatusOK && f.ID == pdu.SubmitSmRespID:
+		return outcome{id: s.config.SubmitIDs.canonical(wire.DecodeID(f.Body))}
+	case status == StatusOK:
+		return outcome{err: submitError(channel.Unknown, errNacked)}
+	case status == StatusInvalidBindStatus: // no later message would fare better here
+		s.retire(errNotBoundThere)
+	}
+	return outcome{err: refused(opSubmit, status)}
+}
+
+func (s *session) handleRequest(f wire.Frame) {
+	switch f.ID {
+	case pdu.DeliverSmID, pdu.DataSmID:
+		s.receive(f)
+	case pdu.EnquireLinkID:
+		s.respond(f.Response(), StatusOK, f.Seq)
+	case pdu.UnbindID:
+		s.respond(f.Response(), StatusOK, f.Seq)
+		s.peerUnbound.Store(true)
+		s.retire(errPeerUnbound)
+	case pdu.AlertNotificationID, pdu.OutbindID: // have no response
+	default:
+		s.log.Debug("smpp: unexpected request", idAttr(f))
+		s.respond(pdu.GenericNackID, StatusInvalidCmdID, f.Seq)
+	}
+}
+
+func idAttr(f wire.Frame) slog.Attr {
+	return slog.String("command_id", fmt.Sprintf("0x%08X", uint32(f.ID)))
+}
+
+// An idleReader gives every read as long as the SMSC may be silent.
+type idleReader struct {
+	conn    net.Conn
+	timeout time.Duration // zero: whatever deadline the connection has
+}
+
+func (r *idleReader) Read(p []byte) (int, error) {
+	if r.timeout > 0 {
+		if err := r.conn.SetReadDeadline(time.Now().Add(r.timeout)); err != nil {
+			return 0, err
+		}
+	}
+	return r.conn.Read(p)
+}

@@ -1,0 +1,155 @@
+package smpp
+
+import (
+	"fmt"
+	"math/big"
+	"strings"
+	"time"
+
+	"github.com/ajankovic/smpp/pdu"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/sms"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+)
+
+// An IDFormat is how an SMSC writes a message id. Some write the id of one
+// message in hexadecimal in the response and in decimal in the receipt:
+// Config.SubmitIDs and ReceiptIDs make both the same decimal number.
+type IDFormat uint8
+
+// The formats.
+const (
+	IDText    IDFormat = iota // any text; only surrounding blanks are ignored
+	IDHex                     // a hexadecimal number: case and leading zeros do not count
+	IDDecimal                 // a decimal number: leading zeros do not count
+)
+
+// canonical is what ids in this format are compared by. An id that is not in
+// the format stays as it is.
+func (f IDFormat) canonical(id string) string {
+	id = strings.Trim(id, " \t\r\n\x00")
+	base := 10
+	switch f {
+	case IDText:
+		return id
+	case IDHex:
+		base = 16
+		id = strings.TrimPrefix(strings.TrimPrefix(id, "0x"), "0X")
+	}
+	if len(id) > 64 || strings.ContainsAny(id, "+-_") {
+		return id
+	}
+	n, ok := new(big.Int).SetString(id, base)
+	if !ok {
+		return id
+	}
+	return n.String()
+}
+
+// A stat is one of the states a receipt may name.
+type stat struct {
+	word  string // of Appendix B
+	state channel.State
+	class channel.Class
+}
+
+// stats are indexed by message_state (SMPP 3.4, section 5.2.28; 0 and 9 are of
+// SMPP 5.0). What this route could not deliver another may: Unreachable. A
+// receipt never rules a number out, since no SMSC's error codes mean the same.
+// UNKNOWN may have been delivered after all.
+var stats = [...]stat{
+	0: {"SCHEDULED", channel.Sent, 0},
+	1: {"ENROUTE", channel.Sent, 0},
+	2: {"DELIVRD", channel.Delivered, 0},
+	3: {"EXPIRED", channel.Failed, channel.Unreachable},
+	4: {"DELETED", channel.Failed, channel.Unreachable},
+	5: {"UNDELIV", channel.Failed, channel.Unreachable},
+	6: {"ACCEPTD", channel.Sent, 0},
+	7: {"UNKNOWN", channel.Failed, channel.Unknown},
+	8: {"REJECTD", channel.Failed, channel.Unreachable},
+	9: {"SKIPPED", channel.Failed, channel.Unreachable},
+}
+
+// statOf finds a state by its word. Some SMSCs write words out or have their
+// own; one that is not known is not final.
+func statOf(word string) stat {
+	word = strings.ToUpper(word)
+	switch word {
+	case "DELIVERED":
+		return stats[2]
+	case "UNDELIVERABLE", "UNDELIVERED":
+		return stats[5]
+	case "FAILED":
+		return stat{word, channel.Failed, channel.Unreachable}
+	case "REJECTED":
+		return stats[8]
+	}
+	for _, s := range stats {
+		if s.word == word {
+			return s
+		}
+	}
+	return stat{plain(word), channel.Sent, 0}
+}
+
+// receipt reads m as a delivery receipt. The parameters receipted_message_id
+// and message_state go before the text, and the text before nothing: it is
+// trusted only in a message that the SMSC marks as a receipt, as anybody can
+// send "id:1 stat:DELIVRD" from a phone.
+func (c *Config) receipt(m *wire.Message) (channel.Receipt, bool) {
+	id := m.TLVs.String(pdu.TagReceiptedMessageID)
+	kind := m.EsmClass & wire.EsmTypeMask
+	if kind != wire.EsmReceipt && kind != wire.EsmIntermediate && id == "" {
+		return channel.Receipt{}, false
+	}
+	text, _ := wire.ParseReceipt(receiptText(m))
+	if id == "" {
+		id = text.ID
+	}
+	st := statOf(text.Stat)
+	if n, ok := m.TLVs.Uint8(pdu.TagMessageState); ok && int(n) < len(stats) {
+		st = stats[n]
+	}
+	return channel.Receipt{
+		ProviderID: c.ReceiptIDs.canonical(id),
+		State:      st.state,
+		Class:      st.class,
+		Code:       receiptCode(st.word, text.Err, m.TLVs),
+		At:         time.Now(),
+	}, true
+}
+
+func receiptText(m *wire.Message) string {
+	_, b := m.Payload()
+	if m.DataCoding == wire.CodingUCS2 {
+		if s, err := sms.Decode(b, sms.UCS2); err == nil {
+			return s
+		}
+	}
+	return string(b)
+}
+
+// receiptCode is "UNDELIV err:001": the state, and the SMSC's or the network's
+// own error code where one is told.
+func receiptCode(word, errCode string, t wire.TLVs) string {
+	code := word
+	if e := plain(errCode); e != "" {
+		return strings.TrimSpace(code + " err:" + e)
+	}
+	if v, ok := t.Get(pdu.TagNetworkErrorCode); ok && len(v) == 3 { // SMPP 3.4, section 5.3.2.31
+		code += fmt.Sprintf(" net:%d/%d", v[0], int(v[1])<<8|int(v[2]))
+	}
+	return strings.TrimSpace(code)
+}
+
+// plain returns s if it can be nothing but a code: a receipt's text may quote
+// the message.
+func plain(s string) string {
+	if len(s) > 10 || strings.ContainsFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) {
+		return ""
+	}
+	return s
+}

@@ -1,0 +1,249 @@
+package smpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ajankovic/smpp/pdu"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+)
+
+// maxBacklog is how many octets of responses a peer may leave unread.
+const maxBacklog = 1 << 20
+
+var errBacklog = errors.New("SMSC does not read the responses it asks for")
+
+// A session is one bound connection. Three goroutines serve it: the reader
+// (serve itself), the writer and the keeper. A fourth hands receipts over; it
+// belongs to the client, since a slow receiver must not hold up a reconnect.
+//
+// A session ends in two steps. Retired, it takes no more messages; once it is
+// drained, nothing is outstanding any more, it says goodbye and ends. A lost
+// connection ends at once, and what is outstanding fails.
+type session struct {
+	config  *Config
+	log     *slog.Logger
+	conn    net.Conn // with TLS, where there is
+	raw     net.Conn // without: closing it never blocks
+	in      *wire.Reader
+	out     *wire.Writer
+	inbound chan delivery
+	onIdle  func(error) // set before serve; told, perhaps twice, that it takes no more messages
+
+	slots   chan struct{} // one for each call that may begin
+	retired chan struct{} // closed: takes no more messages
+	drained chan struct{} // closed: retired, and nothing outstanding
+	ended   chan struct{} // closed: connection closed
+
+	endOnce sync.Once
+	cause   error // of the end; valid after ended
+
+	mu             sync.Mutex
+	seq            uint32
+	calls          map[uint32]*call
+	oldest, newest *call
+	free           []*call
+	expiry         *time.Timer // fires at oldest's deadline, or before
+	armed          bool
+	retiring       bool
+	reason         error // why it retires
+
+	peerUnbound atomic.Bool // it asked to end, so we need not
+	pinged      atomic.Bool // nothing was answered since the last enquire_link
+}
+
+func newSession(c *Config, conn, raw net.Conn, in *wire.Reader) *session {
+	s := &session{
+		config: c, log: c.Logger, conn: conn, raw: raw, in: in, out: wire.NewWriter(),
+		inbound: make(chan delivery, maxInbound),
+		slots:   make(chan struct{}, c.Window),
+		retired: make(chan struct{}), drained: make(chan struct{}), ended: make(chan struct{}),
+		seq:    1, // the bind's
+		calls:  make(map[uint32]*call, c.Window),
+		expiry: time.NewTimer(c.ResponseTimeout),
+		armed:  true,
+	}
+	for range c.Window {
+		s.slots <- struct{}{}
+	}
+	return s
+}
+
+// serve runs the session until its connection is closed, and returns why.
+func (s *session) serve() error {
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		err := s.out.Run(s.conn, s.config.WriteTimeout)
+		if err == nil { // all is said
+			s.conn.Close()
+			err = errUnbound
+		}
+		s.end(fmt.Errorf("write: %w", err))
+	})
+	wg.Go(s.keep)
+	s.end(s.read())
+	wg.Wait()
+	close(s.inbound)
+	return s.cause
+}
+
+// end closes the connection and fails what is outstanding. The reason to
+// retire, or else the first cause, counts.
+func (s *session) end(cause error) {
+	s.endOnce.Do(func() {
+		s.mu.Lock()
+		if s.reason != nil {
+			cause = s.reason
+		}
+		s.mu.Unlock()
+		s.cause = cause
+		s.out.Stop()
+		s.raw.Close()
+		s.onIdle(cause)
+		s.abandon(cause)
+		close(s.ended)
+	})
+}
+
+// retire lets the session end once nothing is outstanding.
+func (s *session) retire(reason error) {
+	s.onIdle(reason)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reason == nil {
+		s.reason = reason
+	}
+	s.stopIntake()
+	s.checkDrained()
+}
+
+// stopIntake makes every later submit fail. s.mu is held.
+func (s *session) stopIntake() {
+	if !s.retiring {
+		s.retiring = true
+		close(s.retired)
+	}
+}
+
+// checkDrained tells the keeper when it is time to part. s.mu is held.
+func (s *session) checkDrained() {
+	if !s.retiring || s.oldest != nil {
+		return
+	}
+	select {
+	case <-s.drained:
+	default:
+		close(s.drained)
+	}
+}
+
+// keep sends enquire_link, ends calls whose time is up, and parts.
+func (s *session) keep() {
+	enquire := time.NewTicker(s.config.EnquireLink)
+	defer enquire.Stop()
+	answer := time.NewTimer(s.config.EnquireLinkTimeout)
+	defer answer.Stop()
+	defer s.expiry.Stop()
+	drained := s.drained
+	var parted <-chan time.Time
+	for {
+		select {
+		case <-enquire.C:
+			if s.pinged.CompareAndSwap(false, true) {
+				s.request(pdu.EnquireLinkID)
+				answer.Reset(s.config.EnquireLinkTimeout)
+			}
+		case <-answer.C:
+			if s.pinged.Load() {
+				s.end(errLinkDead)
+			}
+		case <-s.expiry.C:
+			s.expire()
+		case <-drained:
+			drained = nil
+			s.part()
+			parted = time.After(s.config.EnquireLinkTimeout)
+		case <-parted:
+			s.end(errUnbound)
+		case <-s.ended:
+			return
+		}
+	}
+}
+
+// part unbinds, or lets the connection close where the SMSC did so already.
+func (s *session) part() {
+	if s.peerUnbound.Load() {
+		s.out.Finish()
+		return
+	}
+	s.request(pdu.UnbindID)
+}
+
+// request sends a PDU without a body. Its answer needs no slot of the window.
+func (s *session) request(id pdu.CommandID) {
+	s.mu.Lock()
+	seq := s.nextSeq()
+	s.mu.Unlock()
+	s.write(func(b []byte) []byte { return wire.AppendEmpty(b, id, 0, seq) })
+}
+
+// respond answers a request of the SMSC.
+func (s *session) respond(id pdu.CommandID, status Status, seq uint32) {
+	s.write(func(b []byte) []byte {
+		switch id {
+		case pdu.DeliverSmRespID, pdu.DataSmRespID: // message_id is mandatory there
+			return wire.AppendID(b, id, uint32(status), seq, "")
+		}
+		return wire.AppendEmpty(b, id, uint32(status), seq)
+	})
+}
+
+func (s *session) write(frame func([]byte) []byte) {
+	// After the end there is nobody to tell; a lost answer makes the SMSC repeat.
+	_, _ = s.out.Append(frame)
+	if s.out.Queued() > maxBacklog {
+		s.end(errBacklog)
+	}
+}
+
+// send submits one message and waits for the answer. errRetired means that
+// another session must take it.
+func (s *session) send(ctx context.Context, m *channel.Message, part *wire.Message) (string, error) {
+	select {
+	case <-s.slots:
+	case <-s.retired:
+		return "", errRetired
+	case <-ctx.Done():
+		return "", submitError(channel.Temporary, fmt.Errorf("waiting for the window: %w", ctx.Err()))
+	}
+	err := limitLife(part, m)
+	var c *call
+	if err == nil {
+		c, err = s.submit(part)
+	}
+	if err != nil {
+		s.slots <- struct{}{}
+		return "", err
+	}
+	select {
+	case o := <-c.done:
+		s.recycle(c)
+		return o.result()
+	case <-ctx.Done():
+	}
+	select {
+	case o := <-c.done:
+		return o.result()
+	default: // the call keeps its slot until the SMSC has answered or is given up
+		return "", submitError(channel.Unknown, fmt.Errorf("waiting for the response: %w", ctx.Err()))
+	}
+}

@@ -1,0 +1,200 @@
+package smpptest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel/sms"
+	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+)
+
+// A Bind is a bind as it was received and answered.
+type Bind struct {
+	Conn     int // number of the connection, from 1
+	SystemID string
+	Version  uint8 // interface_version
+	Status   smpp.Status
+	At       time.Time
+}
+
+// A Message is a message whose parts were all accepted.
+type Message struct {
+	From, To string
+	Text     string
+	IDs      []string      // message_id of each part, in order
+	Validity time.Duration // of the first part
+	Receipt  bool          // whether receipts are asked for
+}
+
+// Messages returns the messages accepted so far, in the order in which they
+// became complete.
+func (s *Server) Messages() []Message { return assemble(s.Submits()) }
+
+// Submits returns every submit_sm received so far, refused ones included.
+func (s *Server) Submits() []Submit {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.submits)
+}
+
+// Binds returns every bind received so far.
+func (s *Server) Binds() []Bind {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.binds)
+}
+
+// Answers returns the statuses with which receipts were answered so far.
+func (s *Server) Answers() []smpp.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.answers)
+}
+
+// Wait waits until n messages were accepted in all and returns them, or ctx's
+// error beside those there are.
+func (s *Server) Wait(ctx context.Context, n int) ([]Message, error) {
+	var got []Message
+	err := s.wait(ctx, "messages", n, func() int {
+		got = s.Messages()
+		return len(got)
+	})
+	return got, err
+}
+
+// WaitSubmits waits until n submit_sm were received in all, whatever their
+// answer.
+func (s *Server) WaitSubmits(ctx context.Context, n int) error {
+	return s.wait(ctx, "submit_sm", n, func() int { return len(s.Submits()) })
+}
+
+func (s *Server) wait(ctx context.Context, what string, n int, count func() int) error {
+	for {
+		s.mu.Lock()
+		changed := s.changed
+		s.mu.Unlock()
+		got := count()
+		if got >= n {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("smpptest: %d of %d %s: %w", got, n, what, ctx.Err())
+		}
+	}
+}
+
+func (s *Server) addBind(b Bind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.binds = append(s.binds, b)
+}
+
+func (s *Server) addAnswer(status smpp.Status) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers = append(s.answers, status)
+}
+
+func (s *Server) record(m Submit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.submits = append(s.submits, m)
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// received describes a submit_sm.
+func (s *Server) received(c *conn, seq uint32, m *wire.Message) Submit {
+	s.mu.Lock()
+	number := len(s.submits) + 1
+	s.mu.Unlock()
+	udh, data := m.Payload()
+	v := Submit{
+		Number: number, Conn: c.number, Sequence: seq,
+		From: m.Source.Digits, FromTON: m.Source.TON, To: m.Dest.Digits,
+		Octets: len(data), DataCoding: m.DataCoding, Part: 1, Parts: 1,
+		Receipt: m.Registered&0x03 == 0x01,
+		Text:    decode(data, m.DataCoding), data: data,
+	}
+	if m.Dest.TON == 1 {
+		v.To = "+" + v.To
+	}
+	v.Validity, _ = wire.ParseRelativeTime(m.Validity)
+	if ref, total, part, ok := concatenation(udh); ok {
+		v.reference, v.Parts, v.Part = ref, total, part
+	}
+	return v
+}
+
+// decode returns the text of a message, or of a part.
+func decode(data []byte, coding uint8) string {
+	e := sms.GSM7
+	switch coding {
+	case wire.CodingUCS2:
+		e = sms.UCS2
+	case wire.CodingLatin1:
+		e = sms.Latin1
+	}
+	text, err := sms.Decode(data, e)
+	if err != nil {
+		text, _ = sms.Decode(data, sms.Latin1) // holds anything
+	}
+	return text
+}
+
+// concatenation reads a user data header (3GPP TS 23.040, sections 9.2.3.24.1
+// and 9.2.3.24.8).
+func concatenation(udh []byte) (ref, total, part int, ok bool) {
+	if len(udh) == 0 {
+		return 0, 0, 0, false
+	}
+	for e := udh[1:]; len(e) >= 2 && len(e) >= 2+int(e[1]); e = e[2+int(e[1]):] {
+		switch v := e[2 : 2+int(e[1])]; {
+		case e[0] == 0x00 && len(v) == 3:
+			return int(v[0]), int(v[1]), int(v[2]), v[1] > 0
+		case e[0] == 0x08 && len(v) == 4:
+			return int(v[0])<<8 | int(v[1]), int(v[2]), int(v[3]), v[2] > 0
+		}
+	}
+	return 0, 0, 0, false
+}
+
+// assemble joins the accepted parts. A text is decoded as a whole, since not
+// every sender keeps a surrogate pair within one part.
+func assemble(submits []Submit) []Message {
+	type key struct {
+		from, to   string
+		ref, total int
+	}
+	open := make(map[key][]Submit)
+	var done []Message
+	for _, p := range submits {
+		if p.ID == "" {
+			continue
+		}
+		k := key{p.From, p.To, p.reference, p.Parts}
+		open[k] = append(open[k], p)
+		if parts := open[k]; len(parts) == p.Parts {
+			delete(open, k)
+			done = append(done, join(parts))
+		}
+	}
+	return done
+}
+
+func join(parts []Submit) Message {
+	slices.SortFunc(parts, func(a, b Submit) int { return a.Part - b.Part })
+	m := Message{From: parts[0].From, To: parts[0].To, Validity: parts[0].Validity, Receipt: parts[0].Receipt}
+	var data []byte
+	for _, p := range parts {
+		m.IDs = append(m.IDs, p.ID)
+		data = append(data, p.data...)
+	}
+	m.Text = decode(data, parts[0].DataCoding)
+	return m
+}

@@ -1,0 +1,170 @@
+package smpptest
+
+import (
+	"time"
+
+	"github.com/otpcourier/otpcourier/smpp"
+)
+
+// A Handler decides how a submit_sm is answered. It is called for each part of
+// a long message, concurrently for different connections.
+type Handler func(s Submit) Reply
+
+// A Submit is a submit_sm as it was received.
+type Submit struct {
+	Number   int    // how many the server has received with this one
+	Conn     int    // number of the connection, from 1
+	Sequence uint32 // sequence_number
+
+	From    string // source_addr
+	FromTON uint8
+	To      string // destination_addr, with a "+" if its TON is international
+
+	Text        string        // of this part
+	Octets      int           // length of the message, without its user data header
+	DataCoding  uint8         //
+	Part, Parts int           // 1 of 1 unless the message is long
+	Validity    time.Duration // relative validity_period; zero: none
+	Receipt     bool          // whether a delivery receipt is asked for
+
+	Status smpp.Status // the answer
+	ID     string      // message_id; empty where the status is not OK
+
+	reference int    // which long message this is a part of
+	data      []byte // of the text, undecoded
+}
+
+// A Reply is how a submit_sm is answered. The zero value accepts it.
+type Reply struct {
+	// Status refuses the message unless it is smpp.StatusOK.
+	Status smpp.Status
+
+	// ID is the message_id. Default: a new one.
+	ID string
+
+	// Delay is how long the answer takes. Other messages do not wait for it.
+	Delay time.Duration
+
+	// Stall leaves the message without an answer.
+	Stall bool
+
+	// Hangup closes the connection instead of an answer, after the first
+	// HangupAfter octets of it.
+	Hangup      bool
+	HangupAfter int
+
+	// Receipt says which delivery receipt follows, if one was asked for and
+	// the message is accepted.
+	Receipt Receipt
+}
+
+// A Receipt is a plan for a delivery receipt. The zero value sends one, at
+// once behind the response, with stat:DELIVRD in both its text and its TLVs.
+type Receipt struct {
+	// None sends no receipt.
+	None bool
+
+	// Stat is the state in the words of SMPP 3.4, Appendix B. Default:
+	// "DELIVRD".
+	Stat string
+
+	// Err is the error code in the text. Default "000".
+	Err string
+
+	// Delay is how long after the response it is sent.
+	Delay time.Duration
+
+	// Early sends it before the response.
+	Early bool
+
+	// Copies is how often it is sent. Default 1.
+	Copies int
+
+	// ID replaces the message id, for an SMSC that writes it differently in
+	// receipts.
+	ID string
+
+	// TextOnly leaves out the TLVs, TLVOnly the text.
+	TextOnly, TLVOnly bool
+
+	// DataSM sends it as data_sm instead of deliver_sm.
+	DataSM bool
+}
+
+// On sets the replies to messages to a destination, in order; the last one is
+// used from then on. Without replies the destination is again as any other.
+func (s *Server) On(to string, replies ...Reply) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.on[to] = replies
+}
+
+// Next answers the next n messages, whatever their destination, with r.
+func (s *Server) Next(n int, r Reply) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for range n {
+		s.next = append(s.next, r)
+	}
+}
+
+// Handle replaces Config.Handler.
+func (s *Server) Handle(h Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.config.Handler = h
+}
+
+// RefuseBinds answers binds with the status from now on; smpp.StatusOK makes
+// the server check credentials again. Bound sessions stay.
+func (s *Server) RefuseBinds(status smpp.Status) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuse = status
+}
+
+// reply decides: the server's own rules first, then Next, On and the Handler.
+func (s *Server) reply(m Submit, bound bool) Reply {
+	s.mu.Lock()
+	switch {
+	case !bound:
+		s.mu.Unlock()
+		return Reply{Status: smpp.StatusInvalidBindStatus}
+	case s.throttled(time.Now()):
+		s.mu.Unlock()
+		return Reply{Status: smpp.StatusThrottled}
+	case len(s.next) > 0:
+		r := s.next[0]
+		s.next = s.next[1:]
+		s.mu.Unlock()
+		return r
+	case len(s.on[m.To]) > 0:
+		r := s.on[m.To][0]
+		if len(s.on[m.To]) > 1 {
+			s.on[m.To] = s.on[m.To][1:]
+		}
+		s.mu.Unlock()
+		return r
+	}
+	h := s.config.Handler
+	s.mu.Unlock()
+	if h == nil {
+		return Reply{}
+	}
+	return h(m)
+}
+
+// throttled counts a message against Config.TPS. s.mu is held.
+func (s *Server) throttled(now time.Time) bool {
+	if s.config.TPS <= 0 {
+		return false
+	}
+	for len(s.taken) > 0 && now.Sub(s.taken[0]) >= time.Second {
+		s.taken = s.taken[1:]
+	}
+	if len(s.taken) >= s.config.TPS {
+		return true
+	}
+	s.taken = append(s.taken, now)
+	return false
+}

@@ -1,0 +1,135 @@
+package smpp
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/sms"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+)
+
+// Types of number and numbering plans (SMPP 3.4, sections 5.2.5 and 5.2.6).
+const (
+	tonUnknown         = 0
+	tonInternational   = 1
+	tonNetworkSpecific = 3
+	tonAlphanumeric    = 5
+	npiUnknown         = 0
+	npiE164            = 1
+)
+
+const (
+	maxShortCode    = 8
+	maxAlphanumeric = 11
+	receiptWanted   = 0x01 // registered_delivery (SMPP 3.4, section 5.2.17)
+)
+
+// compose makes the submit_sm that m needs, one for each part. Its errors are
+// found before anything is sent.
+func (c *Client) compose(m *channel.Message) ([]wire.Message, error) {
+	if err := m.To.Validate(); err != nil {
+		return nil, err
+	}
+	if m.To.Phone == "" {
+		return nil, submitError(channel.InvalidRecipient, errors.New("no phone number"))
+	}
+	if m.Text == "" {
+		return nil, submitError(channel.Misconfigured, errors.New("message has no text"))
+	}
+	base, err := c.envelope(m)
+	if err != nil {
+		return nil, submitError(channel.Misconfigured, err)
+	}
+	encoding := sms.Detect(m.Text)
+	parts, err := sms.Split(m.Text, encoding, sms.Ref8(uint8(c.reference.Add(1))))
+	if err != nil {
+		return nil, submitError(channel.Misconfigured, err)
+	}
+	if encoding == sms.UCS2 {
+		base.DataCoding = wire.CodingUCS2
+	}
+	out := make([]wire.Message, len(parts))
+	for i, p := range parts {
+		out[i] = base
+		out[i].UDH, out[i].Short = p.UDH, p.Data
+		if p.UDH != nil {
+			out[i].EsmClass |= wire.EsmUDHI
+		}
+		if err := out[i].Check(); err != nil {
+			return nil, submitError(channel.Misconfigured, err)
+		}
+	}
+	return out, nil
+}
+
+// envelope is what all parts of m have in common.
+func (c *Client) envelope(m *channel.Message) (wire.Message, error) {
+	sender := c.config.Sender
+	if sender == "" {
+		sender = m.Sender
+	}
+	from, err := source(sender, c.config.SenderNumbering)
+	if err != nil {
+		return wire.Message{}, fmt.Errorf("sender: %w", err)
+	}
+	base := wire.Message{
+		Source: from,
+		Dest:   wire.Addr{TON: tonInternational, NPI: npiE164, Digits: strings.TrimPrefix(m.To.Phone, "+")},
+	}
+	if n := c.config.DestNumbering; n != nil {
+		base.Dest.TON, base.Dest.NPI = n.TON, n.NPI
+	}
+	if c.config.Receipt != nil {
+		base.Registered = receiptWanted
+	}
+	return base, nil
+}
+
+// source is the source address for a sender, as Config.Sender says.
+func source(sender string, n *Numbering) (wire.Addr, error) {
+	a := wire.Addr{Digits: sender}
+	digits := strings.TrimPrefix(sender, "+")
+	switch {
+	case sender == "":
+		a.TON, a.NPI = tonUnknown, npiUnknown
+	case digits != "" && strings.Trim(digits, "0123456789") == "":
+		a.TON, a.NPI, a.Digits = tonInternational, npiE164, digits
+		if digits == sender && len(digits) <= maxShortCode {
+			a.TON, a.NPI = tonNetworkSpecific, npiUnknown
+		}
+	default:
+		a.TON, a.NPI = tonAlphanumeric, npiUnknown
+	}
+	if n != nil {
+		a.TON, a.NPI = n.TON, n.NPI
+	}
+	most := wire.MaxAddress
+	if a.TON == tonAlphanumeric {
+		most = maxAlphanumeric
+	}
+	if len(a.Digits) > most {
+		return a, fmt.Errorf("longer than %d characters", most)
+	}
+	for _, c := range []byte(a.Digits) {
+		if c < 0x20 || c > 0x7E {
+			return a, errors.New("holds a character that is not printable ASCII")
+		}
+	}
+	return a, nil
+}
+
+// limitLife sets how long the SMSC may try, and fails if m's life is over.
+func limitLife(p *wire.Message, m *channel.Message) error {
+	if m.Expires.IsZero() {
+		return nil
+	}
+	left := time.Until(m.Expires)
+	if left <= 0 {
+		return submitError(channel.Expired, errors.New("message has expired"))
+	}
+	p.Validity = wire.RelativeTime(left)
+	return nil
+}

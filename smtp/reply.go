@@ -3,11 +3,14 @@ package smtp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/textproto"
+	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/emersion/go-sasl"
 	gosmtp "github.com/emersion/go-smtp"
@@ -169,10 +172,11 @@ func failure(ctx context.Context, p phase, err error) *channel.Error {
 		err = errUnexpected
 	}
 	e.Class, e.Err = channel.Temporary, speechless(err)
-	switch cause := context.Cause(ctx); {
+	cause := causeOf(ctx, err)
+	switch {
 	case p == phaseDot: // written, and no refusal
 		e.Class = channel.Unknown
-	case cause != nil && errors.Is(cause, errExpired):
+	case errors.Is(cause, errExpired):
 		e.Class = channel.Expired
 	case cause != nil: // whatever went wrong, went wrong for that
 	case p == phaseTLS && !isNetworkError(err):
@@ -180,10 +184,23 @@ func failure(ctx context.Context, p phase, err error) *channel.Error {
 	case errors.Is(err, errNoMechanism), errors.Is(err, sasl.ErrUnexpectedServerChallenge):
 		e.Class = channel.Misconfigured
 	}
-	if cause := context.Cause(ctx); cause != nil {
+	if cause != nil {
 		e.Err = cause
+		if errors.Is(err, errNoGreeting) {
+			e.Err = fmt.Errorf("%w: %w", errNoGreeting, cause)
+		}
 	}
 	return e
+}
+
+// causeOf returns why ctx has ended, nil if it has not. The connection's
+// deadline, which is the context's, may pass a moment before that is told.
+func causeOf(ctx context.Context, err error) error {
+	deadline, ok := ctx.Deadline()
+	if ok && errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(deadline) {
+		<-ctx.Done()
+	}
+	return context.Cause(ctx)
 }
 
 // speechless removes what a server said from err.

@@ -1,0 +1,420 @@
+package smtp_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smtp"
+	"github.com/otpcourier/otpcourier/smtp/smtptest"
+)
+
+func TestConversation(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, c := newFake(nil)
+		s, err := sendTo(t.Context(), t, f, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(channel.Submission{ProviderIDs: []string{"4XyZ12"}, State: channel.Sent}, s); diff != "" {
+			t.Errorf("submission (-want +got):\n%s", diff)
+		}
+		want := []string{"EHLO", "STARTTLS", "EHLO+", "AUTH+", "MAIL+", "RCPT+", "DATA+", ".+", "QUIT+"}
+		if diff := cmp.Diff(want, f.commands()); diff != "" {
+			t.Errorf("commands (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// Whatever a relay replies, in whatever phase, has one class.
+func TestReplyClasses(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		step, reply string
+		class       channel.Class
+		code        string
+	}{
+		{"greeting", "554 5.3.2 no service", channel.Temporary, "5.3.2"},
+		{"greeting", "421 busy", channel.Temporary, "421"},
+		{"EHLO", "421 4.3.2 busy", channel.Temporary, "4.3.2"},
+		{"EHLO", "550 bad name", channel.Temporary, "550"},
+		{"STARTTLS", "454 4.7.0 not now", channel.Temporary, "4.7.0"},
+		{"STARTTLS", "502 5.5.1 never", channel.Misconfigured, "5.5.1"},
+		{"EHLO+", "421 4.7.28 slower", channel.Temporary, "4.7.28"},
+		{"AUTH", "535 5.7.8 wrong", channel.Misconfigured, "5.7.8"},
+		{"AUTH", "534 5.7.9 stronger", channel.Misconfigured, "5.7.9"},
+		{"AUTH", "454 4.7.0 later", channel.Temporary, "4.7.0"},
+		{"AUTH", "504 no such mechanism", channel.Misconfigured, "504"},
+		{"MAIL", "530 5.7.0 log in first", channel.Misconfigured, "5.7.0"},
+		{"MAIL", "421 4.7.28 slower", channel.Throttled, "4.7.28"},
+		{"MAIL", "421 4.4.2 idle", channel.Temporary, "4.4.2"},
+		{"MAIL", "451 4.3.0 disk", channel.Temporary, "4.3.0"},
+		{"MAIL", "452 4.3.1 disk", channel.Temporary, "4.3.1"},
+		{"MAIL", "550 5.1.1 who are you", channel.Misconfigured, "5.1.1"}, // about the sender
+		{"MAIL", "553 5.1.8 sender", channel.Misconfigured, "5.1.8"},
+		{"MAIL", "552 5.3.4 too big", channel.Misconfigured, "5.3.4"},
+		{"MAIL", "555 parameters", channel.Misconfigured, "555"},
+		{"MAIL", "501 5.5.4 parameters", channel.Misconfigured, "5.5.4"},
+		{"MAIL", "251 odd", channel.Temporary, "251"},
+		{"MAIL", "354 odd", channel.Temporary, "354"},
+		{"RCPT", "550 5.1.1 <ann.recipient@example.com> unknown", channel.InvalidRecipient, "5.1.1"},
+		{"RCPT", "550-5.1.1 <ann.recipient@example.com>\r\n550 5.1.1 unknown", channel.InvalidRecipient, "5.1.1"},
+		{"RCPT", "550 5.1.1", channel.InvalidRecipient, "5.1.1"},
+		{"RCPT", "550 5.1.2 domain", channel.InvalidRecipient, "5.1.2"},
+		{"RCPT", "501 5.1.3 syntax", channel.InvalidRecipient, "5.1.3"},
+		{"RCPT", "551 5.1.6 moved", channel.InvalidRecipient, "5.1.6"},
+		{"RCPT", "556 5.1.10 null MX", channel.InvalidRecipient, "5.1.10"},
+		{"RCPT", "550 5.2.1 disabled", channel.InvalidRecipient, "5.2.1"},
+		{"RCPT", "550 unknown", channel.InvalidRecipient, "550"},
+		{"RCPT", "553 not allowed", channel.InvalidRecipient, "553"},
+		{"RCPT", "450 4.2.1 too much for him", channel.Unreachable, "4.2.1"},
+		{"RCPT", "452 4.2.2 full", channel.Unreachable, "4.2.2"},
+		{"RCPT", "552 5.2.2 full", channel.Unreachable, "5.2.2"},
+		{"RCPT", "552 full", channel.Unreachable, "552"},
+		{"RCPT", "550 5.1.0 rejected", channel.Unreachable, "5.1.0"},
+		{"RCPT", "450 4.7.1 greylisted", channel.Temporary, "4.7.1"},
+		{"RCPT", "451 4.7.0 greylisted", channel.Temporary, "4.7.0"},
+		{"RCPT", "452 disk", channel.Temporary, "452"},
+		{"RCPT", "451 4.4.1 route", channel.Temporary, "4.4.1"},
+		{"RCPT", "450 4.1.8 sender", channel.Temporary, "4.1.8"},
+		{"RCPT", "450 5.1.1 contradiction", channel.Temporary, "450"},
+		{"RCPT", "550 5.1.8 sender", channel.Misconfigured, "5.1.8"},
+		{"RCPT", "554 5.7.1 relay denied", channel.Misconfigured, "5.7.1"},
+		{"RCPT", "501 parameters", channel.Misconfigured, "501"},
+		{"RCPT", "555 5.5.4 parameters", channel.Misconfigured, "5.5.4"},
+		{"DATA", "451 4.3.0 disk", channel.Temporary, "4.3.0"},
+		{"DATA", "554 5.5.1 no recipients", channel.Misconfigured, "5.5.1"},
+		{"DATA", "550 5.1.1 unknown", channel.InvalidRecipient, "5.1.1"},
+		{"DATA", "250 odd", channel.Temporary, "250"},
+		{".", "550 5.7.26 unauthenticated", channel.Misconfigured, "5.7.26"},
+		{".", "550 5.7.515 unauthenticated", channel.Misconfigured, "5.7.515"},
+		{".", "550 5.7.1 spam", channel.Misconfigured, "5.7.1"},
+		{".", "550 5.1.1 unknown", channel.InvalidRecipient, "5.1.1"},
+		{".", "452 4.2.2 full", channel.Unreachable, "4.2.2"},
+		{".", "421 4.7.28 slower", channel.Throttled, "4.7.28"},
+		{".", "421 4.3.2 closing", channel.Temporary, "4.3.2"},
+		{".", "451 4.7.1 greylisted", channel.Temporary, "4.7.1"},
+		{".", "554 no", channel.Misconfigured, "554"},
+		{".", "354 odd", channel.Unknown, "354"},
+		{".", "251 odd", channel.Unknown, "251"},
+		{".", "999 odd", channel.Unknown, "999"},
+	} {
+		t.Run(tt.step+" "+tt.reply, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, c := newFake(map[string]string{tt.step: tt.reply + "\r\n"})
+				s, err := sendTo(t.Context(), t, f, c)
+				if err == nil {
+					t.Fatal("no error")
+				}
+				if err.Class != tt.class || err.Code != tt.code {
+					t.Errorf("class %v, code %q, want %v, %q: %v", err.Class, err.Code, tt.class, tt.code, err)
+				}
+				if s.State != channel.Failed {
+					t.Errorf("state %v", s.State)
+				}
+			})
+		})
+	}
+}
+
+// steps are all places where a relay can go wrong, in order.
+var steps = []string{"greeting", "EHLO", "STARTTLS", "handshake", "EHLO+", "AUTH", "MAIL", "RCPT", "DATA", "body", "."}
+
+// Wherever the relay stops, Send returns when its context ends, not later, and
+// tells whether the mail may have gone out.
+func TestStallAnywhere(t *testing.T) {
+	t.Parallel()
+	ends := map[string]func(context.Context) (context.Context, context.CancelFunc){
+		"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, time.Second)
+		},
+		"cancel": func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			stop := time.AfterFunc(time.Second, cancel)
+			return ctx, func() { stop.Stop(); cancel() }
+		},
+	}
+	for _, step := range steps {
+		for _, fault := range []string{stall, deaf} {
+			for end, with := range ends {
+				t.Run(step+" "+fault[1:]+" "+end, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						f, c := newFake(map[string]string{step: fault})
+						ctx, cancel := with(t.Context())
+						defer cancel()
+						begun := time.Now()
+						_, err := sendTo(ctx, t, f, c)
+						if took := time.Since(begun); took > time.Second+100*time.Millisecond {
+							t.Errorf("took %v, want 1s and at most 100ms more", took)
+						}
+						want := channel.Temporary
+						if step == "." || step == "body" && fault == stall { // the body goes into the void, and then its dot
+							want = channel.Unknown
+						}
+						if err == nil || err.Class != want || !errors.Is(err, ctx.Err()) {
+							t.Errorf("error %v, want class %v and the context's error", err, want)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// A relay's own slowness ends at Config.Timeout, and the code's life ends all.
+func TestStallEndsByItself(t *testing.T) {
+	t.Parallel()
+	t.Run("timeout", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f, c := newFake(map[string]string{"RCPT": stall})
+			c.Timeout = 7 * time.Second
+			begun := time.Now()
+			_, err := sendTo(context.Background(), t, f, c)
+			if took := time.Since(begun); took != c.Timeout || err.Class != channel.Temporary {
+				t.Errorf("after %v: %v", took, err)
+			}
+		})
+	})
+	t.Run("expiry", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f, c := newFake(map[string]string{"body": deaf})
+			c.Timeout = time.Hour
+			begun := time.Now()
+			_, err := sendTo(context.Background(), t, f, c)
+			if took := time.Since(begun); took != 5*time.Minute || err.Class != channel.Expired {
+				t.Errorf("after %v: %v", took, err)
+			}
+		})
+	})
+}
+
+// Wherever the connection is lost, after half a reply or none, the mail may
+// have gone out only if the final dot had.
+func TestCloseAnywhere(t *testing.T) {
+	t.Parallel()
+	for _, step := range steps {
+		t.Run(step, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, c := newFake(map[string]string{step: hangUp})
+				_, err := sendTo(t.Context(), t, f, c)
+				want := channel.Temporary
+				if step == "." {
+					want = channel.Unknown
+				}
+				if err == nil || err.Class != want {
+					t.Errorf("error %v, want class %v", err, want)
+				}
+			})
+		})
+	}
+}
+
+// What is not SMTP is refused where it stands, with its words kept out of the
+// error.
+func TestMalformedReplies(t *testing.T) {
+	t.Parallel()
+	for name, reply := range map[string]string{
+		"endless":      endless,
+		"no code":      "ann.recipient@example.com is no user here\r\n",
+		"short":        "25\r\n",
+		"one more":     "250 ok\r\n250 ok\r\n",
+		"two codes":    "250-ok\r\n550 ann.recipient@example.com\r\n",
+		"long line":    "250 " + strings.Repeat("x", 4000) + "\r\n",
+		"binary":       "\x16\x03\x01\x00\x00\r\n",
+		"out of range": "099 ann.recipient@example.com\r\n",
+	} {
+		for _, step := range []string{"greeting", "EHLO", "EHLO+", "MAIL", "RCPT", "DATA", "."} {
+			t.Run(step+" "+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f, c := newFake(map[string]string{step: reply})
+					_, err := sendTo(t.Context(), t, f, c)
+					if strings.HasPrefix(step, "EHLO") && name == "long line" {
+						return // allowed where lines are short enough in all
+					}
+					want := channel.Temporary
+					if step == "." {
+						want = channel.Unknown
+					}
+					if name == "one more" && step == "." && err == nil {
+						return // one too many, but accepted
+					}
+					if err == nil || err.Class != want {
+						t.Errorf("error %v, want class %v", err, want)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestEndlessReplyTakesLittleMemory(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	synctest.Test(t, func(t *testing.T) {
+		f, c := newFake(map[string]string{"EHLO+": endless})
+		_, err := sendTo(t.Context(), t, f, c)
+		if err == nil || err.Class != channel.Temporary || !strings.Contains(err.Error(), "64 KiB") {
+			t.Errorf("error %v, want class Temporary and the limit", err)
+		}
+	})
+	runtime.ReadMemStats(&after)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 8<<20 {
+		t.Errorf("%d MiB allocated", grown>>20)
+	}
+}
+
+// No password and no mail goes out in the clear, whatever the relay offers.
+func TestNothingInTheClear(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		script map[string]string
+	}{
+		{"STARTTLS not offered", map[string]string{"EHLO": "250-fake\r\n250 AUTH PLAIN LOGIN\r\n"}},
+		{"nothing offered", map[string]string{"EHLO": "250 fake\r\n"}},
+		{"STARTTLS refused", map[string]string{"STARTTLS": "502 5.5.1 no\r\n"}},
+		{"replies injected after STARTTLS", map[string]string{"STARTTLS": "220 go\r\n250-fake\r\n250 AUTH PLAIN\r\n"}},
+		{"replies injected before the handshake", map[string]string{"handshake": "250 AUTH PLAIN\r\n"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, c := newFake(tt.script)
+				_, err := sendTo(t.Context(), t, f, c)
+				if err == nil || err.Class != channel.Misconfigured {
+					t.Errorf("error %v, want class Misconfigured", err)
+				}
+				if seen := f.commands(); slices.Contains(seen, "AUTH") || slices.Contains(seen, "MAIL") || slices.Contains(seen, "EHLO+") {
+					t.Errorf("commands %v", seen)
+				}
+			})
+		})
+	}
+}
+
+func TestCertificates(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*tls.Config){
+		"unknown authority": func(c *tls.Config) { c.RootCAs = nil },
+		"other name":        func(c *tls.Config) { c.ServerName = "mail.example.net" },
+	} {
+		for mode, implicit := range map[string]bool{"STARTTLS": false, "implicit": true} {
+			t.Run(name+" "+mode, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f, c := newFake(nil)
+					if f.implicit = implicit; implicit {
+						c.TLS = smtp.ImplicitTLS
+					}
+					change(c.TLSConfig)
+					_, err := sendTo(t.Context(), t, f, c)
+					if err == nil || err.Class != channel.Misconfigured || !strings.Contains(err.Error(), "certificate") {
+						t.Errorf("error %v, want class Misconfigured and a word about the certificate", err)
+					}
+					if slices.Contains(f.commands(), "AUTH+") {
+						t.Error("the password was sent")
+					}
+				})
+			})
+		}
+	}
+}
+
+// The usual mistake is named in the error.
+func TestModesMixedUp(t *testing.T) {
+	t.Parallel()
+	_, ch := start(t, smtptest.Config{}, func(c *smtp.Config) { c.TLS = smtp.ImplicitTLS })
+	_, err := ch.Send(t.Context(), message("mix.1"))
+	if channel.ClassOf(err) != channel.Misconfigured || !strings.Contains(err.Error(), "port 587") {
+		t.Errorf("implicit TLS at a STARTTLS port: %v", err)
+	}
+
+	_, ch = start(t, smtptest.Config{TLS: smtptest.ImplicitTLS}, func(c *smtp.Config) { c.TLS, c.Timeout = smtp.StartTLS, 50*time.Millisecond })
+	_, err = ch.Send(t.Context(), message("mix.2"))
+	if channel.ClassOf(err) != channel.Temporary || !strings.Contains(err.Error(), "port 465") {
+		t.Errorf("STARTTLS at an implicit TLS port: %v", err)
+	}
+}
+
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		script map[string]string
+		class  channel.Class
+	}{
+		"odd LOGIN prompts": {map[string]string{
+			"EHLO+": "250-fake\r\n250 AUTH LOGIN\r\n",
+			"AUTH":  "334 VXNlciBOYW1lAA==\r\n", "Y29kZXM=": "334 UGFzc3dvcmQA\r\n", "Y29ycmVjdCBob3JzZQ==": "235 ok\r\n",
+		}, 0},
+		"asks for ever": {map[string]string{
+			"EHLO+": "250-fake\r\n250 AUTH LOGIN\r\n",
+			"AUTH":  "334 VXNlcm5hbWU6\r\n", "Y29kZXM=": "334 UGFzc3dvcmQ6\r\n", "Y29ycmVjdCBob3JzZQ==": "334 UGFzc3dvcmQ6\r\n",
+		}, channel.Misconfigured},
+		"nothing we know":      {map[string]string{"EHLO+": "250-fake\r\n250 AUTH GSSAPI\r\n"}, channel.Misconfigured},
+		"not offered":          {map[string]string{"EHLO+": "250 fake\r\n"}, channel.Misconfigured},
+		"refused, then silent": {map[string]string{"AUTH": "535 5.7.8 no\r\n", "*": stall}, channel.Misconfigured},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, c := newFake(maps.Clone(tt.script))
+				begun := time.Now()
+				_, err := sendTo(t.Context(), t, f, c)
+				if tt.class == 0 && err != nil || tt.class != 0 && (err == nil || err.Class != tt.class) {
+					t.Errorf("error %v, want class %v", err, tt.class)
+				}
+				if took := time.Since(begun); took != 0 {
+					t.Errorf("took %v", took)
+				}
+				if slices.Contains(f.commands(), "MAIL+") != (tt.class == 0) {
+					t.Errorf("commands %v", f.commands())
+				}
+			})
+		})
+	}
+}
+
+// An idle connection is closed, politely, when its time is over.
+func TestIdleTimeout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, c := newFake(nil)
+		defer f.stop()
+		c.IdleTimeout = 10 * time.Second
+		ch, err := smtp.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = ch.Close() }()
+		for i, pause := range []time.Duration{9 * time.Second, 11 * time.Second, 0} {
+			if _, err := ch.Send(t.Context(), message("idle.1")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(pause)
+			synctest.Wait()
+			if want := min(i, 1); countOf(f.commands(), "QUIT+") != want {
+				t.Errorf("after message %d: %d QUITs, want %d", i, countOf(f.commands(), "QUIT+"), want)
+			}
+		}
+		if f.dials != 2 {
+			t.Errorf("%d connections, want 2", f.dials)
+		}
+	})
+}
+
+func countOf(all []string, one string) (n int) {
+	for _, s := range all {
+		if s == one {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,200 @@
+// Package storetest proves implementations of the contracts in package store.
+//
+// A backend's tests call [Run] once, with a function that opens each contract
+// it implements:
+//
+//	func TestConformance(t *testing.T) {
+//		storetest.Run(t, storetest.Harness{
+//			Store: func(t *testing.T) store.Store { return open(t) },
+//			Queue: func(t *testing.T) store.Queue { return open(t) },
+//		})
+//	}
+//
+// Each case is a subtest whose log begins with the rule it enforces. The cases
+// use identifiers of their own, so a backend may be shared between them and
+// with other programs. They pass whole microseconds as times, begin at the
+// clock's now and move on from there without waiting; only those of a Queue,
+// whose contract has no now, wait for the clock, and a few seconds at most
+// for a backend that is right.
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/otpcourier/otpcourier/store"
+)
+
+// A Harness says what to test. What is nil is not tested. Each function is
+// called once per case, and may register clean-ups.
+type Harness struct {
+	Store   func(*testing.T) store.Store
+	Limiter func(*testing.T) store.Limiter
+	Tracker func(*testing.T) store.Tracker
+	Queue   func(*testing.T) store.Queue
+
+	// Live returns how many keys backend, which one of the functions above
+	// opened, still holds at now. After each case it must come down to 0 when
+	// all that was stored has expired: no key is without a life. Nil: not
+	// tested.
+	Live func(backend any, now time.Time) int
+
+	// Virtual runs each case in a bubble of testing/synctest, where waiting
+	// takes no time. It is for a backend that waits on channels and timers
+	// only. Default: cases run in parallel, by the real clock.
+	Virtual bool
+}
+
+// Run runs the conformance suites for what h opens.
+func Run(t *testing.T, h Harness) {
+	t.Helper()
+	runSuite(t, h, "Store", h.Store, storeCases())
+	runSuite(t, h, "Limiter", h.Limiter, limiterCases())
+	runSuite(t, h, "Tracker", h.Tracker, trackerCases())
+	runSuite(t, h, "Queue", h.Queue, queueCases())
+}
+
+// A tester is what a case needs of testing.T: the suite's own tests put a
+// recorder there, to see broken backends fail.
+type tester interface {
+	Helper()
+	Context() context.Context
+	Logf(format string, args ...any)
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// A testCase enforces one rule on a backend of contract C.
+type testCase[C any] struct {
+	name string
+	rule string
+	run  func(t tester, backend C)
+}
+
+// horizon is later than the life of anything that a case stores.
+const horizon = 100 * 24 * time.Hour
+
+func runSuite[C any](t *testing.T, h Harness, contract string, open func(*testing.T) C, cases []testCase[C]) {
+	if open == nil {
+		return
+	}
+	t.Run(contract, func(t *testing.T) {
+		for _, c := range cases {
+			run := func(t *testing.T) {
+				t.Log("rule:", c.rule)
+				backend := open(t)
+				c.run(t, backend)
+				if h.Live != nil && !t.Failed() {
+					noneLive(t, h.Live(backend, time.Now().Add(horizon)))
+				}
+			}
+			t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
+				t.Parallel()
+				if h.Virtual {
+					synctest.Test(t, run)
+				} else {
+					run(t)
+				}
+			})
+		}
+	})
+}
+
+// noneLive checks that of n keys none is left after all have expired.
+func noneLive(t tester, n int) {
+	t.Helper()
+	if n != 0 {
+		t.Errorf("%d keys live on when all have expired; want no key without a life", n)
+	}
+}
+
+// parallel calls f(0) to f(n-1) at one time, each in a goroutine, and waits.
+func parallel(n int, f func(i int)) {
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			f(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+}
+
+// start is the time at which a case begins.
+func start() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// unique returns an identifier that no other case has.
+func unique(prefix string) string { return prefix + rand.Text() }
+
+var lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// newID returns an identifier for a challenge of subject, in its bucket.
+func newID(subject string) string {
+	sum := sha256.Sum256([]byte(subject))
+	return lower.EncodeToString(sum[:])[:3] + "-" + strings.ToLower(rand.Text())
+}
+
+// newRecord returns a record with every field a caller sets, changed by edit.
+func newRecord(subject string, now time.Time, edit ...func(*store.Record)) *store.Record {
+	r := &store.Record{
+		ID:          newID(subject),
+		Subject:     subject,
+		Key:         "k1",
+		Salt:        []byte("\x00salt\xff of 16 bytes"),
+		Sealed:      []byte("\x00sealed\xff"),
+		Created:     now,
+		Expires:     now.Add(5 * time.Minute),
+		MaxAttempts: 5,
+		MaxFailures: 10,
+		Lock:        30 * time.Minute,
+		Waits:       []time.Duration{30 * time.Second, time.Minute},
+		Delivery:    []byte("\x00delivery\xff"),
+	}
+	for _, f := range edit {
+		f(r)
+	}
+	return r
+}
+
+// diff names the fields in which got and want differ, or is empty. Times are
+// compared as instants, and an empty slice is as good as none.
+func diff(got, want *store.Record) string {
+	if got == nil || want == nil {
+		if got == want {
+			return ""
+		}
+		return fmt.Sprintf("record: got %v, want %v", got, want)
+	}
+	var b strings.Builder
+	g, w := reflect.ValueOf(*got), reflect.ValueOf(*want)
+	for i := range g.NumField() {
+		if x, y := g.Field(i).Interface(), w.Field(i).Interface(); !same(x, y) {
+			fmt.Fprintf(&b, "\n\t%s: got %v, want %v", g.Type().Field(i).Name, x, y)
+		}
+	}
+	return b.String()
+}
+
+func same(x, y any) bool {
+	switch x := x.(type) {
+	case time.Time:
+		return x.Equal(y.(time.Time))
+	case []byte:
+		return bytes.Equal(x, y.([]byte))
+	case []time.Duration:
+		return len(x) == 0 && len(y.([]time.Duration)) == 0 || reflect.DeepEqual(x, y)
+	}
+	return x == y
+}

@@ -16,8 +16,12 @@ const (
 // appendCanonical appends text with each line end, be it CRLF, CR or LF, as
 // CRLF, and one at the end.
 func appendCanonical(dst []byte, text string) []byte {
+	returns := strings.IndexByte(text, '\r') >= 0
 	for len(text) > 0 {
-		end := strings.IndexAny(text, "\r\n")
+		end := strings.IndexByte(text, '\n')
+		if returns {
+			end = strings.IndexAny(text, "\r\n")
+		}
 		if end < 0 {
 			dst = append(dst, text...)
 			break
@@ -43,9 +47,7 @@ func appendBody(dst []byte, text string) []byte {
 	canonical := appendCanonical(make([]byte, 0, len(text)+len(text)/16+2), text)
 	high := 0
 	for _, b := range canonical {
-		if b >= utf8.RuneSelf {
-			high++
-		}
+		high += int(b >> 7)
 	}
 	if 2*high > len(canonical)/3 { // quoted-printable adds 2 octets for each, base64 a third to all
 		return appendBase64(append(dst, "Content-Transfer-Encoding: base64\r\n\r\n"...), canonical)
@@ -65,33 +67,46 @@ func appendBase64(dst, canonical []byte) []byte {
 }
 
 // appendQuotedPrintable follows RFC 2045 §6.7. The text's lines end in CRLF.
-func appendQuotedPrintable(dst, canonical []byte) []byte {
+func appendQuotedPrintable(dst, text []byte) []byte {
 	column := 0
-	for i, b := range canonical {
-		if b == '\r' || b == '\n' { // only as CRLF
-			dst = append(dst, b)
-			column = 0
+	for len(text) > 0 {
+		if n := literal(text, lineLimit-1-column, column == 0); n > 0 {
+			dst = append(dst, text[:n]...)
+			text = text[n:]
+			column += n
 			continue
 		}
-		width := 1
-		if b < ' ' || b > '~' || b == '=' || b == ' ' && canonical[i+1] == '\r' {
-			width = 3
-		}
-		if column+width >= lineLimit {
+		switch b := text[0]; {
+		case b == '\r': // only as CRLF
+			dst = append(dst, '\r', '\n')
+			text = text[2:]
+			column = 0
+		case column+3 >= lineLimit:
 			dst = append(dst, "=\r\n"...)
 			column = 0
-		}
-		if column == 0 && (b == '.' || b == 'F' && bytes.HasPrefix(canonical[i:], []byte("From "))) {
-			width = 3
-		}
-		if width == 3 {
+		default:
 			dst = append(dst, '=', hexDigits[b>>4], hexDigits[b&15])
-		} else {
-			dst = append(dst, b)
+			text = text[1:]
+			column += 3
 		}
-		column += width
 	}
 	return dst
+}
+
+// literal returns how many octets text begins with, up to room, that stand for
+// themselves.
+func literal(text []byte, room int, lineStart bool) int {
+	if lineStart && (text[0] == '.' || bytes.HasPrefix(text, []byte("From "))) {
+		return 0
+	}
+	n := 0
+	for n < room && text[n] >= ' ' && text[n] <= '~' && text[n] != '=' {
+		n++ // stops at the CRLF, if not before
+	}
+	if n > 0 && text[n-1] == ' ' && text[n] == '\r' {
+		n--
+	}
+	return n
 }
 
 // appendEncodedWords appends text as encoded words of RFC 2047, folded, given

@@ -98,8 +98,11 @@ func partly(err error, accepted, parts int) error {
 	return e
 }
 
-// submit sends one part over whichever session takes it.
+// submit sends one part over whichever session takes it. A part that was lost
+// with a session before it was given to the connection goes to the next one;
+// the second time it is up to the caller.
 func (c *Client) submit(ctx context.Context, m *channel.Message, part *wire.Message) (string, error) {
+	lost := false
 	for {
 		if ctx.Err() != nil {
 			return "", submitError(channel.Temporary, ctx.Err())
@@ -109,7 +112,11 @@ func (c *Client) submit(ctx context.Context, m *channel.Message, part *wire.Mess
 			return "", err
 		}
 		id, err := s.send(ctx, m, part)
-		if !errors.Is(err, errRetired) {
+		switch {
+		case errors.Is(err, errRetired):
+		case errors.Is(err, errNotWritten) && !lost:
+			lost = true
+		default:
 			return id, err
 		}
 	}

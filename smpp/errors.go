@@ -9,6 +9,13 @@ import (
 // ErrClosed is the cause of an error after Close or Shutdown began.
 var ErrClosed = errors.New("smpp: client is closed")
 
+// What keeps a message from one session and lets it go to the next: it was
+// certainly not sent.
+var (
+	errRetired    = errors.New("session is ending")
+	errNotWritten = errors.New("connection lost before the message was written")
+)
+
 var (
 	errNotBound      = errors.New("no bind was established in time")
 	errNoResponse    = errors.New("no response in time")

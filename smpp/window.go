@@ -1,7 +1,7 @@
 package smpp
 
 import (
-	"errors"
+	"fmt"
 	"time"
 
 	"github.com/ajankovic/smpp/pdu"
@@ -9,9 +9,6 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
-
-// errRetired says that a session takes no more messages; nothing was sent.
-var errRetired = errors.New("session is ending")
 
 // A call is a submit_sm that awaits its response. It is in session.calls and in
 // the list of session.oldest until it is completed, which happens once.
@@ -107,11 +104,11 @@ func (s *session) abandon(cause error) {
 	defer s.mu.Unlock()
 	s.stopIntake()
 	for s.oldest != nil {
-		class := channel.Temporary
-		if s.out.Handed(s.oldest.batch) {
-			class = channel.Unknown
+		err := submitError(channel.Unknown, cause)
+		if !s.out.Handed(s.oldest.batch) {
+			err = submitError(channel.Temporary, fmt.Errorf("%w: %w", errNotWritten, cause))
 		}
-		s.finish(s.oldest, outcome{err: submitError(class, cause)})
+		s.finish(s.oldest, outcome{err: err})
 	}
 }
 

@@ -1,0 +1,343 @@
+package smpp_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ajankovic/smpp/pdu"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+	"github.com/otpcourier/otpcourier/smpp/smpptest"
+)
+
+// TestSplitAtEveryOctet cuts what the SMSC sends into two at every octet, and
+// into single octets.
+func TestSplitAtEveryOctet(t *testing.T) {
+	t.Parallel()
+	bound := wire.AppendID(nil, pdu.BindTransceiverRespID, 0, 1, "smsc")
+	answers := slices.Concat(
+		accept(wire.Frame{Header: wire.Header{Seq: 2}}, "m1"),
+		deliver(1, "m1"),
+		wire.AppendEmpty(nil, 0x00000DEF, 0, 2), // no command of SMPP
+		wire.AppendEmpty(nil, pdu.EnquireLinkID, 0, 3),
+	)
+	total := len(bound) + len(answers)
+	for cut := range total + 1 {
+		t.Run(fmt.Sprint(cut), func(t *testing.T) {
+			t.Parallel()
+			chunks := func(b []byte, from int) [][]byte {
+				if cut == total { // the last case: one by one
+					return slices.Collect(slices.Chunk(b, 1))
+				}
+				at := min(max(cut-from, 0), len(b))
+				return [][]byte{b[:at], b[at:]}
+			}
+			testStream(t, chunks(bound, 0), chunks(answers, len(bound)))
+		})
+	}
+}
+
+func testStream(t *testing.T, bound, answers [][]byte) {
+	heard := make(chan []pdu.CommandID, 1)
+	got := newReceipts()
+	config := peers(t, func(p *peer, _ int) {
+		p.await(pdu.BindTransceiverID)
+		for _, b := range bound {
+			_, _ = p.Write(b)
+		}
+		p.await(pdu.SubmitSmID)
+		go func() {
+			for _, b := range answers {
+				_, _ = p.Write(b)
+			}
+		}()
+		var ids []pdu.CommandID
+		for range 3 {
+			ids = append(ids, p.next().ID)
+		}
+		slices.Sort(ids)
+		heard <- ids
+		p.drain()
+	})
+	config.Receipt = got.handle
+	c := newClient(t, config)
+	sub, err := c.Send(t.Context(), message(ann, "482910"))
+	if err != nil || !slices.Equal(sub.ProviderIDs, []string{"m1"}) {
+		t.Fatalf("Send: %v, %v", sub, err)
+	}
+	if r := got.wait(t, 1)[0]; r.ProviderID != "m1" || r.State != channel.Delivered {
+		t.Errorf("receipt is %+v", r)
+	}
+	want := []pdu.CommandID{pdu.GenericNackID, pdu.DeliverSmRespID, pdu.EnquireLinkRespID}
+	if ids := <-heard; !slices.Equal(ids, want) {
+		t.Errorf("the client answered %v, want %v", ids, want)
+	}
+}
+
+// tally is what became of each Send, by destination.
+type tally struct {
+	mu  sync.Mutex
+	all map[string]error
+}
+
+func (y *tally) add(to string, err error) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if y.all == nil {
+		y.all = make(map[string]error)
+	}
+	y.all[to] = err
+}
+
+// check compares what each Send said with what the SMSC saw.
+func (y *tally) check(t *testing.T, s *smpptest.Server) (unknown, temporary int) {
+	t.Helper()
+	seen := make(map[string]int)
+	for _, m := range s.Submits() {
+		seen[m.To]++
+	}
+	for to, err := range y.all {
+		n := seen[to]
+		switch {
+		case n > 1:
+			t.Errorf("%s was submitted %d times", to, n)
+		case err == nil && n != 1:
+			t.Errorf("%s is sent but was submitted %d times", to, n)
+		case err == nil:
+		case channel.ClassOf(err) == channel.Unknown:
+			unknown++
+		case channel.ClassOf(err) == channel.Temporary:
+			temporary++
+			if n != 0 {
+				t.Errorf("%s is not sent (%v) but was submitted", to, err)
+			}
+		default:
+			t.Errorf("%s: unexpected %v", to, err)
+		}
+	}
+	return unknown, temporary
+}
+
+// TestKillWithFullWindow kills the connection with 100 messages outstanding
+// and 50 behind them.
+func TestKillWithFullWindow(t *testing.T) {
+	t.Parallel()
+	const window, behind = 100, 50
+	s := newServer(t, smpptest.Config{Handler: func(m smpptest.Submit) smpptest.Reply {
+		return smpptest.Reply{Stall: m.Conn == 1}
+	}})
+	config := plain(s)
+	config.Window, config.ReconnectMin = window, time.Millisecond
+	c := newClient(t, config)
+	var y tally
+	var wg sync.WaitGroup
+	for i := range window + behind {
+		wg.Go(func() {
+			to := numbered(i)
+			_, err := c.Send(t.Context(), message(to, "482910"))
+			y.add(to, err)
+		})
+	}
+	waitSubmits(t, s, window)
+	s.Disconnect()
+	wg.Wait()
+	unknown, temporary := y.check(t, s)
+	if len(y.all) != window+behind || unknown != window || temporary != 0 {
+		t.Errorf("%d ended, %d unknown, %d temporary; want %d, %d, 0", len(y.all), unknown, temporary, window+behind, window)
+	}
+}
+
+// TestKillsUnderLoad kills connections again and again while messages flow.
+func TestKillsUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := smpptest.NewTLSServer(smpptest.Config{})
+	t.Cleanup(s.Close)
+	c := newClient(t, smpp.Config{
+		Addr: s.Addr, TLS: s.ClientTLS(), Window: 20, ReconnectMin: time.Microsecond, ReconnectMax: time.Millisecond,
+		Receipt: newReceipts().handle,
+	})
+	var y tally
+	var wg sync.WaitGroup
+	for w := range 40 {
+		wg.Go(func() {
+			for i := range 50 {
+				to := numbered(w*50 + i)
+				_, err := c.Send(t.Context(), message(to, "482910"))
+				y.add(to, err)
+			}
+		})
+	}
+	for i := range 20 {
+		waitSubmits(t, s, 50*i+1)
+		s.Disconnect()
+	}
+	wg.Wait()
+	unknown, temporary := y.check(t, s)
+	t.Logf("%d sent: %d unknown, %d temporary, over %d binds", len(y.all), unknown, temporary, len(s.Binds()))
+	if len(y.all) != 2000 {
+		t.Errorf("%d Sends ended, want 2000", len(y.all))
+	}
+}
+
+func TestCloseWithFullWindow(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, smpptest.Config{Handler: func(smpptest.Submit) smpptest.Reply { return smpptest.Reply{Stall: true} }})
+	c := newClient(t, plain(s))
+	var y tally
+	var wg sync.WaitGroup
+	for i := range 30 {
+		wg.Go(func() {
+			_, err := c.Send(t.Context(), message(numbered(i), "482910"))
+			if err == nil || channel.ClassOf(err) == channel.Temporary && !errors.Is(err, smpp.ErrClosed) {
+				t.Errorf("Send: %v", err)
+			}
+			y.add(numbered(i), err)
+		})
+	}
+	waitSubmits(t, s, 10)
+	c.Close()
+	wg.Wait()
+	if unknown, temporary := y.check(t, s); unknown != 10 || temporary != 20 {
+		t.Errorf("%d unknown, %d temporary; want 10, 20", unknown, temporary)
+	}
+}
+
+// TestCutResponse ends the connection within a response, at every octet.
+func TestCutResponse(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, smpptest.Config{})
+	config := plain(s)
+	config.ReconnectMin, config.ReconnectMax = time.Microsecond, time.Microsecond
+	c := newClient(t, config)
+	for octets := range 18 {
+		s.Next(1, smpptest.Reply{Hangup: true, HangupAfter: octets})
+		_, err := c.Send(t.Context(), message(ann, "482910"))
+		wantClass(t, err, channel.Unknown, "")
+	}
+	if _, err := c.Send(t.Context(), message(ann, "482910")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBadFrameLengths(t *testing.T) {
+	t.Parallel()
+	for _, length := range []string{"\x00\x00\x00\x00", "\x00\x00\x00\x08", "\x00\x00\x00\x0f", "\x00\x01\x00\x01", "\xff\xff\xff\xff"} {
+		t.Run(fmt.Sprintf("%x", length), func(t *testing.T) {
+			t.Parallel()
+			nack := make(chan wire.Frame, 1)
+			config := peers(t, func(p *peer, n int) {
+				p.bind()
+				if n == 1 {
+					_, _ = p.Write([]byte(length + "\x80\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x02"))
+					nack <- p.next()
+				}
+				for f, ok := p.await(pdu.SubmitSmID); ok; f, ok = p.await(pdu.SubmitSmID) {
+					_, _ = p.Write(accept(f, "m1"))
+				}
+			})
+			config.ReconnectMin = time.Millisecond
+			c := newClient(t, config)
+			if f := <-nack; f.ID != pdu.GenericNackID || f.Status != 0x02 {
+				t.Errorf("answered with %+v, want generic_nack ESME_RINVCMDLEN", f)
+			}
+			if _, err := c.Send(t.Context(), message(ann, "482910")); err != nil {
+				t.Errorf("over the next connection: %v", err)
+			}
+		})
+	}
+}
+
+// TestStrangePDUs sends what makes no sense; the session must stand.
+func TestStrangePDUs(t *testing.T) {
+	t.Parallel()
+	truncated := deliver(7, "m1")[:40]
+	truncated[3] = 40
+	got := newReceipts()
+	answered := make(chan wire.Header, 10)
+	config := peers(t, func(p *peer, _ int) {
+		p.bind()
+		f, ok := p.await(pdu.SubmitSmID)
+		if !ok {
+			return
+		}
+		for _, b := range [][]byte{
+			wire.AppendEmpty(nil, pdu.GenericNackID, 0x02, 0),
+			wire.AppendID(nil, pdu.SubmitSmRespID, 0, 0x7FFFFFFF, "other"),
+			wire.AppendID(nil, pdu.DeliverSmRespID, 0, f.Seq, "other"),
+			wire.AppendEmpty(nil, pdu.BindTransceiverRespID, 0, f.Seq),
+			wire.AppendEmpty(nil, 0x80000DEF, 0, f.Seq), // an unknown response must not be answered
+			wire.AppendEmpty(nil, pdu.OutbindID, 0, 1),
+			wire.AppendEmpty(nil, pdu.AlertNotificationID, 0, 2),
+			wire.AppendEmpty(nil, 0x00000DEF, 0, 3),
+			wire.AppendEmpty(nil, 0, 0, 4),
+			wire.AppendEmpty(nil, pdu.SubmitSmID, 0, 5),
+			wire.AppendEmpty(nil, pdu.DeliverSmID, 0, 6),
+			truncated,
+			accept(f, "m1\x00trailing"),
+		} {
+			_, _ = p.Write(b)
+		}
+		for f := p.next(); f.ID != 0; f = p.next() {
+			answered <- f.Header
+		}
+	})
+	config.Receipt = got.handle
+	c := newClient(t, config)
+	sub, err := c.Send(t.Context(), message(ann, "482910"))
+	if err != nil || sub.ProviderIDs[0] != "m1" {
+		t.Fatalf("Send: %v, %v", sub, err)
+	}
+	for _, want := range []wire.Header{
+		{ID: pdu.GenericNackID, Status: 0x03, Seq: 3},
+		{ID: pdu.GenericNackID, Status: 0x03, Seq: 4},
+		{ID: pdu.GenericNackID, Status: 0x03, Seq: 5},
+		{ID: pdu.DeliverSmRespID, Status: 0x02, Seq: 6},
+		{ID: pdu.DeliverSmRespID, Status: 0x02, Seq: 7},
+	} {
+		select {
+		case h := <-answered:
+			if h != want {
+				t.Errorf("answered with %+v, want %+v", h, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("no answer, want %+v", want)
+		}
+	}
+}
+
+// A peer that has an answer to each of its requests pile up is let go.
+func TestFloodWithoutReading(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	closed := make(chan struct{})
+	newClient(t, peers(t, func(p *peer, n int) {
+		p.bind()
+		if n > 1 {
+			p.drain()
+			return
+		}
+		flood := make([]byte, 0, 1<<16)
+		for i := range uint32(1 << 12) {
+			flood = wire.AppendEmpty(flood, pdu.EnquireLinkID, 0, i+1)
+		}
+		for ctx.Err() == nil {
+			if _, err := p.Write(flood); err != nil {
+				close(closed)
+				return
+			}
+		}
+	}))
+	select {
+	case <-closed:
+	case <-ctx.Done():
+		t.Error("the connection is still open")
+	}
+}

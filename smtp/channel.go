@@ -87,7 +87,7 @@ func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) 
 	}
 	defer c.sends.Done()
 
-	ctx, cancel := c.bound(ctx, m.Expires)
+	ctx, cancel := c.bound(ctx, now, m.Expires)
 	defer cancel()
 	if err := c.pool.acquire(ctx); err != nil {
 		return "", failure(ctx, phaseQueue, err)
@@ -109,19 +109,18 @@ func refuse(class channel.Class, err error) error {
 }
 
 // bound ends ctx with Config.Timeout, the code's life, or the channel.
-func (c *Channel) bound(ctx context.Context, expires time.Time) (context.Context, context.CancelFunc) {
-	ctx, cancelTimeout := context.WithTimeout(ctx, c.settings.Timeout)
-	cancelExpiry := context.CancelFunc(func() {})
-	if !expires.IsZero() {
-		ctx, cancelExpiry = context.WithDeadlineCause(ctx, expires, errExpired)
+func (c *Channel) bound(ctx context.Context, now, expires time.Time) (context.Context, context.CancelFunc) {
+	deadline, cause := now.Add(c.settings.Timeout), context.DeadlineExceeded
+	if !expires.IsZero() && expires.Before(deadline) {
+		deadline, cause = expires, errExpired
 	}
+	ctx, cancelDeadline := context.WithDeadlineCause(ctx, deadline, cause)
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(c.ended, func() { cancel(ErrClosed) })
 	return ctx, func() {
 		stop()
 		cancel(nil)
-		cancelExpiry()
-		cancelTimeout()
+		cancelDeadline()
 	}
 }
 
@@ -158,9 +157,13 @@ func wrap(ctx context.Context, p phase, err error) error {
 // transact uses cn and puts it back or closes it.
 func (c *Channel) transact(ctx context.Context, cn *conn, e envelope) (string, phase, error) {
 	said, p, err := cn.transact(ctx, e)
-	if err == nil || cn.clean {
+	_, refused := replyOf(err)
+	switch {
+	case err == nil, cn.clean:
 		c.pool.put(cn)
-	} else {
+	case refused:
+		cn.quit()
+	default:
 		cn.close()
 	}
 	return said, p, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -181,11 +182,24 @@ func TestConnectionsAreBounded(t *testing.T) {
 // A relay that hangs up between two messages costs no error and no duplicate.
 func TestStaleConnectionIsReplaced(t *testing.T) {
 	t.Parallel()
+	t.Run("closed while idle", func(t *testing.T) {
+		t.Parallel()
+		srv, ch := start(t, smtptest.Config{})
+		for i := range 3 {
+			if _, err := ch.Send(t.Context(), message(fmt.Sprint("idle.", i))); err != nil {
+				t.Fatal(err)
+			}
+			srv.CloseClientConnections()
+		}
+		if got := [2]int{len(srv.Mails()), srv.Connections()}; got != [2]int{3, 3} {
+			t.Errorf("%d mails over %d connections, want 3 over 3", got[0], got[1])
+		}
+	})
 	for _, tt := range []struct {
 		name string
 		rule smtptest.Rule
 	}{
-		{"closed", smtptest.Rule{Phase: smtptest.AtMail, Action: smtptest.Disconnect, Times: 1}},
+		{"closed at MAIL", smtptest.Rule{Phase: smtptest.AtMail, Action: smtptest.Disconnect, Times: 1}},
 		{"421", smtptest.Rule{Phase: smtptest.AtMail, Times: 1, Reply: smtptest.Reply{Code: 421, Enhanced: "4.4.2", Text: "idle for too long"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -228,6 +242,60 @@ func TestRefusedRecipientDoesNotPoisonTheNext(t *testing.T) {
 	}
 	if mails := srv.Mails(); len(mails) != 1 || mails[0].To[0] != "ann.recipient@example.com" {
 		t.Errorf("mails to the wrong people: %v", mails)
+	}
+}
+
+// A local part beyond ASCII goes out where the relay has SMTPUTF8, and only
+// there.
+func TestSMTPUTF8(t *testing.T) {
+	t.Parallel()
+	for _, offered := range []bool{true, false} {
+		srv, ch := start(t, smtptest.Config{SMTPUTF8: offered})
+		m := message("utf8.1")
+		m.To.Email = "añn.recipient@münchen.example"
+		_, err := ch.Send(t.Context(), m)
+		if offered {
+			if mails := srv.Mails(); err != nil || mails[0].To[0] != "añn.recipient@xn--mnchen-3ya.example" {
+				t.Errorf("mails %v, error %v", mails, err)
+			}
+		} else if channel.ClassOf(err) != channel.InvalidRecipient || len(srv.Mails()) != 0 {
+			t.Errorf("without SMTPUTF8: error %v, want class InvalidRecipient", err)
+		}
+		if _, err := ch.Send(t.Context(), message("utf8.2")); err != nil || srv.Connections() != 1 {
+			t.Errorf("the next: %v, over %d connections", err, srv.Connections())
+		}
+	}
+}
+
+// Nothing that is logged tells a code, a password or a recipient.
+func TestLogs(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	srv, ch := start(t, smtptest.Config{Username: username, Password: password}, func(c *smtp.Config) {
+		c.MaxConns = 1
+		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	for i, phase := range []smtptest.Phase{smtptest.AtRcpt, smtptest.AtDot, smtptest.AtMail, smtptest.AtAuth} {
+		if _, err := ch.Send(t.Context(), message(fmt.Sprint("log.", i))); err != nil {
+			t.Fatal(err)
+		}
+		srv.CloseClientConnections()
+		srv.Script(smtptest.Rule{Phase: phase, Times: 1, Reply: smtptest.Reply{
+			Code: 550, Enhanced: "5.7.1", Text: "ann.recipient@example.com may not have 58203719 nor " + password,
+		}})
+		if _, err := ch.Send(t.Context(), message(fmt.Sprint("refused.", i))); channel.ClassOf(err) != channel.Misconfigured {
+			t.Errorf("error %v, want class Misconfigured", err)
+		}
+	}
+	for _, secret := range []string{"ann.recipient", "58203719", "horse"} {
+		if strings.Contains(log.String(), secret) {
+			t.Errorf("the log holds %q:\n%s", secret, log.String())
+		}
+	}
+	for _, word := range []string{"level=ERROR", "5.7.1", "smtp: connected", "tls=\"TLS 1.3\"", "idle connection was dead"} {
+		if !strings.Contains(log.String(), word) {
+			t.Errorf("the log lacks %q:\n%s", word, log.String())
+		}
 	}
 }
 

@@ -383,6 +383,7 @@ func FuzzMessage(f *testing.F) {
 		f.Add(text, text, text, "<p>"+text+"</p>")
 	}
 	f.Add("a\r\nBcc: b@example.com", "x\x00", "\r.\r\n.\n", "\xff")
+	f.Add("", "\xd2", "\x9a", "0") // UTF-8 only when joined
 	f.Add(strings.Repeat("é", 40), "\"", strings.Repeat("a \n", 30), "From \r\r\n")
 	s := newSettings(f, "codes@mybank.example")
 	f.Fuzz(func(t *testing.T, subject, name, body, html string) {
@@ -390,7 +391,7 @@ func FuzzMessage(f *testing.F) {
 		m.Subject, m.Sender, m.Body, m.HTML = subject, name, body, html
 		got, err := s.compose(m, "ann@example.com", noon)
 		if err != nil {
-			good := utf8.ValidString(subject+name+body+html) && !strings.ContainsFunc(subject+name, isControl) &&
+			good := utf8.ValidString(subject) && utf8.ValidString(name) && utf8.ValidString(body) && utf8.ValidString(html) && !strings.ContainsFunc(subject+name, isControl) &&
 				!strings.Contains(body+html, "\x00") && body != "" && len(subject) <= maxHeader && len(name) <= maxHeader
 			if good {
 				t.Fatalf("refused: %v", err)

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 
 	gosmtp "github.com/emersion/go-smtp"
@@ -55,6 +57,7 @@ type Server struct {
 	rules     []Rule
 	unstall   chan struct{} // closed and replaced by ClearScript
 	connected int
+	open      map[*countedConn]struct{}
 }
 
 // NewServer starts a server on 127.0.0.1. Close it. It panics when the
@@ -73,6 +76,7 @@ func NewServer(c Config) *Server {
 		closing:  make(chan struct{}),
 		arrived:  make(chan struct{}),
 		unstall:  make(chan struct{}),
+		open:     make(map[*countedConn]struct{}),
 	}
 	s.server = gosmtp.NewServer(gosmtp.BackendFunc(s.newSession))
 	s.server.Domain = "smtptest.example"
@@ -106,6 +110,17 @@ func (s *Server) Connections() int {
 	return s.connected
 }
 
+// CloseClientConnections hangs up on everyone, idle or not, as a relay that
+// restarts does. The server goes on.
+func (s *Server) CloseClientConnections() {
+	s.mu.Lock()
+	open := slices.Collect(maps.Keys(s.open))
+	s.mu.Unlock()
+	for _, c := range open {
+		_ = c.Conn.Close() // what serves it notices, and calls c.Close
+	}
+}
+
 // Script adds rules. Of those that apply, the one added last goes.
 func (s *Server) Script(rules ...Rule) {
 	for _, rule := range rules {
@@ -129,14 +144,14 @@ func (s *Server) ClearScript() {
 func (s *Server) Mails() []Mail {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]Mail(nil), s.mails...)
+	return slices.Clone(s.mails)
 }
 
 // Wait returns the mails once there are at least n of them, or ctx's error.
 func (s *Server) Wait(ctx context.Context, n int) ([]Mail, error) {
 	for {
 		s.mu.Lock()
-		mails, arrived := append([]Mail(nil), s.mails...), s.arrived
+		mails, arrived := slices.Clone(s.mails), s.arrived
 		s.mu.Unlock()
 		if len(mails) >= n {
 			return mails, nil
@@ -191,8 +206,16 @@ func (l *counted) Accept() (net.Conn, error) {
 	s.connected++
 	s.conns.Add(1)
 	cc := &countedConn{Conn: c}
-	cc.done = sync.OnceFunc(s.conns.Done)
+	cc.done = sync.OnceFunc(func() { s.forget(cc) })
+	s.open[cc] = struct{}{}
 	return cc, nil
+}
+
+func (s *Server) forget(c *countedConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, c)
+	s.conns.Done()
 }
 
 type countedConn struct {

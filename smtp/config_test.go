@@ -1,0 +1,99 @@
+package smtp
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestNewNamesTheField(t *testing.T) {
+	t.Parallel()
+	for field, changes := range map[string][]func(*Config){
+		"Config.Addr": {
+			func(c *Config) { c.Addr = "" },
+			func(c *Config) { c.Addr = "smtp.example.com" },
+			func(c *Config) { c.Addr = ":587" },
+			func(c *Config) { c.Addr = "smtp.example.com:" },
+		},
+		"Config.TLS":                  {func(c *Config) { c.TLS = 9 }},
+		"Config.TLSConfig.MaxVersion": {func(c *Config) { c.TLSConfig = &tls.Config{MaxVersion: tls.VersionTLS11} }},
+		"Config.DangerouslyPlaintext": {func(c *Config) { c.DangerouslyPlaintext, c.TLS = true, StartTLS }},
+		"Config.Username": {
+			func(c *Config) { c.Username = "u" },
+			func(c *Config) { c.Password = "secret" },
+			func(c *Config) { c.Username, c.Password = "u\x00", "secret" },
+			func(c *Config) { c.Username, c.Password, c.DangerouslyPlaintext = "u", "secret", true },
+		},
+		"Config.From": {
+			func(c *Config) { c.From = "" },
+			func(c *Config) { c.From = "MyBank" },
+			func(c *Config) { c.From = "MyBank <codes@[192.0.2.1]>" },
+			func(c *Config) { c.From = "MyBank <\"a b\"@mybank.example>" },
+			func(c *Config) { c.From = "MyBank <códes@mybank.example>" },
+			func(c *Config) { c.From = "a@mybank.example, b@mybank.example" },
+			func(c *Config) { c.From = "MyBank\r\nBcc: x@y.example <codes@mybank.example>" },
+			func(c *Config) { c.From = "=?utf-8?q?My=0ABank?= <codes@mybank.example>" },
+		},
+		"Config.EnvelopeFrom": {
+			func(c *Config) { c.EnvelopeFrom = "bounces" },
+			func(c *Config) { c.EnvelopeFrom = "x@y> NOTIFY=NEVER ORCPT=<q" },
+		},
+		"Config.HelloName": {
+			func(c *Config) { c.HelloName = "a b" },
+			func(c *Config) { c.HelloName = "a\r\nMAIL" },
+			func(c *Config) { c.HelloName = "é" },
+		},
+		"Config.Timeout":     {func(c *Config) { c.Timeout = -1 }},
+		"Config.IdleTimeout": {func(c *Config) { c.IdleTimeout = -1 }},
+		"Config.MaxConns":    {func(c *Config) { c.MaxConns = -1 }},
+	} {
+		for i, change := range changes {
+			c := Config{Addr: "smtp.example.com:587", From: "MyBank <codes@mybank.example>"}
+			change(&c)
+			_, err := New(c)
+			if err == nil || !strings.HasPrefix(err.Error(), "smtp: "+field) || strings.Contains(err.Error(), "secret") {
+				t.Errorf("%s, case %d: error %v", field, i, err)
+			}
+		}
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	given := &tls.Config{MinVersion: tls.VersionTLS10}
+	s, err := Config{Addr: "smtp.example.com:587", From: "Müller <codes@münchen.example>", TLSConfig: given}.settle()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.TLS != StartTLS || s.TLSConfig.MinVersion != tls.VersionTLS12 || s.TLSConfig.ServerName != "smtp.example.com" {
+		t.Errorf("TLS: mode %v, from version %#x, name %q", s.TLS, s.TLSConfig.MinVersion, s.TLSConfig.ServerName)
+	}
+	if given.MinVersion != tls.VersionTLS10 || given.ServerName != "" {
+		t.Error("the caller's tls.Config was changed")
+	}
+	if s.from != (mailbox{"Müller", "codes@xn--mnchen-3ya.example"}) || s.envelope != s.from.address || s.HelloName != "xn--mnchen-3ya.example" {
+		t.Errorf("sender %v, envelope %s, EHLO %s", s.from, s.envelope, s.HelloName)
+	}
+	if s.Timeout != 30*time.Second || s.IdleTimeout != 15*time.Second || s.MaxConns != 8 {
+		t.Errorf("Timeout %v, IdleTimeout %v, MaxConns %d", s.Timeout, s.IdleTimeout, s.MaxConns)
+	}
+	for addr, want := range map[string]TLSMode{"h:465": ImplicitTLS, "h:25": StartTLS, "h:2465": StartTLS} {
+		if s, err := (Config{Addr: addr, From: "a@b.example"}).settle(); err != nil || s.TLS != want {
+			t.Errorf("%s: mode %v, error %v", addr, s.TLS, err)
+		}
+	}
+}
+
+func TestConfigShowsNoPassword(t *testing.T) {
+	t.Parallel()
+	c := Config{Addr: "smtp.example.com:587", Username: "codes", Password: "correct horse"}
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("made", "config", c)
+	all := fmt.Sprintf("%v %+v %#v %s", c, c, c, log.String())
+	if strings.Contains(all, "horse") || !strings.Contains(all, "smtp.example.com") {
+		t.Errorf("%s", all)
+	}
+}

@@ -87,3 +87,6 @@ func deliver(seq uint32, id string) []byte {
 	m.TLVs = m.TLVs.Append(pdu.TagReceiptedMessageID, append([]byte(id), 0)).Append(pdu.TagMessageState, []byte{2})
 	return wire.AppendMessage(nil, pdu.DeliverSmID, seq, m)
 }
+
+// answer is a response without a body.
+func answer(f wire.Frame) []byte { return wire.AppendEmpty(nil, f.Response(), 0, f.Seq) }

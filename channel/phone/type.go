@@ -1,0 +1,78 @@
+package phone
+
+import "github.com/nyaruka/phonenumbers"
+
+// Type is the kind of a number, as its range is assigned.
+type Type uint8
+
+const (
+	Mobile            Type = iota + 1
+	FixedLineOrMobile      // countries that do not tell them apart, as the US
+	FixedLine
+	VoIP
+	TollFree
+	Premium
+	SharedCost
+	Personal // follows a person from line to line
+	Pager
+	UAN // a company's universal access number
+	Voicemail
+)
+
+var types = [...]string{
+	Mobile:            "mobile",
+	FixedLineOrMobile: "fixed line or mobile",
+	FixedLine:         "fixed line",
+	VoIP:              "VoIP",
+	TollFree:          "toll-free",
+	Premium:           "premium rate",
+	SharedCost:        "shared cost",
+	Personal:          "personal number",
+	Pager:             "pager",
+	UAN:               "universal access number",
+	Voicemail:         "voicemail",
+}
+
+func (t Type) String() string {
+	if t == 0 || int(t) >= len(types) {
+		return "unknown type"
+	}
+	return types[t]
+}
+
+// SMS reports whether a text message to such a number can be expected to
+// arrive at the usual price: Mobile and FixedLineOrMobile. Some VoIP numbers
+// take texts too; they cost little to rent by the thousand, so accepting them
+// is a choice to make knowingly.
+func (t Type) SMS() bool {
+	return t == Mobile || t == FixedLineOrMobile
+}
+
+// typeOf returns 0 for a number that is in no assigned range.
+func typeOf(t phonenumbers.PhoneNumberType) Type {
+	switch t {
+	case phonenumbers.MOBILE:
+		return Mobile
+	case phonenumbers.FIXED_LINE_OR_MOBILE:
+		return FixedLineOrMobile
+	case phonenumbers.FIXED_LINE:
+		return FixedLine
+	case phonenumbers.VOIP:
+		return VoIP
+	case phonenumbers.TOLL_FREE:
+		return TollFree
+	case phonenumbers.PREMIUM_RATE:
+		return Premium
+	case phonenumbers.SHARED_COST:
+		return SharedCost
+	case phonenumbers.PERSONAL_NUMBER:
+		return Personal
+	case phonenumbers.PAGER:
+		return Pager
+	case phonenumbers.UAN:
+		return UAN
+	case phonenumbers.VOICEMAIL:
+		return Voicemail
+	}
+	return 0
+}

@@ -1,0 +1,59 @@
+package failover_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/channeltest"
+	"github.com/otpcourier/otpcourier/channel/failover"
+)
+
+var submission = channel.Submission{ProviderIDs: []string{"1"}, State: channel.Sent}
+
+func instantly(context.Context, *channel.Message) (channel.Submission, error) { return submission, nil }
+
+// BenchmarkSend compares a channel called directly with the same one behind a
+// failover: what the failover costs.
+func BenchmarkSend(b *testing.B) {
+	phone := func(name string, f channel.Func) channel.Route {
+		return channel.Route{Name: name, Channel: f, Address: channel.Phone}
+	}
+	refusal := &channel.Error{Class: channel.Unreachable, Op: "fake: send", Code: "0x45"}
+	refuse := func(context.Context, *channel.Message) (channel.Submission, error) {
+		return channel.Submission{}, refusal
+	}
+	weighted, err := failover.ByWeight(failover.Weights{Routes: []failover.Weighted{
+		{Route: phone("a", instantly), Weight: 70}, {Route: phone("b", instantly), Weight: 30},
+	}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, bench := range []struct {
+		name   string
+		router channel.Router
+	}{
+		{"direct", nil},
+		{"first", failover.List(phone("a", instantly), phone("b", instantly))},
+		{"second", failover.List(phone("a", refuse), phone("b", instantly))},
+		{"weighted", weighted},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			c := channel.Channel(channel.Func(instantly))
+			if bench.router != nil {
+				if c, err = failover.New(failover.Config{Router: bench.router}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			m := channeltest.Message(channel.Phone, "k3v9.1")
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.Send(ctx, m); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,283 @@
+package failover_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/channeltest"
+	"github.com/otpcourier/otpcourier/channel/failover"
+)
+
+// by sends a message and returns the route that took it, with the one that was
+// skipped for its breaker.
+func (f *fakes) by(t *testing.T) string {
+	t.Helper()
+	s, err := f.Send(t.Context(), message())
+	if err != nil {
+		t.Errorf("unexpected: %v", err)
+	}
+	text := s.Route
+	for _, a := range s.Attempts {
+		if errors.Is(a.Err, failover.ErrBreakerOpen) {
+			if a.Class != channel.Temporary || a.Took != 0 {
+				t.Errorf("skipped hop %+v", a)
+			}
+			text += ", not " + a.Route
+		}
+	}
+	return text
+}
+
+func (f *fakes) wantBy(t *testing.T, want string) {
+	t.Helper()
+	if got := f.by(t); got != want {
+		t.Errorf("sent by %q, want %q", got, want)
+	}
+}
+
+func repeat(n int, answer channel.Func) []channel.Func {
+	all := make([]channel.Func, n)
+	for i := range all {
+		all[i] = answer
+	}
+	return all
+}
+
+// TestBreaker takes a breaker through its life: opened by failures in a row,
+// half open after a while, opened by the probe's failure, closed by its
+// success.
+func TestBreaker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakes{}
+		answers := repeat(4, refuse(channel.Unknown, ""))
+		answers = append(answers, channeltest.Accept()) // ends the run
+		answers = append(answers, repeat(6, refuse(channel.Temporary, "421"))...)
+		a := f.route("a", answers...).Channel.(*channeltest.Fake)
+		f.route("b")
+		f.build(t)
+
+		for range 4 {
+			f.wantBy(t, "b")
+		}
+		f.wantBy(t, "a")
+		for range 5 {
+			f.wantBy(t, "b")
+		}
+		opened := time.Now()
+		f.wantBy(t, "b, not a")
+		if diff := cmp.Diff([]failover.RouteHealth{{Route: "a", Open: true, Since: opened}, {Route: "b"}}, f.Health()); diff != "" {
+			t.Errorf("health (-want +got):\n%s", diff)
+		}
+
+		time.Sleep(30 * time.Second) // not yet over
+		f.wantBy(t, "b, not a")
+		time.Sleep(time.Millisecond)
+		f.wantBy(t, "b") // the probe fails
+		f.wantBy(t, "b, not a")
+		time.Sleep(30*time.Second + time.Millisecond)
+		f.wantBy(t, "a") // the probe succeeds
+		f.wantBy(t, "a")
+		if diff := cmp.Diff([]failover.RouteHealth{{Route: "a", Since: time.Now()}, {Route: "b"}}, f.Health()); diff != "" {
+			t.Errorf("health (-want +got):\n%s", diff)
+		}
+		if n := len(a.Calls()); n != 13 {
+			t.Errorf("route a was tried %d times, want 13", n)
+		}
+		for _, line := range []string{"breaker opens\" route=a", "breaker stays open\" route=a", "breaker closes\" route=a"} {
+			if strings.Count(f.log.String(), line) != 1 {
+				t.Errorf("not logged once: %s", line)
+			}
+		}
+	})
+}
+
+// TestBreakerProbe shows that one message probes, and no other waits for it.
+func TestBreakerProbe(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakes{config: failover.Config{Breaker: failover.BreakerConfig{Failures: 1, Open: time.Minute}}}
+		release := make(chan struct{})
+		f.route("a", refuse(channel.Unknown, ""), channeltest.Hold(release, channeltest.Accept()))
+		f.route("b")
+		f.build(t)
+		f.wantBy(t, "b")
+		time.Sleep(time.Minute + time.Millisecond)
+		go f.wantBy(t, "a")
+		synctest.Wait()
+		f.wantBy(t, "b, not a")
+		close(release)
+		synctest.Wait()
+		f.wantBy(t, "a")
+	})
+}
+
+// TestBreakerCounts shows which answers are failures of a route.
+func TestBreakerCounts(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name    string
+		answers []channel.Func
+		opens   bool
+	}{
+		{"Unknown and Temporary", append(repeat(2, refuse(channel.Unknown, "")), refuse(channel.Temporary, "")), true},
+		{"Misconfigured, once", []channel.Func{refuse(channel.Misconfigured, ""), channeltest.Accept(), channeltest.Accept()}, true},
+		{"Throttled", repeat(9, throttle(0)), false},
+		{"Unreachable", repeat(9, refuse(channel.Unreachable, "")), false},
+		{"InvalidRecipient", repeat(9, refuse(channel.InvalidRecipient, "")), false},
+		{"Unreachable ends the run", []channel.Func{refuse(channel.Unknown, ""), refuse(channel.Unknown, ""), refuse(channel.Unreachable, ""), refuse(channel.Unknown, "")}, false},
+		{"Throttled does not", []channel.Func{refuse(channel.Unknown, ""), refuse(channel.Unknown, ""), throttle(0), refuse(channel.Unknown, "")}, true},
+		{"overridden", repeat(9, refuse(channel.Temporary, "mild")), false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := &fakes{config: failover.Config{Breaker: failover.BreakerConfig{Failures: 3}}}
+				f.route("a", row.answers...).Classes = map[string]channel.Class{"mild": channel.Unreachable}
+				f.route("email")
+				f.build(t)
+				for range row.answers {
+					f.by(t)
+				}
+				if open := f.Health()[0].Open; open != row.opens {
+					t.Errorf("open: %v", open)
+				}
+			})
+		})
+	}
+}
+
+// TestBreakerBlame shows that a route is blamed for the caller's deadline only
+// where it used it up.
+func TestBreakerBlame(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		first  channel.Func // of route a, which route b follows
+		end    func(context.Context) (context.Context, context.CancelFunc)
+		opened []string
+	}{
+		{"deadline", channeltest.Stall(), timeout(5 * time.Second), []string{"a"}},
+		{"deadline of the next", refuse(channel.Unreachable, ""), timeout(5 * time.Second), []string{"b"}},
+		{"leftovers", channeltest.Stall(), timeout(11 * time.Second), []string{"a"}},
+		{"half each", channeltest.Stall(), timeout(20 * time.Second), []string{"a", "b"}},
+		{"cancelled", channeltest.Stall(), func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(5*time.Second, cancel)
+			return ctx, cancel
+		}, nil},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := &fakes{config: failover.Config{Breaker: failover.BreakerConfig{Failures: 1}}}
+				f.route("a", row.first)
+				f.route("b", channeltest.Stall())
+				f.build(t)
+				ctx, cancel := row.end(t.Context())
+				defer cancel()
+				s, err := f.Send(ctx, message())
+				wantError(t, s, err, channel.Unknown)
+				var opened []string
+				for _, h := range f.Health() {
+					if h.Open {
+						opened = append(opened, h.Route)
+					}
+				}
+				if !cmp.Equal(opened, row.opened) {
+					t.Errorf("opened: %q, want %q", opened, row.opened)
+				}
+			})
+		})
+	}
+}
+
+func timeout(d time.Duration) func(context.Context) (context.Context, context.CancelFunc) {
+	return func(ctx context.Context) (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, d) }
+}
+
+// TestAllBreakersOpen shows that Send fails at once then, and says when to
+// come back.
+func TestAllBreakersOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakes{}
+		f.route("a", refuse(channel.Misconfigured, "0x0E")).Retry.Attempts = 5
+		f.route("email", refuse(channel.Unreachable, ""), refuse(channel.Misconfigured, "535"))
+		f.build(t)
+		for range 2 {
+			if _, err := f.Send(t.Context(), message()); err == nil {
+				t.Fatal("no error")
+			}
+			time.Sleep(10 * time.Second)
+		}
+		began := time.Now()
+		s, err := f.Send(t.Context(), message())
+		e := wantError(t, s, err, channel.Temporary)
+		if !errors.Is(err, failover.ErrBreakerOpen) || e.RetryAfter != 10*time.Second+time.Millisecond || time.Since(began) != 0 {
+			t.Errorf("error %v, RetryAfter %v, after %v", err, e.RetryAfter, time.Since(began))
+		}
+		if want := "failover: send: temporary: a breaker open; email breaker open"; err.Error() != want {
+			t.Errorf("got %q, want %q", err, want)
+		}
+		time.Sleep(e.RetryAfter)
+		f.wantBy(t, "a")
+	})
+}
+
+// TestPanic shows that a panic reaches the caller, and leaves the breaker
+// usable.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakes{config: failover.Config{Breaker: failover.BreakerConfig{Failures: 1}}}
+		bang := func(context.Context, *channel.Message) (channel.Submission, error) { panic("bang") }
+		f.route("a", bang, bang)
+		f.build(t)
+		for range 2 { // closed, then half open
+			func() {
+				defer func() {
+					if recover() != "bang" {
+						t.Error("the panic did not reach the caller")
+					}
+				}()
+				_, _ = f.Send(t.Context(), message())
+			}()
+			if !f.Health()[0].Open {
+				t.Error("the breaker did not count it")
+			}
+			time.Sleep(time.Minute)
+		}
+		f.wantBy(t, "a")
+	})
+}
+
+// TestManyBreakers shows that a router with ever new names takes no more than
+// a bounded number of breakers, and that open ones are kept.
+func TestManyBreakers(t *testing.T) {
+	t.Parallel()
+	dead := channel.Route{Name: "dead", Address: channel.Phone, Channel: refuse(channel.Misconfigured, "")}
+	n := 0
+	f := &fakes{config: failover.Config{Router: channel.RouterFunc(func(context.Context, *channel.Message) ([]channel.Route, error) {
+		n++
+		return []channel.Route{dead, {Name: strconv.Itoa(n), Address: channel.Phone, Channel: &channeltest.Fake{}}}, nil
+	})}}
+	f.build(t)
+	for range 3000 {
+		f.by(t)
+	}
+	if n := len(f.Health()); n != 1024 {
+		t.Errorf("%d breakers", n)
+	}
+	if s, _ := f.Send(t.Context(), message()); !errors.Is(s.Attempts[0].Err, failover.ErrBreakerOpen) {
+		t.Error("the open breaker was forgotten")
+	}
+}

@@ -1,0 +1,95 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+// Countries says which routes serve which numbers; see [ByCountry].
+type Countries struct {
+	// Routes lists the routes by region, ISO 3166-1 alpha-2 ("GB"), best
+	// first. A route may serve several regions.
+	Routes map[string][]channel.Route
+
+	// Default serves the regions that Routes does not list, numbers whose
+	// region is not known, and recipients without a number. Default: none.
+	Default []channel.Route
+
+	// Everyone follows after those, whatever the number: e-mail, push.
+	// Default: none.
+	Everyone []channel.Route
+
+	// Region returns the region of a number in E.164, and false where it has
+	// none; phone.Region of package channel/phone does. Required.
+	Region func(e164 string) (region string, ok bool)
+}
+
+// ByCountry returns a router that picks the routes by the region of the
+// recipient's number: a route that does not serve it is never tried. The error
+// names the field that is missing or wrong.
+func ByCountry(c Countries) (channel.Router, error) {
+	if c.Region == nil {
+		return nil, errors.New("failover: Countries.Region is required")
+	}
+	router := &byCountry{
+		routes: make(map[string][]channel.Route, len(c.Routes)),
+		others: slices.Concat(c.Default, c.Everyone),
+		region: c.Region,
+	}
+	known := append([]channel.Route{}, router.others...)
+	for _, region := range slices.Sorted(maps.Keys(c.Routes)) {
+		if !isRegion(region) {
+			return nil, fmt.Errorf("failover: Countries.Routes: %q is not a region of two capital letters", region)
+		}
+		all := slices.Concat(c.Routes[region], c.Everyone)
+		if err := checkAll(all); err != nil {
+			return nil, fmt.Errorf("failover: Countries.Routes[%q]: %w", region, err)
+		}
+		router.routes[region] = all
+		known = append(known, all...)
+	}
+	if err := checkAll(router.others); err != nil {
+		return nil, fmt.Errorf("failover: Countries.Default and Everyone: %w", err)
+	}
+	router.known = firsts(known)
+	return router, nil
+}
+
+func isRegion(s string) bool {
+	return len(s) == 2 && 'A' <= s[0] && s[0] <= 'Z' && 'A' <= s[1] && s[1] <= 'Z'
+}
+
+// firsts returns the first route of each name.
+func firsts(routes []channel.Route) []channel.Route {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(routes, func(r channel.Route) bool {
+		again := seen[r.Name]
+		seen[r.Name] = true
+		return again
+	})
+}
+
+type byCountry struct {
+	routes map[string][]channel.Route // with Everyone's
+	others []channel.Route            // Default's and Everyone's
+	known  []channel.Route
+	region func(string) (string, bool)
+}
+
+func (c *byCountry) Route(_ context.Context, m *channel.Message) ([]channel.Route, error) {
+	if m.To.Phone != "" {
+		if region, ok := c.region(m.To.Phone); ok {
+			if routes, ok := c.routes[region]; ok {
+				return routes, nil
+			}
+		}
+	}
+	return c.others, nil
+}
+
+func (c *byCountry) Routes() []channel.Route { return slices.Clone(c.known) }

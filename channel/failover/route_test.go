@@ -1,0 +1,320 @@
+package failover_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/channeltest"
+	"github.com/otpcourier/otpcourier/channel/failover"
+)
+
+// TestSelection shows which routes a message may use.
+func TestSelection(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		change func(m *channel.Message)
+		want   []string // hops, all of which but the last are Unreachable
+		class  channel.Class
+		text   string // in the error, where there is no hop
+	}{
+		{name: "all", change: func(*channel.Message) {}, want: []string{"a", "b", "email"}},
+		{name: "tried", change: func(m *channel.Message) { m.Tried = []string{"a", "x"} }, want: []string{"b", "email"}},
+		{name: "invalid phone", change: func(m *channel.Message) { m.Invalid = channel.Phone }, want: []string{"email"}},
+		{name: "no phone", change: func(m *channel.Message) { m.To.Phone = "" }, want: []string{"email"}},
+		{name: "forced e-mail", change: func(m *channel.Message) { m.Route = "email" }, want: []string{"email"}},
+		{
+			name: "forced, does not go on", change: func(m *channel.Message) { m.Route = "b" },
+			want: []string{"b"}, class: channel.Unreachable,
+		}, {
+			name: "forced, unheard of", change: func(m *channel.Message) { m.Route = "pigeon" },
+			class: channel.Misconfigured, text: `there is no route "pigeon"`,
+		}, {
+			name: "forced, tried before", change: func(m *channel.Message) { m.Route, m.Tried = "b", []string{"b"} },
+			class: channel.Unreachable, text: `route "b" cannot take this message`,
+		}, {
+			name: "forced, address invalid", change: func(m *channel.Message) { m.Route, m.Invalid = "email", channel.Email },
+			class: channel.Unreachable, text: `route "email" cannot take this message`,
+		}, {
+			name: "all tried", change: func(m *channel.Message) { m.Tried = []string{"a", "b", "email"} },
+			class: channel.Unreachable, text: "no route left",
+		}, {
+			name: "no address at all", change: func(m *channel.Message) { m.To = channel.Recipient{} },
+			class: channel.InvalidRecipient, text: "no address that a route could use",
+		}, {
+			name: "no address that is not invalid", change: func(m *channel.Message) { m.To.Email, m.Invalid = "", channel.Phone },
+			class: channel.InvalidRecipient, text: "no address that a route could use",
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			f := &fakes{}
+			f.route("a", refuse(channel.Unreachable, "0x45"))
+			f.route("b", refuse(channel.Unreachable, "0x45"))
+			f.route("email")
+			f.build(t)
+			m, untouched := message(), message()
+			row.change(m)
+			row.change(untouched)
+			untouched.Created, untouched.Expires = m.Created, m.Expires
+
+			s, err := f.Send(t.Context(), m)
+			var names []string
+			for _, a := range s.Attempts {
+				names = append(names, a.Route)
+			}
+			if diff := cmp.Diff(row.want, names); diff != "" {
+				t.Errorf("routes (-want +got):\n%s", diff)
+			}
+			if row.class != 0 {
+				wantError(t, s, err, row.class)
+				if none := len(names) == 0; errors.Is(err, channel.ErrNoRoute) != none || !strings.Contains(err.Error(), row.text) {
+					t.Errorf("error %v, want ErrNoRoute: %v, and %q", err, none, row.text)
+				}
+			} else if err != nil || s.Route != names[len(names)-1] {
+				t.Errorf("error %v, route %q", err, s.Route)
+			}
+			if diff := cmp.Diff(*untouched, *m); diff != "" {
+				t.Errorf("the message has changed:\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestAwait shows that a receipt is awaited only where somebody could take
+// over.
+func TestAwait(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		change func(m *channel.Message)
+		first  []channel.Func
+		route  string
+		await  time.Duration
+	}{
+		{"next route left", func(*channel.Message) {}, nil, "a", time.Minute},
+		{"the last but one", func(m *channel.Message) { m.Tried = []string{"a"} }, nil, "b", 30 * time.Second},
+		{"the rest tried", func(m *channel.Message) { m.Tried = []string{"b", "email"} }, nil, "a", 0},
+		{"the rest has no address", func(m *channel.Message) { m.Tried, m.To.Email = []string{"a"}, "" }, nil, "b", 0},
+		{"forced", func(m *channel.Message) { m.Route = "a" }, nil, "a", 0},
+		{"the last", func(m *channel.Message) { m.Invalid = channel.Phone }, nil, "email", 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := &fakes{}
+				f.route("a", row.first...).Await = time.Minute
+				f.route("b").Await = 30 * time.Second
+				f.route("email").Await = time.Hour
+				f.build(t)
+				m := message()
+				row.change(m)
+				s, err := f.Send(t.Context(), m)
+				if err != nil || s.Route != row.route {
+					t.Fatalf("error %v, route %q", err, s.Route)
+				}
+				var want time.Time
+				if row.await > 0 {
+					want = time.Now().Add(row.await)
+				}
+				if !s.Await.Equal(want) {
+					t.Errorf("await %v, want %v", s.Await, want)
+				}
+			})
+		})
+	}
+}
+
+// TestState shows that what the channel says of the message is passed on.
+func TestState(t *testing.T) {
+	t.Parallel()
+	f := &fakes{}
+	answer := func(state channel.State) channel.Func {
+		return func(context.Context, *channel.Message) (channel.Submission, error) {
+			return channel.Submission{Route: "inner", ProviderIDs: []string{"1", "2"}, State: state, Await: time.Now()}, nil
+		}
+	}
+	f.route("a", answer(0), answer(channel.Delivered), answer(channel.Queued))
+	f.build(t)
+	for _, want := range []channel.State{channel.Sent, channel.Delivered, channel.Queued} {
+		s, err := f.Send(t.Context(), message())
+		if err != nil || s.State != want || s.Route != "a" || len(s.ProviderIDs) != 2 || !s.Await.IsZero() {
+			t.Errorf("error %v, submission %+v, want state %v", err, s, want)
+		}
+	}
+}
+
+// TestRouter shows what becomes of a router that fails, or returns routes that
+// no message could use.
+func TestRouter(t *testing.T) {
+	t.Parallel()
+	var routes []channel.Route
+	var failure error
+	f := &fakes{}
+	f.config.Router = channel.RouterFunc(func(context.Context, *channel.Message) ([]channel.Route, error) { return routes, failure })
+	f.build(t)
+	if f.Routes() != nil {
+		t.Errorf("routes %v are known", f.Routes())
+	}
+
+	s, err := f.Send(t.Context(), message())
+	if wantError(t, s, err, channel.Unreachable); !errors.Is(err, channel.ErrNoRoute) {
+		t.Errorf("no routes: %v", err)
+	}
+	failure = errors.New("no database")
+	s, err = f.Send(t.Context(), message())
+	if wantError(t, s, err, channel.Temporary); !errors.Is(err, failure) {
+		t.Errorf("router's error: %v", err)
+	}
+	failure = &channel.Error{Class: channel.Misconfigured, Op: "router"}
+	s, err = f.Send(t.Context(), message())
+	wantError(t, s, err, channel.Misconfigured)
+
+	good := &channeltest.Fake{}
+	failure, routes = nil, []channel.Route{
+		{Channel: good, Address: channel.Phone},
+		{Name: "no channel", Address: channel.Phone},
+		{Name: "no address", Channel: good},
+		{Name: "two addresses", Channel: good, Address: channel.Phone | channel.Email},
+	}
+	s, err = f.Send(t.Context(), message())
+	wantError(t, s, err, channel.Misconfigured)
+	if len(s.Attempts) != 4 {
+		t.Errorf("%+v", s)
+	}
+	routes = append(routes, channel.Route{Name: "good", Channel: good, Address: channel.Phone, Retry: channel.Retry{Attempts: -1, Backoff: -1}, Await: -1})
+	if s, err = f.Send(t.Context(), message()); err != nil || s.Route != "good" {
+		t.Errorf("%v, %+v", err, s)
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	good := channel.Route{Name: "a", Channel: &channeltest.Fake{}, Address: channel.Phone}
+	with := func(change func(*channel.Route)) failover.Config {
+		r := good
+		change(&r)
+		return failover.Config{Router: failover.List(r)}
+	}
+	router := failover.List(good)
+	for want, config := range map[string]failover.Config{
+		"Config.Router is required":              {},
+		"Config.Router has no routes":            {Router: failover.List()},
+		"Config.TryTimeout":                      {Router: router, TryTimeout: -1},
+		"Config.MaxPause":                        {Router: router, MaxPause: -1},
+		"Config.Breaker.Open":                    {Router: router, Breaker: failover.BreakerConfig{Open: -1}},
+		"Config.Breaker.Failures":                {Router: router, Breaker: failover.BreakerConfig{Failures: -1}},
+		`route 1 "a": Route.Name is taken`:       {Router: failover.List(good, good)},
+		`route 0 "": Route.Name is required`:     with(func(r *channel.Route) { r.Name = "" }),
+		`route 0 "a": Route.Channel is required`: with(func(r *channel.Route) { r.Channel = nil }),
+		`route 0 "a": Route.Address must be`:     with(func(r *channel.Route) { r.Address = 0 }),
+		`route 0 "a": Route.Retry.Attempts is`:   with(func(r *channel.Route) { r.Retry.Attempts = 1000 }),
+		`route 0 "a": Route.Retry.Backoff is`:    with(func(r *channel.Route) { r.Retry.Backoff = -1 }),
+		`route 0 "a": Route.Await is negative`:   with(func(r *channel.Route) { r.Await = -1 }),
+		`route 0 "a": Route.Classes["0x0B"] is`:  with(func(r *channel.Route) { r.Classes = map[string]channel.Class{"0x0B": 9} }),
+	} {
+		if _, err := failover.New(config); err == nil || !strings.HasPrefix(err.Error(), "failover: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
+
+type canceler struct {
+	channeltest.Fake
+	cancelled []string
+}
+
+func (c *canceler) Cancel(_ context.Context, _ *channel.Message, s channel.Submission) error {
+	c.cancelled = append(c.cancelled, s.ProviderIDs...)
+	return nil
+}
+
+type wrapper struct{ channel.Channel }
+
+func (w wrapper) Unwrap() channel.Channel { return w.Channel }
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	c := &canceler{}
+	routes := []channel.Route{
+		{Name: "a", Channel: &channeltest.Fake{}, Address: channel.Phone},
+		{Name: "b", Channel: wrapper{c}, Address: channel.Phone},
+	}
+	fixed := failover.List(routes...)
+	for name, router := range map[string]channel.Router{"known": fixed, "dynamic": channel.RouterFunc(fixed.Route)} {
+		c.cancelled = nil
+		f := &fakes{config: failover.Config{Router: router}}
+		f.build(t)
+		found, ok := channel.As[channel.Canceler](wrapper{f})
+		if !ok {
+			t.Fatal("the failover is no Canceler")
+		}
+		if err := found.Cancel(t.Context(), message(), channel.Submission{Route: "b", ProviderIDs: []string{"7"}}); err != nil || !cmp.Equal(c.cancelled, []string{"7"}) {
+			t.Errorf("%s: error %v, cancelled %q", name, err, c.cancelled)
+		}
+		if err := found.Cancel(t.Context(), message(), channel.Submission{Route: "a"}); !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("%s: a channel that cannot: %v", name, err)
+		}
+		if err := found.Cancel(t.Context(), message(), channel.Submission{Route: "x"}); channel.ClassOf(err) != channel.Misconfigured {
+			t.Errorf("%s: no such route: %v", name, err)
+		}
+	}
+}
+
+// TestNested shows that a failover is a route like any other.
+func TestNested(t *testing.T) {
+	t.Parallel()
+	inner := &fakes{}
+	inner.route("x", refuse(channel.Temporary, "1"))
+	inner.route("y", channeltest.Accept("id"))
+	inner.build(t)
+	outer := &fakes{}
+	outer.route("inner").Channel = inner
+	outer.build(t)
+	s, err := outer.Send(t.Context(), message())
+	if err != nil || s.Route != "inner" || !cmp.Equal(s.ProviderIDs, []string{"id"}) {
+		t.Errorf("%v, %+v", err, s)
+	}
+	if len(s.Attempts) != 1 || s.Attempts[0].Route != "inner" {
+		t.Errorf("hops %+v", s.Attempts)
+	}
+
+	empty := &fakes{config: failover.Config{Router: channel.RouterFunc(func(context.Context, *channel.Message) ([]channel.Route, error) { return nil, nil })}}
+	outer = &fakes{}
+	outer.route("empty").Channel = empty.build(t)
+	outer.build(t)
+	if _, err := outer.Send(t.Context(), message()); errors.Is(err, channel.ErrNoRoute) || channel.ClassOf(err) != channel.Unreachable {
+		t.Errorf("the outer failover had a route: %v", err)
+	}
+}
+
+// TestConformance puts the failover through the suite for channels.
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	channeltest.Run(t, channeltest.Harness{
+		Address: channel.Phone, ProviderIDs: true,
+		New: func(t testing.TB) channeltest.Subject {
+			fake := &channeltest.Fake{Address: channel.Phone}
+			c, err := failover.New(failover.Config{Router: failover.List(channel.Route{Name: "only", Channel: fake, Address: channel.Phone})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return channeltest.Subject{
+				Channel:  c,
+				Accepted: func() int { return len(fake.Accepted()) },
+				Refuse:   func(class channel.Class) bool { fake.Then = refuse(class, "1"); return true },
+				Stall: func() func() {
+					fake.Then = channeltest.Stall()
+					return func() { fake.Then = nil }
+				},
+			}
+		},
+	})
+}

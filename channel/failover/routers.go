@@ -1,0 +1,85 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+const maxAttempts = 20
+
+// lister is what a router has that knows its routes without a message.
+type lister interface{ Routes() []channel.Route }
+
+func routesOf(r channel.Router) []channel.Route {
+	if l, ok := r.(lister); ok {
+		return slices.Clone(l.Routes())
+	}
+	return nil
+}
+
+// List returns a router that gives every message the same routes in the same
+// order. It has a method Routes() []channel.Route, as every router of this
+// package.
+func List(routes ...channel.Route) channel.Router {
+	return list(append([]channel.Route{}, routes...))
+}
+
+type list []channel.Route
+
+func (l list) Route(context.Context, *channel.Message) ([]channel.Route, error) { return l, nil }
+
+func (l list) Routes() []channel.Route { return slices.Clone(l) }
+
+// check reports what makes a route unusable.
+func check(r *channel.Route) error {
+	switch {
+	case r.Name == "":
+		return errRouteName
+	case r.Channel == nil:
+		return errRouteChannel
+	case r.Address != channel.Phone && r.Address != channel.Email && r.Address != channel.Push:
+		return errRouteAddress
+	}
+	return nil
+}
+
+var (
+	errRouteName    = errors.New("Route.Name is required")
+	errRouteChannel = errors.New("Route.Channel is required")
+	errRouteAddress = errors.New("Route.Address must be one of Phone, Email, Push")
+)
+
+// checkAll is check for routes that are known beforehand, which can be
+// expected to be right in all fields.
+func checkAll(routes []channel.Route) error {
+	seen := map[string]bool{}
+	for i := range routes {
+		r := &routes[i]
+		err := check(r)
+		switch {
+		case err != nil:
+		case seen[r.Name]:
+			err = errors.New("Route.Name is taken by an earlier route")
+		case r.Retry.Attempts < 0 || r.Retry.Attempts > maxAttempts:
+			err = fmt.Errorf("Route.Retry.Attempts is not in 0…%d", maxAttempts)
+		case r.Retry.Backoff < 0:
+			err = errors.New("Route.Retry.Backoff is negative")
+		case r.Await < 0:
+			err = errors.New("Route.Await is negative")
+		}
+		for code, class := range r.Classes {
+			if class > channel.Expired {
+				err = fmt.Errorf("Route.Classes[%q] is no class", code)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("route %d %q: %w", i, r.Name, err)
+		}
+		seen[r.Name] = true
+	}
+	return nil
+}

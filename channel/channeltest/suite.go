@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -108,7 +109,7 @@ func (t *trial) accept(id string) channel.Submission {
 func (t *trial) refused(o outcome, m *channel.Message, classes ...channel.Class) {
 	t.Helper()
 	if o.err == nil {
-		t.broken("Send returned no error, want class %v", classes)
+		t.broken("Send returned no error, want class %s", names(classes))
 	}
 	var e *channel.Error
 	if !errors.As(o.err, &e) {
@@ -118,7 +119,7 @@ func (t *trial) refused(o outcome, m *channel.Message, classes ...channel.Class)
 		t.broken("channel.Error.Op is empty, it should name the package and the step: %v", e)
 	}
 	if !slices.Contains(classes, e.Class) {
-		t.broken("class %q, want one of %q: %v", e.Class, classes, o.err)
+		t.broken("class %q, want %s: %v", e.Class, names(classes), o.err)
 	}
 	if o.State != channel.Failed && o.State != 0 {
 		t.broken("state %q beside an error, want %q or none", o.State, channel.Failed)
@@ -126,6 +127,14 @@ func (t *trial) refused(o outcome, m *channel.Message, classes ...channel.Class)
 	if leak := findSecret(o.err, m); leak != "" {
 		t.broken("the error's text holds the message's %s", leak)
 	}
+}
+
+func names(classes []channel.Class) string {
+	var all []string
+	for _, c := range classes {
+		all = append(all, strconv.Quote(c.String()))
+	}
+	return strings.Join(all, " or ")
 }
 
 // nothingSent checks that the provider accepted nothing yet. A good message

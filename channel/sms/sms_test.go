@@ -114,6 +114,7 @@ func TestEncodeRefuses(t *testing.T) {
 		{"ab\xc3", sms.Error{Reason: sms.NotUTF8, Encoding: sms.GSM7, Offset: 2}, "sms: text is not UTF-8 at offset 2"},
 		{"ж\xff", sms.Error{Reason: sms.NotUTF8, Encoding: sms.UCS2, Offset: 2}, "sms: text is not UTF-8 at offset 2"},
 		{"1€", sms.Error{Reason: sms.Unencodable, Encoding: sms.Latin1, Offset: 1, Char: '€'}, "sms: U+20AC at offset 1 is not in Latin-1"},
+		{"\x1b", sms.Error{Reason: sms.Unencodable, Encoding: sms.Latin1, Char: 0x1B}, "sms: U+001B at offset 0 is not in Latin-1"},
 		{"\u0085", sms.Error{Reason: sms.Unencodable, Encoding: sms.Latin1, Char: 0x85}, "sms: U+0085 at offset 0 is not in Latin-1"},
 		{"a", sms.Error{Reason: sms.UnknownEncoding, Encoding: bad}, "sms: unknown encoding 9"},
 	} {

@@ -1,0 +1,110 @@
+package template_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/otpcourier/otpcourier/otp/template"
+)
+
+func Example() {
+	set, err := template.New(template.Config{Brand: "MyBank"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	// What the browser asks for, and the country of the phone number.
+	tag, err := set.Language("fr-CH, fr;q=0.9, en;q=0.5", "CH")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	text, err := set.Render(template.Data{Language: tag, Code: "482910", Minutes: 5})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(text.SMS)
+	fmt.Println(text.Subject)
+	// Output:
+	// 482910 est votre code MyBank. Il expire dans 5 minutes. Ne le communiquez à personne.
+	// Votre code MyBank
+}
+
+// A payment: the person sees what the code confirms (PSD2 dynamic linking).
+func ExampleSet_Render() {
+	set, err := template.New(template.Config{Brand: "MyBank", Origin: "example.com"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, tag := range []string{"en", "pl"} {
+		text, err := set.Render(template.Data{
+			Language: tag, Code: "482910", Minutes: 2, Details: "EUR 20.00, Bob Ltd",
+		})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(text.SMS)
+	}
+	// Output:
+	// 482910 is your MyBank code. To confirm: EUR 20.00, Bob Ltd. It expires in 2 minutes. Do not share it.
+	// @example.com #482910
+	// 482910 to Twój kod MyBank. Do potwierdzenia: EUR 20.00, Bob Ltd. Ważny 2 minuty. Nie podawaj nikomu.
+	// @example.com #482910
+}
+
+func ExampleSet_Lint() {
+	set, err := template.New(template.Config{Brand: "MyBank", Origin: "example.com"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, w := range set.Lint() {
+		if w.Segments > 1 {
+			fmt.Println(w)
+			break
+		}
+	}
+	// Output:
+	// es: needs UCS-2 for 'ó', 85 units in 2 segments
+}
+
+func ExampleAppHash() {
+	encoded, err := os.ReadFile("testdata/react-native-debug-cert.der.b64")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	der, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(string(encoded), "\n", ""))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(template.AppHash("com.rnsmsretrieverexample", der))
+	// Output: f8Escobih1Z
+}
+
+// One sentence in other words; the rest stays.
+func ExampleConfig_wordings() {
+	set, err := template.New(template.Config{
+		Brand: "MyBank",
+		Wordings: map[string]template.Wording{
+			"en": {Secret: "We never ask for it by phone."},
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	text, err := set.Render(template.Data{Code: "482910", Minutes: 1})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(text.SMS)
+	// Output: 482910 is your MyBank code. It expires in 1 minute. We never ask for it by phone.
+}

@@ -1,0 +1,97 @@
+package template
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"strings"
+)
+
+// Wording is what one language says: sentences, of which every message is
+// composed, and whole messages for those who want other than the composed
+// ones. All are text/template sources; HTML is an html/template source,
+// because Brand, Code and Details come from outside and must be escaped for
+// the place they stand in.
+//
+// A sentence ends with its own full stop and may use
+//
+//	{{.Code}} {{.Brand}} {{.Details}} {{.Language}}
+//	{{.Life}}       as "5 minutes", from Minutes
+//	{{.Minutes}}    the number alone
+//	{{.Requested}}  as "2026-01-31 09:30 UTC", or ""
+//	{{.Try}}        the number, or 0
+//
+// A whole message may also use {{.Subject}}, {{.Dir}} ("ltr" or "rtl") and the
+// finished sentences: {{.Say.Code}}, {{.Say.Life}} and so on, which are "" if
+// there is nothing to say. As paragraphs: {{.Say.Before}} and {{.Say.After}}
+// are what stands around the code in the first, {{range .Say.Rest}} are the
+// others. So one HTML source can serve every language.
+//
+// In Config.Wordings, what is left empty is taken from the built-in wording of
+// the same language ("pt-BR" takes from "pt"). A language without one needs
+// Minutes and every sentence, so that no Data goes unsaid.
+type Wording struct {
+	Code      string `json:"code"`      // the first sentence; holds {{.Code}} among its first words
+	Details   string `json:"details"`   // what the code confirms; said only if Data.Details is set
+	Life      string `json:"life"`      // how long the code lives
+	Secret    string `json:"secret"`    // not to share the code
+	Requested string `json:"requested"` // said only if Data.Requested is set
+	Try       string `json:"try"`       // said only if Data.Try is set
+	Ignore    string `json:"ignore"`    // for someone who did not ask; e-mail only
+	Subject   string `json:"subject"`   // of the e-mail; one line
+	Minutes   Plural `json:"minutes"`
+
+	SMS  string `json:"sms,omitempty"`  // "": Code, Details, Life, Secret, Requested, Try; the last line comes after it either way
+	Text string `json:"text,omitempty"` // "": the same in paragraphs, and Ignore
+	HTML string `json:"html,omitempty"` // "": as Text, in a page of no colours, pictures or links
+}
+
+//go:embed wordings.json
+var wordingsJSON []byte
+
+// Languages returns the BCP 47 tags of the languages with built-in wording.
+func Languages() []string {
+	return strings.Fields("en fr de es it pt nl pl sv nb da fi ro bg uk ru tr ja ko zh id ms vi is ar hi sw ha yo")
+}
+
+func builtin() (map[string]Wording, error) {
+	var words map[string]Wording
+	d := json.NewDecoder(bytes.NewReader(wordingsJSON))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&words); err != nil {
+		return nil, &Error{Field: "wordings.json", Reason: "is malformed", Err: err}
+	}
+	return words, nil
+}
+
+type source struct {
+	name string
+	text *string
+}
+
+func (w *Wording) sentences() []source {
+	return []source{
+		{"Code", &w.Code},
+		{"Details", &w.Details},
+		{"Life", &w.Life},
+		{"Secret", &w.Secret},
+		{"Requested", &w.Requested},
+		{"Try", &w.Try},
+		{"Ignore", &w.Ignore},
+		{"Subject", &w.Subject},
+	}
+}
+
+// over returns w with what it leaves empty taken from base.
+func (w Wording) over(base Wording) Wording {
+	from := base.sentences()
+	for i, s := range w.sentences() {
+		if *s.text == "" {
+			*s.text = *from[i].text
+		}
+	}
+	if w.Minutes == (Plural{}) {
+		w.Minutes = base.Minutes
+	}
+	return w
+}

@@ -10,12 +10,13 @@ import (
 // Mask shortens an address so that its owner would recognise it and nobody
 // else could use it: "+44******5678" keeps the last four digits, "a***@example.com"
 // the first letter and the domain, a token its last four characters. What is
-// too short to be shortened becomes stars.
+// too short to be shortened, or not printable, becomes stars.
 func Mask(address string) string {
 	if address == "" {
 		return ""
 	}
-	if at := strings.LastIndexByte(address, '@'); at > 0 {
+	if isMailbox(address) {
+		at := strings.IndexByte(address, '@')
 		_, size := utf8.DecodeRuneInString(address)
 		if size >= at { // a single letter would show the whole mailbox
 			size = 0
@@ -26,7 +27,7 @@ func Mask(address string) string {
 	if address[0] == '+' {
 		head = 3
 	}
-	if len(address) < head+tail+3 {
+	if len(address) < head+tail+3 || !isToken(strings.ReplaceAll(address, " ", "")) {
 		return "***"
 	}
 	stars := min(len(address)-head-tail, 6)

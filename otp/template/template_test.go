@@ -108,6 +108,12 @@ func TestOneSegment(t *testing.T) {
 			if !slices.Contains(gsm7, lang) {
 				continue
 			}
+			// The optional sentences stay in GSM-7, whatever their length.
+			d.Try, d.Requested, d.Details = 2, time.Unix(1<<30, 0), "EUR 20.00, Bob"
+			if n := sms.Measure(render(t, s, d).SMS); n.Encoding != sms.GSM7 {
+				t.Errorf("%s, with the optional parts: %v", lang, n.Encoding)
+			}
+			d = template.Data{Language: lang, Minutes: minutes}
 			// GSM-7 leaves room for the last line too.
 			if n := sms.Measure(render(t, bound, d).SMS); n.Encoding != sms.GSM7 || n.Segments != 1 {
 				t.Errorf("%s, %d minutes: %v, %d segments", lang, minutes, n.Encoding, n.Segments)

@@ -1,0 +1,199 @@
+package otp
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	pquerna "github.com/pquerna/otp"
+	"github.com/pquerna/otp/hotp"
+)
+
+// A Generator derives a code from a challenge's seed. It is a pure function:
+// the same seed gives the same code, in every process, so that a code is never
+// stored but made again when it is sent or compared. It must be safe for
+// concurrent use.
+//
+// A Generator that is also a [Normalizer] says which form its codes have.
+type Generator interface {
+	Generate(seed Seed) (string, error)
+}
+
+// A Seed is what a code is made from.
+type Seed struct {
+	Key     []byte    // this challenge's own: 32 pseudo-random octets from the Service
+	Counter uint64    // HOTP's moving factor: which code of the challenge, from 0
+	Time    time.Time // TOTP's moving factor: when the challenge was created
+}
+
+// A Normalizer is a [Generator] that recognises its codes in what people type.
+type Normalizer interface {
+	// Normalize returns typed in the form that Generate gives codes, and false
+	// if it cannot be such a code. The latter is refused without costing an
+	// attempt.
+	Normalize(typed string) (code string, ok bool)
+}
+
+var (
+	_ Generator  = Random{}
+	_ Generator  = HOTP{}
+	_ Generator  = TOTP{}
+	_ Normalizer = Random{}
+	_ Normalizer = HOTP{}
+	_ Normalizer = TOTP{}
+)
+
+const digits = "0123456789"
+
+// Random makes codes whose characters are independent and uniformly
+// distributed (NIST SP 800-63B-4 §3.1.3.2). The zero value makes six digits.
+type Random struct {
+	Length   int    // 4 to 10; default 6
+	Alphabet string // 10 to 64 distinct ASCII letters and digits; default the ten digits
+}
+
+func (g Random) withDefaults() Random {
+	if g.Length == 0 {
+		g.Length = 6
+	}
+	if g.Alphabet == "" {
+		g.Alphabet = digits
+	}
+	return g
+}
+
+// Generate fails only for a Length or an Alphabet out of range.
+func (g Random) Generate(s Seed) (string, error) {
+	g = g.withDefaults()
+	if err := g.validate(); err != nil {
+		return "", err
+	}
+	n := len(g.Alphabet)
+	fair := byte(256 - 256%n - 1) // octets above it would favour the first characters
+	code := make([]byte, 0, 10)
+	block := s.Key
+	for i := uint64(0); ; i++ {
+		for _, b := range block {
+			if b > fair {
+				continue
+			}
+			if code = append(code, g.Alphabet[int(b)%n]); len(code) == g.Length {
+				return string(code), nil
+			}
+		}
+		block = expand(s.Key, i)
+	}
+}
+
+// expand returns the next block of the pseudo-random stream that begins with key.
+func expand(key []byte, block uint64) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write(binary.BigEndian.AppendUint64([]byte("otpcourier random "), block))
+	return h.Sum(nil)
+}
+
+func (g Random) validate() error {
+	if g.Length < 4 || g.Length > 10 {
+		return fmt.Errorf("otp: Random.Length is %d, not 4 to 10", g.Length)
+	}
+	if g.Alphabet == digits {
+		return nil
+	}
+	if len(g.Alphabet) < 10 || len(g.Alphabet) > 64 {
+		return errors.New("otp: Random.Alphabet has not 10 to 64 characters")
+	}
+	for i, c := range []byte(g.Alphabet) {
+		alnum := '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !alnum || strings.IndexByte(g.Alphabet[:i], c) >= 0 {
+			return errors.New("otp: Random.Alphabet is not of distinct ASCII letters and digits")
+		}
+	}
+	return nil
+}
+
+// Normalize drops spaces and dashes, reads digits of any script, and ignores
+// case where the alphabet has only one.
+func (g Random) Normalize(typed string) (string, bool) {
+	g = g.withDefaults()
+	return normalize(typed, g.Alphabet, g.Length)
+}
+
+// Hash is the hash function of HOTP's and TOTP's HMAC.
+type Hash uint8
+
+// The hash functions. RFC 4226 knows SHA1 only; RFC 6238 all three.
+const (
+	SHA1 Hash = iota
+	SHA256
+	SHA512
+)
+
+// HOTP makes codes by RFC 4226 from Seed.Key and Seed.Counter.
+type HOTP struct {
+	Digits int  // 6 to 8; default 6
+	Hash   Hash // default SHA1
+}
+
+// Generate fails only for Digits or a Hash out of range.
+func (g HOTP) Generate(s Seed) (string, error) {
+	return hotpCode(s.Key, s.Counter, g.Digits, g.Hash)
+}
+
+// Normalize drops spaces and dashes and reads digits of any script.
+func (g HOTP) Normalize(typed string) (string, bool) {
+	return normalize(typed, digits, orSix(g.Digits))
+}
+
+// TOTP makes codes by RFC 6238 from Seed.Key and Seed.Time.
+type TOTP struct {
+	Digits int           // 6 to 8; default 6
+	Period time.Duration // whole seconds; default 30 s
+	Hash   Hash          // default SHA1
+}
+
+// Generate fails only for Digits, a Period or a Hash out of range, or a time
+// before 1970.
+func (g TOTP) Generate(s Seed) (string, error) {
+	period := int64(g.Period / time.Second)
+	if g.Period == 0 {
+		period = 30
+	}
+	if period < 1 || s.Time.Unix() < 0 {
+		return "", errors.New("otp: TOTP needs a Period of a second or more and a time after 1970")
+	}
+	return hotpCode(s.Key, uint64(s.Time.Unix()/period), g.Digits, g.Hash)
+}
+
+// Normalize drops spaces and dashes and reads digits of any script.
+func (g TOTP) Normalize(typed string) (string, bool) {
+	return normalize(typed, digits, orSix(g.Digits))
+}
+
+func orSix(n int) int {
+	if n == 0 {
+		return 6
+	}
+	return n
+}
+
+func hotpCode(key []byte, counter uint64, n int, h Hash) (string, error) {
+	n = orSix(n)
+	if n < 6 || n > 8 {
+		return "", fmt.Errorf("otp: Digits is %d, not 6 to 8", n)
+	}
+	algorithms := [...]pquerna.Algorithm{pquerna.AlgorithmSHA1, pquerna.AlgorithmSHA256, pquerna.AlgorithmSHA512}
+	if int(h) >= len(algorithms) {
+		return "", errors.New("otp: Hash is not SHA1, SHA256 or SHA512")
+	}
+	secret := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key)
+	code, err := hotp.GenerateCodeCustom(secret, counter, hotp.ValidateOpts{Digits: pquerna.Digits(n), Algorithm: algorithms[h]})
+	if err != nil {
+		return "", fmt.Errorf("otp: HOTP: %w", err)
+	}
+	return code, nil
+}

@@ -1,0 +1,180 @@
+package otp_test
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/otpcourier/otpcourier/otp"
+)
+
+// RFC 4226 Appendix D.
+func TestHOTPVectors(t *testing.T) {
+	t.Parallel()
+	want := []string{"755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"}
+	for counter, code := range want {
+		got, err := otp.HOTP{}.Generate(otp.Seed{Key: []byte("12345678901234567890"), Counter: uint64(counter)})
+		if err != nil || got != code {
+			t.Errorf("counter %d: %q, %v, want %q", counter, got, err, code)
+		}
+	}
+}
+
+// RFC 6238 Appendix B, whose seeds are as long as the hash (erratum 2866).
+func TestTOTPVectors(t *testing.T) {
+	t.Parallel()
+	const seed = "1234567890123456789012345678901234567890123456789012345678901234"
+	lengths := map[otp.Hash]int{otp.SHA1: 20, otp.SHA256: 32, otp.SHA512: 64}
+	for _, v := range []struct {
+		unix int64
+		want map[otp.Hash]string
+	}{
+		{59, map[otp.Hash]string{otp.SHA1: "94287082", otp.SHA256: "46119246", otp.SHA512: "90693936"}},
+		{1111111109, map[otp.Hash]string{otp.SHA1: "07081804", otp.SHA256: "68084774", otp.SHA512: "25091201"}},
+		{1111111111, map[otp.Hash]string{otp.SHA1: "14050471", otp.SHA256: "67062674", otp.SHA512: "99943326"}},
+		{1234567890, map[otp.Hash]string{otp.SHA1: "89005924", otp.SHA256: "91819424", otp.SHA512: "93441116"}},
+		{2000000000, map[otp.Hash]string{otp.SHA1: "69279037", otp.SHA256: "90698825", otp.SHA512: "38618901"}},
+		{20000000000, map[otp.Hash]string{otp.SHA1: "65353130", otp.SHA256: "77737706", otp.SHA512: "47863826"}},
+	} {
+		for hash, code := range v.want {
+			got, err := otp.TOTP{Digits: 8, Hash: hash}.Generate(otp.Seed{Key: []byte(seed[:lengths[hash]]), Time: time.Unix(v.unix, 0)})
+			if err != nil || got != code {
+				t.Errorf("time %d, hash %d: %q, %v, want %q", v.unix, hash, got, err, code)
+			}
+		}
+	}
+}
+
+func TestGeneratorsRefuse(t *testing.T) {
+	t.Parallel()
+	for _, g := range []otp.Generator{
+		otp.Random{Length: 3}, otp.Random{Length: 11}, otp.Random{Alphabet: "0123"}, otp.Random{Alphabet: "01234567899"},
+		otp.Random{Alphabet: "0123456789-"}, otp.Random{Alphabet: "abcdefghijkä"}, otp.Random{Alphabet: strings.Repeat("ab", 40)},
+		otp.HOTP{Digits: 5}, otp.HOTP{Digits: 9}, otp.HOTP{Hash: 7}, otp.TOTP{Digits: 10}, otp.TOTP{Period: time.Millisecond}, otp.TOTP{Period: -time.Minute},
+	} {
+		if code, err := g.Generate(otp.Seed{Key: make([]byte, 32), Time: time.Unix(59, 0)}); err == nil {
+			t.Errorf("%+v gave %q", g, code)
+		}
+	}
+	if _, err := (otp.TOTP{}).Generate(otp.Seed{Key: make([]byte, 32), Time: time.Unix(-1, 0)}); err == nil {
+		t.Error("TOTP took a time before 1970")
+	}
+}
+
+// Each position must have each character equally often. The bounds are six
+// standard deviations: a modulo bias of 256 over 10 or 36 exceeds them.
+func TestRandomIsUnbiased(t *testing.T) {
+	t.Parallel()
+	const n = 200_000
+	for _, g := range []otp.Random{{}, {Length: 10}, {Length: 8, Alphabet: "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789xy"}} {
+		alphabet, length := g.Alphabet, max(g.Length, 4)
+		if alphabet == "" {
+			alphabet = "0123456789"
+		}
+		counts := make([]map[byte]int, length)
+		for i := range counts {
+			counts[i] = map[byte]int{}
+		}
+		key := make([]byte, 32)
+		for i := range n {
+			binary.BigEndian.PutUint64(key, uint64(i))
+			code, err := g.Generate(otp.Seed{Key: mix(key)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for j := range length {
+				counts[j][code[j]]++
+			}
+		}
+		mean := float64(n) / float64(len(alphabet))
+		for j := range counts {
+			for _, c := range []byte(alphabet) {
+				if d := float64(counts[j][c]) - mean; d*d > 36*mean {
+					t.Errorf("%+v: character %q at %d occurs %d times, mean %.0f", g, c, j, counts[j][c], mean)
+				}
+			}
+		}
+	}
+}
+
+// mix stands in for the Service's derivation.
+func mix(key []byte) []byte {
+	sum := sha256.Sum256(key)
+	return sum[:]
+}
+
+func TestNormalize(t *testing.T) {
+	t.Parallel()
+	random, letters := otp.Random{}, otp.Random{Alphabet: "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"}
+	for _, c := range []struct {
+		g           otp.Normalizer
+		typed, want string
+	}{
+		{random, "482910", "482910"},
+		{random, " 482 910\n", "482910"},
+		{random, "482-910", "482910"},
+		{random, "482\u2013910", "482910"},
+		{random, "４８２９１０", "482910"},
+		{random, "٤٨٢٩١٠", "482910"},
+		{random, "۴۸۲۹۱۰", "482910"},
+		{random, "४८२९१०", "482910"},
+		{random, "\u202a482910\u202c", "482910"},
+		{random, "482\u00a0910", "482910"},
+		{random, "48291", ""},
+		{random, "4829100", ""},
+		{random, "48291O", ""},
+		{random, "", ""},
+		{random, "482910\x00", ""},
+		{random, "482\xff910", ""},
+		{random, strings.Repeat("1", 1<<20), ""},
+		{random, strings.Repeat(" ", 127) + "482910", ""},
+		{letters, "abcdef", "ABCDEF"},
+		{letters, "ＡＢＣｄｅｆ", "ABCDEF"},
+		{letters, "ABC DEO", ""},
+		{otp.HOTP{Digits: 8}, "1234 5678", "12345678"},
+		{otp.TOTP{}, "1234 5678", ""},
+	} {
+		got, ok := c.g.Normalize(c.typed)
+		if got != c.want || ok != (c.want != "") {
+			t.Errorf("Normalize(%.20q) = %q, %v, want %q", c.typed, got, ok, c.want)
+		}
+	}
+}
+
+// Every decimal digit that Unicode has must be read as its value.
+func TestNormalizeAllDigits(t *testing.T) {
+	t.Parallel()
+	run := 0
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if !unicode.Is(unicode.Nd, r) {
+			run = 0
+			continue
+		}
+		want := strings.Repeat(string(rune('0'+run%10)), 6)
+		if got, ok := (otp.Random{}).Normalize(strings.Repeat(string(r), 6)); !ok || got != want {
+			t.Errorf("%U read as %q, want %q", r, got, want)
+		}
+		run++
+	}
+}
+
+func FuzzNormalize(f *testing.F) {
+	for _, s := range []string{"482910", "482-910", "４８２９１０", "\u202e482910", "\xff", "A1-b2"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, typed string) {
+		code, ok := (otp.Random{}).Normalize(typed)
+		if !ok {
+			return
+		}
+		if len(code) != 6 || strings.Trim(code, "0123456789") != "" {
+			t.Errorf("%q read as %q", typed, code)
+		}
+		if again, ok := (otp.Random{}).Normalize(code); !ok || again != code {
+			t.Errorf("%q is not stable: %q", code, again)
+		}
+	})
+}

@@ -1,0 +1,130 @@
+package otp_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/otp"
+)
+
+// syncBuffer collects log lines from several goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// Whatever happens, no code and no address is in a log line, an event or an
+// error. The codes are letters, so that no time or id can look like one.
+func TestNothingSecretIsLogged(t *testing.T) {
+	t.Parallel()
+	for name, handler := range map[string]func(*syncBuffer, *slog.HandlerOptions) slog.Handler{
+		"text": func(b *syncBuffer, o *slog.HandlerOptions) slog.Handler { return slog.NewTextHandler(b, o) },
+		"json": func(b *syncBuffer, o *slog.HandlerOptions) slog.Handler { return slog.NewJSONHandler(b, o) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var out syncBuffer
+				logger := slog.New(handler(&out, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}))
+				r := newRig(t, func(c *otp.Config) {
+					c.Generator = otp.Random{Length: 10, Alphabet: "GHJKLMNPQRSTUVWXYZ"}
+					c.Logger = logger
+					c.Events = func(_ context.Context, e otp.Event) {
+						fmt.Fprintf(&out, "%v\n%+v\n%#v\n", e, e, e)
+						logger.Info("event", "event", e)
+					}
+				})
+				r.cfg.Channel = r.failover(t, await)
+				r.Service = r.another(t)
+				work(t, r.Service)
+				r.a.errs = []error{refusal(channel.Misconfigured, "0x0E")}
+				tell := func(err error) {
+					if err != nil {
+						logger.Error("refused", "error", err)
+						fmt.Fprintf(&out, "%v %+v\n", err, err)
+					}
+				}
+				c := r.send(t, otp.Request{Purpose: "login", Subject: "+447912345678"})
+				logger.Info("challenge", "challenge", c)
+				fmt.Fprintf(&out, "%v %+v %#v\n", c, c, c)
+				code := r.b.messages()[0].Code
+				m := r.b.messages()[0]
+				logger.Info("message", "message", m)
+				fmt.Fprintf(&out, "%v %+v %#v\n", m, m, m)
+				handle(t, r.Service, channel.Receipt{Route: "B", ProviderID: "b-1", State: channel.Failed})
+				synctest.Wait()
+				verify := func(code string) error {
+					return r.Verify(t.Context(), otp.Verification{ID: c.ID, Subject: "+447912345678", Purpose: "login", Code: code})
+				}
+				tell(verify("GGGGGGGGGG"))
+				tell(verify(strings.ToLower(code[:9]) + "!"))
+				_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID})
+				tell(err)
+				time.Sleep(time.Minute)
+				_, err = r.Resend(t.Context(), otp.ResendRequest{ID: c.ID})
+				tell(err)
+				tell(verify(code))
+				tell(verify(code))
+				_, err = r.Send(t.Context(), otp.Request{Subject: "u", To: channel.Recipient{Phone: "+447912345678", Email: "ann@example.com>"}})
+				tell(err)
+				_, err = r.Send(t.Context(), otp.Request{Subject: "u", To: channel.Recipient{Phone: "+447912345678000"}})
+				tell(err)
+				tell(r.Cancel(t.Context(), c.ID))
+
+				logged := out.String()
+				for what, secret := range map[string]string{"code": code, "phone number": "7912345678", "mailbox": "ann@", "subject": "+447912345678"} {
+					if i := strings.Index(strings.ToUpper(logged), strings.ToUpper(secret)); i >= 0 {
+						t.Errorf("a %s is in the log: …%s…", what, logged[max(i-200, 0):min(i+60, len(logged))])
+					}
+				}
+				for _, kind := range []otp.EventKind{otp.EventGenerated, otp.EventSent, otp.EventReceipt, otp.EventRejected, otp.EventVerified, otp.EventRefused} {
+					if !strings.Contains(logged, string(kind)) {
+						t.Errorf("no event %q in the log", kind)
+					}
+				}
+				if !strings.Contains(logged, "5678") {
+					t.Error("no masked address in the log: the capture does not work")
+				}
+			})
+		})
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err  *otp.Error
+		want string
+	}{
+		{&otp.Error{Reason: otp.ReasonWrong, AttemptsLeft: 3}, "otp: invalid or expired code"},
+		{&otp.Error{Reason: otp.ReasonTooSoon, RetryAfter: 30 * time.Second}, "otp: too many requests: too soon (retry after 30s)"},
+		{&otp.Error{Reason: otp.ReasonInvalid, Field: "To.Phone", Err: errors.New("not a number")}, "otp: invalid request: To.Phone: not a number"},
+		{&otp.Error{Reason: otp.ReasonUndelivered, Err: refusal(channel.Temporary, "0x08")}, "otp: not delivered: test: send: temporary (0x08)"},
+		{&otp.Error{Reason: otp.ReasonUnavailable, Err: errDown}, "otp: temporarily unavailable: connection refused"},
+	} {
+		if got := c.err.Error(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}

@@ -1,0 +1,182 @@
+package otp
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/base64"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/store"
+)
+
+// A challenge id is three characters of bucket, "-" and 128 bits, random or
+// from an idempotency key, in lower-case base32. The bucket is 14 bits of the
+// subject's hash: a backend keeps what belongs to one subject together by it.
+const (
+	bucketLen = 3
+	idLen     = bucketLen + 1 + 26
+)
+
+var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// subjectTag names a subject in the store.
+func (k keys) subjectTag(subject string) string {
+	sum := k.index.begin("subject").text(subject).end()
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// limitKey names what is limited, scope "phone" or "ip" say, and its span.
+func (k keys) limitKey(scope, what string, per time.Duration) string {
+	sum := k.index.begin("limit").text(scope).text(what).end()
+	return scope + "/" + per.String() + "/" + base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// newID returns an id in the subject's bucket, drawn at random or, where the
+// request carries an idempotency key, from that.
+func (k keys) newID(tag, purpose, idempotency string) string {
+	var unique [16]byte
+	if idempotency == "" {
+		_, _ = rand.Read(unique[:]) // never fails, see crypto/rand
+	} else {
+		sum := k.index.begin("idempotency").text(tag).text(purpose).text(idempotency).end()
+		copy(unique[:], sum[:])
+	}
+	bucket := sha256.Sum256([]byte(tag))
+	bucket[0] &= 0x3f // 14 of the 15 bits that three characters hold
+	return idEncoding.EncodeToString([]byte{bucket[0] << 1, bucket[1]})[:bucketLen] + "-" + idEncoding.EncodeToString(unique[:])
+}
+
+func validID(id string) bool {
+	if len(id) != idLen || id[bucketLen] != '-' {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		if i != bucketLen && (c < 'a' || c > 'z') && (c < '2' || c > '7') {
+			return false
+		}
+	}
+	return true
+}
+
+// letter is what store.Record.Sealed holds: all that the rendering of another
+// message needs.
+type letter struct {
+	to        channel.Recipient
+	purpose   string
+	language  string
+	details   string
+	route     string // Request.Route
+	requestID string
+	binding   [32]byte
+	fixed     bool // an app reviewer's: nothing is sent
+}
+
+func (l *letter) encode() []byte {
+	b := append(make([]byte, 0, 128), 1)
+	for _, s := range [...]string{l.to.Phone, l.to.Email, l.to.Push, l.purpose, l.language, l.details, l.route, l.requestID} {
+		b = putString(b, s)
+	}
+	if l.fixed {
+		b = append(b, 1)
+	} else {
+		b = append(b, 0)
+	}
+	if l.binding != noBinding {
+		b = append(b, l.binding[:]...)
+	}
+	return b
+}
+
+func decodeLetter(b []byte) (*letter, error) {
+	r := reader{b: b}
+	version := r.uint()
+	l := &letter{}
+	for _, s := range [...]*string{&l.to.Phone, &l.to.Email, &l.to.Push, &l.purpose, &l.language, &l.details, &l.route, &l.requestID} {
+		*s = r.string()
+	}
+	l.fixed = r.uint() == 1
+	l.binding = noBinding
+	if len(r.b) == len(l.binding) {
+		copy(l.binding[:], r.b)
+		r.b = nil
+	}
+	if version != 1 {
+		r.bad = true
+	}
+	return l, r.err()
+}
+
+// noBinding is the hash of an absent binding.
+var noBinding = sha256.Sum256(nil)
+
+func bind(binding []byte) [32]byte {
+	if len(binding) == 0 {
+		return noBinding
+	}
+	return sha256.Sum256(binding)
+}
+
+// delivery is what store.Record.Delivery holds: nothing readable about a person.
+type delivery struct {
+	step      int             // of the message sent last, or about to be
+	by        string          // what began the step, "send", "resend", "failed", "silence"
+	submitted bool            // the step's outcome is recorded here
+	state     channel.State   // of the current step; Delivered: of any
+	sends     int             // store.Record.Sends that the step belongs to
+	route     string          // that took the step
+	kind      channel.Address // that route's
+	via       string          // the route that the last Resend forces
+	providers []string        // ids of the step's parts
+	got       uint64          // parts reported delivered, bit by bit
+	tried     []string        // routes since the last Send or Resend
+	used      channel.Address // kinds of address a message was accepted for
+	invalid   channel.Address // kinds known to be wrong
+	await     time.Time       // until when the step's receipt is awaited
+}
+
+func (d *delivery) encode() []byte {
+	b := make([]byte, 0, 64)
+	flags := uint64(0)
+	if d.submitted {
+		flags = 1
+	}
+	await := uint64(0)
+	if !d.await.IsZero() {
+		await = uint64(max(d.await.UnixMilli(), 0))
+	}
+	b = putUint(b, 1)
+	for _, n := range [...]uint64{uint64(d.step), flags, uint64(d.state), uint64(d.sends), uint64(d.kind), d.got, uint64(d.used), uint64(d.invalid), await} {
+		b = putUint(b, n)
+	}
+	b = putString(putString(putString(b, d.by), d.route), d.via)
+	return putStrings(putStrings(b, d.providers), d.tried)
+}
+
+func decodeDelivery(b []byte) (*delivery, error) {
+	r := reader{b: b}
+	if r.uint() != 1 {
+		return nil, errCodec
+	}
+	d := &delivery{step: int(r.uint()), submitted: r.uint() == 1, state: channel.State(r.uint()), sends: int(r.uint()),
+		kind: channel.Address(r.uint()), got: r.uint(), used: channel.Address(r.uint()), invalid: channel.Address(r.uint())}
+	if ms := r.uint(); ms > 0 {
+		d.await = time.UnixMilli(int64(ms))
+	}
+	d.by, d.route, d.via = r.string(), r.string(), r.string()
+	d.providers, d.tried = r.strings(), r.strings()
+	return d, r.err()
+}
+
+// jobID names a cause: the same cause, seen by two processes, is one job.
+func jobID(challenge string, step int, cause string) string {
+	return challenge + "/" + strconv.Itoa(step) + "/" + cause
+}
+
+func cause(j store.Job) string {
+	return j.ID[strings.LastIndexByte(j.ID, '/')+1:]
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smtp"
+)
+
+// lines lets receipts print while the program does.
+type lines struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// options are what the command line asks for.
+type options struct {
+	to    channel.Recipient
+	smpp  []string // URLs, in the order of their routes
+	smtp  string
+	roots *x509.CertPool
+}
+
+func parse(args []string, out io.Writer) (*options, error) {
+	o := &options{}
+	var ca string
+	f := flag.NewFlagSet("quickstart", flag.ContinueOnError)
+	f.SetOutput(out)
+	f.StringVar(&o.to.Phone, "to", "", "phone `number`, with its +")
+	f.StringVar(&o.to.Email, "email", "", "e-mail `address`, for when no SMS route works")
+	f.Func("smpp", "`URL` of an SMSC, smpps://user:password@host:2776?sender=MyBank; more than one are tried in order", func(s string) error {
+		o.smpp = append(o.smpp, s)
+		return nil
+	})
+	f.StringVar(&o.smtp, "smtp", "", "`URL` of a mail relay, smtp://user:password@host:587?from=codes@mybank.example, or smtps: for port 465")
+	f.StringVar(&ca, "ca", "", "PEM `file` of certificates to trust instead of the system's")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	switch {
+	case f.NArg() > 0:
+		return nil, fmt.Errorf("%q is no flag", f.Arg(0))
+	case len(o.smpp) == 0 && o.smtp == "":
+		return nil, errors.New("-smpp or -smtp is needed")
+	case o.to == channel.Recipient{}:
+		return nil, errors.New("-to or -email is needed")
+	}
+	if ca == "" {
+		return o, nil
+	}
+	pem, err := os.ReadFile(ca)
+	if err != nil {
+		return nil, err
+	}
+	o.roots = x509.NewCertPool()
+	if !o.roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("no certificate in %s", ca)
+	}
+	return o, nil
+}
+
+// endpoint reads a service's URL. Its errors do not repeat the URL, which may
+// hold a password.
+func endpoint(text string, env func(string) string, variable string, schemes ...string) (u *url.URL, password string, err error) {
+	if u, err = url.Parse(text); err != nil {
+		return nil, "", errors.New("that is no URL")
+	}
+	password, given := u.User.Password()
+	if !given {
+		password = env(variable)
+	}
+	for _, s := range schemes {
+		if u.Scheme == s && u.Port() != "" {
+			return u, password, nil
+		}
+	}
+	return nil, "", fmt.Errorf("the URL needs a port and one of the schemes %q", schemes)
+}
+
+// routes opens the services of the command line.
+func (o *options) routes(env func(string) string, receipts *channel.Receipts) (routes []channel.Route, closeAll func(), err error) {
+	var closers []func() error
+	closeAll = func() {
+		for _, c := range closers {
+			_ = c() // nothing is under way any more
+		}
+	}
+	for i, text := range o.smpp {
+		u, password, err := endpoint(text, env, "SMPP_PASSWORD", "smpps")
+		if err != nil {
+			return nil, closeAll, fmt.Errorf("-smpp: %w", err)
+		}
+		name := fmt.Sprintf("smsc-%d", i+1)
+		client, err := smpp.New(smpp.Config{Addr: u.Host, TLS: &tls.Config{RootCAs: o.roots}, SystemID: u.User.Username(), Password: password,
+			Sender: u.Query().Get("sender"), Receipt: receipts.For(name)})
+		if err != nil {
+			return nil, closeAll, fmt.Errorf("-smpp: %w", err)
+		}
+		closers = append(closers, client.Close)
+		routes = append(routes, channel.Route{Name: name, Channel: client, Address: channel.Phone})
+	}
+	if o.smtp == "" {
+		return routes, closeAll, nil
+	}
+	u, password, err := endpoint(o.smtp, env, "SMTP_PASSWORD", "smtp", "smtps")
+	if err != nil {
+		return nil, closeAll, fmt.Errorf("-smtp: %w", err)
+	}
+	mode := smtp.StartTLS
+	if u.Scheme == "smtps" {
+		mode = smtp.ImplicitTLS
+	}
+	mail, err := smtp.New(smtp.Config{Addr: u.Host, TLS: mode, TLSConfig: &tls.Config{RootCAs: o.roots}, Username: u.User.Username(),
+		Password: password, From: u.Query().Get("from")})
+	if err != nil {
+		return nil, closeAll, fmt.Errorf("-smtp: %w", err)
+	}
+	closers = append(closers, mail.Close)
+	return append(routes, channel.Route{Name: "email", Channel: mail, Address: channel.Email}), closeAll, nil
+}
+
+// real sends one code to a real person and verifies what is typed.
+func real(ctx context.Context, args []string, env func(string) string, in io.Reader, out io.Writer) error {
+	o, err := parse(args, out)
+	if err != nil {
+		return err
+	}
+	receipts := &channel.Receipts{}
+	routes, closeAll, err := o.routes(env, receipts)
+	defer closeAll()
+	if err != nil {
+		return err
+	}
+	svc, err := newService(routes, receipts, func(_ context.Context, e otp.Event) {
+		if e.Kind == otp.EventReceipt {
+			fmt.Fprintf(out, "   %s: receipt %v %s\n", e.Route, e.State, e.Code)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	c, err := svc.Send(ctx, otp.Request{Subject: "you", Purpose: "login", To: o.to})
+	if c != nil {
+		fmt.Fprintf(out, "A code for %v\n", c.To)
+		printHops(out, c)
+	}
+	if err != nil {
+		return err
+	}
+	typed := bufio.NewScanner(in)
+	for left := c.AttemptsLeft; left > 0 && time.Now().Before(c.Expires); left-- {
+		fmt.Fprint(out, "Type the code: ")
+		if !typed.Scan() {
+			return errors.New("no code was typed")
+		}
+		v := otp.Verification{ID: c.ID, Subject: "you", Purpose: "login", Code: typed.Text()}
+		if verified, err := printVerify(ctx, out, svc, v); verified || err != nil {
+			return err
+		}
+	}
+	return errors.New("not verified")
+}

@@ -99,6 +99,22 @@ func (c *conn) nextSeq() uint32 {
 	return c.seq
 }
 
+// after runs f when the channel is closed, at once if it is nil, unless the
+// connection is closed before.
+func (c *conn) after(until <-chan struct{}, f func()) {
+	if until == nil {
+		f()
+		return
+	}
+	c.server.wg.Go(func() {
+		select {
+		case <-until:
+			f()
+		case <-c.done:
+		}
+	})
+}
+
 // later runs f after d, unless the connection is closed before.
 func (c *conn) later(d time.Duration, f func()) {
 	if d <= 0 {
@@ -140,7 +156,7 @@ func (c *conn) submit(f wire.Frame) {
 		c.send(wire.AppendEmpty(nil, f.Response(), uint32(smpp.StatusInvalidCmdLength), f.Seq))
 		return
 	}
-	s := c.server.received(c, f.Seq, m)
+	s := c.server.describe(c, f.Seq, m)
 	r := c.server.reply(s, c.bound)
 	if r.Stall {
 		c.server.record(s)
@@ -154,7 +170,9 @@ func (c *conn) submit(f wire.Frame) {
 	if r.Receipt.Early {
 		c.receipt(s, r.Receipt)
 	}
-	c.later(r.Delay, func() { c.respond(f.Header, s, r) })
+	c.after(r.Until, func() {
+		c.later(r.Delay, func() { c.respond(f.Header, s, r) })
+	})
 }
 
 func (c *conn) respond(h wire.Header, s Submit, r Reply) {

@@ -103,15 +103,19 @@ func (s *Server) addAnswer(status smpp.Status) {
 func (s *Server) record(m Submit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.config.Forget {
+		return
+	}
 	s.submits = append(s.submits, m)
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-// received describes a submit_sm.
-func (s *Server) received(c *conn, seq uint32, m *wire.Message) Submit {
+// describe says what a submit_sm holds.
+func (s *Server) describe(c *conn, seq uint32, m *wire.Message) Submit {
 	s.mu.Lock()
-	number := len(s.submits) + 1
+	s.received++
+	number := s.received
 	s.mu.Unlock()
 	udh, data := m.Payload()
 	v := Submit{

@@ -45,6 +45,10 @@ type Reply struct {
 	// Delay is how long the answer takes. Other messages do not wait for it.
 	Delay time.Duration
 
+	// Until holds the answer back until the channel is closed. Default: nil,
+	// it is not held back.
+	Until <-chan struct{}
+
 	// Stall leaves the message without an answer.
 	Stall bool
 

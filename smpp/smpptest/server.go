@@ -29,6 +29,10 @@ type Config struct {
 	// Redeliver is how long after a negative answer a receipt is sent again,
 	// over the same connection. Default: never.
 	Redeliver time.Duration
+
+	// Forget keeps no record of messages, for benchmarks. Default: Messages
+	// and Submits return them all.
+	Forget bool
 }
 
 // A Server is an SMSC.
@@ -49,6 +53,7 @@ type Server struct {
 	conns    map[*conn]struct{}
 	accepted int // connections so far
 	ids      int
+	received int // submit_sm so far
 	binds    []Bind
 	submits  []Submit
 	answers  []smpp.Status

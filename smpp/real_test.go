@@ -1,0 +1,268 @@
+package smpp_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp"
+)
+
+// A nodeSMSC is node-smpp 0.5.1 (npm) as SMSC, in a process of its own.
+type nodeSMSC struct {
+	Addr     string
+	TLS      *tls.Config      // for its clients
+	Messages chan nodeMessage // every submit_sm it received, up to 20000
+	Answers  chan nodeMessage // every answer to a receipt
+}
+
+// A nodeMessage is a line that testdata/node-smsc.js writes.
+type nodeMessage struct {
+	Event      string
+	Port       int    // of "listening"
+	ID         string // message_id
+	From, To   string
+	Text       string
+	FromTON    uint8
+	ToTON      uint8
+	ToNPI      uint8
+	DataCoding uint8
+	Registered uint8
+	UDH        string // in hexadecimal
+	Status     uint32 // of "answer"
+}
+
+// startNodeSMSC starts node-smpp over TLS and stops it with the test. Where
+// node or its package smpp is missing the test is skipped, but fails under
+// OTPCOURIER_REAL=require. NODE_PATH may say where the package is.
+func startNodeSMSC(t *testing.T) *nodeSMSC {
+	t.Helper()
+	if err := exec.Command("node", "-e", "require('smpp')").Run(); err != nil {
+		reason := fmt.Sprintf("node-smpp is not there (npm install smpp@0.5.1, NODE_PATH): %v", err)
+		if os.Getenv("OTPCOURIER_REAL") == "require" {
+			t.Fatal(reason)
+		}
+		t.Skip(reason)
+	}
+	key, cert, config := certificate(t)
+	cmd := exec.Command("node", filepath.Join("testdata", "node-smsc.js"), key, cert)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	n := &nodeSMSC{TLS: config, Messages: make(chan nodeMessage, 20000), Answers: make(chan nodeMessage, 20000)}
+	port := make(chan int, 1)
+	var wg sync.WaitGroup
+	wg.Go(func() { n.listen(bufio.NewScanner(stdout), port) })
+	t.Cleanup(func() {
+		stdin.Close() // it ends then
+		wg.Wait()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("node-smsc.js: %v", err)
+		}
+	})
+	p, ok := <-port
+	if !ok {
+		t.Fatal("node-smsc.js does not listen")
+	}
+	n.Addr = fmt.Sprintf("127.0.0.1:%d", p)
+	return n
+}
+
+// listen sorts the script's lines until it ends.
+func (n *nodeSMSC) listen(lines *bufio.Scanner, port chan<- int) {
+	defer close(port)
+	for lines.Scan() {
+		var m nodeMessage
+		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
+			continue
+		}
+		var to chan nodeMessage
+		switch m.Event {
+		case "listening":
+			port <- m.Port
+		case "message":
+			to = n.Messages
+		case "answer":
+			to = n.Answers
+		}
+		select {
+		case to <- m:
+		default: // nobody wants that many
+		}
+	}
+}
+
+// certificate writes a key and a certificate for 127.0.0.1 and returns their
+// files, and a configuration that trusts them.
+func certificate(t *testing.T) (keyFile, certFile string, client *tls.Config) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, b []byte) string {
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	return write("key.pem", "PRIVATE KEY", pkcs8), write("cert.pem", "CERTIFICATE", der), &tls.Config{RootCAs: roots}
+}
+
+// receive takes one line, or fails.
+func receive(t *testing.T, from <-chan nodeMessage) nodeMessage {
+	t.Helper()
+	select {
+	case m := <-from:
+		return m
+	case <-time.After(20 * time.Second):
+		t.Fatal("node-smpp says nothing")
+		panic("unreachable")
+	}
+}
+
+// TestRealNodeSMPPClient submits to node-smpp over TLS and matches every
+// receipt.
+func TestRealNodeSMPPClient(t *testing.T) {
+	t.Parallel()
+	smsc := startNodeSMSC(t)
+	got := newReceipts()
+	c := newClient(t, smpp.Config{
+		Addr: smsc.Addr, TLS: smsc.TLS, SystemID: "bank", Password: "secret", Sender: "MyBank",
+		Window: 50, Receipt: got.handle,
+	})
+	texts := []string{
+		"%06d is your code {€}",
+		"Ваш код: %06d",
+		strings.Repeat("A long one. ", 20) + "%06d",
+		strings.Repeat("Длинное 😀. ", 12) + "%06d",
+	}
+	const n = 500
+	sent := sendAll(t, c, n, func(i int) string { return fmt.Sprintf(texts[i%len(texts)], i) })
+
+	texts = received(t, smsc, n, len(sent))
+	for i := range n {
+		if want := fmt.Sprintf("%06d", i); !strings.Contains(texts[i], want) {
+			t.Errorf("message %d reads %q", i, texts[i])
+		}
+	}
+	for _, r := range got.wait(t, len(sent)) {
+		if !sent[r.ProviderID] || r.State != channel.Delivered {
+			t.Errorf("receipt %+v matches nothing", r)
+		}
+		delete(sent, r.ProviderID)
+	}
+	if len(sent) != 0 {
+		t.Errorf("%d ids without a receipt", len(sent))
+	}
+	for range len(got.got) {
+		if a := receive(t, smsc.Answers); a.Status != 0 {
+			t.Errorf("receipt %s was answered with %#x", a.ID, a.Status)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := c.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// sendAll sends n messages, 100 at a time, and returns the ids.
+func sendAll(t *testing.T, c *smpp.Client, n int, text func(i int) string) map[string]bool {
+	t.Helper()
+	var mu sync.Mutex
+	ids := make(map[string]bool)
+	var wg sync.WaitGroup
+	for w := range 100 {
+		wg.Go(func() {
+			for i := w; i < n; i += 100 {
+				m := message(numbered(i), text(i))
+				m.Expires = time.Now().Add(5 * time.Minute)
+				sub, err := c.Send(t.Context(), m)
+				if err != nil {
+					t.Errorf("message %d: %v", i, err)
+				}
+				mu.Lock()
+				for _, id := range sub.ProviderIDs {
+					ids[id] = true
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return ids
+}
+
+// received joins the parts that node-smpp read, by the number they went to.
+func received(t *testing.T, smsc *nodeSMSC, messages, parts int) []string {
+	t.Helper()
+	texts := make([][256]string, messages)
+	for range parts {
+		m := receive(t, smsc.Messages)
+		if m.From != "MyBank" || m.FromTON != 5 || m.ToTON != 1 || m.ToNPI != 1 || m.Registered != 1 {
+			t.Errorf("node-smpp read %+v", m)
+		}
+		var i, part int
+		if _, err := fmt.Sscanf(m.To, "4479111%05d", &i); err != nil || i >= messages {
+			t.Fatalf("node-smpp read destination %q", m.To)
+		}
+		if m.UDH != "" {
+			if _, err := fmt.Sscanf(m.UDH[len(m.UDH)-2:], "%02x", &part); err != nil {
+				t.Fatalf("node-smpp read user data header %q", m.UDH)
+			}
+		}
+		texts[i][part] = m.Text
+	}
+	joined := make([]string, messages)
+	for i := range texts {
+		joined[i] = strings.Join(texts[i][:], "")
+	}
+	return joined
+}

@@ -52,6 +52,7 @@ func TestLanguage(t *testing.T) {
 		{",,;;, ,", "NL", "nl"},
 		{"af, en;q=0.5", "", "en"}, // what they read, before what they may read
 		{"af, cs", "", "nl"},
+		{"af, gl", "", "nl"},
 		{"nn, en", "", "nb"},
 		{"zh-TW, zh;q=0.9, en;q=0.8", "", "zh"},
 		{strings.Repeat("cs,", 20) + "fr", "IT", "it"}, // only 16 items are looked at

@@ -32,6 +32,10 @@ func TestLint(t *testing.T) {
 		t.Errorf("String: %q", s)
 	}
 
+	if first := newSet(t, template.Config{Default: "ja"}).Lint()[0]; first.Language != "ja" {
+		t.Errorf("the default language is not the first: %v", first)
+	}
+
 	bound := lint(t, template.Config{Brand: "MyBank", Origin: "example.com"})
 	for lang, segments := range map[string]int{"zh": 1, "ja": 1, "ko": 1, "ru": 2} {
 		if bound[lang].Segments != segments {

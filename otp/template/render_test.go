@@ -44,7 +44,9 @@ func shown(tb testing.TB, page string) (title, strong, body string, elements map
 
 func TestHTML(t *testing.T) {
 	t.Parallel()
-	s := newSet(t, template.Config{Brand: `<b>"A&B's"</b>`})
+	s := newSet(t, template.Config{Brand: `<b>"A&B's"</b>`, Wordings: map[string]template.Wording{
+		"en": {Secret: "{{.Brand}} never asks for it."},
+	}})
 	for _, lang := range template.Languages() {
 		text := render(t, s, template.Data{Language: lang, Code: `<i>&"'`, Details: "<script>alert(1)</script>"})
 		title, strong, body, elements := shown(t, text.HTML)

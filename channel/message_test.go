@@ -1,0 +1,52 @@
+package channel_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+// TestNothingShows prints and logs a message in the ways that a program does
+// without thinking, and looks for what must not be there.
+func TestNothingShows(t *testing.T) {
+	t.Parallel()
+	m := &channel.Message{
+		ID:   "k3v9.1",
+		To:   channel.Recipient{Phone: "+447912345678", Email: "ann.smith@example.com", Push: "token-7f9c2b4ed1a84c6f"},
+		Code: "XKQZWV", Text: "XKQZWV is your code", Subject: "XKQZWV", Body: "XKQZWV is", HTML: "<b>XKQZWV</b>",
+		Purpose: "login", Expires: time.Now(),
+	}
+	var b bytes.Buffer
+	handlers := []slog.Handler{slog.NewTextHandler(&b, nil), slog.NewJSONHandler(&b, nil)}
+	for _, h := range handlers {
+		log := slog.New(h)
+		log.Info("message", "m", m, "to", m.To, "pointer", &m.To)
+		log.With("m", m).WithGroup("g").Info("message", slog.Group("h", "to", m.To))
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+		fmt.Fprintf(&b, verb+"\n", m)
+		fmt.Fprintf(&b, verb+"\n", m.To)
+		fmt.Fprintf(&b, verb+"\n", &m.To)
+		fmt.Fprintf(&b, verb+"\n", []channel.Recipient{m.To})
+		fmt.Fprintf(&b, verb+"\n", struct{ M *channel.Message }{m})
+	}
+	fmt.Fprintln(&b, m.To.Masked(), fmt.Errorf("sending %v: %w", m, fmt.Errorf("to %v", m.To)))
+
+	for _, secret := range []string{m.Code, m.To.Phone[1:], "447912", "ann.smith", "7f9c2b4e"} {
+		for line := range strings.SplitSeq(b.String(), "\n") {
+			if strings.Contains(line, secret) {
+				t.Errorf("%q shows in: %s", secret, line)
+			}
+		}
+	}
+	for _, shown := range []string{m.ID, "+44******5678", "a***@example.com", "******4c6f", "login"} {
+		if !strings.Contains(b.String(), shown) {
+			t.Errorf("%q does not show", shown)
+		}
+	}
+}

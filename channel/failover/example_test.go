@@ -1,0 +1,151 @@
+package failover_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/channeltest"
+	"github.com/otpcourier/otpcourier/channel/failover"
+	"github.com/otpcourier/otpcourier/channel/phone"
+)
+
+// The routes that OTP Blue's integration guide recommends: iMessage first, and
+// for who has none the SMS carriers at once, without delay.
+func Example() {
+	// In place of three smpp.Clients.
+	blue := &channeltest.Fake{Then: channeltest.Refuse(channel.Unreachable, "0x45")} // no iMessage
+	carrierA := &channeltest.Fake{Then: channeltest.Refuse(channel.Temporary, "0x08")}
+	carrierB := &channeltest.Fake{Name: "b"}
+
+	sms, err := failover.New(failover.Config{
+		Router: failover.List(
+			channel.Route{
+				Name: "imessage", Channel: blue, Address: channel.Phone,
+				// The guide's word for a country that it does not serve; a
+				// carrier may serve it.
+				Classes: map[string]channel.Class{"0x0B": channel.Unreachable},
+			},
+			channel.Route{
+				Name: "carrier-a", Channel: carrierA, Address: channel.Phone,
+				Retry: channel.Retry{Attempts: 2, Backoff: time.Millisecond},
+				Await: 20 * time.Second, // for its delivery receipt
+			},
+			channel.Route{Name: "carrier-b", Channel: carrierB, Address: channel.Phone},
+		),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	s, err := sms.Send(ctx, channeltest.Message(channel.Phone, "k3v9.1"))
+	for _, hop := range s.Attempts {
+		if hop.Err != nil {
+			fmt.Printf("%s: %v (%s)\n", hop.Route, hop.Class, hop.Code)
+		}
+	}
+	fmt.Println(s.State, "by", s.Route, s.ProviderIDs, err)
+	// Output:
+	// imessage: unreachable (0x45)
+	// carrier-a: temporary (0x08)
+	// carrier-a: temporary (0x08)
+	// sent by carrier-b [b-1] <nil>
+}
+
+func ExampleByCountry() {
+	route := func(name string, kind channel.Address) channel.Route {
+		return channel.Route{Name: name, Address: kind, Channel: &channeltest.Fake{}}
+	}
+	router, err := failover.ByCountry(failover.Countries{
+		Routes: map[string][]channel.Route{
+			"US": {route("imessage", channel.Phone), route("carrier-us", channel.Phone)},
+			"KE": {route("carrier-africa", channel.Phone)},
+		},
+		Default:  []channel.Route{route("carrier-world", channel.Phone)},
+		Everyone: []channel.Route{route("email", channel.Email)},
+		Region:   phone.Region,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, number := range []string{"+14155552671", "+254712123456", "+447911123456"} {
+		routes, _ := router.Route(context.Background(), &channel.Message{To: channel.Recipient{Phone: number}})
+		fmt.Print(number, ":")
+		for _, r := range routes {
+			fmt.Print(" ", r.Name)
+		}
+		fmt.Println()
+	}
+	// Output:
+	// +14155552671: imessage carrier-us email
+	// +254712123456: carrier-africa email
+	// +447911123456: carrier-world email
+}
+
+// A person prefers e-mail: the message goes by that route or by none.
+func ExampleChannel_Send_preferred() {
+	send, err := failover.New(failover.Config{Router: failover.List(
+		channel.Route{Name: "sms", Channel: &channeltest.Fake{}, Address: channel.Phone},
+		channel.Route{Name: "email", Channel: &channeltest.Fake{}, Address: channel.Email},
+	)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	m := channeltest.Message(channel.Phone|channel.Email, "k3v9.1")
+	m.Route = "email"
+	s, err := send.Send(context.Background(), m)
+	fmt.Println(s.Route, err)
+	// Output: email <nil>
+}
+
+// Two carriers share the messages; e-mail is for what neither takes.
+func ExampleByWeight() {
+	router, err := failover.ByWeight(failover.Weights{Routes: []failover.Weighted{
+		{Weight: 70, Route: channel.Route{Name: "carrier-a", Channel: &channeltest.Fake{}, Address: channel.Phone}},
+		{Weight: 30, Route: channel.Route{Name: "carrier-b", Channel: &channeltest.Fake{}, Address: channel.Phone}},
+		{Weight: 0, Route: channel.Route{Name: "email", Channel: &channeltest.Fake{}, Address: channel.Email}},
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	first := map[string]int{}
+	for range 10_000 {
+		routes, _ := router.Route(context.Background(), &channel.Message{})
+		first[routes[0].Name]++
+	}
+	fmt.Println(first["carrier-a"] > 6500, first["carrier-b"] > 2500, first["email"])
+	// Output: true true 0
+}
+
+// Push notification as a route before SMS: a channel is one function.
+func Example_push() {
+	notify := func(_ context.Context, token, text string) (string, error) { return "fcm-1", nil }
+	push := channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+		if err := m.To.Validate(); err != nil || m.To.Push == "" {
+			return channel.Submission{}, &channel.Error{Class: channel.InvalidRecipient, Op: "push: notify", Err: err}
+		}
+		id, err := notify(ctx, m.To.Push, m.Text)
+		if err != nil {
+			return channel.Submission{}, &channel.Error{Class: channel.Temporary, Op: "push: notify", Err: err}
+		}
+		return channel.Submission{ProviderIDs: []string{id}, State: channel.Sent}, nil
+	})
+	send, err := failover.New(failover.Config{Router: failover.List(
+		channel.Route{Name: "push", Channel: push, Address: channel.Push, Await: 10 * time.Second},
+		channel.Route{Name: "sms", Channel: &channeltest.Fake{}, Address: channel.Phone},
+	)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s, err := send.Send(context.Background(), channeltest.Message(channel.Push|channel.Phone, "k3v9.1"))
+	fmt.Println(s.Route, s.ProviderIDs, !s.Await.IsZero(), err)
+	// Output: push [fcm-1] true <nil>
+}

@@ -226,6 +226,27 @@ func TestStaleConnectionIsReplaced(t *testing.T) {
 	}
 }
 
+// What is lost after MAIL was taken is told, not sent again: the relay may have
+// delivered it.
+func TestNothingIsSentTwice(t *testing.T) {
+	t.Parallel()
+	for phase, want := range map[smtptest.Phase]channel.Class{
+		smtptest.AtRcpt: channel.Temporary, smtptest.AtDot: channel.Unknown,
+	} {
+		srv, ch := start(t, smtptest.Config{})
+		if _, err := ch.Send(t.Context(), message("once.1")); err != nil {
+			t.Fatal(err)
+		}
+		srv.Script(smtptest.Rule{Phase: phase, Action: smtptest.Disconnect, Times: 1})
+		if _, err := ch.Send(t.Context(), message("once.2")); channel.ClassOf(err) != want {
+			t.Errorf("error %v, want class %v", err, want)
+		}
+		if got := [2]int{len(srv.Mails()), srv.Connections()}; got != [2]int{1, 1} {
+			t.Errorf("%d mails over %d connections, want 1 over 1", got[0], got[1])
+		}
+	}
+}
+
 func TestRefusedRecipientDoesNotPoisonTheNext(t *testing.T) {
 	t.Parallel()
 	srv, ch := start(t, smtptest.Config{})

@@ -163,7 +163,7 @@ func (s *settings) settleSender() error {
 		return errors.New(`smtp: Config.From is not "Name <address>"`)
 	}
 	address, err := asciiMailbox(from.Address)
-	if err != nil || checkHeader(from.Name) != nil {
+	if err != nil || !fitsHeader(from.Name) {
 		return errors.New("smtp: Config.From is malformed, or not ASCII before the @")
 	}
 	s.from = mailbox{name: from.Name, address: address}

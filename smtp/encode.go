@@ -109,10 +109,14 @@ func literal(text []byte, room int, lineStart bool) int {
 	return n
 }
 
-// appendEncodedWords appends text as encoded words of RFC 2047, folded, given
-// the column that the line has reached. Each word holds whole characters.
-func appendEncodedWords(dst []byte, text string, column int) []byte {
+// column returns how many octets the last line of b has.
+func column(b []byte) int { return len(b) - 1 - bytes.LastIndexByte(b, '\n') }
+
+// appendEncodedWords appends text to a header as encoded words of RFC 2047,
+// folded. Each word holds whole characters.
+func appendEncodedWords(dst []byte, text string) []byte {
 	const overhead = len("=?utf-8?q??=")
+	column := column(dst)
 	asBase64 := base64IsShorter(text)
 	for {
 		room := min(wordLimit, lineLimit-column) - overhead

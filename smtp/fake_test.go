@@ -124,9 +124,10 @@ func (f *fake) answer(conn net.Conn, step string) bool {
 			}
 		}
 	}
-	if step == "handshake" { // the client is writing as well, and a pipe has no buffer
-		f.serve.Go(func() { _, _ = io.WriteString(conn, reply) })
-		return true
+	if step == "handshake" && reply != "" { // while the client writes: a pipe has no buffer
+		f.serve.Go(func() { _, _ = io.Copy(io.Discard, conn) })
+		_, _ = io.WriteString(conn, reply)
+		return false
 	}
 	if reply != "" {
 		if _, err := io.WriteString(conn, reply); err != nil {

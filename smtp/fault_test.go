@@ -338,11 +338,14 @@ func TestModesMixedUp(t *testing.T) {
 		t.Errorf("implicit TLS at a STARTTLS port: %v", err)
 	}
 
-	_, ch = start(t, smtptest.Config{TLS: smtptest.ImplicitTLS}, func(c *smtp.Config) { c.TLS, c.Timeout = smtp.StartTLS, 50*time.Millisecond })
-	_, err = ch.Send(t.Context(), message("mix.2"))
-	if channel.ClassOf(err) != channel.Temporary || !strings.Contains(err.Error(), "port 465") {
-		t.Errorf("STARTTLS at an implicit TLS port: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		f, c := newFake(nil)
+		f.implicit = true
+		_, err := sendTo(t.Context(), t, f, c)
+		if err == nil || err.Class != channel.Temporary || !strings.Contains(err.Error(), "port 465") {
+			t.Errorf("STARTTLS at an implicit TLS port: %v", err)
+		}
+	})
 }
 
 func TestLogin(t *testing.T) {

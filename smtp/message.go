@@ -25,14 +25,10 @@ var (
 	errNoBody     = errors.New("Message.Body is empty")
 )
 
-var errHeader = errors.New("unfit for a header")
-
-// checkHeader refuses what would end a header, or hide in one.
-func checkHeader(s string) error {
-	if len(s) > maxHeader || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
-		return errHeader
-	}
-	return nil
+// fitsHeader reports whether s holds nothing that would end a header, or hide
+// in one.
+func fitsHeader(s string) bool {
+	return len(s) <= maxHeader && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
 // A composed mail is ready for DATA, apart from dot-stuffing.
@@ -57,13 +53,13 @@ func (s *settings) compose(m *channel.Message, to string, now time.Time) (compos
 	b = append(b, "Date: "...)
 	b = now.AppendFormat(b, time.RFC1123Z)
 	b = append(b, "\r\nFrom: "...)
-	b = appendMailbox(b, from, len("From: "))
+	b = appendMailbox(b, from)
 	b = append(b, "\r\nTo: <"...)
 	b = append(b, to...)
 	b = append(b, ">\r\nMessage-ID: <"...)
 	b = append(b, id...)
 	b = append(b, ">\r\nSubject: "...)
-	b = appendUnstructured(b, m.Subject, len("Subject: "))
+	b = appendUnstructured(b, m.Subject)
 	b = append(b, "\r\nMIME-Version: 1.0\r\n"...)
 	b = append(b, "Auto-Submitted: auto-generated\r\n"...) // RFC 3834 §5
 	b = append(b, "X-Auto-Response-Suppress: All\r\n"...)  // [MS-OXCMAIL] §2.2.3.2.14
@@ -79,9 +75,9 @@ func check(m *channel.Message, name string) error {
 	switch {
 	case !isMessageID(m.ID):
 		return errMessageID
-	case checkHeader(m.Subject) != nil:
+	case !fitsHeader(m.Subject):
 		return errSubject
-	case checkHeader(name) != nil:
+	case !fitsHeader(name):
 		return errSenderName
 	case m.Body == "":
 		return errNoBody
@@ -107,33 +103,25 @@ func appendContent(b []byte, m *channel.Message) []byte {
 }
 
 // appendMailbox appends `"Name" <address>`, or "<address>", folded.
-func appendMailbox(b []byte, m mailbox, column int) []byte {
-	start := len(b)
+func appendMailbox(b []byte, m mailbox) []byte {
 	switch {
 	case m.name == "":
-	case isQuotable(m.name) && len(m.name) <= lineLimit-2-column:
+	case isQuotable(m.name) && column(b)+len(m.name)+2 <= lineLimit:
 		b = append(b, '"')
 		b = append(b, m.name...)
-		b = append(b, '"', ' ')
+		b = append(b, '"')
 	default:
-		b = append(appendEncodedWords(b, m.name, column), ' ')
+		b = appendEncodedWords(b, m.name)
 	}
-	if last := len(b) - max(start-column, lastLine(b)); m.name != "" && last+len(m.address)+2 > lineLimit {
-		b = append(b[:len(b)-1], "\r\n "...)
+	if m.name != "" {
+		if column(b)+len(" <>")+len(m.address) > lineLimit {
+			b = append(b, '\r', '\n')
+		}
+		b = append(b, ' ')
 	}
 	b = append(b, '<')
 	b = append(b, m.address...)
 	return append(b, '>')
-}
-
-// lastLine returns where the last line of b begins.
-func lastLine(b []byte) int {
-	for i := len(b) - 1; i >= 0; i-- {
-		if b[i] == '\n' {
-			return i + 1
-		}
-	}
-	return 0
 }
 
 // isQuotable reports whether name may stand between quotes as it is. "=?" may
@@ -154,10 +142,11 @@ func isPlain(text string) bool {
 
 // appendUnstructured appends a subject: as it is, folded at spaces, where that
 // brings the same text back, and else as encoded words.
-func appendUnstructured(b []byte, text string, column int) []byte {
+func appendUnstructured(b []byte, text string) []byte {
 	if !isPlain(text) || !isFoldable(text) {
-		return appendEncodedWords(b, text, column)
+		return appendEncodedWords(b, text)
 	}
+	column := column(b)
 	for i, word := 0, ""; text != ""; i++ {
 		word, text, _ = strings.Cut(text, " ")
 		switch {

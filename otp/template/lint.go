@@ -53,11 +53,15 @@ func (s *Set) Lint() []Warning {
 	return warnings
 }
 
+// widest has, for every rule of pluralRule and each form it takes up to 30, a
+// number of as many digits as that form gets.
+var widest = [...]int{1, 2, 3, 10, 21, 22, 25, 30}
+
 // longest returns the longest SMS that w makes for a life of up to 30 minutes.
 func (s *Set) longest(w *words) string {
 	var longest string
 	most := 0
-	for minutes := 1; minutes <= 30; minutes++ {
+	for _, minutes := range widest {
 		// New has rendered w: it cannot fail but for the number of minutes,
 		// and then Render will say so.
 		t, err := s.render(w, &Data{Language: w.language, Code: "482910", Minutes: minutes})

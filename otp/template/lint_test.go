@@ -52,3 +52,11 @@ func TestLint(t *testing.T) {
 		t.Errorf("long last line: %v", w)
 	}
 }
+
+func BenchmarkLint(b *testing.B) {
+	s := newSet(b, template.Config{Brand: "MyBank"})
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Lint()
+	}
+}

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -68,6 +69,23 @@ func TestPluralOtherAlone(t *testing.T) {
 	for n := 1; n < 30; n++ {
 		if got := p.count(polish, n); !strings.HasSuffix(got, " min") {
 			t.Errorf("%d: %q", n, got)
+		}
+	}
+}
+
+func TestWidest(t *testing.T) {
+	t.Parallel()
+	for _, lang := range append(Languages(), strings.Fields("hr cs sl lt he")...) {
+		rule := pluralRule(lang)
+		var all, seen [many + 1]int
+		for n := 1; n <= 30; n++ {
+			all[rule(n)] = max(all[rule(n)], len(strconv.Itoa(n)))
+		}
+		for _, n := range widest {
+			seen[rule(n)] = max(seen[rule(n)], len(strconv.Itoa(n)))
+		}
+		if all != seen {
+			t.Errorf("%s: digits by form up to 30: %v, of widest: %v", lang, all, seen)
 		}
 	}
 }

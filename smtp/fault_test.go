@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"maps"
 	"runtime"
 	"slices"
@@ -327,6 +328,57 @@ func TestCertificates(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A relay that asks for a client certificate gets the one configured, and says
+// so late where there is none.
+func TestClientCertificate(t *testing.T) {
+	t.Parallel()
+	f, c := newFake(nil)
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+		Certificates: []tls.Certificate{f.certificate}, ClientAuth: tls.RequireAnyClientCert,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	f.serve.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			f.serve.Go(func() {
+				defer conn.Close()
+				secured := conn.(*tls.Conn)
+				if secured.Handshake() == nil {
+					_, _ = io.WriteString(conn, "554 known\r\n")
+				}
+				_, _ = io.Copy(io.Discard, secured.NetConn()) // a close with octets unread would overtake the alert
+			})
+		}
+	})
+	c.Dial, c.TLS = nil, smtp.ImplicitTLS
+	c.Addr, c.TLSConfig.ServerName = listener.Addr().String(), "example.com"
+	for _, certificates := range [][]tls.Certificate{nil, {f.certificate}} {
+		c.TLSConfig.Certificates = certificates
+		ch, err := smtp.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := channel.Misconfigured
+		if certificates != nil {
+			want = channel.Temporary // the greeting
+		}
+		if _, err := ch.Send(t.Context(), message("cert.1")); channel.ClassOf(err) != want {
+			t.Errorf("%d certificates: %v, want class %v", len(certificates), err, want)
+		}
+		if err := ch.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	_ = listener.Close()
+	f.stop()
 }
 
 // The usual mistake is named in the error.

@@ -179,7 +179,7 @@ func failure(ctx context.Context, p phase, err error) *channel.Error {
 	case errors.Is(cause, errExpired):
 		e.Class = channel.Expired
 	case cause != nil: // whatever went wrong, went wrong for that
-	case p == phaseTLS && !isNetworkError(err):
+	case p == phaseTLS && !isNetworkError(err), isAlert(err):
 		e.Class = channel.Misconfigured
 	case errors.Is(err, errNoMechanism), errors.Is(err, sasl.ErrUnexpectedServerChallenge):
 		e.Class = channel.Misconfigured
@@ -209,6 +209,13 @@ func speechless(err error) error {
 		return errMalformedReply
 	}
 	return err
+}
+
+// isAlert reports a TLS alert from the server. In TLS 1.3 a refused client
+// certificate is told after the handshake (RFC 8446 §4.4.2.4).
+func isAlert(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error"
 }
 
 // isNetworkError tells a lost or slow connection from a disagreement about TLS.

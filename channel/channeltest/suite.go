@@ -171,9 +171,10 @@ func findSecret(err error, m *channel.Message) string {
 	return ""
 }
 
+// tree returns err and all that it wraps.
 func tree(err error) []error {
 	all := []error{err}
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it is the tree that is looked at
 	case interface{ Unwrap() error }:
 		if inner := e.Unwrap(); inner != nil {
 			all = append(all, tree(inner)...)

@@ -2,12 +2,10 @@ package channeltest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -55,230 +53,6 @@ func (r *rig) subject(c channel.Channel) Subject {
 			return func() { r.mode.Store(nil); close(released) }
 		},
 	}
-}
-
-// A mutant breaks one rule, which the case of that name has to notice.
-type mutant struct {
-	name   string
-	caught string
-	wrap   func(r *rig) channel.Channel
-}
-
-// do makes a mutant's Channel from what it does around the correct one.
-func do(f func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error)) func(*rig) channel.Channel {
-	return func(r *rig) channel.Channel {
-		return channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) { return f(ctx, m, r) })
-	}
-}
-
-// spoil makes a mutant's Channel that changes the answers of the correct one.
-func spoil(f func(m *channel.Message, s channel.Submission, err error) (channel.Submission, error)) func(*rig) channel.Channel {
-	return do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
-		s, err := r.fake.Send(ctx, m)
-		return f(m, s, err)
-	})
-}
-
-// rewrite makes a mutant's Channel that sends another message.
-func rewrite(f func(m *channel.Message)) func(*rig) channel.Channel {
-	return do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
-		other := *m
-		f(&other)
-		return r.fake.Send(ctx, &other)
-	})
-}
-
-// leak makes a mutant's Channel whose errors hold something of the message.
-func leak(f func(m *channel.Message) string) func(*rig) channel.Channel {
-	return spoil(func(m *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
-		if err != nil {
-			err = &channel.Error{Class: channel.ClassOf(err), Op: "mutant: send", Err: fmt.Errorf("sending %s", f(m))}
-		}
-		return s, err
-	})
-}
-
-// reclass makes a mutant's Channel that takes one class for another.
-func reclass(from, to channel.Class) func(*rig) channel.Channel {
-	return spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
-		if err != nil && channel.ClassOf(err) == from {
-			err = &channel.Error{Class: to, Op: "mutant: send", Err: err}
-		}
-		return s, err
-	})
-}
-
-func mutants() []mutant {
-	all := []mutant{
-		{"sends after expiry", "Expired", do(sendExpired)},
-		{"takes no expiry for expired", "NoExpiry", do(refuseEternal)},
-		{"sends though cancelled", "Cancelled", do(sendCancelled)},
-		{"ignores cancellation", "CancelledWhileStalled", do(ignoreContext)},
-		{"ignores deadline", "DeadlineWhileStalled", do(ignoreContext)},
-		{"watches the deadline only", "CancelledWhileStalled", do(ignoreCancellation)},
-		{"gives up after a stall", "UsableAfterStall", breakAfterStall},
-		{"class expired when cancelled", "CancelledWhileStalled", reclass(channel.Unknown, channel.Expired)},
-		{"accepts any address", "InvalidRecipient", rewrite(func(m *channel.Message) { m.To = Message(channel.Phone, "").To })},
-		{"trims addresses", "InvalidRecipient", rewrite(func(m *channel.Message) { m.To.Phone, _, _ = strings.Cut(m.To.Phone, "\r") })},
-		{"changes the message", "MessageUntouched", do(changeMessage)},
-		{"changes what the message points to", "MessageUntouched", do(changeTried)},
-		{"leaks the code", "Expired", leak(func(m *channel.Message) string { return m.Code })},
-		{"leaks the text", "Refused/temporary", leak(func(m *channel.Message) string { return m.Text })},
-		{"leaks the number", "Cancelled", leak(func(m *channel.Message) string { return m.To.Phone })},
-		{"leaks a bad number", "InvalidRecipient", leak(func(m *channel.Message) string { return m.To.Phone })},
-		{"leaks deep in the tree", "Refused/unknown", spoil(leakDeep)},
-		{"untyped errors", "Expired", spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
-			if err != nil {
-				err = errors.New("something happened")
-			}
-			return s, err
-		})},
-		{"no Op", "Refused/throttled", spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
-			if err != nil {
-				err = &channel.Error{Class: channel.ClassOf(err)}
-			}
-			return s, err
-		})},
-		{"swallows errors", "Refused/misconfigured", spoil(func(_ *channel.Message, s channel.Submission, _ error) (channel.Submission, error) {
-			return s, nil
-		})},
-		{"state sent beside an error", "Refused/temporary", spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
-			s.State = channel.Sent
-			return s, err
-		})},
-		{"state failed without an error", "Accepted", spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
-			s.State = channel.Failed
-			return s, err
-		})},
-		{"drops the provider's ids", "Accepted", spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
-			s.ProviderIDs = nil
-			return s, err
-		})},
-		{"empty provider id", "Twice", spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
-			return channel.Submission{ProviderIDs: []string{""}}, err
-		})},
-		{"one provider id for all", "Concurrent", spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
-			return channel.Submission{ProviderIDs: []string{"1"}}, err
-		})},
-		{"sends twice", "Accepted", do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
-			_, _ = r.fake.Send(ctx, m)
-			return r.fake.Send(ctx, m)
-		})},
-		{"answers before sending", "Accepted", do(func(context.Context, *channel.Message, *rig) (channel.Submission, error) {
-			return channel.Submission{ProviderIDs: []string{"1"}}, nil
-		})},
-		{"mixes up concurrent sends", "Concurrent", mixUp},
-		{"refuses a known id", "Twice", refuseKnown},
-		{"accepts, then says refused", "Refused/temporary", do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
-			s, err := r.fake.Send(ctx, m)
-			if err != nil {
-				r.late.Add(1)
-			}
-			return s, err
-		})},
-	}
-	for _, class := range []channel.Class{channel.Unknown, channel.Temporary, channel.Throttled, channel.Unreachable, channel.InvalidRecipient, channel.Misconfigured} {
-		to := channel.Temporary
-		if class == to {
-			to = channel.Unknown
-		}
-		all = append(all, mutant{class.String() + " as " + to.String(), "Refused/" + class.String(), reclass(class, to)})
-	}
-	return all
-}
-
-func sendExpired(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
-	eternal := *m
-	eternal.Expires = eternal.Expires.Add(24 * 365 * 100 * 3600e9)
-	return r.fake.Send(ctx, &eternal)
-}
-
-func refuseEternal(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
-	if m.Expires.IsZero() {
-		return channel.Submission{}, &channel.Error{Class: channel.Expired, Op: "mutant: send"}
-	}
-	return r.fake.Send(ctx, m)
-}
-
-// sendCancelled answers as it should, but has sent.
-func sendCancelled(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
-	if ctx.Err() != nil {
-		r.late.Add(1)
-	}
-	return r.fake.Send(ctx, m)
-}
-
-func ignoreContext(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
-	return r.fake.Send(context.WithoutCancel(ctx), m)
-}
-
-func ignoreCancellation(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
-	patient := context.WithoutCancel(ctx)
-	if deadline, ok := ctx.Deadline(); ok {
-		var stop context.CancelFunc
-		patient, stop = context.WithDeadline(patient, deadline)
-		defer stop()
-	}
-	return r.fake.Send(patient, m)
-}
-
-func breakAfterStall(r *rig) channel.Channel {
-	var broken atomic.Bool
-	return channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
-		if broken.Load() {
-			return channel.Submission{}, &channel.Error{Class: channel.Temporary, Op: "mutant: send"}
-		}
-		s, err := r.fake.Send(ctx, m)
-		broken.Store(errors.Is(err, errNoAnswer))
-		return s, err
-	})
-}
-
-func changeMessage(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
-	s, err := r.fake.Send(ctx, m)
-	m.Text = strings.ToUpper(m.Text)
-	return s, err
-}
-
-func changeTried(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
-	s, err := r.fake.Send(ctx, m)
-	slices.Reverse(m.Tried)
-	return s, err
-}
-
-func leakDeep(m *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
-	if err != nil {
-		err = &quiet{channel.Error{Class: channel.ClassOf(err), Op: "mutant: send", Err: errors.New("550 " + m.To.Phone)}}
-	}
-	return s, err
-}
-
-// quiet keeps its own text clean, but not that of what it wraps.
-type quiet struct{ cause channel.Error }
-
-func (q *quiet) Error() string { return "failed" }
-func (q *quiet) Unwrap() error { return &q.cause }
-
-func mixUp(r *rig) channel.Channel {
-	var last atomic.Pointer[channel.Submission]
-	return channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
-		s, err := r.fake.Send(ctx, m)
-		if err == nil && strings.HasSuffix(m.ID, "-3.1") && last.Load() != nil {
-			return *last.Load(), nil // the answer to somebody else
-		}
-		last.Store(&s)
-		return s, err
-	})
-}
-
-func refuseKnown(r *rig) channel.Channel {
-	var known sync.Map
-	return channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
-		if _, again := known.LoadOrStore(m.ID, true); again {
-			return channel.Submission{}, &channel.Error{Class: channel.Temporary, Op: "mutant: send"}
-		}
-		return r.fake.Send(ctx, m)
-	})
 }
 
 // TestMutants shows that the suite fails for broken channels, and that every
@@ -394,6 +168,34 @@ func TestZeroFake(t *testing.T) {
 		f := &Fake{Address: channel.Phone}
 		return Subject{Channel: f, Accepted: func() int { return len(f.Accepted()) }}
 	}})
+}
+
+// TestIdempotent shows that a provider which knows idempotency keys has to be
+// told them.
+func TestIdempotent(t *testing.T) {
+	t.Parallel()
+	i := slices.IndexFunc(cases, func(c testCase) bool { return c.name == "Twice" })
+	for _, keyed := range []bool{true, false} {
+		rec := record(t, func(tb testing.TB) {
+			f := &Fake{Address: channel.Phone}
+			known := map[string]channel.Submission{}
+			c := channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+				if s, again := known[m.ID]; again && keyed {
+					return s, nil
+				}
+				s, err := f.Send(ctx, m)
+				known[m.ID] = s
+				return s, err
+			})
+			h := Harness{Address: channel.Phone, Idempotent: true, New: func(testing.TB) Subject {
+				return Subject{Channel: c, Accepted: func() int { return len(f.Accepted()) }}
+			}}
+			cases[i].run(newTrial(tb, h, cases[i]))
+		})
+		if rec.failed == keyed {
+			t.Errorf("with key: %v, failed: %v %s", keyed, rec.failed, rec.log)
+		}
+	}
 }
 
 // TestGates shows that a case without its hook is skipped and says so.

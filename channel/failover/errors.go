@@ -40,7 +40,7 @@ func weigh(c channel.Class) int {
 
 // summarize makes the one error of all hops.
 func summarize(attempts []channel.Attempt, ended error) error {
-	e := &channel.Error{Class: channel.Unreachable, Op: op, Err: &hops{attempts, ended}}
+	e := &channel.Error{Class: channel.Unreachable, Op: op, Err: &hopsError{attempts, ended}}
 	first := true
 	for _, a := range attempts {
 		if first || graver(a.Class, e.Class) {
@@ -73,14 +73,14 @@ func soonest(attempts []channel.Attempt) time.Duration {
 	return least
 }
 
-// hops is the cause of a failed Send: what every hop came to. Its text does
+// hopsError is the cause of a failed Send: what every hop came to. Its text does
 // not repeat the channels' own.
-type hops struct {
+type hopsError struct {
 	attempts []channel.Attempt
 	ended    error
 }
 
-func (h *hops) Error() string {
+func (h *hopsError) Error() string {
 	var parts []string
 	for i := 0; i < len(h.attempts); {
 		same := 1
@@ -112,7 +112,7 @@ func hopText(a channel.Attempt) string {
 
 // Unwrap returns the errors of the hops, without those in which a failover
 // among the routes says that it had none: this one had.
-func (h *hops) Unwrap() []error {
+func (h *hopsError) Unwrap() []error {
 	var all []error
 	for _, a := range h.attempts {
 		if !errors.Is(a.Err, channel.ErrNoRoute) {

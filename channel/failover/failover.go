@@ -108,7 +108,7 @@ func (c *Channel) Send(ctx context.Context, m *channel.Message) (channel.Submiss
 	w := walk{c: c, m: m, began: time.Now(), invalid: m.Invalid}
 	w.setDeadline(ctx)
 	if w.over(ctx, w.began) {
-		return w.failed(ctx)
+		return w.failed()
 	}
 	routes, err := c.router.Route(ctx, m)
 	if err != nil {

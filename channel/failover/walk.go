@@ -67,11 +67,11 @@ func (w *walk) run(ctx context.Context) (channel.Submission, error) {
 			w.await(i)
 			return w.sub, nil
 		case stop:
-			return w.failed(ctx)
+			return w.failed()
 		case next:
 		}
 	}
-	return w.failed(ctx)
+	return w.failed()
 }
 
 // usable reports whether the message may go by this route.
@@ -242,7 +242,7 @@ func redact(m *channel.Message, err error) string {
 }
 
 // failed ends a walk that no route has ended well.
-func (w *walk) failed(ctx context.Context) (channel.Submission, error) {
+func (w *walk) failed() (channel.Submission, error) {
 	w.sub.State = channel.Failed
 	if len(w.sub.Attempts) == 0 && w.ended == nil {
 		return w.sub, w.noRoute()

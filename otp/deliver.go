@@ -59,12 +59,17 @@ func (s *Service) start(ctx context.Context, r *store.Record, l *letter, m *chan
 	return c, nil
 }
 
-func (s *Service) undelivered(r *store.Record, err error, now time.Time) *Error {
-	var ce *channel.Error
-	if !errors.As(err, &ce) {
-		return s.storeError(r, err, now)
+// undelivered tells a channel's failure from the store's and the Service's own.
+func (s *Service) undelivered(r *store.Record, err error, now time.Time) error {
+	var failed *channel.Error
+	var own *Error
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &failed):
+		return &Error{Reason: ReasonUndelivered, RetryAfter: failed.RetryAfter, Err: err}
 	}
-	return &Error{Reason: ReasonUndelivered, RetryAfter: ce.RetryAfter, Err: err}
+	return s.storeError(r, err, now)
 }
 
 // maySent reports whether any hop may have gone out.
@@ -143,10 +148,7 @@ func (s *Service) deliver(ctx context.Context, r *store.Record, l *letter, m *ch
 			return channel.Submission{}, r, d, err
 		}
 	}
-	sub, sendErr := s.c.Channel.Send(ctx, m)
-	if sendErr == nil && sub.State == 0 {
-		sub.State = channel.Sent
-	}
+	sub, sendErr := s.submit(ctx, m)
 
 	// The message is out: what follows must not depend on the caller's patience.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterwards)
@@ -160,6 +162,25 @@ func (s *Service) deliver(ctx context.Context, r *store.Record, l *letter, m *ch
 		s.log.ErrorContext(ctx, "otp: the outcome of a message was not recorded", "challenge", r.ID, "step", j.Step, "error", err)
 	}
 	return sub, r, d, sendErr
+}
+
+// submit hands the message over, no longer than the code lives. Every error
+// has a class.
+func (s *Service) submit(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+	ctx, cancel := context.WithDeadline(ctx, m.Expires)
+	defer cancel()
+	sub, err := s.c.Channel.Send(ctx, m)
+	if err == nil {
+		if sub.State == 0 {
+			sub.State = channel.Sent
+		}
+		return sub, nil
+	}
+	var classed *channel.Error
+	if !errors.As(err, &classed) {
+		err = &channel.Error{Class: channel.Unknown, Op: "otp: send", Err: err}
+	}
+	return sub, err
 }
 
 // recordOutcome writes down where a step got to. A step that surely failed for
@@ -276,7 +297,8 @@ func (s *Service) handle(ctx context.Context, j store.Job) error {
 		return err
 	}
 	sub, r, d, err := s.deliver(ctx, r, nil, nil, j)
-	if err == nil || !d.submitted {
+	var sendErr *channel.Error
+	if !errors.As(err, &sendErr) || !d.submitted {
 		return err
 	}
 	if by := cause(j); by != "failed" && by != "silence" && !maySent(sub, err) {

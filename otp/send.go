@@ -215,6 +215,10 @@ func (s *Service) message(r *store.Record, l *letter, d *delivery) (*channel.Mes
 		data.Requested = r.Created
 	}
 	text, err := s.words.Render(data)
+	if errors.Is(err, template.ErrLanguage) { // a wording that was there when the challenge was made
+		data.Language = ""
+		text, err = s.words.Render(data)
+	}
 	if err != nil {
 		return nil, &Error{Reason: ReasonInvalid, Field: "Details", Err: err}
 	}

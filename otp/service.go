@@ -51,7 +51,11 @@ func New(c Config) (*Service, error) {
 	s := &Service{c: c, log: c.Logger, keys: c.Keys.ready(), words: words, fixed: fixed, queueGiven: given}
 	s.dummyRecord = store.Record{ID: s.keys.newID("", "", ""), Key: c.Keys.Current, Salt: make([]byte, saltLen), Sends: 1}
 	for _, w := range words.Lint() {
-		s.log.Debug("otp: wording", "warning", w.String())
+		level := slog.LevelDebug
+		if w.Segments > 1 { // it costs two messages
+			level = slog.LevelInfo
+		}
+		s.log.Log(context.Background(), level, "otp: wording", "warning", w.String())
 	}
 	if len(fixed) > 0 {
 		s.log.Warn("otp: fixed codes are accepted", "recipients", len(fixed))

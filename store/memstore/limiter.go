@@ -3,85 +3,234 @@ package memstore
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/otpcourier/otpcourier/store"
 )
 
-type limitKey struct {
-	key string
-	per time.Duration
+// A window is the log of a limit's takings. It dies Per after the latest.
+//
+// No more than Most takings fall into any Per, because each was allowed only
+// when fewer than Most lay less than Per before it or, by another process's
+// clock, after it. Takings are kept for twice Per, so this holds between
+// callers whose clocks differ by less than Per (and less than grace).
+type window struct {
+	link[window]
+	cells []cell // in the order of at
 }
 
-func checkLimits(limits []store.Limit) error {
-	for _, l := range limits {
-		if l.Most < 1 || l.Per <= 0 {
-			return fmt.Errorf("memstore: limit %q: most %d in %v", l.Key, l.Most, l.Per)
-		}
-	}
-	return nil
+// A cell is takings that count as if all were at its time, which is that of
+// none of them before, so that none is forgotten early.
+type cell struct {
+	at int64
+	n  int
 }
 
-// Take implements store.Limiter.
-func (s *Store) Take(_ context.Context, now time.Time, limits ...store.Limit) (store.Decision, error) {
-	if err := checkLimits(limits); err != nil {
+// Up to exactMost, cells hold takings of one instant only, and the limit is
+// exact. Beyond, a cell spans a hundred-and-twenty-eighth of Per, by which a
+// limit may refuse longer than it need, so that a log has some 256 cells.
+const (
+	exactMost = 256
+	coarsePer = 128
+)
+
+// Take implements store.Limiter. Limits of one Key and different Per are
+// counted apart. It answers store.ErrFull if there is no room to count.
+func (s *Store) Take(ctx context.Context, now time.Time, limits ...store.Limit) (store.Decision, error) {
+	if err := checkLimits(ctx, limits); err != nil {
 		return store.Decision{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	var array [8]asked
+	t := taking{store: s, now: nanos(now), asked: array[:0]}
+	t.ask(limits)
+	d, err := t.take()
+	for try := 0; err == errNoRoom && try < reclaims && s.windows.reclaim(len(limits), t.now); try++ {
+		d, err = t.take()
+	}
+	if err == errNoRoom {
+		return store.Decision{}, store.ErrFull
+	}
+	return d, err
+}
+
+func checkLimits(ctx context.Context, limits []store.Limit) error {
+	for _, l := range limits {
+		if l.Most < 1 || l.Per <= 0 {
+			return fmt.Errorf("memstore: limit %q: Most %d, Per %v", l.Key, l.Most, l.Per)
+		}
+	}
+	return ctx.Err()
+}
+
+// A taking is one call of Take or Give.
+type taking struct {
+	store  *Store
+	now    int64
+	asked  []asked
+	shards uint64 // a set
+}
+
+type asked struct {
+	store.Limit
+	key    key
+	window *window // nil: no takings
+	over   bool
+}
+
+// ask finds the keys and shards of limits.
+func (t *taking) ask(limits []store.Limit) {
+	for _, l := range limits {
+		k := t.store.windows.key(l.Key)
+		// An odd factor apart for each half keeps the spans of a Key apart.
+		k[0] ^= uint64(l.Per) * 0x9e3779b97f4a7c15
+		k[1] ^= uint64(l.Per) * 0xc2b2ae3d27d4eb4f
+		t.asked = append(t.asked, asked{Limit: l, key: k})
+		t.shards |= 1 << t.store.windows.index(k)
+	}
+}
+
+func (t *taking) lock() {
+	t.store.windows.lockAll(t.shards, t.now)
+	for i := range t.asked {
+		a := &t.asked[i]
+		a.window = t.store.windows.of(a.key).table.get(a.key)
+	}
+}
+
+// take decides and, if it allows, takes.
+func (t *taking) take() (store.Decision, error) {
+	t.lock()
+	defer t.store.windows.unlockAll(t.shards)
 	d := store.Decision{Allowed: true}
-	asked := map[limitKey]int{}
-	var take []limitKey
-	for i, l := range limits {
-		k := limitKey{l.Key, l.Per}
-		taken := s.window(k, now)
-		if over := len(taken) + asked[k] + 1 - l.Most; over > 0 {
+	missing := 0
+	for i := range t.asked {
+		a := &t.asked[i]
+		wait := a.window.wait(a.Limit, t.now, t.before(i))
+		if a.over = wait > 0; a.over {
 			d.Over = append(d.Over, i)
-			if !l.Shadow {
+			if !a.Shadow {
 				d.Allowed = false
-				d.RetryAfter = max(d.RetryAfter, l.Per)
-				if over <= len(taken) {
-					d.RetryAfter = max(d.RetryAfter, taken[over-1].Add(l.Per).Sub(now))
-				}
+				d.RetryAfter = max(d.RetryAfter, wait)
 			}
-			continue
-		}
-		asked[k]++
-		take = append(take, k)
-	}
-	if d.Allowed {
-		for _, k := range take {
-			s.limits[k] = append(s.limits[k], now)
+		} else if a.window == nil {
+			missing++
 		}
 	}
+	if !d.Allowed {
+		return d, nil
+	}
+	if !t.store.windows.reserve(missing) {
+		return d, errNoRoom
+	}
+	for i := range t.asked {
+		if a := &t.asked[i]; !a.over {
+			missing -= t.count(a)
+		}
+	}
+	t.store.windows.used.Add(-int64(missing)) // a key that was named twice
 	return d, nil
 }
 
-func (s *Store) window(k limitKey, now time.Time) []time.Time {
-	taken := s.limits[k]
-	for len(taken) > 0 && !taken[0].Add(k.per).After(now) {
-		taken = taken[1:]
+// before returns how many takings the limits before i take from the same key.
+func (t *taking) before(i int) int {
+	n := 0
+	for j := range t.asked[:i] {
+		if a := &t.asked[j]; !a.over && a.key == t.asked[i].key {
+			n++
+		}
 	}
-	if len(taken) == 0 {
-		delete(s.limits, k)
-		return nil
-	}
-	s.limits[k] = taken
-	return taken
+	return n
 }
 
-// Give implements store.Limiter.
-func (s *Store) Give(_ context.Context, now time.Time, limits ...store.Limit) error {
-	if err := checkLimits(limits); err != nil {
+// count adds a taking and returns how many windows it began, 0 or 1.
+func (t *taking) count(a *asked) (begun int) {
+	sh := t.store.windows.of(a.key)
+	w := sh.table.get(a.key)
+	if w == nil {
+		w = &window{}
+		w.key, w.expires = a.key, after(t.now, a.Per)
+		defer sh.insert(w)
+		begun = 1
+	}
+	w.add(a.Limit, t.now)
+	return begun
+}
+
+// Give implements store.Limiter. Of the takings that count it gives back the
+// oldest: if it was not that one, the limit refuses longer than it need.
+func (s *Store) Give(ctx context.Context, now time.Time, limits ...store.Limit) error {
+	if err := checkLimits(ctx, limits); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, l := range limits {
-		k := limitKey{l.Key, l.Per}
-		if taken := s.window(k, now); len(taken) > 0 {
-			s.limits[k] = taken[1:]
+	var array [8]asked
+	t := taking{store: s, now: nanos(now), asked: array[:0]}
+	t.ask(limits)
+	t.lock()
+	defer s.windows.unlockAll(t.shards)
+	for _, a := range t.asked {
+		if a.window != nil {
+			a.window.giveBack(a.Per, t.now)
 		}
 	}
 	return nil
+}
+
+// counts returns the index of the first cell that counts at now.
+func (w *window) counts(per time.Duration, now int64) int {
+	since := before(now, int64(per))
+	i := len(w.cells)
+	for i > 0 && w.cells[i-1].at > since {
+		i--
+	}
+	return i
+}
+
+// wait returns 0 if l allows one more taking than also, or else how long it
+// will not.
+func (w *window) wait(l store.Limit, now int64, also int) time.Duration {
+	if also >= l.Most {
+		return l.Per
+	}
+	if w == nil {
+		return 0
+	}
+	since := before(now, int64(l.Per))
+	room := l.Most - also
+	for _, c := range slices.Backward(w.cells) {
+		if c.at <= since {
+			return 0
+		}
+		if room -= c.n; room <= 0 { // allowed when c no longer counts
+			return time.Duration(c.at - since)
+		}
+	}
+	return 0
+}
+
+// add logs a taking.
+func (w *window) add(l store.Limit, now int64) {
+	last := len(w.cells) - 1
+	if last >= 0 && now <= w.cells[last].at {
+		w.cells[last].n++
+		return
+	}
+	at := now
+	if l.Most > exactMost {
+		at = after(now, l.Per/coarsePer)
+	}
+	old := w.counts(2*min(l.Per, math.MaxInt64/2), at)
+	w.cells = append(slices.Delete(w.cells, 0, old), cell{at, 1})
+	w.expires = max(w.expires, after(at, l.Per))
+}
+
+func (w *window) giveBack(per time.Duration, now int64) {
+	i := w.counts(per, now)
+	if i == len(w.cells) {
+		return
+	}
+	if w.cells[i].n--; w.cells[i].n == 0 {
+		w.cells = slices.Delete(w.cells, i, i+1)
+	}
 }

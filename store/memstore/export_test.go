@@ -1,0 +1,30 @@
+package memstore
+
+// Live returns how many entries are held once calls at now have swept enough.
+func (s *Store) Live(now int64) int {
+	n := held(s.challenges, now) + held(s.runs, now) + held(s.windows, now) + held(s.threads, now)
+	return n + s.queue.jobs.held(now)
+}
+
+// Held returns how many challenges are held, dead or alive.
+func (s *Store) Held() int { return int(s.challenges.used.Load()) }
+
+func held[T any, E entry[T]](s *shards[T, E], now int64) int {
+	n := 0
+	for i := range s.shard {
+		n += s.shard[i].held(now)
+	}
+	if n == 0 { // what was reserved must have been given back
+		return int(s.used.Load())
+	}
+	return n
+}
+
+func (sh *shard[T, E]) held(now int64) int {
+	for more := true; more; {
+		sh.Lock()
+		more = sh.wheel.sweep(now, sweepCosts, sh.drop)
+		sh.Unlock()
+	}
+	return sh.table.n
+}

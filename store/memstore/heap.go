@@ -1,0 +1,33 @@
+package memstore
+
+// A jobHeap is a heap.Interface of jobs that are to do. Each knows its place,
+// so that it can be taken out.
+type jobHeap struct {
+	jobs []*job
+	less func(a, b *todo) bool
+}
+
+func (h *jobHeap) Len() int           { return len(h.jobs) }
+func (h *jobHeap) Less(i, j int) bool { return h.less(h.jobs[i].todo, h.jobs[j].todo) }
+
+func (h *jobHeap) Swap(i, j int) {
+	h.jobs[i], h.jobs[j] = h.jobs[j], h.jobs[i]
+	h.jobs[i].todo.pos, h.jobs[j].todo.pos = i, j
+}
+
+// Push is called by package heap.
+func (h *jobHeap) Push(x any) {
+	j := x.(*job)
+	j.todo.heap, j.todo.pos = h, len(h.jobs)
+	h.jobs = append(h.jobs, j)
+}
+
+// Pop is called by package heap.
+func (h *jobHeap) Pop() any {
+	last := len(h.jobs) - 1
+	j := h.jobs[last]
+	h.jobs[last] = nil
+	h.jobs = h.jobs[:last]
+	j.todo.heap = nil
+	return j
+}

@@ -1,0 +1,108 @@
+package memstore
+
+import (
+	"hash/maphash"
+	"math/bits"
+)
+
+// A key names an entry by a hash of 128 bits under seeds of this process, so
+// that what is kept under a name takes the same memory however long the name
+// is. Two of a million names share a key with a probability of 2^-89.
+type key [2]uint64
+
+// A hasher makes keys.
+type hasher struct{ seeds [2]maphash.Seed }
+
+func newHasher() hasher { return hasher{[2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}} }
+
+func (h *hasher) key(name string) key {
+	return key{maphash.String(h.seeds[0], name), maphash.String(h.seeds[1], name)}
+}
+
+// A link is what every kind of entry begins with. An entry is dead, and to
+// everyone but the wheel as if it were not there, once expires has come.
+type link[T any] struct {
+	key     key
+	expires int64 // nanoseconds
+	chain   *T    // next in a bucket of the table
+	due     *T    // next in a slot of the wheel
+}
+
+func (l *link[T]) links() *link[T] { return l }
+
+// An entry is a pointer to a type that embeds its link.
+type entry[T any] interface {
+	*T
+	links() *link[T]
+}
+
+// A table finds entries by key. It hashes linearly: one more entry is one more
+// bucket, so it grows without a pause in which all is moved.
+type table[T any, E entry[T]] struct {
+	buckets []*T
+	n       int
+}
+
+// bucket returns where k belongs: with 2^i < len(buckets) <= 2^(i+1), by i+1
+// bits of k, or by i bits where that bucket has not been added yet.
+func (t *table[T, E]) bucket(k key) *(*T) {
+	last := uint64(len(t.buckets) - 1)
+	mask := uint64(1)<<bits.Len64(last) - 1
+	i := k[1] & mask
+	if i > last {
+		i &= mask >> 1
+	}
+	return &t.buckets[i]
+}
+
+// get returns the entry of k, dead or not, or nil.
+func (t *table[T, E]) get(k key) *T {
+	if t.n == 0 {
+		return nil
+	}
+	e := *t.bucket(k)
+	for e != nil && E(e).links().key != k {
+		e = E(e).links().chain
+	}
+	return e
+}
+
+// insert adds e, of whose key there is none.
+func (t *table[T, E]) insert(e *T) {
+	if t.n++; t.n > len(t.buckets) {
+		t.grow()
+	}
+	l := E(e).links()
+	b := t.bucket(l.key)
+	l.chain, *b = *b, e
+}
+
+// grow adds a bucket and shares out to it from the one that stood in for it.
+func (t *table[T, E]) grow() {
+	n := len(t.buckets)
+	t.buckets = append(t.buckets, nil)
+	if n == 0 {
+		return
+	}
+	elder := n - 1<<(bits.Len(uint(n))-1)
+	e := t.buckets[elder]
+	t.buckets[elder] = nil
+	for e != nil {
+		l := E(e).links()
+		next := l.chain
+		b := t.bucket(l.key)
+		l.chain, *b = *b, e
+		e = next
+	}
+}
+
+// remove takes e, which is there, out.
+func (t *table[T, E]) remove(e *T) {
+	l := E(e).links()
+	at := t.bucket(l.key)
+	for *at != e {
+		at = &E(*at).links().chain
+	}
+	*at, l.chain = l.chain, nil
+	t.n--
+}

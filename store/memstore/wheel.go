@@ -1,0 +1,149 @@
+package memstore
+
+// A wheel has a slot for each of the next 256 seconds and for each of the 64
+// spans of 256 seconds from now, some four and a half hours in all; what dies
+// later waits in the last slot and is put into its place from there.
+const (
+	fineSlots   = 1 << fineBits
+	fineBits    = 8
+	coarseSlots = 64
+	second      = int64(1e9)
+)
+
+// What a sweep may cost: each slot that is passed and each entry that is
+// looked at. A call's own sweep looks at 8 entries at most.
+const (
+	slotCost   = 1
+	lookCost   = 8
+	sweepCosts = 8 * lookCost
+)
+
+// grace is how long the dead are kept: while clocks, of which each call brings
+// its own, differ by less, none is missed by a call whose clock is behind.
+const grace = 10 * second
+
+// A wheel collects entries when they have died. It moves only when it is
+// swept, by the time that the sweeper is given. Each entry is in one slot, no
+// later than its death; one that is found alive moves on, so a life may grow
+// without telling the wheel.
+type wheel[T any, E entry[T]] struct {
+	slots *wheelSlots[T] // nil while nothing was ever put in
+	n     int            // entries in all
+	fineN int            // entries in fine slots
+	next  int64          // the second to be swept next
+	look  int64          // seconds after which an entry is looked at even if it lives; 0: no bound
+}
+
+type wheelSlots[T any] struct {
+	fine   [fineSlots]*T
+	coarse [coarseSlots]*T
+}
+
+// put adds e to the slot of its death.
+func (w *wheel[T, E]) put(e *T) {
+	if w.slots == nil {
+		w.slots = new(wheelSlots[T])
+	}
+	l := E(e).links()
+	at := max(ceilSeconds(l.expires), w.next)
+	if w.look > 0 {
+		at = min(at, w.next+w.look)
+	}
+	var slot **T
+	if at-w.next < fineSlots {
+		slot = &w.slots.fine[at&(fineSlots-1)]
+		w.fineN++
+	} else {
+		block := min(at>>fineBits, w.next>>fineBits+coarseSlots-1)
+		slot = &w.slots.coarse[block&(coarseSlots-1)]
+	}
+	l.due, *slot = *slot, e
+	w.n++
+}
+
+// sweep collects entries that died by now with drop, at a cost of about costs,
+// and reports whether there is more to do.
+func (w *wheel[T, E]) sweep(now int64, costs int, drop func(*T)) (more bool) {
+	to := floorSeconds(now)
+	if w.n == 0 {
+		w.next = to + 1
+		return false
+	}
+	w.next = min(w.next, to+1) // where the clock was set back
+	w.next = max(w.next, (to-(coarseSlots+1)*fineSlots)&^(fineSlots-1)) // once around is enough
+	for costs > 0 && w.next <= to {
+		coarse := &w.slots.coarse[w.next>>fineBits&(coarseSlots-1)]
+		fine := &w.slots.fine[w.next&(fineSlots-1)]
+		switch {
+		case w.next&(fineSlots-1) == 0 && *coarse != nil:
+			w.visit(coarse, now, drop)
+			costs -= lookCost
+		case *fine != nil:
+			w.fineN--
+			w.visit(fine, now, drop)
+			costs -= lookCost
+		case w.fineN == 0:
+			w.next = min((w.next|(fineSlots-1))+1, to+1)
+			costs -= slotCost
+		default:
+			w.next++
+			costs -= slotCost
+		}
+	}
+	return w.next <= to
+}
+
+// visit takes the first entry out of slot and drops it or, if it lives, puts
+// it where it belongs now. That is never the slot it came from: what lives at
+// now dies in a later second than any that is being swept.
+func (w *wheel[T, E]) visit(slot **T, now int64, drop func(*T)) {
+	e := *slot
+	l := E(e).links()
+	*slot, l.due = l.due, nil
+	w.n--
+	if l.expires <= now {
+		drop(e)
+		return
+	}
+	w.put(e)
+}
+
+// dropOne finds an entry that died in the second that has begun at now, which
+// sweep has left to the next, drops it and reports whether there was one. It
+// looks at all of that second.
+func (w *wheel[T, E]) dropOne(now int64, drop func(*T)) bool {
+	if w.n == 0 {
+		return false
+	}
+	at := ceilSeconds(now)
+	for slot := &w.slots.fine[at&(fineSlots-1)]; *slot != nil; slot = &E(*slot).links().due {
+		if E(*slot).links().expires <= now {
+			w.fineN--
+			w.visit(slot, now, drop)
+			return true
+		}
+	}
+	for slot := &w.slots.coarse[at>>fineBits&(coarseSlots-1)]; *slot != nil; slot = &E(*slot).links().due {
+		if E(*slot).links().expires <= now {
+			w.visit(slot, now, drop)
+			return true
+		}
+	}
+	return false
+}
+
+func floorSeconds(n int64) int64 {
+	s := n / second
+	if n < s*second {
+		s--
+	}
+	return s
+}
+
+func ceilSeconds(n int64) int64 {
+	s := floorSeconds(n)
+	if s*second < n {
+		s++
+	}
+	return s
+}

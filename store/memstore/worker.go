@@ -1,0 +1,72 @@
+package memstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/otpcourier/otpcourier/store"
+)
+
+// Run implements store.Queue. A job whose handler fails is due again after 1,
+// 2, 4, 8, 16 s, and then every 32 s, until it expires.
+func (s *Store) Run(ctx context.Context, workers int, handle func(context.Context, store.Job) error) error {
+	if workers < 1 || handle == nil {
+		return errors.New("memstore: Run without workers or handler")
+	}
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() { s.queue.work(ctx, handle) })
+	}
+	wg.Wait()
+	return ctx.Err()
+}
+
+// work handles jobs, one after the other, until ctx ends.
+func (q *queue) work(ctx context.Context, handle func(context.Context, store.Job) error) {
+	defer q.signal() // the token may have come to a worker that was about to leave
+	for ctx.Err() == nil {
+		j, t, wait := q.take(nanos(time.Now()))
+		if t == nil {
+			q.idle(ctx, wait)
+			continue
+		}
+		q.call(ctx, j, t, handle)
+	}
+}
+
+// idle waits for a signal, for as long as wait unless that is 0.
+func (q *queue) idle(ctx context.Context, wait time.Duration) {
+	var due <-chan time.Time
+	if wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		due = timer.C
+	}
+	select {
+	case <-due:
+	case <-q.wake:
+	case <-ctx.Done():
+	}
+}
+
+var errExited = errors.New("memstore: handler ended its goroutine")
+
+// call hands t to handle, and settles it however that ends.
+func (q *queue) call(ctx context.Context, j *job, t *todo, handle func(context.Context, store.Job) error) {
+	err := errExited
+	defer func() {
+		if v := recover(); v != nil { // whose text may hold a secret
+			err = fmt.Errorf("memstore: handler panicked with a %T at:\n%s", v, debug.Stack())
+		}
+		q.settle(j, t, err != nil, nanos(time.Now()))
+		if err != nil {
+			q.logger.WarnContext(ctx, "memstore: job failed",
+				"job", t.ID, "challenge", t.Challenge, "step", t.Step, "err", err)
+		}
+	}()
+	err = handle(context.WithoutCancel(ctx), t.Job)
+}

@@ -28,17 +28,20 @@ func (c *Client) run(ctx, connecting context.Context) {
 		Multiplier: 2, RandomizationFactor: 0.5,
 	}
 	pauses.Reset()
-	for connecting.Err() == nil {
+	for {
 		began := time.Now()
 		s, err := c.connect(connecting)
 		if err != nil {
 			c.failed(err)
 		} else {
 			err = c.serve(ctx, s)
-			if time.Since(began) > c.config.ReconnectMax {
-				pauses.Reset()
-				continue
-			}
+		}
+		if connecting.Err() != nil {
+			return
+		}
+		if s != nil && time.Since(began) > c.config.ReconnectMax {
+			pauses.Reset()
+			continue
 		}
 		sleep(connecting, c.pause(err, &pauses))
 	}

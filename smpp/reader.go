@@ -38,10 +38,12 @@ func (s *session) read() error {
 func (s *session) handleResponse(f wire.Frame) {
 	switch f.ID {
 	case pdu.SubmitSmRespID, pdu.GenericNackID:
-		if s.complete(f.Seq, s.outcome(f)) {
-			break
+		if Status(f.Status) == StatusInvalidBindStatus { // no later message would fare better here
+			s.retire(errNotBoundThere)
 		}
-		s.log.Debug("smpp: response to nothing outstanding", "seq", f.Seq, "status", Status(f.Status).Code())
+		if !s.complete(f.Seq, s.outcome(f)) {
+			s.log.Debug("smpp: response to nothing outstanding", "seq", f.Seq, "status", Status(f.Status).Code())
+		}
 	case pdu.UnbindRespID:
 		s.conn.Close() // with TLS it says goodbye
 		s.end(errUnbound)
@@ -55,14 +57,12 @@ func (s *session) handleResponse(f wire.Frame) {
 func (s *session) outcome(f wire.Frame) outcome {
 	status := Status(f.Status)
 	switch {
-	case status == StatusOK && f.ID == pdu.SubmitSmRespID:
-		return outcome{id: s.config.SubmitIDs.canonical(wire.DecodeID(f.Body))}
-	case status == StatusOK:
+	case status != StatusOK:
+		return outcome{err: refused(opSubmit, status)}
+	case f.ID == pdu.GenericNackID:
 		return outcome{err: submitError(channel.Unknown, errNacked)}
-	case status == StatusInvalidBindStatus: // no later message would fare better here
-		s.retire(errNotBoundThere)
 	}
-	return outcome{err: refused(opSubmit, status)}
+	return outcome{id: s.config.SubmitIDs.canonical(wire.DecodeID(f.Body))}
 }
 
 func (s *session) handleRequest(f wire.Frame) {

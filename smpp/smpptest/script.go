@@ -20,9 +20,9 @@ type Submit struct {
 	FromTON uint8
 	To      string // destination_addr, with a "+" if its TON is international
 
-	Text        string        // of this part
-	Octets      int           // length of the message, without its user data header
-	DataCoding  uint8         //
+	Text        string // of this part
+	Octets      int    // length of the message, without its user data header
+	DataCoding  uint8
 	Part, Parts int           // 1 of 1 unless the message is long
 	Validity    time.Duration // relative validity_period; zero: none
 	Receipt     bool          // whether a delivery receipt is asked for

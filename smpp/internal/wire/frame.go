@@ -145,18 +145,3 @@ func AppendID(b []byte, cmd pdu.CommandID, status, seq uint32, id string) []byte
 }
 
 func appendCString(b []byte, s string) []byte { return append(append(b, s...), 0) }
-
-// Known reports whether SMPP 3.4 defines the command.
-func Known(id pdu.CommandID) bool {
-	switch id &^ pdu.GenericNackID {
-	case 0:
-		return id == pdu.GenericNackID
-	case pdu.OutbindID, pdu.AlertNotificationID:
-		return id&pdu.GenericNackID == 0
-	case pdu.BindReceiverID, pdu.BindTransmitterID, pdu.BindTransceiverID, pdu.QuerySmID, pdu.SubmitSmID,
-		pdu.DeliverSmID, pdu.UnbindID, pdu.ReplaceSmID, pdu.CancelSmID, pdu.EnquireLinkID,
-		pdu.SubmitMultiID, pdu.DataSmID:
-		return true
-	}
-	return false
-}

@@ -175,18 +175,6 @@ func TestBindRoundTrip(t *testing.T) {
 	}
 }
 
-func TestKnown(t *testing.T) {
-	t.Parallel()
-	for id, want := range map[pdu.CommandID]bool{
-		pdu.SubmitSmID: true, pdu.SubmitSmRespID: true, pdu.GenericNackID: true, pdu.OutbindID: true,
-		0: false, 0x8000000B: false, 0xDEF: false, 0x80000DEF: false,
-	} {
-		if Known(id) != want {
-			t.Errorf("Known(%#x) = %v", uint32(id), !want)
-		}
-	}
-}
-
 func FuzzFrame(f *testing.F) {
 	f.Add(AppendEmpty(nil, pdu.EnquireLinkID, 0, 1))
 	f.Add(AppendID(AppendEmpty(nil, pdu.UnbindID, 0, 1), pdu.SubmitSmRespID, 0x45, 2, "id"))

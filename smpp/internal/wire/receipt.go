@@ -19,16 +19,13 @@ var receiptKeys = [...]string{"submit date", "submit_date", "submitdate", "done 
 
 // ParseReceipt reads a receipt's text: fields in any order and case, some
 // missing, blanks after the colon, dates in any form. It reports whether an id
-// or a state was found. What stands after "text:" is the message's own and
-// read for fields only if none stood before it.
+// or a state was found. What stands after "text:" quotes the message and is
+// never read for fields.
 func ParseReceipt(text string) (Receipt, bool) {
 	var r Receipt
 	head, tail := splitText(text)
 	r.parse(head)
 	r.Text = tail
-	if r.ID == "" && r.Stat == "" {
-		r.parse(tail)
-	}
 	return r, r.ID != "" || r.Stat != ""
 }
 

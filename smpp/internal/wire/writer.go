@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -87,6 +88,9 @@ func (w *Writer) Run(conn net.Conn, timeout time.Duration) error {
 	var spare []byte
 	for range w.wake {
 		for {
+			// Whoever else is about to append gets into the same batch: a
+			// yield costs far less than a Write.
+			runtime.Gosched()
 			batch, err := w.take(spare)
 			if len(batch) == 0 {
 				if err != nil || w.done() {

@@ -1,0 +1,154 @@
+package smpp_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ajankovic/smpp/pdu"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+	"github.com/otpcourier/otpcourier/smpp/smpptest"
+)
+
+// A syncBuffer is a log that may be read while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// TestNoSecretsInLogs goes through everything that is logged, with a code that
+// cannot be mistaken for anything else.
+func TestNoSecretsInLogs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const code, password = "KXQWZJVB", "pa55-w0rd-7f3a"
+		var log syncBuffer
+		config := peers(t, func(p *peer, n int) {
+			f, _ := p.await(pdu.BindTransceiverID)
+			if n == 1 {
+				_, _ = p.Write(wire.AppendEmpty(nil, f.Response(), uint32(smpp.StatusInvalidPassword), f.Seq))
+				return
+			}
+			_, _ = p.Write(wire.AppendID(nil, f.Response(), 0, f.Seq, "smsc"))
+			f, ok := p.await(pdu.SubmitSmID)
+			if !ok {
+				return
+			}
+			quoting := deliver(1, "m1")
+			for _, b := range [][]byte{
+				wire.AppendEmpty(nil, pdu.SubmitSmRespID, 0x45, f.Seq),
+				wire.AppendEmpty(nil, pdu.SubmitSmRespID, 0x45, f.Seq),
+				wire.AppendMessage(nil, pdu.DeliverSmID, 2, &wire.Message{Short: []byte(code)}),
+				wire.AppendMessage(nil, pdu.DeliverSmID, 3, &wire.Message{EsmClass: 4, Short: []byte("stat:UNDELIV err:" + code + "1234 text:id:1 stat:" + code)}),
+				wire.AppendMessage(nil, 0xDEF, 4, &wire.Message{Short: []byte(code)}),
+				quoting,
+			} {
+				_, _ = p.Write(b)
+				p.next()
+			}
+			_, _ = p.Write([]byte("\xff\xff\xff\xff" + code + code))
+			p.drain()
+		})
+		config.SystemID, config.Password = "bank", password
+		config.RefusedWait = time.Minute
+		config.Receipt = func(context.Context, channel.Receipt) error { return errors.New("store is down") }
+		config.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		config.Logger.Info("configuration", "config", config)
+		c := newClient(t, config)
+		m := message(ann, code+" is your code")
+		var told []error
+		_, err := c.Send(t.Context(), m)
+		told = append(told, err)
+		time.Sleep(2 * time.Minute)
+		for range 3 {
+			_, err := c.Send(t.Context(), m)
+			told = append(told, err, c.Ready(t.Context()))
+		}
+		c.Close()
+		out := log.String() + fmt.Sprint(told)
+		for _, secret := range []string{code, password, "7911123456"} {
+			if i := strings.Index(out, secret); i >= 0 {
+				t.Errorf("%q is told: …%s…", secret, out[max(0, i-100):min(len(out), i+50)])
+			}
+		}
+		for _, want := range []string{"refuses the credentials", "smpp: bound", "session ended", "without a message id",
+			"no delivery receipt", "nothing outstanding", "unexpected request", "was not taken", "0x45"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("nothing is told of %q:\n%s", want, out)
+			}
+		}
+	})
+}
+
+func TestTLSIsVerified(t *testing.T) {
+	t.Parallel()
+	s := smpptest.NewTLSServer(smpptest.Config{})
+	defer s.Close()
+	wrongName := s.ClientTLS()
+	wrongName.ServerName = "smpp.example.com"
+	for name, config := range map[string]smpp.Config{
+		"system roots":  {Addr: s.Addr},
+		"other name":    {Addr: s.Addr, TLS: wrongName},
+		"without TLS":   {Addr: s.Addr, DangerouslyPlaintext: true},
+		"expired roots": {Addr: s.Addr, TLS: &tls.Config{RootCAs: s.ClientTLS().RootCAs, Time: func() time.Time { return time.Unix(4e9, 0) }}},
+	} {
+		c := newClient(t, config)
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		if err := c.Ready(ctx); channel.ClassOf(err) != channel.Temporary {
+			t.Errorf("%s: Ready: %v", name, err)
+		}
+	}
+	if b := s.Binds(); len(b) != 0 {
+		t.Errorf("credentials were sent: %+v", b)
+	}
+}
+
+// An SMSC of yesterday is refused whatever Config.TLS says.
+func TestTLSVersion(t *testing.T) {
+	t.Parallel()
+	_, _, config := certificate(t)
+	config.MinVersion = tls.VersionTLS10
+	failed := make(chan error, 1)
+	c := peers(t, func(p *peer, n int) {
+		err := tls.Server(p.Conn, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}).Handshake()
+		if n == 1 {
+			failed <- err
+		}
+	})
+	c.DangerouslyPlaintext, c.TLS = false, config
+	newClient(t, c)
+	if err := <-failed; err == nil || !strings.Contains(err.Error(), "protocol version") && !strings.Contains(err.Error(), "unsupported version") {
+		t.Errorf("handshake under TLS 1.1: %v", err)
+	}
+	if config.MinVersion != tls.VersionTLS10 {
+		t.Error("the caller's configuration was changed")
+	}
+	config.MaxVersion = tls.VersionTLS11
+	if _, err := smpp.New(smpp.Config{Addr: c.Addr, TLS: config}); err == nil {
+		t.Error("TLS 1.1 as the highest version is accepted")
+	}
+}

@@ -1,0 +1,131 @@
+package smpp
+
+import (
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+)
+
+// newTestSession is a session that nobody serves.
+func newTestSession(t *testing.T, window int) *session {
+	t.Helper()
+	a, b := net.Pipe()
+	t.Cleanup(func() { a.Close(); b.Close() })
+	s := newSession(&Config{Window: window, ResponseTimeout: time.Minute}, a, a, wire.NewReader(a))
+	t.Cleanup(func() { s.expiry.Stop() })
+	return s
+}
+
+func TestSequenceWraps(t *testing.T) {
+	t.Parallel()
+	s := newTestSession(t, 3)
+	s.seq = wire.MaxSequence - 1
+	var got []uint32
+	for range 3 {
+		c, err := s.submit(&wire.Message{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-s.slots
+		got = append(got, c.seq)
+	}
+	if got[0] != wire.MaxSequence || got[1] != 1 || got[2] != 2 {
+		t.Errorf("sequence numbers are %x", got)
+	}
+	s.seq = wire.MaxSequence // 1 and 2 are outstanding still
+	if seq := s.nextSeq(); seq != 3 {
+		t.Errorf("next is %d, want 3", seq)
+	}
+}
+
+// However calls end, each ends once and its slot comes back.
+func TestCallsEndOnce(t *testing.T) {
+	t.Parallel()
+	const n = 5
+	for _, order := range [][]int{{0, 1, 2, 3, 4}, {4, 3, 2, 1, 0}, {2, 0, 4, 1, 3}} {
+		s := newTestSession(t, n)
+		var calls []*call
+		for range n {
+			<-s.slots
+			c, err := s.submit(&wire.Message{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			calls = append(calls, c)
+		}
+		for i, at := range order {
+			seq := calls[at].seq
+			if !s.complete(seq, outcome{id: "id"}) || s.complete(seq, outcome{id: "again"}) {
+				t.Fatalf("order %v: call %d did not end once", order, at)
+			}
+			if o := <-calls[at].done; o.id != "id" {
+				t.Errorf("order %v: outcome is %+v", order, o)
+			}
+			if len(s.slots) != i+1 || len(s.calls) != n-i-1 {
+				t.Errorf("order %v: %d slots, %d calls after %d", order, len(s.slots), len(s.calls), i+1)
+			}
+		}
+		if s.oldest != nil || s.newest != nil {
+			t.Errorf("order %v: the list is not empty", order)
+		}
+	}
+}
+
+// What a connection was given may have arrived, what it was not has not.
+func TestAbandonClasses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestSession(t, 2)
+		go s.out.Run(s.conn, time.Minute)
+		submit := func() *call {
+			<-s.slots
+			c, err := s.submit(&wire.Message{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			return c
+		}
+		first := submit() // stays in Write, as nobody reads
+		second := submit()
+		s.out.Stop()
+		s.abandon(errUnbound)
+		if o := <-first.done; o.err.Class != channel.Unknown {
+			t.Errorf("written: %v", o.err)
+		}
+		if o := <-second.done; o.err.Class != channel.Temporary {
+			t.Errorf("not written: %v", o.err)
+		}
+		if _, err := s.submit(&wire.Message{}); err != errRetired {
+			t.Errorf("afterwards: %v", err)
+		}
+	})
+}
+
+func TestStatusTable(t *testing.T) {
+	t.Parallel()
+	for class, codes := range map[channel.Class][]Status{
+		channel.Temporary:        {0x04, 0x05, 0x08, 0x64},
+		channel.Throttled:        {0x14, 0x58},
+		channel.Unreachable:      {0x45},
+		channel.InvalidRecipient: {0x0B},
+		channel.Misconfigured:    {0x01, 0x0A, 0x0D, 0x0E, 0x0F, 0x15, 0x43, 0x48, 0x49, 0x50, 0x51, 0x53, 0x62, 0xC0, 0xC4},
+		channel.Unknown:          {0x65, 0x66, 0xFE, 0xFF, 0x400, 0x12345678},
+	} {
+		for _, s := range codes {
+			if s.Class() != class {
+				t.Errorf("%v (%s) is %v, want %v", s, s.Code(), s.Class(), class)
+			}
+		}
+	}
+	if s := Status(0x45); s.Code() != "0x45" || s.Error() != "ESME_RSUBMITFAIL" {
+		t.Errorf("0x45 reads %s, %s", s.Code(), s)
+	}
+	if s := Status(0x411); s.Code() != "0x411" || s.String() != "0x411" {
+		t.Errorf("0x411 reads %s, %s", s.Code(), s)
+	}
+}

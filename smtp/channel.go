@@ -93,7 +93,7 @@ func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) 
 		return "", failure(ctx, phaseQueue, err)
 	}
 	defer c.pool.release()
-	said, err := c.submit(ctx, envelope{from: c.settings.envelope, to: to, utf8: needsUTF8, data: mail.data})
+	said, err := c.submit(ctx, envelope{from: c.settings.envelopeFrom(m), to: to, utf8: needsUTF8, data: mail.data})
 	if err != nil {
 		return "", err
 	}

@@ -104,59 +104,75 @@ func (u *run) until() int64 {
 	return u.expires
 }
 
-// A hold is a live challenge and its subject's run, while both are locked.
+// A hold is a challenge and its subject's run, in a call that has locked both:
+//
+//	for h.begin() {
+//		h.end(h.attempt())
+//	}
+//	return h.answer()
 type hold struct {
-	*challenge
-	now   int64
 	store *Store
-	key   key // of the subject
-	runs  *shard[run, *run]
-	run   *run // nil: no failures
+	id    string
+	now   int64
+	tries int
+
+	*challenge
+	shard   *shard[challenge, *challenge]
+	subject key
+	runs    *shard[run, *run]
+	run     *run // nil: no failures
+
+	copy  challenge // as it was at the end; without a policy: there is none
+	until int64     // the lock's end, then
+	err   error
 }
 
-// on calls f on the challenge id, and returns the record as it is then.
-func (s *Store) on(ctx context.Context, id string, now time.Time, f func(*hold) error) (*store.Record, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	at := nanos(now)
-	r, err := s.try(id, at, f)
-	for n := 0; err == errNoRoom && n < reclaims && s.runs.reclaim(1, at); n++ {
-		r, err = s.try(id, at, f)
-	}
-	if err == errNoRoom {
-		err = store.ErrFull
-	}
-	return r, err
+func (s *Store) hold(ctx context.Context, id string, now time.Time) hold {
+	return hold{store: s, id: id, now: nanos(now), err: ctx.Err()}
 }
 
-func (s *Store) try(id string, now int64, f func(*hold) error) (*store.Record, error) {
-	c, until, err := s.locked(id, now, f)
-	if c.policy == nil {
-		return nil, err
+// begin locks, unless the call is at its end.
+func (h *hold) begin() bool {
+	switch {
+	case h.tries == 0 && h.err == nil:
+	case h.err == errNoRoom && h.tries <= reclaims && h.store.runs.reclaim(1, h.now):
+	default:
+		return false
 	}
-	return c.record(id, until), err
+	h.tries++
+	k := h.store.challenges.key(h.id)
+	h.shard = h.store.challenges.lock(k, h.now)
+	if h.challenge = h.shard.table.get(k); h.challenge == nil {
+		h.shard.Unlock()
+		h.err = store.ErrNotFound
+		return false
+	}
+	subject, _, _, _ := unpack(h.blob)
+	h.subject = h.store.runs.key(subject)
+	h.runs = h.store.runs.lock(h.subject, h.now)
+	h.run = h.runs.live(h.subject, h.now)
+	if h.expires <= h.now {
+		h.end(store.ErrExpired)
+		return false
+	}
+	return true
 }
 
-// locked calls f with the locks held and returns what the record is made of,
-// which takes longer, when they are not.
-func (s *Store) locked(id string, now int64, f func(*hold) error) (challenge, int64, error) {
-	k := s.challenges.key(id)
-	sh := s.challenges.lock(k, now)
-	defer sh.Unlock()
-	c := sh.table.get(k)
-	if c == nil {
-		return challenge{}, 0, store.ErrNotFound
+// end unlocks. What takes longer, to make a record, is left to answer.
+func (h *hold) end(err error) {
+	h.copy, h.until, h.err = *h.challenge, h.run.until(), err
+	h.runs.Unlock()
+	h.shard.Unlock()
+}
+
+func (h *hold) answer() (*store.Record, error) {
+	if h.err == errNoRoom {
+		h.err = store.ErrFull
 	}
-	h := hold{challenge: c, now: now, store: s, key: s.runs.key(c.subject())}
-	h.runs = s.runs.lock(h.key, now)
-	defer h.runs.Unlock()
-	h.run = h.runs.live(h.key, now)
-	if c.expires <= now {
-		return *c, h.run.until(), store.ErrExpired
+	if h.copy.policy == nil {
+		return nil, h.err
 	}
-	err := f(&h)
-	return *c, h.run.until(), err
+	return h.copy.record(h.id, h.until), h.err
 }
 
 // fail counts a failure. The run lives Lock from now, or longer if an earlier
@@ -167,7 +183,7 @@ func (h *hold) fail() error {
 		return nil // nothing is remembered
 	}
 	if h.run == nil {
-		if err := h.begin(forget); err != nil {
+		if err := h.remember(forget); err != nil {
 			return err
 		}
 	}
@@ -178,9 +194,9 @@ func (h *hold) fail() error {
 	return nil
 }
 
-// begin starts a run in the place of a dead one, or of its own.
-func (h *hold) begin(forget int64) error {
-	if dead := h.runs.table.get(h.key); dead != nil {
+// remember starts a run in the place of a dead one, or of its own.
+func (h *hold) remember(forget int64) error {
+	if dead := h.runs.table.get(h.subject); dead != nil {
 		dead.failures, dead.locked, dead.expires = 0, false, forget
 		h.run = dead
 		return nil
@@ -189,34 +205,44 @@ func (h *hold) begin(forget int64) error {
 		return errNoRoom
 	}
 	h.run = &run{}
-	h.run.key, h.run.expires = h.key, forget
+	h.run.key, h.run.expires = h.subject, forget
 	h.runs.insert(h.run)
 	return nil
 }
 
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, id string, now time.Time) (*store.Record, error) {
-	return s.on(ctx, id, now, func(*hold) error { return nil })
+	h := s.hold(ctx, id, now)
+	for h.begin() {
+		h.end(nil)
+	}
+	return h.answer()
 }
 
 // Attempt implements store.Store. It answers store.ErrFull if there is no room
 // to remember the failure.
 func (s *Store) Attempt(ctx context.Context, id string, now time.Time) (*store.Record, error) {
-	return s.on(ctx, id, now, func(h *hold) error {
-		switch {
-		case h.outcome != store.Open:
-			return store.ErrClosed
-		case h.run.until() != math.MinInt64:
-			return store.ErrLocked
-		case int64(h.attempts) >= int64(h.policy.maxAttempts):
-			return store.ErrExhausted
-		}
-		if err := h.fail(); err != nil {
-			return err
-		}
-		h.attempts++
-		return nil
-	})
+	h := s.hold(ctx, id, now)
+	for h.begin() {
+		h.end(h.attempt())
+	}
+	return h.answer()
+}
+
+func (h *hold) attempt() error {
+	switch {
+	case h.outcome != store.Open:
+		return store.ErrClosed
+	case h.run.until() != math.MinInt64:
+		return store.ErrLocked
+	case int64(h.attempts) >= int64(h.policy.maxAttempts):
+		return store.ErrExhausted
+	}
+	if err := h.fail(); err != nil {
+		return err
+	}
+	h.attempts++
+	return nil
 }
 
 // Finish implements store.Store.
@@ -224,46 +250,64 @@ func (s *Store) Finish(ctx context.Context, id string, o store.Outcome, now time
 	if o != store.Verified && o != store.Cancelled {
 		return nil, fmt.Errorf("memstore: Finish as %v", o)
 	}
-	return s.on(ctx, id, now, func(h *hold) error {
-		if h.outcome != store.Open {
-			return store.ErrClosed
-		}
-		h.outcome = o
-		if o == store.Verified && h.run != nil {
-			h.run.expires, h.run = h.now, nil
-		}
-		return nil
-	})
+	h := s.hold(ctx, id, now)
+	for h.begin() {
+		h.end(h.finish(o))
+	}
+	return h.answer()
+}
+
+func (h *hold) finish(o store.Outcome) error {
+	if h.outcome != store.Open {
+		return store.ErrClosed
+	}
+	h.outcome = o
+	if o == store.Verified && h.run != nil {
+		h.run.expires, h.run = h.now, nil
+	}
+	return nil
 }
 
 // Resend implements store.Store.
 func (s *Store) Resend(ctx context.Context, id string, now time.Time) (*store.Record, error) {
-	return s.on(ctx, id, now, func(h *hold) error {
-		switch {
-		case h.outcome != store.Open:
-			return store.ErrClosed
-		case h.run.until() != math.MinInt64:
-			return store.ErrLocked
-		case int(h.sends) > len(h.policy.waits):
-			return store.ErrExhausted
-		case h.now < h.nextSend:
-			return store.ErrTooSoon
-		}
-		h.sends++
-		h.revision++
-		h.nextSend = nextSend(h.policy.waits, int(h.sends), h.now)
-		return nil
-	})
+	h := s.hold(ctx, id, now)
+	for h.begin() {
+		h.end(h.resend())
+	}
+	return h.answer()
+}
+
+func (h *hold) resend() error {
+	switch {
+	case h.outcome != store.Open:
+		return store.ErrClosed
+	case h.run.until() != math.MinInt64:
+		return store.ErrLocked
+	case int(h.sends) > len(h.policy.waits):
+		return store.ErrExhausted
+	case h.now < h.nextSend:
+		return store.ErrTooSoon
+	}
+	h.sends++
+	h.revision++
+	h.nextSend = nextSend(h.policy.waits, int(h.sends), h.now)
+	return nil
 }
 
 // Update implements store.Store.
 func (s *Store) Update(ctx context.Context, id string, revision uint64, delivery []byte, now time.Time) (*store.Record, error) {
-	return s.on(ctx, id, now, func(h *hold) error {
-		if h.revision != revision {
-			return store.ErrConflict
-		}
-		h.revision++
-		h.setDelivery(delivery)
-		return nil
-	})
+	h := s.hold(ctx, id, now)
+	for h.begin() {
+		h.end(h.update(revision, delivery))
+	}
+	return h.answer()
+}
+
+func (h *hold) update(revision uint64, delivery []byte) error {
+	if h.revision != revision {
+		return store.ErrConflict
+	}
+	h.revision++
+	h.setDelivery(delivery)
+	return nil
 }

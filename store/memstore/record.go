@@ -88,11 +88,6 @@ func unpack(blob string) (subject, salt, sealed, delivery string) {
 	return subject, salt, sealed, delivery
 }
 
-func (c *challenge) subject() string {
-	subject, _, _, _ := unpack(c.blob)
-	return subject
-}
-
 // setDelivery replaces the last part of the blob.
 func (c *challenge) setDelivery(delivery []byte) {
 	_, _, _, old := unpack(c.blob)
@@ -116,18 +111,25 @@ func (c *challenge) record(id string, lockedUntil int64) *store.Record {
 		return p
 	}
 	p := c.policy
-	return &store.Record{
+	r := &struct {
+		store.Record
+		waits [2]time.Duration // room that the allocator adds anyway
+	}{Record: store.Record{
 		ID: id, Subject: subject, Key: p.key,
 		Salt: part(len(salt)), Sealed: part(len(sealed)), Delivery: part(len(delivery)),
 		Created: instant(c.created), Expires: instant(c.expires),
 		NewCode:     p.newCode,
 		MaxAttempts: p.maxAttempts, MaxFailures: p.maxFailures,
-		Lock: p.lock, Waits: slices.Clone(p.waits),
+		Lock:     p.lock,
 		Attempts: int(c.attempts), Sends: int(c.sends),
 		NextSend: instant(c.nextSend), Outcome: c.outcome,
 		LockedUntil: instant(lockedUntil),
 		Revision:    c.revision,
+	}}
+	if p.waits != nil {
+		r.Waits = append(r.waits[:0], p.waits...)
 	}
+	return &r.Record
 }
 
 // maxPolicies is how many policies are shared; those of further records are

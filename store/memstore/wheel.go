@@ -69,7 +69,7 @@ func (w *wheel[T, E]) sweep(now int64, costs int, drop func(*T)) (more bool) {
 		w.next = to + 1
 		return false
 	}
-	w.next = min(w.next, to+1) // where the clock was set back
+	w.next = min(w.next, to+1)                                          // where the clock was set back
 	w.next = max(w.next, (to-(coarseSlots+1)*fineSlots)&^(fineSlots-1)) // once around is enough
 	for costs > 0 && w.next <= to {
 		coarse := &w.slots.coarse[w.next>>fineBits&(coarseSlots-1)]

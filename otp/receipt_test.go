@@ -3,6 +3,7 @@ package otp_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/otp/template"
 	"github.com/otpcourier/otpcourier/store"
 )
 
@@ -252,6 +254,56 @@ func TestAsyncOutlastsAnOutage(t *testing.T) {
 		}
 		if len(ids) != 1 {
 			t.Errorf("the tries of one step have the ids %v", ids)
+		}
+	})
+}
+
+// A channel that says nothing about an error is taken at its worst.
+func TestErrorsWithoutAClass(t *testing.T) {
+	t.Parallel()
+	for _, async := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, func(c *otp.Config) { c.Async = async })
+			tries := 0
+			r.cfg.Channel = channel.Func(func(context.Context, *channel.Message) (channel.Submission, error) {
+				tries++
+				return channel.Submission{}, errDown
+			})
+			r.Service = r.another(t)
+			work(t, r.Service)
+			c, err := r.Send(t.Context(), otp.Request{Subject: "u1", To: both})
+			if !async {
+				wantReason(t, err, otp.ReasonUndelivered, otp.ErrUndelivered)
+				if channel.ClassOf(err) != channel.Unknown {
+					t.Errorf("class %v", channel.ClassOf(err))
+				}
+			}
+			time.Sleep(4 * time.Minute)
+			if s, err := r.Status(t.Context(), c.ID); err != nil || s.State != channel.Sent || tries != 1 {
+				t.Errorf("async=%v: %d tries, %+v, %v", async, tries, s, err)
+			}
+		})
+	}
+}
+
+// A wording that is gone after a redeployment does not stop a resend.
+func TestLanguageIsGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		klingon := template.Wording{SMS: "{{.Code}} {{.Brand}} code {{.Life}}", Subject: "{{.Brand}}", Text: "{{.Code}} {{.Brand}} {{.Life}}",
+			Minutes: template.Plural{Other: "# tup"}}
+		r := newRig(t, func(c *otp.Config) { c.Wording.Wordings = map[string]template.Wording{"en-x-tlh": klingon} })
+		c := r.send(t, otp.Request{Language: "en-x-tlh"})
+		if text := r.a.messages()[0].Text; !strings.Contains(text, "5 tup") {
+			t.Fatalf("text %q", text)
+		}
+		r.cfg.Wording.Wordings = nil
+		time.Sleep(time.Minute)
+		if _, err := r.another(t).Resend(t.Context(), otp.ResendRequest{ID: c.ID}); err != nil {
+			t.Fatal(err)
+		}
+		if text := r.a.messages()[1].Text; !strings.Contains(text, "4 minutes") {
+			t.Errorf("text %q", text)
 		}
 	})
 }

@@ -106,7 +106,7 @@ func TestBreakerProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakes{config: failover.Config{Breaker: failover.BreakerConfig{Failures: 1, Open: time.Minute}}}
 		release := make(chan struct{})
-		f.route("a", refuse(channel.Unknown, ""), channeltest.Hold(release, channeltest.Accept()))
+		f.route("a", refuse(channel.Unknown, ""), channeltest.Hold(release, channeltest.Accept())).Retry.Attempts = 3
 		f.route("b")
 		f.build(t)
 		f.wantBy(t, "b")
@@ -153,6 +153,24 @@ func TestBreakerCounts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestBreakerForgets shows that a route which was misconfigured is one like any
+// other once it works.
+func TestBreakerForgets(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakes{}
+		f.route("a", refuse(channel.Misconfigured, "0x0E"), channeltest.Accept(), refuse(channel.Temporary, "0x08"))
+		f.route("b")
+		f.build(t)
+		f.wantBy(t, "b")
+		f.wantBy(t, "b, not a")
+		time.Sleep(time.Minute)
+		f.wantBy(t, "a")
+		f.wantBy(t, "b")
+		f.wantBy(t, "a")
+	})
 }
 
 // TestBreakerBlame shows that a route is blamed for the caller's deadline only
@@ -264,7 +282,8 @@ func TestPanic(t *testing.T) {
 // a bounded number of breakers, and that open ones are kept.
 func TestManyBreakers(t *testing.T) {
 	t.Parallel()
-	dead := channel.Route{Name: "dead", Address: channel.Phone, Channel: refuse(channel.Misconfigured, "")}
+	broken := &channeltest.Fake{Then: refuse(channel.Misconfigured, "")}
+	dead := channel.Route{Name: "dead", Address: channel.Phone, Channel: broken}
 	n := 0
 	f := &fakes{config: failover.Config{Router: channel.RouterFunc(func(context.Context, *channel.Message) ([]channel.Route, error) {
 		n++
@@ -277,7 +296,7 @@ func TestManyBreakers(t *testing.T) {
 	if n := len(f.Health()); n != 1024 {
 		t.Errorf("%d breakers", n)
 	}
-	if s, _ := f.Send(t.Context(), message()); !errors.Is(s.Attempts[0].Err, failover.ErrBreakerOpen) {
-		t.Error("the open breaker was forgotten")
+	if n := len(broken.Calls()); n != 1 {
+		t.Errorf("the open breaker was forgotten: the dead route was tried %d times", n)
 	}
 }

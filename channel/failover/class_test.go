@@ -208,7 +208,7 @@ func TestOverride(t *testing.T) {
 func testOverride(t *testing.T) {
 	f := &fakes{}
 	f.route("imessage", refuse(channel.InvalidRecipient, "0x0B")).Classes = map[string]channel.Class{"0x0B": channel.Unreachable, "": channel.Expired}
-	f.route("carrier", channeltest.Fail(errors.New("no code"))).Classes = map[string]channel.Class{"": channel.Expired}
+	f.route("carrier", refuse(channel.Unknown, "")).Classes = map[string]channel.Class{"": channel.Expired}
 	f.route("email")
 	f.build(t)
 	s, err := f.Send(t.Context(), message())

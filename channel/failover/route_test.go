@@ -173,6 +173,10 @@ func TestRouter(t *testing.T) {
 	if wantError(t, s, err, channel.Temporary); !errors.Is(err, failure) {
 		t.Errorf("router's error: %v", err)
 	}
+	expired := message()
+	expired.Expires = time.Now()
+	s, err = f.Send(t.Context(), expired) // the router is not asked
+	wantError(t, s, err, channel.Expired)
 	failure = &channel.Error{Class: channel.Misconfigured, Op: "router"}
 	s, err = f.Send(t.Context(), message())
 	wantError(t, s, err, channel.Misconfigured)

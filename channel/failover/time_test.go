@@ -3,6 +3,7 @@ package failover_test
 import (
 	"context"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,6 +27,7 @@ func TestBackoff(t *testing.T) {
 		{"default", channel.Retry{Attempts: 4}, refuse(channel.Temporary, ""), []time.Duration{200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond}},
 		{"own", channel.Retry{Attempts: 3, Backoff: time.Second}, refuse(channel.Temporary, ""), []time.Duration{time.Second, 2 * time.Second}},
 		{"cut", channel.Retry{Attempts: 5, Backoff: 2 * time.Second}, refuse(channel.Temporary, ""), []time.Duration{2 * time.Second, 4 * time.Second, 5 * time.Second, 5 * time.Second}},
+		{"longest", channel.Retry{Attempts: 3, Backoff: math.MaxInt64}, refuse(channel.Temporary, ""), []time.Duration{5 * time.Second, 5 * time.Second}},
 		{"none", channel.Retry{}, refuse(channel.Temporary, ""), nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -190,6 +192,22 @@ func TestEnds(t *testing.T) {
 func refuseAtEnd(ctx context.Context, _ *channel.Message) (channel.Submission, error) {
 	<-ctx.Done()
 	return channel.Submission{}, &channel.Error{Class: channel.Temporary, Op: "fake: send", Err: ctx.Err()}
+}
+
+// TestCancelledAtTheEnd shows that the error tells of a cancellation even where
+// the channel, the last one, does not.
+func TestCancelledAtTheEnd(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	f := &fakes{}
+	f.route("a", func(context.Context, *channel.Message) (channel.Submission, error) {
+		cancel()
+		return refuse(channel.Unreachable, "0x45")(ctx, nil)
+	})
+	f.build(t)
+	if _, err := f.Send(ctx, message()); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
 }
 
 // TestTryTimeout shows that a route which does not answer leaves time for the

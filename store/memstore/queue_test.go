@@ -1,0 +1,239 @@
+package memstore_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/memstore"
+)
+
+// start runs s with one worker until the test ends.
+func start(t *testing.T, s *memstore.Store, handle func(context.Context, store.Job) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.Run(ctx, 1, handle)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+}
+
+func TestPauses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New(memstore.Config{})
+		begin := time.Now()
+		deliveries := make(chan time.Duration, 100)
+		j := store.Job{ID: "j", Expires: begin.Add(100 * time.Second)}
+		if err := s.Enqueue(t.Context(), j); err != nil {
+			t.Fatal(err)
+		}
+		start(t, s, func(context.Context, store.Job) error {
+			deliveries <- time.Since(begin)
+			return errors.New("fails")
+		})
+		for _, want := range []time.Duration{0, 1, 3, 7, 15, 31, 63, 95} {
+			if got := <-deliveries; got != want*time.Second {
+				t.Errorf("delivery at %v, want %v", got, want*time.Second)
+			}
+		}
+		select {
+		case at := <-deliveries:
+			t.Errorf("delivery at %v, after Expires", at)
+		case <-time.After(time.Hour):
+		}
+		if n := s.Live(time.Now().UnixNano()); n != 0 {
+			t.Errorf("%d jobs are held when all have expired", n)
+		}
+	})
+}
+
+// TestFailureLog checks what is logged of failures: not what a panic says.
+func TestFailureLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := memstore.New(memstore.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		done := make(chan struct{})
+		start(t, s, func(_ context.Context, j store.Job) error {
+			switch j.Attempt {
+			case 1:
+				return errors.New("no route")
+			case 2:
+				panic("the code is SECRET")
+			}
+			close(done)
+			return nil
+		})
+		if err := s.Enqueue(t.Context(), store.Job{ID: "c/1/silence", Challenge: "c", Step: 1, Expires: time.Now().Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		<-done
+		synctest.Wait()
+		got := log.String()
+		for _, want := range []string{"job=c/1/silence", "challenge=c", "step=1", `err="no route"`, "panicked with a string", "queue_test.go"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("log lacks %q:\n%s", want, got)
+			}
+		}
+		if strings.Contains(got, "SECRET") {
+			t.Errorf("log tells what the panic said:\n%s", got)
+		}
+	})
+}
+
+// TestGoexit checks that a job is not lost with the goroutine it ends.
+func TestGoexit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New(memstore.Config{})
+		attempts := make(chan int, 10)
+		handle := func(_ context.Context, j store.Job) error {
+			if attempts <- j.Attempt; j.Attempt == 1 {
+				runtime.Goexit()
+			}
+			return nil
+		}
+		if err := s.Enqueue(t.Context(), store.Job{ID: "j", Expires: time.Now().Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		start(t, s, handle)
+		start(t, s, handle)
+		for want := 1; want <= 2; want++ {
+			if got := <-attempts; got != want {
+				t.Errorf("Attempt %d, want %d", got, want)
+			}
+		}
+	})
+}
+
+func TestQueueFull(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New(memstore.Config{MaxJobs: 2})
+		add := func(id string, life time.Duration) error {
+			return s.Enqueue(t.Context(), store.Job{ID: id, Expires: time.Now().Add(life)})
+		}
+		if err := errors.Join(add("long", time.Hour), add("short", 1500*time.Millisecond), add("long", time.Hour), add("past", 0)); err != nil {
+			t.Fatal(err)
+		}
+		if err := add("more", time.Hour); !errors.Is(err, store.ErrFull) {
+			t.Fatalf("Enqueue in a full queue: error %v, want ErrFull", err)
+		}
+		<-time.After(1500 * time.Millisecond)
+		if err := add("more", time.Hour); err != nil {
+			t.Fatalf("Enqueue when one of a full queue has expired: %v", err)
+		}
+		ids := make(chan string, 10)
+		start(t, s, func(_ context.Context, j store.Job) error { ids <- j.ID; return nil })
+		if got := <-ids + " " + <-ids; got != "long more" {
+			t.Errorf("jobs %s, want long more", got)
+		}
+	})
+}
+
+// TestTimerMovesOn checks that a job that is due is not left to a worker that
+// watched the clock for it and then took another job.
+func TestTimerMovesOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New(memstore.Config{})
+		begin := time.Now()
+		release := make(chan struct{})
+		late := make(chan time.Duration, 1)
+		for range 2 {
+			start(t, s, func(_ context.Context, j store.Job) error {
+				if j.ID == "late" {
+					late <- time.Since(begin)
+				} else {
+					<-release
+				}
+				return nil
+			})
+		}
+		synctest.Wait()
+		for _, j := range []store.Job{
+			{ID: "late", NotBefore: begin.Add(10 * time.Second)},
+			{ID: "slow", NotBefore: begin.Add(5 * time.Second)},
+		} {
+			j.Expires = begin.Add(time.Hour)
+			if err := s.Enqueue(t.Context(), j); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if at := <-late; at != 10*time.Second {
+			t.Errorf("the job due at 10s came at %v", at)
+		}
+		close(release)
+	})
+}
+
+// TestEveryJobOnce runs many jobs that come while workers go.
+func TestEveryJobOnce(t *testing.T) {
+	t.Parallel()
+	s := memstore.New(memstore.Config{})
+	const n = 2000
+	var handled [n]atomic.Int32
+	var left atomic.Int32
+	left.Store(n)
+	all := make(chan struct{})
+	handle := func(_ context.Context, j store.Job) error {
+		handled[j.Step].Add(1)
+		if left.Add(-1) == 0 {
+			close(all)
+		}
+		return nil
+	}
+	go func() {
+		for i := range n {
+			_ = s.Enqueue(t.Context(), store.Job{ID: fmt.Sprint(i), Step: i, Expires: time.Now().Add(time.Hour)})
+		}
+	}()
+	for running := true; running; { // Runs come and go
+		ctx, cancel := context.WithCancel(t.Context())
+		var some atomic.Int32
+		_ = s.Run(ctx, 4, func(ctx context.Context, j store.Job) error {
+			if some.Add(1) == 50 || left.Load() == 1 {
+				cancel()
+			}
+			return handle(ctx, j)
+		})
+		cancel()
+		select {
+		case <-all:
+			running = false
+		default:
+		}
+	}
+	for i := range handled {
+		if got := handled[i].Load(); got != 1 {
+			t.Errorf("job %d was handled %d times", i, got)
+		}
+	}
+}
+
+func TestRunRefuses(t *testing.T) {
+	t.Parallel()
+	s := memstore.New(memstore.Config{})
+	if err := s.Run(t.Context(), 0, func(context.Context, store.Job) error { return nil }); err == nil {
+		t.Error("Run without workers: want an error")
+	}
+	if err := s.Run(t.Context(), 1, nil); err == nil {
+		t.Error("Run without a handler: want an error")
+	}
+}

@@ -260,7 +260,7 @@ func (c *Client) Shutdown(ctx context.Context) error {
 		c.cancel()
 		return nil
 	case <-ctx.Done():
-		c.Close()
+		_ = c.Close()
 		return fmt.Errorf("smpp: shutdown: %w", ctx.Err())
 	}
 }

@@ -49,7 +49,7 @@ func (c *Client) run(ctx, connecting context.Context) {
 
 // serve runs a bound session until it ends, and returns why.
 func (c *Client) serve(ctx context.Context, s *session) error {
-	s.onIdle = func(cause error) { c.detach(s, cause) }
+	s.onRetire = func(cause error) { c.detach(s, cause) }
 	c.receivers.Go(func() { s.handOver(ctx) })
 	c.attach(s)
 	stop := context.AfterFunc(ctx, func() { s.end(ErrClosed) })
@@ -91,13 +91,13 @@ func (c *Client) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, bindFailure(ctx, err)
 	}
-	stop := context.AfterFunc(ctx, func() { raw.Close() }) // ends every read and write below
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() }) // ends every read and write below
 	s, err := c.open(ctx, raw)
 	if !stop() {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		raw.Close()
+		_ = raw.Close()
 		return nil, bindFailure(ctx, err)
 	}
 	return s, nil

@@ -2,6 +2,7 @@ package smpp
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/ajankovic/smpp/pdu"
 
@@ -29,7 +30,7 @@ func (s *session) receive(f wire.Frame) {
 	}
 	m, err := decode(f.Body)
 	if err != nil {
-		s.log.Warn("smpp: malformed message from the SMSC", idAttr(f), "error", err)
+		s.log.Warn("smpp: malformed message from the SMSC", idAttr(f), slog.Any("error", err))
 		s.respond(f.Response(), StatusInvalidCmdLength, f.Seq)
 		return
 	}

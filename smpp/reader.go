@@ -45,7 +45,7 @@ func (s *session) handleResponse(f wire.Frame) {
 			s.log.Debug("smpp: response to nothing outstanding", "seq", f.Seq, "status", Status(f.Status).Code())
 		}
 	case pdu.UnbindRespID:
-		s.conn.Close() // with TLS it says goodbye
+		_ = s.conn.Close() // with TLS it says goodbye
 		s.end(errUnbound)
 	case pdu.EnquireLinkRespID:
 	default: // never answered: two peers could go on for ever

@@ -29,14 +29,14 @@ var errBacklog = errors.New("SMSC does not read the responses it asks for")
 // drained, nothing is outstanding any more, it says goodbye and ends. A lost
 // connection ends at once, and what is outstanding fails.
 type session struct {
-	config  *Config
-	log     *slog.Logger
-	conn    net.Conn // with TLS, where there is
-	raw     net.Conn // without: closing it never blocks
-	in      *wire.Reader
-	out     *wire.Writer
-	inbound chan delivery
-	onIdle  func(error) // set before serve; told, perhaps twice, that it takes no more messages
+	config   *Config
+	log      *slog.Logger
+	conn     net.Conn // with TLS, where there is
+	raw      net.Conn // without: closing it never blocks
+	in       *wire.Reader
+	out      *wire.Writer
+	inbound  chan delivery
+	onRetire func(error) // set before serve; told, perhaps twice, that it takes no more messages
 
 	slots   chan struct{} // one for each call that may begin
 	retired chan struct{} // closed: takes no more messages
@@ -83,7 +83,7 @@ func (s *session) serve() error {
 	wg.Go(func() {
 		err := s.out.Run(s.conn, s.config.WriteTimeout)
 		if err == nil { // all is said
-			s.conn.Close()
+			_ = s.conn.Close()
 			err = errUnbound
 		}
 		s.end(fmt.Errorf("write: %w", err))
@@ -106,8 +106,8 @@ func (s *session) end(cause error) {
 		s.mu.Unlock()
 		s.cause = cause
 		s.out.Stop()
-		s.raw.Close()
-		s.onIdle(cause)
+		_ = s.raw.Close()
+		s.onRetire(cause)
 		s.abandon(cause)
 		close(s.ended)
 	})
@@ -115,7 +115,7 @@ func (s *session) end(cause error) {
 
 // retire lets the session end once nothing is outstanding.
 func (s *session) retire(reason error) {
-	s.onIdle(reason)
+	s.onRetire(reason)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.reason == nil {

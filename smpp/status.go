@@ -8,9 +8,11 @@ import (
 
 // A Status is a command_status (SMPP 3.4, section 5.1.3). As an error it is the
 // cause within a [channel.Error], whose Code is its Code.
-type Status uint32
+type Status uint32 //nolint:errname // as syscall.Errno: a value of the protocol first, an error where it refuses
 
 // The statuses of SMPP 3.4. The comment is the standard's name.
+//
+//nolint:errname // see Status
 const (
 	StatusOK                 Status = 0x00 // ESME_ROK
 	StatusInvalidMsgLength   Status = 0x01 // ESME_RINVMSGLEN

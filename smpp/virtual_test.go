@@ -67,6 +67,27 @@ func TestLateResponseIsIgnored(t *testing.T) {
 	})
 }
 
+// Each message has its own time, whatever became of those before.
+func TestResponseTimeouts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newPipe(t, smpptest.Config{}, nil)
+		s.Handle(func(smpptest.Submit) smpptest.Reply { return smpptest.Reply{Stall: true} })
+		ready(t, c)
+		for i := range 5 {
+			time.Sleep(3 * time.Second)
+			go func() {
+				began := time.Now()
+				_, err := c.Send(context.Background(), message(numbered(i), "482910"))
+				if channel.ClassOf(err) != channel.Unknown || time.Since(began) != 10*time.Second {
+					t.Errorf("message %d: %v after %v", i, err, time.Since(began))
+				}
+			}()
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
 func TestContextEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -444,6 +465,7 @@ func TestUnbindFromSMSC(t *testing.T) {
 func TestUnbindThenResponse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan time.Time, 1)
 		c := newClient(t, peers(t, func(p *peer, _ int) {
 			p.bind()
 			f, ok := p.await(pdu.SubmitSmID)
@@ -455,11 +477,16 @@ func TestUnbindThenResponse(t *testing.T) {
 				time.Sleep(time.Second)
 				_, _ = p.Write(accept(f, "m1"))
 			}
-			p.drain()
+			p.drain() // until the client closes: the SMSC has had its say
+			ended <- time.Now()
 		}))
+		began := time.Now()
 		sub, err := c.Send(t.Context(), message(ann, "482910"))
 		if err != nil || sub.ProviderIDs[0] != "m1" {
 			t.Errorf("Send: %v, %v", sub, err)
+		}
+		if d := (<-ended).Sub(began); d != time.Second {
+			t.Errorf("the client closed after %v, want at once when nothing was outstanding", d)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"errors"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -100,10 +101,27 @@ func TestAbandonClasses(t *testing.T) {
 		if o := <-second.done; o.err.Class != channel.Temporary {
 			t.Errorf("not written: %v", o.err)
 		}
-		if _, err := s.submit(&wire.Message{}); err != errRetired {
+		if _, err := s.submit(&wire.Message{}); !errors.Is(err, errRetired) {
 			t.Errorf("afterwards: %v", err)
 		}
 	})
+}
+
+// A session that is bound while the client closes takes no messages.
+func TestAttachWhileClosing(t *testing.T) {
+	t.Parallel()
+	s := newTestSession(t, 1)
+	s.onRetire = func(error) {}
+	c := &Client{closing: true}
+	c.attach(s)
+	select {
+	case <-s.drained:
+	default:
+		t.Error("the session is not told to part")
+	}
+	if c.session != nil {
+		t.Error("the session is offered to Sends")
+	}
 }
 
 func TestStatusTable(t *testing.T) {

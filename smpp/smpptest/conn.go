@@ -52,7 +52,7 @@ func (c *conn) close() {
 	c.once.Do(func() {
 		close(c.done)
 		c.out.Stop()
-		c.nc.Close()
+		_ = c.nc.Close()
 	})
 }
 

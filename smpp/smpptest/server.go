@@ -90,7 +90,7 @@ func newServer(c Config) *Server {
 func listen(c Config, cert *tls.Certificate) *Server {
 	s := newServer(c)
 	s.certificate = cert
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(fmt.Sprintf("smpptest: %v", err))
 	}
@@ -110,14 +110,14 @@ func (s *Server) accept() {
 			return
 		}
 		if !s.serve(c) {
-			c.Close()
+			_ = c.Close()
 		}
 	}
 }
 
 // Dial connects to the server over net.Pipe, for smpp.Config.Dial. Network and
 // address do not matter.
-func (s *Server) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	client, server := net.Pipe()
 	if !s.serve(server) {
 		return nil, errors.New("smpptest: connection refused: server is closed")
@@ -152,7 +152,7 @@ func (s *Server) Close() {
 	s.isClosed = true
 	s.mu.Unlock()
 	if s.listener != nil {
-		s.listener.Close()
+		_ = s.listener.Close()
 	}
 	s.Disconnect()
 	s.wg.Wait()

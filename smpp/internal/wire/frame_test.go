@@ -36,7 +36,7 @@ func TestReader(t *testing.T) {
 				t.Fatalf("%s: frame %d is %v with %d octets, %v", name, i, f.Header, len(f.Body), err)
 			}
 		}
-		if _, err := in.Next(); err != io.EOF {
+		if _, err := in.Next(); !errors.Is(err, io.EOF) {
 			t.Errorf("%s: at the end: %v, want EOF", name, err)
 		}
 	}
@@ -88,7 +88,7 @@ func TestMessageRoundTrip(t *testing.T) {
 		t.Errorf("payload is %x, %q", udh, text)
 	}
 	for n := range len(f.Body) - len(want.TLVs) {
-		if _, err := DecodeMessage(f.Body[:n]); err != ErrTruncated {
+		if _, err := DecodeMessage(f.Body[:n]); !errors.Is(err, ErrTruncated) {
 			t.Errorf("first %d octets: %v, want ErrTruncated", n, err)
 		}
 	}

@@ -51,7 +51,7 @@ func TestWriterCoalesces(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Errorf("Run: %v", err)
 		}
-		if _, err := w.Append(func(b []byte) []byte { return b }); err != ErrStopped {
+		if _, err := w.Append(func(b []byte) []byte { return b }); !errors.Is(err, ErrStopped) {
 			t.Errorf("Append after Finish: %v", err)
 		}
 	})
@@ -83,7 +83,7 @@ func TestWriterStops(t *testing.T) {
 		w := NewWriter()
 		batch := appendString(t, w, "never written")
 		w.Stop()
-		if err := w.Run(a, time.Minute); err != ErrStopped {
+		if err := w.Run(a, time.Minute); !errors.Is(err, ErrStopped) {
 			t.Errorf("Run: %v", err)
 		}
 		if w.Handed(batch) {

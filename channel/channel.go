@@ -41,9 +41,10 @@ type Canceler interface {
 	Cancel(ctx context.Context, m *Message, s Submission) error
 }
 
-// A RouteLister is a Channel that knows beforehand which routes it may use,
-// in no particular order. It is optional; find it with [As]. A nil result
-// means that the routes are not known before a message is there.
+// A RouteLister is a Channel, or a [Router], that knows beforehand which routes
+// it may use, in no particular order. It is optional; in a Channel find it with
+// [As]. A nil result means that the routes are not known before a message is
+// there.
 type RouteLister interface {
 	Routes() []Route
 }

@@ -91,7 +91,7 @@ var ErrNoRoute = errors.New("channel: no route left")
 // that it was. err must not be nil.
 func ClassOf(err error) Class {
 	var e *Error
-	if errors.As(err, &e) {
+	if errors.As(err, &e) && e != nil {
 		return e.Class
 	}
 	return Unknown

@@ -80,7 +80,8 @@ func (r Recipient) GoString() string { return "channel.Recipient{" + r.String() 
 func (r Recipient) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 // A Message is one code on its way to one person, already rendered. Logged or
-// printed with %v it shows neither the code nor an address.
+// printed with %v it shows neither the code nor an address; as JSON it is whole,
+// for channels that forward it.
 type Message struct {
 	// ID is challenge "." step, at most 36 characters of [A-Za-z0-9.-]: the
 	// provider's idempotency key. It is the same on every try of a step and
@@ -108,13 +109,13 @@ type Message struct {
 }
 
 // String identifies the message without its content.
-func (m *Message) String() string { return "message " + m.ID + " to " + m.To.String() }
+func (m Message) String() string { return "message " + m.ID + " to " + m.To.String() }
 
 // GoString keeps the code out of %#v.
-func (m *Message) GoString() string { return "channel.Message{" + m.String() + "}" }
+func (m Message) GoString() string { return "channel.Message{" + m.String() + "}" }
 
 // LogValue keeps the code, the texts and the addresses out of logs.
-func (m *Message) LogValue() slog.Value {
+func (m Message) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("id", m.ID), slog.Any("to", m.To),
 		slog.String("purpose", m.Purpose), slog.Time("expires", m.Expires))
 }

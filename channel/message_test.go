@@ -25,11 +25,13 @@ func TestNothingShows(t *testing.T) {
 	handlers := []slog.Handler{slog.NewTextHandler(&b, nil), slog.NewJSONHandler(&b, nil)}
 	for _, h := range handlers {
 		log := slog.New(h)
-		log.Info("message", "m", m, "to", m.To, "pointer", &m.To)
+		log.Info("message", "m", m, "value", *m, "to", m.To, "pointer", &m.To)
 		log.With("m", m).WithGroup("g").Info("message", slog.Group("h", "to", m.To))
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 		fmt.Fprintf(&b, verb+"\n", m)
+		fmt.Fprintf(&b, verb+"\n", *m)
+		fmt.Fprintf(&b, verb+"\n", []channel.Message{*m})
 		fmt.Fprintf(&b, verb+"\n", m.To)
 		fmt.Fprintf(&b, verb+"\n", &m.To)
 		fmt.Fprintf(&b, verb+"\n", []channel.Recipient{m.To})

@@ -68,13 +68,14 @@ func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submissi
 		return channel.Submission{State: channel.Failed}, submitError(channel.Temporary, ErrClosed)
 	}
 	defer c.leave()
-	parts, err := c.compose(m)
+	submit, parts, err := c.compose(m)
 	if err != nil {
 		return channel.Submission{State: channel.Failed}, err
 	}
 	sub := channel.Submission{State: channel.Sent, ProviderIDs: make([]string, 0, len(parts))}
-	for i := range parts {
-		id, err := c.submit(ctx, m, &parts[i])
+	for i, part := range parts {
+		submit.UDH, submit.Short = part.UDH, part.Data
+		id, err := c.submit(ctx, m, &submit)
 		if err != nil {
 			sub.State = channel.Failed
 			return sub, partly(err, i, len(parts))

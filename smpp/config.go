@@ -207,6 +207,12 @@ func (c *Config) completeTLS(host string) error {
 	return nil
 }
 
+// String identifies the configuration without its password.
+func (c Config) String() string { return "SMPP " + c.SystemID + "@" + c.Addr }
+
+// GoString keeps the password out of %#v.
+func (c Config) GoString() string { return "smpp.Config{" + c.String() + "}" }
+
 // LogValue keeps the password out of logs.
 func (c Config) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("addr", c.Addr), slog.String("system_id", c.SystemID),

@@ -88,7 +88,7 @@ func TestNoSecretsInLogs(t *testing.T) {
 			told = append(told, err, c.Ready(t.Context()))
 		}
 		c.Close()
-		out := log.String() + fmt.Sprint(told)
+		out := log.String() + fmt.Sprint(told) + fmt.Sprintf("%v %+v %#v %s", config, config, config, config)
 		for _, secret := range []string{code, password, "7911123456"} {
 			if i := strings.Index(out, secret); i >= 0 {
 				t.Errorf("%q is told: …%s…", secret, out[max(0, i-100):min(len(out), i+50)])

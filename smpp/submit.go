@@ -27,42 +27,34 @@ const (
 	receiptWanted   = 0x01 // registered_delivery (SMPP 3.4, section 5.2.17)
 )
 
-// compose makes the submit_sm that m needs, one for each part. Its errors are
-// found before anything is sent.
-func (c *Client) compose(m *channel.Message) ([]wire.Message, error) {
+// compose makes what m needs: the submit_sm that its parts have in common, and
+// the parts. Its errors are found before anything is sent.
+func (c *Client) compose(m *channel.Message) (wire.Message, []sms.Part, error) {
 	if err := m.To.Validate(); err != nil {
-		return nil, err
+		return wire.Message{}, nil, err
 	}
 	if m.To.Phone == "" {
-		return nil, submitError(channel.InvalidRecipient, errors.New("no phone number"))
+		return wire.Message{}, nil, submitError(channel.InvalidRecipient, errors.New("no phone number"))
 	}
 	if m.Text == "" {
-		return nil, submitError(channel.Misconfigured, errors.New("message has no text"))
+		return wire.Message{}, nil, submitError(channel.Misconfigured, errors.New("message has no text"))
 	}
-	base, err := c.envelope(m)
+	common, err := c.envelope(m)
 	if err != nil {
-		return nil, submitError(channel.Misconfigured, err)
+		return wire.Message{}, nil, submitError(channel.Misconfigured, err)
 	}
 	encoding := sms.Detect(m.Text)
+	if encoding == sms.UCS2 {
+		common.DataCoding = wire.CodingUCS2
+	}
 	parts, err := sms.Split(m.Text, encoding, sms.Ref8(uint8(c.reference.Add(1))))
 	if err != nil {
-		return nil, submitError(channel.Misconfigured, err)
+		return wire.Message{}, nil, submitError(channel.Misconfigured, err)
 	}
-	if encoding == sms.UCS2 {
-		base.DataCoding = wire.CodingUCS2
+	if len(parts) > 1 {
+		common.EsmClass |= wire.EsmUDHI
 	}
-	out := make([]wire.Message, len(parts))
-	for i, p := range parts {
-		out[i] = base
-		out[i].UDH, out[i].Short = p.UDH, p.Data
-		if p.UDH != nil {
-			out[i].EsmClass |= wire.EsmUDHI
-		}
-		if err := out[i].Check(); err != nil {
-			return nil, submitError(channel.Misconfigured, err)
-		}
-	}
-	return out, nil
+	return common, parts, nil
 }
 
 // envelope is what all parts of m have in common.
@@ -75,17 +67,17 @@ func (c *Client) envelope(m *channel.Message) (wire.Message, error) {
 	if err != nil {
 		return wire.Message{}, fmt.Errorf("sender: %w", err)
 	}
-	base := wire.Message{
+	common := wire.Message{
 		Source: from,
 		Dest:   wire.Addr{TON: tonInternational, NPI: npiE164, Digits: strings.TrimPrefix(m.To.Phone, "+")},
 	}
 	if n := c.config.DestNumbering; n != nil {
-		base.Dest.TON, base.Dest.NPI = n.TON, n.NPI
+		common.Dest.TON, common.Dest.NPI = n.TON, n.NPI
 	}
 	if c.config.Receipt != nil {
-		base.Registered = receiptWanted
+		common.Registered = receiptWanted
 	}
-	return base, nil
+	return common, common.Check()
 }
 
 // source is the source address for a sender, as Config.Sender says.

@@ -201,7 +201,7 @@ func FuzzFrame(f *testing.F) {
 	})
 }
 
-func FuzzDecode(f *testing.F) {
+func FuzzPDU(f *testing.F) {
 	m := &Message{
 		ServiceType: "OTP", Source: Addr{5, 0, "MyBank"}, Dest: Addr{1, 1, "447911123456"}, EsmClass: EsmReceipt,
 		Short: []byte("id:1 stat:DELIVRD"), TLVs: TLVs{}.Append(pdu.TagReceiptedMessageID, []byte("1\x00")),

@@ -62,6 +62,9 @@ func TestFull(t *testing.T) {
 			t.Fatalf("Create of an expired ID in a full store: %v", err)
 		}
 	}
+	if n := s.Live(later.Add(2 * time.Hour).UnixNano()); n != 0 {
+		t.Errorf("%d challenges are held when all have expired", n)
+	}
 }
 
 func TestFullInParallel(t *testing.T) {

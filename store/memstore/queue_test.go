@@ -146,40 +146,84 @@ func TestQueueFull(t *testing.T) {
 	})
 }
 
-// TestTimerMovesOn checks that a job that is due is not left to a worker that
-// watched the clock for it and then took another job.
-func TestTimerMovesOn(t *testing.T) {
+// TestWatchHandedOver checks that a job that is to come is not forgotten with
+// the worker that watched the clock for it.
+func TestWatchHandedOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(memstore.Config{})
 		begin := time.Now()
-		release := make(chan struct{})
-		late := make(chan time.Duration, 1)
-		for range 2 {
-			start(t, s, func(_ context.Context, j store.Job) error {
-				if j.ID == "late" {
-					late <- time.Since(begin)
-				} else {
-					<-release
-				}
-				return nil
-			})
+		handled := make(chan time.Duration, 1)
+		handle := func(context.Context, store.Job) error {
+			handled <- time.Since(begin)
+			return nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx, 1, handle) }()
+		synctest.Wait()
+		start(t, s, handle)
+		synctest.Wait()
+		j := store.Job{ID: "j", NotBefore: begin.Add(10 * time.Second), Expires: begin.Add(time.Hour)}
+		if err := s.Enqueue(t.Context(), j); err != nil {
+			t.Fatal(err)
 		}
 		synctest.Wait()
-		for _, j := range []store.Job{
-			{ID: "late", NotBefore: begin.Add(10 * time.Second)},
-			{ID: "slow", NotBefore: begin.Add(5 * time.Second)},
-		} {
-			j.Expires = begin.Add(time.Hour)
-			if err := s.Enqueue(t.Context(), j); err != nil {
+		cancel()
+		<-ended
+		select {
+		case at := <-handled:
+			if at != 10*time.Second {
+				t.Errorf("the job due at 10s came at %v", at)
+			}
+		case <-time.After(time.Hour):
+			t.Error("the job never came")
+		}
+	})
+}
+
+// TestSameIDAnew checks that a job that has expired does not meddle with one
+// that was added under its ID, be it waiting or with a worker.
+func TestSameIDAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New(memstore.Config{})
+		add := func(id string, step int, notBefore, life time.Duration) {
+			t.Helper()
+			now := time.Now()
+			err := s.Enqueue(t.Context(), store.Job{ID: id, Step: step, NotBefore: now.Add(notBefore), Expires: now.Add(life)})
+			if err != nil {
 				t.Fatal(err)
 			}
-			synctest.Wait()
 		}
-		if at := <-late; at != 10*time.Second {
-			t.Errorf("the job due at 10s came at %v", at)
+		add("waiting", 1, 0, time.Second)
+		<-time.After(2 * time.Second)
+		add("waiting", 2, 0, time.Hour)
+		steps, release := make(chan int, 10), make(chan struct{})
+		start(t, s, func(_ context.Context, j store.Job) error {
+			if steps <- j.Step; j.Step == 3 {
+				<-release
+			}
+			return nil
+		})
+		if got := <-steps; got != 2 {
+			t.Errorf("step %d of the job that waited, want 2", got)
 		}
+		add("running", 3, 0, time.Second)
+		if got := <-steps; got != 3 {
+			t.Errorf("step %d of the job that runs, want 3", got)
+		}
+		<-time.After(2 * time.Second)
+		add("running", 4, time.Minute, time.Hour)
 		close(release)
+		select {
+		case got := <-steps:
+			if got != 4 {
+				t.Errorf("step %d of the job added meanwhile, want 4", got)
+			}
+		case <-time.After(time.Hour):
+			t.Error("the job added while its like ran never came")
+		}
 	})
 }
 

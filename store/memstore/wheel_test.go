@@ -94,8 +94,8 @@ func TestWheel(t *testing.T) {
 // death, when sweeps come often enough.
 func TestSweepIsPrompt(t *testing.T) {
 	t.Parallel()
-	for _, life := range []int64{1, 255, 256, 257, 511, 512, 4096, 256 * 63, 256 * 64, 256*64 + 1, 100_000} {
-		var w wheel[run, *run]
+	for _, life := range []int64{1, 3, 29, 31, 255, 256, 257, 511, 512, 4096, 256 * 63, 256 * 64, 256*64 + 1, 100_000} {
+		w := wheel[run, *run]{look: life % 2 * runLook}
 		start := int64(1_000_000_123) * second
 		now := start
 		w.sweep(now, sweepCosts, nil)

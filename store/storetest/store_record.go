@@ -102,6 +102,12 @@ func copies(t tester, s store.Store) {
 	if d := diff(got, want); d != "" {
 		f.Fatalf("Get after the caller changed what it had passed to Create:%s", d)
 	}
+	for _, b := range [][]byte{got.Salt, got.Sealed, got.Delivery} {
+		_ = append(b, "overrun"...)
+	}
+	if d := diff(got, want); d != "" {
+		f.Fatalf("appending to one field of a record changed another:%s", d)
+	}
 	scribble(got)
 	if d := diff(f.get(id), want); d != "" {
 		f.Fatalf("Get after the caller changed what Get had returned:%s", d)
@@ -130,7 +136,6 @@ func scribble(r *store.Record) {
 		for i := range b {
 			b[i] = '!'
 		}
-		_ = append(b, "overrun"...)
 	}
 	clear(r.Waits)
 	*r = store.Record{}

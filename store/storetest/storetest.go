@@ -11,11 +11,12 @@
 //	}
 //
 // Each case is a subtest whose log begins with the rule it enforces. The cases
-// use identifiers of their own, so a backend may be shared between them and
-// with other programs. They pass whole microseconds as times, begin at the
-// clock's now and move on from there without waiting; only those of a Queue,
-// whose contract has no now, wait for the clock, and a few seconds at most
-// for a backend that is right.
+// use identifiers of their own, so they and other programs may share a
+// backend, unless it collects what has expired by the time that its calls
+// bring: then each case needs its own. They pass whole microseconds as times,
+// begin at the clock's now and move on from there without waiting; only those
+// of a Queue, whose contract has no now, wait for the clock, and a few seconds
+// at most for a backend that is right.
 package storetest
 
 import (

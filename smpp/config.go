@@ -78,8 +78,8 @@ type Config struct {
 	EnquireLink time.Duration
 
 	// EnquireLinkTimeout is how long the SMSC may stay without answering
-	// anything after an enquire_link before the connection is given up.
-	// Default 10 s.
+	// anything after an enquire_link before the connection is given up, and
+	// how long the answer to unbind is waited for. Default 10 s.
 	EnquireLinkTimeout time.Duration
 
 	// ReconnectMin and ReconnectMax bound the pause between failed

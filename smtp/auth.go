@@ -1,12 +1,62 @@
 package smtp
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/emersion/go-sasl"
+	"github.com/xdg-go/scram"
 )
 
-var errNoMechanism = errors.New("the server offers neither AUTH PLAIN nor AUTH LOGIN")
+const (
+	scramSHA256 = "SCRAM-SHA-256" // RFC 7677
+	xoauth2     = "XOAUTH2"       // Google's and Microsoft's, older than OAUTHBEARER
+)
+
+// The mechanisms, strongest first: SCRAM shows the relay that we know the
+// password without showing the password.
+var (
+	passwordMechanisms = []string{scramSHA256, sasl.Plain, sasl.Login}
+	tokenMechanisms    = []string{sasl.OAuthBearer, xoauth2}
+)
+
+var (
+	errNoMechanism = errors.New("the server offers no AUTH mechanism that fits the credentials")
+	errSCRAM       = errors.New("SCRAM-SHA-256: the server does not show that it knows the password")
+)
+
+// login returns the client's side of the mechanism to use.
+func (r *relay) login(ctx context.Context, offers func(mechanism string) bool) (sasl.Client, error) {
+	candidates := passwordMechanisms
+	if r.Token != nil {
+		candidates = tokenMechanisms
+	}
+	if r.Mechanism != "" {
+		candidates = []string{r.Mechanism}
+	}
+	for _, mechanism := range candidates {
+		if !offers(mechanism) {
+			continue
+		}
+		switch mechanism {
+		case scramSHA256:
+			return r.scramLogin()
+		case sasl.Plain:
+			return sasl.NewPlainClient("", r.Username, r.Password), nil
+		case sasl.Login:
+			return &loginClient{username: r.Username, password: r.Password}, nil
+		}
+		token, err := r.Token(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("token source: %w", err)
+		}
+		return &tokenClient{mechanism: mechanism, username: r.Username, token: token}, nil
+	}
+	return nil, errNoMechanism
+}
 
 // A loginClient speaks AUTH LOGIN, which no RFC describes: servers ask for a
 // name and then for a password, in words of their own. The words are ignored.
@@ -30,13 +80,86 @@ func (l *loginClient) Next([]byte) ([]byte, error) {
 	return nil, sasl.ErrUnexpectedServerChallenge
 }
 
-// mechanism picks PLAIN (RFC 4616) before LOGIN, nil where neither is offered.
-func (s *settings) mechanism(offers func(mech string) bool) sasl.Client {
-	switch {
-	case offers(sasl.Plain):
-		return sasl.NewPlainClient("", s.Username, s.Password)
-	case offers(sasl.Login):
-		return &loginClient{username: s.Username, password: s.Password}
+// A tokenClient speaks OAUTHBEARER (RFC 7628) or XOAUTH2. A server that refuses
+// the token says why in a challenge, and gives its reply once that is answered
+// by a dummy.
+type tokenClient struct {
+	mechanism, username, token string
+	refused                    bool
+}
+
+var _ sasl.Client = (*tokenClient)(nil)
+
+func (t *tokenClient) Start() (mech string, ir []byte, err error) {
+	if strings.ContainsFunc(t.token, func(r rune) bool { return r <= ' ' || r > '~' }) || t.token == "" {
+		return "", nil, errToken
 	}
-	return nil
+	bearer := "auth=Bearer " + t.token + "\x01\x01"
+	if t.mechanism == xoauth2 {
+		return xoauth2, []byte("user=" + t.username + "\x01" + bearer), nil
+	}
+	name := strings.NewReplacer("=", "=3D", ",", "=2C").Replace(t.username) // RFC 5801 §4
+	return sasl.OAuthBearer, []byte("n,a=" + name + ",\x01" + bearer), nil
+}
+
+var errToken = errors.New("the token source returned what cannot be a bearer token")
+
+func (t *tokenClient) Next([]byte) ([]byte, error) {
+	if t.refused {
+		return nil, sasl.ErrUnexpectedServerChallenge
+	}
+	t.refused = true
+	if t.mechanism == xoauth2 {
+		return []byte{}, nil
+	}
+	return []byte{1}, nil
+}
+
+// A scramClient lets a conversation of package scram be a sasl.Client.
+type scramClient struct{ talk *scram.ClientConversation }
+
+var _ sasl.Client = (*scramClient)(nil)
+
+// scramLogin begins a conversation. The keys, which take thousands of hashes to
+// derive, are kept from one connection to the next.
+func (r *relay) scramLogin() (*scramClient, error) {
+	r.scramOnce.Do(func() { r.scram, r.scramErr = scram.SHA256.NewClient(r.Username, r.Password, "") })
+	if r.scramErr != nil {
+		return nil, errSCRAMPassword
+	}
+	return &scramClient{talk: r.scram.NewConversation()}, nil
+}
+
+var errSCRAMPassword = errors.New("SCRAM-SHA-256: the user name or the password holds characters that RFC 4013 forbids")
+
+func (s *scramClient) Start() (mech string, ir []byte, err error) {
+	first, err := s.talk.Step("")
+	return scramSHA256, []byte(first), err
+}
+
+func (s *scramClient) Next(challenge []byte) ([]byte, error) {
+	if asksTooMuch(string(challenge)) {
+		return nil, errSCRAM
+	}
+	response, err := s.talk.Step(string(challenge))
+	if err != nil { // its text may hold the server's words
+		return nil, errSCRAM
+	}
+	return []byte(response), nil // empty, not nil: the last challenge wants an answer
+}
+
+// proven reports whether the server, too, has shown that it knows the password.
+func (s *scramClient) proven() bool { return s.talk.Valid() }
+
+// asksTooMuch reports a number of iterations, in the server's first message,
+// that would keep a processor busy for longer than a login may take.
+func asksTooMuch(challenge string) bool {
+	const most = 200_000
+	for field := range strings.SplitSeq(challenge, ",") {
+		if count, found := strings.CutPrefix(field, "i="); found {
+			n, err := strconv.Atoi(count)
+			return err != nil || n > most
+		}
+	}
+	return false
 }

@@ -16,11 +16,11 @@ import (
 // [Channel.Shutdown].
 var ErrClosed = errors.New("smtp: channel closed")
 
-// A Channel sends messages as e-mail through one relay. Create it with [New];
-// it is safe for concurrent use.
+// A Channel sends messages as e-mail through a relay, or one of several. Create it
+// with [New]; it is safe for concurrent use.
 type Channel struct {
 	settings settings
-	pool     *pool
+	relays   []*relay
 
 	mu     sync.Mutex
 	closed bool
@@ -40,7 +40,10 @@ func New(c Config) (*Channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	ch := &Channel{settings: s, pool: newPool(&s)}
+	ch := &Channel{settings: s}
+	for _, config := range s.relays {
+		ch.relays = append(ch.relays, newRelay(&s, config))
+	}
 	ch.ended, ch.end = context.WithCancel(context.Background())
 	return ch, nil
 }
@@ -66,7 +69,7 @@ func (c *Channel) log(ctx context.Context, err error) {
 	if channel.ClassOf(err) == channel.Misconfigured {
 		level = slog.LevelError
 	}
-	c.settings.Logger.LogAttrs(ctx, level, "smtp: message not sent", slog.String("relay", c.settings.Addr), slog.Any("error", err))
+	c.settings.Logger.LogAttrs(ctx, level, "smtp: message not sent", slog.Any("error", err))
 }
 
 func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) {
@@ -89,11 +92,10 @@ func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) 
 
 	ctx, cancel := c.bound(ctx, now, m.Expires)
 	defer cancel()
-	if err := c.pool.acquire(ctx); err != nil {
-		return "", failure(ctx, phaseQueue, err)
-	}
-	defer c.pool.release()
-	said, err := c.submit(ctx, envelope{from: c.settings.envelopeFrom(m), to: to, utf8: needsUTF8, data: mail.data})
+	said, err := c.deliver(ctx, envelope{
+		from: c.settings.envelopeFrom(m), to: to, utf8: needsUTF8,
+		dsn: c.settings.DSN, id: m.ID, data: mail.data,
+	})
 	if err != nil {
 		return "", err
 	}
@@ -122,61 +124,6 @@ func (c *Channel) bound(ctx context.Context, now, expires time.Time) (context.Co
 		cancel(nil)
 		cancelDeadline()
 	}
-}
-
-// submit sends the mail over an idle connection, or a new one. An idle
-// connection that turns out to be dead before it has taken anything is
-// replaced once.
-func (c *Channel) submit(ctx context.Context, e envelope) (string, error) {
-	if cn := c.pool.take(); cn != nil {
-		said, p, err := c.transact(ctx, cn, e)
-		if !isStale(ctx, p, err) {
-			return said, wrap(ctx, p, err)
-		}
-		c.settings.Logger.LogAttrs(ctx, slog.LevelDebug, "smtp: idle connection was dead", slog.String("relay", c.settings.Addr))
-	}
-	cn, p, err := c.settings.dial(ctx)
-	if err != nil {
-		return "", failure(ctx, p, err)
-	}
-	c.settings.Logger.LogAttrs(ctx, slog.LevelDebug, "smtp: connected", slog.String("relay", c.settings.Addr), slog.String("tls", cn.tlsVersion()))
-	said, p, err := c.transact(ctx, cn, e)
-	return said, wrap(ctx, p, err)
-}
-
-func wrap(ctx context.Context, p phase, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, errNeedsUTF8):
-		return refuse(channel.InvalidRecipient, err)
-	}
-	return failure(ctx, p, err)
-}
-
-// transact uses cn and puts it back or closes it.
-func (c *Channel) transact(ctx context.Context, cn *conn, e envelope) (string, phase, error) {
-	said, p, err := cn.transact(ctx, e)
-	_, refused := replyOf(err)
-	switch {
-	case err == nil, cn.clean:
-		c.pool.put(cn)
-	case refused:
-		cn.quit()
-	default:
-		cn.close()
-	}
-	return said, p, err
-}
-
-// isStale reports that a reused connection was lost, or closed by the relay
-// (421), before it took the sender.
-func isStale(ctx context.Context, p phase, err error) bool {
-	if err == nil || p != phaseMail || ctx.Err() != nil {
-		return false
-	}
-	r, refused := replyOf(err)
-	return !refused || r.code == 421
 }
 
 func (c *conn) tlsVersion() string {
@@ -245,7 +192,9 @@ func (c *Channel) Shutdown(ctx context.Context) error {
 		<-idle
 	}
 	c.end()
-	c.pool.close()
+	for _, r := range c.relays {
+		r.pool.close()
+	}
 	return err
 }
 

@@ -24,7 +24,18 @@ const (
 	ImplicitTLS                // from the first byte; the way of port 465
 )
 
-// Config describes a relay and the sender. Logged or printed with %v it shows
+// DSN says of what the relay, and those after it, notify the envelope sender
+// (RFC 3461 §4.1).
+type DSN uint8
+
+// The requests.
+const (
+	NoDSN             DSN = iota // as mail systems do by themselves: of failures and long delays
+	FailureOnly                  // of failures
+	FailureAndSuccess            // of failures, and of delivery by systems that tell
+)
+
+// Config describes a relay, or several, and the sender. Logged or printed with %v it shows
 // no password.
 type Config struct {
 	// Addr is the relay's "host:port". Required.
@@ -43,9 +54,21 @@ type Config struct {
 	// excludes Username: a password is never sent without TLS. Default false.
 	DangerouslyPlaintext bool
 
-	// Username and Password log in by AUTH PLAIN, or by LOGIN where only that
-	// is offered. Default: no login.
+	// Username and Password log in, by the strongest mechanism that the relay
+	// offers: SCRAM-SHA-256, PLAIN, LOGIN. Default: no login.
 	Username, Password string
+
+	// Token logs in as Username instead of a Password: it returns an OAuth 2.0
+	// access token for OAUTHBEARER (RFC 7628), or for XOAUTH2 where only that
+	// is offered. It is called for each connection, perhaps by several
+	// goroutines, and keeps a token until it expires; [golang.org/x/oauth2]
+	// has such sources. Default: none.
+	Token func(ctx context.Context) (string, error)
+
+	// Mechanism is the only one to log in by: SCRAM-SHA-256, PLAIN or LOGIN
+	// with a Password, OAUTHBEARER or XOAUTH2 with a Token. Default: the first
+	// of these that the relay offers.
+	Mechanism string
 
 	// From is the mailbox in the From header, "MyBank <codes@example.com>".
 	// Without a display name the message's Sender is shown. Required.
@@ -64,9 +87,22 @@ type Config struct {
 	// after its last line. Default 30 s.
 	Timeout time.Duration
 
-	// MaxConns is how many connections may be open at once; further messages
-	// wait for one. Default 8.
+	// MaxConns is how many connections to the relay may be open at once;
+	// further messages wait for one. Default 8.
 	MaxConns int
+
+	// Rate bounds how fast the relay is given messages. Default: no bound.
+	Rate Rate
+
+	// Fallbacks are further relays, best first. A message goes to the next one
+	// when those before refuse it for a reason of their own, are down, or have
+	// used up their Rate, and is known not to have been sent. Default: none.
+	Fallbacks []Relay
+
+	// DSN asks relays that can (RFC 3461) for notifications to the envelope
+	// sender. With a request, what comes back has the mail's headers only, not
+	// its body with the code. Default: NoDSN.
+	DSN DSN
 
 	// IdleTimeout is how long an unused connection stays open for the next
 	// message; let it be shorter than the relay's. Default 15 s.
@@ -92,6 +128,7 @@ func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 // settings is a Config that has been checked, with its defaults filled in.
 type settings struct {
 	Config
+	relays   []Relay // the first is Config's own
 	from     mailbox
 	envelope string
 	domain   string // of from, in ASCII
@@ -102,7 +139,7 @@ type mailbox struct{ name, address string }
 
 func (c Config) settle() (settings, error) {
 	s := settings{Config: c}
-	for _, step := range []func() error{s.settleTransport, s.settleLogin, s.settleSender, s.settleLimits} {
+	for _, step := range []func() error{s.settleSender, s.settleLimits, s.settleRelays} {
 		if err := step(); err != nil {
 			return settings{}, err
 		}
@@ -116,43 +153,22 @@ func (c Config) settle() (settings, error) {
 	return s, nil
 }
 
-func (s *settings) settleTransport() error {
-	host, port, err := net.SplitHostPort(s.Addr)
-	if err != nil || host == "" || port == "" {
-		return errors.New(`smtp: Config.Addr is not "host:port"`)
+func (s *settings) settleRelays() error {
+	first := Relay{
+		Addr: s.Addr, TLS: s.TLS, TLSConfig: s.TLSConfig, DangerouslyPlaintext: s.DangerouslyPlaintext,
+		Username: s.Username, Password: s.Password, Token: s.Token, Mechanism: s.Mechanism,
+		MaxConns: s.MaxConns, Rate: s.Rate,
 	}
-	switch {
-	case s.TLS > ImplicitTLS:
-		return errors.New("smtp: Config.TLS is no known mode")
-	case s.DangerouslyPlaintext && s.TLS != AutoTLS:
-		return errors.New("smtp: Config.DangerouslyPlaintext contradicts Config.TLS")
-	case s.TLS == AutoTLS && port == "465":
-		s.TLS = ImplicitTLS
-	case s.TLS == AutoTLS:
-		s.TLS = StartTLS
-	}
-	if s.TLSConfig == nil {
-		s.TLSConfig = new(tls.Config)
-	}
-	s.TLSConfig = s.TLSConfig.Clone()
-	s.TLSConfig.MinVersion = max(s.TLSConfig.MinVersion, tls.VersionTLS12)
-	if v := s.TLSConfig.MaxVersion; v != 0 && v < tls.VersionTLS12 {
-		return errors.New("smtp: Config.TLSConfig.MaxVersion is below TLS 1.2")
-	}
-	if s.TLSConfig.ServerName == "" {
-		s.TLSConfig.ServerName = host
-	}
-	return nil
-}
-
-func (s *settings) settleLogin() error {
-	switch {
-	case (s.Username == "") != (s.Password == ""):
-		return errors.New("smtp: Config.Username and Config.Password need each other")
-	case s.Username != "" && s.DangerouslyPlaintext:
-		return errors.New("smtp: Config.Username: a password is never sent without TLS")
-	case strings.ContainsRune(s.Username+s.Password, 0):
-		return errors.New("smtp: Config.Username or Config.Password contains NUL")
+	for i, r := range append([]Relay{first}, s.Fallbacks...) {
+		field := "Config."
+		if i > 0 {
+			field = fmt.Sprintf("Config.Fallbacks[%d].", i-1)
+		}
+		settled, err := r.settle()
+		if err != nil {
+			return fmt.Errorf("smtp: %s%w", field, err)
+		}
+		s.relays = append(s.relays, settled)
 	}
 	return nil
 }
@@ -200,11 +216,8 @@ func (s *settings) settleLimits() error {
 			*limit.value = limit.dflt
 		}
 	}
-	if s.MaxConns < 0 {
-		return errors.New("smtp: Config.MaxConns is negative")
-	}
-	if s.MaxConns == 0 {
-		s.MaxConns = 8
+	if s.DSN > FailureAndSuccess {
+		return errors.New("smtp: Config.DSN is no known request")
 	}
 	return nil
 }

@@ -1,13 +1,17 @@
 package smtp
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"testing"
 	"time"
 )
+
+func token(context.Context) (string, error) { return "t", nil }
 
 func TestNewNamesTheField(t *testing.T) {
 	t.Parallel()
@@ -24,9 +28,28 @@ func TestNewNamesTheField(t *testing.T) {
 		"Config.Username": {
 			func(c *Config) { c.Username = "u" },
 			func(c *Config) { c.Password = "secret" },
-			func(c *Config) { c.Username, c.Password = "u\x00", "secret" },
+			func(c *Config) { c.Token = token },
+			func(c *Config) { c.Username, c.Password = "u\x01", "secret" },
+			func(c *Config) { c.Username, c.Password = "u", "secret\x00" },
 			func(c *Config) { c.Username, c.Password, c.DangerouslyPlaintext = "u", "secret", true },
 		},
+		"Config.Password": {func(c *Config) { c.Username, c.Password, c.Token = "u", "secret", token }},
+		"Config.Mechanism": {
+			func(c *Config) { c.Mechanism = "PLAIN" },
+			func(c *Config) { c.Username, c.Password, c.Mechanism = "u", "secret", "CRAM-MD5" },
+			func(c *Config) { c.Username, c.Password, c.Mechanism = "u", "secret", "XOAUTH2" },
+			func(c *Config) { c.Username, c.Token, c.Mechanism = "u", token, "PLAIN" },
+		},
+		"Config.Rate": {
+			func(c *Config) { c.Rate.PerSecond = -1 },
+			func(c *Config) { c.Rate.PerSecond = math.NaN() },
+			func(c *Config) { c.Rate.Burst = -1 },
+			func(c *Config) { c.Rate = Rate{PerSecond: 1, WarmFrom: 2, WarmSince: time.Unix(0, 0)} },
+			func(c *Config) { c.Rate = Rate{PerSecond: 1, WarmFrom: 1} },
+		},
+		"Config.Fallbacks[1].Addr":     {func(c *Config) { c.Fallbacks = []Relay{{Addr: "a:25"}, {Addr: "a"}} }},
+		"Config.Fallbacks[0].Username": {func(c *Config) { c.Fallbacks = []Relay{{Addr: "a:25", Password: "secret"}} }},
+		"Config.DSN":                   {func(c *Config) { c.DSN = 9 }},
 		"Config.From": {
 			func(c *Config) { c.From = "" },
 			func(c *Config) { c.From = "MyBank" },
@@ -68,8 +91,8 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.TLS != StartTLS || s.TLSConfig.MinVersion != tls.VersionTLS12 || s.TLSConfig.ServerName != "smtp.example.com" {
-		t.Errorf("TLS: mode %v, from version %#x, name %q", s.TLS, s.TLSConfig.MinVersion, s.TLSConfig.ServerName)
+	if r := s.relays[0]; r.TLS != StartTLS || r.TLSConfig.MinVersion != tls.VersionTLS12 || r.TLSConfig.ServerName != "smtp.example.com" || r.MaxConns != 8 {
+		t.Errorf("TLS: mode %v, from version %#x, name %q, %d connections", r.TLS, r.TLSConfig.MinVersion, r.TLSConfig.ServerName, r.MaxConns)
 	}
 	if given.MinVersion != tls.VersionTLS10 || given.ServerName != "" {
 		t.Error("the caller's tls.Config was changed")
@@ -77,12 +100,12 @@ func TestDefaults(t *testing.T) {
 	if s.from != (mailbox{"Müller", "codes@xn--mnchen-3ya.example"}) || s.envelope != s.from.address || s.HelloName != "xn--mnchen-3ya.example" {
 		t.Errorf("sender %v, envelope %s, EHLO %s", s.from, s.envelope, s.HelloName)
 	}
-	if s.Timeout != 30*time.Second || s.IdleTimeout != 15*time.Second || s.MaxConns != 8 {
-		t.Errorf("Timeout %v, IdleTimeout %v, MaxConns %d", s.Timeout, s.IdleTimeout, s.MaxConns)
+	if s.Timeout != 30*time.Second || s.IdleTimeout != 15*time.Second {
+		t.Errorf("Timeout %v, IdleTimeout %v", s.Timeout, s.IdleTimeout)
 	}
 	for addr, want := range map[string]TLSMode{"h:465": ImplicitTLS, "h:25": StartTLS, "h:2465": StartTLS} {
-		if s, err := (Config{Addr: addr, From: "a@b.example"}).settle(); err != nil || s.TLS != want {
-			t.Errorf("%s: mode %v, error %v", addr, s.TLS, err)
+		if s, err := (Config{Addr: addr, From: "a@b.example"}).settle(); err != nil || s.relays[0].TLS != want {
+			t.Errorf("%s: mode %v, error %v", addr, s.relays, err)
 		}
 	}
 }
@@ -92,7 +115,9 @@ func TestConfigShowsNoPassword(t *testing.T) {
 	c := Config{Addr: "smtp.example.com:587", Username: "codes", Password: "correct horse"}
 	var log strings.Builder
 	slog.New(slog.NewTextHandler(&log, nil)).Info("made", "config", c)
-	all := fmt.Sprintf("%v %+v %#v %s", c, c, c, log.String())
+	r := Relay{Addr: c.Addr, Username: c.Username, Password: c.Password}
+	slog.New(slog.NewTextHandler(&log, nil)).Info("made", "relay", r)
+	all := fmt.Sprintf("%v %+v %#v %v %#v %s", c, c, c, r, r, log.String())
 	if strings.Contains(all, "horse") || !strings.Contains(all, "smtp.example.com") {
 		t.Errorf("%s", all)
 	}

@@ -24,30 +24,43 @@ type conn struct {
 	client *gosmtp.Client
 	guard  *guard
 	meter  *meter
+	pipe   *pipeline
+
+	pipelining, dsn bool // the server offers it; dsn: and has not refused it yet
 
 	uses   int
 	opened time.Time
 	expire *time.Timer // while idle
-	clean  bool        // the last transaction failed without leaving a trace on the connection
+	clean  bool        // the last transaction failed, and the connection can be used again
+	dirty  bool        // the next must begin with RSET
 }
 
 // An envelope is one message and where it goes.
 type envelope struct {
 	from, to string
 	utf8     bool // to needs SMTPUTF8
+	dsn      DSN
+	id       string // of the message, for notifications
 	data     []byte
 }
 
 // dial opens a connection and logs in. Its error belongs to the phase.
-func (s *settings) dial(ctx context.Context) (*conn, phase, error) {
-	raw, err := s.Dial(ctx, "tcp", s.Addr)
+func (r *relay) dial(ctx context.Context) (*conn, phase, error) {
+	raw, err := r.open(ctx, "tcp", r.Addr)
 	if err != nil {
 		return nil, phaseDial, err
 	}
 	c := &conn{guard: &guard{Conn: raw}, opened: time.Now()}
 	release := c.guard.follow(ctx)
 	defer release()
-	p, err := s.open(ctx, c)
+	c.meter = newMeter(c.guard)
+	p, err := phaseTLS, error(nil)
+	if !r.DangerouslyPlaintext {
+		p, err = r.secure(ctx, c)
+	}
+	if err == nil {
+		p, err = r.greet(ctx, c)
+	}
 	if err != nil {
 		c.close()
 		return nil, p, err
@@ -55,37 +68,51 @@ func (s *settings) dial(ctx context.Context) (*conn, phase, error) {
 	return c, p, nil
 }
 
-func (s *settings) open(ctx context.Context, c *conn) (phase, error) {
-	c.meter = &meter{Conn: c.guard}
-	if !s.DangerouslyPlaintext {
-		if s.TLS == StartTLS {
-			if p, err := c.meter.upgrade(s.HelloName); err != nil {
-				return p, err
-			}
-			// go-smtp awaits a greeting; the server has given it already.
-			c.meter.pending = "220 TLS\r\n"
+// secure puts TLS between the meter and the guard.
+func (r *relay) secure(ctx context.Context, c *conn) (phase, error) {
+	if r.TLS == StartTLS {
+		if p, err := c.meter.upgrade(r.hello); err != nil {
+			return p, err
 		}
-		secured := tls.Client(c.guard, s.TLSConfig)
-		if err := secured.HandshakeContext(ctx); err != nil {
-			if header, ok := errors.AsType[tls.RecordHeaderError](err); ok && s.TLS == ImplicitTLS && string(header.RecordHeader[:3]) == "220" {
-				err = errNotTLSFirst
-			}
-			return phaseTLS, err
-		}
-		c.meter.Conn = secured
+		// go-smtp awaits a greeting; the server has given it already.
+		c.meter.pending = "220 TLS\r\n"
 	}
-	c.client = gosmtp.NewClient(c.meter)
-	if err := c.client.Hello(s.HelloName); err != nil {
+	secured := tls.Client(c.guard, r.TLSConfig)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		if header, ok := errors.AsType[tls.RecordHeaderError](err); ok && r.TLS == ImplicitTLS && string(header.RecordHeader[:3]) == "220" {
+			err = errNotTLSFirst
+		}
+		return phaseTLS, err
+	}
+	c.meter.Conn = secured
+	return phaseTLS, nil
+}
+
+// greet says hello and logs in.
+func (r *relay) greet(ctx context.Context, c *conn) (phase, error) {
+	c.pipe = &pipeline{meter: c.meter}
+	c.client = gosmtp.NewClient(c.pipe)
+	if err := c.client.Hello(r.hello); err != nil {
 		return phaseHello, err
 	}
-	if s.Username == "" {
+	c.pipelining, _ = c.client.Extension("PIPELINING")
+	c.dsn, _ = c.client.Extension("DSN")
+	if r.Username == "" {
 		return phaseHello, nil
 	}
-	mechanism := s.mechanism(c.client.SupportsAuth)
-	if mechanism == nil {
-		return phaseAuth, errNoMechanism
+	mechanism, err := r.login(ctx, c.client.SupportsAuth)
+	if err != nil {
+		return phaseAuth, err
 	}
-	return phaseAuth, c.client.Auth(mechanism)
+	c.meter.lastWord = true
+	if err := c.client.Auth(mechanism); err != nil {
+		return phaseAuth, err
+	}
+	c.meter.lastWord = false
+	if s, ok := mechanism.(*scramClient); ok && !s.proven() {
+		return phaseAuth, errSCRAM
+	}
+	return phaseAuth, nil
 }
 
 // upgrade brings a connection from the greeting to where the TLS handshake
@@ -135,32 +162,109 @@ func (c *conn) transact(ctx context.Context, e envelope) (said string, p phase, 
 	release := c.guard.follow(ctx)
 	defer release()
 	c.uses++
-	c.clean = false
 	if e.utf8 {
 		if offered, _ := c.client.Extension("SMTPUTF8"); !offered {
 			c.clean = true
 			return "", phaseRcpt, errNeedsUTF8
 		}
 	}
-	err = c.client.Mail(e.from, &gosmtp.MailOptions{Size: int64(len(e.data)), UTF8: e.utf8})
-	if err != nil {
-		r, refused := replyOf(err)
-		c.clean = refused && r.code >= 400 && r.code != 421
-		return "", phaseMail, err
+	if !c.dsn {
+		e.dsn = NoDSN
 	}
-	if err = c.client.Rcpt(e.to, nil); err != nil {
-		return "", phaseRcpt, err
+	said, p, err = c.try(e)
+	if e.dsn != NoDSN && c.clean && isAboutParameters(err) {
+		c.dsn, e.dsn = false, NoDSN
+		said, p, err = c.try(e)
 	}
-	return c.data(e.data)
+	return said, p, err
 }
 
-// data sends the message. A writer that has failed is never closed: closing
-// adds the final dot, and a truncated mail would be delivered.
-func (c *conn) data(message []byte) (said string, p phase, err error) {
-	w, err := c.client.Data()
+func (c *conn) try(e envelope) (said string, p phase, err error) {
+	c.clean = false
+	w, p, err := c.commands(e)
 	if err != nil {
-		return "", phaseData, err
+		return "", p, err
 	}
+	return c.content(w, e.data)
+}
+
+// commands gets the server ready for the message's content.
+func (c *conn) commands(e envelope) (*gosmtp.DataCommand, phase, error) {
+	reset := c.dirty
+	c.dirty = false
+	if c.pipelining {
+		return c.together(e, reset)
+	}
+	if reset {
+		if err := c.reset(); err != nil {
+			return nil, phaseReset, err
+		}
+	}
+	w, p, err := c.oneByOne(e)
+	if r, refused := replyOf(err); refused {
+		c.clean = r.code >= 400 && r.code < 600 && r.code != 421
+		c.dirty = c.clean
+	}
+	return w, p, err
+}
+
+// together has the pipeline send the commands in one go.
+func (c *conn) together(e envelope, reset bool) (*gosmtp.DataCommand, phase, error) {
+	c.pipe.begin(reset)
+	w, p, err := c.oneByOne(e)
+	c.pipe.end()
+	if c.pipe.failed == "" {
+		return w, p, err
+	}
+	c.clean, c.dirty = c.pipe.whole, c.pipe.whole
+	if err == nil { // RCPT answered with 354, which is right for DATA
+		err = errUnexpected
+	}
+	return nil, c.pipe.failed, err
+}
+
+func (c *conn) oneByOne(e envelope) (*gosmtp.DataCommand, phase, error) {
+	mail := gosmtp.MailOptions{Size: int64(len(e.data)), UTF8: e.utf8}
+	var rcpt *gosmtp.RcptOptions
+	if e.dsn != NoDSN {
+		mail.Return, mail.EnvelopeID = gosmtp.DSNReturnHeaders, e.id
+		rcpt = notifications(e)
+	}
+	if err := c.client.Mail(e.from, &mail); err != nil {
+		return nil, phaseMail, err
+	}
+	if err := c.client.Rcpt(e.to, rcpt); err != nil {
+		return nil, phaseRcpt, err
+	}
+	w, err := c.client.Data()
+	return w, phaseData, err
+}
+
+func notifications(e envelope) *gosmtp.RcptOptions {
+	o := gosmtp.RcptOptions{
+		Notify:                []gosmtp.DSNNotify{gosmtp.DSNNotifyFailure},
+		OriginalRecipientType: gosmtp.DSNAddressTypeRFC822,
+		OriginalRecipient:     e.to,
+	}
+	if e.dsn == FailureAndSuccess {
+		o.Notify = append(o.Notify, gosmtp.DSNNotifySuccess)
+	}
+	if e.utf8 {
+		o.OriginalRecipientType = gosmtp.DSNAddressTypeUTF8
+	}
+	return &o
+}
+
+// reset ends a transaction that was broken off. go-smtp's own Reset makes the
+// next command say EHLO again.
+func (c *conn) reset() error {
+	_, err := ask(textproto.NewConn(c.meter), 250, "RSET")
+	return err
+}
+
+// content sends the message. A writer that has failed is never closed: closing
+// adds the final dot, and a truncated mail would be delivered.
+func (c *conn) content(w *gosmtp.DataCommand, message []byte) (said string, p phase, err error) {
 	if _, err = w.Write(message); err != nil {
 		return "", phaseData, err
 	}

@@ -4,21 +4,15 @@ import (
 	"context"
 	"errors"
 	"net"
-	"sync"
 	"time"
 )
 
 // A guard is a connection on which a context has the last word. go-smtp knows
 // no context: it sets deadlines of minutes before each command, clears them
-// after it, and writes a message's body without any. The guard shortens every
-// deadline to the context's, and ends all I/O when the context is cancelled.
-// It belongs under TLS, so that the handshake obeys too.
-type guard struct {
-	net.Conn
-
-	mu    sync.Mutex
-	limit time.Time // the context's deadline; zero: none
-}
+// after it, and writes a message's body without any. On a guard the context's
+// deadline is the only one, and all I/O ends when the context is cancelled. It
+// belongs under TLS, so that the handshake obeys too.
+type guard struct{ net.Conn }
 
 // follow makes ctx the guard's context until release is called.
 func (g *guard) follow(ctx context.Context) (release func()) {
@@ -36,25 +30,13 @@ func (g *guard) follow(ctx context.Context) (release func()) {
 	}
 }
 
-func (g *guard) limitTo(t time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.limit = t
-	_ = g.Conn.SetDeadline(t) // fails only on a closed connection
-}
+func (g *guard) limitTo(t time.Time) { _ = g.Conn.SetDeadline(t) } // fails only on a closed connection
 
-func (g *guard) set(t time.Time, set func(time.Time) error) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !g.limit.IsZero() && (t.IsZero() || t.After(g.limit)) {
-		t = g.limit
-	}
-	return set(t)
-}
-
-func (g *guard) SetDeadline(t time.Time) error      { return g.set(t, g.Conn.SetDeadline) }
-func (g *guard) SetReadDeadline(t time.Time) error  { return g.set(t, g.Conn.SetReadDeadline) }
-func (g *guard) SetWriteDeadline(t time.Time) error { return g.set(t, g.Conn.SetWriteDeadline) }
+// SetDeadline and the like leave the context's deadline in force: a message's
+// context always has one, and a later one is never wanted.
+func (g *guard) SetDeadline(time.Time) error      { return nil }
+func (g *guard) SetReadDeadline(time.Time) error  { return nil }
+func (g *guard) SetWriteDeadline(time.Time) error { return nil }
 
 // replyBudget is how many octets a server may say in answer to one command;
 // RFC 5321 §4.5.3.1.5 allows 512 for a line of a reply.
@@ -66,35 +48,47 @@ var (
 	errAuthAborted  = errors.New("authentication aborted")
 )
 
-// A meter is a connection on which a server can say no more than one reply of
-// limited length for each thing that is written. Without it an endless reply
-// fills the memory, and octets sent after the reply to STARTTLS, in the clear,
-// or after any other, could pass for the reply to the next command. It belongs
-// above TLS, where replies can be read; one goroutine uses it.
+// A meter is a connection on which a server can say no more than it is asked
+// for: one reply, of limited length in all, for each command that is written.
+// Without it an endless reply fills the memory, and octets sent after the reply
+// to STARTTLS, in the clear, or after any other, could pass for the reply to
+// the next command. It belongs above TLS, where replies can be read; one
+// goroutine uses it.
 type meter struct {
 	net.Conn
 	pending string // read before anything the server says
 
-	spent   int  // octets of the reply so far
-	column  int  // in its current line
-	more    bool // the current line says that others follow
-	done    bool // the reply's last line has ended
-	written error
+	awaited  int   // replies that have not ended; the greeting is the first
+	spent    int   // octets of replies since the last command
+	column   int   // in the current line
+	more     bool  // the current line says that others follow
+	written  error // of the last write that failed
+	lastWord bool  // "*" is not a command but the end
 }
+
+func newMeter(c net.Conn) *meter { return &meter{Conn: c, awaited: 1} }
 
 func (m *meter) Write(p []byte) (int, error) {
 	// go-smtp answers a refused password with "*" and waits for the reply to
 	// that, which not every server gives. The connection ends here anyway.
-	if string(p) == "*\r\n" {
+	if m.lastWord && string(p) == "*\r\n" {
 		return 0, errAuthAborted
 	}
-	m.spent, m.column, m.more, m.done = 0, 0, false, false
+	return m.send(p, 1)
+}
+
+// send writes p, which asks for so many replies.
+func (m *meter) send(p []byte, replies int) (int, error) {
+	m.awaited, m.spent, m.column, m.more = replies, 0, 0, false
 	n, err := m.Conn.Write(p)
 	if err != nil {
 		m.written = err
 	}
 	return n, err
 }
+
+// done reports that all replies have come.
+func (m *meter) done() bool { return m.awaited == 0 }
 
 func (m *meter) Read(p []byte) (int, error) {
 	if m.pending != "" {
@@ -108,7 +102,7 @@ func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.Conn.Read(p[:min(len(p), replyBudget-m.spent)])
 	m.spent += n
 	for _, b := range p[:n] {
-		if m.done {
+		if m.done() {
 			return 0, errUnsolicited
 		}
 		m.see(b)
@@ -116,11 +110,13 @@ func (m *meter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// see follows the reply's lines: "250-" begins one that others follow.
+// see follows the replies' lines: "250-" begins one that others follow.
 func (m *meter) see(b byte) {
 	switch {
 	case b == '\n':
-		m.done = !m.more
+		if !m.more {
+			m.awaited--
+		}
 		m.column, m.more = 0, false
 		return
 	case m.column == 3:

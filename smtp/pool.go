@@ -25,8 +25,8 @@ type pool struct {
 	closing sync.WaitGroup // of idle connections that time out
 }
 
-func newPool(s *settings) *pool {
-	return &pool{slots: make(chan struct{}, s.MaxConns), idleTimeout: s.IdleTimeout}
+func newPool(maxConns int, idleTimeout time.Duration) *pool {
+	return &pool{slots: make(chan struct{}, maxConns), idleTimeout: idleTimeout}
 }
 
 // acquire takes a slot, and release gives it back.

@@ -24,11 +24,13 @@ import (
 type phase string
 
 const (
+	phaseRelay phase = "relay" // choosing one
 	phaseQueue phase = "waiting for a connection"
 	phaseDial  phase = "dial"
 	phaseTLS   phase = "tls"
 	phaseHello phase = "ehlo" // the greeting included
 	phaseAuth  phase = "auth"
+	phaseReset phase = "rset"
 	phaseMail  phase = "mail"
 	phaseRcpt  phase = "rcpt"
 	phaseData  phase = "data" // up to the line with the final dot
@@ -181,7 +183,7 @@ func failure(ctx context.Context, p phase, err error) *channel.Error {
 	case cause != nil: // whatever went wrong, went wrong for that
 	case p == phaseTLS && !isNetworkError(err), isAlert(err):
 		e.Class = channel.Misconfigured
-	case errors.Is(err, errNoMechanism), errors.Is(err, sasl.ErrUnexpectedServerChallenge):
+	case isLoginFault(err):
 		e.Class = channel.Misconfigured
 	}
 	if cause != nil {
@@ -191,6 +193,23 @@ func failure(ctx context.Context, p phase, err error) *channel.Error {
 		}
 	}
 	return e
+}
+
+// isLoginFault reports a login that will not work as it is configured.
+func isLoginFault(err error) bool {
+	for _, fault := range [...]error{errNoMechanism, errSCRAM, errSCRAMPassword, errToken, sasl.ErrUnexpectedServerChallenge} {
+		if errors.Is(err, fault) {
+			return true
+		}
+	}
+	return false
+}
+
+// isAboutParameters reports a refusal of what stands behind an address in MAIL
+// or RCPT, or may be one.
+func isAboutParameters(err error) bool {
+	r, refused := replyOf(err)
+	return refused && (r.code == 555 || r.code == 501)
 }
 
 // causeOf returns why ctx has ended, nil if it has not. The connection's

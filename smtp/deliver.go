@@ -1,0 +1,283 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+	"github.com/xdg-go/scram"
+	"golang.org/x/time/rate"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+// A breaker keeps messages from waiting for a relay that is down.
+const (
+	breakAfter = 5               // faults in a row
+	breakPause = 5 * time.Second // before one message tries the relay again
+	slow       = time.Second     // a relay may take; less is no fault of its own where the caller gives up
+)
+
+var (
+	errBroken = errors.New("not tried: it has failed several times in a row")
+	errRate   = errors.New("Rate is used up for longer than the message may wait")
+)
+
+// A relay is a Relay in use.
+type relay struct {
+	Relay
+	hello string
+	open  func(ctx context.Context, network, addr string) (net.Conn, error)
+	log   *slog.Logger
+
+	pool      *pool
+	bucket    *rate.Limiter // nil: no bound
+	breaker   *gobreaker.TwoStepCircuitBreaker[struct{}]
+	lastFault atomic.Pointer[channel.Error]
+
+	scramOnce sync.Once
+	scram     *scram.Client
+	scramErr  error
+}
+
+func newRelay(s *settings, config Relay) *relay {
+	r := &relay{Relay: config, hello: s.HelloName, open: s.Dial, log: s.Logger.With(slog.String("relay", config.Addr))}
+	r.pool = newPool(config.MaxConns, s.IdleTimeout)
+	if config.Rate.PerSecond > 0 {
+		r.bucket = rate.NewLimiter(rate.Limit(config.Rate.PerSecond), config.Rate.Burst)
+	}
+	r.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+		MaxRequests: 1,
+		Timeout:     breakPause,
+		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakAfter },
+		IsExcluded:  func(err error) bool { return errors.Is(err, errNoVerdict) },
+	})
+	return r
+}
+
+// deliver offers the mail to the relays in turn until one takes it or refuses
+// it for what it is. Where none does, the error is one after which trying again
+// may help, if there was any, else the last.
+func (c *Channel) deliver(ctx context.Context, e envelope) (string, error) {
+	var worst error
+	for i, r := range c.relays {
+		last := i == len(c.relays)-1
+		said, err := r.deliver(ctx, e, last)
+		if err == nil {
+			return said, nil
+		}
+		if worst == nil || mayPass(err) || !mayPass(worst) {
+			worst = err
+		}
+		if last || !isRelays(err) || ctx.Err() != nil {
+			return "", worst
+		}
+		r.log.LogAttrs(ctx, slog.LevelWarn, "smtp: trying the next relay", slog.Any("error", err))
+	}
+	return "", worst
+}
+
+// mayPass reports that the same message may be taken later.
+func mayPass(err error) bool {
+	class := channel.ClassOf(err)
+	return class == channel.Temporary || class == channel.Throttled
+}
+
+// isRelays reports that the message was not sent for a reason that another
+// relay need not have.
+func isRelays(err error) bool { return mayPass(err) || channel.ClassOf(err) == channel.Misconfigured }
+
+// deliver gives the mail to r. Where r is not the last, it leaves time for
+// those that follow.
+func (r *relay) deliver(ctx context.Context, e envelope, last bool) (string, error) {
+	verdict, err := r.breaker.Allow()
+	if err != nil {
+		return "", r.broken()
+	}
+	begun := time.Now()
+	said, err := r.inTurn(ctx, e, last)
+	verdict(r.judge(ctx, err, time.Since(begun)))
+	return said, err
+}
+
+func (r *relay) inTurn(ctx context.Context, e envelope, last bool) (string, error) {
+	if err := r.throttle(ctx, last); err != nil {
+		return "", err
+	}
+	if err := r.pool.acquire(ctx); err != nil {
+		return "", failure(ctx, phaseQueue, err)
+	}
+	defer r.pool.release()
+	return r.submit(ctx, e, last)
+}
+
+// throttle waits until the relay's Rate has room; where another relay is left, it
+// does not wait.
+func (r *relay) throttle(ctx context.Context, wait bool) error {
+	if r.bucket == nil {
+		return nil
+	}
+	now := time.Now()
+	r.warm(now)
+	place := r.bucket.ReserveN(now, 1)
+	delay := place.DelayFrom(now)
+	if delay == 0 {
+		return nil
+	}
+	deadline, _ := ctx.Deadline()
+	if !wait || now.Add(delay).After(deadline) {
+		place.CancelAt(now)
+		return &channel.Error{Class: channel.Throttled, Op: "smtp: " + string(phaseRelay), RetryAfter: delay, Err: errRate}
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		place.Cancel()
+		return failure(ctx, phaseQueue, context.Cause(ctx))
+	}
+}
+
+// warm raises the bound of a relay whose address is new.
+func (r *relay) warm(now time.Time) {
+	if r.Rate.WarmSince.IsZero() {
+		return
+	}
+	if at := rate.Limit(r.Rate.at(now)); at != r.bucket.Limit() {
+		r.bucket.SetLimitAt(now, at)
+		r.bucket.SetBurstAt(now, min(r.Rate.Burst, max(1, int(at))))
+	}
+}
+
+// at returns how many messages a second may go.
+func (r Rate) at(now time.Time) float64 {
+	days := now.Sub(r.WarmSince).Hours() / 24
+	if r.WarmSince.IsZero() {
+		return r.PerSecond
+	}
+	return min(r.PerSecond, r.WarmFrom*math.Exp2(max(0, days)))
+}
+
+// What the breaker is told besides nil, which is a relay that does its work,
+// whatever it says of a message.
+var (
+	errFault     = errors.New("smtp: the relay is at fault")
+	errNoVerdict = errors.New("smtp: it did not come to that")
+)
+
+func (r *relay) judge(ctx context.Context, err error, took time.Duration) error {
+	e, failed := errors.AsType[*channel.Error](err)
+	_, refused := errors.AsType[reply](err)
+	switch {
+	case !failed:
+		return nil
+	case e.Op == "smtp: "+string(phaseQueue), e.Op == "smtp: "+string(phaseRelay):
+		return errNoVerdict
+	case ctx.Err() != nil && (took < slow || !errors.Is(ctx.Err(), context.DeadlineExceeded)):
+		return errNoVerdict
+	case refused && !isOfRelay(e):
+		return nil
+	}
+	r.lastFault.Store(e)
+	return errFault
+}
+
+// isOfRelay tells a refusal to serve us from one of a message.
+func isOfRelay(e *channel.Error) bool {
+	r, _ := errors.AsType[reply](e)
+	switch e.Op {
+	case "smtp: " + string(phaseTLS), "smtp: " + string(phaseHello), "smtp: " + string(phaseAuth):
+		return true
+	}
+	return r.code == 421 || r.code == 530
+}
+
+// broken is the error while the breaker is open: the last fault again.
+func (r *relay) broken() error {
+	e := channel.Error{Class: channel.Temporary, Op: "smtp: " + string(phaseRelay), RetryAfter: breakPause, Err: errBroken}
+	if fault := r.lastFault.Load(); fault != nil {
+		e.Code = fault.Code
+		if fault.Class == channel.Misconfigured {
+			e.Class = channel.Misconfigured
+		}
+	}
+	return &e
+}
+
+// submit sends the mail over an idle connection, or a new one. An idle
+// connection that turns out to be dead before it has taken anything is
+// replaced once.
+func (r *relay) submit(ctx context.Context, e envelope, last bool) (string, error) {
+	if cn := r.pool.take(); cn != nil {
+		said, p, err := r.transact(ctx, cn, e)
+		if !isStale(ctx, p, err) {
+			return said, wrap(ctx, p, err)
+		}
+		r.log.LogAttrs(ctx, slog.LevelDebug, "smtp: idle connection was dead")
+	}
+	cn, err := r.connect(ctx, last)
+	if err != nil {
+		return "", err
+	}
+	said, p, err := r.transact(ctx, cn, e)
+	return said, wrap(ctx, p, err)
+}
+
+// connect opens a connection, for which it takes half of the time that is left
+// where another relay could be tried.
+func (r *relay) connect(ctx context.Context, last bool) (*conn, error) {
+	if deadline, ok := ctx.Deadline(); ok && !last {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+		defer cancel()
+	}
+	cn, p, err := r.dial(ctx)
+	if err != nil {
+		return nil, failure(ctx, p, err)
+	}
+	r.log.LogAttrs(ctx, slog.LevelDebug, "smtp: connected", slog.String("tls", cn.tlsVersion()))
+	return cn, nil
+}
+
+// transact uses cn and puts it back or closes it.
+func (r *relay) transact(ctx context.Context, cn *conn, e envelope) (string, phase, error) {
+	said, p, err := cn.transact(ctx, e)
+	_, refused := replyOf(err)
+	switch {
+	case err == nil, cn.clean:
+		r.pool.put(cn)
+	case refused:
+		cn.quit()
+	default:
+		cn.close()
+	}
+	return said, p, err
+}
+
+// isStale reports that a reused connection was lost, or closed by the relay
+// (421), before it took the sender.
+func isStale(ctx context.Context, p phase, err error) bool {
+	if err == nil || ctx.Err() != nil || p != phaseMail && p != phaseReset {
+		return false
+	}
+	r, refused := replyOf(err)
+	return !refused || r.code == 421 || p == phaseReset
+}
+
+func wrap(ctx context.Context, p phase, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errNeedsUTF8):
+		return refuse(channel.InvalidRecipient, err)
+	}
+	return failure(ctx, p, err)
+}

@@ -1,0 +1,146 @@
+package smtp
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// A pipeline sends the commands of a transaction together (RFC 2920), to a
+// server that allows it: what takes a client four round trips takes two. go-smtp
+// does not know of it. Between begin and the reply to DATA the commands MAIL and
+// RCPT are held back and answered as if they had been accepted; DATA sends all
+// three at once, and is answered with the first refusal among their replies, or
+// else with its own. There is one RCPT, so nothing is lost by that. A pipeline
+// belongs above TLS, and above the meter; one goroutine uses it.
+type pipeline struct {
+	*meter
+	steps   []step // of the group being held back or answered; empty: nothing is
+	waiting int    // of steps, those whose command go-smtp has not given yet
+	group   []byte // the commands held back
+	answer  []byte // for go-smtp to read
+	replies []byte // to the group, as they came
+
+	failed phase // of the first refusal, or of the first reply that did not come
+	whole  bool  // all replies have come, and leave the connection ready for a RSET
+}
+
+// A step is a command and how the reply begins that accepts it.
+type step struct {
+	phase  phase
+	accept string
+}
+
+// group is what a transaction begins with. A RSET goes first where the one
+// before was broken off.
+var group = [...]step{{phaseReset, "250"}, {phaseMail, "250"}, {phaseRcpt, "25"}, {phaseData, "354"}}
+
+// begin holds back the commands that follow, up to DATA.
+func (p *pipeline) begin(reset bool) {
+	p.group, p.answer = p.group[:0], nil
+	p.failed, p.whole = "", false
+	p.steps, p.waiting = group[1:], 3
+	if reset {
+		p.steps = group[:]
+		p.group = append(p.group, "RSET\r\n"...)
+	}
+}
+
+// end goes back to passing everything through, whatever was held back.
+func (p *pipeline) end() { p.steps, p.waiting = nil, 0 }
+
+var held = []byte("250 held back\r\n")
+
+func (p *pipeline) Write(b []byte) (int, error) {
+	if p.waiting == 0 {
+		return p.meter.Write(b)
+	}
+	p.group = append(p.group, b...)
+	if !bytes.HasSuffix(b, []byte("\n")) {
+		return len(b), nil // the rest of the command follows
+	}
+	p.waiting--
+	if p.waiting > 0 {
+		p.answer = held
+		return len(b), nil
+	}
+	if _, err := p.meter.send(p.group, len(p.steps)); err != nil {
+		p.failed = p.steps[0].phase
+		return 0, err
+	}
+	return len(b), nil
+}
+
+func (p *pipeline) Read(b []byte) (int, error) {
+	if len(p.answer) == 0 && len(p.steps) > 0 {
+		if err := p.collect(); err != nil {
+			return 0, err
+		}
+	}
+	if len(p.answer) > 0 {
+		n := copy(b, p.answer)
+		p.answer = p.answer[n:]
+		return n, nil
+	}
+	return p.meter.Read(b)
+}
+
+// collect reads the replies to the group, and makes the decisive one the
+// answer.
+func (p *pipeline) collect() error {
+	steps := p.steps
+	p.end()
+	var err error
+	p.replies = p.replies[:0]
+	for !p.done() && err == nil {
+		p.replies = growFor(p.replies)
+		var n int
+		n, err = p.meter.Read(p.replies[len(p.replies):cap(p.replies)])
+		p.replies = p.replies[:len(p.replies)+n]
+	}
+	busy, last := false, 0
+	rest := p.replies
+	for _, s := range steps {
+		var reply []byte
+		if reply, rest = cutReply(rest); reply == nil {
+			if p.failed == "" {
+				p.failed = s.phase
+			}
+			if p.answer == nil {
+				return err
+			}
+			return nil // a refusal, and then nothing more
+		}
+		last, _ = strconv.Atoi(string(reply[:min(3, len(reply))]))
+		busy = busy || last == 421
+		if p.failed == "" && (!bytes.HasPrefix(reply, []byte(s.accept)) || len(reply) < 4) {
+			p.failed, p.answer = s.phase, reply
+		}
+		if s.phase == phaseData && p.failed == "" {
+			p.answer = reply
+		}
+	}
+	// Where DATA is refused too, as it should be, no mail has begun.
+	p.whole = last >= 400 && last < 600 && !busy
+	return nil
+}
+
+func growFor(b []byte) []byte {
+	if cap(b)-len(b) >= 512 {
+		return b
+	}
+	return append(make([]byte, 0, max(1024, 2*cap(b))), b...)
+}
+
+// cutReply cuts the first whole reply off b, nil where there is none.
+func cutReply(b []byte) (reply, rest []byte) {
+	for at := 0; ; {
+		end := bytes.IndexByte(b[at:], '\n')
+		if end < 0 {
+			return nil, b
+		}
+		more := end > 3 && b[at+3] == '-'
+		if at += end + 1; !more {
+			return b[:at], b[at:]
+		}
+	}
+}

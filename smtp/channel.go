@@ -83,7 +83,7 @@ func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) 
 	}
 	mail, err := c.settings.compose(m, to, now)
 	if err != nil {
-		return "", refuse(channel.Misconfigured, err)
+		return "", unwritable(err)
 	}
 	if !c.begin() {
 		return "", refuse(channel.Temporary, ErrClosed)

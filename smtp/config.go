@@ -78,6 +78,25 @@ type Config struct {
 	// the address of From.
 	EnvelopeFrom string
 
+	// VERP gives each mail an address of its own in MAIL FROM instead, by
+	// which [ParseFeedback] knows what a bounce is about. Default: none.
+	VERP *VERP
+
+	// DKIM signs the mail, for receivers to know whose it is. Default: not
+	// signed here; a relay that does so itself costs no time of ours.
+	DKIM *DKIM
+
+	// FeedbackID is the value of the header Feedback-ID, by which Gmail's
+	// Postmaster Tools tell kinds of mail apart: up to three identifiers of
+	// one's choice and that of the sender, "login:eu::mybank". Default: no such
+	// header.
+	FeedbackID string
+
+	// CodeInSubject puts Message.Code before the subject, unless it is there
+	// already: read without opening the mail, but also by others, on locked
+	// screens, and in bounces, which repeat the subject. Default false.
+	CodeInSubject bool
+
 	// HelloName is what EHLO says: a domain name or an address literal,
 	// "[192.0.2.1]". Default: the domain of From, which resolves, unlike a
 	// container's host name, and is not refused as "localhost" often is.
@@ -139,7 +158,7 @@ type mailbox struct{ name, address string }
 
 func (c Config) settle() (settings, error) {
 	s := settings{Config: c}
-	for _, step := range []func() error{s.settleSender, s.settleLimits, s.settleRelays} {
+	for _, step := range []func() error{s.settleSender, s.settleHeaders, s.settleLimits, s.settleRelays} {
 		if err := step(); err != nil {
 			return settings{}, err
 		}

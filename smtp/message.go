@@ -19,11 +19,32 @@ const maxHeader = 998
 
 var (
 	errMessageID  = errors.New("Message.ID is not 1 to 36 of [A-Za-z0-9.-]")
-	errSubject    = errors.New("Message.Subject holds a line end or another control character, is not UTF-8, or is over 998 octets")
+	errSubject    = errors.New("the subject holds a line end or another control character, is not UTF-8, or is over 998 octets")
 	errSenderName = errors.New("Message.Sender holds a line end or another control character, is not UTF-8, or is over 998 octets")
 	errBody       = errors.New("Message.Body or Message.HTML holds NUL or is not UTF-8")
 	errNoBody     = errors.New("Message.Body is empty")
 )
+
+// settleHeaders checks what is the same in the headers of all mails.
+func (s *settings) settleHeaders() error {
+	if s.VERP != nil && s.EnvelopeFrom != "" {
+		return errors.New("smtp: Config.VERP and Config.EnvelopeFrom exclude each other")
+	}
+	if s.DKIM != nil && !aligned(s.DKIM.domain, s.domain) {
+		return errors.New("smtp: Config.DKIM signs for another domain than that of Config.From")
+	}
+	if s.FeedbackID != "" && !isFeedbackID(s.FeedbackID) {
+		return errors.New("smtp: Config.FeedbackID is not 1 to 4 identifiers between colons, the last of 5 to 15 characters, all in 60 octets")
+	}
+	return nil
+}
+
+// isFeedbackID reports whether id fits what Gmail asks for, and one line.
+func isFeedbackID(id string) bool {
+	sender := id[strings.LastIndexByte(id, ':')+1:]
+	return len(id) <= 60 && strings.Count(id, ":") <= 3 && len(sender) >= 5 && len(sender) <= 15 &&
+		!strings.ContainsFunc(id, func(r rune) bool { return r != ':' && !isIDChar(r) })
+}
 
 // fitsHeader reports whether s holds nothing that would end a header, or hide
 // in one.
@@ -38,8 +59,8 @@ type composed struct {
 }
 
 // compose writes m as mail to the address to, in the form of RFC 5322: text
-// and HTML as multipart/alternative (RFC 2046 §5.1.4), or the text alone. It
-// allocates the mail and little else.
+// and HTML as multipart/alternative (RFC 2046 §5.1.4), or the text alone, and
+// signs it. Unsigned, it allocates the mail and little else.
 func (s *settings) compose(m *channel.Message, to string, now time.Time) (composed, error) {
 	from := s.from
 	if from.name == "" {
@@ -47,6 +68,10 @@ func (s *settings) compose(m *channel.Message, to string, now time.Time) (compos
 	}
 	if err := check(m, from.name); err != nil {
 		return composed{}, err
+	}
+	subject := s.subject(m)
+	if !fitsHeader(subject) {
+		return composed{}, errSubject
 	}
 	id := messageID(m.ID, s.domain)
 	b := make([]byte, 0, 1024+3*(len(m.Subject)+len(m.Body)+len(m.HTML))/2)
@@ -59,24 +84,42 @@ func (s *settings) compose(m *channel.Message, to string, now time.Time) (compos
 	b = append(b, ">\r\nMessage-ID: <"...)
 	b = append(b, id...)
 	b = append(b, ">\r\nSubject: "...)
-	b = appendUnstructured(b, m.Subject)
+	b = appendUnstructured(b, subject)
 	b = append(b, "\r\nMIME-Version: 1.0\r\n"...)
 	b = append(b, "Auto-Submitted: auto-generated\r\n"...) // RFC 3834 §5
 	b = append(b, "X-Auto-Response-Suppress: All\r\n"...)  // [MS-OXCMAIL] §2.2.3.2.14
+	if s.FeedbackID != "" {
+		b = append(b, "Feedback-ID: "...)
+		b = append(b, s.FeedbackID...)
+		b = append(b, '\r', '\n')
+	}
 	if isLanguageTag(m.Language) {
 		b = append(b, "Content-Language: "...) // RFC 3282
 		b = append(b, m.Language...)
 		b = append(b, '\r', '\n')
 	}
-	return composed{id: id, data: appendContent(b, m)}, nil
+	b = appendContent(b, m)
+	if s.DKIM != nil {
+		var err error
+		if b, err = s.DKIM.sign(b); err != nil {
+			return composed{}, err
+		}
+	}
+	return composed{id: id, data: b}, nil
+}
+
+// subject returns the subject, with the code where that is wanted.
+func (s *settings) subject(m *channel.Message) string {
+	if !s.CodeInSubject || m.Code == "" || strings.Contains(m.Subject, m.Code) {
+		return m.Subject
+	}
+	return m.Code + " - " + m.Subject
 }
 
 func check(m *channel.Message, name string) error {
 	switch {
 	case !isMessageID(m.ID):
 		return errMessageID
-	case !fitsHeader(m.Subject):
-		return errSubject
 	case !fitsHeader(name):
 		return errSenderName
 	case m.Body == "":
@@ -182,11 +225,13 @@ func isMessageID(id string) bool {
 // messageID makes the Message-ID of a Message.ID: the same for each try, so
 // that a mail that was delivered after all is known as a duplicate. Dots that
 // RFC 5322 does not allow become underscores.
-func messageID(id, domain string) string {
+func messageID(id, domain string) string { return dotAtom(id) + "@" + domain }
+
+func dotAtom(id string) string {
 	if id[0] == '.' || id[len(id)-1] == '.' || strings.Contains(id, "..") {
-		id = strings.ReplaceAll(id, ".", "_")
+		return strings.ReplaceAll(id, ".", "_")
 	}
-	return id + "@" + domain
+	return id
 }
 
 // isLanguageTag reports whether tag has the form of BCP 47. Another is left

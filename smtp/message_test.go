@@ -395,7 +395,7 @@ func FuzzMessage(f *testing.F) {
 		m.Subject, m.Sender, m.Body, m.HTML = subject, name, body, html
 		got, err := s.compose(m, "ann@example.com", noon)
 		if err != nil {
-			good := utf8.ValidString(subject) && utf8.ValidString(name) && utf8.ValidString(body) && utf8.ValidString(html) && !strings.ContainsFunc(subject+name, isControl) &&
+			good := utf8.ValidString(subject) && utf8.ValidString(name) && utf8.ValidString(body) && utf8.ValidString(html) && !strings.ContainsFunc(subject+name, isControlRune) &&
 				!strings.Contains(body+html, "\x00") && body != "" && len(subject) <= maxHeader && len(name) <= maxHeader
 			if good {
 				t.Fatalf("refused: %v", err)
@@ -420,7 +420,7 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-func isControl(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }
+func isControlRune(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }
 
 func FuzzAddress(f *testing.F) {
 	for _, s := range []string{

@@ -1,6 +1,162 @@
 package smtp
 
-import "github.com/otpcourier/otpcourier/channel"
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"strings"
+	"sync/atomic"
 
-// envelopeFrom returns the address that bounces of m go to.
-func (s *settings) envelopeFrom(*channel.Message) string { return s.envelope }
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+// Errors of feedback whose message cannot be told.
+var (
+	// ErrNoToken means that no return path of ours is in a mail: it may be a
+	// bounce, but of what?
+	ErrNoToken = errors.New("smtp: no return path of ours")
+
+	// ErrForgedToken means that a return path has our form and was not made
+	// with any of our keys.
+	ErrForgedToken = errors.New("smtp: forged return path")
+)
+
+const (
+	minVERPKey = 16  // octets
+	maxLocal   = 64  // of an address before the @ (RFC 5321 §4.5.3.1.1)
+	maxAddress = 254 // RFC 3696 erratum 1690
+	maxID      = 36  // of a Message.ID
+	macLen     = 16  // letters: 80 bits
+
+	// verpLabel keeps the key's other uses apart from this one.
+	verpLabel = "otpcourier smtp verp 1\x00"
+)
+
+// macEncoding is lower case, because some systems make addresses so.
+var macEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// A VERP (variable envelope return path) gives each mail a return path of its
+// own, and knows by it which message a bounce is about. Anybody can write a
+// bounce; so the return path carries, besides the Message.ID, an HMAC-SHA256 of
+// it, cut to 80 bits. It holds nothing of the code or the recipient.
+//
+// A VERP is safe for concurrent use. Processes that share its keys know each
+// other's return paths.
+type VERP struct {
+	before, after string // the token
+	keys          atomic.Pointer[[][]byte]
+}
+
+// NewVERP returns a VERP for the addresses that address stands for: a "*"
+// before the "@" is the token's place, "bounce+*@mybank.example". Mail to all of
+// them must reach one mailbox, whose mail is given to [ParseFeedback]. For SPF
+// to count for DMARC the domain is that of Config.From, or beneath the same.
+//
+// What surrounds the token before the "@" has at most 12 octets. The first key
+// signs; all verify. A key has at least 16 octets, and is best 32 random ones.
+func NewVERP(address string, keys ...[]byte) (*VERP, error) {
+	local, _, _ := strings.Cut(address, "@")
+	if strings.Count(local, "*") != 1 || strings.Count(address, "*") != 1 {
+		return nil, errors.New(`smtp: VERP address has no single "*" before the "@"`)
+	}
+	before, after, _ := strings.Cut(address, "*")
+	wire, err := asciiMailbox(before + "x" + after)
+	if err != nil {
+		return nil, errors.New("smtp: VERP address is malformed, or not ASCII before the @")
+	}
+	after = wire[len(before)+1:]
+	room := strings.IndexByte(wire, '@') - 1
+	if room+macLen+maxID > maxLocal || len(wire)-1+macLen+maxID > maxAddress {
+		return nil, errors.New("smtp: VERP address is too long: more than 12 octets around the token, or more than 254 in all")
+	}
+	v := &VERP{before: before, after: after}
+	return v, v.Rotate(keys...)
+}
+
+// Rotate replaces the keys, from now on. Keep an old key behind the new one
+// until the mails it has signed can no longer bounce: relays give up after
+// about five days, but nobody asks after a code that has expired.
+func (v *VERP) Rotate(keys ...[]byte) error {
+	if len(keys) == 0 {
+		return errors.New("smtp: VERP has no key")
+	}
+	own := make([][]byte, len(keys))
+	for i, key := range keys {
+		if len(key) < minVERPKey {
+			return errors.New("smtp: VERP key is shorter than 16 octets")
+		}
+		own[i] = append([]byte(nil), key...)
+	}
+	v.keys.Store(&own)
+	return nil
+}
+
+// String shows no key.
+func (v *VERP) String() string { return v.before + "*" + v.after }
+
+// GoString shows no key.
+func (v *VERP) GoString() string { return "smtp.VERP{" + v.String() + "}" }
+
+// address returns the return path for a message. Dots that an address must not
+// have where they are become underscores, which a Message.ID has none of.
+func (v *VERP) address(id string) string {
+	mac := sign((*v.keys.Load())[0], id)
+	return v.before + mac + dotAtom(id) + v.after
+}
+
+func sign(key []byte, id string) string {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(verpLabel))
+	h.Write([]byte(id))
+	return macEncoding.EncodeToString(h.Sum(nil)[:macLen*5/8])
+}
+
+// messageID returns the Message.ID that address was made for: ErrNoToken where
+// it has another form, ErrForgedToken where no key made it.
+func (v *VERP) messageID(address string) (string, error) {
+	if len(address) <= len(v.before)+len(v.after)+macLen {
+		return "", ErrNoToken
+	}
+	end := len(address) - len(v.after)
+	if !strings.EqualFold(address[:len(v.before)], v.before) || !strings.EqualFold(address[end:], v.after) {
+		return "", ErrNoToken
+	}
+	token := address[len(v.before):end]
+	mac, id := []byte(strings.ToLower(token[:macLen])), strings.ReplaceAll(token[macLen:], "_", ".")
+	if !isMessageID(id) {
+		return "", ErrForgedToken
+	}
+	for _, key := range *v.keys.Load() {
+		if hmac.Equal(mac, []byte(sign(key, id))) {
+			return id, nil
+		}
+	}
+	return "", ErrForgedToken
+}
+
+// find looks for return paths in a header or a field of a report, among
+// whatever else there is.
+func (v *VERP) find(text string) (id string, err error) {
+	err = ErrNoToken
+	words := strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(" \t\r\n<>()[],;:\"", r) })
+	for word := range words {
+		id, wordErr := v.messageID(word)
+		if wordErr == nil {
+			return id, nil
+		}
+		if errors.Is(wordErr, ErrForgedToken) {
+			err = wordErr
+		}
+	}
+	return "", err
+}
+
+// envelopeFrom returns the address for MAIL FROM. The message's ID has been
+// checked.
+func (s *settings) envelopeFrom(m *channel.Message) string {
+	if s.VERP == nil {
+		return s.envelope
+	}
+	return s.VERP.address(m.ID)
+}

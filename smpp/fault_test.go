@@ -318,7 +318,7 @@ func TestFloodWithoutReading(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	closed := make(chan struct{})
-	newClient(t, peers(t, func(p *peer, n int) {
+	config := peers(t, func(p *peer, n int) {
 		p.bind()
 		if n > 1 {
 			p.drain()
@@ -334,7 +334,9 @@ func TestFloodWithoutReading(t *testing.T) {
 				return
 			}
 		}
-	}))
+	})
+	config.WriteTimeout = time.Hour // not for want of reading, but for what piles up
+	newClient(t, config)
 	select {
 	case <-closed:
 	case <-ctx.Done():

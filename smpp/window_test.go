@@ -122,6 +122,9 @@ func TestAttachWhileClosing(t *testing.T) {
 	if c.session != nil {
 		t.Error("the session is offered to Sends")
 	}
+	if _, err := s.submit(&wire.Message{}); !errors.Is(err, errRetired) {
+		t.Errorf("submit: %v", err)
+	}
 }
 
 func TestStatusTable(t *testing.T) {

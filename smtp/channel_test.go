@@ -101,7 +101,7 @@ func TestSend(t *testing.T) {
 		server smtptest.Config
 	}{
 		{"STARTTLS, AUTH PLAIN", smtptest.Config{Username: username, Password: password}},
-		{"STARTTLS, AUTH LOGIN only", smtptest.Config{Username: username, Password: password, OnlyLogin: true}},
+		{"STARTTLS, AUTH LOGIN only", smtptest.Config{Username: username, Password: password, Mechanisms: []string{"LOGIN"}}},
 		{"implicit TLS", smtptest.Config{TLS: smtptest.ImplicitTLS, Username: username, Password: password}},
 		{"no login", smtptest.Config{}},
 		{"plaintext", smtptest.Config{TLS: smtptest.Plaintext}},
@@ -126,7 +126,7 @@ func TestSend(t *testing.T) {
 				From: "codes@mybank.example", To: []string{m.To.Email},
 				Subject: m.Subject, Text: m.Body, HTML: m.HTML + "\n",
 			}
-			mail.ID, mail.Header, mail.Raw = "", nil, nil
+			mail.ID, mail.Mechanism, mail.Header, mail.Raw = "", "", nil, nil
 			if diff := cmp.Diff(want, mail); diff != "" {
 				t.Errorf("mail (-want +got):\n%s", diff)
 			}

@@ -13,14 +13,15 @@ import (
 
 // A Mail is what the server has taken responsibility for.
 type Mail struct {
-	ID      string // the queue id in the server's last reply
-	From    string // of the envelope
-	To      []string
-	Header  mail.Header
-	Subject string // decoded
-	Text    string // of the text/plain part, decoded, with LF line ends
-	HTML    string // of the text/html part
-	Raw     []byte // as it came, without dot-stuffing
+	ID        string // the queue id in the server's last reply
+	From      string // of the envelope
+	To        []string
+	Mechanism string // that the sender logged in by; empty: none
+	Header    mail.Header
+	Subject   string // decoded
+	Text      string // of the text/plain part, decoded, with LF line ends
+	HTML      string // of the text/html part
+	Raw       []byte // as it came, without dot-stuffing
 }
 
 // parse reads a mail with text/plain and text/html parts.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/emersion/go-sasl"
 	gosmtp "github.com/emersion/go-smtp"
 )
 
@@ -30,12 +31,14 @@ const (
 type Config struct {
 	TLS TLSMode
 
-	// Username and Password are what AUTH PLAIN, or LOGIN, must bring before
-	// mail is taken, under TLS. Empty: no login.
+	// Username and Password are what AUTH must bring before mail is taken,
+	// under TLS; OAUTHBEARER and XOAUTH2 bring the Password as the token.
+	// Empty: no login.
 	Username, Password string
 
-	// OnlyLogin leaves AUTH PLAIN out.
-	OnlyLogin bool
+	// Mechanisms are those that AUTH offers, of SCRAM-SHA-256, PLAIN, LOGIN,
+	// OAUTHBEARER and XOAUTH2. Default: PLAIN and LOGIN.
+	Mechanisms []string
 
 	// SMTPUTF8 offers addresses beyond ASCII (RFC 6531).
 	SMTPUTF8 bool
@@ -61,8 +64,16 @@ type Server struct {
 }
 
 // NewServer starts a server on 127.0.0.1. Close it. It panics when the
-// loopback interface refuses.
+// loopback interface refuses, or a mechanism is not known.
 func NewServer(c Config) *Server {
+	if c.Mechanisms == nil {
+		c.Mechanisms = []string{sasl.Plain, sasl.Login}
+	}
+	for _, mechanism := range c.Mechanisms {
+		if !slices.Contains(known, mechanism) {
+			panic("smtptest: Config.Mechanisms: " + mechanism + " is not known")
+		}
+	}
 	certificate, roots := selfSigned()
 	serverTLS := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -3,7 +3,6 @@ package smtptest
 import (
 	"crypto/rand"
 	"crypto/subtle"
-	"errors"
 	"io"
 
 	"github.com/emersion/go-sasl"
@@ -17,11 +16,12 @@ var (
 
 // A session is one connection's conversation.
 type session struct {
-	server   *Server
-	conn     *gosmtp.Conn
-	loggedIn bool
-	from     string
-	to       []string
+	server    *Server
+	conn      *gosmtp.Conn
+	loggedIn  bool
+	mechanism string
+	from      string
+	to        []string
 }
 
 var _ gosmtp.AuthSession = (*session)(nil)
@@ -34,23 +34,15 @@ func (s *Server) newSession(c *gosmtp.Conn) (gosmtp.Session, error) {
 }
 
 func (s *session) AuthMechanisms() []string {
-	switch c := s.server.config; {
-	case c.Username == "":
+	if s.server.config.Username == "" {
 		return nil
-	case c.OnlyLogin:
-		return []string{sasl.Login}
 	}
-	return []string{sasl.Plain, sasl.Login}
+	return s.server.config.Mechanisms
 }
 
 func (s *session) Auth(mechanism string) (sasl.Server, error) {
-	switch {
-	case mechanism == sasl.Plain && !s.server.config.OnlyLogin:
-		return sasl.NewPlainServer(func(_, username, password string) error { return s.login(username, password) }), nil
-	case mechanism == sasl.Login:
-		return &loginServer{login: s.login}, nil
-	}
-	return nil, gosmtp.ErrAuthUnknownMechanism
+	s.mechanism = mechanism
+	return s.saslServer(mechanism)
 }
 
 func (s *session) login(username, password string) error {
@@ -65,28 +57,6 @@ func (s *session) login(username, password string) error {
 	}
 	s.loggedIn = true
 	return nil
-}
-
-// A loginServer asks for name and password as servers by draft-murchison-sasl-login do.
-type loginServer struct {
-	login    func(username, password string) error
-	step     int
-	username string
-}
-
-func (l *loginServer) Next(response []byte) (challenge []byte, done bool, err error) {
-	if l.step == 0 && response == nil {
-		return []byte("Username:"), false, nil
-	}
-	l.step++
-	switch l.step {
-	case 1:
-		l.username = string(response)
-		return []byte("Password:"), false, nil
-	case 2:
-		return nil, true, l.login(l.username, string(response))
-	}
-	return nil, true, errors.New("smtptest: too many responses")
 }
 
 func (s *session) Mail(from string, _ *gosmtp.MailOptions) error {
@@ -124,6 +94,7 @@ func (s *session) Data(r io.Reader) error {
 	if err != nil {
 		return &gosmtp.SMTPError{Code: 554, EnhancedCode: gosmtp.EnhancedCode{5, 6, 0}, Message: "not a mail: " + err.Error()}
 	}
+	m.Mechanism = s.mechanism
 	m.ID, m.From, m.To = rand.Text()[:12], s.from, append([]string(nil), s.to...)
 	s.server.keep(m)
 	return &gosmtp.SMTPError{Code: 250, EnhancedCode: gosmtp.EnhancedCode{2, 0, 0}, Message: "Ok: queued as " + m.ID}

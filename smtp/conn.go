@@ -217,8 +217,8 @@ func (c *conn) together(e envelope, reset bool) (*gosmtp.DataCommand, phase, err
 		return w, p, err
 	}
 	c.clean, c.dirty = c.pipe.whole, c.pipe.whole
-	if err == nil { // RCPT answered with 354, which is right for DATA
-		err = errUnexpected
+	if err == nil { // what refuses an earlier command would be right for DATA
+		err = &textproto.Error{Code: 354}
 	}
 	return nil, c.pipe.failed, err
 }

@@ -34,6 +34,7 @@ type fake struct {
 	script      map[string]string
 	certificate tls.Certificate
 	implicit    bool
+	pipelining  bool // offered
 
 	done  chan struct{}
 	serve sync.WaitGroup
@@ -88,6 +89,7 @@ func (f *fake) commands() []string {
 var willing = map[string]string{
 	"greeting":  "220 fake ESMTP\r\n",
 	"EHLO":      "250-fake\r\n250-8BITMIME\r\n250 STARTTLS\r\n",
+	"RSET":      "250 2.0.0 ok\r\n",
 	"EHLO+":     "250-fake\r\n250-8BITMIME\r\n250-SIZE\r\n250 AUTH PLAIN LOGIN\r\n",
 	"STARTTLS":  "220 go ahead\r\n",
 	"handshake": "",
@@ -101,13 +103,23 @@ var willing = map[string]string{
 }
 
 // answer plays a step, and returns false when the conversation is over.
-func (f *fake) answer(conn net.Conn, step string) bool {
-	reply, scripted := f.script[step]
-	if !scripted {
-		if reply, scripted = willing[step]; !scripted {
-			reply = "500 what?\r\n"
-		}
+func (f *fake) answer(conn net.Conn, step string) bool { return f.play(conn, step, f.reply(step)) }
+
+func (f *fake) reply(step string) string {
+	if reply, scripted := f.script[step]; scripted {
+		return reply
 	}
+	reply, known := willing[step]
+	if !known {
+		return "500 what?\r\n"
+	}
+	if step == "EHLO+" && f.pipelining {
+		return strings.Replace(reply, "250-8BITMIME", "250-PIPELINING\r\n250-8BITMIME", 1)
+	}
+	return reply
+}
+
+func (f *fake) play(conn net.Conn, step, reply string) bool {
 	switch reply {
 	case stall:
 		_, _ = io.Copy(io.Discard, conn)
@@ -146,7 +158,7 @@ func (f *fake) talk(raw net.Conn) {
 		return
 	}
 	lines := bufio.NewReader(conn)
-	inBody := false
+	inBody, refused := false, false
 	for {
 		line, err := lines.ReadString('\n')
 		if err != nil {
@@ -165,7 +177,17 @@ func (f *fake) talk(raw net.Conn) {
 		if step == "EHLO" {
 			step += suffix
 		}
-		if !f.answer(conn, step) {
+		reply := f.reply(step)
+		switch step {
+		case "MAIL", "RSET":
+			refused = false
+		case "DATA":
+			if _, scripted := f.script[step]; refused && !scripted {
+				reply = "503 5.5.1 no recipients\r\n"
+			}
+		}
+		refused = refused || reply != "" && reply[0] >= '4'
+		if !f.play(conn, step, reply) {
 			return
 		}
 		switch step {
@@ -176,10 +198,30 @@ func (f *fake) talk(raw net.Conn) {
 			conn, suffix = tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{f.certificate}}), "+"
 			lines = bufio.NewReader(conn)
 		case "DATA":
+			if reply[0] != '3' {
+				continue
+			}
 			if inBody = true; !f.answer(conn, "body") {
 				return
 			}
 		}
+	}
+}
+
+// newFakeFunc is newFake, of a fake of one kind.
+type newFakeFunc = func(map[string]string) (*fake, smtp.Config)
+
+// bothWays runs a test against fakes that offer PIPELINING, and that do not.
+func bothWays(t *testing.T, test func(*testing.T, newFakeFunc)) {
+	t.Helper()
+	for name, pipelining := range map[string]bool{"one by one": false, "pipelined": true} {
+		t.Run(name, func(t *testing.T) {
+			test(t, func(script map[string]string) (*fake, smtp.Config) {
+				f, c := newFake(script)
+				f.pipelining = pipelining
+				return f, c
+			})
+		})
 	}
 }
 

@@ -41,6 +41,10 @@ func TestConversation(t *testing.T) {
 // Whatever a relay replies, in whatever phase, has one class.
 func TestReplyClasses(t *testing.T) {
 	t.Parallel()
+	bothWays(t, testReplyClasses)
+}
+
+func testReplyClasses(t *testing.T, newFake newFakeFunc) {
 	for _, tt := range []struct {
 		step, reply string
 		class       channel.Class
@@ -136,6 +140,10 @@ var steps = []string{"greeting", "EHLO", "STARTTLS", "handshake", "EHLO+", "AUTH
 // tells whether the mail may have gone out.
 func TestStallAnywhere(t *testing.T) {
 	t.Parallel()
+	bothWays(t, testStallAnywhere)
+}
+
+func testStallAnywhere(t *testing.T, newFake newFakeFunc) {
 	ends := map[string]func(context.Context) (context.Context, context.CancelFunc){
 		"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, time.Second)
@@ -204,6 +212,10 @@ func TestStallEndsByItself(t *testing.T) {
 // have gone out only if the final dot had.
 func TestCloseAnywhere(t *testing.T) {
 	t.Parallel()
+	bothWays(t, testCloseAnywhere)
+}
+
+func testCloseAnywhere(t *testing.T, newFake newFakeFunc) {
 	for _, step := range steps {
 		t.Run(step, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -225,6 +237,10 @@ func TestCloseAnywhere(t *testing.T) {
 // error.
 func TestMalformedReplies(t *testing.T) {
 	t.Parallel()
+	bothWays(t, testMalformedReplies)
+}
+
+func testMalformedReplies(t *testing.T, newFake newFakeFunc) {
 	for name, reply := range map[string]string{
 		"endless":      endless,
 		"no code":      "ann.recipient@example.com is no user here\r\n",

@@ -112,7 +112,7 @@ func (p *pipeline) collect() error {
 		}
 		last, _ = strconv.Atoi(string(reply[:min(3, len(reply))]))
 		busy = busy || last == 421
-		if p.failed == "" && (!bytes.HasPrefix(reply, []byte(s.accept)) || len(reply) < 4) {
+		if p.failed == "" && !s.isAccepted(reply) {
 			p.failed, p.answer = s.phase, reply
 		}
 		if s.phase == phaseData && p.failed == "" {
@@ -122,6 +122,22 @@ func (p *pipeline) collect() error {
 	// Where DATA is refused too, as it should be, no mail has begun.
 	p.whole = last >= 400 && last < 600 && !busy
 	return nil
+}
+
+// isAccepted reports whether the reply is one, and accepts the command. go-smtp
+// sees none that does.
+func (s step) isAccepted(reply []byte) bool {
+	const maxLine = 2000 // as for go-smtp
+	code := reply[:min(3, len(reply))]
+	if !bytes.HasPrefix(code, []byte(s.accept)) || len(code) < 3 || code[2] < '0' || code[2] > '9' {
+		return false
+	}
+	for line := range bytes.Lines(reply) {
+		if len(line) > maxLine || !bytes.HasPrefix(line, code) {
+			return false
+		}
+	}
+	return true
 }
 
 func growFor(b []byte) []byte {

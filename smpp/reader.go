@@ -19,8 +19,8 @@ func (s *session) read() error {
 		f, err := s.in.Next()
 		switch {
 		case errors.Is(err, wire.ErrFrameLength):
-			s.retire(err)
 			s.respond(pdu.GenericNackID, StatusInvalidCmdLength, 0)
+			s.retire(err)
 			s.out.Finish()
 			<-s.ended
 			return err

@@ -29,6 +29,15 @@ func newPipe(t *testing.T, server smpptest.Config, edit func(*smpp.Config)) (*sm
 	return s, newClient(t, config)
 }
 
+// refusing is a server that refuses binds and a client of it.
+func refusing(t *testing.T, status smpp.Status) (*smpptest.Server, *smpp.Client) {
+	t.Helper()
+	s := smpptest.NewPipeServer(smpptest.Config{})
+	t.Cleanup(s.Close)
+	s.RefuseBinds(status)
+	return s, newClient(t, piped(s))
+}
+
 // took requires that virtual time has passed since.
 func took(t *testing.T, since time.Time, want time.Duration) {
 	t.Helper()
@@ -248,8 +257,7 @@ func TestWrongPasswordIsNotHammered(t *testing.T) {
 		t.Run(status.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s, c := newPipe(t, smpptest.Config{}, nil)
-				s.RefuseBinds(status)
+				s, c := refusing(t, status)
 				wantClass(t, c.Ready(t.Context()), channel.Misconfigured, status.Code())
 				began := time.Now()
 				for range 100 {
@@ -275,8 +283,7 @@ func TestWrongPasswordIsNotHammered(t *testing.T) {
 func TestAlreadyBoundIsTemporary(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, c := newPipe(t, smpptest.Config{}, nil)
-		s.RefuseBinds(smpp.StatusAlreadyBound)
+		s, c := refusing(t, smpp.StatusAlreadyBound)
 		began := time.Now()
 		_, err := c.Send(t.Context(), message(ann, "482910"))
 		wantClass(t, err, channel.Temporary, "")
@@ -422,8 +429,7 @@ func TestShutdownDeadline(t *testing.T) {
 func TestShutdownUnbound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, c := newPipe(t, smpptest.Config{}, nil)
-		s.RefuseBinds(smpp.StatusSystemError)
+		_, c := refusing(t, smpp.StatusSystemError)
 		began := time.Now()
 		go func() {
 			_, err := c.Send(context.Background(), message(ann, "482910"))

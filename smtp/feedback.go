@@ -1,0 +1,242 @@
+package smtp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/mail"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-message"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+// Errors of mail that [ParseFeedback] does not take; beside them [ErrNoToken]
+// and [ErrForgedToken]. Reading the mail again changes nothing about any.
+var (
+	// ErrNotFeedback means a mail that is neither a delivery report nor a
+	// complaint in the standard form: an answer, an absence notice, a bounce
+	// in prose.
+	ErrNotFeedback = errors.New("smtp: not a delivery report or complaint")
+
+	// ErrFeedbackLimit means a mail of over 1 MiB, or of more parts, or parts
+	// within parts, than a report has.
+	ErrFeedbackLimit = errors.New("smtp: feedback is too large or too deep")
+)
+
+const (
+	maxFeedback = 1 << 20 // octets; a returned mail of ours has some thousand
+	maxReport   = 64 << 10
+	maxDepth    = 4 // multiparts within multiparts
+	maxParts    = 32
+	maxGroups   = 32 // of fields in a delivery report
+)
+
+// A FeedbackKind tells complaints from bounces.
+type FeedbackKind uint8
+
+// The kinds of feedback.
+const (
+	DeliveryReport FeedbackKind = iota + 1 // what became of a mail: bounced, delayed, delivered (RFC 3464)
+	Complaint                              // what its reader says of it: abuse (RFC 5965)
+)
+
+// String returns the kind's name in lower-case words.
+func (k FeedbackKind) String() string {
+	switch k {
+	case DeliveryReport:
+		return "delivery report"
+	case Complaint:
+		return "complaint"
+	}
+	return "none"
+}
+
+// Feedback is what a mail to a return path says of a message.
+type Feedback struct {
+	Kind FeedbackKind
+
+	// MessageID is the Message.ID that the return path was made for.
+	MessageID string
+
+	// ComplaintType is the complaint's Feedback-Type, "abuse", "fraud" and the
+	// like, in lower case. Stop mail to whoever complains of abuse.
+	ComplaintType string
+
+	// Receipts has one for each recipient of a report, who are several where
+	// mail is forwarded, and one for a complaint. They hold no address. Code
+	// is the enhanced status code, or the complaint's type; At is the date of
+	// the feedback, zero where it has none.
+	//
+	//   - bounced: Failed, with the class that the status has as a reply to RCPT
+	//   - delayed, relayed or expanded to a list: Sent
+	//   - delivered: Delivered
+	//   - a complaint that only a reader can make: Delivered; another: Sent
+	Receipts []channel.Receipt
+}
+
+// Deliver hands the receipts to a handler, such as [channel.Receipts.For]
+// returns. After an error keep the mail, and deliver it again: the receipts
+// that went well do no harm a second time.
+func (f Feedback) Deliver(ctx context.Context, handle channel.ReceiptFunc) error {
+	for _, r := range f.Receipts {
+		if err := handle(ctx, r); err != nil {
+			return fmt.Errorf("smtp: %s on message %s: %w", f.Kind, f.MessageID, err)
+		}
+	}
+	return nil
+}
+
+// ParseFeedback reads one mail from the mailbox of the return paths that v
+// makes, with its headers. Anybody may write there: what it says is believed
+// only of the message whose return path it knows. That is looked for in the
+// mail's own headers and in what the report repeats of ours. Where the mail
+// system hands the envelope's recipient over apart, put it before the mail as a
+// header, "Delivered-To: <" + recipient + ">\r\n".
+//
+// The error is one of [ErrNotFeedback], [ErrFeedbackLimit], [ErrNoToken] and
+// [ErrForgedToken], for [errors.Is], or r's own. It holds nothing of the mail.
+func ParseFeedback(r io.Reader, v *VERP) (Feedback, error) {
+	raw, err := io.ReadAll(io.LimitReader(r, maxFeedback+1))
+	if err != nil {
+		return Feedback{}, fmt.Errorf("smtp: reading feedback: %w", err)
+	}
+	if len(raw) > maxFeedback {
+		return Feedback{}, ErrFeedbackLimit
+	}
+	rep, err := readReport(raw)
+	if err != nil {
+		return Feedback{}, err
+	}
+	f := Feedback{}
+	if rep.complaint != nil {
+		f.Kind, f.ComplaintType = Complaint, complaintType(rep.complaint)
+		f.Receipts = []channel.Receipt{complaintReceipt(f.ComplaintType)}
+	} else {
+		f.Kind, f.Receipts = DeliveryReport, statusReceipts(rep.status)
+	}
+	if len(f.Receipts) == 0 {
+		return Feedback{}, ErrNotFeedback
+	}
+	if f.MessageID, err = rep.messageID(v); err != nil {
+		return Feedback{}, err
+	}
+	for i := range f.Receipts {
+		f.Receipts[i].MessageID, f.Receipts[i].At = f.MessageID, rep.date
+	}
+	return f, nil
+}
+
+// A report is a mail taken apart.
+type report struct {
+	date      time.Time
+	header    []byte   // the mail's own
+	status    []fields // of message/delivery-status
+	complaint fields   // of message/feedback-report
+	original  []byte   // the header of the mail it is about
+	parts     int
+}
+
+func readReport(raw []byte) (*report, error) {
+	entity, err := message.Read(bytes.NewReader(raw))
+	if entity == nil || err != nil && !isForeign(err) {
+		return nil, ErrNotFeedback
+	}
+	rep := &report{header: headerOf(raw)}
+	if date, err := mail.ParseDate(entity.Header.Get("Date")); err == nil {
+		rep.date = date
+	}
+	if err := rep.walk(entity, 0); err != nil {
+		return nil, err
+	}
+	return rep, nil
+}
+
+// isForeign reports an error that leaves the entity readable.
+func isForeign(err error) bool {
+	return message.IsUnknownCharset(err) || message.IsUnknownEncoding(err)
+}
+
+// walk collects what is of use. A mail that was cut off on its way is read as
+// far as it goes.
+func (rep *report) walk(e *message.Entity, depth int) error {
+	parts := e.MultipartReader()
+	if parts == nil {
+		rep.take(e)
+		return nil
+	}
+	if depth == maxDepth {
+		return ErrFeedbackLimit
+	}
+	for {
+		part, err := parts.NextPart()
+		if part == nil || err != nil && !isForeign(err) {
+			return nil //nolint:nilerr // the end, or where it was cut off
+		}
+		if rep.parts++; rep.parts > maxParts {
+			return ErrFeedbackLimit
+		}
+		if err := rep.walk(part, depth+1); err != nil {
+			return err
+		}
+	}
+}
+
+// take keeps a part by its media type; RFC 6533 has the "global" ones. Of two
+// of a kind the first counts.
+func (rep *report) take(e *message.Entity) {
+	kind, _, _ := e.Header.ContentType()
+	switch strings.ToLower(kind) {
+	case "message/delivery-status", "message/global-delivery-status":
+		if rep.status == nil {
+			rep.status = readGroups(readPart(e))
+		}
+	case "message/feedback-report":
+		if groups := readGroups(readPart(e)); rep.complaint == nil && len(groups) > 0 {
+			rep.complaint = groups[0]
+		}
+	case "message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers":
+		if rep.original == nil {
+			rep.original = headerOf(readPart(e))
+		}
+	}
+}
+
+func readPart(e *message.Entity) []byte {
+	content, _ := io.ReadAll(io.LimitReader(e.Body, maxReport)) // as far as it goes
+	return content
+}
+
+// headerOf returns what stands before the first empty line.
+func headerOf(mail []byte) []byte {
+	for _, end := range []string{"\r\n\r\n", "\n\n"} {
+		if i := bytes.Index(mail, []byte(end)); i >= 0 {
+			mail = mail[:i]
+		}
+	}
+	return mail[:min(len(mail), maxReport)]
+}
+
+// messageID finds a return path of ours: where the mail went to, or what it
+// repeats.
+func (rep *report) messageID(v *VERP) (string, error) {
+	places := []string{string(rep.header), rep.complaint["original-mail-from"], string(rep.original)}
+	forged := error(nil)
+	for _, place := range places {
+		id, err := v.find(place)
+		if err == nil {
+			return id, nil
+		}
+		if errors.Is(err, ErrForgedToken) {
+			forged = err
+		}
+	}
+	if forged != nil {
+		return "", forged
+	}
+	return "", ErrNoToken
+}

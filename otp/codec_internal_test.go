@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/store"
 )
 
 func TestLetterCodec(t *testing.T) {
@@ -41,7 +42,7 @@ func TestDeliveryCodec(t *testing.T) {
 		{},
 		{step: 3, by: "silence", submitted: true, state: channel.Failed, sends: 2, route: "carrier-a", kind: channel.Phone, via: "email",
 			providers: []string{"x1", "x2"}, got: 1<<63 | 1, tried: []string{"A", "B"}, used: channel.Phone, invalid: channel.Email,
-			await: time.UnixMilli(1_800_000_000_123)},
+			await: time.UnixMilli(1_800_000_000_123), lease: time.UnixMilli(1_800_000_000_000), early: "B", request: "r-2"},
 	} {
 		b := want.encode()
 		got, err := decodeDelivery(b)
@@ -91,10 +92,10 @@ func TestIDs(t *testing.T) {
 		}
 		seen[id] = true
 	}
-	if id := a1 + ".9999"; len(id) > 36 {
+	if id := a1 + "." + stepName(&store.Record{Salt: []byte("salt")}, 999); len(id) > 36 {
 		t.Errorf("Message.ID %q is longer than 36", id)
 	}
-	for _, id := range []string{"", a1[1:], a1 + "a", strings.ToUpper(a1), "abc.aaaaaaaaaaaaaaaaaaaaaaaaaa", "abc-aaaaaaaaaaaaaaaaaaaaaaaaa/"} {
+	for _, id := range []string{"", a1[1:], a1 + "a", strings.ToUpper(a1), "abc.aaaaaaaaaaaaaaaaaaaaaaaa", "abc-aaaaaaaaaaaaaaaaaaaaaaa/"} {
 		if validID(id) {
 			t.Errorf("%q is a valid id", id)
 		}

@@ -50,7 +50,8 @@ type Config struct {
 	// mobile, and fixed line or mobile where a country's plan does not tell.
 	PhoneTypes []phone.Type
 
-	// Receipts connects the channels' receipts; New attaches the Service.
+	// Receipts connects the channels' receipts; New attaches the Service. The
+	// Channel must then have named routes, as a failover.Channel has.
 	Receipts *channel.Receipts
 
 	// Async makes Send and Resend return once the message is queued; a running
@@ -60,9 +61,12 @@ type Config struct {
 	// Workers is how many messages Work handles at once. Default 8.
 	Workers int
 
-	// Takeover is how long after an inline delivery began another process may
-	// take it over, if Queue was set explicitly and the first process died.
-	// Default 15 s.
+	// Takeover is how long a process has a delivery to itself. It ends sending
+	// 5 s before, to have time to record the outcome; a process that has not
+	// is taken for dead. Then its message is sent by a worker that the queue
+	// gives the job to again (with Async, or where Queue was set explicitly),
+	// or by a repeated Send with the same idempotency key. At least 10 s; the
+	// clocks of the processes must agree within 2 s. Default 20 s.
 	Takeover time.Duration
 
 	// ShowTry and ShowTime put the number of the try, and the time of the
@@ -95,6 +99,15 @@ type FixedCode struct {
 	Address string // E.164 or e-mail
 	Code    string // of the Generator's form
 }
+
+// String keeps the code and the address out of logs.
+func (f FixedCode) String() string { return "otp.FixedCode(" + channel.Mask(f.Address) + ")" }
+
+// GoString is String.
+func (f FixedCode) GoString() string { return f.String() }
+
+// LogValue is String.
+func (f FixedCode) LogValue() slog.Value { return slog.StringValue(f.String()) }
 
 // Policy is how long codes live and how often they may be asked for and
 // guessed. A zero field means its default; New refuses what is out of range.
@@ -209,7 +222,7 @@ func (c Config) withDefaults() Config {
 		c.Workers = 8
 	}
 	if c.Takeover == 0 {
-		c.Takeover = 15 * time.Second
+		c.Takeover = 20 * time.Second
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -233,8 +246,8 @@ func (c Config) validate() error {
 		return errors.New("otp: Config.Queue is required for Config.Async: the Store is none")
 	case c.Workers < 1:
 		return errors.New("otp: Config.Workers is negative")
-	case c.Takeover < time.Second:
-		return errors.New("otp: Config.Takeover is under a second")
+	case c.Takeover < 2*afterwards:
+		return errors.New("otp: Config.Takeover is under 10 s")
 	}
 	if err := c.Keys.validate(); err != nil {
 		return err
@@ -242,15 +255,34 @@ func (c Config) validate() error {
 	if err := c.Policy.validate(); err != nil {
 		return err
 	}
-	if _, err := c.Generator.Generate(Seed{Key: make([]byte, 32), Time: time.Now()}); err != nil {
-		return fmt.Errorf("otp: Config.Generator: %w", err)
+	if err := c.validateGenerator(); err != nil {
+		return err
 	}
 	return c.validateRoutes()
 }
 
-// validateRoutes refuses routes that wait for a receipt nobody acts on.
+// validateGenerator refuses one whose codes could not be sent or verified.
+func (c Config) validateGenerator() error {
+	code, err := c.Generator.Generate(Seed{Key: make([]byte, 32), Time: time.Now()})
+	if err != nil {
+		return fmt.Errorf("otp: Config.Generator: %w", err)
+	}
+	if len(code) < 4 || len(code) > 16 {
+		return errors.New("otp: Config.Generator does not make codes of 4 to 16 characters")
+	}
+	if read, ok := normalizeFor(c.Generator, code); !ok || read != code {
+		return errors.New("otp: Config.Generator makes codes that are not read as typed: it needs to be a Normalizer")
+	}
+	return nil
+}
+
+// validateRoutes refuses receipts that could not be told apart, and routes
+// that wait for one that nobody acts on.
 func (c Config) validateRoutes() error {
 	lister, ok := channel.As[channel.RouteLister](c.Channel)
+	if !ok && c.Receipts != nil {
+		return errors.New("otp: Config.Receipts needs routes with names: make Config.Channel a failover.Channel, even of one route")
+	}
 	if !ok || c.Queue != nil {
 		return nil
 	}

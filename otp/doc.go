@@ -43,9 +43,9 @@
 // Send delivers inside the call, by the first route that takes the message.
 // With Config.Async it queues the message instead, and [Service.Work] delivers
 // it. Routes with an Await pass to the next one, with the same code, when their
-// receipt reports failure or stays away: that too is Work's. After a death of
-// the process between sending and recording, the message can reach the
-// provider a second time, under the same Message.ID.
+// receipt reports failure or stays away: that too is Work's. When a process
+// dies between sending and recording, another may send the message a second
+// time, under the same Message.ID; see Config.Takeover.
 //
 // # Errors
 //
@@ -53,7 +53,7 @@
 // the store fails, so do Send and Verify, with [ErrUnavailable]: nothing is
 // sent that is not recorded, and nobody is verified. Show a person only what
 // the sentinels distinguish: an [ErrInvalidCode] does not tell wrong from
-// expired or unknown, and takes as long for either. An answer with the number
+// expired or unknown, and derives a code for either. An answer with the number
 // of attempts left does; leave it out where a challenge's existence is a
 // secret.
 //

@@ -19,7 +19,7 @@ const (
 	EventVerified  EventKind = "verified"
 	EventRejected  EventKind = "rejected" // a verification failed
 	EventCancelled EventKind = "cancelled"
-	EventRefused   EventKind = "refused" // a Send or Resend was refused
+	EventRefused   EventKind = "refused" // a Send, Resend or Cancel was refused
 )
 
 // An Event is a line of the audit trail: one for every generation, send,

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -30,6 +31,15 @@ type Seed struct {
 	Counter uint64    // HOTP's moving factor: which code of the challenge, from 0
 	Time    time.Time // TOTP's moving factor: when the challenge was created
 }
+
+// String keeps the key out of logs.
+func (s Seed) String() string { return fmt.Sprintf("otp.Seed(counter %d)", s.Counter) }
+
+// GoString is String.
+func (s Seed) GoString() string { return s.String() }
+
+// LogValue is String.
+func (s Seed) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // A Normalizer is a [Generator] that recognises its codes in what people type.
 type Normalizer interface {

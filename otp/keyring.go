@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"log/slog"
 	"maps"
 	"sync"
 )
@@ -45,6 +46,9 @@ func (k Keyring) String() string { return fmt.Sprintf("otp.Keyring(current %q)",
 
 // GoString is String.
 func (k Keyring) GoString() string { return k.String() }
+
+// LogValue is String.
+func (k Keyring) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
 func (k Keyring) validate() error {
 	if len(k.Index) < 32 {

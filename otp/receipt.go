@@ -1,6 +1,7 @@
 package otp
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,12 +19,21 @@ var noIP netip.Addr
 
 // A part is where a provider's id belongs: which part of which step.
 type part struct {
-	challenge           string
-	step, index, number int
+	challenge     string
+	step          string // stepName
+	index, number int
 }
 
 func (p part) String() string {
-	return fmt.Sprintf("%s.%d.%d.%d", p.challenge, p.step, p.index, p.number)
+	return fmt.Sprintf("%s.%s.%d.%d", p.challenge, p.step, p.index, p.number)
+}
+
+// of returns the step's number if the part belongs to r and not to an earlier
+// challenge of the same id.
+func (p part) of(r *store.Record) (step int, ok bool) {
+	number, _, _ := strings.Cut(p.step, "-")
+	step, err := strconv.Atoi(number)
+	return step, err == nil && step > 0 && stepName(r, step) == p.step
 }
 
 // parsePart reads part.String, or a Message.ID that a provider echoes.
@@ -32,9 +42,9 @@ func parsePart(s string) (part, bool) {
 	if len(f) != 2 && len(f) != 4 || !validID(f[0]) {
 		return part{}, false
 	}
-	p := part{challenge: f[0], number: 1}
-	for i, n := range []*int{&p.step, &p.index, &p.number}[:len(f)-1] {
-		v, err := strconv.ParseUint(f[i+1], 10, 16)
+	p := part{challenge: f[0], step: f[1], number: 1}
+	for i, n := range []*int{&p.index, &p.number}[:len(f)-2] {
+		v, err := strconv.ParseUint(f[i+2], 10, 16)
 		if err != nil {
 			return part{}, false
 		}
@@ -45,13 +55,13 @@ func parsePart(s string) (part, bool) {
 
 // track connects the provider's ids to the step, and handles the receipts that
 // were faster.
-func (s *Service) track(ctx context.Context, r *store.Record, step int, sub channel.Submission) error {
+func (s *Service) track(ctx context.Context, r *store.Record, d *delivery) error {
 	if s.c.Tracker == nil {
 		return nil
 	}
-	for i, id := range sub.ProviderIDs {
-		p := part{r.ID, step, i, len(sub.ProviderIDs)}
-		early, err := s.c.Tracker.Track(ctx, sub.Route+"/"+id, p.String(), r.Expires, time.Now())
+	for i, id := range d.providers {
+		p := part{r.ID, stepName(r, d.step), i, len(d.providers)}
+		early, err := s.c.Tracker.Track(ctx, d.route+"/"+id, p.String(), r.Expires, time.Now())
 		if err != nil {
 			return err
 		}
@@ -95,10 +105,15 @@ func (s *Service) HandleReceipt(ctx context.Context, rc channel.Receipt) error {
 	if err != nil {
 		return s.storeError(r, err, now)
 	}
-	before := r.Revision
-	var failed bool
+	step, ok := p.of(r)
+	if !ok {
+		return nil
+	}
+	var changed, failed bool
 	r, d, err := s.update(ctx, r, func(r *store.Record, d *delivery) error {
-		failed = s.apply(r, d, rc, p)
+		before := d.encode()
+		failed = s.apply(r, d, rc, p, step)
+		changed = !bytes.Equal(before, d.encode())
 		return nil
 	})
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrExpired) {
@@ -107,9 +122,12 @@ func (s *Service) HandleReceipt(ctx context.Context, rc channel.Receipt) error {
 	if err != nil {
 		return s.storeError(r, err, now)
 	}
-	if r.Revision != before && s.observed(ctx) {
+	if changed && s.observed(ctx) {
 		e := s.openEvent(EventReceipt, r, now)
-		e.Step, e.Route, e.State, e.Code = p.step, rc.Route, rc.State, rc.Code
+		if d.request != "" {
+			e.RequestID = d.request
+		}
+		e.Step, e.Route, e.State, e.Code = step, rc.Route, rc.State, rc.Code
 		if rc.ProviderID != "" {
 			e.Providers = []string{rc.ProviderID}
 		}
@@ -118,7 +136,7 @@ func (s *Service) HandleReceipt(ctx context.Context, rc channel.Receipt) error {
 	if !failed || s.c.Queue == nil {
 		return nil
 	}
-	if err := s.c.Queue.Enqueue(ctx, job(r, d.step+1, "failed", now)); err != nil {
+	if err := s.c.Queue.Enqueue(ctx, job(r, d.step+1, byFailed, now)); err != nil {
 		return s.storeError(r, err, now)
 	}
 	return nil
@@ -141,27 +159,42 @@ func (s *Service) match(ctx context.Context, rc channel.Receipt, now time.Time) 
 }
 
 // apply moves the state forward and reports whether the current step has
-// failed.
-func (s *Service) apply(r *store.Record, d *delivery, rc channel.Receipt, p part) bool {
-	current := d.step == p.step
-	switch rc.State {
-	case channel.Delivered:
-		if current {
-			d.got |= 1 << min(p.index, 63)
-		}
-		if !current || d.got == 1<<min(p.number, 64)-1 {
+// failed, so that the next is due.
+func (s *Service) apply(r *store.Record, d *delivery, rc channel.Receipt, p part, step int) bool {
+	switch {
+	case step > d.step: // never sent
+	case rc.State == channel.Delivered && step < d.step:
+		if p.number == 1 { // of several parts the others may be missing
 			d.state = channel.Delivered
 		}
-	case channel.Failed:
+	case rc.State == channel.Delivered:
+		d.got |= 1 << min(p.index, 63)
+		if d.got == 1<<min(p.number, 64)-1 {
+			d.state = channel.Delivered
+		}
+	case rc.State == channel.Failed:
 		if rc.Class == channel.InvalidRecipient {
 			d.invalid |= s.kindOfRoute(d, rc.Route)
 		}
-		if current && d.state != channel.Delivered {
-			d.state, d.submitted = channel.Failed, true
-			return r.Outcome == store.Open
-		}
+		return s.fail(r, d, rc, step)
 	}
 	return false
+}
+
+// fail notes that the current step has failed, unless the receipt is of a
+// route that was left for another within the same step.
+func (s *Service) fail(r *store.Record, d *delivery, rc channel.Receipt, step int) bool {
+	switch {
+	case step != d.step, d.state == channel.Delivered:
+		return false
+	case !d.submitted: // recordOutcome will know whether this route took it
+		d.early = rc.Route
+		return false
+	case rc.Route != d.route:
+		return false
+	}
+	d.state = channel.Failed
+	return r.Outcome == store.Open
 }
 
 func (s *Service) kindOfRoute(d *delivery, name string) channel.Address {

@@ -162,7 +162,7 @@ func TestEchoedMessageID(t *testing.T) {
 	if c.State != channel.Failed {
 		t.Errorf("state %v", c.State)
 	}
-	for _, id := range []string{"x", c.ID, c.ID + ".1.0", c.ID + ".1.3.2", c.ID + ".x", c.ID + ".-1", "abc-aaaaaaaaaaaaaaaaaaaaaaaaaa.1"} {
+	for _, id := range []string{"x", c.ID, c.ID + ".1.0", c.ID + ".1.3.2", c.ID + ".x", c.ID + ".-1", "abc-aaaaaaaaaaaaaaaaaaaaaaaa.1"} {
 		handle(t, r.Service, channel.Receipt{Route: "A", MessageID: id, State: channel.Delivered})
 	}
 	if s, err := r.Status(t.Context(), c.ID); err != nil || s.State != channel.Failed {
@@ -174,6 +174,7 @@ func TestEchoedMessageID(t *testing.T) {
 func TestParts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
+	r.cfg.Receipts = nil
 	r.cfg.Channel = channel.Func(func(_ context.Context, _ *channel.Message) (channel.Submission, error) {
 		return channel.Submission{ProviderIDs: []string{"p1", "p2", "p3"}}, nil
 	})
@@ -197,7 +198,7 @@ func TestTakeover(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, nil)
-		r.cfg.Queue = r.store
+		r.cfg.Queue, r.cfg.Receipts = r.store, nil
 		var died atomic.Bool
 		died.Store(true)
 		real := r.cfg.Channel
@@ -213,7 +214,7 @@ func TestTakeover(t *testing.T) {
 			defer func() { _ = recover() }()
 			_, _ = dying.Send(t.Context(), otp.Request{Subject: "u1", To: both})
 		}()
-		time.Sleep(14 * time.Second)
+		time.Sleep(19 * time.Second)
 		if r.a.count() != 0 {
 			t.Error("taken over too soon")
 		}
@@ -265,6 +266,7 @@ func TestErrorsWithoutAClass(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t, func(c *otp.Config) { c.Async = async })
 			tries := 0
+			r.cfg.Receipts = nil
 			r.cfg.Channel = channel.Func(func(context.Context, *channel.Message) (channel.Submission, error) {
 				tries++
 				return channel.Submission{}, errDown

@@ -13,12 +13,12 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A challenge id is three characters of bucket, "-" and 128 bits, random or
+// A challenge id is three characters of bucket, "-" and 120 bits, random or
 // from an idempotency key, in lower-case base32. The bucket is 14 bits of the
 // subject's hash: a backend keeps what belongs to one subject together by it.
 const (
 	bucketLen = 3
-	idLen     = bucketLen + 1 + 26
+	idLen     = bucketLen + 1 + 24
 )
 
 var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
@@ -38,7 +38,7 @@ func (k keys) limitKey(scope, what string, per time.Duration) string {
 // newID returns an id in the subject's bucket, drawn at random or, where the
 // request carries an idempotency key, from that.
 func (k keys) newID(tag, purpose, idempotency string) string {
-	var unique [16]byte
+	var unique [15]byte
 	if idempotency == "" {
 		_, _ = rand.Read(unique[:]) // never fails, see crypto/rand
 	} else {
@@ -126,6 +126,7 @@ type delivery struct {
 	step      int             // of the message sent last, or about to be
 	by        string          // what began the step, "send", "resend", "failed", "silence"
 	submitted bool            // the step's outcome is recorded here
+	lease     time.Time       // until when whoever delivers the step has it to itself
 	state     channel.State   // of the current step; Delivered: of any
 	sends     int             // store.Record.Sends that the step belongs to
 	route     string          // that took the step
@@ -137,6 +138,8 @@ type delivery struct {
 	used      channel.Address // kinds of address a message was accepted for
 	invalid   channel.Address // kinds known to be wrong
 	await     time.Time       // until when the step's receipt is awaited
+	early     string          // the route whose failure was reported before the outcome was recorded
+	request   string          // Request.RequestID or ResendRequest.RequestID of the current send, where it is not the letter's
 }
 
 func (d *delivery) encode() []byte {
@@ -145,15 +148,13 @@ func (d *delivery) encode() []byte {
 	if d.submitted {
 		flags = 1
 	}
-	await := uint64(0)
-	if !d.await.IsZero() {
-		await = uint64(max(d.await.UnixMilli(), 0))
-	}
 	b = putUint(b, 1)
-	for _, n := range [...]uint64{uint64(d.step), flags, uint64(d.state), uint64(d.sends), uint64(d.kind), d.got, uint64(d.used), uint64(d.invalid), await} {
+	for _, n := range [...]uint64{uint64(d.step), flags, uint64(d.state), uint64(d.sends), uint64(d.kind), d.got, uint64(d.used), uint64(d.invalid), millis(d.await), millis(d.lease)} {
 		b = putUint(b, n)
 	}
-	b = putString(putString(putString(b, d.by), d.route), d.via)
+	for _, s := range [...]string{d.by, d.route, d.via, d.early, d.request} {
+		b = putString(b, s)
+	}
 	return putStrings(putStrings(b, d.providers), d.tried)
 }
 
@@ -164,17 +165,36 @@ func decodeDelivery(b []byte) (*delivery, error) {
 	}
 	d := &delivery{step: int(r.uint()), submitted: r.uint() == 1, state: channel.State(r.uint()), sends: int(r.uint()),
 		kind: channel.Address(r.uint()), got: r.uint(), used: channel.Address(r.uint()), invalid: channel.Address(r.uint())}
-	if ms := r.uint(); ms > 0 {
-		d.await = time.UnixMilli(int64(ms))
-	}
-	d.by, d.route, d.via = r.string(), r.string(), r.string()
+	d.await, d.lease = fromMillis(r.uint()), fromMillis(r.uint())
+	d.by, d.route, d.via, d.early, d.request = r.string(), r.string(), r.string(), r.string(), r.string()
 	d.providers, d.tried = r.strings(), r.strings()
 	return d, r.err()
 }
 
+func millis(t time.Time) uint64 {
+	if t.IsZero() {
+		return 0
+	}
+	return uint64(max(t.UnixMilli(), 0))
+}
+
+func fromMillis(ms uint64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(ms))
+}
+
+// stepName is unique to a step of this record: an idempotency key that is used
+// again after its challenge has expired gives the same id, but another salt.
+func stepName(r *store.Record, step int) string {
+	sum := sha256.Sum256(r.Salt)
+	return strconv.Itoa(step) + "-" + idEncoding.EncodeToString(sum[:2])[:3]
+}
+
 // jobID names a cause: the same cause, seen by two processes, is one job.
-func jobID(challenge string, step int, cause string) string {
-	return challenge + "/" + strconv.Itoa(step) + "/" + cause
+func jobID(r *store.Record, step int, cause string) string {
+	return r.ID + "/" + stepName(r, step) + "/" + cause
 }
 
 func cause(j store.Job) string {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -38,8 +36,12 @@ func (s *Service) Send(ctx context.Context, q Request) (*Challenge, error) {
 	c, err := s.send(ctx, q, tag, now)
 	var e *Error
 	if errors.As(err, &e) && e.Reason != ReasonUndelivered {
-		s.emit(ctx, Event{Kind: EventRefused, At: now, RequestID: loggable(q.RequestID), Subject: tag, Purpose: loggable(q.Purpose),
-			To: q.To.Masked(), Reason: e.Reason, Err: err})
+		refused := Event{Kind: EventRefused, At: now, RequestID: loggable(q.RequestID), Subject: tag, Purpose: loggable(q.Purpose),
+			To: q.To.Masked(), Reason: e.Reason, Err: err}
+		if c != nil {
+			refused.Challenge = c.ID
+		}
+		s.emit(ctx, refused)
 	}
 	return c, err
 }
@@ -76,18 +78,36 @@ func (s *Service) send(ctx context.Context, q Request, tag string, now time.Time
 		return nil, err
 	}
 	if err := s.c.Store.Create(ctx, r, now); err != nil {
-		s.give(ctx, limits, now)
+		refused := s.storeError(r, err, now)
+		if refused.Reason != ReasonUnavailable { // else it may be stored, for a repeat to go on with
+			s.give(ctx, limits, now)
+		}
 		if errors.Is(err, store.ErrExists) { // the same key at the same time
 			if c, err := s.repeated(ctx, r.ID, l, limits, now); c != nil || err != nil {
 				return c, err
 			}
 		}
-		return nil, s.storeError(r, err, now)
+		return nil, refused
 	}
 	if s.observed(ctx) {
 		s.emit(ctx, event(EventGenerated, r, l, now))
 	}
-	return s.start(ctx, r, l, m, job(r, 1, "send", now), limits)
+	if l.fixed {
+		return s.pretend(ctx, r, l, now)
+	}
+	return s.start(ctx, r, l, m, job(r, 1, bySend, now), limits)
+}
+
+// pretend is the delivery of a fixed code.
+func (s *Service) pretend(ctx context.Context, r *store.Record, l *letter, now time.Time) (*Challenge, error) {
+	d, err := decodeDelivery(r.Delivery)
+	if err != nil {
+		return nil, s.storeError(r, err, now)
+	}
+	e := event(EventSent, r, l, now)
+	e.Step, e.State = d.step, d.state
+	s.emit(ctx, e)
+	return s.challenge(r, l, d), nil
 }
 
 // letter validates a request's input and normalizes it.
@@ -192,9 +212,12 @@ func (s *Service) record(q Request, l *letter, tag string, now time.Time) (*stor
 	if r.Sealed, err = s.keys.seal(r.Key, r.Salt, r.ID, l.encode()); err != nil {
 		return nil, s.storeError(r, err, now)
 	}
-	d := delivery{step: 1, by: "send", state: channel.Queued, sends: 1}
-	if l.fixed {
+	d := delivery{step: 1, by: bySend, state: channel.Queued, sends: 1}
+	switch {
+	case l.fixed:
 		d.submitted, d.state = true, channel.Sent
+	case !s.c.Async: // the creator delivers it
+		d.lease = now.Add(s.c.Takeover)
 	}
 	r.Delivery = d.encode()
 	return r, nil
@@ -219,20 +242,24 @@ func (s *Service) message(r *store.Record, l *letter, d *delivery) (*channel.Mes
 		data.Language = ""
 		text, err = s.words.Render(data)
 	}
-	if err != nil {
+	var faulty *template.Error
+	switch {
+	case errors.As(err, &faulty) && faulty.Field == "Data.Details":
 		return nil, &Error{Reason: ReasonInvalid, Field: "Details", Err: err}
+	case err != nil:
+		return nil, s.storeError(r, err, r.Created)
 	}
 	route := l.route
 	if d.via != "" {
 		route = d.via
 	}
-	return &channel.Message{ID: r.ID + "." + strconv.Itoa(d.step), To: l.to, Code: code, Text: text.SMS, Subject: text.Subject,
+	return &channel.Message{ID: r.ID + "." + stepName(r, d.step), To: l.to, Code: code, Text: text.SMS, Subject: text.Subject,
 		Body: text.Body, HTML: text.HTML, Language: l.language, Sender: s.c.Wording.Brand, Purpose: l.purpose,
 		Created: r.Created, Expires: r.Expires, Route: route, Tried: d.tried, Invalid: d.invalid}, nil
 }
 
 // repeated returns the challenge that an idempotency key made before, or nil if
-// there is none.
+// there is none, and goes on with its delivery where that has come to nothing.
 func (s *Service) repeated(ctx context.Context, id string, l *letter, limits []store.Limit, now time.Time) (*Challenge, error) {
 	r, old, err := s.read(ctx, id, now)
 	if reason := ReasonOf(err); reason == ReasonNotFound || reason == ReasonExpired {
@@ -248,165 +275,18 @@ func (s *Service) repeated(ctx context.Context, id string, l *letter, limits []s
 	if err != nil {
 		return nil, s.storeError(r, err, now)
 	}
-	if d.state == channel.Failed && d.used == 0 && r.Outcome == store.Open { // nothing went out
-		return s.retry(ctx, r, old, limits, now)
-	}
-	return s.challenge(r, old, d), nil
-}
-
-// retry delivers a challenge that no route took at first.
-func (s *Service) retry(ctx context.Context, r *store.Record, l *letter, limits []store.Limit, now time.Time) (*Challenge, error) {
-	if err := s.take(ctx, limits, now); err != nil {
-		return nil, err
-	}
-	r, d, err := s.update(ctx, r, func(_ *store.Record, d *delivery) error { d.tried = nil; return nil })
-	if err != nil {
-		return nil, s.storeError(r, err, now)
-	}
-	return s.start(ctx, r, l, nil, job(r, d.step+1, "retry"+randomID(), now), limits)
-}
-
-// A ResendRequest asks for another message of a challenge.
-type ResendRequest struct {
-	ID        string     // the challenge's
-	Route     string     // only this route from now on: "send it by e-mail instead". Default: as before
-	IP        netip.Addr // who asks, for Policy.PerIP
-	RequestID string     // marks a refusal's event. Default: the challenge's
-}
-
-// Resend sends the challenge's code once more, in a message of its own that
-// tells the minutes left. Life is not extended: with under a minute left the
-// challenge counts as expired. It begins again with the first route.
-func (s *Service) Resend(ctx context.Context, q ResendRequest) (*Challenge, error) {
-	now := time.Now()
-	if !printable(q.Route) || !printable(q.RequestID) {
-		return nil, invalid("Route", "it and RequestID must be at most 64 printable ASCII characters")
-	}
-	r, l, err := s.read(ctx, q.ID, now)
-	if err == nil {
-		var c *Challenge
-		if c, err = s.resend(ctx, q, r, l, now); err == nil || ReasonOf(err) == ReasonUndelivered {
-			return c, err
-		}
-	}
-	e := Event{Kind: EventRefused, At: now}
-	if l != nil {
-		e = event(EventRefused, r, l, now)
-	}
-	if q.RequestID != "" {
-		e.RequestID = q.RequestID
-	}
-	e.Reason, e.Err = ReasonOf(err), err
-	s.emit(ctx, e)
-	return nil, err
-}
-
-func (s *Service) resend(ctx context.Context, q ResendRequest, r *store.Record, l *letter, now time.Time) (*Challenge, error) {
-	if err := s.mayResend(r, l, now); err != nil {
-		return nil, err
-	}
-	limits := s.limits(l, q.IP)
-	if err := s.take(ctx, limits, now); err != nil {
-		return nil, err
-	}
-	claimed, err := s.c.Store.Resend(ctx, r.ID, now)
-	if err != nil {
-		s.give(ctx, limits, now)
-		return nil, s.resendError(claimed, l, err, now)
-	}
-	d, err := decodeDelivery(claimed.Delivery)
-	if err != nil {
-		return nil, s.storeError(claimed, err, now)
-	}
-	if l.fixed {
-		return s.challenge(claimed, l, d), nil
-	}
-	if q.Route != "" && q.Route != d.via {
-		claimed, d, err = s.update(ctx, claimed, func(_ *store.Record, d *delivery) error { d.via = q.Route; return nil })
-		if err != nil {
-			return nil, s.storeError(claimed, err, now)
-		}
-	}
-	return s.start(ctx, claimed, l, nil, job(claimed, d.step+1, "resend"+strconv.Itoa(claimed.Sends), now), limits)
-}
-
-// mayResend refuses what the store would refuse, before a limit is touched,
-// and what has too little life left.
-func (s *Service) mayResend(r *store.Record, l *letter, now time.Time) error {
+	unfinished := !d.submitted && !now.Before(d.lease)
+	refused := d.submitted && d.state == channel.Failed && d.used == 0
 	switch {
-	case r.Outcome != store.Open:
-		return s.storeError(r, store.ErrClosed, now)
-	case r.LockedUntil.After(now):
-		return s.storeError(r, store.ErrLocked, now)
+	case r.Outcome != store.Open || old.fixed || !unfinished && !refused:
+		return s.challenge(r, old, d), nil
 	case r.Expires.Sub(now) < resendMargin:
-		return s.storeError(r, store.ErrExpired, now)
-	case r.Sends > len(r.Waits):
-		return s.resendError(r, l, store.ErrExhausted, now)
-	case now.Before(r.NextSend):
-		return s.storeError(r, store.ErrTooSoon, now)
+		return nil, s.storeError(r, store.ErrExpired, now)
+	case unfinished: // whoever began it has died, or could not queue it; it was counted then
+		return s.start(ctx, r, old, nil, job(r, d.step, d.by, now), nil)
 	}
-	return nil
-}
-
-// resendError says what else a person can do once sends are used up.
-func (s *Service) resendError(r *store.Record, l *letter, err error, now time.Time) *Error {
-	if !errors.Is(err, store.ErrExhausted) {
-		return s.storeError(r, err, now)
+	if err := s.take(ctx, limits, now); err != nil { // what was refused was given back
+		return nil, err
 	}
-	e := &Error{Reason: ReasonSends, Left: l.to.Kinds(), Support: s.c.Support, Err: err}
-	if d, err := decodeDelivery(r.Delivery); err == nil {
-		e.Left &^= d.used | d.invalid
-	}
-	return e
-}
-
-// limits lists what a message to l's addresses, asked for by ip, counts
-// against.
-func (s *Service) limits(l *letter, ip netip.Addr) []store.Limit {
-	var limits []store.Limit
-	add := func(rates []Rate, scope, what string) {
-		for _, r := range rates {
-			limits = append(limits, store.Limit{Key: s.keys.limitKey(scope, what, r.Per), Most: r.Most, Per: r.Per})
-		}
-	}
-	for _, a := range [...][2]string{{"phone", l.to.Phone}, {"email", strings.ToLower(l.to.Email)}, {"push", l.to.Push}} {
-		if a[1] != "" && !l.fixed { // a reviewer is sent nothing
-			add(s.c.Policy.PerRecipient, a[0], a[1])
-		}
-	}
-	if ip.IsValid() {
-		ip = ip.Unmap().WithZone("")
-		if ip.Is6() { // a person has a /64
-			ip = netip.PrefixFrom(ip, 64).Masked().Addr()
-		}
-		add(s.c.Policy.PerIP, "ip", ip.String())
-	}
-	return limits
-}
-
-func (s *Service) take(ctx context.Context, limits []store.Limit, now time.Time) error {
-	if len(limits) == 0 {
-		return nil
-	}
-	d, err := s.c.Limiter.Take(ctx, now, limits...)
-	if err != nil {
-		return s.storeError(nil, err, now)
-	}
-	if !d.Allowed {
-		return &Error{Reason: ReasonLimited, RetryAfter: d.RetryAfter}
-	}
-	return nil
-}
-
-// give returns what take took. That it may fail only means that a limit stays
-// stricter for a while.
-func (s *Service) give(ctx context.Context, limits []store.Limit, now time.Time) {
-	if len(limits) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterwards)
-	defer cancel()
-	if err := s.c.Limiter.Give(ctx, now, limits...); err != nil {
-		s.log.WarnContext(ctx, "otp: limits not given back", "error", err)
-	}
+	return s.start(ctx, r, old, nil, job(r, d.step+1, byRetry, now), limits)
 }

@@ -49,7 +49,9 @@ func New(c Config) (*Service, error) {
 		return nil, fmt.Errorf("otp: Config.Wording: %w", err)
 	}
 	s := &Service{c: c, log: c.Logger, keys: c.Keys.ready(), words: words, fixed: fixed, queueGiven: given}
-	s.dummyRecord = store.Record{ID: s.keys.newID("", "", ""), Key: c.Keys.Current, Salt: make([]byte, saltLen), Sends: 1}
+	if s.dummyRecord, err = s.dummy(); err != nil {
+		return nil, err
+	}
 	for _, w := range words.Lint() {
 		level := slog.LevelDebug
 		if w.Segments > 1 { // it costs two messages
@@ -64,6 +66,15 @@ func New(c Config) (*Service, error) {
 		c.Receipts.Attach(s.HandleReceipt)
 	}
 	return s, nil
+}
+
+// dummy returns a record that is like a real one and that no code matches.
+func (s *Service) dummy() (store.Record, error) {
+	r := store.Record{ID: s.keys.newID("", "", ""), Key: s.c.Keys.Current, Salt: make([]byte, saltLen), Sends: 1}
+	l := letter{to: channel.Recipient{Phone: "+447912345678"}, purpose: "login", language: "en", requestID: randomID(), binding: noBinding}
+	var err error
+	r.Sealed, err = s.keys.seal(r.Key, r.Salt, r.ID, l.encode())
+	return r, err
 }
 
 // A Request asks for a code to be sent.
@@ -102,7 +113,9 @@ type Request struct {
 
 	// IdempotencyKey makes a repeated Request return the challenge of the
 	// first, as long as that lives, without sending again; only where no route
-	// took the first message is it tried once more. At most 256 octets.
+	// took the first message, or its sender died, is it tried once more. A
+	// challenge that was verified or cancelled meanwhile has that Outcome. At
+	// most 256 octets.
 	// Default: every Request is another.
 	IdempotencyKey string
 
@@ -110,6 +123,17 @@ type Request struct {
 	// characters. Default: a random one.
 	RequestID string
 }
+
+// String keeps the addresses, and a subject that may be one, out of logs.
+func (q Request) String() string {
+	return "otp.Request(" + loggable(q.RequestID) + " to " + q.To.String() + ")"
+}
+
+// GoString is String.
+func (q Request) GoString() string { return q.String() }
+
+// LogValue is String.
+func (q Request) LogValue() slog.Value { return slog.StringValue(q.String()) }
 
 // A Challenge is a code on its way: what a caller may know of it.
 type Challenge struct {
@@ -159,7 +183,9 @@ func (s *Service) Cancel(ctx context.Context, id string) error {
 	}
 	r, err := s.c.Store.Finish(ctx, id, store.Cancelled, now)
 	if err != nil {
-		return s.storeError(r, err, now)
+		refused := s.storeError(r, err, now)
+		s.emit(ctx, Event{Kind: EventRefused, At: now, Challenge: id, Reason: refused.Reason, Err: refused})
+		return refused
 	}
 	if s.observed(ctx) {
 		s.emit(ctx, s.openEvent(EventCancelled, r, now))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/otpcourier/otpcourier/store"
@@ -24,6 +25,15 @@ type Verification struct {
 	RequestID string
 }
 
+// String keeps the code, and a subject that may be an address, out of logs.
+func (v Verification) String() string { return "otp.Verification(" + loggable(v.ID) + ")" }
+
+// GoString is String.
+func (v Verification) GoString() string { return v.String() }
+
+// LogValue is String.
+func (v Verification) LogValue() slog.Value { return slog.StringValue(v.String()) }
+
 // Verify returns nil if v.Code is the challenge's code. Of any number of calls
 // for one challenge at most one returns nil.
 //
@@ -39,9 +49,11 @@ func (s *Service) Verify(ctx context.Context, v Verification) error {
 		return err
 	}
 	e := Event{Kind: EventVerified, At: now}
-	if r != nil {
+	switch {
+	case r != nil:
 		e = s.openEvent(EventVerified, r, now)
-	} else if validID(v.ID) {
+	case validID(v.ID):
+		_ = s.openEvent(EventVerified, &s.dummyRecord, now) // takes as long
 		e.Challenge = v.ID
 	}
 	if v.RequestID != "" {
@@ -81,8 +93,8 @@ func (s *Service) verify(ctx context.Context, v Verification, now time.Time) (*s
 	switch {
 	case errors.Is(err, store.ErrExhausted):
 		return r, &Error{Reason: ReasonAttempts, Err: err}
-	case err != nil: // takes as long as a wrong code would
-		_, _ = s.matches(&s.dummyRecord, typed, v.Purpose, tag, binding)
+	case err != nil: // derives, as a wrong code would
+		_, _ = s.right(&s.dummyRecord, typed, v.Purpose, tag, binding)
 		return r, s.storeError(r, err, now)
 	}
 	right, err := s.right(r, typed, v.Purpose, tag, binding)

@@ -363,3 +363,88 @@ func TestResendOvertakes(t *testing.T) {
 		}
 	})
 }
+
+// twice gives every job to two workers at once, as a queue does that takes a
+// slow worker for dead.
+type twice struct{ jobs chan store.Job }
+
+func (q twice) Enqueue(_ context.Context, j store.Job) error {
+	q.jobs <- j
+	return nil
+}
+
+func (q twice) Run(ctx context.Context, _ int, handle func(context.Context, store.Job) error) error {
+	for {
+		select {
+		case j := <-q.jobs:
+			for range 2 {
+				go func() { _ = handle(ctx, j) }()
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func TestTwoWorkersWithOneJob(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *otp.Config) { c.Async = true; c.Queue = twice{make(chan store.Job, 8)} })
+		r.a.hook = func(*channel.Message, string) { time.Sleep(3 * time.Second) }
+		work(t, r.Service)
+		r.send(t, otp.Request{})
+		time.Sleep(10 * time.Second)
+		if n := r.a.count(); n != 1 {
+			t.Errorf("%d messages", n)
+		}
+	})
+}
+
+// A repeat with other contents is another request, and one that comes too late
+// is told so.
+func TestRepeatsThatAreNone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		first := otp.Request{IdempotencyKey: "k", Subject: "u1", To: both, Binding: []byte("1"), Details: "one", Route: "A"}
+		r.send(t, first)
+		for name, change := range map[string]func(*otp.Request){
+			"to":      func(q *otp.Request) { q.To.Email = "bob@example.com" },
+			"binding": func(q *otp.Request) { q.Binding = []byte("2") },
+			"details": func(q *otp.Request) { q.Details = "two" },
+			"route":   func(q *otp.Request) { q.Route = "B" },
+		} {
+			q := first
+			change(&q)
+			if _, err := r.Send(t.Context(), q); otp.ReasonOf(err) != otp.ReasonConflict {
+				t.Errorf("another %s: %v", name, err)
+			}
+		}
+		r.a.errs = []error{refusal(channel.Unreachable, "0x45")}
+		late := otp.Request{IdempotencyKey: "late", Subject: "u1", To: both, Route: "A"}
+		if _, err := r.Send(t.Context(), late); !errors.Is(err, otp.ErrUndelivered) {
+			t.Fatal(err)
+		}
+		time.Sleep(4*time.Minute + time.Second)
+		_, err := r.Send(t.Context(), late)
+		wantReason(t, err, otp.ReasonExpired, otp.ErrInvalidCode)
+	})
+}
+
+// What a channel says too much of stays out of errors and events.
+func TestCarelessChannel(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *otp.Config) { c.Receipts = nil })
+	r.cfg.Channel = channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
+		return channel.Submission{}, &channel.Error{Class: channel.InvalidRecipient, Op: "test: send", Code: "550",
+			Err: fmt.Errorf("<%s> or %s unknown, cannot send %q", m.To.Email, m.To.Phone[1:], m.Text)}
+	})
+	_, err := r.another(t).Send(t.Context(), otp.Request{Subject: "u1", To: both})
+	if channel.ClassOf(err) != channel.InvalidRecipient || !errors.Is(err, otp.ErrUndelivered) {
+		t.Fatal(err)
+	}
+	want := `otp: not delivered: test: send: invalid recipient (550): <***> or *** unknown, cannot send "*** is your MyBank code. It expires in 5 minutes. Do not share it."`
+	if err.Error() != want || !strings.Contains(r.last().Err.Error(), "<***> or ***") {
+		t.Errorf("error %q, event %q", err, r.last().Err)
+	}
+}

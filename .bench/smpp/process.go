@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A child is the server, in a process of its own.
+type child struct {
+	addr  string
+	cmd   *exec.Cmd
+	stdin io.Closer // closed: the child ends
+}
+
+func startServer() (*child, error) {
+	cmd, err := self(roleServer)
+	if err != nil {
+		return nil, err
+	}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	c := &child{cmd: cmd, stdin: stdin}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		c.stop()
+		return nil, fmt.Errorf("server: %w", err)
+	}
+	c.addr = strings.TrimSpace(line)
+	return c, nil
+}
+
+func (c *child) stop() {
+	_ = c.stdin.Close()
+	_ = c.cmd.Wait()
+}
+
+// runChild does a job in a process of its own.
+func runChild[R any](role string, j job) (R, error) {
+	var r R
+	arg, err := json.Marshal(j)
+	if err != nil {
+		return r, err
+	}
+	cmd, err := self(role, string(arg))
+	if err != nil {
+		return r, err
+	}
+	out, err := cmd.Output()
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", j.Client, err)
+	}
+	return r, json.Unmarshal(out, &r)
+}
+
+func self(role string, args ...string) (*exec.Cmd, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Env = append(os.Environ(), roleVariable+"="+role)
+	cmd.Stderr = os.Stderr
+	return cmd, nil
+}
+
+// A usage is what this process has used up.
+type usage struct {
+	at     time.Time
+	cpu    time.Duration
+	allocs uint64
+}
+
+func usageNow() (usage, error) {
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		return usage{}, err
+	}
+	cpu := time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	return usage{at: time.Now(), cpu: cpu, allocs: mem.Mallocs}, nil
+}

@@ -7,7 +7,8 @@ import (
 
 // page is the e-mail's HTML where a Wording has none of its own. It sets no
 // colours, so that light and dark mode are the reader's; loads nothing; links
-// to nothing; and holds the code in one element, which one tap selects. The
+// to nothing; breaks what is wider than a phone; and holds the code in one
+// element, which one tap selects, and which goes to the next line whole. The
 // language and direction are said twice because web mail drops the html
 // element. The arguments: language, direction, subject, and what stands
 // before the code, the code, what stands after it, the other paragraphs.
@@ -22,8 +23,8 @@ const page = `<!doctype html>
 <title>%[3]s</title>
 </head>
 <body style="margin:0;padding:24px;font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;font-size:16px;line-height:1.5">
-<div lang="%[1]s" dir="%[2]s" style="max-width:560px">
-<p style="margin:0">%[4]s<strong dir="ltr" style="font-size:28px;white-space:nowrap;-webkit-user-select:all;user-select:all">%[5]s</strong>%[6]s</p>
+<div lang="%[1]s" dir="%[2]s" style="max-width:560px;margin:0 auto;overflow-wrap:anywhere;word-break:break-word">
+<p style="margin:0">%[4]s<strong dir="ltr" style="display:inline-block;max-width:100%%;font-size:28px;line-height:1.25;letter-spacing:1px;-webkit-user-select:all;user-select:all">%[5]s</strong>%[6]s</p>
 %[7]s</div>
 </body>
 </html>

@@ -1,0 +1,97 @@
+package otp_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/otp"
+)
+
+// What surely never went out costs nothing, and its key may be used again.
+func TestUndeliveredIsFree(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *otp.Config) { c.Policy.PerRecipient = []otp.Rate{{Most: 3, Per: time.Hour}} })
+	down := []error{refusal(channel.Temporary, "0x08")}
+	for range 4 { // over the limit of three
+		r.a.errs, r.b.errs, r.mail.errs = down, down, down
+		c, err := r.Send(t.Context(), otp.Request{Subject: "u1", To: both, IdempotencyKey: "k"})
+		wantReason(t, err, otp.ReasonUndelivered, otp.ErrUndelivered)
+		if channel.ClassOf(err) != channel.Temporary || c.State != channel.Failed || len(c.Attempts) == 0 {
+			t.Fatalf("challenge %+v beside %v", c, err)
+		}
+	}
+	r.a.errs, r.b.errs, r.mail.errs = nil, nil, nil
+	c := r.send(t, otp.Request{IdempotencyKey: "k"})
+	if c.Route == "" || c.State != channel.Sent {
+		t.Errorf("after the outage: %+v", c)
+	}
+}
+
+// What may have gone out is counted, and can be verified.
+func TestUnknownCounts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *otp.Config) { c.Policy.PerRecipient = []otp.Rate{{Most: 1, Per: time.Hour}} })
+	r.a.errs = []error{refusal(channel.Unknown, "")}
+	c, err := r.Send(t.Context(), otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}, Route: "A"})
+	if channel.ClassOf(err) != channel.Unknown || c == nil || c.State != channel.Sent {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	_, err = r.Send(t.Context(), otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}})
+	wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
+	if err := r.Verify(t.Context(), otp.Verification{ID: c.ID, Subject: "u1", Code: r.a.messages()[0].Code}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		for i := range 5 {
+			r.send(t, otp.Request{Subject: strings.Repeat("x", i+1)})
+		}
+		_, err := r.Send(t.Context(), otp.Request{Subject: "other", To: channel.Recipient{Phone: "+44 7912 345678"}})
+		if e := wantReason(t, err, otp.ReasonLimited, otp.ErrWait); e.RetryAfter != 10*time.Minute {
+			t.Errorf("recipient: %+v", e)
+		}
+		r.send(t, otp.Request{To: channel.Recipient{Phone: "+447912345679"}})
+		time.Sleep(10 * time.Minute)
+		for range 5 {
+			r.send(t, otp.Request{Subject: "again"})
+		}
+		time.Sleep(10 * time.Minute)
+		_, err = r.Send(t.Context(), otp.Request{Subject: "other", To: both})
+		if e := wantReason(t, err, otp.ReasonLimited, otp.ErrWait); e.RetryAfter != 24*time.Hour-20*time.Minute {
+			t.Errorf("ten a day: %+v", e)
+		}
+	})
+}
+
+func TestLimitPerIP(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		number := func(i int) channel.Recipient {
+			return channel.Recipient{Phone: "+4479123456" + string([]byte{byte('0' + i/10), byte('0' + i%10)})}
+		}
+		for i := range 10 {
+			ip := netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 15: byte(i)}) // one /64
+			r.send(t, otp.Request{To: number(i), IP: ip})
+		}
+		_, err := r.Send(t.Context(), otp.Request{Subject: "u1", To: number(11), IP: netip.MustParseAddr("2001:db8::ffff")})
+		if e := wantReason(t, err, otp.ReasonLimited, otp.ErrWait); e.RetryAfter != time.Hour {
+			t.Errorf("%+v", e)
+		}
+		r.send(t, otp.Request{To: number(12), IP: netip.MustParseAddr("2001:db8:0:1::1")})
+		for i := range 10 {
+			r.send(t, otp.Request{To: number(20 + i), IP: netip.MustParseAddr("192.0.2.1")})
+		}
+		_, err = r.Send(t.Context(), otp.Request{Subject: "u1", To: number(30), IP: netip.MustParseAddr("::ffff:192.0.2.1")})
+		wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
+		r.send(t, otp.Request{To: number(31), IP: netip.MustParseAddr("192.0.2.2")})
+	})
+}

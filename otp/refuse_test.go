@@ -1,0 +1,120 @@
+package otp_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/store"
+)
+
+func TestBadRequests(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	for name, c := range map[string]struct {
+		q     otp.Request
+		field string
+	}{
+		"no subject":        {otp.Request{To: both}, "Subject"},
+		"long subject":      {otp.Request{Subject: strings.Repeat("x", 257), To: both}, "Subject"},
+		"no address":        {otp.Request{Subject: "u"}, "To"},
+		"words for a phone": {otp.Request{Subject: "u", To: channel.Recipient{Phone: "call me"}}, "To.Phone"},
+		"national":          {otp.Request{Subject: "u", To: channel.Recipient{Phone: "07912 345678"}}, "To.Phone"},
+		"not assigned":      {otp.Request{Subject: "u", To: channel.Recipient{Phone: "+447700900123"}}, "To.Phone"},
+		"fixed line":        {otp.Request{Subject: "u", To: channel.Recipient{Phone: "+442079460000"}}, "To.Phone"},
+		"premium":           {otp.Request{Subject: "u", To: channel.Recipient{Phone: "+449012345678"}}, "To.Phone"},
+		"huge phone":        {otp.Request{Subject: "u", To: channel.Recipient{Phone: strings.Repeat("1", 1<<20)}}, "To.Phone"},
+		"bad mailbox":       {otp.Request{Subject: "u", To: channel.Recipient{Email: "ann@"}}, "To.Email"},
+		"header injection":  {otp.Request{Subject: "u", To: channel.Recipient{Email: "ann@example.com\r\nBcc: eve@example.com"}}, "To.Email"},
+		"parameters":        {otp.Request{Subject: "u", To: channel.Recipient{Email: "x@y> NOTIFY=NEVER ORCPT=<q"}}, "To.Email"},
+		"push alone":        {otp.Request{Subject: "u", To: channel.Recipient{Push: "token"}}, "To"},
+		"language":          {otp.Request{Subject: "u", To: both, Language: "xx"}, "Language"},
+		"garbled language":  {otp.Request{Subject: "u", To: both, Language: "\x00!!"}, "Language"},
+		"purpose":           {otp.Request{Subject: "u", To: both, Purpose: "a\nb"}, "Purpose"},
+		"details":           {otp.Request{Subject: "u", To: both, Details: "10 EUR\nto Bob"}, "Details"},
+		"long details":      {otp.Request{Subject: "u", To: both, Details: strings.Repeat("x", 201)}, "Details"},
+		"request id":        {otp.Request{Subject: "u", To: both, RequestID: "a\nb"}, "RequestID"},
+		"binding":           {otp.Request{Subject: "u", To: both, Binding: make([]byte, 1<<17)}, "Binding"},
+		"idempotency key":   {otp.Request{Subject: "u", To: both, IdempotencyKey: strings.Repeat("x", 257)}, "IdempotencyKey"},
+		"route":             {otp.Request{Subject: "u", To: both, Route: "fax"}, "Route"},
+		"route without":     {otp.Request{Subject: "u", To: channel.Recipient{Phone: both.Phone}, Route: "M"}, "To"},
+	} {
+		_, err := r.Send(t.Context(), c.q)
+		var e *otp.Error
+		if !errors.As(err, &e) || !errors.Is(err, otp.ErrInvalidRequest) || e.Field != c.field {
+			t.Errorf("%s: %v with field %+v, want %s", name, err, e, c.field)
+		}
+		if e := r.last(); e.Kind != otp.EventRefused || e.Reason != otp.ReasonInvalid {
+			t.Errorf("%s: event %+v", name, e)
+		}
+	}
+	if n := r.a.count() + r.b.count() + r.mail.count(); n != 0 {
+		t.Errorf("%d messages were sent", n)
+	}
+	if _, err := r.Send(t.Context(), otp.Request{Subject: "u", To: channel.Recipient{Phone: "\u200e+44 (7912) 345-678"}}); err != nil {
+		t.Errorf("as people write it: %v", err)
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	for field, spoil := range map[string]func(*otp.Config){
+		"Channel": func(c *otp.Config) { c.Channel = nil },
+		"Store":   func(c *otp.Config) { c.Store = nil },
+		"Limiter": func(c *otp.Config) { c.Store = onlyStore{c.Store} },
+		"Queue is required for": func(c *otp.Config) {
+			c.Store = onlyStore{c.Store}
+			c.Limiter = newStore(t)
+			c.Receipts = nil
+			c.Async = true
+		},
+		"Tracker":                     func(c *otp.Config) { c.Store = onlyStore{c.Store}; c.Limiter = newStore(t) },
+		"Index":                       func(c *otp.Config) { c.Keys.Index = nil },
+		"Current":                     func(c *otp.Config) { c.Keys.Current = "k9" },
+		`Keys["k1"]`:                  func(c *otp.Config) { c.Keys.Keys = map[string][]byte{"k1": []byte("short")} },
+		"differ":                      func(c *otp.Config) { c.Keys.Index = c.Keys.Keys["k1"] },
+		"Generator":                   func(c *otp.Config) { c.Generator = otp.Random{Length: 3} },
+		"Wording":                     func(c *otp.Config) { c.Wording.Brand = "" },
+		"Life":                        func(c *otp.Config) { c.Policy.Life = time.Hour },
+		"MaxAttempts":                 func(c *otp.Config) { c.Policy.MaxAttempts = 11 },
+		"Waits":                       func(c *otp.Config) { c.Policy.Waits = []time.Duration{0} },
+		"MaxFailures":                 func(c *otp.Config) { c.Policy.MaxFailures = 101 },
+		"Lock":                        func(c *otp.Config) { c.Policy.Lock = time.Second },
+		"Rate":                        func(c *otp.Config) { c.Policy.PerIP = []otp.Rate{{0, time.Hour}} },
+		"Workers":                     func(c *otp.Config) { c.Workers = -1 },
+		"Takeover":                    func(c *otp.Config) { c.Takeover = time.Millisecond },
+		"DangerouslyAcceptFixedCodes": func(c *otp.Config) { c.FixedCodes = []otp.FixedCode{{"+447912345678", "123456"}} },
+		"without FixedCodes":          func(c *otp.Config) { c.DangerouslyAcceptFixedCodes = true },
+		"FixedCodes[0].Address": func(c *otp.Config) {
+			c.FixedCodes, c.DangerouslyAcceptFixedCodes = []otp.FixedCode{{"everyone", "123456"}}, true
+		},
+		"FixedCodes[0].Code": func(c *otp.Config) {
+			c.FixedCodes, c.DangerouslyAcceptFixedCodes = []otp.FixedCode{{"+447912345678", "1"}}, true
+		},
+	} {
+		r := newRig(t, nil)
+		cfg := r.cfg
+		spoil(&cfg)
+		if _, err := otp.New(cfg); err == nil || !strings.Contains(err.Error(), field) || !strings.HasPrefix(err.Error(), "otp: ") {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+	r := newRig(t, nil)
+	cfg := r.cfg
+	cfg.Channel, cfg.Store, cfg.Limiter, cfg.Tracker = r.failover(t, time.Minute), onlyStore{r.store}, r.store, r.store
+	if _, err := otp.New(cfg); err == nil || !strings.Contains(err.Error(), `route "A" has an Await`) {
+		t.Errorf("Await without a Queue: %v", err)
+	}
+	cfg.Wording = template.Config{Brand: "MyBank\r\nBcc: eve@example.com"}
+	cfg.Queue = r.store
+	if _, err := otp.New(cfg); err == nil {
+		t.Error("a brand with a line break passes")
+	}
+}
+
+// onlyStore hides that a store is a limiter, a tracker and a queue too.
+type onlyStore struct{ store.Store }

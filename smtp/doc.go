@@ -22,10 +22,27 @@
 // A message is text and HTML as multipart/alternative, or text alone. Its
 // Message-ID is made from Message.ID at the domain of Config.From and is the
 // same each time a step is tried, so that a mail system may know duplicates.
-// The fields Subject, Body and HTML are used as they are; a code in the
-// subject will be seen in notifications on locked screens and in bounces.
-// Addresses are dot-atom "@" domain; a domain in another script is sent in
+// The fields Subject, Body and HTML are used as they are, but see
+// Config.CodeInSubject. Every mail says that a program has written it
+// (Auto-Submitted), and nothing that only bulk mail says. Addresses are dot-atom "@" domain; a domain in another script is sent in
 // ASCII (IDNA), a local part in another script needs a relay with SMTPUTF8.
+//
+// # Trust
+//
+// Receivers ask the DNS whose mail it is. Config.DKIM signs it, unless the relay
+// does; [DNSSetup] prints the records to publish, and checks what is published.
+//
+// # Bounces and complaints
+//
+// What a relay has accepted may still come back. With Config.VERP each mail has
+// a return path of its own, which cannot be forged; give the mail that arrives
+// there to [ParseFeedback], and what it returns to the handler of receipts:
+//
+//	feedback, err := smtp.ParseFeedback(mail, verp)
+//	if err != nil {
+//		return err // neither a report nor a complaint, or not about a mail of ours
+//	}
+//	return feedback.Deliver(ctx, receipts.For("email"))
 //
 // # Connections
 //

@@ -63,6 +63,7 @@ func Parse(input, defaultRegion string) (Number, error) {
 // Reason is why a number was refused.
 type Reason uint8
 
+// The reasons.
 const (
 	Malformed     Reason = iota + 1 // not the characters, or not as many, as a number has
 	Extension                       // an extension, which no text message reaches

@@ -5,6 +5,7 @@ import "github.com/nyaruka/phonenumbers"
 // Type is the kind of a number, as its range is assigned.
 type Type uint8
 
+// The types, as libphonenumber tells them apart.
 const (
 	Mobile            Type = iota + 1
 	FixedLineOrMobile      // countries that do not tell them apart, as the US

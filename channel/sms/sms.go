@@ -107,6 +107,7 @@ func Decode(b []byte, e Encoding) (string, error) {
 // Reason is what is wrong with a text.
 type Reason uint8
 
+// The reasons.
 const (
 	Unencodable     Reason = iota + 1 // Encode: the encoding lacks a character
 	NotUTF8                           // Encode: the text is not valid UTF-8

@@ -38,10 +38,10 @@ func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) erro
 	}
 	at := nanos(now)
 	err := s.create(r, at)
-	for try := 0; err == errNoRoom && try < reclaims && s.challenges.reclaim(1, at); try++ {
+	for try := 0; errors.Is(err, errNoRoom) && try < reclaims && s.challenges.reclaim(1, at); try++ {
 		err = s.create(r, at)
 	}
-	if err == errNoRoom {
+	if errors.Is(err, errNoRoom) {
 		return store.ErrFull
 	}
 	return err
@@ -135,7 +135,7 @@ func (s *Store) hold(ctx context.Context, id string, now time.Time) hold {
 func (h *hold) begin() bool {
 	switch {
 	case h.tries == 0 && h.err == nil:
-	case h.err == errNoRoom && h.tries <= reclaims && h.store.runs.reclaim(1, h.now):
+	case errors.Is(h.err, errNoRoom) && h.tries <= reclaims && h.store.runs.reclaim(1, h.now):
 	default:
 		return false
 	}
@@ -166,7 +166,7 @@ func (h *hold) end(err error) {
 }
 
 func (h *hold) answer() (*store.Record, error) {
-	if h.err == errNoRoom {
+	if errors.Is(h.err, errNoRoom) {
 		h.err = store.ErrFull
 	}
 	if h.copy.policy == nil {

@@ -2,6 +2,7 @@ package memstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -46,10 +47,10 @@ func (s *Store) Take(ctx context.Context, now time.Time, limits ...store.Limit) 
 	t := taking{store: s, now: nanos(now), asked: array[:0]}
 	t.ask(limits)
 	d, err := t.take()
-	for try := 0; err == errNoRoom && try < reclaims && s.windows.reclaim(len(limits), t.now); try++ {
+	for try := 0; errors.Is(err, errNoRoom) && try < reclaims && s.windows.reclaim(len(limits), t.now); try++ {
 		d, err = t.take()
 	}
-	if err == errNoRoom {
+	if errors.Is(err, errNoRoom) {
 		return store.Decision{}, store.ErrFull
 	}
 	return d, err

@@ -76,10 +76,10 @@ func (s *Store) Enqueue(ctx context.Context, j store.Job) error {
 	q, now := s.queue, nanos(time.Now())
 	room := func() bool { return q.jobs.table.n < q.max }
 	err := q.add(j, now)
-	for try := 0; err == errNoRoom && try < reclaims && q.jobs.reclaim(now, room); try++ {
+	for try := 0; errors.Is(err, errNoRoom) && try < reclaims && q.jobs.reclaim(now, room); try++ {
 		err = q.add(j, now)
 	}
-	if err == errNoRoom {
+	if errors.Is(err, errNoRoom) {
 		return store.ErrFull
 	}
 	return err

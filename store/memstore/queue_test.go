@@ -46,9 +46,10 @@ func TestPauses(t *testing.T) {
 			deliveries <- time.Since(begin)
 			return errors.New("fails")
 		})
-		for _, want := range []time.Duration{0, 1, 3, 7, 15, 31, 63, 95} {
-			if got := <-deliveries; got != want*time.Second {
-				t.Errorf("delivery at %v, want %v", got, want*time.Second)
+		for _, seconds := range []int{0, 1, 3, 7, 15, 31, 63, 95} {
+			want := time.Duration(seconds) * time.Second
+			if got := <-deliveries; got != want {
+				t.Errorf("delivery at %v, want %v", got, want)
 			}
 		}
 		select {

@@ -28,7 +28,7 @@ type link[T any] struct {
 	due     *T    // next in a slot of the wheel
 }
 
-func (l *link[T]) links() *link[T] { return l }
+func (l *link[T]) links() *link[T] { return l } //nolint:unused // called through entry
 
 // An entry is a pointer to a type that embeds its link.
 type entry[T any] interface {

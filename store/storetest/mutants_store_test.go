@@ -66,8 +66,8 @@ func (f *faulty) Update(ctx context.Context, id string, revision uint64, deliver
 
 // checkThenAct runs f as a transaction that reads, decides and only then
 // writes, with the others let in between.
-func (n *naive) checkThenAct(id string, now time.Time, f func(*store.Record) error, write func(stored, decided *store.Record)) (*store.Record, error) {
-	r, err := n.Get(context.Background(), id, now)
+func (s *naive) checkThenAct(id string, now time.Time, f func(*store.Record) error, write func(stored, decided *store.Record)) (*store.Record, error) {
+	r, err := s.Get(context.Background(), id, now)
 	if err != nil {
 		return r, err
 	}
@@ -75,7 +75,7 @@ func (n *naive) checkThenAct(id string, now time.Time, f func(*store.Record) err
 		return r, err
 	}
 	runtime.Gosched()
-	return n.with(id, now, func(stored *store.Record) error {
+	return s.with(id, now, func(stored *store.Record) error {
 		write(stored, r)
 		return nil
 	})

@@ -14,22 +14,23 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A Client is an ESME: it keeps one transceiver bound to an SMSC and submits
-// messages over it. It is safe for concurrent use.
+// A Client is an ESME: it keeps its binds to an SMSC standing and submits
+// messages over them. It is safe for concurrent use.
 type Client struct {
 	config    Config
+	links     []*link       // fixed; what is in them is guarded by mu
 	reference atomic.Uint32 // of the last long message
 
 	cancel         context.CancelFunc // ends everything
 	stopConnecting context.CancelFunc // ends reconnecting only
 	stopped        chan struct{}      // closed when the owner goroutine has ended
 	receivers      sync.WaitGroup     // hand receipts over; waited for by the owner
+	events         chan Event         // wait for Config.Event; closed by the owner
 
 	mu      sync.Mutex
-	session *session      // takes messages; nil: none does
-	failure error         // why there is none
-	refused error         // non-nil: the SMSC refuses the credentials
-	changed chan struct{} // closed and replaced when one of the above changes
+	failure error         // of the link that failed last
+	next    int           // index of the link that is asked first
+	changed chan struct{} // closed and replaced when a link changes
 	closing bool          // no Send begins any more
 	sending int           // Sends that have begun
 	idle    chan struct{} // closed: closing, and sending is 0
@@ -41,13 +42,28 @@ func start(config Config) *Client {
 	ctx, cancel := context.WithCancel(context.Background())
 	connecting, stopConnecting := context.WithCancel(ctx)
 	c := &Client{
-		config: config,
+		config: config, events: make(chan Event, maxEvents),
 		cancel: cancel, stopConnecting: stopConnecting, stopped: make(chan struct{}),
 		changed: make(chan struct{}), idle: make(chan struct{}),
 	}
+	c.links = c.newLinks()
 	c.reference.Store(rand.Uint32()) // parts from before a restart may still be on their way
 	go c.run(ctx, connecting)
 	return c
+}
+
+// run owns every goroutine of the client.
+func (c *Client) run(ctx, connecting context.Context) {
+	defer close(c.stopped)
+	var links, events sync.WaitGroup
+	events.Go(c.tell)
+	for _, l := range c.links {
+		links.Go(func() { l.run(ctx, connecting) })
+	}
+	links.Wait()
+	c.receivers.Wait()
+	close(c.events)
+	events.Wait()
 }
 
 func (c *Client) log() *slog.Logger { return c.config.Logger }
@@ -112,7 +128,9 @@ func (c *Client) submit(ctx context.Context, m *channel.Message, part *wire.Mess
 		if err != nil {
 			return "", err
 		}
+		s.load.Add(1)
 		id, err := s.send(ctx, m, part)
+		s.load.Add(-1)
 		switch {
 		case errors.Is(err, errRetired):
 		case errors.Is(err, errNotWritten) && !lost:
@@ -132,13 +150,14 @@ func (c *Client) Ready(ctx context.Context) error {
 	return err
 }
 
-// bound returns the session that takes messages, or waits for it,
-// where patience is positive no longer than that.
+// bound returns the session that has the least to do, or waits for one, where
+// patience is positive no longer than that.
 func (c *Client) bound(ctx context.Context, patience time.Duration) (*session, error) {
 	var timeout <-chan time.Time
 	for {
 		c.mu.Lock()
-		s, failure, refused, closing, changed := c.session, c.failure, c.refused, c.closing, c.changed
+		s, refused := c.pick()
+		failure, closing, changed := c.failure, c.closing, c.changed
 		c.mu.Unlock()
 		switch {
 		case s != nil:
@@ -155,54 +174,87 @@ func (c *Client) bound(ctx context.Context, patience time.Duration) (*session, e
 		select {
 		case <-changed:
 		case <-timeout:
-			return nil, notBound(errNotBound, failure)
+			return nil, c.notBound(errNotBound, failure)
 		case <-ctx.Done():
-			return nil, notBound(ctx.Err(), failure)
+			return nil, c.notBound(ctx.Err(), failure)
 		}
 	}
 }
 
+// pick returns the session with the fewest messages; of several the one whose
+// turn it is. Where there is none, and every host refuses binds, it says why.
+// c.mu is held.
+func (c *Client) pick() (best *session, refused error) {
+	open := false // a link without a session may get one
+	c.next++
+	for i := range c.links {
+		l := c.links[(c.next+i)%len(c.links)]
+		switch s := l.session; {
+		case !l.submits():
+		case s == nil && l.host.refused == nil:
+			open = true
+		case s == nil:
+			refused = l.host.refused
+		case best == nil || s.load.Load() < best.load.Load():
+			best = s
+		}
+	}
+	if open || best != nil {
+		refused = nil
+	}
+	return best, refused
+}
+
 // notBound is the error for a message that found no session.
-func notBound(err, failure error) error {
+func (c *Client) notBound(err, failure error) error {
 	if failure != nil {
 		err = fmt.Errorf("%w: %w", err, failure)
 	}
-	return &channel.Error{Class: channel.Temporary, Op: opBind, Err: err}
+	return c.links[0].bindError(err)
 }
 
 // attach lets Sends use s, unless the client is closing.
-func (c *Client) attach(s *session) {
+func (c *Client) attach(l *link, s *session) {
 	c.mu.Lock()
 	closing := c.closing
 	if !closing {
-		c.session, c.failure, c.refused = s, nil, nil
+		l.session, l.since, l.failure, l.host.refused, c.failure = s, time.Now(), nil, nil, nil
 		c.announce()
 	}
 	c.mu.Unlock()
 	if closing {
 		s.retire(ErrClosed)
+		return
 	}
+	c.emit(Event{Kind: EventBound, Addr: l.host.addr})
 }
 
 // detach keeps Sends from s.
-func (c *Client) detach(s *session, cause error) {
+func (c *Client) detach(l *link, s *session, cause error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.session == s {
-		c.session, c.failure = nil, cause
+	lost := l.session == s
+	if lost {
+		l.session, l.since, l.failure, c.failure = nil, time.Now(), cause, cause
 		c.announce()
+	}
+	c.mu.Unlock()
+	if lost {
+		c.emit(Event{Kind: EventLost, Addr: l.host.addr, Err: cause})
 	}
 }
 
-// failed notes why there is no session.
-func (c *Client) failed(err error) {
+// failed notes why a link has no session.
+func (c *Client) failed(l *link, err error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.failure = err
-	if status, ok := errors.AsType[Status](err); ok && status.refusesBind() {
-		c.refused = err
+	l.since, l.failure, c.failure = time.Now(), err, err
+	if refusedForLong(err) {
+		l.host.refused = err
 	}
 	c.announce()
+	c.mu.Unlock()
+	if _, ok := errors.AsType[Status](err); ok {
+		c.emit(Event{Kind: EventRefused, Addr: l.host.addr, Err: err})
+	}
 }
 
 // announce wakes whoever waits for a change. c.mu is held.
@@ -253,7 +305,7 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	c.beginClosing()
 	select {
 	case <-c.idle:
-		c.retireSession()
+		c.retireSessions()
 	case <-ctx.Done():
 	}
 	select {
@@ -266,11 +318,16 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	}
 }
 
-func (c *Client) retireSession() {
+func (c *Client) retireSessions() {
+	var all []*session
 	c.mu.Lock()
-	s := c.session
+	for _, l := range c.links {
+		if l.session != nil {
+			all = append(all, l.session)
+		}
+	}
 	c.mu.Unlock()
-	if s != nil {
+	for _, s := range all {
 		s.retire(ErrClosed)
 	}
 }

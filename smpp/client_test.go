@@ -173,6 +173,11 @@ func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	for want, c := range map[string]smpp.Config{
 		"Config.Addr":                 {},
+		"Config.Addrs[1]":             {Addrs: []string{"b.example:1", "b.example"}},
+		"Config.Binds":                {Addrs: []string{"b.example:1"}, Binds: 1},
+		"Config.Version":              {Version: 0x33},
+		"Config.Credentials":          {SystemID: "bank", Credentials: func(context.Context) (string, string, error) { return "", "", nil }},
+		"Config.MaxSession":           {MaxSession: -1},
 		"Config.SystemID":             {SystemID: "a\x00b"},
 		"Config.Password":             {Password: strings.Repeat("p", 65)},
 		"Config.SystemType":           {SystemType: "thirteenchars"},

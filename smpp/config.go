@@ -3,14 +3,11 @@ package smpp
 import (
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
 // A Config says which SMSC a [Client] binds to, and how. Addr is required; the
@@ -19,12 +16,38 @@ type Config struct {
 	// Addr is the SMSC's "host:port". Required.
 	Addr string
 
+	// Addrs are further addresses of the same SMSC, with the same
+	// credentials. Default: none.
+	Addrs []string
+
+	// Binds is how many binds stand in parallel, spread evenly over Addr and
+	// Addrs; each message goes over the one with the fewest outstanding.
+	// Default: one for each address, and no less; at most 100. More binds do
+	// not make an SMSC allow more messages per second.
+	Binds int
+
+	// Pair binds as transmitter and as receiver, over two connections,
+	// instead of as transceiver: for an SMSC that knows no transceiver.
+	// Binds counts pairs then. Default: false.
+	Pair bool
+
+	// Version is the interface_version of the bind: 0x34 for SMPP 3.4, 0x50
+	// for 5.0. Default 0x34.
+	Version uint8
+
 	// SystemID, Password and SystemType are sent in the bind. Default: empty.
 	// At most 64, 64 and 12 characters.
 	SystemID, Password, SystemType string
 
+	// Credentials is asked before each bind, instead of SystemID and
+	// Password, so that they can be changed while the client runs; a session
+	// that stands stays. Its ctx ends after BindTimeout. An error is tried
+	// again like a failed connection. It must be safe for concurrent use and
+	// must not call the client. Default: SystemID and Password.
+	Credentials func(ctx context.Context) (systemID, password string, err error)
+
 	// TLS configures the connection. MinVersion is raised to TLS 1.2, and
-	// ServerName defaults to the host of Addr. Default: the system's roots.
+	// ServerName defaults to the host of each address. Default: the system's roots.
 	TLS *tls.Config
 
 	// DangerouslyPlaintext connects without TLS: password, codes and phone
@@ -92,6 +115,19 @@ type Config struct {
 	// SMSCs ban who hammers: OTP Blue for 15 minutes. Default 15 min.
 	RefusedWait time.Duration
 
+	// MaxSession is how long a session stands before the client replaces it:
+	// it takes no more messages, unbinds once nothing is outstanding, and the
+	// next bind follows at once; messages wait for it. SMSCs that limit a
+	// session cut it off with whatever is outstanding: OTP Blue after 24 h.
+	// Up to 1 % of it is taken off at random. Default 23 h 55 min.
+	MaxSession time.Duration
+
+	// Event is told of binds that stand, are lost or refused, and of
+	// throttling: one at a time, on a goroutine of the client's own. It must
+	// not call Close or Shutdown. Events that it does not keep up with are
+	// dropped. Default: none.
+	Event func(Event)
+
 	// Dial opens the plain connection, on which TLS is then negotiated: a
 	// proxy, a tunnel, a pipe in tests. Default: net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -99,113 +135,16 @@ type Config struct {
 	// Logger is told of binds, losses and what is not understood; never of
 	// a password, a text or a phone number. Default: nothing is logged.
 	Logger *slog.Logger
+
+	hostTLS []*tls.Config // for each of addrs; nil: plaintext
 }
 
 // A Numbering is a type of number and a numbering plan indicator (SMPP 3.4,
 // sections 5.2.5 and 5.2.6).
 type Numbering struct{ TON, NPI uint8 }
 
-// New checks the configuration and starts to connect in the background. An
-// error names the field. Close or Shutdown the client in the end.
-func New(c Config) (*Client, error) {
-	if err := c.complete(); err != nil {
-		return nil, err
-	}
-	return start(c), nil
-}
-
-// complete validates c and sets its defaults.
-func (c *Config) complete() error {
-	host, _, err := net.SplitHostPort(c.Addr)
-	if err != nil {
-		return fmt.Errorf("smpp: Config.Addr: %w", err)
-	}
-	if err := c.checkStrings(); err != nil {
-		return err
-	}
-	if c.Window < 0 || c.Window > 10000 {
-		return fmt.Errorf("smpp: Config.Window: %d is not within 0..10000", c.Window)
-	}
-	for _, f := range []struct {
-		name string
-		v    *time.Duration
-		def  time.Duration
-	}{
-		{"ResponseTimeout", &c.ResponseTimeout, 10 * time.Second},
-		{"BindTimeout", &c.BindTimeout, 15 * time.Second},
-		{"BindWait", &c.BindWait, 5 * time.Second},
-		{"WriteTimeout", &c.WriteTimeout, 10 * time.Second},
-		{"EnquireLink", &c.EnquireLink, 30 * time.Second},
-		{"EnquireLinkTimeout", &c.EnquireLinkTimeout, 10 * time.Second},
-		{"ReconnectMin", &c.ReconnectMin, 500 * time.Millisecond},
-		{"ReconnectMax", &c.ReconnectMax, max(30*time.Second, c.ReconnectMin)},
-		{"RefusedWait", &c.RefusedWait, 15 * time.Minute},
-	} {
-		if *f.v < 0 {
-			return fmt.Errorf("smpp: Config.%s: %v is negative", f.name, *f.v)
-		}
-		if *f.v == 0 {
-			*f.v = f.def
-		}
-	}
-	if c.ReconnectMax < c.ReconnectMin {
-		return fmt.Errorf("smpp: Config.ReconnectMax: %v is less than ReconnectMin", c.ReconnectMax)
-	}
-	if c.Window == 0 {
-		c.Window = 10
-	}
-	if c.Dial == nil {
-		c.Dial = new(net.Dialer).DialContext
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	return c.completeTLS(host)
-}
-
-func (c *Config) checkStrings() error {
-	for _, f := range []struct {
-		field, value string
-		most         int
-	}{
-		{"SystemID", c.SystemID, wire.MaxSystemID},
-		{"Password", c.Password, wire.MaxPassword},
-		{"SystemType", c.SystemType, wire.MaxSystemType},
-	} {
-		if err := wire.CheckCString(f.field, f.value, f.most); err != nil {
-			return fmt.Errorf("smpp: Config.%w", err)
-		}
-	}
-	if _, err := source(c.Sender, c.SenderNumbering); err != nil {
-		return fmt.Errorf("smpp: Config.Sender: %w", err)
-	}
-	if c.SubmitIDs > IDDecimal || c.ReceiptIDs > IDDecimal {
-		return errors.New("smpp: Config.SubmitIDs or ReceiptIDs: unknown IDFormat")
-	}
-	return nil
-}
-
-func (c *Config) completeTLS(host string) error {
-	if c.DangerouslyPlaintext {
-		if c.TLS != nil {
-			return errors.New("smpp: Config.DangerouslyPlaintext: set together with TLS")
-		}
-		return nil
-	}
-	if c.TLS == nil {
-		c.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-	} else {
-		c.TLS = c.TLS.Clone()
-	}
-	c.TLS.MinVersion = max(c.TLS.MinVersion, tls.VersionTLS12)
-	if c.TLS.MaxVersion != 0 && c.TLS.MaxVersion < tls.VersionTLS12 {
-		return errors.New("smpp: Config.TLS: MaxVersion is below TLS 1.2")
-	}
-	if c.TLS.ServerName == "" {
-		c.TLS.ServerName = host
-	}
-	return nil
-}
+// addrs are all addresses, the first one first.
+func (c *Config) addrs() []string { return append([]string{c.Addr}, c.Addrs...) }
 
 // String identifies the configuration without its password.
 func (c Config) String() string { return "SMPP " + c.SystemID + "@" + c.Addr }

@@ -21,6 +21,7 @@ var (
 	errNoResponse    = errors.New("no response in time")
 	errLinkDead      = errors.New("enquire_link was not answered in time")
 	errPeerUnbound   = errors.New("SMSC unbound")
+	errAged          = errors.New("Config.MaxSession reached")
 	errUnbound       = errors.New("unbound")
 	errNacked        = errors.New("generic_nack without an error")
 	errNotBoundThere = errors.New("SMSC says that the session is not bound")

@@ -38,6 +38,8 @@ type session struct {
 	inbound  chan delivery
 	onRetire func(error) // set before serve; told, perhaps twice, that it takes no more messages
 
+	load atomic.Int32 // messages given to send that it has not returned yet
+
 	slots   chan struct{} // one for each call that may begin
 	retired chan struct{} // closed: takes no more messages
 	drained chan struct{} // closed: retired, and nothing outstanding

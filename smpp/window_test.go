@@ -113,13 +113,15 @@ func TestAttachWhileClosing(t *testing.T) {
 	s := newTestSession(t, 1)
 	s.onRetire = func(error) {}
 	c := &Client{closing: true}
-	c.attach(s)
+	l := &link{client: c, host: &host{}}
+	c.links = []*link{l}
+	c.attach(l, s)
 	select {
 	case <-s.drained:
 	default:
 		t.Error("the session is not told to part")
 	}
-	if c.session != nil {
+	if l.session != nil {
 		t.Error("the session is offered to Sends")
 	}
 	if _, err := s.submit(&wire.Message{}); !errors.Is(err, errRetired) {

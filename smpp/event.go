@@ -1,0 +1,95 @@
+package smpp
+
+import (
+	"time"
+)
+
+// An EventKind is what an [Event] tells.
+type EventKind uint8
+
+// The kinds of events.
+const (
+	EventBound     EventKind = iota + 1 // a bind stands
+	EventLost                           // a bind ended; the client replaces it
+	EventRefused                        // the SMSC answered a bind with an error
+	EventThrottled                      // the SMSC wants fewer messages; the client slows down
+)
+
+// String returns "bound", "lost", "refused" or "throttled".
+func (k EventKind) String() string {
+	switch k {
+	case EventBound:
+		return "bound"
+	case EventLost:
+		return "lost"
+	case EventRefused:
+		return "refused"
+	case EventThrottled:
+		return "throttled"
+	}
+	return "unknown"
+}
+
+// An Event is a change of a client's binds or of its rate.
+type Event struct {
+	Kind EventKind
+	Addr string    // of the SMSC; empty for EventThrottled, which is for all binds
+	At   time.Time // when it happened
+	Err  error     // EventLost: why, ErrClosed included. EventRefused: a channel.Error with the Status.
+	Rate float64   // EventThrottled: submit_sm per second from now on
+}
+
+// A State is how a client stands at one moment.
+type State struct {
+	Sessions []Session // one for each bind, in the order of Config.Addr and Addrs, again and again
+	Rate     float64   // submit_sm per second that may be sent; 0: there is no limit
+}
+
+// A Session is a bind that stands, or is to stand.
+type Session struct {
+	Addr        string
+	Receiver    bool      // the receiver of Config.Pair: no messages go over it
+	Bound       bool      // it takes messages, or receipts
+	Since       time.Time // of the last change; zero: nothing came of it yet
+	Outstanding int       // messages that wait for the window or for their response
+	Err         error     // why it is not bound
+}
+
+// State tells which binds stand and how fast messages may go.
+func (c *Client) State() State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var st State
+	for _, l := range c.links {
+		v := Session{Addr: l.host.addr, Receiver: !l.submits(), Since: l.since, Err: l.failure}
+		if l.session != nil {
+			v.Bound, v.Outstanding = true, int(l.session.load.Load())
+		}
+		st.Sessions = append(st.Sessions, v)
+	}
+	return st
+}
+
+// maxEvents is how many events may wait for Config.Event.
+const maxEvents = 256
+
+// emit queues an event. It never blocks: a receiver that hangs loses events,
+// not messages.
+func (c *Client) emit(e Event) {
+	if c.config.Event == nil {
+		return
+	}
+	e.At = time.Now()
+	select {
+	case c.events <- e:
+	default:
+		c.log().Warn("smpp: Config.Event is too slow, an event is lost", "kind", e.Kind.String())
+	}
+}
+
+// tell hands events over until there are no more.
+func (c *Client) tell() {
+	for e := range c.events {
+		c.config.Event(e)
+	}
+}

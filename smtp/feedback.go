@@ -175,7 +175,7 @@ func (rep *report) walk(e *message.Entity, depth int) error {
 	for {
 		part, err := parts.NextPart()
 		if part == nil || err != nil && !isForeign(err) {
-			return nil //nolint:nilerr // the end, or where it was cut off
+			return nil // the end, or where it was cut off
 		}
 		if rep.parts++; rep.parts > maxParts {
 			return ErrFeedbackLimit

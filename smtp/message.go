@@ -189,11 +189,10 @@ func appendUnstructured(b []byte, text string) []byte {
 	if !isPlain(text) || !isFoldable(text) {
 		return appendEncodedWords(b, text)
 	}
-	column := column(b)
-	for i, word := 0, ""; text != ""; i++ {
-		word, text, _ = strings.Cut(text, " ")
+	start, column := len(b), column(b)
+	for word := range strings.SplitSeq(text, " ") {
 		switch {
-		case i == 0:
+		case len(b) == start:
 		case column+1+len(word) > lineLimit:
 			b = append(b, "\r\n "...)
 			column = 1

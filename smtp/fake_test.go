@@ -39,8 +39,11 @@ type fake struct {
 	done  chan struct{}
 	serve sync.WaitGroup
 
+	reject func(line string) string // a reply to a command; empty: as in script
+
 	mu    sync.Mutex
 	seen  []string // "+" marks what came under TLS
+	lines []string
 	dials int
 }
 
@@ -173,6 +176,11 @@ func (f *fake) talk(raw net.Conn) {
 		}
 		f.mu.Lock()
 		f.seen = append(f.seen, step+suffix)
+		f.lines = append(f.lines, strings.TrimSpace(line))
+		special := ""
+		if f.reject != nil {
+			special = f.reject(line)
+		}
 		f.mu.Unlock()
 		if step == "EHLO" {
 			step += suffix
@@ -185,6 +193,9 @@ func (f *fake) talk(raw net.Conn) {
 			if _, scripted := f.script[step]; refused && !scripted {
 				reply = "503 5.5.1 no recipients\r\n"
 			}
+		}
+		if special != "" {
+			reply = special
 		}
 		refused = refused || reply != "" && reply[0] >= '4'
 		if !f.play(conn, step, reply) {

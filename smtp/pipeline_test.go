@@ -1,0 +1,242 @@
+package smtp_test
+
+import (
+	"context"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smtp"
+	"github.com/otpcourier/otpcourier/smtp/smtptest"
+)
+
+// A writeCounter counts writes.
+type writeCounter struct {
+	net.Conn
+	writes *atomic.Int32
+}
+
+func (w writeCounter) Write(p []byte) (int, error) {
+	w.writes.Add(1)
+	return w.Conn.Write(p)
+}
+
+// A message costs two writes, each of which is answered at once: two round
+// trips.
+func TestTwoRoundTrips(t *testing.T) {
+	t.Parallel()
+	var writes atomic.Int32
+	srv, ch := start(t, smtptest.Config{}, func(c *smtp.Config) {
+		c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return writeCounter{conn, &writes}, err
+		}
+	})
+	if _, err := ch.Send(t.Context(), message("first.1")); err != nil {
+		t.Fatal(err)
+	}
+	writes.Store(0)
+	const messages = 5
+	for range messages {
+		if _, err := ch.Send(t.Context(), message("next.1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := writes.Load(); n != 2*messages || len(srv.Mails()) != 1+messages {
+		t.Errorf("%d writes for %d messages", n, messages)
+	}
+}
+
+// sendAll sends messages over one channel and returns the classes of the
+// errors, "" for none.
+func sendAll(t *testing.T, f *fake, c smtp.Config, n int) (classes []string) {
+	t.Helper()
+	defer f.stop()
+	ch, err := smtp.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ch.Close() }()
+	for range n {
+		_, err := ch.Send(t.Context(), message("seq.1"))
+		class := ""
+		if err != nil {
+			class = channel.ClassOf(err).String()
+		}
+		classes = append(classes, class)
+	}
+	return classes
+}
+
+// once returns a reject function for the first command that begins with
+// prefix, after skip others.
+func once(prefix, reply string, skip int) func(string) string {
+	return func(line string) string {
+		if !strings.HasPrefix(line, prefix) {
+			return ""
+		}
+		skip--
+		if skip == -1 {
+			return reply
+		}
+		return ""
+	}
+}
+
+// After a refusal the connection is used again, and begins with RSET.
+func TestResetAfterRefusal(t *testing.T) {
+	t.Parallel()
+	transaction := []string{"MAIL+", "RCPT+", "DATA+", ".+"}
+	for _, tt := range []struct {
+		name, refuse, reply string
+		broken              []string // what comes of the transaction, one by one
+		class               string
+	}{
+		{"MAIL", "MAIL", "451 4.3.0 disk\r\n", transaction[:1], "temporary"},
+		{"RCPT", "RCPT", "550 5.1.1 unknown\r\n", transaction[:2], "invalid recipient"},
+		{"DATA", "DATA", "451 4.3.0 disk\r\n", transaction[:3], "temporary"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bothWays(t, func(t *testing.T, newFake newFakeFunc) {
+				synctest.Test(t, func(t *testing.T) {
+					f, c := newFake(nil)
+					f.reject = once(tt.refuse, tt.reply, 0)
+					if diff := cmp.Diff([]string{tt.class, "", ""}, sendAll(t, f, c, 3)); diff != "" {
+						t.Errorf("errors (-want +got):\n%s", diff)
+					}
+					broken := tt.broken
+					if f.pipelining {
+						broken = transaction[:3]
+					}
+					want := append([]string{"EHLO", "STARTTLS", "EHLO+", "AUTH+"}, broken...)
+					want = append(append(append(want, "RSET+"), transaction...), append(transaction, "QUIT+")...)
+					if diff := cmp.Diff(want, f.commands()); diff != "" {
+						t.Errorf("commands (-want +got):\n%s", diff)
+					}
+				})
+			})
+		})
+	}
+}
+
+// What leaves a connection in doubt ends it, and costs the next message
+// nothing.
+func TestConnectionInDoubtIsLeft(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		reject func() func(string) string
+		want   []string
+	}{
+		"DATA goes on without a recipient": {func() func(string) string {
+			refused := false
+			return func(line string) string {
+				if !refused && strings.HasPrefix(line, "RCPT") {
+					refused = true
+					return "550 5.1.1 unknown\r\n"
+				}
+				if refused && strings.HasPrefix(line, "DATA") {
+					return "354 go ahead\r\n"
+				}
+				return ""
+			}
+		}, []string{"invalid recipient", ""}},
+		"RSET is refused": {func() func(string) string {
+			first := once("RCPT", "550 5.1.1 unknown\r\n", 0)
+			return func(line string) string {
+				if strings.HasPrefix(line, "RSET") {
+					return "500 what?\r\n"
+				}
+				return first(line)
+			}
+		}, []string{"invalid recipient", ""}},
+		"RSET is answered by hanging up": {func() func(string) string {
+			first := once("RCPT", "550 5.1.1 unknown\r\n", 0)
+			return func(line string) string {
+				if strings.HasPrefix(line, "RSET") {
+					return hangUp
+				}
+				return first(line)
+			}
+		}, []string{"invalid recipient", ""}},
+		"421 at RCPT":        {func() func(string) string { return once("RCPT", "421 4.3.2 closing\r\n", 0) }, []string{"temporary", ""}},
+		"421 at MAIL, idle":  {func() func(string) string { return once("MAIL", "421 4.4.2 idle\r\n", 1) }, []string{"", ""}},
+		"refusal of the dot": {func() func(string) string { return once(".", "554 5.6.0 no\r\n", 0) }, []string{"misconfigured", ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bothWays(t, func(t *testing.T, newFake newFakeFunc) {
+				synctest.Test(t, func(t *testing.T) {
+					f, c := newFake(nil)
+					f.reject = tt.reject()
+					if diff := cmp.Diff(tt.want, sendAll(t, f, c, len(tt.want))); diff != "" {
+						t.Errorf("errors (-want +got):\n%s", diff)
+					}
+					wantDials := 2
+					if name == "DATA goes on without a recipient" && !f.pipelining {
+						wantDials = 1 // DATA is not said
+					}
+					if f.dials != wantDials {
+						t.Errorf("%d connections, want %d", f.dials, wantDials)
+					}
+				})
+			})
+		})
+	}
+}
+
+// Notifications are asked for where the server offers that, and done without
+// where it then refuses.
+func TestDSN(t *testing.T) {
+	t.Parallel()
+	const (
+		offer    = "250-fake\r\n250-DSN\r\n250 AUTH PLAIN\r\n"
+		mail     = "MAIL FROM:<codes@mybank.example>"
+		rcpt     = "RCPT TO:<ann.recipient@example.com>"
+		dsnMail  = mail + " RET=HDRS ENVID=seq.1"
+		original = " ORCPT=RFC822;ann.recipient@example.com"
+	)
+	for _, tt := range []struct {
+		name   string
+		dsn    smtp.DSN
+		ehlo   string
+		reject func(string) string
+		want   []string
+		class  string
+	}{
+		{"not wanted", smtp.NoDSN, offer, nil, []string{mail, rcpt}, ""},
+		{"not offered", smtp.FailureOnly, "250-fake\r\n250 AUTH PLAIN\r\n", nil, []string{mail, rcpt}, ""},
+		{"failure", smtp.FailureOnly, offer, nil, []string{dsnMail, rcpt + " NOTIFY=FAILURE" + original}, ""},
+		{"success", smtp.FailureAndSuccess, offer, nil, []string{dsnMail, rcpt + " NOTIFY=FAILURE,SUCCESS" + original}, ""},
+		{"refused at MAIL", smtp.FailureOnly, offer, once("MAIL", "555 5.5.4 what?\r\n", 0), []string{dsnMail, mail, rcpt}, ""},
+		{"refused at RCPT", smtp.FailureOnly, offer, once("RCPT", "501 5.5.4 what?\r\n", 0), []string{dsnMail, rcpt + " NOTIFY=FAILURE" + original, mail, rcpt}, ""},
+		{"refused twice", smtp.FailureOnly, offer, func(line string) string {
+			if strings.HasPrefix(line, "RCPT") {
+				return "555 5.5.4 what?\r\n"
+			}
+			return ""
+		}, []string{dsnMail, rcpt + " NOTIFY=FAILURE" + original, mail, rcpt}, "misconfigured"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, c := newFake(map[string]string{"EHLO+": tt.ehlo})
+				f.reject, c.DSN = tt.reject, tt.dsn
+				if got := sendAll(t, f, c, 1)[0]; got != tt.class {
+					t.Errorf("error of class %q, want %q", got, tt.class)
+				}
+				var got []string
+				for _, line := range f.lines {
+					if strings.HasPrefix(line, "MAIL") || strings.HasPrefix(line, "RCPT") {
+						got = append(got, line)
+					}
+				}
+				if diff := cmp.Diff(tt.want, got); diff != "" {
+					t.Errorf("commands (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}

@@ -109,6 +109,8 @@ var willing = map[string]string{
 func (f *fake) answer(conn net.Conn, step string) bool { return f.play(conn, step, f.reply(step)) }
 
 func (f *fake) reply(step string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if reply, scripted := f.script[step]; scripted {
 		return reply
 	}

@@ -1,0 +1,239 @@
+package smtp_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smtp"
+)
+
+// twoRelays returns fakes behind one Config: a.example before b.example.
+func twoRelays(scriptA, scriptB map[string]string) (a, b *fake, c smtp.Config) {
+	a, c = newFake(scriptA)
+	b, _ = newFake(scriptB)
+	b.certificate = a.certificate
+	c.Addr, c.TLSConfig.ServerName = "a.example:587", "example.com"
+	c.Fallbacks = []smtp.Relay{{
+		Addr: "b.example:587", TLSConfig: c.TLSConfig, Username: username, Password: password,
+	}}
+	c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if addr == c.Addr {
+			return a.dial(ctx, network, addr)
+		}
+		return b.dial(ctx, network, addr)
+	}
+	return a, b, c
+}
+
+// The next relay gets what the first does not take for reasons of its own, and
+// nothing that may have been sent or that no relay can deliver.
+func TestFallback(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		a, b  map[string]string
+		class string // of Send's error
+		dials int    // of b
+	}{
+		{"the first takes it", nil, nil, "", 0},
+		{"hangs up", map[string]string{"greeting": hangUp}, nil, "", 1},
+		{"busy", map[string]string{"MAIL": "421 4.3.2 busy\r\n"}, nil, "", 1},
+		{"throttles", map[string]string{"MAIL": "421 4.7.28 slower\r\n"}, nil, "", 1},
+		{"refuses our password", map[string]string{"AUTH": "535 5.7.8 no\r\n"}, nil, "", 1},
+		{"blocks our address", map[string]string{"RCPT": "554 5.7.1 blocked\r\n"}, nil, "", 1},
+		{"knows no such user", map[string]string{"RCPT": "550 5.1.1 unknown\r\n"}, nil, "invalid recipient", 0},
+		{"mailbox full", map[string]string{"RCPT": "552 5.2.2 full\r\n"}, nil, "unreachable", 0},
+		{"gone after the dot", map[string]string{".": hangUp}, nil, "unknown", 0},
+		{"both", map[string]string{"greeting": hangUp}, map[string]string{"AUTH": "535 5.7.8 no\r\n"}, "temporary", 1},
+		{"both, the other way", map[string]string{"AUTH": "535 5.7.8 no\r\n"}, map[string]string{"greeting": hangUp}, "temporary", 1},
+		{"connects never", map[string]string{"greeting": stall}, nil, "", 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b, c := twoRelays(tt.a, tt.b)
+				defer b.stop()
+				c.Timeout = 10 * time.Second
+				begun := time.Now()
+				got := sendAll(t, a, c, 1)[0]
+				if got != tt.class || b.dials != tt.dials {
+					t.Errorf("class %q, %d connections to the second; want %q, %d", got, b.dials, tt.class, tt.dials)
+				}
+				if took := time.Since(begun); took > 5*time.Second {
+					t.Errorf("took %v", took)
+				}
+			})
+		})
+	}
+}
+
+// A relay that fails again and again is left alone for a while, and then tried
+// with one message. What it says of messages is no fault.
+func TestBreaker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, b, c := twoRelays(map[string]string{"greeting": "421 4.3.2 down\r\n"}, map[string]string{"RCPT": "550 5.1.1 unknown\r\n"})
+		defer a.stop()
+		defer b.stop()
+		ch, err := smtp.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = ch.Close() }()
+		send := func(n int) {
+			for i := range n {
+				_, err := ch.Send(t.Context(), message(fmt.Sprint("breaker.", i)))
+				if channel.ClassOf(err) != channel.Temporary { // a's: trying again may help
+					t.Errorf("error %v", err)
+				}
+			}
+		}
+		send(20)
+		if a.dials != 5 || b.dials != 1 {
+			t.Errorf("%d connections to the first and %d to the second, want 5 and 1", a.dials, b.dials)
+		}
+		time.Sleep(5*time.Second + 1)
+		send(3)
+		if a.dials != 6 {
+			t.Errorf("%d connections to the first after a pause, want 6", a.dials)
+		}
+		a.mu.Lock()
+		a.script = nil // it is up again
+		a.mu.Unlock()
+		time.Sleep(5*time.Second + 1)
+		for range 3 {
+			if _, err := ch.Send(t.Context(), message("up.1")); err != nil {
+				t.Errorf("after it is up: %v", err)
+			}
+		}
+	})
+}
+
+// While the breaker is open the error says why, and when to come again.
+func TestBreakerKeepsTheReason(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, c := newFake(map[string]string{"AUTH": "535 5.7.8 no\r\n"})
+		defer f.stop()
+		ch, err := smtp.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = ch.Close() }()
+		for i := range 6 {
+			_, err := ch.Send(t.Context(), message("open.1"))
+			var e *channel.Error
+			if !errors.As(err, &e) || e.Class != channel.Misconfigured || e.Code != "5.7.8" || (e.RetryAfter > 0) != (i == 5) {
+				t.Errorf("message %d: %v, to be tried after %v", i, err, e.RetryAfter)
+			}
+		}
+		if f.dials != 5 {
+			t.Errorf("%d connections, want 5", f.dials)
+		}
+	})
+}
+
+// A caller who gives up early is no fault of the relay.
+func TestCancelledSendsDoNotBreak(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, c := newFake(map[string]string{"RCPT": stall})
+		defer f.stop()
+		ch, err := smtp.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = ch.Close() }()
+		for range 10 {
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			_, err := ch.Send(ctx, message("early.1"))
+			cancel()
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatal(err)
+			}
+		}
+		if f.dials != 10 {
+			t.Errorf("%d connections, want 10", f.dials)
+		}
+	})
+}
+
+func TestRate(t *testing.T) {
+	t.Parallel()
+	t.Run("waits", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f, c := newFake(nil)
+			c.Rate = smtp.Rate{PerSecond: 2, Burst: 3}
+			begun := time.Now()
+			if diff := cmp.Diff(make([]string, 9), sendAll(t, f, c, 9)); diff != "" {
+				t.Error(diff)
+			}
+			if took := time.Since(begun); took != 3*time.Second { // 3 at once, 6 more
+				t.Errorf("took %v, want 3s", took)
+			}
+		})
+	})
+	t.Run("not longer than the message may", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f, c := newFake(nil)
+			c.Rate, c.Timeout = smtp.Rate{PerSecond: 0.1}, 5*time.Second
+			if diff := cmp.Diff([]string{"", "throttled"}, sendAll(t, f, c, 2)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	})
+	t.Run("or than the caller wants", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f, c := newFake(nil)
+			defer f.stop()
+			c.Rate = smtp.Rate{PerSecond: 1}
+			ch, err := smtp.New(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = ch.Close() }()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer time.AfterFunc(100*time.Millisecond, cancel).Stop()
+			_, first := ch.Send(ctx, message("rate.1"))
+			begun := time.Now()
+			_, second := ch.Send(ctx, message("rate.2"))
+			if took := time.Since(begun); first != nil || !errors.Is(second, context.Canceled) || took > 100*time.Millisecond {
+				t.Errorf("%v, then %v after %v", first, second, took)
+			}
+		})
+	})
+	t.Run("the next relay has room", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a, b, c := twoRelays(nil, nil)
+			defer b.stop()
+			c.Rate = smtp.Rate{PerSecond: 1}
+			begun := time.Now()
+			if diff := cmp.Diff(make([]string, 4), sendAll(t, a, c, 4)); diff != "" {
+				t.Error(diff)
+			}
+			if got := [2]int{countOf(a.commands(), ".+"), countOf(b.commands(), ".+")}; got != [2]int{1, 3} || time.Since(begun) != 0 {
+				t.Errorf("%v messages each, after %v", got, time.Since(begun))
+			}
+		})
+	})
+	t.Run("warming", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f, c := newFake(nil)
+			c.Rate = smtp.Rate{PerSecond: 100, WarmFrom: 1, WarmSince: time.Now().Add(-48 * time.Hour)}
+			begun := time.Now()
+			if diff := cmp.Diff(make([]string, 12), sendAll(t, f, c, 12)); diff != "" {
+				t.Error(diff)
+			}
+			if took := time.Since(begun); took < 1900*time.Millisecond || took > 2100*time.Millisecond { // 4 at once, 8 more at 4 a second
+				t.Errorf("took %v, want 2s", took)
+			}
+		})
+	})
+}

@@ -32,8 +32,8 @@
 //
 // [Policy] bounds a code's life, the guesses at it, its sends, the messages to
 // a recipient, the requests from an IP address, and the failures in a row of a
-// subject; the defaults fit NIST SP 800-63B-4, PSD2 (RTS 2018/389 Art. 4: at
-// most five attempts) and PCI DSS 8.3.4. An attempt is charged before the code
+// subject. The defaults fit NIST SP 800-63B-4 and PCI DSS 8.3.4; PSD2 (RTS
+// 2018/389 Art. 4) asks for a MaxFailures of 5. An attempt is charged before the code
 // is compared, so parallel guesses gain nothing, and of parallel right answers
 // one wins. Note that NIST counts SMS as a restricted authenticator and e-mail
 // as none: an embedder under that profile offers no failover to e-mail.

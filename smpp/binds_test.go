@@ -98,6 +98,7 @@ func TestManyBinds(t *testing.T) {
 		if err := c.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
+		synctest.Wait()
 		if n := hosts["b.example:2775"].Connections(); n != 0 {
 			t.Errorf("%d connections are open after Shutdown", n)
 		}

@@ -84,17 +84,16 @@ func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submissi
 		return channel.Submission{State: channel.Failed}, submitError(channel.Temporary, ErrClosed)
 	}
 	defer c.leave()
-	submit, parts, err := c.compose(m)
+	out, err := c.compose(m)
 	if err != nil {
 		return channel.Submission{State: channel.Failed}, err
 	}
-	sub := channel.Submission{State: channel.Sent, ProviderIDs: make([]string, 0, len(parts))}
-	for i, part := range parts {
-		submit.UDH, submit.Short = part.UDH, part.Data
-		id, err := c.submit(ctx, m, &submit)
+	sub := channel.Submission{State: channel.Sent, ProviderIDs: make([]string, 0, len(out.parts))}
+	for i := range out.parts {
+		id, err := c.submit(ctx, m, out.part(i))
 		if err != nil {
 			sub.State = channel.Failed
-			return sub, partly(err, i, len(parts))
+			return sub, partly(err, i, len(out.parts))
 		}
 		if id != "" {
 			sub.ProviderIDs = append(sub.ProviderIDs, id)

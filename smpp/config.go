@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
 // A Config says which SMSC a [Client] binds to, and how. Addr is required; the
@@ -62,13 +63,45 @@ type Config struct {
 	// rules; with neither, the SMSC's own choice.
 	Sender string
 
+	// Senders replaces Sender by country: the sender for numbers that begin
+	// so, "+1": "12025550123". The longest prefix counts. Default: none.
+	Senders map[string]string
+
 	// SenderNumbering and DestNumbering replace the type of number and the
 	// numbering plan of source and destination. Default: by content for the
 	// source; international, E.164 (1, 1) for the destination.
 	SenderNumbering, DestNumbering *Numbering
 
-	// Window is how many submit_sm may await their response. Default 10, at
-	// most 10000.
+	// Codings are how a text may be encoded, the first that holds it is
+	// taken. Default: GSM 03.38 with data_coding 0, then UCS-2 with 8. An SMSC
+	// whose own alphabet is Latin-1 wants {{0, sms.Latin1}, {8, sms.UCS2}}.
+	Codings []Coding
+
+	// Long is how a text goes out that does not fit in one short message.
+	// Default: LongUDH, in parts with a user data header.
+	Long LongForm
+
+	// ServiceType, ProtocolID and Priority are sent with every message.
+	// Default: empty and 0, what the SMSC does usually. At most 5 characters;
+	// any; at most 3.
+	ServiceType          string
+	ProtocolID, Priority uint8
+
+	// TLVs are sent with every message, MessageTLVs with the one it is called
+	// for; it must be safe for concurrent use and may look at the message
+	// only. Default: none.
+	TLVs        []TLV
+	MessageTLVs func(m *channel.Message) []TLV
+
+	// Classes replaces Status.Class for messages that this SMSC refuses: one
+	// that answers StatusInvalidDestination for a country it does not serve,
+	// and is given only numbers known to be valid, wants it to be
+	// channel.Unreachable, which lets a failover go to the next route.
+	// Default: none.
+	Classes map[Status]channel.Class
+
+	// Window is how many submit_sm may await their response, for each bind.
+	// Default 10, at most 10000.
 	Window int
 
 	// SubmitIDs and ReceiptIDs say how the SMSC writes message ids in its
@@ -136,6 +169,7 @@ type Config struct {
 	// a password, a text or a phone number. Default: nothing is logged.
 	Logger *slog.Logger
 
+	tlvs    wire.TLVs     // of TLVs
 	hostTLS []*tls.Config // for each of addrs; nil: plaintext
 }
 

@@ -58,7 +58,11 @@ func (s *session) outcome(f wire.Frame) outcome {
 	status := Status(f.Status)
 	switch {
 	case status != StatusOK:
-		return outcome{err: refused(opSubmit, status)}
+		err := refused(opSubmit, status)
+		if class, ok := s.config.Classes[status]; ok {
+			err.Class = class
+		}
+		return outcome{err: err}
 	case f.ID == pdu.GenericNackID:
 		return outcome{err: submitError(channel.Unknown, errNacked)}
 	}

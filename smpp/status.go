@@ -126,8 +126,8 @@ var statuses = map[Status]struct {
 }
 
 // Class says what the status means for a message that was refused with it. A
-// status that SMPP 3.4 does not define is [channel.Unknown]. A
-// failover's Route.Classes replaces it for one SMSC.
+// status that SMPP 3.4 does not define is [channel.Unknown]. Config.Classes
+// replaces it for one SMSC.
 func (s Status) Class() channel.Class { return statuses[s].class }
 
 // Code is the status in hexadecimal, "0x45".

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/channel/sms"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
@@ -27,49 +26,38 @@ const (
 	receiptWanted   = 0x01 // registered_delivery (SMPP 3.4, section 5.2.17)
 )
 
-// compose makes what m needs: the submit_sm that its parts have in common, and
-// the parts. Its errors are found before anything is sent.
-func (c *Client) compose(m *channel.Message) (wire.Message, []sms.Part, error) {
+// compose makes what m needs. Its errors are found before anything is sent.
+func (c *Client) compose(m *channel.Message) (*composed, error) {
 	if err := m.To.Validate(); err != nil {
-		return wire.Message{}, nil, err
+		return nil, err
 	}
 	if m.To.Phone == "" {
-		return wire.Message{}, nil, submitError(channel.InvalidRecipient, errors.New("no phone number"))
+		return nil, submitError(channel.InvalidRecipient, errors.New("no phone number"))
 	}
 	if m.Text == "" {
-		return wire.Message{}, nil, submitError(channel.Misconfigured, errors.New("message has no text"))
+		return nil, submitError(channel.Misconfigured, errors.New("message has no text"))
 	}
-	common, err := c.envelope(m)
+	submit, err := c.envelope(m)
 	if err != nil {
-		return wire.Message{}, nil, submitError(channel.Misconfigured, err)
+		return nil, submitError(channel.Misconfigured, err)
 	}
-	encoding := sms.Detect(m.Text)
-	if encoding == sms.UCS2 {
-		common.DataCoding = wire.CodingUCS2
-	}
-	parts, err := sms.Split(m.Text, encoding, sms.Ref8(uint8(c.reference.Add(1))))
-	if err != nil {
-		return wire.Message{}, nil, submitError(channel.Misconfigured, err)
-	}
-	if len(parts) > 1 {
-		common.EsmClass |= wire.EsmUDHI
-	}
-	return common, parts, nil
+	out := &composed{submit: submit}
+	return out, out.encode(m.Text, &c.config, c.reference.Add(1))
 }
 
 // envelope is what all parts of m have in common.
 func (c *Client) envelope(m *channel.Message) (wire.Message, error) {
-	sender := c.config.Sender
-	if sender == "" {
-		sender = m.Sender
-	}
-	from, err := source(sender, c.config.SenderNumbering)
+	from, err := source(c.config.sender(m), c.config.SenderNumbering)
 	if err != nil {
 		return wire.Message{}, fmt.Errorf("sender: %w", err)
 	}
 	common := wire.Message{
-		Source: from,
-		Dest:   wire.Addr{TON: tonInternational, NPI: npiE164, Digits: strings.TrimPrefix(m.To.Phone, "+")},
+		ServiceType: c.config.ServiceType,
+		Source:      from,
+		Dest:        wire.Addr{TON: tonInternational, NPI: npiE164, Digits: strings.TrimPrefix(m.To.Phone, "+")},
+		ProtocolID:  c.config.ProtocolID,
+		Priority:    c.config.Priority,
+		TLVs:        c.config.tlvs,
 	}
 	if n := c.config.DestNumbering; n != nil {
 		common.Dest.TON, common.Dest.NPI = n.TON, n.NPI
@@ -77,7 +65,28 @@ func (c *Client) envelope(m *channel.Message) (wire.Message, error) {
 	if c.config.Receipt != nil {
 		common.Registered = receiptWanted
 	}
+	if c.config.MessageTLVs != nil {
+		if common.TLVs, err = appendTLVs(common.TLVs, c.config.MessageTLVs(m)); err != nil {
+			return wire.Message{}, fmt.Errorf("MessageTLVs: %w", err)
+		}
+	}
 	return common, common.Check()
+}
+
+// sender is the sender for m: that of the longest prefix of its number, or
+// Sender, or the message's own.
+func (c *Config) sender(m *channel.Message) string {
+	if len(c.Senders) > 0 {
+		for n := len(m.To.Phone); n > 1; n-- {
+			if sender, ok := c.Senders[m.To.Phone[:n]]; ok {
+				return sender
+			}
+		}
+	}
+	if c.Sender != "" {
+		return c.Sender
+	}
+	return m.Sender
 }
 
 // source is the source address for a sender, as Config.Sender says.

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/sms"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
@@ -23,7 +27,7 @@ func New(c Config) (*Client, error) {
 
 // complete validates c and sets its defaults.
 func (c *Config) complete() error {
-	for _, check := range []func() error{c.completeBinds, c.completeTLS, c.checkStrings, c.completeTimes} {
+	for _, check := range []func() error{c.completeBinds, c.completeTLS, c.checkStrings, c.completeMessages, c.completeTimes} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -116,6 +120,7 @@ func (c *Config) checkStrings() error {
 		{"SystemID", c.SystemID, wire.MaxSystemID},
 		{"Password", c.Password, wire.MaxPassword},
 		{"SystemType", c.SystemType, wire.MaxSystemType},
+		{"ServiceType", c.ServiceType, wire.MaxServiceType},
 	} {
 		if err := wire.CheckCString(f.field, f.value, f.most); err != nil {
 			return fmt.Errorf("smpp: Config.%w", err)
@@ -124,8 +129,47 @@ func (c *Config) checkStrings() error {
 	if _, err := source(c.Sender, c.SenderNumbering); err != nil {
 		return fmt.Errorf("smpp: Config.Sender: %w", err)
 	}
+	for prefix, sender := range c.Senders {
+		if !isPrefix(prefix) {
+			return fmt.Errorf("smpp: Config.Senders: %q is not the beginning of an international number", prefix)
+		}
+		if _, err := source(sender, c.SenderNumbering); err != nil {
+			return fmt.Errorf("smpp: Config.Senders[%q]: %w", prefix, err)
+		}
+	}
 	if c.SubmitIDs > IDDecimal || c.ReceiptIDs > IDDecimal {
 		return errors.New("smpp: Config.SubmitIDs or ReceiptIDs: unknown IDFormat")
+	}
+	return nil
+}
+
+// isPrefix reports whether s is "+" and 1 to 15 digits.
+func isPrefix(s string) bool {
+	return len(s) > 1 && len(s) <= 16 && s[0] == '+' && strings.Trim(s[1:], "0123456789") == ""
+}
+
+// completeMessages checks what is said of messages, and keeps copies.
+func (c *Config) completeMessages() error {
+	c.Codings, c.Classes, c.Senders = slices.Clone(c.Codings), maps.Clone(c.Classes), maps.Clone(c.Senders)
+	for i, coding := range c.Codings {
+		if coding.Encoding > sms.Latin1 {
+			return fmt.Errorf("smpp: Config.Codings[%d]: unknown encoding", i)
+		}
+	}
+	if c.Long > LongPayload {
+		return errors.New("smpp: Config.Long: unknown LongForm")
+	}
+	if c.Priority > 3 {
+		return fmt.Errorf("smpp: Config.Priority: %d is not within 0..3", c.Priority)
+	}
+	for status, class := range c.Classes {
+		if status == StatusOK || class > channel.Expired {
+			return fmt.Errorf("smpp: Config.Classes[%s]: a success has no class, or there is no such class", status.Code())
+		}
+	}
+	var err error
+	if c.tlvs, err = appendTLVs(nil, c.TLVs); err != nil {
+		return fmt.Errorf("smpp: Config.TLVs: %w", err)
 	}
 	return nil
 }

@@ -156,13 +156,13 @@ func TestDNSCheck(t *testing.T) {
 		"spf macro":           {set(spf, "v=spf1 ip4:192.0.2.1 include:_spf.relay.example include:%{d}.x.example exp=why.example -all"), nil},
 		"key missing":         {remove(rsaName), []string{"DKIM missing"}},
 		"key twice":           {func(z zone) { z[edName] = append(z[edName], z[edName][0]) }, []string{"DKIM ambiguous"}},
-		"key revoked":         {set(edName, "v=DKIM1; p="), []string{"DKIM different"}},
-		"key of another":      {replace(edName, "p=", "p=A"), []string{"DKIM different"}},
-		"key of other kind":   {replace(edName, "k=ed25519", "k=rsa"), []string{"DKIM different"}},
+		"key revoked":         {set(edName, "v=DKIM1; p="), []string{"DKIM different: the key is revoked"}},
+		"key of another":      {replace(edName, "p=", "p=A"), []string{"DKIM different: the key is not ours"}},
+		"key of other kind":   {replace(edName, "k=ed25519", "k=rsa"), []string{"DKIM different: the key is not ours"}},
 		"key without kind":    {replace(rsaName, "k=rsa; ", ""), nil},
 		"key bare":            {replace(rsaName, "v=DKIM1; ", ""), nil},
 		"key folded":          {replace(rsaName, "p=MIIB", "p=MI IB"), nil},
-		"key of other hash":   {replace(rsaName, "k=rsa", "k=rsa; h=sha1"), []string{"DKIM different"}},
+		"key of other hash":   {replace(rsaName, "k=rsa", "k=rsa; h=sha1"), []string{"DKIM different: it is not for mail signed with SHA-256"}},
 		"key for sha256":      {replace(rsaName, "k=rsa", "k=rsa; h=sha1 : sha256; s=*; t=s"), nil},
 		"key in test":         {replace(rsaName, "k=rsa", "k=rsa; t=s:y"), []string{"DKIM weak"}},
 		"key without value":   {set(rsaName, "v=DKIM1; k=rsa"), []string{"DKIM malformed"}},
@@ -185,7 +185,7 @@ func TestDNSCheck(t *testing.T) {
 		var got []string
 		for _, p := range problems {
 			s := p.Want.Kind.String() + " " + p.Fault.String()
-			if p.Want.Kind == SPFRecord && p.Detail != "" && p.Fault != RecordWeak && p.Fault != RecordAmbiguous {
+			if p.Fault == SenderNotListed || p.Fault == RecordDifferent || p.Fault == RecordMalformed && p.Detail != "" {
 				s += ": " + p.Detail
 			}
 			got = append(got, s)
@@ -195,6 +195,25 @@ func TestDNSCheck(t *testing.T) {
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// A network is let in by itself or a wider one.
+func TestDNSCheckNetwork(t *testing.T) {
+	t.Parallel()
+	d := DNSSetup{From: "mybank.example", Senders: []string{"ip4:192.0.2.0/24", "ip6:2001:db8::/48", "mx"}}
+	for published, want := range map[string]int{
+		"ip4:192.0.2.0/24 ip6:2001:db8::/32 mx":  0,
+		"ip4:192.0.2.0/25 ip6:2001:db8::/64 +MX": 2,
+		"ip4:192.0.3.0/24 ip6:2001:db9::/32 -mx": 3,
+	} {
+		problems, err := d.Check(t.Context(), zone{
+			"mybank.example":        {"v=spf1 " + published + " -all"},
+			"_dmarc.mybank.example": {"v=DMARC1; p=reject"},
+		})
+		if err != nil || len(problems) != want {
+			t.Errorf("%s: %v, %v; want %d", published, problems, err, want)
 		}
 	}
 }

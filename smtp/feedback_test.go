@@ -36,7 +36,7 @@ var feedbackTests = map[string]struct {
 	"postfix-failed":             {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Failed, Class: channel.InvalidRecipient, Code: "5.1.1"}}},
 	"delayed":                    {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Sent, Code: "4.4.1"}}},
 	"delivered":                  {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Delivered, Code: "2.0.0"}}},
-	"relayed":                    {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Sent, Code: "2.0.0"}}},
+	"relayed":                    {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Sent, Code: "2.0.0"}, {State: channel.Sent, Code: "2.0.0"}}},
 	"status-in-diagnostic":       {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Failed, Class: channel.InvalidRecipient, Code: "5.1.1"}}},
 	"expired-in-queue":           {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Failed, Class: channel.Temporary, Code: "4.4.7"}}},
 	"refused-by-policy":          {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Failed, Class: channel.Misconfigured, Code: "5.7.26"}}},
@@ -211,6 +211,18 @@ func TestStatusClass(t *testing.T) {
 	} {
 		if got := statusClass(status); got != want {
 			t.Errorf("%q: %v, want %v", status, got, want)
+		}
+	}
+}
+
+func TestComplaintType(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]string{
+		"abuse": "abuse", "Not-Spam (really)": "not-spam", "opt-out-list": "opt-out-list", "": "other",
+		"ann@example.com": "other", "a1": "other", strings.Repeat("a", 33): "other",
+	} {
+		if got := complaintType(fields{"feedback-type": said}); got != want {
+			t.Errorf("%q: %q, want %q", said, got, want)
 		}
 	}
 }

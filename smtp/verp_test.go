@@ -37,7 +37,9 @@ func TestVERP(t *testing.T) {
 			if wire, err := asciiMailbox(address); err != nil || wire != address {
 				t.Errorf("%s: %q: %v", pattern, address, err)
 			}
-			for _, way := range []string{address, strings.ToLower(address), mangleDomain(address)} {
+			token := len(v.before)
+			upper := address[:token] + strings.ToUpper(address[token:token+macLen]) + address[token+macLen:]
+			for _, way := range []string{address, strings.ToLower(address), mangleDomain(address), upper} {
 				if got, err := v.messageID(way); err != nil || got != id {
 					t.Errorf("%q: %q, %v; want %q", way, got, err, id)
 				}

@@ -133,7 +133,7 @@ func (s step) isAccepted(reply []byte) bool {
 		return false
 	}
 	for line := range bytes.Lines(reply) {
-		if len(line) > maxLine || !bytes.HasPrefix(line, code) {
+		if len(line) > maxLine || !bytes.HasPrefix(line, code) || line[3] > ' ' && line[3] != '-' {
 			return false
 		}
 	}

@@ -40,7 +40,6 @@ type session struct {
 
 	load atomic.Int32 // messages given to send that it has not returned yet
 
-	slots   chan struct{} // one for each call that may begin
 	retired chan struct{} // closed: takes no more messages
 	drained chan struct{} // closed: retired, and nothing outstanding
 	ended   chan struct{} // closed: connection closed
@@ -48,15 +47,18 @@ type session struct {
 	endOnce sync.Once
 	cause   error // of the end; valid after ended
 
-	mu             sync.Mutex
-	seq            uint32
-	calls          map[uint32]*call
-	oldest, newest *call
-	free           []*call
-	expiry         *time.Timer // fires at oldest's deadline, or before
-	armed          bool
-	retiring       bool
-	reason         error // why it retires
+	mu       sync.Mutex
+	seq      uint32
+	slots    int // calls that may begin
+	waiting  callList
+	calls    map[uint32]*call
+	open     callList    // those of calls, oldest first
+	expiry   *time.Timer // fires at the deadline of the oldest, or before
+	armed    bool
+	retiring bool
+	reason   error // why it retires
+
+	spare sync.Pool // of calls
 
 	peerUnbound atomic.Bool // it asked to end, so we need not
 	pinged      atomic.Bool // nothing was answered since the last enquire_link
@@ -66,16 +68,14 @@ func newSession(c *Config, conn, raw net.Conn, in *wire.Reader) *session {
 	s := &session{
 		config: c, log: c.Logger, conn: conn, raw: raw, in: in, out: wire.NewWriter(),
 		inbound: make(chan delivery, maxInbound),
-		slots:   make(chan struct{}, c.Window),
 		retired: make(chan struct{}), drained: make(chan struct{}), ended: make(chan struct{}),
 		seq:    1, // the bind's
+		slots:  c.Window,
 		calls:  make(map[uint32]*call, c.Window),
 		expiry: time.NewTimer(c.ResponseTimeout),
 		armed:  true,
 	}
-	for range c.Window {
-		s.slots <- struct{}{}
-	}
+	s.spare.New = func() any { return newCall() }
 	return s
 }
 
@@ -137,7 +137,7 @@ func (s *session) stopIntake() {
 
 // checkDrained tells the keeper when it is time to part. s.mu is held.
 func (s *session) checkDrained() {
-	if !s.retiring || s.oldest != nil {
+	if !s.retiring || s.open.first != nil {
 		return
 	}
 	select {
@@ -220,25 +220,14 @@ func (s *session) write(frame func([]byte) []byte) {
 // send submits one message and waits for the answer. errRetired means that
 // another session must take it.
 func (s *session) send(ctx context.Context, m *channel.Message, part *wire.Message) (string, error) {
-	select {
-	case <-s.slots:
-	case <-s.retired:
-		return "", errRetired
-	case <-ctx.Done():
-		return "", submitError(channel.Temporary, fmt.Errorf("waiting for the window: %w", ctx.Err()))
-	}
-	err := limitLife(part, m)
-	var c *call
-	if err == nil {
-		c, err = s.submit(part)
-	}
-	if err != nil {
-		s.slots <- struct{}{}
+	c := s.spare.Get().(*call)
+	if err := s.start(ctx, c, m, part); err != nil {
+		s.spare.Put(c)
 		return "", err
 	}
 	select {
 	case o := <-c.done:
-		s.recycle(c)
+		s.spare.Put(c)
 		return o.result()
 	case <-ctx.Done():
 	}
@@ -248,4 +237,25 @@ func (s *session) send(ctx context.Context, m *channel.Message, part *wire.Messa
 	default: // the call keeps its slot until the SMSC has answered or is given up
 		return "", submitError(channel.Unknown, fmt.Errorf("waiting for the response: %w", ctx.Err()))
 	}
+}
+
+// start submits a message as soon as the window has a slot for it.
+func (s *session) start(ctx context.Context, c *call, m *channel.Message, part *wire.Message) error {
+	now := time.Now()
+	if err := limitLife(part, m, now); err != nil {
+		return err
+	}
+	err := s.submit(c, part, now)
+	if err != errWindowFull {
+		return err
+	}
+	if err := s.wait(ctx, c); err != nil {
+		return err
+	}
+	now = time.Now()
+	if err := limitLife(part, m, now); err != nil {
+		s.giveBack(c)
+		return err
+	}
+	return s.submit(c, part, now)
 }

@@ -123,14 +123,13 @@ func source(sender string, n *Numbering) (wire.Addr, error) {
 }
 
 // limitLife sets how long the SMSC may try, and fails if m's life is over.
-func limitLife(p *wire.Message, m *channel.Message) error {
+func limitLife(p *wire.Message, m *channel.Message, now time.Time) error {
 	if m.Expires.IsZero() {
 		return nil
 	}
-	left := time.Until(m.Expires)
-	if left <= 0 {
+	p.Life = m.Expires.Sub(now)
+	if p.Life <= 0 {
 		return submitError(channel.Expired, errors.New("message has expired"))
 	}
-	p.Validity = wire.RelativeTime(left)
 	return nil
 }

@@ -1,6 +1,8 @@
 package smpp
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,15 +12,23 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A call is a submit_sm that awaits its response. It is in session.calls and in
-// the list of session.oldest until it is completed, which happens once.
+// A call is a submit_sm that awaits its response, and before that a place in
+// the line for a slot of the window. Once begun it is in session.calls and
+// session.open until it is completed, which happens once.
 type call struct {
 	seq        uint32
 	batch      uint64 // of the writer
 	deadline   time.Time
 	prev, next *call
-	done       chan outcome // holds one
+	holds      bool          // a slot
+	turn       chan struct{} // holds one, when a slot is handed over
+	done       chan outcome  // holds one
 }
+
+func newCall() *call { return &call{turn: make(chan struct{}, 1), done: make(chan outcome, 1)} }
+
+// errWindowFull is for session.wait.
+var errWindowFull = errors.New("window is full")
 
 // An outcome is how a call ended: a message id, or an error.
 type outcome struct {
@@ -35,31 +45,99 @@ func (o outcome) result() (string, error) {
 }
 
 // submit registers a submit_sm and then queues it, so that no response can
-// come too early. The caller holds a slot of the window, which the call's
-// completion gives back.
-func (s *session) submit(m *wire.Message) (*call, error) {
+// come too early. It takes a slot of the window, unless c holds one, which the
+// call's completion gives back. After an error c holds none.
+func (s *session) submit(c *call, m *wire.Message, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.retiring {
-		return nil, errRetired
+		s.release(c)
+		return errRetired
 	}
-	c := s.newCall()
+	if !c.holds && !s.take(c) {
+		return errWindowFull
+	}
 	c.seq = s.nextSeq()
-	c.deadline = time.Now().Add(s.config.ResponseTimeout)
+	c.deadline = now.Add(s.config.ResponseTimeout)
 	batch, err := s.out.Append(func(b []byte) []byte {
 		return wire.AppendMessage(b, pdu.SubmitSmID, c.seq, m)
 	})
 	if err != nil {
-		return nil, errRetired
+		s.release(c)
+		return errRetired
 	}
 	c.batch = batch
 	s.calls[c.seq] = c
-	s.push(c)
+	s.open.push(c)
 	if !s.armed {
 		s.armed = true
 		s.expiry.Reset(s.config.ResponseTimeout)
 	}
-	return c, nil
+	return nil
+}
+
+// take takes a slot for c where there is one. s.mu is held.
+func (s *session) take(c *call) bool {
+	c.holds = s.slots > 0
+	if c.holds {
+		s.slots--
+	}
+	return c.holds
+}
+
+// release gives c's slot to whoever waits longest. s.mu is held.
+func (s *session) release(c *call) {
+	if !c.holds {
+		return
+	}
+	c.holds = false
+	next := s.waiting.first
+	if next == nil {
+		s.slots++
+		return
+	}
+	s.waiting.unlink(next)
+	next.holds = true
+	next.turn <- struct{}{}
+}
+
+// wait waits in line until c holds a slot.
+func (s *session) wait(ctx context.Context, c *call) error {
+	s.mu.Lock()
+	if !s.take(c) {
+		s.waiting.push(c)
+	}
+	holds := c.holds
+	s.mu.Unlock()
+	if holds {
+		return nil
+	}
+	var err error
+	select {
+	case <-c.turn:
+		return nil
+	case <-s.retired:
+		err = errRetired
+	case <-ctx.Done():
+		err = submitError(channel.Temporary, fmt.Errorf("waiting for the window: %w", ctx.Err()))
+	}
+	s.giveBack(c)
+	return err
+}
+
+// giveBack leaves the line, or returns the slot that c does not use.
+func (s *session) giveBack(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !c.holds {
+		s.waiting.unlink(c)
+		return
+	}
+	select {
+	case <-c.turn: // came in the meantime
+	default:
+	}
+	s.release(c)
 }
 
 // complete ends the call with this sequence number, if there is one.
@@ -77,9 +155,9 @@ func (s *session) complete(seq uint32, o outcome) bool {
 // finish ends a call. s.mu is held.
 func (s *session) finish(c *call, o outcome) {
 	delete(s.calls, c.seq)
-	s.unlink(c)
-	c.done <- o
-	s.slots <- struct{}{}
+	s.open.unlink(c)
+	s.release(c)
+	c.done <- o // from here on c is its waiter's
 	s.checkDrained()
 }
 
@@ -88,12 +166,12 @@ func (s *session) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	for c := s.oldest; c != nil && !c.deadline.After(now); c = s.oldest {
+	for c := s.open.first; c != nil && !c.deadline.After(now); c = s.open.first {
 		s.finish(c, outcome{err: submitError(channel.Unknown, errNoResponse)})
 	}
-	s.armed = s.oldest != nil
+	s.armed = s.open.first != nil
 	if s.armed {
-		s.expiry.Reset(s.oldest.deadline.Sub(now))
+		s.expiry.Reset(s.open.first.deadline.Sub(now))
 	}
 }
 
@@ -103,12 +181,12 @@ func (s *session) abandon(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopIntake()
-	for s.oldest != nil {
+	for s.open.first != nil {
 		err := submitError(channel.Unknown, cause)
-		if !s.out.Handed(s.oldest.batch) {
+		if !s.out.Handed(s.open.first.batch) {
 			err = submitError(channel.Temporary, fmt.Errorf("%w: %w", errNotWritten, cause))
 		}
-		s.finish(s.oldest, outcome{err: err})
+		s.finish(s.open.first, outcome{err: err})
 	}
 }
 
@@ -122,41 +200,27 @@ func (s *session) nextSeq() uint32 {
 	}
 }
 
-// newCall takes a used call where there is one. s.mu is held.
-func (s *session) newCall() *call {
-	if n := len(s.free); n > 0 {
-		c := s.free[n-1]
-		s.free = s.free[:n-1]
-		return c
-	}
-	return &call{done: make(chan outcome, 1)}
-}
+// A callList is a list of calls, each in one at most.
+type callList struct{ first, last *call }
 
-// recycle lets a call whose outcome was received be used again.
-func (s *session) recycle(c *call) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.free = append(s.free, c)
-}
-
-func (s *session) push(c *call) {
-	c.prev, c.next = s.newest, nil
-	if s.newest == nil {
-		s.oldest = c
+func (l *callList) push(c *call) {
+	c.prev, c.next = l.last, nil
+	if l.last == nil {
+		l.first = c
 	} else {
-		s.newest.next = c
+		l.last.next = c
 	}
-	s.newest = c
+	l.last = c
 }
 
-func (s *session) unlink(c *call) {
+func (l *callList) unlink(c *call) {
 	if c.prev == nil {
-		s.oldest = c.next
+		l.first = c.next
 	} else {
 		c.prev.next = c.next
 	}
 	if c.next == nil {
-		s.newest = c.prev
+		l.last = c.prev
 	} else {
 		c.next.prev = c.prev
 	}

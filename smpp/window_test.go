@@ -1,8 +1,10 @@
 package smpp
 
 import (
+	"context"
 	"errors"
 	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,18 +23,23 @@ func newTestSession(t *testing.T, window int) *session {
 	return s
 }
 
+// submitOne submits a message for which the window has a slot.
+func submitOne(t *testing.T, s *session) *call {
+	t.Helper()
+	c := newCall()
+	if err := s.submit(c, &wire.Message{}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 func TestSequenceWraps(t *testing.T) {
 	t.Parallel()
 	s := newTestSession(t, 3)
 	s.seq = wire.MaxSequence - 1
 	var got []uint32
 	for range 3 {
-		c, err := s.submit(&wire.Message{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		<-s.slots
-		got = append(got, c.seq)
+		got = append(got, submitOne(t, s).seq)
 	}
 	if got[0] != wire.MaxSequence || got[1] != 1 || got[2] != 2 {
 		t.Errorf("sequence numbers are %x", got)
@@ -51,12 +58,7 @@ func TestCallsEndOnce(t *testing.T) {
 		s := newTestSession(t, n)
 		var calls []*call
 		for range n {
-			<-s.slots
-			c, err := s.submit(&wire.Message{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			calls = append(calls, c)
+			calls = append(calls, submitOne(t, s))
 		}
 		for i, at := range order {
 			seq := calls[at].seq
@@ -66,13 +68,75 @@ func TestCallsEndOnce(t *testing.T) {
 			if o := <-calls[at].done; o.id != "id" {
 				t.Errorf("order %v: outcome is %+v", order, o)
 			}
-			if len(s.slots) != i+1 || len(s.calls) != n-i-1 {
-				t.Errorf("order %v: %d slots, %d calls after %d", order, len(s.slots), len(s.calls), i+1)
+			if s.slots != i+1 || len(s.calls) != n-i-1 {
+				t.Errorf("order %v: %d slots, %d calls after %d", order, s.slots, len(s.calls), i+1)
 			}
 		}
-		if s.oldest != nil || s.newest != nil {
+		if s.open != (callList{}) {
 			t.Errorf("order %v: the list is not empty", order)
 		}
+	}
+}
+
+// Whoever waits for the window is served in order, also past those who gave up,
+// and no slot is lost on the way.
+func TestWindowLine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestSession(t, 1)
+		first := submitOne(t, s)
+		if err := s.submit(newCall(), &wire.Message{}, time.Now()); !errors.Is(err, errWindowFull) {
+			t.Fatalf("window of one takes two: %v", err)
+		}
+		var served []int
+		var patience []context.CancelFunc
+		for i := range 4 {
+			ctx, cancel := context.WithCancel(t.Context())
+			patience = append(patience, cancel)
+			go func() {
+				c := newCall()
+				if err := s.wait(ctx, c); err != nil {
+					if channel.ClassOf(err) != channel.Temporary || !errors.Is(err, context.Canceled) {
+						t.Errorf("error is %v", err)
+					}
+					return
+				}
+				served = append(served, i)
+				s.giveBack(c)
+			}()
+			synctest.Wait()
+		}
+		patience[0]()
+		patience[2]()
+		synctest.Wait()
+		if len(served) != 0 {
+			t.Errorf("served before there is a slot: %v", served)
+		}
+		s.complete(first.seq, outcome{})
+		synctest.Wait()
+		if !slices.Equal(served, []int{1, 3}) || s.slots != 1 || s.waiting != (callList{}) {
+			t.Errorf("served %v; %d slots", served, s.slots)
+		}
+		patience[1]()
+		patience[3]()
+	})
+}
+
+// A slot that is handed over to one who gives up meanwhile goes on to the next.
+func TestWindowTurnNotTaken(t *testing.T) {
+	t.Parallel()
+	s := newTestSession(t, 1)
+	open, leaving, next := submitOne(t, s), newCall(), newCall()
+	s.waiting.push(leaving)
+	s.waiting.push(next)
+	s.complete(open.seq, outcome{})
+	s.giveBack(leaving) // has its turn already
+	if leaving.holds || !next.holds || len(next.turn) != 1 || len(leaving.turn) != 0 || s.slots != 0 {
+		t.Errorf("the slot did not go on: %d free", s.slots)
+	}
+	s.giveBack(next)
+	if s.slots != 1 || len(next.turn) != 0 {
+		t.Errorf("%d slots in the end", s.slots)
 	}
 }
 
@@ -83,11 +147,7 @@ func TestAbandonClasses(t *testing.T) {
 		s := newTestSession(t, 2)
 		go s.out.Run(s.conn, time.Minute)
 		submit := func() *call {
-			<-s.slots
-			c, err := s.submit(&wire.Message{})
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := submitOne(t, s)
 			synctest.Wait()
 			return c
 		}
@@ -101,7 +161,7 @@ func TestAbandonClasses(t *testing.T) {
 		if o := <-second.done; o.err.Class != channel.Temporary {
 			t.Errorf("not written: %v", o.err)
 		}
-		if _, err := s.submit(&wire.Message{}); !errors.Is(err, errRetired) {
+		if err := s.submit(newCall(), &wire.Message{}, time.Now()); !errors.Is(err, errRetired) {
 			t.Errorf("afterwards: %v", err)
 		}
 	})
@@ -124,7 +184,7 @@ func TestAttachWhileClosing(t *testing.T) {
 	if l.session != nil {
 		t.Error("the session is offered to Sends")
 	}
-	if _, err := s.submit(&wire.Message{}); !errors.Is(err, errRetired) {
+	if err := s.submit(newCall(), &wire.Message{}, time.Now()); !errors.Is(err, errRetired) {
 		t.Errorf("submit: %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/ajankovic/smpp/pdu"
 )
@@ -57,6 +58,7 @@ type Message struct {
 	Priority     uint8
 	Schedule     string
 	Validity     string
+	Life         time.Duration // when sending, a relative Validity; not positive: Validity counts
 	Registered   uint8
 	Replace      uint8
 	DataCoding   uint8
@@ -110,12 +112,19 @@ func AppendMessage(b []byte, id pdu.CommandID, seq uint32, m *Message) []byte {
 	b = appendAddr(b, m.Dest)
 	b = append(b, m.EsmClass, m.ProtocolID, m.Priority)
 	b = appendCString(b, m.Schedule)
-	b = appendCString(b, m.Validity)
+	b = appendValidity(b, m)
 	b = append(b, m.Registered, m.Replace, m.DataCoding, m.DefaultMsgID, byte(len(m.UDH)+len(m.Short)))
 	b = append(b, m.UDH...)
 	b = append(b, m.Short...)
 	b = append(b, m.TLVs...)
 	return finish(b, at)
+}
+
+func appendValidity(b []byte, m *Message) []byte {
+	if m.Life <= 0 {
+		return appendCString(b, m.Validity)
+	}
+	return append(appendRelativeTime(b, m.Life), 0)
 }
 
 // AppendDataSM appends a data_sm, which has a part of the fields only (SMPP

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 )
@@ -14,9 +13,16 @@ const maxRelative = 30 * 24 * time.Hour
 // (SMPP 3.4, section 7.1.1.2): 10 minutes are "000000001000000R". It is rounded
 // down to seconds, but is at least one second and at most 30 days.
 func RelativeTime(d time.Duration) string {
+	return string(appendRelativeTime(make([]byte, 0, MaxTime), d))
+}
+
+func appendRelativeTime(b []byte, d time.Duration) []byte {
 	s := int(min(max(d, time.Second), maxRelative) / time.Second)
-	day, hour, minute := s/86400, s/3600%24, s/60%60
-	return fmt.Sprintf("0000%02d%02d%02d%02d000R", day, hour, minute, s%60)
+	b = append(b, "0000"...)
+	for _, n := range [...]int{s / 86400, s / 3600 % 24, s / 60 % 60, s % 60} {
+		b = append(b, byte('0'+n/10), byte('0'+n%10))
+	}
+	return append(b, "000R"...)
 }
 
 // ParseRelativeTime is the inverse of RelativeTime. Months count 30 days and

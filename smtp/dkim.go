@@ -86,8 +86,14 @@ func NewDKIM(domain string, keys ...DKIMKey) (*DKIM, error) {
 		return nil, errors.New("smtp: DKIM domain is no domain name")
 	}
 	d := &DKIM{domain: domain}
-	return d, d.Rotate(keys...)
+	if err := d.Rotate(keys...); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
+
+// made reports whether d comes from NewDKIM.
+func (d *DKIM) made() bool { return d.keys.Load() != nil }
 
 // Rotate signs with keys instead, from now on. Publish a new key before, and
 // leave the old one in the DNS for some days after: mail is verified when it

@@ -150,6 +150,9 @@ func (d DNSSetup) settle() (DNSSetup, error) {
 	if d.ReturnPath, err = asciiDomain(d.ReturnPath); err != nil {
 		return DNSSetup{}, errors.New("smtp: DNSSetup.ReturnPath is no domain name")
 	}
+	if d.DKIM != nil && !d.DKIM.made() {
+		return DNSSetup{}, errors.New("smtp: DNSSetup.DKIM was not made by NewDKIM")
+	}
 	if d.DKIM != nil && !aligned(d.DKIM.domain, d.From) {
 		return DNSSetup{}, errors.New("smtp: DNSSetup.DKIM signs for another domain than DNSSetup.From")
 	}

@@ -28,6 +28,8 @@ var (
 	ErrFeedbackLimit = errors.New("smtp: feedback is too large or too deep")
 )
 
+var errNoVERP = errors.New("smtp: ParseFeedback needs a VERP that NewVERP made")
+
 const (
 	maxFeedback = 1 << 20 // octets; a returned mail of ours has some thousand
 	maxReport   = 64 << 10
@@ -101,6 +103,9 @@ func (f Feedback) Deliver(ctx context.Context, handle channel.ReceiptFunc) error
 // The error is one of [ErrNotFeedback], [ErrFeedbackLimit], [ErrNoToken] and
 // [ErrForgedToken], for [errors.Is], or r's own. It holds nothing of the mail.
 func ParseFeedback(r io.Reader, v *VERP) (Feedback, error) {
+	if !v.made() {
+		return Feedback{}, errNoVERP
+	}
 	raw, err := io.ReadAll(io.LimitReader(r, maxFeedback+1))
 	if err != nil {
 		return Feedback{}, fmt.Errorf("smtp: reading feedback: %w", err)

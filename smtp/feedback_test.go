@@ -175,6 +175,15 @@ func (neverEnding) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
+func TestFeedbackWithoutVERP(t *testing.T) {
+	t.Parallel()
+	for _, v := range []*VERP{nil, new(VERP)} {
+		if _, err := ParseFeedback(strings.NewReader(""), v); !errors.Is(err, errNoVERP) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 func TestDeliver(t *testing.T) {
 	t.Parallel()
 	v := newVERP(t, returnPath, keyA)

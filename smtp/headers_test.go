@@ -128,6 +128,12 @@ func TestHeaderConfig(t *testing.T) {
 		t.Errorf("two return paths: %v", err)
 	}
 	config.EnvelopeFrom = ""
+	for _, zero := range []Config{{VERP: new(VERP)}, {DKIM: new(DKIM)}} {
+		zero.Addr, zero.From = config.Addr, config.From
+		if _, err := New(zero); err == nil || !strings.Contains(err.Error(), "was not made") {
+			t.Errorf("a zero value: %v", err)
+		}
+	}
 	ch, err := New(config)
 	if err != nil {
 		t.Fatal(err)

@@ -27,6 +27,9 @@ var (
 
 // settleHeaders checks what is the same in the headers of all mails.
 func (s *settings) settleHeaders() error {
+	if s.VERP != nil && !s.VERP.made() || s.DKIM != nil && !s.DKIM.made() {
+		return errors.New("smtp: Config.VERP or Config.DKIM was not made by NewVERP or NewDKIM")
+	}
 	if s.VERP != nil && s.EnvelopeFrom != "" {
 		return errors.New("smtp: Config.VERP and Config.EnvelopeFrom exclude each other")
 	}

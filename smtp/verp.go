@@ -71,8 +71,14 @@ func NewVERP(address string, keys ...[]byte) (*VERP, error) {
 		return nil, errors.New("smtp: VERP address is too long: more than 12 octets around the token, or more than 254 in all")
 	}
 	v := &VERP{before: before, after: after}
-	return v, v.Rotate(keys...)
+	if err := v.Rotate(keys...); err != nil {
+		return nil, err
+	}
+	return v, nil
 }
+
+// made reports whether v comes from NewVERP.
+func (v *VERP) made() bool { return v != nil && v.keys.Load() != nil }
 
 // Rotate replaces the keys, from now on. Keep an old key behind the new one
 // until the mails it has signed can no longer bounce: relays give up after

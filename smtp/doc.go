@@ -61,7 +61,7 @@
 // server said, which often repeats the recipient's address. Its class:
 //
 //   - Temporary: not connected, a refusal to greet, 421, 4xx, a connection
-//     lost before the final dot was written
+//     lost before the final dot was written; a signature that failed
 //   - Throttled: 421 4.7.28
 //   - InvalidRecipient: 5.1.1 5.1.2 5.1.3 5.1.6 5.1.10 5.2.1 once the recipient
 //     was named; without an enhanced status code 550, 551 and 553 at RCPT; an

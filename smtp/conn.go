@@ -265,7 +265,9 @@ func (c *conn) reset() error {
 // content sends the message. A writer that has failed is never closed: closing
 // adds the final dot, and a truncated mail would be delivered.
 func (c *conn) content(w *gosmtp.DataCommand, message []byte) (said string, p phase, err error) {
-	if _, err = w.Write(message); err != nil {
+	if isReady(message) {
+		c.pipe.mail = message
+	} else if _, err = w.Write(message); err != nil {
 		return "", phaseData, err
 	}
 	response, err := w.CloseWithResponse()

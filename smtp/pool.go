@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	maxUses  = 100                    // messages on one connection; relays tend to stop at such a number
+	maxUses  = 1000                   // messages on one connection; a relay may close it before
 	maxAge   = 5 * time.Minute        // of a connection, so that a relay's addresses may change
 	farewell = time.Millisecond * 100 // for the QUIT of a connection that is closed
 )

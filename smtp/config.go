@@ -35,8 +35,8 @@ const (
 	FailureAndSuccess            // of failures, and of delivery by systems that tell
 )
 
-// Config describes a relay, or several, and the sender. Logged or printed with %v it shows
-// no password.
+// Config describes a relay, or several, and the sender. Logged or printed with
+// %v it shows no password.
 type Config struct {
 	// Addr is the relay's "host:port". Required.
 	Addr string

@@ -89,3 +89,70 @@ func ExampleChannel_Send_errors() {
 	// ask for another address: 5.1.1
 	// smtp: rcpt: invalid recipient (5.1.1): the server replied 550
 }
+
+// A second relay, with a login and a rate of its own, takes over while the first
+// is down.
+func ExampleConfig_fallbacks() {
+	first := smtptest.NewServer(smtptest.Config{})
+	second := smtptest.NewServer(smtptest.Config{Username: "codes", Password: "secret"})
+	defer second.Close()
+	mail, err := smtp.New(smtp.Config{
+		Addr:      first.Addr(),
+		TLSConfig: first.ClientTLS(),
+		From:      "codes@mybank.example",
+		Fallbacks: []smtp.Relay{{
+			Addr:      second.Addr(),
+			TLSConfig: second.ClientTLS(),
+			Username:  "codes",
+			Password:  "secret",
+			Rate:      smtp.Rate{PerSecond: 20},
+		}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = mail.Close() }()
+
+	first.Close()
+	_, err = mail.Send(context.Background(), &channel.Message{
+		ID:      "c4n7.1",
+		To:      channel.Recipient{Email: "ann@example.com"},
+		Subject: "Your code",
+		Body:    "582037 is your code.\n",
+	})
+	fmt.Println(err, len(first.Mails()), len(second.Mails()))
+	// Output: <nil> 0 1
+}
+
+// A token source, such as golang.org/x/oauth2 has, takes the place of a
+// password.
+func ExampleConfig_token() {
+	relay := smtptest.NewServer(smtptest.Config{
+		Username: "codes@mybank.example", Password: "ya29.token", Mechanisms: []string{"XOAUTH2"},
+	})
+	defer relay.Close()
+	mail, err := smtp.New(smtp.Config{
+		Addr:      relay.Addr(),
+		TLSConfig: relay.ClientTLS(),
+		Username:  "codes@mybank.example",
+		Token: func(context.Context) (string, error) {
+			return "ya29.token", nil // token, err := source.Token(); return token.AccessToken, err
+		},
+		From: "codes@mybank.example",
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = mail.Close() }()
+
+	_, err = mail.Send(context.Background(), &channel.Message{
+		ID:      "c4n7.1",
+		To:      channel.Recipient{Email: "ann@example.com"},
+		Subject: "Your code",
+		Body:    "582037 is your code.\n",
+	})
+	fmt.Println(err, relay.Mails()[0].Mechanism)
+	// Output: <nil> XOAUTH2
+}

@@ -179,13 +179,13 @@ func (s *settings) settleRelays() error {
 		MaxConns: s.MaxConns, Rate: s.Rate,
 	}
 	for i, r := range append([]Relay{first}, s.Fallbacks...) {
-		field := "Config."
+		at := "smtp: Config."
 		if i > 0 {
-			field = fmt.Sprintf("Config.Fallbacks[%d].", i-1)
+			at = fmt.Sprintf("smtp: Config.Fallbacks[%d].", i-1)
 		}
-		settled, err := r.settle()
+		settled, err := r.settle(at)
 		if err != nil {
-			return fmt.Errorf("smtp: %s%w", field, err)
+			return err
 		}
 		s.relays = append(s.relays, settled)
 	}

@@ -61,7 +61,7 @@ func startPostfix(t *testing.T) *postfix {
 	if os.Geteuid() != 0 {
 		lacks("Postfix starts only as root")
 	}
-	dir, err := os.MkdirTemp("", "otpcourier-postfix-") // short: it holds sockets
+	dir, err := os.MkdirTemp("", "otpcourier-postfix-") //nolint:usetesting // what TempDir returns is closed to Postfix's user
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,26 +56,27 @@ type Rate struct {
 	WarmSince time.Time
 }
 
-// settle checks r and fills in defaults. Its errors begin with a field's name.
-func (r Relay) settle() (Relay, error) {
-	for _, step := range []func() error{r.settleTransport, r.settleLogin, r.settleLimits} {
-		if err := step(); err != nil {
+// settle checks r and fills in defaults. Its errors begin with at and a field's
+// name.
+func (r Relay) settle(at string) (Relay, error) {
+	for _, step := range []func(at string) error{r.settleTransport, r.settleLogin, r.settleLimits} {
+		if err := step(at); err != nil {
 			return Relay{}, err
 		}
 	}
 	return r, nil
 }
 
-func (r *Relay) settleTransport() error {
+func (r *Relay) settleTransport(at string) error {
 	host, port, err := net.SplitHostPort(r.Addr)
 	if err != nil || host == "" || port == "" {
-		return errors.New(`Addr is not "host:port"`)
+		return errors.New(at + `Addr is not "host:port"`)
 	}
 	switch {
 	case r.TLS > ImplicitTLS:
-		return errors.New("TLS is no known mode")
+		return errors.New(at + "TLS is no known mode")
 	case r.DangerouslyPlaintext && r.TLS != AutoTLS:
-		return errors.New("DangerouslyPlaintext contradicts TLS")
+		return errors.New(at + "DangerouslyPlaintext contradicts TLS")
 	case r.TLS == AutoTLS && port == "465":
 		r.TLS = ImplicitTLS
 	case r.TLS == AutoTLS:
@@ -87,7 +88,7 @@ func (r *Relay) settleTransport() error {
 	r.TLSConfig = r.TLSConfig.Clone()
 	r.TLSConfig.MinVersion = max(r.TLSConfig.MinVersion, tls.VersionTLS12)
 	if v := r.TLSConfig.MaxVersion; v != 0 && v < tls.VersionTLS12 {
-		return errors.New("TLSConfig.MaxVersion is below TLS 1.2")
+		return errors.New(at + "TLSConfig.MaxVersion is below TLS 1.2")
 	}
 	if r.TLSConfig.ServerName == "" {
 		r.TLSConfig.ServerName = host
@@ -95,40 +96,40 @@ func (r *Relay) settleTransport() error {
 	return nil
 }
 
-func (r *Relay) settleLogin() error {
+func (r *Relay) settleLogin(at string) error {
 	mechanisms := passwordMechanisms
 	if r.Token != nil {
 		mechanisms = tokenMechanisms
 	}
 	switch {
 	case r.Password != "" && r.Token != nil:
-		return errors.New("Password and Token exclude each other")
+		return errors.New(at + "Password and Token exclude each other")
 	case (r.Username == "") != (r.Password == "" && r.Token == nil):
-		return errors.New("Username needs a Password or a Token, and they need it")
+		return errors.New(at + "Username needs a Password or a Token, and they need it")
 	case r.Username != "" && r.DangerouslyPlaintext:
-		return errors.New("Username: a password is never sent without TLS")
+		return errors.New(at + "Username: a password is never sent without TLS")
 	case strings.ContainsFunc(r.Username, unicode.IsControl), strings.ContainsRune(r.Password, 0):
-		return errors.New("Username or Password contains a control character")
+		return errors.New(at + "Username or Password contains a control character")
 	case r.Mechanism != "" && r.Username == "":
-		return errors.New("Mechanism needs a Username")
+		return errors.New(at + "Mechanism needs a Username")
 	case r.Mechanism != "" && !slices.Contains(mechanisms, r.Mechanism):
-		return errors.New("Mechanism is not one of " + strings.Join(mechanisms, ", "))
+		return errors.New(at + "Mechanism is not one of " + strings.Join(mechanisms, ", "))
 	}
 	return nil
 }
 
-func (r *Relay) settleLimits() error {
+func (r *Relay) settleLimits(at string) error {
 	switch rate := &r.Rate; {
 	case r.MaxConns < 0:
-		return errors.New("MaxConns is negative")
+		return errors.New(at + "MaxConns is negative")
 	case !isRate(rate.PerSecond):
-		return errors.New("Rate.PerSecond is not a number from 0")
+		return errors.New(at + "Rate.PerSecond is not a number from 0")
 	case rate.Burst < 0:
-		return errors.New("Rate.Burst is negative")
+		return errors.New(at + "Rate.Burst is negative")
 	case !isRate(rate.WarmFrom), rate.WarmFrom > rate.PerSecond:
-		return errors.New("Rate.WarmFrom is not a number from 0 to PerSecond")
+		return errors.New(at + "Rate.WarmFrom is not a number from 0 to PerSecond")
 	case (rate.WarmFrom == 0) != rate.WarmSince.IsZero():
-		return errors.New("Rate.WarmFrom and WarmSince need each other")
+		return errors.New(at + "Rate.WarmFrom and WarmSince need each other")
 	case rate.Burst == 0:
 		rate.Burst = max(1, int(math.Ceil(min(rate.PerSecond, math.MaxInt32))))
 	}

@@ -87,10 +87,10 @@ func (t *tokenServer) Next(response []byte) (challenge []byte, done bool, err er
 	if !ok || !bearer {
 		return nil, true, errors.New("smtptest: malformed response")
 	}
-	if t.refusal = t.login(username, token); t.refusal != nil {
-		return []byte(`{"status":"invalid_token"}`), false, nil
+	if t.refusal = t.login(username, token); t.refusal == nil {
+		return nil, true, nil
 	}
-	return nil, true, nil
+	return []byte(`{"status":"invalid_token"}`), false, nil
 }
 
 // A scramServer lets a conversation of package scram be a sasl.Server.

@@ -76,7 +76,7 @@ func NewServer(c Config) *Server {
 	}
 	certificate, roots := selfSigned()
 	serverTLS := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(fmt.Sprintf("smtptest: %v", err))
 	}

@@ -140,6 +140,24 @@ func TestBreakerKeepsTheReason(t *testing.T) {
 	})
 }
 
+// A relay that refuses message after message does its work.
+func TestRefusalsDoNotBreak(t *testing.T) {
+	t.Parallel()
+	bothWays(t, func(t *testing.T, newFake newFakeFunc) {
+		synctest.Test(t, func(t *testing.T) {
+			f, c := newFake(map[string]string{"RCPT": "550 5.1.1 unknown\r\n"})
+			for i, class := range sendAll(t, f, c, 10) {
+				if class != "invalid recipient" {
+					t.Errorf("message %d: %s", i, class)
+				}
+			}
+			if f.dials != 1 {
+				t.Errorf("%d connections, want 1", f.dials)
+			}
+		})
+	})
+}
+
 // A caller who gives up early is no fault of the relay.
 func TestCancelledSendsDoNotBreak(t *testing.T) {
 	t.Parallel()
@@ -183,9 +201,22 @@ func TestRate(t *testing.T) {
 	t.Run("not longer than the message may", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f, c := newFake(nil)
+			defer f.stop()
 			c.Rate, c.Timeout = smtp.Rate{PerSecond: 0.1}, 5*time.Second
-			if diff := cmp.Diff([]string{"", "throttled"}, sendAll(t, f, c, 2)); diff != "" {
-				t.Error(diff)
+			ch, err := smtp.New(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = ch.Close() }()
+			for i, want := range []time.Duration{0, 10 * time.Second, 10 * time.Second, 0} {
+				if i == 3 { // what was refused has used up nothing
+					time.Sleep(10 * time.Second)
+				}
+				_, err := ch.Send(t.Context(), message("rate.1"))
+				var e *channel.Error
+				if (err == nil) != (want == 0) || err != nil && (!errors.As(err, &e) || e.Class != channel.Throttled || e.RetryAfter != want) {
+					t.Errorf("message %d: %v, want it to be tried after %v", i, err, want)
+				}
 			}
 		})
 	})

@@ -1,0 +1,117 @@
+package smtp
+
+import (
+	"io"
+	"net"
+	"testing"
+)
+
+func TestReplyIsAccepted(t *testing.T) {
+	t.Parallel()
+	mail, rcpt := step{phaseMail, "250"}, step{phaseRcpt, "25"}
+	for _, tt := range []struct {
+		step  step
+		reply string
+		want  bool
+	}{
+		{mail, "250 ok\r\n", true},
+		{mail, "250\r\n", true},
+		{mail, "250-2.1.0 a\r\n250 2.1.0 b\r\n", true},
+		{mail, "251 ok\r\n", false},
+		{rcpt, "251 will forward\r\n", true},
+		{rcpt, "25\r\n", false},
+		{rcpt, "25503 5.5.1 half a reply and another\r\n", false},
+		{rcpt, "250-a\r\n550 b\r\n", false},
+		{rcpt, "550 no\r\n", false},
+		{rcpt, "\r\n", false},
+	} {
+		if got := tt.step.isAccepted([]byte(tt.reply)); got != tt.want {
+			t.Errorf("%s %q: %v", tt.step.phase, tt.reply, got)
+		}
+	}
+}
+
+func TestMailIsReady(t *testing.T) {
+	t.Parallel()
+	for mail, want := range map[string]bool{
+		"":                   false,
+		"a\r\n":              true,
+		"a\r\n\r\nb.\r\n":    true,
+		"a":                  false,
+		"a\n":                false,
+		".a\r\n":             false,
+		"a\r\n.b\r\n":        false,
+		"a\r\n.\r\nRCPT\r\n": false,
+	} {
+		if got := isReady([]byte(mail)); got != want {
+			t.Errorf("%q: %v", mail, got)
+		}
+	}
+}
+
+func TestSCRAMIterations(t *testing.T) {
+	t.Parallel()
+	for challenge, want := range map[string]bool{
+		"r=n,s=c2FsdA==,i=4096":                 false,
+		"r=n,s=c2FsdA==,i=200000":               false,
+		"r=n,s=c2FsdA==,i=200001":               true,
+		"r=n,s=c2FsdA==,i=99999999999999999999": true,
+		"r=n,s=c2FsdA==,i=":                     true,
+		"v=c2lnbmF0dXJl":                        false,
+	} {
+		if got := asksTooMuch(challenge); got != want {
+			t.Errorf("%q: %v", challenge, got)
+		}
+	}
+}
+
+// FuzzPipeline looks for replies that a pipeline takes for an acceptance of all
+// commands although one was refused, and for a panic.
+func FuzzPipeline(f *testing.F) {
+	for _, s := range []string{
+		"250 a\r\n250 b\r\n354 c\r\n", "250 a\r\n550 b\r\n503 c\r\n", "250-a\r\n250 b\r\n251 c\r\n354 d\r\n", "25", "\n\n\n", "421 x\r\n",
+		"250 a\r\n550 b\r\n354 c\r\n",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, said []byte) {
+		p := &pipeline{meter: newMeter(&script{said: said})}
+		p.begin(false)
+		for _, command := range []string{"MAIL FROM:<a@b>\r\n", "RCPT TO:<c@d>\r\n", "DATA\r\n"} {
+			if _, err := p.Write([]byte(command)); err != nil {
+				t.Fatal(err)
+			}
+			if command == "DATA\r\n" {
+				break
+			}
+			if n, err := p.Read(make([]byte, 64)); n == 0 || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		answer := make([]byte, len(said)+1)
+		n, err := p.Read(answer)
+		if err == nil && p.failed == "" && string(answer[:min(n, 3)]) != "354" {
+			t.Errorf("accepted with %q", answer[:n])
+		}
+		if p.whole && p.failed == "" {
+			t.Error("to be reset, though nothing failed")
+		}
+	})
+}
+
+// A script is a connection that says what it is given, in small pieces.
+type script struct {
+	net.Conn
+	said []byte
+}
+
+func (*script) Write(p []byte) (int, error) { return len(p), nil }
+
+func (s *script) Read(p []byte) (int, error) {
+	if len(s.said) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p[:min(7, len(p))], s.said)
+	s.said = s.said[n:]
+	return n, nil
+}

@@ -19,6 +19,7 @@ import (
 type Client struct {
 	config    Config
 	links     []*link       // fixed; what is in them is guarded by mu
+	pace      *pacer
 	reference atomic.Uint32 // of the last long message
 
 	cancel         context.CancelFunc // ends everything
@@ -47,6 +48,7 @@ func start(config Config) *Client {
 		changed: make(chan struct{}), idle: make(chan struct{}),
 	}
 	c.links = c.newLinks()
+	c.pace = newPacer(config.TPS, c.slowed)
 	c.reference.Store(rand.Uint32()) // parts from before a restart may still be on their way
 	go c.run(ctx, connecting)
 	return c
@@ -90,7 +92,7 @@ func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submissi
 	}
 	sub := channel.Submission{State: channel.Sent, ProviderIDs: make([]string, 0, len(out.parts))}
 	for i := range out.parts {
-		id, err := c.submit(ctx, m, out.part(i))
+		id, err := c.submit(ctx, m, out.part(i), out.cost)
 		if err != nil {
 			sub.State = channel.Failed
 			return sub, partly(err, i, len(out.parts))
@@ -114,10 +116,13 @@ func partly(err error, accepted, parts int) error {
 	return e
 }
 
-// submit sends one part over whichever session takes it. A part that was lost
+// submit sends one part, which counts as so many messages, over whichever session takes it. A part that was lost
 // with a session before it was given to the connection goes to the next one;
 // the second time it is up to the caller.
-func (c *Client) submit(ctx context.Context, m *channel.Message, part *wire.Message) (string, error) {
+func (c *Client) submit(ctx context.Context, m *channel.Message, part *wire.Message, cost int) (string, error) {
+	if err := c.pace.wait(ctx, cost); err != nil {
+		return "", err
+	}
 	lost := false
 	for {
 		if ctx.Err() != nil {
@@ -260,6 +265,12 @@ func (c *Client) failed(l *link, err error) {
 func (c *Client) announce() {
 	close(c.changed)
 	c.changed = make(chan struct{})
+}
+
+// slowed tells that the rate has fallen.
+func (c *Client) slowed(rate float64) {
+	c.log().Warn("smpp: throttled, slowing down", "system_id", c.config.SystemID, "messages_per_second", rate)
+	c.emit(Event{Kind: EventThrottled, Rate: rate})
 }
 
 func (c *Client) enter() bool {

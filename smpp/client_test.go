@@ -182,6 +182,7 @@ func TestNewRefuses(t *testing.T) {
 		"Config.Password":             {Password: strings.Repeat("p", 65)},
 		"Config.SystemType":           {SystemType: "thirteenchars"},
 		"Config.Sender":               {Sender: "Ünited"},
+		"Config.TPS":                  {TPS: -1},
 		"Config.ServiceType":          {ServiceType: "sixsix"},
 		"Config.Senders: \"44\"":      {Senders: map[string]string{"44": "MyBank"}},
 		"Config.Senders[\"+44\"]":     {Senders: map[string]string{"+44": "Twelve chars"}},

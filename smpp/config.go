@@ -104,6 +104,17 @@ type Config struct {
 	// Default 10, at most 10000.
 	Window int
 
+	// TPS is how many messages per second go out at most, over all binds
+	// together; each part of a long one counts. Sends beyond it wait, until
+	// their ctx ends. What the SMSC allows goes for all clients of one
+	// SystemID. Default: unlimited. At most 100000.
+	//
+	// In any case the client slows down, to half and by more each second,
+	// when the SMSC answers that it has too much (class channel.Throttled) or
+	// tells a congestion_state of 80 or more (SMPP 5.0), and recovers in
+	// about 20 s. Without TPS it begins at what the SMSC took until then.
+	TPS int
+
 	// SubmitIDs and ReceiptIDs say how the SMSC writes message ids in its
 	// responses and in its receipts. Default: IDText, the same in both.
 	SubmitIDs, ReceiptIDs IDFormat

@@ -36,13 +36,13 @@ type Event struct {
 	Addr string    // of the SMSC; empty for EventThrottled, which is for all binds
 	At   time.Time // when it happened
 	Err  error     // EventLost: why, ErrClosed included. EventRefused: a channel.Error with the Status.
-	Rate float64   // EventThrottled: submit_sm per second from now on
+	Rate float64   // EventThrottled: messages per second from now on
 }
 
 // A State is how a client stands at one moment.
 type State struct {
 	Sessions []Session // one for each bind, in the order of Config.Addr and Addrs, again and again
-	Rate     float64   // submit_sm per second that may be sent; 0: there is no limit
+	Rate     float64   // messages per second that may be sent now; 0: there is no limit
 }
 
 // A Session is a bind that stands, or is to stand.
@@ -59,7 +59,7 @@ type Session struct {
 func (c *Client) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var st State
+	st := State{Rate: c.pace.rate()}
 	for _, l := range c.links {
 		v := Session{Addr: l.host.addr, Receiver: !l.submits(), Since: l.since, Err: l.failure}
 		if l.session != nil {

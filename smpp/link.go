@@ -109,6 +109,7 @@ func (l *link) run(ctx, connecting context.Context) {
 // serve runs a bound session until it ends, and returns why.
 func (l *link) serve(ctx context.Context, s *session) error {
 	c := l.client
+	s.pace = c.pace
 	s.onRetire = func(cause error) { c.detach(l, s, cause) }
 	c.receivers.Go(func() { s.handOver(ctx) })
 	c.attach(l, s)

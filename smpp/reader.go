@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,7 +42,9 @@ func (s *session) handleResponse(f wire.Frame) {
 		if Status(f.Status) == StatusInvalidBindStatus { // no later message would fare better here
 			s.retire(errNotBoundThere)
 		}
-		if !s.complete(f.Seq, s.outcome(f)) {
+		o := s.outcome(f)
+		s.pace.note(o, congestion(f))
+		if !s.complete(f.Seq, o) {
 			s.log.Debug("smpp: response to nothing outstanding", "seq", f.Seq, "status", Status(f.Status).Code())
 		}
 	case pdu.UnbindRespID:
@@ -52,6 +55,18 @@ func (s *session) handleResponse(f wire.Frame) {
 		s.log.Debug("smpp: unexpected response", idAttr(f))
 	}
 }
+
+// congestion is the congestion_state of a response, 0 where it has none.
+func congestion(f wire.Frame) uint8 {
+	end := bytes.IndexByte(f.Body, 0) // of message_id
+	if end < 0 || end == len(f.Body)-1 {
+		return 0
+	}
+	state, _ := wire.TLVs(f.Body[end+1:]).Uint8(tagCongestionState)
+	return state
+}
+
+const tagCongestionState = 0x0428 // SMPP 5.0, section 4.8.4.18
 
 // outcome is what a response says of its submit_sm.
 func (s *session) outcome(f wire.Frame) outcome {

@@ -38,6 +38,7 @@ type session struct {
 	inbound  chan delivery
 	onRetire func(error) // set before serve; told, perhaps twice, that it takes no more messages
 
+	pace *pacer       // set before serve; told of every response
 	load atomic.Int32 // messages given to send that it has not returned yet
 
 	retired chan struct{} // closed: takes no more messages

@@ -35,6 +35,9 @@ func (c *Config) complete() error {
 	if c.Window < 0 || c.Window > 10000 {
 		return fmt.Errorf("smpp: Config.Window: %d is not within 0..10000", c.Window)
 	}
+	if c.TPS < 0 || c.TPS > 100000 {
+		return fmt.Errorf("smpp: Config.TPS: %d is not within 0..100000", c.TPS)
+	}
 	if c.Window == 0 {
 		c.Window = 10
 	}

@@ -1,0 +1,185 @@
+package smpp
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	xrate "golang.org/x/time/rate"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+const (
+	throttledFactor = 0.5 // of the rate that is left after ESME_RTHROTTLED or ESME_RMSGQFUL
+	congestedFactor = 0.9 // and after a congestion_state of 80 or more
+
+	congested     = 80  // congestion_state from which the SMSC wants no more than it gets (SMPP 5.0, section 4.8.4.18)
+	fullCongested = 100 // and where it is at its limit
+
+	recovery = 20 // seconds in which the rate rises by what it was when it fell
+	minRate  = 1  // submit_sm per second that are always tried
+)
+
+// A pacer keeps a client to a rate: to that of Config.TPS, and below it to one
+// that falls by a factor when the SMSC has too much and rises steadily
+// afterwards, additive increase and multiplicative decrease. Without a
+// Config.TPS there is no limit until the SMSC complains for the first time; the
+// rate then begins at what the SMSC took until now, and the limit is gone again
+// when the rate has risen to twice that.
+type pacer struct {
+	ceiling float64       // Config.TPS; 0: none
+	slowed  func(float64) // told of every decrease
+	limits  atomic.Bool   // there is a limit
+	turn    chan struct{} // held by the one that waits for the limiter, so that all others heed a change
+
+	limiter *xrate.Limiter // unused while limits is false
+
+	mu     sync.Mutex
+	limit  float64   // submit_sm per second; valid while limits is true
+	normal float64   // what it was when it first fell
+	fell   time.Time // when it last did
+	rose   time.Time // since when it has been rising
+
+	second   time.Time // when the count began
+	accepted int       // messages that the SMSC took since then
+	before   float64   // and in the second before
+}
+
+func newPacer(tps int, slowed func(rate float64)) *pacer {
+	p := &pacer{
+		ceiling: float64(tps), slowed: slowed, turn: make(chan struct{}, 1), limiter: xrate.NewLimiter(xrate.Inf, 1),
+	}
+	if tps > 0 {
+		p.normal = p.ceiling
+		p.set(time.Now(), p.ceiling)
+	}
+	return p
+}
+
+// wait returns when n more messages may go.
+func (p *pacer) wait(ctx context.Context, n int) error {
+	if !p.limits.Load() {
+		return nil
+	}
+	select {
+	case p.turn <- struct{}{}:
+	case <-ctx.Done():
+		return paceError(ctx.Err())
+	}
+	defer func() { <-p.turn }()
+	for range n {
+		p.rise(time.Now())
+		if err := p.limiter.Wait(ctx); err != nil {
+			return paceError(err)
+		}
+	}
+	return nil
+}
+
+func paceError(err error) error {
+	return submitError(channel.Throttled, fmt.Errorf("waiting for the rate limit: %w", err))
+}
+
+// set makes limit the limit. A hundredth of a second's messages may be saved
+// up, and is taken off the rate, so that never more than limit go in any one
+// second. p.mu is held, or p not in use yet.
+func (p *pacer) set(now time.Time, limit float64) {
+	burst := max(1, int(limit/100))
+	p.limiter.SetLimitAt(now, xrate.Limit(limit-float64(burst-1)))
+	p.limiter.SetBurstAt(now, burst)
+	p.limit = limit
+	p.limits.Store(true)
+}
+
+// rise lets the rate rise by what has passed since it last did.
+func (p *pacer) rise(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.limits.Load() || p.ceiling > 0 && p.limit >= p.ceiling {
+		return
+	}
+	limit := p.limit + now.Sub(p.rose).Seconds()*max(p.normal/recovery, minRate)
+	p.rose = now
+	switch {
+	case p.ceiling > 0:
+		p.set(now, min(limit, p.ceiling))
+	case limit < 2*p.normal:
+		p.set(now, limit)
+	default:
+		p.limits.Store(false)
+		p.limiter.SetLimitAt(now, xrate.Inf)
+	}
+}
+
+// note takes in what the answer to a message says of the SMSC's load.
+func (p *pacer) note(o outcome, congestion uint8) {
+	now := time.Now()
+	switch {
+	case o.err != nil && o.err.Class == channel.Throttled, congestion >= fullCongested:
+		p.fall(now, throttledFactor)
+	case congestion >= congested:
+		p.fall(now, congestedFactor)
+	}
+	if o.err == nil {
+		p.count(now)
+	}
+}
+
+// count measures what the SMSC takes in a second.
+func (p *pacer) count(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.turnSecond(now)
+	p.accepted++
+}
+
+func (p *pacer) turnSecond(now time.Time) {
+	passed := now.Sub(p.second)
+	if passed < time.Second {
+		return
+	}
+	p.before = 0
+	if passed < 2*time.Second {
+		p.before = float64(p.accepted)
+	}
+	p.second, p.accepted = now, 0
+}
+
+// fall lowers the rate, once in a second: all that is on its way is refused
+// for the same reason.
+func (p *pacer) fall(now time.Time, factor float64) {
+	p.mu.Lock()
+	if now.Sub(p.fell) < time.Second {
+		p.mu.Unlock()
+		return
+	}
+	p.turnSecond(now)
+	limit := max(p.before, float64(p.accepted))
+	limited := p.limits.Load()
+	switch {
+	case !limited:
+		p.normal = max(limit, minRate)
+	case limit == 0 || limit > p.limit: // counted when the limit was another
+		limit = p.limit
+	}
+	limit = max(limit*factor, minRate)
+	p.fell, p.rose = now, now
+	p.set(now, limit)
+	p.limiter.AllowN(now, p.limiter.Burst()) // what was saved up is gone
+	p.mu.Unlock()
+	p.slowed(limit)
+}
+
+// rate is the present limit; 0: there is none.
+func (p *pacer) rate() float64 {
+	p.rise(time.Now())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.limits.Load() {
+		return 0
+	}
+	return p.limit
+}

@@ -113,7 +113,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 
 				logged := out.String()
 				key := r.cfg.Keys.Keys["k1"]
-				for what, secret := range map[string]string{"code": code, "key": base64.StdEncoding.EncodeToString(key)[:20], "printed key": strings.Trim(fmt.Sprint(key[:8]), "[]"), "phone number": "7912345678", "mailbox": "ann@", "subject": "+447912345678"} {
+				for what, secret := range map[string]string{"code": code, "key": base64.StdEncoding.EncodeToString(key)[:20], "printed key": strings.Trim(fmt.Sprintf("%d", key[:8]), "[]"), "phone number": "7912345678", "mailbox": "ann@", "subject": "+447912345678"} {
 					if i := strings.Index(strings.ToUpper(logged), strings.ToUpper(secret)); i >= 0 {
 						t.Errorf("a %s is in the log: …%s…", what, logged[max(i-200, 0):min(i+60, len(logged))])
 					}

@@ -1,9 +1,8 @@
 package smpptest
 
 import (
-	"fmt"
+	"encoding/binary"
 	"net"
-	"strconv"
 	"sync"
 	"time"
 
@@ -13,281 +12,206 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-const writeTimeout = 10 * time.Second
-
-// A conn is one connection of a client.
+// A conn is a connection of a client that can be made to fail: what an SMSC
+// does on purpose is smpp.Server's, what it must not do is done here.
 type conn struct {
-	server *Server
-	number int
-	nc     net.Conn
-	out    *wire.Writer
-	done   chan struct{} // closed: connection closed
-	once   sync.Once
-	bound  bool // used by the reader only
+	net.Conn
+	leaving chan struct{} // closed: nothing outstanding is answered any more
 
-	mu      sync.Mutex
-	seq     uint32
-	pending map[uint32]*wire.Message // receipts that await an answer
+	mu     sync.Mutex
+	faults map[uint32]Reply // by the sequence number of a submit_sm_resp
 }
 
-func newConn(s *Server, nc net.Conn, number int) *conn {
-	return &conn{
-		server: s, number: number, nc: nc, out: wire.NewWriter(),
-		done: make(chan struct{}), pending: make(map[uint32]*wire.Message),
-	}
+func newConn(c net.Conn) *conn { return &conn{Conn: c, leaving: make(chan struct{})} }
+
+// An addr finds the conn again behind a session.
+type addr struct {
+	net.Addr
+	conn *conn
 }
 
-func (c *conn) run() {
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		_ = c.out.Run(c.nc, writeTimeout) // the client sees the end of the connection
-		c.close()
-	})
-	c.read()
-	c.close()
-	wg.Wait()
-}
+func connOf(s *smpp.ServerSession) *conn { return s.RemoteAddr().(addr).conn }
 
-func (c *conn) close() {
-	c.once.Do(func() {
-		close(c.done)
-		c.out.Stop()
-		_ = c.nc.Close()
-	})
-}
-
-func (c *conn) read() {
-	in := wire.NewReader(c.nc)
-	for {
-		f, err := in.Next()
-		if err != nil {
-			return
-		}
-		switch f.ID {
-		case pdu.BindTransceiverID, pdu.BindTransmitterID, pdu.BindReceiverID:
-			c.bind(f)
-		case pdu.SubmitSmID:
-			c.submit(f)
-		case pdu.EnquireLinkID:
-			c.send(wire.AppendEmpty(nil, f.Response(), 0, f.Seq))
-		case pdu.UnbindID:
-			c.send(wire.AppendEmpty(nil, f.Response(), 0, f.Seq))
-			c.out.Finish()
-		case pdu.UnbindRespID:
-			return
-		case pdu.DeliverSmRespID, pdu.DataSmRespID:
-			c.answered(f)
-		default:
-			if !f.IsResponse() {
-				c.send(wire.AppendEmpty(nil, pdu.GenericNackID, uint32(smpp.StatusInvalidCmdID), f.Seq))
-			}
-		}
-	}
-}
-
-// send queues a frame. After the end there is nobody to tell.
-func (c *conn) send(frame []byte) {
-	_, _ = c.out.Append(func(b []byte) []byte { return append(b, frame...) })
-}
-
-func (c *conn) request(id pdu.CommandID) { c.send(wire.AppendEmpty(nil, id, 0, c.nextSeq())) }
-
-func (c *conn) nextSeq() uint32 {
+// leave lets nothing be answered any more.
+func (c *conn) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.seq = c.seq%wire.MaxSequence + 1
-	return c.seq
+	select {
+	case <-c.leaving:
+	default:
+		close(c.leaving)
+	}
 }
 
-// after runs f when the channel is closed, at once if it is nil, unless the
-// connection is closed before.
-func (c *conn) after(until <-chan struct{}, f func()) {
-	if until == nil {
+func (c *conn) RemoteAddr() net.Addr { return addr{c.Conn.RemoteAddr(), c} }
+
+// fail lets the response with this sequence number fail as r says.
+func (c *conn) fail(seq uint32, r Reply) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.faults == nil {
+		c.faults = make(map[uint32]Reply)
+	}
+	c.faults[seq] = r
+}
+
+// Write writes whole frames, apart from those that are to fail.
+func (c *conn) Write(b []byte) (int, error) {
+	kept, hangup := c.filter(b)
+	_, err := c.Conn.Write(kept)
+	if hangup && err == nil {
+		err = c.Close()
+	}
+	return len(b), err
+}
+
+// filter returns what is to be written of b, and whether that is the end.
+func (c *conn) filter(b []byte) (kept []byte, hangup bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.faults) == 0 {
+		return b, false
+	}
+	for len(b) >= wire.HeaderLen {
+		frame := b[:binary.BigEndian.Uint32(b)]
+		b = b[len(frame):]
+		seq := binary.BigEndian.Uint32(frame[12:])
+		r, ok := c.faults[seq]
+		if !ok || pdu.CommandID(binary.BigEndian.Uint32(frame[4:])) != pdu.SubmitSmRespID {
+			kept = append(kept, frame...)
+			continue
+		}
+		delete(c.faults, seq)
+		if r.Hangup {
+			return append(kept, frame[:min(r.HangupAfter, len(frame))]...), true
+		}
+	}
+	return kept, false
+}
+
+// hold runs f when Until is closed and Delay is over, or stall when nothing is
+// answered any more, unless the connection is closed before.
+func (s *Server) hold(c *smpp.ServerSession, r Reply, f, stall func()) {
+	if r.Until == nil && r.Delay <= 0 {
 		f()
 		return
 	}
-	c.server.wg.Go(func() {
+	leaving := connOf(c).leaving
+	s.wg.Go(func() {
+		if r.Until != nil {
+			select {
+			case <-r.Until:
+			case <-leaving:
+				stall()
+				return
+			case <-c.Done():
+				return
+			}
+		}
+		t := time.NewTimer(max(r.Delay, 0))
+		defer t.Stop()
 		select {
-		case <-until:
+		case <-t.C:
 			f()
-		case <-c.done:
+		case <-leaving:
+			stall()
+		case <-c.Done():
 		}
 	})
 }
 
 // later runs f after d, unless the connection is closed before.
-func (c *conn) later(d time.Duration, f func()) {
+func (s *Server) later(c *smpp.ServerSession, d time.Duration, f func()) {
 	if d <= 0 {
 		f()
 		return
 	}
-	c.server.wg.Go(func() {
+	s.wg.Go(func() {
 		t := time.NewTimer(d)
 		defer t.Stop()
 		select {
 		case <-t.C:
 			f()
-		case <-c.done:
+		case <-c.Done():
 		}
 	})
 }
 
-func (c *conn) bind(f wire.Frame) {
-	b, err := wire.DecodeBind(f.Body)
-	status := smpp.StatusInvalidCmdLength
-	if err == nil {
-		status = c.server.checkBind(b, c.bound)
+// submit answers a submit_sm as the script says.
+func (s *Server) submit(m *smpp.Submit, answer func(string, error)) {
+	v := s.describe(m)
+	r := s.reply(v)
+	c := m.Session
+	stall := func() {
+		connOf(c).fail(m.Sequence, Reply{Stall: true})
+		answer("", smpp.StatusSystemError)
 	}
-	c.server.addBind(Bind{Conn: c.number, SystemID: b.SystemID, Version: b.Version, Status: status, At: time.Now()})
-	if status != smpp.StatusOK {
-		c.send(wire.AppendEmpty(nil, f.Response(), uint32(status), f.Seq))
-		if !c.bound {
-			c.out.Finish()
-		}
-		return
-	}
-	c.bound = true
-	c.send(wire.AppendID(nil, f.Response(), 0, f.Seq, "smpptest"))
-}
-
-func (c *conn) submit(f wire.Frame) {
-	m, err := wire.DecodeMessage(f.Body)
-	if err != nil {
-		c.send(wire.AppendEmpty(nil, f.Response(), uint32(smpp.StatusInvalidCmdLength), f.Seq))
-		return
-	}
-	s := c.server.describe(c, f.Seq, m)
-	r := c.server.reply(s, c.bound)
 	if r.Stall {
-		c.server.record(s)
+		s.record(v)
+		stall()
 		return
 	}
-	s.Status = r.Status
-	if s.Status == smpp.StatusOK {
-		s.ID = c.server.id(r.ID)
+	v.Status = r.Status
+	if v.Status == smpp.StatusOK {
+		v.ID = s.id(r.ID)
 	}
-	c.server.record(s)
+	s.record(v)
 	if r.Receipt.Early {
-		c.receipt(s, r.Receipt)
+		s.receipt(c, v, r.Receipt)
 	}
-	c.after(r.Until, func() {
-		c.later(r.Delay, func() { c.respond(f.Header, s, r) })
-	})
+	s.hold(c, r, func() { s.respond(c, v, r, answer) }, stall)
 }
 
-func (c *conn) respond(h wire.Header, s Submit, r Reply) {
-	var answer []byte
-	if s.Status == smpp.StatusOK {
-		answer = wire.AppendID(nil, h.Response(), 0, h.Seq, s.ID)
-	} else {
-		answer = wire.AppendEmpty(nil, h.Response(), uint32(s.Status), h.Seq)
-	}
+func (s *Server) respond(c *smpp.ServerSession, v Submit, r Reply, answer func(string, error)) {
 	if r.Hangup {
-		c.send(answer[:min(r.HangupAfter, len(answer))])
-		c.out.Finish()
+		connOf(c).fail(v.Sequence, r)
+	}
+	if v.Status != smpp.StatusOK {
+		answer("", v.Status)
 		return
 	}
-	c.send(answer)
-	if !r.Receipt.Early {
-		c.later(r.Receipt.Delay, func() { c.receipt(s, r.Receipt) })
+	answer(v.ID, nil)
+	if !r.Receipt.Early && !r.Hangup {
+		s.later(c, r.Receipt.Delay, func() { s.receipt(c, v, r.Receipt) })
 	}
 }
 
-// receipt sends what the plan says.
-func (c *conn) receipt(s Submit, plan Receipt) {
-	if !s.Receipt || plan.None || s.Status != smpp.StatusOK {
+// receipt sends what the plan says, over the same connection.
+func (s *Server) receipt(c *smpp.ServerSession, v Submit, plan Receipt) {
+	if !v.Receipt || plan.None || v.Status != smpp.StatusOK {
 		return
 	}
-	m := plan.message(s, time.Now())
-	for range max(plan.Copies, 1) {
-		c.deliver(m)
-	}
-}
-
-// deliver sends a message that has an answer.
-func (c *conn) deliver(m *wire.Message) {
-	seq := c.nextSeq()
-	c.mu.Lock()
-	c.pending[seq] = m
-	c.mu.Unlock()
-	if _, ok := m.TLVs.Get(pdu.TagMessagePayload); ok {
-		c.send(wire.AppendDataSM(nil, seq, m))
-		return
-	}
-	c.send(wire.AppendMessage(nil, pdu.DeliverSmID, seq, m))
-}
-
-func (c *conn) answered(f wire.Frame) {
-	c.mu.Lock()
-	m := c.pending[f.Seq]
-	delete(c.pending, f.Seq)
-	c.mu.Unlock()
-	if m == nil {
-		return
-	}
-	c.server.addAnswer(smpp.Status(f.Status))
-	if again := c.server.redeliver(); f.Status != 0 && again > 0 {
-		c.later(again, func() { c.deliver(m) })
-	}
-}
-
-// messageStates are the words of Appendix B by message_state.
-var messageStates = map[string]byte{
-	"ENROUTE": 1, "DELIVRD": 2, "EXPIRED": 3, "DELETED": 4, "UNDELIV": 5, "ACCEPTD": 6, "UNKNOWN": 7, "REJECTD": 8,
-}
-
-// message is the receipt for s as it goes over the wire.
-func (r Receipt) message(s Submit, now time.Time) *wire.Message {
-	if r.Stat == "" {
-		r.Stat = "DELIVRD"
-	}
-	if r.Err == "" {
-		r.Err = "000"
+	r := smpp.DeliveryReceipt{
+		ID: plan.ID, From: v.To, To: v.From, ToTON: v.FromTON, Stat: plan.Stat, Err: plan.Err,
+		TextOnly: plan.TextOnly, TLVOnly: plan.TLVOnly, DataSM: plan.DataSM,
 	}
 	if r.ID == "" {
-		r.ID = s.ID
+		r.ID = v.ID
 	}
-	delivered := 0
-	if r.Stat == "DELIVRD" {
-		delivered = 1
+	for range max(plan.Copies, 1) {
+		s.deliver(c, r)
 	}
-	date := now.UTC().Format("0601021504")
-	text := wire.Receipt{
-		ID: r.ID, Sub: "001", Dlvrd: fmt.Sprintf("%03d", delivered), SubmitDate: date, DoneDate: date,
-		Stat: r.Stat, Err: r.Err,
-	}.String()
-	m := &wire.Message{Source: phone(s.To), Dest: wire.Addr{Digits: s.From, TON: s.FromTON}, EsmClass: wire.EsmReceipt}
-	if !r.TextOnly {
-		m.TLVs = m.TLVs.Append(pdu.TagReceiptedMessageID, append([]byte(r.ID), 0))
-		if state, ok := messageStates[r.Stat]; ok {
-			m.TLVs = m.TLVs.Append(pdu.TagMessageState, []byte{state})
-		}
-	}
-	switch {
-	case r.DataSM:
-		if r.TLVOnly {
-			text = ""
-		}
-		m.TLVs = m.TLVs.Append(pdu.TagMessagePayload, []byte(text))
-	case !r.TLVOnly:
-		m.Short = []byte(text)
-	}
-	return m
 }
 
-func phone(number string) wire.Addr {
-	if len(number) > 0 && number[0] == '+' {
-		return wire.Addr{TON: 1, NPI: 1, Digits: number[1:]}
-	}
-	return wire.Addr{Digits: number}
+// deliver sends a receipt, again and again if it is refused and the
+// configuration says so. There is nobody to tell that the connection has
+// closed.
+func (s *Server) deliver(c *smpp.ServerSession, r smpp.DeliveryReceipt) {
+	_ = c.Deliver(r, func(status smpp.Status, err error) {
+		if err != nil {
+			return
+		}
+		s.addAnswer(status)
+		if again := s.redeliver(); status != smpp.StatusOK && again > 0 {
+			s.later(c, again, func() { s.deliver(c, r) })
+		}
+	})
 }
 
-func (s *Server) checkBind(b wire.Bind, bound bool) smpp.Status {
+func (s *Server) checkBind(b smpp.BindRequest) smpp.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case bound:
-		return smpp.StatusAlreadyBound
 	case s.refuse != smpp.StatusOK:
 		return s.refuse
 	case s.config.SystemID != "" && b.SystemID != s.config.SystemID,
@@ -301,15 +225,4 @@ func (s *Server) redeliver() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.config.Redeliver
-}
-
-// id returns the id given, or a new one.
-func (s *Server) id(given string) string {
-	if given != "" {
-		return given
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ids++
-	return "m" + strconv.Itoa(s.ids)
 }

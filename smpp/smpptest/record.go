@@ -88,10 +88,12 @@ func (s *Server) wait(ctx context.Context, what string, n int, count func() int)
 	}
 }
 
-func (s *Server) addBind(b Bind) {
+func (s *Server) addBind(b smpp.BindRequest, status smpp.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.binds = append(s.binds, b)
+	s.binds = append(s.binds, Bind{
+		Conn: int(b.Session.Number()), SystemID: b.SystemID, Version: b.Version, Status: status, At: time.Now(),
+	})
 }
 
 func (s *Server) addAnswer(status smpp.Status) {
@@ -112,30 +114,20 @@ func (s *Server) record(m Submit) {
 }
 
 // describe says what a submit_sm holds.
-func (s *Server) describe(c *conn, seq uint32, m *wire.Message) Submit {
+func (s *Server) describe(m *smpp.Submit) Submit {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.received++
-	number := s.received
-	s.mu.Unlock()
-	udh, data := m.Payload()
-	v := Submit{
-		Number: number, Conn: c.number, Sequence: seq,
-		From: m.Source.Digits, FromTON: m.Source.TON, To: m.Dest.Digits,
-		Octets: len(data), DataCoding: m.DataCoding, Part: 1, Parts: 1,
-		Receipt: m.Registered&0x03 == 0x01,
-		Text:    decode(data, m.DataCoding), data: data,
+	return Submit{
+		Number: s.received, Conn: int(m.Session.Number()), Sequence: m.Sequence,
+		From: m.From, FromTON: m.FromTON, To: m.To,
+		Text: m.Text, Octets: len(m.Data), DataCoding: m.DataCoding,
+		Part: m.Part, Parts: m.Parts, Validity: m.Validity, Receipt: m.Receipt,
+		reference: m.Reference, data: m.Data,
 	}
-	if m.Dest.TON == 1 {
-		v.To = "+" + v.To
-	}
-	v.Validity, _ = wire.ParseRelativeTime(m.Validity)
-	if ref, total, part, ok := concatenation(udh); ok {
-		v.reference, v.Parts, v.Part = ref, total, part
-	}
-	return v
 }
 
-// decode returns the text of a message, or of a part.
+// decode returns the text of a message.
 func decode(data []byte, coding uint8) string {
 	e := sms.GSM7
 	switch coding {
@@ -149,23 +141,6 @@ func decode(data []byte, coding uint8) string {
 		text, _ = sms.Decode(data, sms.Latin1) // holds anything
 	}
 	return text
-}
-
-// concatenation reads a user data header (3GPP TS 23.040, sections 9.2.3.24.1
-// and 9.2.3.24.8).
-func concatenation(udh []byte) (ref, total, part int, ok bool) {
-	if len(udh) == 0 {
-		return 0, 0, 0, false
-	}
-	for e := udh[1:]; len(e) >= 2 && len(e) >= 2+int(e[1]); e = e[2+int(e[1]):] {
-		switch v := e[2 : 2+int(e[1])]; {
-		case e[0] == 0x00 && len(v) == 3:
-			return int(v[0]), int(v[1]), int(v[2]), v[1] > 0
-		case e[0] == 0x08 && len(v) == 4:
-			return int(v[0])<<8 | int(v[1]), int(v[2]), int(v[3]), v[2] > 0
-		}
-	}
-	return 0, 0, 0, false
 }
 
 // assemble joins the accepted parts. A text is decoded as a whole, since not

@@ -128,12 +128,9 @@ func (s *Server) RefuseBinds(status smpp.Status) {
 }
 
 // reply decides: the server's own rules first, then Next, On and the Handler.
-func (s *Server) reply(m Submit, bound bool) Reply {
+func (s *Server) reply(m Submit) Reply {
 	s.mu.Lock()
 	switch {
-	case !bound:
-		s.mu.Unlock()
-		return Reply{Status: smpp.StatusInvalidBindStatus}
 	case s.throttled(time.Now()):
 		s.mu.Unlock()
 		return Reply{Status: smpp.StatusThrottled}

@@ -3,13 +3,11 @@ package smpptest
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"sync"
 	"time"
-
-	"github.com/ajankovic/smpp/pdu"
 
 	"github.com/otpcourier/otpcourier/smpp"
 )
@@ -35,12 +33,13 @@ type Config struct {
 	Forget bool
 }
 
-// A Server is an SMSC.
+// A Server is an SMSC: an [smpp.Server] that does as it is told, without the
+// limits that a real one sets to its clients' patience.
 type Server struct {
 	// Addr is where the server listens, "127.0.0.1:40123".
 	Addr string
 
-	listener    net.Listener // nil: connections come by Dial
+	server      *smpp.Server
 	certificate *tls.Certificate
 	wg          sync.WaitGroup
 
@@ -50,15 +49,12 @@ type Server struct {
 	next     []Reply
 	on       map[string][]Reply
 	taken    []time.Time // when the messages of the last second were taken
-	conns    map[*conn]struct{}
-	accepted int // connections so far
 	ids      int
 	received int // submit_sm so far
 	binds    []Bind
 	submits  []Submit
 	answers  []smpp.Status
 	changed  chan struct{} // closed and replaced when messages arrive
-	isClosed bool
 }
 
 // NewServer starts a server without TLS: its clients need
@@ -80,109 +76,100 @@ func NewPipeServer(c Config) *Server {
 	return s
 }
 
+// never is longer than any test.
+const never = 100 * 365 * 24 * time.Hour
+
 func newServer(c Config) *Server {
-	return &Server{
-		config: c, on: make(map[string][]Reply), conns: make(map[*conn]struct{}),
-		changed: make(chan struct{}),
+	s := &Server{config: c, on: make(map[string][]Reply), changed: make(chan struct{})}
+	var err error
+	s.server, err = smpp.NewServer(smpp.ServerConfig{
+		SystemID:             "smpptest",
+		DangerouslyPlaintext: true, // TLS is under a conn
+		Authenticate:         func(_ context.Context, b smpp.BindRequest) smpp.Status { return s.checkBind(b) },
+		OnBind:               s.addBind,
+		AsyncHandler: func(_ context.Context, m *smpp.Submit, answer func(string, error)) {
+			s.submit(m, answer)
+		},
+		MaxBindFailures: -1, MaxConnections: 1_000_000, MaxMessage: 0xFFFF, Window: 100_000,
+		PreBindTimeout: never, InactivityTimeout: never, MaxSession: never, UnbindTimeout: never,
+		ReceiptTimeout: never,
+	})
+	if err != nil {
+		panic(fmt.Sprintf("smpptest: %v", err))
 	}
+	return s
 }
 
 func listen(c Config, cert *tls.Certificate) *Server {
-	s := newServer(c)
-	s.certificate = cert
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(fmt.Sprintf("smpptest: %v", err))
 	}
+	s := newServer(c)
+	s.certificate = cert
 	s.Addr = l.Addr().String()
 	if cert != nil {
 		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12})
 	}
-	s.listener = l
-	s.wg.Go(s.accept)
+	s.wg.Go(func() { _ = s.server.Serve(listener{l}) }) // Close ends it
 	return s
 }
 
-func (s *Server) accept() {
-	for {
-		c, err := s.listener.Accept()
-		if err != nil {
-			return
-		}
-		if !s.serve(c) {
-			_ = c.Close()
-		}
+// A listener makes conns.
+type listener struct{ net.Listener }
+
+func (l listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
 	}
+	return newConn(c), nil
 }
 
 // Dial connects to the server over net.Pipe, for smpp.Config.Dial. Network and
 // address do not matter.
 func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	client, server := net.Pipe()
-	if !s.serve(server) {
-		return nil, errors.New("smpptest: connection refused: server is closed")
+	if err := s.server.ServeConn(newConn(server)); err != nil {
+		return nil, fmt.Errorf("smpptest: connection refused: %w", err)
 	}
 	return client, ctx.Err()
-}
-
-// serve speaks SMPP on c until it closes. It reports whether it does: not
-// after Close.
-func (s *Server) serve(nc net.Conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.isClosed {
-		return false
-	}
-	s.accepted++
-	c := newConn(s, nc, s.accepted)
-	s.conns[c] = struct{}{}
-	s.wg.Go(func() {
-		c.run()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.conns, c)
-	})
-	return true
 }
 
 // Close closes the listener and all connections, and waits until no goroutine
 // of the server is left. It may be called more than once.
 func (s *Server) Close() {
-	s.mu.Lock()
-	s.isClosed = true
-	s.mu.Unlock()
-	if s.listener != nil {
-		_ = s.listener.Close()
-	}
-	s.Disconnect()
+	_ = s.server.Close()
 	s.wg.Wait()
 }
 
 // Disconnect closes all connections, without a word. The server goes on
 // listening.
 func (s *Server) Disconnect() {
-	for _, c := range s.connections() {
-		c.close()
+	for _, c := range s.server.Sessions() {
+		c.Close()
 	}
 }
 
-// Unbind sends unbind over all connections; each is closed when it is
-// answered.
+// Unbind sends unbind over all bound connections; each is closed when it is
+// answered. What awaits its answer then never gets it.
 func (s *Server) Unbind() {
-	for _, c := range s.connections() {
-		c.request(pdu.UnbindID)
+	for _, c := range s.server.Sessions() {
+		c.Unbind()
+		connOf(c).leave()
 	}
 }
 
 // Connections is how many connections are open, bound or not.
-func (s *Server) Connections() int { return len(s.connections()) }
+func (s *Server) Connections() int { return len(s.server.Sessions()) }
 
-func (s *Server) connections() []*conn {
+// id returns the id given, or a new one.
+func (s *Server) id(given string) string {
+	if given != "" {
+		return given
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]*conn, 0, len(s.conns))
-	for c := range s.conns {
-		all = append(all, c)
-	}
-	return all
+	s.ids++
+	return "m" + strconv.Itoa(s.ids)
 }

@@ -1,0 +1,280 @@
+package smpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// ErrServerClosed is returned by Serve and Deliver after Shutdown or Close
+// began.
+var ErrServerClosed = errors.New("smpp: server is closed")
+
+// A Server is an SMSC's front: it lets ESMEs bind over SMPP 3.4, hands what
+// they submit to a handler, and sends them delivery receipts.
+//
+//	server, err := smpp.NewServer(smpp.ServerConfig{
+//		TLS:          &tls.Config{Certificates: []tls.Certificate{cert}},
+//		Authenticate: accounts.check,
+//		Handler:      smpp.ChannelHandler(routes),
+//		Assemble:     true,
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	defer server.Shutdown(ctx)
+//	listener, err := net.Listen("tcp", ":2776")
+//	…
+//	return server.Serve(listener)
+//
+// # What it answers
+//
+//	before a bind, or as receiver: submit_sm       ESME_RINVBNDSTS (0x04)
+//	a second bind                                  ESME_RALYBND (0x05)
+//	Authenticate refuses                           its status
+//	address not allowed, or blocked                ESME_RBINDFAIL (0x0D)
+//	over TPS, or over Window                       ESME_RTHROTTLED (0x58)
+//	a mandatory field is cut off                   ESME_RINVCMDLEN (0x02)
+//	TLVs that are cut off                          ESME_RINVOPTPARSTREAM (0xC0)
+//	source_addr over 21 characters, over 11 alphanumeric  ESME_RINVSRCADR (0x0A)
+//	destination_addr empty or over 21 characters   ESME_RINVDSTADR (0x0B)
+//	service_type over 5 characters                 ESME_RINVSERTYP (0x15)
+//	schedule_delivery_time, validity_period        ESME_RINVSCHED (0x61), ESME_RINVEXPIRY (0x62)
+//	a user data header longer than the message     ESME_RINVESMCLASS (0x43)
+//	over MaxMessage                                ESME_RINVMSGLEN (0x01)
+//	any other command, data_sm, query_sm, cancel_sm,
+//	replace_sm and submit_multi included           generic_nack, ESME_RINVCMDID (0x03)
+//	command_length under 16 or over 64 KiB         generic_nack, ESME_RINVCMDLEN (0x02), and the end
+//
+// A connection that does not bind in time is closed, and so is one that is
+// inactive or does not read; the server does not send enquire_link, it answers
+// it.
+//
+// # Concurrency
+//
+// A Server is safe for concurrent use. Each connection has three goroutines,
+// and one more for each message with a Handler. What a peer can make it hold is
+// bounded: per connection one PDU, Window messages and 1 MiB of unread
+// responses.
+type Server struct {
+	config ServerConfig
+	guard  *bindGuard
+	rates  *rates
+	parts  *assembler
+	post   *postOffice
+
+	ctx    context.Context // ends with Close; never a request's
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	sessions  map[*ServerSession]struct{}
+	accepted  uint64
+	closing   bool
+	emptied   chan struct{} // closed: closing, and no session is left
+}
+
+// NewServer checks the configuration. An error names the field. Shut the server
+// down in the end, also if Serve was never called.
+func NewServer(c ServerConfig) (*Server, error) {
+	if err := c.complete(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		config:    c,
+		guard:     newBindGuard(c.MaxBindFailures, c.BlockFor),
+		rates:     newRates(),
+		parts:     newAssembler(),
+		listeners: make(map[net.Listener]struct{}),
+		sessions:  make(map[*ServerSession]struct{}),
+		emptied:   make(chan struct{}),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.post = newPostOffice(&s.config)
+	s.wg.Go(func() { s.post.run(s.ctx) })
+	return s, nil
+}
+
+// Serve accepts connections until Shutdown or Close, after which it returns
+// ErrServerClosed, or until the listener fails for good. It closes the
+// listener. A Server may serve several listeners at once. The listener's
+// connections are plain: the server adds TLS.
+func (s *Server) Serve(l net.Listener) error {
+	defer func() { _ = l.Close() }()
+	if !s.track(l) {
+		return ErrServerClosed
+	}
+	defer s.untrack(l)
+	for pause := time.Duration(0); ; {
+		c, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			if err := s.ServeConn(c); err != nil {
+				s.config.Logger.Warn("smpp: connection refused", "remote", c.RemoteAddr(), "error", err)
+			}
+		case s.isClosing():
+			return ErrServerClosed
+		case !passing(err):
+			return fmt.Errorf("smpp: accept: %w", err)
+		default:
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.config.Logger.Warn("smpp: accept", "error", err, "next_try", pause)
+			s.pause(pause)
+		}
+	}
+}
+
+func (s *Server) pause(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.ctx.Done():
+	}
+}
+
+// passing reports whether an error of Accept may go away by itself.
+func passing(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Server) track(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closing {
+		s.listeners[l] = struct{}{}
+	}
+	return !s.closing
+}
+
+func (s *Server) untrack(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, l)
+}
+
+func (s *Server) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
+// ErrTooManyConnections says that MaxConnections are open.
+var ErrTooManyConnections = errors.New("smpp: too many connections")
+
+// ServeConn serves a connection that comes from elsewhere than a listener, and
+// does not wait for it. Its errors are ErrServerClosed and
+// ErrTooManyConnections, after which the connection is closed.
+func (s *Server) ServeConn(raw net.Conn) error {
+	err := s.admit(raw)
+	if err != nil {
+		_ = raw.Close()
+	}
+	return err
+}
+
+func (s *Server) admit(raw net.Conn) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closing:
+		return ErrServerClosed
+	case len(s.sessions) >= s.config.MaxConnections:
+		return ErrTooManyConnections
+	}
+	s.accepted++
+	session := newServerSession(s, raw, s.accepted)
+	s.sessions[session] = struct{}{}
+	s.wg.Go(func() {
+		defer s.forget(session)
+		session.run()
+	})
+	return nil
+}
+
+func (s *Server) forget(session *ServerSession) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, session)
+	s.checkEmptied()
+}
+
+// checkEmptied tells Shutdown when the last session has gone. s.mu is held.
+func (s *Server) checkEmptied() {
+	if !s.closing || len(s.sessions) > 0 {
+		return
+	}
+	select {
+	case <-s.emptied:
+	default:
+		close(s.emptied)
+	}
+}
+
+// Sessions returns the connections that are open, bound or not, in no
+// particular order.
+func (s *Server) Sessions() []*ServerSession {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*ServerSession, 0, len(s.sessions))
+	for session := range s.sessions {
+		all = append(all, session)
+	}
+	return all
+}
+
+// beginClosing stops accepting.
+func (s *Server) beginClosing() {
+	s.mu.Lock()
+	listeners := s.listeners
+	s.listeners = make(map[net.Listener]struct{})
+	s.closing = true
+	s.checkEmptied()
+	s.mu.Unlock()
+	for l := range listeners {
+		_ = l.Close()
+	}
+}
+
+// Shutdown accepts no more connections, unbinds from every session, waits for
+// the handlers' answers and for the peers', at most UnbindTimeout, and closes
+// the connections. Until a peer has answered, its messages are taken. Receipts not delivered by
+// then are given up. If ctx ends before that it closes at once, as Close does,
+// and returns ctx's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.beginClosing()
+	for _, session := range s.Sessions() {
+		session.Unbind()
+	}
+	select {
+	case <-s.emptied:
+		return s.Close()
+	case <-ctx.Done():
+		_ = s.Close()
+		return fmt.Errorf("smpp: shutdown: %w", ctx.Err())
+	}
+}
+
+// Close closes every connection at once, without unbind, ends the handlers' ctx
+// and returns when all goroutines of the server have ended. It may be called
+// more than once and always returns nil. Do not call it from a handler.
+func (s *Server) Close() error {
+	s.beginClosing()
+	s.cancel()
+	for _, session := range s.Sessions() {
+		session.Close()
+	}
+	s.wg.Wait()
+	return nil
+}

@@ -1,0 +1,101 @@
+package smpp
+
+import (
+	"encoding/binary"
+
+	"github.com/ajankovic/smpp/pdu"
+
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+)
+
+// handleBind answers a bind. It runs in the reader, which has nothing else to
+// do before the bind is decided.
+func (s *ServerSession) handleBind(f wire.Frame) {
+	b, err := wire.DecodeBind(f.Body)
+	r := BindRequest{
+		Session: s, SystemID: b.SystemID, Password: b.Password, SystemType: b.SystemType, Version: b.Version,
+		RemoteAddr: s.RemoteAddr(),
+		CanSubmit:  f.ID != pdu.BindReceiverID, CanReceive: f.ID != pdu.BindTransmitterID,
+	}
+	status := StatusInvalidCmdLength
+	switch {
+	case s.stage.Load() != stageOpen:
+		status = StatusAlreadyBound
+	case err == nil:
+		status = s.checkBind(r)
+	}
+	s.answerBind(f.Header, r, status)
+}
+
+func (s *ServerSession) answerBind(h wire.Header, r BindRequest, status Status) {
+	c := &s.server.config
+	if c.OnBind != nil {
+		c.OnBind(r, status)
+	}
+	if status != StatusOK {
+		c.Logger.Warn("smpp: bind refused", "session", s.number, "bind", r, "status", status.Code())
+		s.respond(h, status)
+		if s.stage.Load() == stageOpen {
+			s.finish(errBindRefused)
+		}
+		return
+	}
+	if !s.enter(r) {
+		return
+	}
+	c.Logger.Info("smpp: bound", "session", s.number, "bind", r)
+	s.send(func(b []byte) []byte { return appendBindResp(b, h, c.SystemID) })
+	if r.CanReceive {
+		s.server.post.enter(s)
+	}
+}
+
+// enter makes the session bound, unless it has ended meanwhile.
+func (s *ServerSession) enter(r BindRequest) bool {
+	r.Password = ""
+	var limit *rate
+	if tps := s.server.config.TPS; tps != nil {
+		limit = s.server.rates.bind(r.SystemID, tps(r.SystemID))
+	}
+	s.mu.Lock()
+	s.bind, s.rate = r, limit
+	s.mu.Unlock()
+	s.touch()
+	if s.stage.CompareAndSwap(stageOpen, stageBound) {
+		s.ring()
+		return true
+	}
+	s.server.rates.release(r.SystemID, limit)
+	return false
+}
+
+// checkBind decides on a bind, in this order: whether the address may bind at
+// all, whether it is blocked, and whether system_id and password are right.
+func (s *ServerSession) checkBind(r BindRequest) Status {
+	c := &s.server.config
+	exact, source := bindSource(r.RemoteAddr)
+	if !c.allows(exact) || !s.server.guard.begin(s.ctx, source) {
+		return StatusBindFailed
+	}
+	status := StatusSystemError // what the guard is told if Authenticate panics
+	defer func() { s.server.guard.end(source, status) }()
+	switch {
+	case len(r.SystemID) > wire.MaxSystemID:
+		status = StatusInvalidSystemID
+	case len(r.Password) > wire.MaxPassword:
+		status = StatusInvalidPassword
+	default:
+		status = c.Authenticate(s.ctx, r)
+	}
+	return status
+}
+
+// appendBindResp appends the answer to an accepted bind, with the TLV
+// sc_interface_version (SMPP 3.4, section 5.3.2.25).
+func appendBindResp(b []byte, h wire.Header, systemID string) []byte {
+	at := len(b)
+	b = wire.AppendID(b, h.Response(), 0, h.Seq, systemID)
+	b = append(b, wire.TLVs(nil).Append(pdu.TagScInterfaceVersion, []byte{wire.Version34})...)
+	binary.BigEndian.PutUint32(b[at:], uint32(len(b)-at))
+	return b
+}

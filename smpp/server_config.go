@@ -1,0 +1,279 @@
+package smpp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel/sms"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+)
+
+// A ServerConfig says whom a [Server] lets in, what it takes, and who answers.
+// TLS (or DangerouslyPlaintext), Authenticate and one of the two handlers are
+// required; the zero value of every other field is its default, which is what
+// OTP Blue's integration guide names where it names one.
+type ServerConfig struct {
+	// SystemID is what the server calls itself in the responses to binds.
+	// Default: empty. At most 64 characters.
+	SystemID string
+
+	// TLS holds the server's certificate. MinVersion is raised to TLS 1.2.
+	// Required unless DangerouslyPlaintext is set.
+	TLS *tls.Config
+
+	// DangerouslyPlaintext serves without TLS: passwords, codes and phone
+	// numbers cross the network readable. For tests, or behind something that
+	// ends TLS. Default: false.
+	DangerouslyPlaintext bool
+
+	// Authenticate decides on a bind: StatusOK lets it in, anything else is
+	// the answer, after which the connection is closed. Compare passwords in
+	// constant time. It is called concurrently, and must return soon after its
+	// ctx ends, which is no later than PreBindTimeout. Required.
+	Authenticate func(ctx context.Context, b BindRequest) Status
+
+	// Allow are the networks that may bind; others are answered with
+	// ESME_RBINDFAIL, whatever their password. Default: every address.
+	Allow []netip.Prefix
+
+	// MaxBindFailures is after how many failed binds in a row (0x0D, 0x0E,
+	// 0x0F) an address, in IPv6 its /64, is blocked for BlockFor: its binds are
+	// answered with ESME_RBINDFAIL without asking Authenticate. No more than
+	// that many guesses are checked, however many come at once. Default 5;
+	// negative: never.
+	MaxBindFailures int
+
+	// BlockFor is how long an address is blocked, and after how long without a
+	// further failure its failures are forgotten. Default 15 min.
+	BlockFor time.Duration
+
+	// Handler answers messages; see [Handler]. Required unless AsyncHandler is
+	// set.
+	Handler Handler
+
+	// AsyncHandler is for those who answer from elsewhere; see [AsyncHandler].
+	AsyncHandler AsyncHandler
+
+	// HandlerTimeout is when the ctx of a call of Handler ends. Default 30 s.
+	HandlerTimeout time.Duration
+
+	// Assemble hands long messages to the handler as one. Default: each part
+	// is a Submit of its own. See [Submit].
+	Assemble bool
+
+	// TPS says how many submit_sm a system_id may send in any one second, over
+	// all its sessions together; beyond it they are answered with
+	// ESME_RTHROTTLED. It is asked at each bind. Zero: unlimited; at most
+	// 100000. Default: unlimited.
+	TPS func(systemID string) int
+
+	// Window is how many messages of one session may be with the handler;
+	// beyond it they are answered with ESME_RTHROTTLED. Default 100, at most
+	// 100000.
+	Window int
+
+	// MaxMessage is the longest message in octets, user data headers not
+	// counted, in short_message, message_payload, or all parts of an assembled
+	// one; beyond it they are answered with ESME_RINVMSGLEN. Default 512, at
+	// most 65535.
+	MaxMessage int
+
+	// RequireE164 answers messages to a destination that is not E.164 in form
+	// (7 to 15 digits, TON international or unknown) with ESME_RINVDSTADR.
+	// Default: false, a destination is any 1 to 21 characters.
+	RequireE164 bool
+
+	// Alphabet is what data_coding 0 stands for. Default sms.GSM7, unpacked.
+	Alphabet sms.Encoding
+
+	// MaxConnections is how many connections may be open, bound or not;
+	// further ones are closed at once. Default 1000.
+	MaxConnections int
+
+	// PreBindTimeout is how long a connection may take to bind, TLS handshake
+	// included. Default 30 s.
+	PreBindTimeout time.Duration
+
+	// InactivityTimeout is how long a session may send neither enquire_link
+	// nor submit_sm. Default 90 s.
+	InactivityTimeout time.Duration
+
+	// MaxSession is how long a connection may last. Then the server unbinds.
+	// Default 24 h.
+	MaxSession time.Duration
+
+	// UnbindTimeout is how long the server waits, once a session is to end,
+	// for the handlers' answers and for the peer's. Default 5 s.
+	UnbindTimeout time.Duration
+
+	// WriteTimeout is how long a peer may refuse to read. Default 10 s.
+	WriteTimeout time.Duration
+
+	// ReceiptTimeout is how long a receipt may take to be answered before it
+	// is sent again. Default 10 s.
+	ReceiptTimeout time.Duration
+
+	// ReceiptRetry is the pause before a receipt that was refused or not
+	// answered is sent again. Default 30 s.
+	ReceiptRetry time.Duration
+
+	// ReceiptAttempts is how often a receipt is sent in all. Default 5.
+	ReceiptAttempts int
+
+	// ReceiptLife is how long a receipt is kept for a system_id that is not
+	// bound, or refuses it. Default 1 h.
+	ReceiptLife time.Duration
+
+	// ReceiptQueue is how many receipts are kept for one system_id. Default
+	// 10000.
+	ReceiptQueue int
+
+	// OnBind is told of each bind and its answer, those that the server itself
+	// refused included. It must not block. Default: nobody is told.
+	OnBind func(b BindRequest, answer Status)
+
+	// OnReceipt is told how a receipt given to Server.Deliver ended: with a
+	// nil error when it was acknowledged, else with ErrUndelivered. It must
+	// not block, nor call Deliver. Default: nobody is told.
+	OnReceipt func(systemID string, r DeliveryReceipt, err error)
+
+	// Logger is told of binds, ends of sessions and what is not understood;
+	// never of a password, a text or a phone number. Default: nothing is
+	// logged.
+	Logger *slog.Logger
+}
+
+// A BindRequest is a bind_transceiver, bind_transmitter or bind_receiver.
+// Printed or logged it does not show its password.
+type BindRequest struct {
+	Session    *ServerSession // which asks
+	SystemID   string
+	Password   string
+	SystemType string
+	Version    uint8    // interface_version: 0x34
+	RemoteAddr net.Addr // of the connection
+	CanSubmit  bool     // as transceiver or transmitter
+	CanReceive bool     // as transceiver or receiver
+}
+
+// String identifies the bind without its password.
+func (b BindRequest) String() string {
+	return fmt.Sprintf("bind of %q from %v", b.SystemID, b.RemoteAddr)
+}
+
+// GoString keeps the password out of %#v.
+func (b BindRequest) GoString() string { return "smpp.BindRequest{" + b.String() + "}" }
+
+// LogValue keeps the password out of logs.
+func (b BindRequest) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("system_id", b.SystemID), slog.Any("remote", b.RemoteAddr))
+}
+
+// complete validates c and sets its defaults.
+func (c *ServerConfig) complete() error {
+	switch {
+	case c.Authenticate == nil:
+		return errors.New("smpp: ServerConfig.Authenticate: required")
+	case (c.Handler == nil) == (c.AsyncHandler == nil):
+		return errors.New("smpp: ServerConfig.Handler: required, or AsyncHandler instead of it")
+	case c.Alphabet > sms.Latin1:
+		return errors.New("smpp: ServerConfig.Alphabet: unknown encoding")
+	}
+	if err := wire.CheckCString("SystemID", c.SystemID, wire.MaxSystemID); err != nil {
+		return fmt.Errorf("smpp: ServerConfig.%w", err)
+	}
+	for _, p := range c.Allow {
+		if !p.IsValid() {
+			return errors.New("smpp: ServerConfig.Allow: holds an invalid prefix")
+		}
+	}
+	c.Allow = slices.Clone(c.Allow)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := errors.Join(c.completeDurations(), c.completeNumbers()); err != nil {
+		return err
+	}
+	return c.completeTLS()
+}
+
+func (c *ServerConfig) completeDurations() error {
+	for _, f := range []struct {
+		name string
+		v    *time.Duration
+		def  time.Duration
+	}{
+		{"BlockFor", &c.BlockFor, 15 * time.Minute},
+		{"HandlerTimeout", &c.HandlerTimeout, 30 * time.Second},
+		{"PreBindTimeout", &c.PreBindTimeout, 30 * time.Second},
+		{"InactivityTimeout", &c.InactivityTimeout, 90 * time.Second},
+		{"MaxSession", &c.MaxSession, 24 * time.Hour},
+		{"UnbindTimeout", &c.UnbindTimeout, 5 * time.Second},
+		{"WriteTimeout", &c.WriteTimeout, 10 * time.Second},
+		{"ReceiptTimeout", &c.ReceiptTimeout, 10 * time.Second},
+		{"ReceiptRetry", &c.ReceiptRetry, 30 * time.Second},
+		{"ReceiptLife", &c.ReceiptLife, time.Hour},
+	} {
+		if *f.v < 0 {
+			return fmt.Errorf("smpp: ServerConfig.%s: %v is negative", f.name, *f.v)
+		}
+		if *f.v == 0 {
+			*f.v = f.def
+		}
+	}
+	return nil
+}
+
+func (c *ServerConfig) completeNumbers() error {
+	if c.MaxBindFailures < 0 {
+		c.MaxBindFailures = -1
+	}
+	for _, f := range []struct {
+		name             string
+		v                *int
+		least, def, most int
+	}{
+		{"MaxBindFailures", &c.MaxBindFailures, -1, 5, 1000},
+		{"Window", &c.Window, 0, 100, 100_000},
+		{"MaxMessage", &c.MaxMessage, 0, 512, 0xFFFF},
+		{"MaxConnections", &c.MaxConnections, 0, 1000, 1_000_000},
+		{"ReceiptAttempts", &c.ReceiptAttempts, 0, 5, 1000},
+		{"ReceiptQueue", &c.ReceiptQueue, 0, 10_000, 10_000_000},
+	} {
+		if *f.v < f.least || *f.v > f.most {
+			return fmt.Errorf("smpp: ServerConfig.%s: %d is not within %d..%d", f.name, *f.v, f.least, f.most)
+		}
+		if *f.v == 0 {
+			*f.v = f.def
+		}
+	}
+	return nil
+}
+
+func (c *ServerConfig) completeTLS() error {
+	if c.DangerouslyPlaintext {
+		if c.TLS != nil {
+			return errors.New("smpp: ServerConfig.DangerouslyPlaintext: set together with TLS")
+		}
+		return nil
+	}
+	if c.TLS == nil {
+		return errors.New("smpp: ServerConfig.TLS: required")
+	}
+	if len(c.TLS.Certificates) == 0 && c.TLS.GetCertificate == nil && c.TLS.GetConfigForClient == nil {
+		return errors.New("smpp: ServerConfig.TLS: has no certificate")
+	}
+	c.TLS = c.TLS.Clone()
+	c.TLS.MinVersion = max(c.TLS.MinVersion, tls.VersionTLS12)
+	if c.TLS.MaxVersion != 0 && c.TLS.MaxVersion < tls.VersionTLS12 {
+		return errors.New("smpp: ServerConfig.TLS: MaxVersion is below TLS 1.2")
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package smpp
+
+import (
+	"container/list"
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// maxSuspects is how many addresses with failed binds are remembered; then the
+// oldest are forgotten.
+const maxSuspects = 10_000
+
+// A bindGuard blocks addresses after failed binds. A bind is charged before it
+// is checked, and the charge is taken back where it succeeds: of any number of
+// guesses made at once, no more than the limit are checked.
+type bindGuard struct {
+	limit int // negative: none
+	block time.Duration
+
+	mu    sync.Mutex
+	known map[netip.Addr]*suspect
+	order list.List // of *suspect without binds under way, the oldest in front
+}
+
+type suspect struct {
+	addr     netip.Addr
+	failures int
+	checking int           // binds under way
+	until    time.Time     // when the failures are forgotten
+	changed  chan struct{} // closed and replaced when checking falls
+	place    *list.Element // in order; nil while binds are under way
+}
+
+func newBindGuard(limit int, block time.Duration) *bindGuard {
+	return &bindGuard{limit: limit, block: block, known: make(map[netip.Addr]*suspect)}
+}
+
+// begin reports whether a bind from addr may be checked; then end must follow.
+// Where so many are being checked that one more would be over the limit if they
+// all fail, it waits for them.
+func (g *bindGuard) begin(ctx context.Context, addr netip.Addr) bool {
+	if g.limit < 0 {
+		return true
+	}
+	for {
+		wait, ok := g.tryBegin(addr)
+		if wait == nil {
+			return ok
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (g *bindGuard) tryBegin(addr netip.Addr) (wait <-chan struct{}, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.known[addr]
+	if s == nil {
+		s = &suspect{addr: addr, changed: make(chan struct{})}
+		g.known[addr] = s
+	}
+	if s.failures > 0 && !time.Now().Before(s.until) {
+		s.failures = 0
+	}
+	switch {
+	case s.failures >= g.limit:
+		return nil, false
+	case s.failures+s.checking >= g.limit:
+		return s.changed, false
+	}
+	s.checking++
+	if s.place != nil {
+		g.order.Remove(s.place)
+		s.place = nil
+	}
+	return nil, true
+}
+
+// end says how the bind ended.
+func (g *bindGuard) end(addr netip.Addr, status Status) {
+	if g.limit < 0 {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.known[addr]
+	s.checking--
+	close(s.changed)
+	s.changed = make(chan struct{})
+	switch {
+	case status == StatusOK:
+		s.failures = 0
+	case status.refusesBind():
+		s.failures++
+		s.until = time.Now().Add(g.block)
+	}
+	if s.checking > 0 {
+		return
+	}
+	if s.failures == 0 {
+		delete(g.known, addr)
+		return
+	}
+	s.place = g.order.PushBack(s)
+	if g.order.Len() > maxSuspects {
+		oldest := g.order.Remove(g.order.Front()).(*suspect)
+		delete(g.known, oldest.addr)
+	}
+}
+
+// bindSource is what an address is allowed and blocked by: in IPv6 its /64, of
+// which anybody has all addresses. Invalid where the connection has no IP
+// address, a pipe in tests.
+func bindSource(a net.Addr) (exact, blocked netip.Addr) {
+	if a == nil {
+		return netip.Addr{}, netip.Addr{}
+	}
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.Addr{}, netip.Addr{}
+	}
+	exact = ap.Addr().Unmap().WithZone("")
+	blocked = exact
+	if p, err := exact.Prefix(64); err == nil && exact.Is6() {
+		blocked = p.Addr()
+	}
+	return exact, blocked
+}
+
+// allows reports whether an address may bind.
+func (c *ServerConfig) allows(a netip.Addr) bool {
+	for _, p := range c.Allow {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return len(c.Allow) == 0
+}

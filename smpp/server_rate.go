@@ -1,0 +1,93 @@
+package smpp
+
+import (
+	"sync"
+	"time"
+)
+
+const maxTPS = 100_000
+
+// rates hold a rate for each system_id that is bound.
+type rates struct {
+	mu   sync.Mutex
+	byID map[string]*rate
+}
+
+func newRates() *rates { return &rates{byID: make(map[string]*rate)} }
+
+// bind returns the rate that all sessions of a system_id share, nil for none.
+// Each bind wants a release.
+func (r *rates) bind(systemID string, tps int) *rate {
+	if tps <= 0 {
+		return nil
+	}
+	tps = min(tps, maxTPS)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.byID[systemID]
+	if l == nil {
+		l = &rate{}
+		r.byID[systemID] = l
+	}
+	l.sessions++
+	l.set(tps)
+	return l
+}
+
+func (r *rates) release(systemID string, l *rate) {
+	if l == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l.sessions--
+	if l.sessions == 0 && l.idle(time.Now()) {
+		delete(r.byID, systemID)
+	}
+}
+
+// A rate lets so many through in any one second: it remembers when each of the
+// last ones went.
+type rate struct {
+	sessions int // of rates
+
+	mu   sync.Mutex
+	went []time.Time // a ring
+	next int         // the oldest, which the next one replaces
+}
+
+func (l *rate) set(tps int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if tps == len(l.went) {
+		return
+	}
+	// The latest stay, so that binding again is no way to a fresh second.
+	ordered := append(append([]time.Time(nil), l.went[l.next:]...), l.went[:l.next]...)
+	l.went = make([]time.Time, tps)
+	keep := ordered[max(0, len(ordered)-tps):]
+	copy(l.went[tps-len(keep):], keep)
+	l.next = 0
+}
+
+func (l *rate) take(now time.Time) bool {
+	if l == nil {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Sub(l.went[l.next]) < time.Second {
+		return false
+	}
+	l.went[l.next] = now
+	l.next = (l.next + 1) % len(l.went)
+	return true
+}
+
+// idle reports whether nothing went within the last second.
+func (l *rate) idle(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last := l.went[(l.next+len(l.went)-1)%len(l.went)]
+	return now.Sub(last) >= time.Second
+}

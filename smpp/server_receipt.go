@@ -1,0 +1,264 @@
+package smpp
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/ajankovic/smpp/pdu"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+)
+
+// A DeliveryReceipt tells an ESME what became of a message it submitted. It
+// goes out as deliver_sm with the TLVs receipted_message_id and message_state,
+// and with the text of SMPP 3.4, Appendix B. Printed or logged its addresses
+// are masked.
+type DeliveryReceipt struct {
+	// ID is the message_id that submit_sm_resp held. Required.
+	ID string
+
+	// From is the message's destination and To its sender, as Submit.To and
+	// Submit.From: the receipt goes the other way.
+	From, To string
+	ToTON    uint8
+
+	// Stat is the state in the words of Appendix B. Default "DELIVRD".
+	Stat string
+
+	// Err is the error code in the text, of at most 3 characters. Default
+	// "000".
+	Err string
+
+	// Submitted and Done are the dates in the text, to the minute, in UTC.
+	// Default: when the receipt is sent.
+	Submitted, Done time.Time
+
+	// TextOnly leaves out the TLVs, and TLVOnly the text, for ESMEs that want
+	// it so.
+	TextOnly, TLVOnly bool
+
+	// DataSM sends data_sm instead of deliver_sm, with the text as
+	// message_payload.
+	DataSM bool
+}
+
+// String identifies the receipt.
+func (r DeliveryReceipt) String() string {
+	return fmt.Sprintf("receipt %s %s for %s", r.ID, r.Stat, channel.Mask(r.From))
+}
+
+// GoString keeps addresses out of %#v.
+func (r DeliveryReceipt) GoString() string { return "smpp.DeliveryReceipt{" + r.String() + "}" }
+
+// LogValue keeps addresses out of logs.
+func (r DeliveryReceipt) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+// check says which field cannot be sent. The error does not hold its value.
+func (r *DeliveryReceipt) check() error {
+	if r.ID == "" {
+		return errors.New("smpp: DeliveryReceipt.ID: required")
+	}
+	for _, f := range []struct {
+		name, value string
+		most        int
+	}{
+		{"ID", r.ID, maxMessageID},
+		{"From", r.From, maxServerAddress + 1}, // with its "+"
+		{"To", r.To, maxServerAddress},
+		{"Stat", r.Stat, 16},
+		{"Err", r.Err, 3},
+	} {
+		if err := wire.CheckCString(f.name, f.value, f.most); err != nil {
+			return fmt.Errorf("smpp: DeliveryReceipt.%w", err)
+		}
+		if strings.ContainsAny(f.value, " \r\n\t") {
+			return fmt.Errorf("smpp: DeliveryReceipt.%s: holds a blank", f.name)
+		}
+	}
+	return nil
+}
+
+// message is the receipt as it goes over the wire.
+func (r *DeliveryReceipt) message(now time.Time) *wire.Message {
+	stat, code := r.Stat, r.Err
+	if stat == "" {
+		stat = stats[2].word
+	}
+	if code == "" {
+		code = "000"
+	}
+	text := wire.Receipt{
+		ID: r.ID, Sub: "001", Dlvrd: "000", SubmitDate: receiptDate(r.Submitted, now), DoneDate: receiptDate(r.Done, now),
+		Stat: stat, Err: code,
+	}
+	if stat == stats[2].word {
+		text.Dlvrd = "001"
+	}
+	m := &wire.Message{Source: number(r.From), Dest: wire.Addr{TON: r.ToTON, Digits: r.To}, EsmClass: wire.EsmReceipt}
+	if m.Dest.TON == tonInternational {
+		m.Dest.NPI = npiE164
+	}
+	if !r.TextOnly {
+		m.TLVs = m.TLVs.Append(pdu.TagReceiptedMessageID, append([]byte(r.ID), 0))
+		if state, ok := stateOf(stat); ok {
+			m.TLVs = m.TLVs.Append(pdu.TagMessageState, []byte{state})
+		}
+	}
+	switch {
+	case r.TLVOnly:
+	case r.DataSM:
+		m.TLVs = m.TLVs.Append(pdu.TagMessagePayload, []byte(text.String()))
+	default:
+		m.Short = []byte(text.String())
+	}
+	return m
+}
+
+func receiptDate(t, now time.Time) string {
+	if t.IsZero() {
+		t = now
+	}
+	return t.UTC().Format("0601021504")
+}
+
+// number is the address for a number with or without its "+".
+func number(s string) wire.Addr {
+	if digits, ok := strings.CutPrefix(s, "+"); ok {
+		return wire.Addr{TON: tonInternational, NPI: npiE164, Digits: digits}
+	}
+	return wire.Addr{Digits: s}
+}
+
+// stateOf is the message_state for a word of Appendix B.
+func stateOf(word string) (uint8, bool) {
+	for n := range stats {
+		if stats[n].word == word {
+			return uint8(n), true
+		}
+	}
+	return 0, false
+}
+
+// delivered is a receipt that awaits its answer.
+type delivered struct {
+	seq      uint32
+	deadline time.Time
+	over     bool // answered, or given up; of session.mu
+	done     func(Status, error)
+}
+
+func (d *delivered) finish(status Status, err error) {
+	if d.done != nil {
+		d.done(status, err)
+	}
+}
+
+// Why a receipt was not answered.
+var (
+	errSessionEnded = errors.New("smpp: session has ended")
+	errNotReceiver  = errors.New("smpp: session is not bound as receiver or transceiver")
+	errUnanswered   = errors.New("smpp: receipt was not answered in time")
+	errNoRoom       = errors.New("smpp: too many receipts await an answer")
+)
+
+// maxPending is how many receipts of one session may await an answer.
+const maxPending = 10_000
+
+// Deliver sends a receipt over this session, once; Server.Deliver is what
+// keeps trying. It does not wait: answered, unless it is nil, is called with
+// the peer's answer, or with an error where there was none within
+// ReceiptTimeout or the session ended. It must not block. A nil error of
+// Deliver means that it will be called.
+func (s *ServerSession) Deliver(r DeliveryReceipt, answered func(Status, error)) error {
+	if err := r.check(); err != nil {
+		return err
+	}
+	return s.deliver(&r, answered)
+}
+
+// deliver is Deliver for a receipt that was checked.
+func (s *ServerSession) deliver(r *DeliveryReceipt, answered func(Status, error)) error {
+	now := time.Now()
+	m := r.message(now)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.pending == nil || s.stage.Load() != stageBound:
+		return errSessionEnded
+	case !s.bind.CanReceive:
+		return errNotReceiver
+	case len(s.pending) >= maxPending || s.out.Queued() > maxBacklog:
+		return errNoRoom
+	}
+	d := &delivered{seq: s.nextSeq(), deadline: now.Add(s.server.config.ReceiptTimeout), done: answered}
+	_, err := s.out.Append(func(b []byte) []byte {
+		if r.DataSM {
+			return wire.AppendDataSM(b, d.seq, m)
+		}
+		return wire.AppendMessage(b, pdu.DeliverSmID, d.seq, m)
+	})
+	if err != nil {
+		return errSessionEnded
+	}
+	s.pending[d.seq] = d
+	s.order = append(s.order, d)
+	if len(s.order) == 1 {
+		s.ring()
+	}
+	return nil
+}
+
+// answered takes the answer to a receipt.
+func (s *ServerSession) answered(h wire.Header) {
+	s.mu.Lock()
+	d := s.pending[h.Seq]
+	if d != nil {
+		delete(s.pending, h.Seq)
+		d.over = true
+		s.trim()
+	}
+	s.mu.Unlock()
+	if d == nil {
+		return
+	}
+	status := Status(h.Status)
+	if h.ID == pdu.GenericNackID && status == StatusOK {
+		status = StatusUnknownError
+	}
+	d.finish(status, nil)
+}
+
+// trim drops answered receipts from the front. s.mu is held.
+func (s *ServerSession) trim() {
+	for len(s.order) > 0 && s.order[0].over {
+		s.order[0] = nil
+		s.order = s.order[1:]
+	}
+}
+
+// overdue gives back receipts whose answer is overdue, and returns how long the
+// next one has.
+func (s *ServerSession) overdue(now time.Time) time.Duration {
+	var late []*delivered
+	left := s.server.config.MaxSession
+	s.mu.Lock()
+	for s.trim(); len(s.order) > 0; s.trim() {
+		d := s.order[0]
+		if left = d.deadline.Sub(now); left > 0 {
+			break
+		}
+		d.over = true
+		delete(s.pending, d.seq)
+		late = append(late, d)
+		left = s.server.config.MaxSession
+	}
+	s.mu.Unlock()
+	for _, d := range late {
+		d.finish(0, errUnanswered)
+	}
+	return left
+}

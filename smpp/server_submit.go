@@ -1,0 +1,353 @@
+package smpp
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/ajankovic/smpp/pdu"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/sms"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+)
+
+// A Handler answers a message: with a nil error it is accepted, under the
+// message_id returned (at most 64 characters; empty: a new random one). The
+// error is told as its Status, or where there is none in its tree as
+// StatusOf says.
+//
+// It is called concurrently, in a goroutine of its own for each message. Its
+// ctx ends with the connection, which a peer may lose while its message is on
+// its way all the same, and after HandlerTimeout; it must return soon after.
+type Handler func(ctx context.Context, m *Submit) (id string, err error)
+
+// An AsyncHandler answers a message by calling answer, now or later, from any
+// goroutine, as a [Handler] does by returning; only the first call counts. It
+// is called by the goroutine that reads the session, one message after the
+// other in the order in which they came, and must not block: nothing else of
+// the session is read meanwhile. A message that is never answered keeps its
+// place in the window as long as the session lasts. Its ctx ends with the
+// connection.
+type AsyncHandler func(ctx context.Context, m *Submit, answer func(id string, err error))
+
+// A Submit is a submit_sm that passed the server's checks, or with
+// ServerConfig.Assemble a whole message. Printed or logged it shows neither
+// text nor addresses.
+//
+// A long message comes in parts, by user data header or by the TLVs sar_…, each
+// with a message_id of its own. Without Assemble each part is a Submit. With
+// it, a part that is not the last to come is answered with ESME_ROK at once, as
+// its sender may wait for that before it sends the next one; the last one
+// brings the Submit, and the handler's answer is its answer. Parts whose
+// message is not complete after 5 minutes are forgotten.
+type Submit struct {
+	Session  *ServerSession
+	SystemID string
+	Sequence uint32 // sequence_number
+
+	From    string // source_addr
+	FromTON uint8
+	To      string // destination_addr, with a "+" if its TON is international
+	ToTON   uint8
+
+	Text       string // decoded by DataCoding
+	Data       []byte // the same, not decoded, without its user data header
+	DataCoding uint8
+
+	Part, Parts int      // 1 of 1 unless this is a part
+	Reference   int      // of the long message, its sender's number for it
+	PartIDs     []string // message_ids of the parts that came before; with Assemble only
+
+	Validity    time.Duration // relative validity_period; zero: none, or an absolute one
+	Receipt     bool          // a delivery receipt is asked for, whatever becomes of it
+	ServiceType string
+	ProtocolID  uint8
+	Priority    uint8
+
+	tlvs     wire.TLVs
+	receipts []DeliveryReceipt
+}
+
+// TLV returns the value of an optional parameter. It must not be changed.
+func (m *Submit) TLV(tag uint16) ([]byte, bool) { return m.tlvs.Get(pdu.TagID(tag)) }
+
+// Deliver is Server.Deliver for the system_id that submits this, as soon as it
+// is answered with ESME_ROK. Where r.ID is empty, the receipt is for this
+// message, one for each of its parts, from its destination to its sender. Call
+// it before answering, from the handler.
+func (m *Submit) Deliver(r DeliveryReceipt) { m.receipts = append(m.receipts, r) }
+
+// String identifies the message without its content.
+func (m *Submit) String() string {
+	return fmt.Sprintf("submit_sm %d of %q to %s", m.Sequence, m.SystemID, channel.Mask(m.To))
+}
+
+// GoString keeps text and addresses out of %#v.
+func (m *Submit) GoString() string { return "smpp.Submit{" + m.String() + "}" }
+
+// LogValue keeps text and addresses out of logs.
+func (m *Submit) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// StatusOf is how a handler's error is told: the [Status] in its tree if there
+// is one; else by its class, so that the peer's Status.Class is the same again
+// where it can be: what is wrong with the server's own configuration is
+// ESME_RSYSERR.
+func StatusOf(err error) Status {
+	if err == nil {
+		return StatusOK
+	}
+	if s, ok := errors.AsType[Status](err); ok && s != StatusOK {
+		return s
+	}
+	return StatusOfClass(channel.ClassOf(err))
+}
+
+// StatusOfClass is the status that stands for a class.
+func StatusOfClass(c channel.Class) Status {
+	switch c {
+	case channel.Temporary, channel.Misconfigured:
+		return StatusSystemError
+	case channel.Throttled:
+		return StatusThrottled
+	case channel.Unreachable:
+		return StatusSubmitFailed
+	case channel.InvalidRecipient:
+		return StatusInvalidDestination
+	case channel.Expired:
+		return StatusInvalidExpiry
+	}
+	return StatusUnknownError
+}
+
+// submit checks a submit_sm and hands it on.
+func (s *ServerSession) submit(f wire.Frame) {
+	m, status := s.accept(f)
+	if status != StatusOK {
+		s.respond(f.Header, status)
+		return
+	}
+	if s.server.config.Assemble && m.Parts > 1 {
+		var id string
+		if m, id, status = s.server.parts.add(m, &s.server.config); m == nil {
+			s.uncount()
+			s.answer(f.Header, id, status)
+			s.checkParted()
+			return
+		}
+	}
+	s.dispatch(f.Header, m)
+}
+
+// accept returns what f submits, counted as outstanding, or why not.
+func (s *ServerSession) accept(f wire.Frame) (*Submit, Status) {
+	if !s.takes() {
+		return nil, StatusInvalidBindStatus
+	}
+	if !s.rate.take(time.Now()) {
+		return nil, StatusThrottled
+	}
+	m, err := wire.DecodeMessage(f.Body)
+	if err != nil {
+		return nil, StatusInvalidCmdLength
+	}
+	c := &s.server.config
+	if status := c.check(m); status != StatusOK {
+		return nil, status
+	}
+	if !s.count() {
+		return nil, StatusThrottled
+	}
+	v := c.describe(m)
+	v.Session, v.SystemID, v.Sequence = s, s.bind.SystemID, f.Seq
+	return v, StatusOK
+}
+
+func (s *ServerSession) count() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.outstanding >= s.server.config.Window {
+		return false
+	}
+	s.outstanding++
+	return true
+}
+
+func (s *ServerSession) uncount() {
+	s.mu.Lock()
+	s.outstanding--
+	s.mu.Unlock()
+}
+
+// dispatch gives m to the handler.
+func (s *ServerSession) dispatch(h wire.Header, m *Submit) {
+	c := &s.server.config
+	if c.AsyncHandler != nil {
+		var answered atomic.Bool
+		c.AsyncHandler(s.ctx, m, func(id string, err error) {
+			if answered.CompareAndSwap(false, true) {
+				s.complete(h, m, id, err)
+			}
+		})
+		return
+	}
+	s.handlers.Go(func() {
+		ctx, cancel := context.WithTimeout(s.ctx, c.HandlerTimeout)
+		defer cancel()
+		id, err := c.Handler(ctx, m)
+		s.complete(h, m, id, err)
+	})
+}
+
+// complete answers a message that was with the handler.
+func (s *ServerSession) complete(h wire.Header, m *Submit, id string, err error) {
+	status := StatusOf(err)
+	if id == "" {
+		id = newMessageID()
+	}
+	if len(id) > maxMessageID || strings.IndexByte(id, 0) >= 0 {
+		s.server.config.Logger.Error("smpp: handler returned a message_id that cannot be sent")
+		status = StatusSystemError
+	}
+	s.uncount()
+	s.answer(h, id, status)
+	if status == StatusOK {
+		s.server.deliverAll(m, id)
+	}
+	s.checkParted()
+}
+
+func (s *ServerSession) answer(h wire.Header, id string, status Status) {
+	if status != StatusOK {
+		s.respond(h, status)
+		return
+	}
+	s.send(func(b []byte) []byte { return wire.AppendID(b, h.Response(), 0, h.Seq, id) })
+}
+
+const maxMessageID = 64 // SMPP 3.4, section 5.2.23
+
+func newMessageID() string { return strings.ToLower(rand.Text()[:20]) } // 100 bits
+
+// Longest addresses that are taken: one more than SMPP 3.4 has room for beside
+// the NUL, as OTP Blue's integration guide grants.
+const maxServerAddress = 21
+
+// check says what is wrong with a message.
+func (c *ServerConfig) check(m *wire.Message) Status {
+	udh, data := m.Payload()
+	switch {
+	case !isWhole(m.TLVs):
+		return StatusInvalidTLVStream
+	case len(m.ServiceType) > wire.MaxServiceType:
+		return StatusInvalidServiceType
+	case len(m.Source.Digits) > maxServerAddress, m.Source.TON == tonAlphanumeric && len(m.Source.Digits) > maxAlphanumeric:
+		return StatusInvalidSource
+	case !c.checkDest(m.Dest):
+		return StatusInvalidDestination
+	case len(m.Schedule) > wire.MaxTime:
+		return StatusInvalidSchedule
+	case len(m.Validity) > wire.MaxTime:
+		return StatusInvalidExpiry
+	case m.EsmClass&wire.EsmUDHI != 0 && udh == nil:
+		return StatusInvalidEsmClass
+	case len(data) > c.MaxMessage:
+		return StatusInvalidMsgLength
+	}
+	return StatusOK
+}
+
+// isWhole reports whether no parameter is cut off. Trailing NULs are no
+// parameter.
+func isWhole(t wire.TLVs) bool {
+	for len(t) >= 4 {
+		n := 4 + int(t[2])<<8 + int(t[3])
+		if n > len(t) {
+			return false
+		}
+		t = t[n:]
+	}
+	return len(bytes.Trim(t, "\x00")) == 0
+}
+
+func (c *ServerConfig) checkDest(a wire.Addr) bool {
+	if len(a.Digits) == 0 || len(a.Digits) > maxServerAddress {
+		return false
+	}
+	if !c.RequireE164 {
+		return true
+	}
+	number := channel.Recipient{Phone: "+" + strings.TrimPrefix(a.Digits, "+")}
+	return a.TON <= tonInternational && number.Validate() == nil
+}
+
+// describe says what a message holds.
+func (c *ServerConfig) describe(m *wire.Message) *Submit {
+	udh, data := m.Payload()
+	v := &Submit{
+		From: m.Source.Digits, FromTON: m.Source.TON, To: m.Dest.Digits, ToTON: m.Dest.TON,
+		Data: data, DataCoding: m.DataCoding, Text: c.decode(data, m.DataCoding),
+		Part: 1, Parts: 1,
+		Receipt:     m.Registered&0x03 == receiptWanted,
+		ServiceType: m.ServiceType, ProtocolID: m.ProtocolID, Priority: m.Priority,
+		tlvs: m.TLVs,
+	}
+	if m.Dest.TON == tonInternational && !strings.HasPrefix(v.To, "+") {
+		v.To = "+" + v.To
+	}
+	v.Validity, _ = wire.ParseRelativeTime(m.Validity)
+	if ref, total, part, ok := concatenation(udh, m.TLVs); ok {
+		v.Reference, v.Parts, v.Part = ref, total, part
+	}
+	return v
+}
+
+// decode returns the text of a message, or of a part.
+func (c *ServerConfig) decode(data []byte, coding uint8) string {
+	e := c.Alphabet
+	switch coding {
+	case wire.CodingUCS2:
+		e = sms.UCS2
+	case wire.CodingLatin1:
+		e = sms.Latin1
+	}
+	text, err := sms.Decode(data, e)
+	if err != nil {
+		text, _ = sms.Decode(data, sms.Latin1) // holds anything
+	}
+	return text
+}
+
+// concatenation reads which part of which long message this is, from a user
+// data header (3GPP TS 23.040, sections 9.2.3.24.1 and 9.2.3.24.8) or else from
+// TLVs (SMPP 3.4, sections 5.3.2.22 to 5.3.2.24).
+func concatenation(udh []byte, tlvs wire.TLVs) (ref, total, part int, ok bool) {
+	if len(udh) > 0 {
+		for e := udh[1:]; len(e) >= 2 && len(e) >= 2+int(e[1]); e = e[2+int(e[1]):] {
+			switch v := e[2 : 2+int(e[1])]; {
+			case e[0] == 0x00 && len(v) == 3:
+				return isPart(int(v[0]), v[1], v[2])
+			case e[0] == 0x08 && len(v) == 4:
+				return isPart(int(v[0])<<8|int(v[1]), v[2], v[3])
+			}
+		}
+	}
+	number, has := tlvs.Get(pdu.TagSarMsgRefNum)
+	parts, _ := tlvs.Uint8(pdu.TagSarTotalSegments)
+	n, _ := tlvs.Uint8(pdu.TagSarSegmentSeqnum)
+	if !has || len(number) != 2 {
+		return 0, 0, 0, false
+	}
+	return isPart(int(number[0])<<8|int(number[1]), parts, n)
+}
+
+// isPart reports whether there can be a part n of so many.
+func isPart(ref int, parts, n uint8) (int, int, int, bool) {
+	return ref, int(parts), int(n), n >= 1 && n <= parts
+}

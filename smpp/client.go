@@ -18,8 +18,9 @@ import (
 // messages over them. It is safe for concurrent use.
 type Client struct {
 	config    Config
-	links     []*link       // fixed; what is in them is guarded by mu
+	links     []*link // fixed; what is in them is guarded by mu
 	pace      *pacer
+	parts     *joiner
 	reference atomic.Uint32 // of the last long message
 
 	cancel         context.CancelFunc // ends everything
@@ -43,7 +44,7 @@ func start(config Config) *Client {
 	ctx, cancel := context.WithCancel(context.Background())
 	connecting, stopConnecting := context.WithCancel(ctx)
 	c := &Client{
-		config: config, events: make(chan Event, maxEvents),
+		config: config, parts: newJoiner(), events: make(chan Event, maxEvents),
 		cancel: cancel, stopConnecting: stopConnecting, stopped: make(chan struct{}),
 		changed: make(chan struct{}), idle: make(chan struct{}),
 	}

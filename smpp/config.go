@@ -125,6 +125,11 @@ type Config struct {
 	// are asked for, and those that come are acknowledged and dropped.
 	Receipt channel.ReceiptFunc
 
+	// Inbound is given the messages that people send (MO), long ones whole,
+	// under the same terms as Receipt. Default: none; they are acknowledged
+	// and dropped.
+	Inbound func(ctx context.Context, m Inbound) error
+
 	// ResponseTimeout is how long a submit_sm may take to be answered; after
 	// that its outcome is channel.Unknown. Default 10 s.
 	ResponseTimeout time.Duration

@@ -7,18 +7,39 @@ import (
 	"github.com/ajankovic/smpp/pdu"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/sms"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// maxInbound is how many receipts may wait for Config.Receipt. Beyond it the
-// SMSC is asked to try later.
+// maxInbound is how many receipts and messages may wait for Config.Receipt and
+// Config.Inbound. Beyond it the SMSC is asked to try later.
 const maxInbound = 1024
 
-// A delivery is a receipt that is to be handed over and then answered.
+// An Inbound is a message from a person (mobile originated), such as STOP. It
+// prints without its text and with its numbers masked.
+type Inbound struct {
+	From, To string // as the SMSC writes them; international numbers begin with "+"
+	Text     string // of all parts
+}
+
+// String masks the message.
+func (m Inbound) String() string {
+	return "SMS from " + channel.Mask(m.From) + " to " + channel.Mask(m.To)
+}
+
+// GoString masks the message.
+func (m Inbound) GoString() string { return "smpp.Inbound{" + m.String() + "}" }
+
+// LogValue masks the message.
+func (m Inbound) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// A delivery is a receipt or a message that is to be handed over and then
+// answered.
 type delivery struct {
 	response pdu.CommandID
 	seq      uint32
 	receipt  channel.Receipt
+	message  *wire.Message // nil: it is a receipt
 }
 
 // receive takes a deliver_sm or data_sm. It never blocks: the reader must go
@@ -34,14 +55,20 @@ func (s *session) receive(f wire.Frame) {
 		s.respond(f.Response(), StatusInvalidCmdLength, f.Seq)
 		return
 	}
-	r, ok := s.config.receipt(m)
+	d := delivery{response: f.Response(), seq: f.Seq}
+	var isReceipt bool
+	d.receipt, isReceipt = s.config.receipt(m)
 	switch {
-	case !ok:
+	case !isReceipt && s.config.Inbound != nil && m.EsmClass&wire.EsmTypeMask == 0:
+		d.message = m
+		s.enqueue(d)
+		return
+	case !isReceipt:
 		s.log.Debug("smpp: message dropped that is no delivery receipt", idAttr(f))
-	case r.ProviderID == "":
-		s.log.Warn("smpp: delivery receipt without a message id", "code", r.Code)
+	case d.receipt.ProviderID == "":
+		s.log.Warn("smpp: delivery receipt without a message id", "code", d.receipt.Code)
 	case s.config.Receipt != nil:
-		s.enqueue(delivery{f.Response(), f.Seq, r})
+		s.enqueue(d)
 		return
 	}
 	s.respond(f.Response(), StatusOK, f.Seq)
@@ -51,30 +78,74 @@ func (s *session) enqueue(d delivery) {
 	select {
 	case s.inbound <- d:
 	default:
-		s.log.Warn("smpp: receipts come faster than they are handled", "waiting", maxInbound)
+		s.log.Warn("smpp: receipts and messages come faster than they are handled", "waiting", maxInbound)
 		s.respond(d.response, StatusReceiverTemporary, d.seq)
 	}
 }
 
-// handOver gives receipts to Config.Receipt, in order, and answers them. It
-// goes on after the session has ended, when answers reach nobody, until what
-// was received is handed over or ctx ends: the receipts are true all the same.
-func (s *session) handOver(ctx context.Context) {
+// handOver gives receipts to Config.Receipt and messages to Config.Inbound, in
+// order, and answers them. It goes on after the session has ended, when answers
+// reach nobody, until what was received is handed over or ctx ends: the
+// receipts are true all the same.
+func (s *session) handOver(ctx context.Context, parts *joiner) {
 	for d := range s.inbound {
 		if ctx.Err() != nil {
 			return
 		}
 		status := StatusOK
-		if err := s.handOverOne(ctx, d.receipt); err != nil {
-			s.log.Warn("smpp: receipt was not taken, the SMSC will repeat it", "error", err)
+		if err := s.handOverOne(ctx, d, parts); err != nil {
+			s.log.Warn("smpp: receipt or message was not taken, the SMSC will repeat it", "error", err)
 			status = StatusReceiverTemporary
 		}
 		s.respond(d.response, status, d.seq)
 	}
 }
 
-func (s *session) handOverOne(ctx context.Context, r channel.Receipt) error {
+func (s *session) handOverOne(ctx context.Context, d delivery, parts *joiner) error {
 	ctx, cancel := context.WithTimeout(ctx, s.config.ResponseTimeout)
 	defer cancel()
-	return s.config.Receipt(ctx, r)
+	if d.message == nil {
+		return s.config.Receipt(ctx, d.receipt)
+	}
+	data, done := parts.add(d.message)
+	if data == nil {
+		return nil // more is to come
+	}
+	err := s.config.Inbound(ctx, Inbound{
+		From: number(d.message.Source), To: number(d.message.Dest), Text: s.config.decode(data, d.message.DataCoding),
+	})
+	if err == nil {
+		done()
+	}
+	return err
+}
+
+// number writes an address with its "+".
+func number(a wire.Addr) string {
+	if a.TON == tonInternational && a.Digits != "" && a.Digits[0] != '+' {
+		return "+" + a.Digits
+	}
+	return a.Digits
+}
+
+// decode returns the text of a message from the SMSC. What is in no encoding
+// that is known reads as Latin-1, which holds anything.
+func (c *Config) decode(data []byte, coding uint8) string {
+	e := sms.Latin1
+	switch coding {
+	case wire.CodingDefault:
+		e = sms.GSM7
+	case wire.CodingUCS2:
+		e = sms.UCS2
+	}
+	for _, own := range c.Codings {
+		if own.DataCoding == coding {
+			e = own.Encoding
+		}
+	}
+	text, err := sms.Decode(data, e)
+	if err != nil {
+		text, _ = sms.Decode(data, sms.Latin1)
+	}
+	return text
 }

@@ -98,7 +98,7 @@ func (r *DeliveryReceipt) message(now time.Time) *wire.Message {
 	if stat == stats[2].word {
 		text.Dlvrd = "001"
 	}
-	m := &wire.Message{Source: number(r.From), Dest: wire.Addr{TON: r.ToTON, Digits: r.To}, EsmClass: wire.EsmReceipt}
+	m := &wire.Message{Source: receiptSource(r.From), Dest: wire.Addr{TON: r.ToTON, Digits: r.To}, EsmClass: wire.EsmReceipt}
 	if m.Dest.TON == tonInternational {
 		m.Dest.NPI = npiE164
 	}
@@ -125,8 +125,8 @@ func receiptDate(t, now time.Time) string {
 	return t.UTC().Format("0601021504")
 }
 
-// number is the address for a number with or without its "+".
-func number(s string) wire.Addr {
+// receiptSource is the address for a number with or without its "+".
+func receiptSource(s string) wire.Addr {
 	if digits, ok := strings.CutPrefix(s, "+"); ok {
 		return wire.Addr{TON: tonInternational, NPI: npiE164, Digits: digits}
 	}

@@ -112,7 +112,7 @@ func (s *session) handOverOne(ctx context.Context, d delivery, parts *joiner) er
 		return nil // more is to come
 	}
 	err := s.config.Inbound(ctx, Inbound{
-		From: number(d.message.Source), To: number(d.message.Dest), Text: s.config.decode(data, d.message.DataCoding),
+		From: written(d.message.Source), To: written(d.message.Dest), Text: s.config.decode(data, d.message.DataCoding),
 	})
 	if err == nil {
 		done()
@@ -120,8 +120,8 @@ func (s *session) handOverOne(ctx context.Context, d delivery, parts *joiner) er
 	return err
 }
 
-// number writes an address with its "+".
-func number(a wire.Addr) string {
+// written is an address with its "+".
+func written(a wire.Addr) string {
 	if a.TON == tonInternational && a.Digits != "" && a.Digits[0] != '+' {
 		return "+" + a.Digits
 	}

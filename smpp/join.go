@@ -1,12 +1,9 @@
 package smpp
 
 import (
-	"encoding/binary"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/ajankovic/smpp/pdu"
 
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
@@ -44,8 +41,8 @@ func (j *joiner) add(m *wire.Message) (data []byte, done func()) {
 	if text == nil {
 		text = []byte{}
 	}
-	ref, total, seq := segmentOf(udh, m.TLVs)
-	if total < 2 || seq < 1 || seq > total || len(text) > wire.MaxShortMessage {
+	ref, total, seq, ok := concatenation(udh, m.TLVs)
+	if !ok || len(text) > wire.MaxShortMessage {
 		return text, func() {}
 	}
 	key := joinKey{m.Source.Digits, m.Dest.Digits, ref, total}
@@ -83,29 +80,4 @@ func (j *joiner) of(key joinKey) *joined {
 	v := &joined{since: now, parts: make([][]byte, key.total)}
 	j.open[key] = v
 	return v
-}
-
-// segmentOf says which part of which long message this is, by its user data
-// header (3GPP TS 23.040, sections 9.2.3.24.1 and 9.2.3.24.8) or its sar
-// parameters (SMPP 3.4, sections 5.3.2.22 to 5.3.2.24). total is 0 where it is
-// none.
-func segmentOf(udh []byte, t wire.TLVs) (ref, total, seq int) {
-	if len(udh) > 0 {
-		udh = udh[1:]
-	}
-	for len(udh) >= 2 && len(udh) >= 2+int(udh[1]) {
-		switch v := udh[2 : 2+int(udh[1])]; {
-		case udh[0] == 0x00 && len(v) == 3:
-			return int(v[0]), int(v[1]), int(v[2])
-		case udh[0] == 0x08 && len(v) == 4:
-			return int(binary.BigEndian.Uint16(v)), int(v[2]), int(v[3])
-		}
-		udh = udh[2+int(udh[1]):]
-	}
-	if v, ok := t.Get(pdu.TagSarMsgRefNum); ok && len(v) == 2 {
-		of, _ := t.Uint8(pdu.TagSarTotalSegments)
-		n, _ := t.Uint8(pdu.TagSarSegmentSeqnum)
-		return int(binary.BigEndian.Uint16(v)), int(of), int(n)
-	}
-	return 0, 0, 0
 }

@@ -36,5 +36,11 @@ func (r *Receipts) For(route string) ReceiptFunc {
 	}
 }
 
-// Attach sets the handler of all receipts from now on.
-func (r *Receipts) Attach(f ReceiptFunc) { r.handler.Store(&f) }
+// Attach sets the handler of all receipts from now on; nil detaches it.
+func (r *Receipts) Attach(f ReceiptFunc) {
+	if f == nil {
+		r.handler.Store(nil)
+		return
+	}
+	r.handler.Store(&f)
+}

@@ -20,6 +20,10 @@ func TestReceipts(t *testing.T) {
 	if err := a(t.Context(), channel.Receipt{}); !errors.Is(err, channel.ErrNotAttached) {
 		t.Errorf("before Attach: %v", err)
 	}
+	receipts.Attach(nil)
+	if err := a(t.Context(), channel.Receipt{}); !errors.Is(err, channel.ErrNotAttached) {
+		t.Errorf("after Attach(nil): %v", err)
+	}
 
 	var got []channel.Receipt
 	receipts.Attach(func(_ context.Context, r channel.Receipt) error {

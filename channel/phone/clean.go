@@ -70,17 +70,20 @@ func digit(r rune) rune {
 	return 0
 }
 
-// wellFormed reports whether text is 4 to 32 digits and separators, with a
-// plus nowhere but before them.
+// wellFormed reports whether text is 4 to 32 digits and separators, with at most
+// one plus, before the first digit: "(+44) 7912 345678" is how some write it.
 func wellFormed(text string) bool {
 	if len(text) < minClean || len(text) > maxClean {
 		return false
 	}
-	for i, r := range text {
+	begun := false
+	for _, r := range text {
 		switch {
 		case r >= '0' && r <= '9':
+			begun = true
 		case strings.ContainsRune(" ().-/", r):
-		case r == '+' && i == 0:
+		case r == '+' && !begun:
+			begun = true
 		default:
 			return false
 		}

@@ -14,7 +14,13 @@ type Number struct {
 	Type   Type
 }
 
-// LogValue shows the region and the type; the number itself stays out of logs.
+// String shows the region and the type; the number itself stays out of logs.
+func (n Number) String() string { return "phone.Number(" + n.Region + " " + n.Type.String() + ")" }
+
+// GoString is String.
+func (n Number) GoString() string { return n.String() }
+
+// LogValue shows what String does.
 func (n Number) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("region", n.Region), slog.String("type", n.Type.String()))
 }
@@ -22,7 +28,7 @@ func (n Number) LogValue() slog.Value {
 // Parse reads a number in international form ("+44 7912 345678") or as it is
 // dialled in defaultRegion ("07912 345678", or "0044…" where 00 is the
 // international prefix there). defaultRegion is an ISO 3166-1 alpha-2 code in
-// either case; if it is empty, the number must begin with "+".
+// either case; if it is empty, the number needs its "+".
 //
 // Digits of every script are read, and invisible formatting characters, which
 // come along when a number is copied, are dropped. Besides digits a number may
@@ -42,7 +48,7 @@ func Parse(input, defaultRegion string) (Number, error) {
 	switch {
 	case region != "" && phonenumbers.GetCountryCodeForRegion(region) == 0:
 		return Number{}, &Error{Reason: UnknownRegion}
-	case region == "" && text[0] != '+':
+	case region == "" && !strings.Contains(text, "+"):
 		return Number{}, &Error{Reason: MissingRegion}
 	}
 	parsed, err := phonenumbers.Parse(text, region)

@@ -2,6 +2,7 @@ package template
 
 import (
 	"bytes"
+	"html"
 	"io"
 	"strings"
 	"sync"
@@ -62,10 +63,33 @@ func (s *Set) Render(d Data) (Text, error) {
 	if err := d.check(); err != nil {
 		return Text{}, err
 	}
-	if d.Details != "" && !w.details {
-		return Text{}, &Error{Language: w.language, Field: "Data.Details", Reason: "is not shown by a message of this wording"}
+	t, err := s.render(w, &d)
+	if err != nil {
+		return Text{}, err
 	}
-	return s.render(w, &d)
+	return t, s.shows(w, &d, t)
+}
+
+// shows makes sure of what no message may lack, since a template can leave it
+// out for some data: the code, outside the last line too, and the details.
+func (s *Set) shows(w *words, d *Data, t Text) error {
+	sms := t.SMS
+	if s.origin != "" || s.appHash != "" {
+		sms = sms[:strings.LastIndexByte(sms, '\n')]
+	}
+	page := t.HTML
+	if d.Details != "" {
+		page = html.UnescapeString(page)
+	}
+	for _, m := range [...]struct{ field, text string }{{"SMS", sms}, {"Text", t.Body}, {"HTML", page}} {
+		if !strings.Contains(m.text, d.Code) {
+			return &Error{Language: w.language, Field: "Wording." + m.field, Reason: "does not show the code"}
+		}
+		if !strings.Contains(m.text, d.Details) {
+			return &Error{Language: w.language, Field: "Data.Details", Reason: "is not shown by a message of this wording"}
+		}
+	}
+	return nil
 }
 
 func (s *Set) render(w *words, d *Data) (Text, error) {
@@ -231,24 +255,20 @@ func join(sentences ...string) string {
 	return b.String()
 }
 
-// try renders w with and without the optional parts, and looks for what a
-// message must show.
+// try renders w with and without the optional parts. That it shows Details is
+// asked only of who sends some.
 func (s *Set) try(w *words) error {
-	const code, details = "482910", "EUR 1999 to Example"
-	plain := Data{Language: w.language, Code: code, Minutes: 5}
+	plain := Data{Language: w.language, Code: "482910", Minutes: 5}
 	full := plain
-	full.Try, full.Requested, full.Details = 2, time.Unix(1<<30, 0), details
-	w.details = true
+	full.Try, full.Requested, full.Details = 2, time.Unix(1<<30, 0), "EUR 1999 to Example"
 	for _, d := range []Data{plain, full} {
 		t, err := s.render(w, &d)
 		if err != nil {
 			return err
 		}
-		for _, m := range []struct{ field, text string }{{"SMS", t.SMS}, {"Text", t.Body}, {"HTML", t.HTML}} {
-			if !strings.Contains(m.text, code) {
-				return &Error{Language: w.language, Field: "Wording." + m.field, Reason: "does not show the code"}
-			}
-			w.details = w.details && strings.Contains(m.text, d.Details)
+		d.Details = ""
+		if err := s.shows(w, &d, t); err != nil {
+			return err
 		}
 	}
 	return nil

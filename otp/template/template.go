@@ -160,7 +160,6 @@ type words struct {
 	say           [8]sentence // in the order of Wording.sentences
 	sms, text     *texttemplate.Template
 	html          *htmltemplate.Template
-	details       bool // all messages show Data.Details
 }
 
 // sentence is a source: its template, or its text if it has no action.

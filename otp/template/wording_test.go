@@ -118,6 +118,29 @@ func TestDetailsNotShown(t *testing.T) {
 	render(t, s, template.Data{Language: "fr", Details: "EUR 20.00, Bob"})
 }
 
+// A message that lacks the code, or the details, for some data only is caught
+// when that data comes; the last line does not count.
+func TestNotShownForSomeData(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, sms string
+		data      template.Data
+		field     string
+	}{
+		{"long lives", "{{if gt .Minutes 20}}hi{{else}}{{.Code}}{{end}} code", template.Data{Code: code, Minutes: 25}, "Wording.SMS"},
+		{"details of a first try", "{{.Code}} code{{if .Try}} {{.Details}}{{end}}", template.Data{Code: code, Minutes: 5, Details: "EUR 20.00, Bob & Co's"}, "Data.Details"},
+	} {
+		s := newSet(t, template.Config{Origin: "example.com", Wordings: map[string]template.Wording{"en": {SMS: c.sms}}})
+		_, err := s.Render(c.data)
+		wantField(t, c.name, err, c.field)
+	}
+	if _, err := template.New(template.Config{Brand: "MyBank", Origin: "example.com", Wordings: map[string]template.Wording{"en": {SMS: "hello"}}}); err == nil {
+		t.Error("an SMS whose code is in its last line only passes")
+	}
+	s := newSet(t, template.Config{Wordings: map[string]template.Wording{"en": {HTML: "<p>{{.Code}} {{.Details}}</p>"}}})
+	render(t, s, template.Data{Details: "+10 EUR <to> Bob & Co's"})
+}
+
 // What fails only for some data is an error of Render. It names the place, and
 // what the template says about it only where that cannot be the code.
 func TestRenderFails(t *testing.T) {

@@ -16,19 +16,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/sms"
 	"github.com/otpcourier/otpcourier/smpp"
 )
 
 // A nodeSMSC is node-smpp 0.5.1 (npm) as SMSC, in a process of its own.
 type nodeSMSC struct {
 	Addr     string
-	TLS      *tls.Config      // for its clients
+	TLS      *tls.Config      // for its clients; nil: plain
 	Messages chan nodeMessage // every submit_sm it received, up to 20000
 	Answers  chan nodeMessage // every answer to a receipt
 }
@@ -40,6 +42,7 @@ type nodeMessage struct {
 	ID         string // message_id
 	From, To   string
 	Text       string
+	Payload    string // of message_payload
 	FromTON    uint8
 	ToTON      uint8
 	ToNPI      uint8
@@ -49,10 +52,13 @@ type nodeMessage struct {
 	Status     uint32 // of "answer"
 }
 
-// startNodeSMSC starts node-smpp over TLS and stops it with the test. Where
+// startNodeSMSC starts node-smpp over TLS.
+func startNodeSMSC(t *testing.T) *nodeSMSC { return startNode(t, true) }
+
+// startNode starts node-smpp, over TLS or plain, and stops it with the test. Where
 // node or its package smpp is missing the test is skipped, but fails under
 // OTPCOURIER_REAL=require. NODE_PATH may say where the package is.
-func startNodeSMSC(t *testing.T) *nodeSMSC {
+func startNode(t *testing.T, secure bool) *nodeSMSC {
 	t.Helper()
 	if err := exec.Command("node", "-e", "require('smpp')").Run(); err != nil {
 		reason := fmt.Sprintf("node-smpp is not there (npm install smpp@0.5.1, NODE_PATH): %v", err)
@@ -61,8 +67,13 @@ func startNodeSMSC(t *testing.T) *nodeSMSC {
 		}
 		t.Skip(reason)
 	}
-	key, cert, config := certificate(t)
-	cmd := exec.Command("node", filepath.Join("testdata", "node-smsc.js"), key, cert)
+	args := []string{filepath.Join("testdata", "node-smsc.js")}
+	var config *tls.Config
+	if secure {
+		key, cert, trusting := certificate(t)
+		args, config = append(args, key, cert), trusting
+	}
+	cmd := exec.Command("node", args...)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -210,6 +221,86 @@ func TestRealNodeSMPPClient(t *testing.T) {
 	defer cancel()
 	if err := c.Shutdown(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRealNodeSMPPTenThousand submits 10,000 messages over a window of 100, and
+// each of the 10,000 receipts finds its message.
+func TestRealNodeSMPPTenThousand(t *testing.T) {
+	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			const n = 10000
+			smsc := startNode(t, secure)
+			got := newReceipts()
+			c := newClient(t, smpp.Config{
+				Addr: smsc.Addr, TLS: smsc.TLS, DangerouslyPlaintext: !secure, SystemID: "bank", Password: "secret",
+				Sender: "MyBank", Window: 100, Receipt: got.handle,
+			})
+			ready(t, c)
+			began := time.Now()
+			sent := sendAll(t, c, n, func(i int) string { return fmt.Sprintf("%06d is your code", i) })
+			took := time.Since(began)
+			if len(sent) != n {
+				t.Fatalf("%d ids of %d messages", len(sent), n)
+			}
+			matched := 0
+			for _, r := range got.wait(t, n) {
+				if sent[r.ProviderID] && r.State == channel.Delivered {
+					matched++
+				}
+				delete(sent, r.ProviderID)
+			}
+			t.Logf("%d of %d receipts matched; submitted in %v (%.0f/s)", matched, n, took.Round(time.Millisecond), n/took.Seconds())
+			if matched != n || len(sent) != 0 {
+				t.Errorf("%d of %d receipts matched, %d messages are without one", matched, n, len(sent))
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if err := c.Shutdown(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestRealNodeSMPPForms has node-smpp read what is not usual: a pair of binds as
+// SMPP 5.0, sar parameters, message_payload, Latin-1 and parameters of one's own.
+func TestRealNodeSMPPForms(t *testing.T) {
+	t.Parallel()
+	smsc := startNodeSMSC(t)
+	long := strings.Repeat("A long one. ", 20)
+	for i, tt := range []struct {
+		text  string
+		parts int
+		edit  func(*smpp.Config)
+	}{
+		{"482910", 1, func(c *smpp.Config) { c.Pair, c.Version = true, 0x50 }},
+		{long, 2, func(c *smpp.Config) { c.Long = smpp.LongSAR }},
+		{long, 1, func(c *smpp.Config) { c.Long = smpp.LongPayload }},
+		{"Código ç", 1, func(c *smpp.Config) { c.Codings = []smpp.Coding{{DataCoding: 3, Encoding: sms.Latin1}} }},
+		{"482910", 1, func(c *smpp.Config) { c.TLVs = []smpp.TLV{{Tag: 0x1400, Value: []byte("1101234567890\x00")}} }},
+	} {
+		got := newReceipts()
+		config := smpp.Config{
+			Addr: smsc.Addr, TLS: smsc.TLS, SystemID: "bank", Password: "secret", Sender: "MyBank", Receipt: got.handle,
+		}
+		tt.edit(&config)
+		c := newClient(t, config)
+		sub, err := c.Send(t.Context(), message(ann, tt.text))
+		if err != nil || len(sub.ProviderIDs) != tt.parts {
+			t.Fatalf("form %d: %+v, %v", i, sub, err)
+		}
+		var read strings.Builder
+		for range tt.parts {
+			m := receive(t, smsc.Messages)
+			read.WriteString(m.Text + m.Payload)
+			if r := got.wait(t, 1)[0]; !slices.Contains(sub.ProviderIDs, r.ProviderID) || r.State != channel.Delivered {
+				t.Errorf("form %d: receipt is %+v for %v", i, r, sub.ProviderIDs)
+			}
+		}
+		if read.String() != tt.text {
+			t.Errorf("form %d: node-smpp read %q", i, read.String())
+		}
 	}
 }
 

@@ -19,6 +19,10 @@ const options = key ? { key: fs.readFileSync(key), cert: fs.readFileSync(cert) }
 
 let messages = 0;
 
+// Receipts go over the receiver where a client has bound one.
+let receiver = null;
+const held = []; // receipts that wait for it
+
 function receipt(session, pdu, id) {
 	const date = new Date().toISOString().replace(/[-T:]/g, '').slice(2, 12);
 	session.deliver_sm({
@@ -34,24 +38,40 @@ function receipt(session, pdu, id) {
 	}, (answer) => say({ event: 'answer', id, status: answer.command_status }));
 }
 
+function payload(pdu) {
+	const value = pdu.message_payload;
+	return value ? (value.message || value).toString() : '';
+}
+
 const server = smpp.createServer(options, (session) => {
 	session.on('error', () => session.destroy());
-	session.on('bind_transceiver', (pdu) => {
-		say({ event: 'bind', systemID: pdu.system_id, version: pdu.interface_version });
-		session.send(pdu.response({ system_id: 'node-smpp' }));
-	});
+	for (const bind of ['bind_transceiver', 'bind_transmitter', 'bind_receiver']) {
+		session.on(bind, (pdu) => {
+			say({ event: 'bind', systemID: pdu.system_id, version: pdu.interface_version });
+			session.send(pdu.response({ system_id: 'node-smpp' }));
+			session.transmitter = bind === 'bind_transmitter';
+			if (bind === 'bind_receiver') {
+				receiver = session;
+				held.splice(0).forEach((send) => send());
+			}
+		});
+	}
 	session.on('submit_sm', (pdu) => {
 		const id = `n${++messages}`;
 		say({
 			event: 'message', id, from: pdu.source_addr, to: pdu.destination_addr,
-			text: pdu.short_message.message.toString(), dataCoding: pdu.data_coding,
+			text: pdu.short_message.message.toString(), payload: payload(pdu), dataCoding: pdu.data_coding,
 			fromTON: pdu.source_addr_ton, toTON: pdu.dest_addr_ton, toNPI: pdu.dest_addr_npi,
 			registered: pdu.registered_delivery, validity: String(pdu.validity_period),
 			udh: Buffer.concat(pdu.short_message.udh || []).toString('hex'),
 		});
 		session.send(pdu.response({ message_id: id }));
 		if (pdu.registered_delivery & 1) {
-			receipt(session, pdu, id);
+			if (session.transmitter && !receiver) {
+				held.push(() => receipt(receiver, pdu, id));
+			} else {
+				receipt(session.transmitter ? receiver : session, pdu, id);
+			}
 		}
 	});
 	session.on('enquire_link', (pdu) => session.send(pdu.response()));

@@ -1,0 +1,302 @@
+package smpp_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/otpcourier/otpcourier/smpp"
+)
+
+// A kannel is Debian's Kannel: a bearerbox bound as ESME, and a smsbox whose
+// HTTP interface sends.
+type kannel struct {
+	send string // address of sendsms
+}
+
+const kannelConf = `
+group = core
+admin-port = %[1]d
+admin-password = admin
+smsbox-port = %[2]d
+box-allow-ip = 127.0.0.1
+log-file = "%[5]s/bearerbox.log"
+log-level = 0
+store-type = file
+store-location = "%[5]s/store"
+dlr-storage = internal
+
+group = smsc
+smsc = smpp
+smsc-id = front
+host = 127.0.0.1
+port = %[4]d
+transceiver-mode = true
+use-ssl = %[6]t
+smsc-username = bank
+smsc-password = secret
+system-type = ""
+interface-version = 34
+source-addr-ton = 5
+source-addr-npi = 0
+dest-addr-ton = 1
+dest-addr-npi = 1
+enquire-link-interval = 30
+reconnect-delay = 1
+max-pending-submits = 20
+
+group = smsbox
+bearerbox-host = 127.0.0.1
+bearerbox-port = %[2]d
+sendsms-port = %[3]d
+log-file = "%[5]s/smsbox.log"
+log-level = 0
+
+group = sendsms-user
+username = test
+password = test
+max-messages = 10
+concatenation = true
+
+group = sms-service
+keyword = default
+max-messages = 0
+text = "none"
+`
+
+// startKannel starts Kannel against the SMSC at the port, and stops it with the
+// test. Where it is missing the test is skipped, but fails under
+// OTPCOURIER_REAL=require.
+func startKannel(t *testing.T, smscPort int, secure bool) *kannel {
+	t.Helper()
+	for _, program := range []string{"bearerbox", "smsbox"} {
+		if _, err := exec.LookPath(program); err != nil {
+			reason := fmt.Sprintf("Kannel is not there (apt-get install kannel): %v", err)
+			if os.Getenv("OTPCOURIER_REAL") == "require" {
+				t.Fatal(reason)
+			}
+			t.Skip(reason)
+		}
+	}
+	dir := t.TempDir()
+	admin, boxes, send := freePort(t), freePort(t), freePort(t)
+	conf := filepath.Join(dir, "kannel.conf")
+	text := fmt.Sprintf(kannelConf, admin, boxes, send, smscPort, dir, secure)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k := &kannel{send: fmt.Sprintf("http://127.0.0.1:%d/cgi-bin/sendsms", send)}
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, name := range []string{"bearerbox.log", "smsbox.log"} {
+				b, _ := os.ReadFile(filepath.Join(dir, name))
+				t.Logf("%s: %s", name, b[max(0, len(b)-4000):])
+			}
+		}
+	})
+	startBox(t, dir, "bearerbox", conf)
+	awaitPort(t, boxes)
+	startBox(t, dir, "smsbox", conf)
+	awaitPort(t, send)
+	return k
+}
+
+// startBox runs one of Kannel's programs until the end of the test.
+func startBox(t *testing.T, dir, program, conf string) {
+	t.Helper()
+	cmd := exec.Command(program, conf)
+	cmd.Dir = dir
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-ended:
+		case <-time.After(20 * time.Second):
+			t.Errorf("%s did not stop", program)
+			_ = cmd.Process.Kill()
+			<-ended
+		}
+	})
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// awaitPort waits until another process listens.
+func awaitPort(t *testing.T, port int) {
+	t.Helper()
+	poll(t, fmt.Sprintf("port %d", port), func() bool {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+}
+
+// poll waits for another process.
+func poll(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// TestRealKannel: Kannel binds to a Server as ESME, over TLS where its build
+// can and in plain text, sends 100 messages, one of them long, and gets a
+// receipt for each.
+func TestRealKannel(t *testing.T) {
+	t.Parallel()
+	for _, secure := range []bool{false, true} {
+		t.Run(fmt.Sprintf("tls=%t", secure), func(t *testing.T) {
+			t.Parallel()
+			testKannel(t, secure)
+		})
+	}
+}
+
+func testKannel(t *testing.T, secure bool) {
+	const messages = 100
+	var (
+		mu       sync.Mutex
+		texts    = make(map[string]string) // by destination
+		reported = make(map[string]int)    // by destination: receipts that Kannel passed on
+	)
+	reports := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if r.FormValue("type") == "1" {
+			reported[r.FormValue("to")]++
+		}
+	}))
+	defer reports.Close()
+
+	c := serverConfig()
+	c.Assemble, c.RequireE164 = true, true
+	if secure {
+		c.TLS, _ = serverTLS(t)
+		c.DangerouslyPlaintext = false
+	}
+	c.Handler = func(_ context.Context, m *smpp.Submit) (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		texts[m.To] = m.Text
+		if m.Receipt {
+			m.Deliver(smpp.DeliveryReceipt{})
+		}
+		return "", nil
+	}
+	acknowledged := 0
+	c.OnReceipt = func(_ string, _ smpp.DeliveryReceipt, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil {
+			acknowledged++
+		}
+	}
+	server := startServer(t, c)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	t.Run("session", func(t *testing.T) {
+		k := startKannel(t, l.Addr().(*net.TCPAddr).Port, secure)
+		poll(t, "the bind", func() bool {
+			all := server.Sessions()
+			return len(all) == 1 && all[0].SystemID() == "bank"
+		})
+		for i := range messages {
+			k.sendSMS(t, numbered(i), kannelText(i), reports.URL)
+		}
+		poll(t, "the receipts", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(reported) == messages && acknowledged >= messages
+		})
+		mu.Lock()
+		defer mu.Unlock()
+		for i := range messages {
+			to := numbered(i)
+			if texts[to] != kannelText(i) || reported[to] != 1 {
+				t.Errorf("message %d: text %q, %d receipts", i, texts[to], reported[to])
+			}
+		}
+	}) // Kannel unbinds and ends
+	poll(t, "the end of the session", func() bool { return len(server.Sessions()) == 0 })
+	if err := server.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; !errors.Is(err, smpp.ErrServerClosed) {
+		t.Errorf("Serve: %v", err)
+	}
+}
+
+// serverTLS is a server's certificate, and what its clients trust.
+func serverTLS(t *testing.T) (server, client *tls.Config) {
+	t.Helper()
+	key, cert, client := certificate(t)
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, client
+}
+
+// kannelText is a message's text; one of them is long.
+func kannelText(i int) string {
+	text := fmt.Sprintf("%06d is your code. {€}", i)
+	if i == 50 {
+		for len(text) < 300 {
+			text += " Do not share this code."
+		}
+	}
+	return text
+}
+
+// sendSMS submits by Kannel's HTTP interface, and asks for the receipt (1:
+// delivered, 2: failed) at the URL.
+func (k *kannel) sendSMS(t *testing.T, to, text, report string) {
+	t.Helper()
+	q := url.Values{
+		"username": {"test"}, "password": {"test"}, "from": {"MyBank"}, "to": {to}, "text": {text},
+		"charset": {"UTF-8"}, "coding": {"0"}, "dlr-mask": {"3"},
+		"dlr-url": {report + "/?type=%d&to=" + url.QueryEscape(to)},
+	}
+	res, err := http.Get(k.send + "?" + q.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusAccepted {
+		t.Fatalf("sendsms: %s", res.Status)
+	}
+}

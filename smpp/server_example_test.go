@@ -1,0 +1,67 @@
+package smpp_test
+
+import (
+	"context"
+	"crypto/subtle"
+	"fmt"
+	"log"
+	"net"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp"
+)
+
+// A front for customers who speak SMPP, with any channel behind it: a failover,
+// an Android gateway, another SMSC.
+func ExampleServer() {
+	routes := channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
+		if m.To.Phone == "+447911123457" {
+			return channel.Submission{}, &channel.Error{Class: channel.Unreachable}
+		}
+		fmt.Printf("%s to %s: %s\n", m.Sender, m.To.Phone, m.Text)
+		return channel.Submission{State: channel.Delivered}, nil
+	})
+	server, err := smpp.NewServer(smpp.ServerConfig{
+		DangerouslyPlaintext: true, // for the example: TLS with a certificate of yours
+		Authenticate: func(_ context.Context, b smpp.BindRequest) smpp.Status {
+			if b.SystemID != "shop" || subtle.ConstantTimeCompare([]byte(b.Password), []byte("secret")) == 0 {
+				return smpp.StatusInvalidPassword
+			}
+			return smpp.StatusOK
+		},
+		Handler:  smpp.ChannelHandler(routes),
+		Assemble: true,
+		TPS:      func(string) int { return 50 },
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+
+	// What a customer does.
+	client, err := smpp.New(smpp.Config{
+		Addr: listener.Addr().String(), DangerouslyPlaintext: true,
+		SystemID: "shop", Password: "secret", Sender: "Shop",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	for _, number := range []string{"+447911123456", "+447911123457"} {
+		_, err = client.Send(ctx, &channel.Message{To: channel.Recipient{Phone: number}, Text: "482910 is your code."})
+		fmt.Println(err)
+	}
+	_ = client.Shutdown(ctx)
+
+	fmt.Println(server.Shutdown(ctx), <-served)
+	// Output:
+	// Shop to +447911123456: 482910 is your code.
+	// <nil>
+	// smpp: submit_sm: unreachable (0x45): ESME_RSUBMITFAIL
+	// <nil> smpp: server is closed
+}

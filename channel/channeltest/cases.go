@@ -38,7 +38,7 @@ var cases = []testCase{
 		testUsableAfterStall,
 	}, {
 		"DeadlineWhileStalled",
-		"Send returns soon after its context's deadline, with class Unknown or Temporary",
+		"Send returns soon after its context's deadline, with class Unknown (the message may have gone out) or Temporary (it has not)",
 		testDeadlineWhileStalled,
 	}, {
 		"InvalidRecipient",
@@ -121,7 +121,11 @@ func (t *trial) cutShort(id string, end func(context.Context) (context.Context, 
 	ctx, cancel := end(t.Context())
 	defer cancel()
 	m := t.message(id)
-	t.refused(t.send(ctx, m), m, channel.Unknown, channel.Temporary)
+	o := t.send(ctx, m)
+	t.refused(o, m, channel.Unknown, channel.Temporary)
+	if class := channel.ClassOf(o.err); class != channel.Unknown && t.Accepted() > 0 {
+		t.broken("class %q: the provider has read the message, yet it is called not sent: %v", class, o.err)
+	}
 	return release
 }
 

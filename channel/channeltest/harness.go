@@ -42,8 +42,8 @@ type Subject struct {
 	Channel channel.Channel
 
 	// Accepted returns how many messages the provider has accepted so far:
-	// taken responsibility for, from its own point of view. A message counts
-	// before Send returns. Required.
+	// taken responsibility for, from its own point of view, or read while it
+	// was stalled. A message counts before Send returns. Required.
 	Accepted func() int
 
 	// Refuse makes the provider refuse all messages from now on in the way
@@ -54,6 +54,8 @@ type Subject struct {
 
 	// Stall makes the provider read messages but not answer, until release is
 	// called, once. What was held is then answered, to whoever still listens.
+	// A message read meanwhile counts in Accepted from then on, if the subject
+	// can tell: only so is a channel noticed that calls it not sent.
 	// Nil: the cases that need it are skipped.
 	Stall func() (release func())
 }

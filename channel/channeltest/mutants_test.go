@@ -78,6 +78,8 @@ func carelessMutants() []mutant {
 		{"watches the deadline only", "CancelledWhileStalled", do(ignoreCancellation)},
 		{"gives up after a stall", "UsableAfterStall", breakAfterStall},
 		{"class expired when cancelled", "CancelledWhileStalled", reclass(channel.Unknown, channel.Expired)},
+		{"calls a cancelled message not sent", "CancelledWhileStalled", spoil(callUnsent)},
+		{"calls a message that timed out not sent", "DeadlineWhileStalled", spoil(callUnsent)},
 		{"accepts any address", "InvalidRecipient", rewrite(func(m *channel.Message) { m.To = Message(channel.Phone, "").To })},
 		{"trims addresses", "InvalidRecipient", rewrite(func(m *channel.Message) { m.To.Phone, _, _ = strings.Cut(m.To.Phone, "\r") })},
 		{"changes the message", "MessageUntouched", do(changeMessage)},
@@ -208,6 +210,15 @@ func breakAfterStall(r *rig) channel.Channel {
 		broken.Store(errors.Is(err, errNoAnswer))
 		return s, err
 	})
+}
+
+// callUnsent takes a message without an answer for one that was not sent, and
+// nothing else.
+func callUnsent(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
+	if errors.Is(err, errNoAnswer) {
+		err = &channel.Error{Class: channel.Temporary, Op: "mutant: send", Err: err}
+	}
+	return s, err
 }
 
 func changeMessage(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type rig struct {
 	fake *Fake
 	mode atomic.Pointer[channel.Func]
-	late atomic.Int32 // messages the provider has read, their senders gone
+	late atomic.Int32 // messages the provider has read and not answered
 }
 
 func newRig(kind channel.Address) *rig {
@@ -48,10 +48,23 @@ func (r *rig) subject(c channel.Channel) Subject {
 		},
 		Stall: func() func() {
 			released := make(chan struct{})
-			stall := Hold(released, Accept())
+			stall := r.reading(Hold(released, Accept()))
 			r.mode.Store(&stall)
 			return func() { r.mode.Store(nil); close(released) }
 		},
+	}
+}
+
+// reading counts messages as soon as they are read, not when answer accepts
+// them.
+func (r *rig) reading(answer channel.Func) channel.Func {
+	return func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+		r.late.Add(1)
+		s, err := answer(ctx, m)
+		if err == nil {
+			r.late.Add(-1) // the fake counts it now
+		}
+		return s, err
 	}
 }
 

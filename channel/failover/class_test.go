@@ -152,22 +152,25 @@ func TestErrorClass(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			f := &fakes{}
-			for i, name := range []string{"a", "b", "email"} {
-				f.route(name, row.answers[min(i, len(row.answers)-1)])
-			}
-			f.build(t)
-			s, err := f.Send(t.Context(), message())
-			e := wantError(t, s, err, row.class)
-			if e.Code != row.code || e.RetryAfter != row.after {
-				t.Errorf("code %q, RetryAfter %v: %v", e.Code, e.RetryAfter, err)
-			}
-			if row.text != "" && err.Error() != row.text {
-				t.Errorf("got  %s\nwant %s", err, row.text)
-			}
-			if errors.Is(err, channel.ErrNoRoute) {
-				t.Errorf("ErrNoRoute though routes were tried: %v", err)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				f := &fakes{}
+				for i, name := range []string{"a", "b", "email"} {
+					answer := row.answers[min(i, len(row.answers)-1)]
+					f.route(name, answer, answer)
+				}
+				f.build(t)
+				s, err := f.Send(t.Context(), message())
+				e := wantError(t, s, err, row.class)
+				if e.Code != row.code || e.RetryAfter != row.after {
+					t.Errorf("code %q, RetryAfter %v: %v", e.Code, e.RetryAfter, err)
+				}
+				if row.text != "" && err.Error() != row.text {
+					t.Errorf("got  %s\nwant %s", err, row.text)
+				}
+				if errors.Is(err, channel.ErrNoRoute) {
+					t.Errorf("ErrNoRoute though routes were tried: %v", err)
+				}
+			})
 		})
 	}
 }

@@ -22,7 +22,8 @@
 //	Unknown           next route with the same code, never the same route again;
 //	                  Config.StopOnUnknown stops instead
 //	Temporary         the same route after a pause (Route.Retry), then the next
-//	Throttled         the same, the pause being at least Error.RetryAfter
+//	Throttled         the same, the pause being at least Error.RetryAfter; where
+//	                  that is set, one more try even without a Route.Retry
 //	Unreachable       next route at once
 //	InvalidRecipient  next route that needs another kind of address
 //	Misconfigured     next route; logged as an error; the breaker opens
@@ -41,8 +42,10 @@
 // whichever is first; a channel that then cannot say more answers Unknown, and
 // the next route is tried if there is time. To leave time for the last route,
 // keep TryTimeout below the caller's deadline divided by the number of routes.
-// A pause that could not end before the deadline is not begun: the next route
-// is tried at once. Nothing is tried after ctx or the code has ended.
+// A pause that could not end before the deadline, or for which a provider asks
+// more than Config.MaxPause, is not begun: the next route is tried at once. A
+// Throttled that no usable route follows may ask for any pause within the
+// deadline. Nothing is tried after ctx or the code has ended.
 //
 // # Breakers
 //

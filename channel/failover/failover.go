@@ -28,7 +28,8 @@ type Config struct {
 
 	// MaxPause is the longest pause before a route is tried again. A backoff
 	// is cut to it; a provider that asks for more loses the message to the
-	// next route. Default 5 s.
+	// next route. Where there is none, what a Throttled asks for is limited
+	// by the deadline instead. Default 5 s.
 	MaxPause time.Duration
 
 	// Breaker sets the routes' circuit breakers.

@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -11,23 +12,37 @@ import (
 
 const defaultBackoff = 200 * time.Millisecond
 
-// pause returns how long to wait before the route is tried again, and false
+// most returns how many tries the route has after such a failure. A provider
+// that is too busy and says for how long is asked again without a Retry too.
+func most(r *channel.Route, a channel.Attempt) int {
+	if a.Class == channel.Throttled && retryAfter(a.Err) > 0 {
+		return max(r.Retry.Attempts, 2)
+	}
+	return r.Retry.Attempts
+}
+
+// pause returns how long to wait before route i is tried again, and false
 // where it is not: because of the failure's class, because the provider wants
 // a longer pause than is allowed, or because the pause would not end in time.
-func (w *walk) pause(r *channel.Route, a channel.Attempt, tries int) (time.Duration, bool) {
+func (w *walk) pause(i int, a channel.Attempt, tries int) (time.Duration, bool) {
 	if a.Class != channel.Temporary && a.Class != channel.Throttled || errors.Is(a.Err, ErrBreakerOpen) {
 		return 0, false
 	}
+	limit, room := w.c.maxPause, time.Duration(math.MaxInt64)
+	if !w.until.IsZero() {
+		room = time.Until(w.until)
+		if a.Class == channel.Throttled && !w.follows(i) {
+			limit = max(limit, room) // it is this route or none
+		}
+	}
 	asked := retryAfter(a.Err)
-	if asked > w.c.maxPause {
+	if asked > limit || asked >= room {
 		return 0, false
 	}
-	d := max(backoff(r.Retry.Backoff, w.c.maxPause, tries), jittered(asked, asked, asked/4))
-	d = min(d, w.c.maxPause)
-	if !w.until.IsZero() && !time.Now().Add(d).Before(w.until) {
-		return 0, false
-	}
-	return d, true
+	// The jitter leaves time for the try.
+	d := max(backoff(w.routes[i].Retry.Backoff, w.c.maxPause, tries), jittered(asked, asked, min(asked/4, (room-asked)/2)))
+	d = min(d, limit)
+	return d, d < room
 }
 
 // backoff returns the pause after so many tries: base, doubled after each but

@@ -57,40 +57,86 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// TestThrottled shows that RetryAfter is waited out where it fits, and else
-// costs no time.
+// TestThrottled shows that RetryAfter is waited out where it fits, without a
+// Retry too, and else costs no time; and that the last usable route may ask
+// for more than the others.
 func TestThrottled(t *testing.T) {
 	t.Parallel()
+	const second = time.Second
+	anyone := func(*channel.Message) {}
+	noEmail := func(m *channel.Message) { m.To.Email = "" }
+	forced := func(m *channel.Message) { m.Route = "a" }
 	for _, row := range []struct {
 		name     string
-		after    time.Duration
-		deadline time.Duration // of ctx
-		route    string
+		attempts int             // of Retry
+		asked    []time.Duration // RetryAfter of a's refusals, in turn
+		deadline time.Duration   // of ctx; the code lives for five minutes
+		change   func(*channel.Message)
+		route    string // empty: none
 		least    time.Duration
 		most     time.Duration
 	}{
-		{"fits", 2 * time.Second, time.Minute, "a", 2 * time.Second, 2500 * time.Millisecond},
-		{"longest", 5 * time.Second, time.Minute, "a", 5 * time.Second, 5 * time.Second},
-		{"over MaxPause", 5*time.Second + 1, time.Minute, "b", 0, 0},
-		{"over the deadline", 2 * time.Second, 2 * time.Second, "b", 0, 0},
+		{"fits", 2, []time.Duration{2 * second}, time.Minute, anyone, "a", 2 * second, 2500 * time.Millisecond},
+		{"longest", 2, []time.Duration{5 * second}, time.Minute, anyone, "a", 5 * second, 5 * second},
+		{"over MaxPause", 2, []time.Duration{5*second + 1}, time.Minute, anyone, "email", 0, 0},
+		{"over the deadline", 2, []time.Duration{2 * second}, 2 * second, anyone, "email", 0, 0},
+		{"just before the deadline", 2, []time.Duration{2 * second}, 2*second + 2, anyone, "a", 2 * second, 2*second + 1},
+
+		{"no Retry", 0, []time.Duration{2 * second}, time.Minute, anyone, "a", 2 * second, 2500 * time.Millisecond},
+		{"Retry of one", 1, []time.Duration{2 * second}, time.Minute, anyone, "a", 2 * second, 2500 * time.Millisecond},
+		{"no Retry, once only", 0, []time.Duration{2 * second, second}, time.Minute, anyone, "email", 2 * second, 2500 * time.Millisecond},
+		{"no Retry, nothing asked", 0, []time.Duration{0}, time.Minute, anyone, "email", 0, 0},
+		{"no Retry, over MaxPause", 0, []time.Duration{6 * second}, time.Minute, anyone, "email", 0, 0},
+		{"no Retry, over the deadline", 0, []time.Duration{2 * second}, 2 * second, anyone, "email", 0, 0},
+
+		{"last, over MaxPause", 0, []time.Duration{20 * second}, time.Minute, noEmail, "a", 20 * second, 25 * second},
+		{"forced, over MaxPause", 0, []time.Duration{20 * second}, time.Minute, forced, "a", 20 * second, 25 * second},
+		{"last, jitter leaves time", 0, []time.Duration{58 * second}, time.Minute, noEmail, "a", 58 * second, 59 * second},
+		{"last, over ctx", 0, []time.Duration{time.Minute}, time.Minute, noEmail, "", 0, 0},
+		{"last, over Expires", 0, []time.Duration{5 * time.Minute}, time.Hour, noEmail, "", 0, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				f := &fakes{}
-				f.route("a", throttle(row.after)).Retry.Attempts = 2
-				f.route("b")
+				var answers []channel.Func
+				for _, d := range row.asked {
+					answers = append(answers, throttle(d))
+				}
+				f.route("a", answers...).Retry.Attempts = row.attempts
+				f.route("email")
 				f.build(t)
 				ctx, cancel := context.WithTimeout(t.Context(), row.deadline)
 				defer cancel()
+				m := message()
+				row.change(m)
 				began := time.Now()
-				s, err := f.Send(ctx, message())
-				if took := time.Since(began); err != nil || s.Route != row.route || took < row.least || took > row.most {
+				s, err := f.Send(ctx, m)
+				if took := time.Since(began); (err == nil) != (row.route != "") || s.Route != row.route || took < row.least || took > row.most {
 					t.Errorf("route %q after %v, error %v", s.Route, took, err)
 				}
 			})
 		})
 	}
+}
+
+// TestThrottledForever shows that without any deadline the last route may not
+// ask for more than MaxPause either.
+func TestThrottledForever(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakes{}
+		f.route("a", throttle(6*time.Second))
+		f.build(t)
+		m := message()
+		m.Expires = time.Time{}
+		began := time.Now()
+		s, err := f.Send(t.Context(), m)
+		e := wantError(t, s, err, channel.Throttled)
+		if took := time.Since(began); took != 0 || e.RetryAfter != 6*time.Second {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
 }
 
 // TestNoTimeToPause shows that a pause which cannot end before the deadline of

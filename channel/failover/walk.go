@@ -62,7 +62,7 @@ func (w *walk) run(ctx context.Context) (channel.Submission, error) {
 		if !w.usable(r) {
 			continue
 		}
-		switch w.try(ctx, r) {
+		switch w.try(ctx, i) {
 		case taken:
 			w.await(i)
 			return w.sub, nil
@@ -84,21 +84,30 @@ func (w *walk) usable(r *channel.Route) bool {
 // await sets until when the receipt of route i is awaited: only if somebody
 // could take over then.
 func (w *walk) await(i int) {
-	if w.routes[i].Await <= 0 {
-		return
-	}
-	for j := i + 1; j < len(w.routes); j++ {
-		r := &w.routes[j]
-		if r.Name != w.routes[i].Name && check(r) == nil && w.usable(r) {
-			w.sub.Await = time.Now().Add(w.routes[i].Await)
-			return
-		}
+	if await := w.routes[i].Await; await > 0 && w.follows(i) {
+		w.sub.Await = time.Now().Add(await)
 	}
 }
 
-// try hands the message to a route, again where the class of the failure, the
+// follows reports whether a route after i could take the message.
+func (w *walk) follows(i int) bool {
+	for j := i + 1; j < len(w.routes); j++ {
+		if r := &w.routes[j]; !w.tried(r.Name) && check(r) == nil && w.usable(r) {
+			return true
+		}
+	}
+	return false
+}
+
+// tried reports whether there was a hop by the route of this name.
+func (w *walk) tried(name string) bool {
+	return slices.ContainsFunc(w.sub.Attempts, func(a channel.Attempt) bool { return a.Route == name })
+}
+
+// try hands the message to route i, again where the class of the failure, the
 // route's Retry and the time allow.
-func (w *walk) try(ctx context.Context, r *channel.Route) verdict {
+func (w *walk) try(ctx context.Context, i int) verdict {
+	r := &w.routes[i]
 	b := w.c.breakers.of(r.Name)
 	for tries := 1; ; tries++ {
 		start := time.Now()
@@ -114,10 +123,10 @@ func (w *walk) try(ctx context.Context, r *channel.Route) verdict {
 			}
 			return taken
 		}
-		if v := w.judge(ctx, a); v != next || tries >= r.Retry.Attempts {
+		if v := w.judge(ctx, a); v != next || tries >= most(r, a) {
 			return v
 		}
-		pause, ok := w.pause(r, a, tries)
+		pause, ok := w.pause(i, a, tries)
 		if !ok {
 			return next
 		}

@@ -13,7 +13,9 @@ import (
 // Countries says which routes serve which numbers; see [ByCountry].
 type Countries struct {
 	// Routes lists the routes by region, ISO 3166-1 alpha-2 ("GB"), best
-	// first. A route may serve several regions.
+	// first. A route may serve several regions: the same name means the same
+	// route everywhere, with one channel, one breaker and one kind of address.
+	// A carrier with an account for each region makes routes of several names.
 	Routes map[string][]channel.Route
 
 	// Default serves the regions that Routes does not list, numbers whose
@@ -57,6 +59,9 @@ func ByCountry(c Countries) (channel.Router, error) {
 		return nil, fmt.Errorf("failover: Countries.Default and Everyone: %w", err)
 	}
 	router.known = firsts(known)
+	if err := checkKinds(known, router.known); err != nil {
+		return nil, err
+	}
 	return router, nil
 }
 
@@ -67,11 +72,26 @@ func isRegion(s string) bool {
 // firsts returns the first route of each name.
 func firsts(routes []channel.Route) []channel.Route {
 	seen := map[string]bool{}
-	return slices.DeleteFunc(routes, func(r channel.Route) bool {
+	return slices.DeleteFunc(slices.Clone(routes), func(r channel.Route) bool {
 		again := seen[r.Name]
 		seen[r.Name] = true
 		return again
 	})
+}
+
+// checkKinds reports a name that recurs for another route. Only the kinds of
+// address are looked at: not all channels can be compared.
+func checkKinds(all, firsts []channel.Route) error {
+	kinds := map[string]channel.Address{}
+	for i := range firsts {
+		kinds[firsts[i].Name] = firsts[i].Address
+	}
+	for i := range all {
+		if r := &all[i]; r.Address != kinds[r.Name] {
+			return fmt.Errorf("failover: Countries: Route.Name %q is taken by a route with another Route.Address", r.Name)
+		}
+	}
+	return nil
 }
 
 type byCountry struct {

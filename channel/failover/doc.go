@@ -17,6 +17,9 @@
 // recipient lacks or that Message.Invalid rules out, names in Message.Tried,
 // and, where Message.Route is set, all of another name.
 //
+// The same name always means the same channel; within one answer of the
+// Router, a name that comes again is skipped.
+//
 // # What follows a failure
 //
 //	Unknown           next route with the same code, never the same route again;

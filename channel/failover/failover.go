@@ -15,7 +15,8 @@ import (
 type Config struct {
 	// Router picks the routes of each message. Required. Where it has a
 	// method Routes() []channel.Route, as those of this package do, New
-	// checks its routes.
+	// checks its routes. The same name always means the same channel: breakers,
+	// receipts and Cancel know a route by nothing else.
 	Router channel.Router
 
 	// StopOnUnknown ends Send after a hop of class Unknown: nobody gets a
@@ -129,19 +130,22 @@ func routerError(err error) error {
 	return routing
 }
 
-// Cancel withdraws a message from the route that took it, by s.Route. The
-// error wraps [errors.ErrUnsupported] where that route's channel cannot cancel.
+// Cancel withdraws a message from the route that took it, by s.Route: the one
+// that the router has for m, else the one known beforehand. The error wraps
+// [errors.ErrUnsupported] where that route's channel cannot cancel.
 func (c *Channel) Cancel(ctx context.Context, m *channel.Message, s channel.Submission) error {
 	const op = "failover: cancel"
-	routes := c.routes
-	if routes == nil {
-		var err error
-		if routes, err = c.router.Route(ctx, m); err != nil {
-			return routerError(err)
-		}
+	taken := func(r channel.Route) bool { return r.Name == s.Route }
+	routes, err := c.router.Route(ctx, m)
+	i := slices.IndexFunc(routes, taken)
+	if err != nil || i < 0 {
+		routes = c.routes
+		i = slices.IndexFunc(routes, taken)
 	}
-	i := slices.IndexFunc(routes, func(r channel.Route) bool { return r.Name == s.Route })
-	if i < 0 {
+	switch {
+	case i < 0 && err != nil:
+		return routerError(err)
+	case i < 0:
 		return &channel.Error{Class: channel.Misconfigured, Op: op, Err: fmt.Errorf("there is no route %q", s.Route)}
 	}
 	canceler, ok := channel.As[channel.Canceler](routes[i].Channel)

@@ -230,46 +230,23 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-type canceler struct {
-	channeltest.Fake
-	cancelled []string
-}
-
-func (c *canceler) Cancel(_ context.Context, _ *channel.Message, s channel.Submission) error {
-	c.cancelled = append(c.cancelled, s.ProviderIDs...)
-	return nil
-}
-
-type wrapper struct{ channel.Channel }
-
-func (w wrapper) Unwrap() channel.Channel { return w.Channel }
-
-func TestCancel(t *testing.T) {
+// TestRepeatedName shows that a router which repeats itself does not send
+// twice by one route, nor make a receipt be awaited for it.
+func TestRepeatedName(t *testing.T) {
 	t.Parallel()
-	c := &canceler{}
-	routes := []channel.Route{
-		{Name: "a", Channel: &channeltest.Fake{}, Address: channel.Phone},
-		{Name: "b", Channel: wrapper{c}, Address: channel.Phone},
-	}
-	fixed := failover.List(routes...)
-	for name, router := range map[string]channel.Router{"known": fixed, "dynamic": channel.RouterFunc(fixed.Route)} {
-		c.cancelled = nil
-		f := &fakes{config: failover.Config{Router: router}}
-		f.build(t)
-		found, ok := channel.As[channel.Canceler](wrapper{f})
-		if !ok {
-			t.Fatal("the failover is no Canceler")
+	synctest.Test(t, func(t *testing.T) {
+		for _, class := range []channel.Class{channel.Unknown, channel.Unreachable, channel.Temporary} {
+			a := &channeltest.Fake{Name: "a", Then: refuse(class, "1")}
+			again := channel.Route{Name: "a", Channel: a, Address: channel.Phone}
+			b := channel.Route{Name: "b", Channel: &channeltest.Fake{}, Address: channel.Phone, Await: time.Minute}
+			f := (&fakes{config: failover.Config{Router: &fickle{now: []channel.Route{again, again, b, again}}}}).build(t)
+			s, err := f.Send(t.Context(), message())
+			if err != nil || len(a.Calls()) != 1 || !s.Await.IsZero() {
+				t.Errorf("%v: error %v, a was called %d times, await %v", class, err, len(a.Calls()), s.Await)
+			}
+			wantHops(t, s, sms("a").as(class, "1"), sms("b"))
 		}
-		if err := found.Cancel(t.Context(), message(), channel.Submission{Route: "b", ProviderIDs: []string{"7"}}); err != nil || !cmp.Equal(c.cancelled, []string{"7"}) {
-			t.Errorf("%s: error %v, cancelled %q", name, err, c.cancelled)
-		}
-		if err := found.Cancel(t.Context(), message(), channel.Submission{Route: "a"}); !errors.Is(err, errors.ErrUnsupported) {
-			t.Errorf("%s: a channel that cannot: %v", name, err)
-		}
-		if err := found.Cancel(t.Context(), message(), channel.Submission{Route: "x"}); channel.ClassOf(err) != channel.Misconfigured {
-			t.Errorf("%s: no such route: %v", name, err)
-		}
-	}
+	})
 }
 
 // TestNested shows that a failover is a route like any other.
@@ -312,7 +289,7 @@ func TestConformance(t *testing.T) {
 			}
 			return channeltest.Subject{
 				Channel:  c,
-				Accepted: func() int { return len(fake.Accepted()) },
+				Accepted: func() int { return taken(fake) },
 				Refuse:   func(class channel.Class) bool { fake.Then = refuse(class, "1"); return true },
 				Stall: func() func() {
 					fake.Then = channeltest.Stall()
@@ -321,4 +298,14 @@ func TestConformance(t *testing.T) {
 			}
 		},
 	})
+}
+
+// taken counts the messages that the fake accepted or read without an answer.
+func taken(f *channeltest.Fake) (n int) {
+	for _, c := range f.Calls() {
+		if c.Answered && (c.Err == nil || channel.ClassOf(c.Err) == channel.Unknown) {
+			n++
+		}
+	}
+	return n
 }

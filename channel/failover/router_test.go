@@ -121,6 +121,11 @@ func TestByCountryRefuses(t *testing.T) {
 		`Countries.Routes["GB"]: route 1 "a": Route.Name is taken`: {
 			Region: region, Routes: map[string][]channel.Route{"GB": {route("a")}}, Everyone: []channel.Route{route("a")},
 		},
+		`Countries: Route.Name "a" is taken`: {
+			Region:  region,
+			Routes:  map[string][]channel.Route{"GB": {route("a")}},
+			Default: []channel.Route{{Name: "a", Address: channel.Email, Channel: &channeltest.Fake{}}},
+		},
 		"Countries.Default and Everyone: route 0": {Region: region, Default: []channel.Route{{}}},
 	} {
 		if _, err := failover.ByCountry(c); err == nil || !strings.Contains(err.Error(), want) {

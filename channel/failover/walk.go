@@ -54,6 +54,9 @@ func (w *walk) over(ctx context.Context, now time.Time) bool {
 func (w *walk) run(ctx context.Context) (channel.Submission, error) {
 	for i := range w.routes {
 		r := &w.routes[i]
+		if w.tried(r.Name) { // a router may repeat itself
+			continue
+		}
 		if err := check(r); err != nil {
 			err = &channel.Error{Class: channel.Misconfigured, Op: "failover: route", Err: err}
 			w.note(ctx, channel.Attempt{Route: r.Name, Address: r.Address, Class: channel.Misconfigured, Err: err})

@@ -17,8 +17,13 @@
 // recipient lacks or that Message.Invalid rules out, names in Message.Tried,
 // and, where Message.Route is set, all of another name.
 //
-// The same name always means the same channel; within one answer of the
-// Router, a name that comes again is skipped.
+// A failover cannot be a route of another: Message.Route and Tried name
+// routes of the outer one, receipts those of the inner one, and neither would
+// find the other's. New refuses it, and where the routes are not known before
+// Send does, as Misconfigured. Put the inner routes into the outer Router,
+// which may ask other Routers and join their answers. The same name always
+// means the same channel; within one answer, a name that comes again is
+// skipped.
 //
 // # What follows a failure
 //
@@ -74,7 +79,7 @@
 // Message.Route is the name of none, else Unreachable), [ErrBreakerOpen], and
 // what the channels' own errors wrap. Its text names routes, classes and
 // protocol codes only. Submission.Attempts tells every hop, beside an error
-// too. A failover among the routes of another is one hop of it.
+// too.
 //
 // # Concurrency
 //

@@ -110,8 +110,8 @@ func hopText(a channel.Attempt) string {
 	return fmt.Sprintf("%s %v", a.Route, a.Class)
 }
 
-// Unwrap returns the errors of the hops, without those in which a failover
-// among the routes says that it had none: this one had.
+// Unwrap returns the errors of the hops, without those in which a channel says
+// that it had no route: the failover had one, that channel's.
 func (h *hopsError) Unwrap() []error {
 	var all []error
 	for _, a := range h.attempts {

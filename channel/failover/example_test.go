@@ -3,6 +3,7 @@ package failover_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -122,6 +123,40 @@ func ExampleByWeight() {
 	}
 	fmt.Println(first["carrier-a"] > 6500, first["carrier-b"] > 2500, first["email"])
 	// Output: true true 0
+}
+
+// A failover is no route of another; routers are joined instead.
+func Example_joinedRouters() {
+	route := func(name string, kind channel.Address) channel.Route {
+		return channel.Route{Name: name, Address: kind, Channel: &channeltest.Fake{}}
+	}
+	carriers, err := failover.ByWeight(failover.Weights{Routes: []failover.Weighted{
+		{Weight: 70, Route: route("carrier-a", channel.Phone)},
+		{Weight: 30, Route: route("carrier-b", channel.Phone)},
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	everybody := failover.List(route("imessage", channel.Phone), route("email", channel.Email))
+	joined := channel.RouterFunc(func(ctx context.Context, m *channel.Message) ([]channel.Route, error) {
+		apart, err := everybody.Route(ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		shared, err := carriers.Route(ctx, m)
+		return slices.Concat(apart[:1], shared, apart[1:]), err
+	})
+	send, err := failover.New(failover.Config{Router: joined})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	m := channeltest.Message(channel.Phone, "k3v9.1")
+	m.Route = "carrier-b" // found, wherever it comes from
+	s, err := send.Send(context.Background(), m)
+	fmt.Println(s.Route, err)
+	// Output: carrier-b <nil>
 }
 
 // Push notification as a route before SMS: a channel is one function.

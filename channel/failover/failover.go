@@ -16,7 +16,8 @@ type Config struct {
 	// Router picks the routes of each message. Required. Where it has a
 	// method Routes() []channel.Route, as those of this package do, New
 	// checks its routes. The same name always means the same channel: breakers,
-	// receipts and Cancel know a route by nothing else.
+	// receipts and Cancel know a route by nothing else. No route's Channel may
+	// be a failover.
 	Router channel.Router
 
 	// StopOnUnknown ends Send after a hop of class Unknown: nobody gets a

@@ -249,30 +249,40 @@ func TestRepeatedName(t *testing.T) {
 	})
 }
 
-// TestNested shows that a failover is a route like any other.
+// TestNested shows that a failover is refused as a route of another, which
+// would not find the routes of a message there.
 func TestNested(t *testing.T) {
 	t.Parallel()
-	inner := &fakes{}
-	inner.route("x", refuse(channel.Temporary, "1"))
-	inner.route("y", channeltest.Accept("id"))
-	inner.build(t)
-	outer := &fakes{}
-	outer.route("inner").Channel = inner
-	outer.build(t)
-	s, err := outer.Send(t.Context(), message())
-	if err != nil || s.Route != "inner" || !cmp.Equal(s.ProviderIDs, []string{"id"}) {
-		t.Errorf("%v, %+v", err, s)
+	inner := (&fakes{routes: []channel.Route{route("x")}}).build(t)
+	nested := channel.Route{Name: "inner", Address: channel.Phone}
+	const advice = "put its routes into the outer Router"
+	for name, c := range map[string]channel.Channel{"bare": inner.Channel, "wrapped": wrapper{wrapper{inner.Channel}}} {
+		nested.Channel = c
+		if _, err := failover.New(failover.Config{Router: failover.List(nested)}); err == nil || !strings.Contains(err.Error(), `route 0 "inner"`) || !strings.Contains(err.Error(), advice) {
+			t.Errorf("%s: New: error %v", name, err)
+		}
+		if _, err := failover.ByCountry(failover.Countries{Default: []channel.Route{nested}, Region: region}); err == nil || !strings.Contains(err.Error(), advice) {
+			t.Errorf("%s: ByCountry: error %v", name, err)
+		}
+		outer := (&fakes{config: failover.Config{Router: &fickle{now: []channel.Route{nested, route("b")}}}}).build(t)
+		s, err := outer.Send(t.Context(), message())
+		if err != nil || s.Route != "b" || len(s.Attempts) != 2 {
+			t.Fatalf("%s: Send: error %v, %+v", name, err, s)
+		}
+		if hop := s.Attempts[0]; hop.Class != channel.Misconfigured || !strings.Contains(hop.Err.Error(), advice) {
+			t.Errorf("%s: Send: hop %+v", name, hop)
+		}
 	}
-	if len(s.Attempts) != 1 || s.Attempts[0].Route != "inner" {
-		t.Errorf("hops %+v", s.Attempts)
-	}
+}
 
-	empty := &fakes{config: failover.Config{Router: channel.RouterFunc(func(context.Context, *channel.Message) ([]channel.Route, error) { return nil, nil })}}
-	outer = &fakes{}
-	outer.route("empty").Channel = empty.build(t)
-	outer.build(t)
-	if _, err := outer.Send(t.Context(), message()); errors.Is(err, channel.ErrNoRoute) || channel.ClassOf(err) != channel.Unreachable {
-		t.Errorf("the outer failover had a route: %v", err)
+// TestForeignErrNoRoute shows that ErrNoRoute is about this failover's routes.
+func TestForeignErrNoRoute(t *testing.T) {
+	t.Parallel()
+	f := &fakes{}
+	f.route("a", channeltest.Fail(&channel.Error{Class: channel.Unreachable, Op: "fake: send", Err: channel.ErrNoRoute}))
+	f.build(t)
+	if _, err := f.Send(t.Context(), message()); errors.Is(err, channel.ErrNoRoute) || channel.ClassOf(err) != channel.Unreachable {
+		t.Errorf("there was a route: %v", err)
 	}
 }
 

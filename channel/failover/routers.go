@@ -44,6 +44,9 @@ func check(r *channel.Route) error {
 	case r.Address != channel.Phone && r.Address != channel.Email && r.Address != channel.Push:
 		return errRouteAddress
 	}
+	if _, nested := channel.As[*Channel](r.Channel); nested {
+		return errRouteNested
+	}
 	return nil
 }
 
@@ -51,6 +54,7 @@ var (
 	errRouteName    = errors.New("Route.Name is required")
 	errRouteChannel = errors.New("Route.Channel is required")
 	errRouteAddress = errors.New("Route.Address must be one of Phone, Email, Push")
+	errRouteNested  = errors.New("Route.Channel is a failover: put its routes into the outer Router instead")
 )
 
 // checkAll is check for routes that are known beforehand, which can be

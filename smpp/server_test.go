@@ -156,6 +156,7 @@ func TestServerGuideCommandStatus(t *testing.T) {
 				e.submit(nil)
 				return e.submit(nil)
 			}, 0x58},
+		{"ESME_RTHROTTLED no capacity", handler(&channel.Error{Class: channel.Throttled}), submit, 0x58},
 		{"ESME_RINVDSTADR invalid number", func(c *smpp.ServerConfig) { c.RequireE164 = true },
 			func(t *testing.T, s *smpp.Server) smpp.Status {
 				return bound(t, s).submit(func(m *wire.Message) { m.Dest.Digits = "0123" })
@@ -371,6 +372,27 @@ func TestServerGuessesAtOnce(t *testing.T) {
 		wg.Wait()
 		if asked != 5 {
 			t.Errorf("%d guesses were checked, want 5", asked)
+		}
+	})
+}
+
+// TestServerOneBindEach: what follows a refused bind is not looked at.
+func TestServerOneBindEach(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		c := serverConfig()
+		c.MaxBindFailures = -1
+		authenticate := c.Authenticate
+		c.Authenticate = func(ctx context.Context, b smpp.BindRequest) smpp.Status {
+			asked++
+			return authenticate(ctx, b)
+		}
+		e := dial(t, startServer(t, c))
+		f := e.ask(append(bindFrame(t, pdu.BindTransceiverID, "bank", "guess"),
+			bindFrame(t, pdu.BindTransceiverID, "bank", "secret")...))
+		if smpp.Status(f.Status) != smpp.StatusInvalidPassword || !e.isClosed() || asked != 1 {
+			t.Errorf("answered with %+v, %d binds were checked", f.Header, asked)
 		}
 	})
 }

@@ -89,10 +89,11 @@ var _ Router = RouterFunc(nil)
 // A Route is one way to reach a person: a channel and the terms of its use.
 type Route struct {
 	// Name tells routes apart, "carrier-a", "email": in receipts, logs and
-	// metrics, and to choose one by name. Required, unique among the routes.
+	// metrics, and to choose one by name. Required; one name is one channel.
 	Name string
 
-	// Channel carries the message. Required.
+	// Channel carries the message. Required. A failover is no channel of a
+	// route: its routes belong into the outer one's Router.
 	Channel Channel
 
 	// Address is the kind of address the channel needs. The route is skipped
@@ -116,6 +117,6 @@ type Route struct {
 // between, which doubles each time and is jittered. Only errors after which
 // the message is known not to be sent are retried.
 type Retry struct {
-	Attempts int           // in all; default 1, no retry
+	Attempts int           // in all; default 1, no retry but after Throttled with a RetryAfter
 	Backoff  time.Duration // before the second attempt; default 200 ms
 }

@@ -21,6 +21,7 @@ type Client struct {
 	links     []*link // fixed; what is in them is guarded by mu
 	pace      *pacer
 	parts     *joiner
+	intake    *intake       // of Sends
 	reference atomic.Uint32 // of the last long message
 
 	cancel         context.CancelFunc // ends everything
@@ -33,9 +34,7 @@ type Client struct {
 	failure error         // of the link that failed last
 	next    int           // index of the link that is asked first
 	changed chan struct{} // closed and replaced when a link changes
-	closing bool          // no Send begins any more
-	sending int           // Sends that have begun
-	idle    chan struct{} // closed: closing, and sending is 0
+	closing bool          // intake is closed
 }
 
 var _ channel.Channel = (*Client)(nil)
@@ -46,7 +45,7 @@ func start(config Config) *Client {
 	c := &Client{
 		config: config, parts: newJoiner(), events: make(chan Event, maxEvents),
 		cancel: cancel, stopConnecting: stopConnecting, stopped: make(chan struct{}),
-		changed: make(chan struct{}), idle: make(chan struct{}),
+		changed: make(chan struct{}), intake: newIntake(),
 	}
 	c.links = c.newLinks()
 	c.pace = newPacer(config.TPS, c.slowed)
@@ -83,12 +82,12 @@ func (c *Client) log() *slog.Logger { return c.config.Logger }
 // accepted the error is channel.Unknown too, and the Submission holds the ids
 // of those accepted.
 func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
-	if !c.enter() {
+	if !c.intake.enter() {
 		return channel.Submission{State: channel.Failed}, submitError(channel.Temporary, ErrClosed)
 	}
-	defer c.leave()
-	out, err := c.compose(m)
-	if err != nil {
+	defer c.intake.leave()
+	var out composed
+	if err := c.compose(&out, m); err != nil {
 		return channel.Submission{State: channel.Failed}, err
 	}
 	sub := channel.Submission{State: channel.Sent, ProviderIDs: make([]string, 0, len(out.parts))}
@@ -117,9 +116,9 @@ func partly(err error, accepted, parts int) error {
 	return e
 }
 
-// submit sends one part, which counts as so many messages, over whichever session takes it. A part that was lost
-// with a session before it was given to the connection goes to the next one;
-// the second time it is up to the caller.
+// submit sends one part, which counts as so many messages, over whichever
+// session takes it. A part that was lost with a session before it was given to
+// the connection goes to the next one; the second time it is up to the caller.
 func (c *Client) submit(ctx context.Context, m *channel.Message, part *wire.Message, cost int) (string, error) {
 	if err := c.pace.wait(ctx, cost); err != nil {
 		return "", err
@@ -274,25 +273,6 @@ func (c *Client) slowed(rate float64) {
 	c.emit(Event{Kind: EventThrottled, Rate: rate})
 }
 
-func (c *Client) enter() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing {
-		return false
-	}
-	c.sending++
-	return true
-}
-
-func (c *Client) leave() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sending--
-	if c.closing && c.sending == 0 {
-		close(c.idle)
-	}
-}
-
 // beginClosing stops intake and reconnecting.
 func (c *Client) beginClosing() {
 	c.stopConnecting()
@@ -302,9 +282,7 @@ func (c *Client) beginClosing() {
 		return
 	}
 	c.closing = true
-	if c.sending == 0 {
-		close(c.idle)
-	}
+	c.intake.close()
 	c.announce()
 }
 
@@ -315,7 +293,7 @@ func (c *Client) beginClosing() {
 func (c *Client) Shutdown(ctx context.Context) error {
 	c.beginClosing()
 	select {
-	case <-c.idle:
+	case <-c.intake.idle:
 		c.retireSessions()
 	case <-ctx.Done():
 	}

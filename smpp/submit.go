@@ -26,32 +26,31 @@ const (
 	receiptWanted   = 0x01 // registered_delivery (SMPP 3.4, section 5.2.17)
 )
 
-// compose makes what m needs. Its errors are found before anything is sent.
-func (c *Client) compose(m *channel.Message) (*composed, error) {
+// compose makes what m needs, in out, which stays off the heap. Its errors are
+// found before anything is sent.
+func (c *Client) compose(out *composed, m *channel.Message) error {
 	if err := m.To.Validate(); err != nil {
-		return nil, err
+		return err
 	}
 	if m.To.Phone == "" {
-		return nil, submitError(channel.InvalidRecipient, errors.New("no phone number"))
+		return submitError(channel.InvalidRecipient, errors.New("no phone number"))
 	}
 	if m.Text == "" {
-		return nil, submitError(channel.Misconfigured, errors.New("message has no text"))
+		return submitError(channel.Misconfigured, errors.New("message has no text"))
 	}
-	submit, err := c.envelope(m)
-	if err != nil {
-		return nil, submitError(channel.Misconfigured, err)
+	if err := c.envelope(&out.submit, m); err != nil {
+		return submitError(channel.Misconfigured, err)
 	}
-	out := &composed{submit: submit}
-	return out, out.encode(m.Text, &c.config, c.reference.Add(1))
+	return out.encode(m.Text, &c.config, c.reference.Add(1))
 }
 
-// envelope is what all parts of m have in common.
-func (c *Client) envelope(m *channel.Message) (wire.Message, error) {
+// envelope fills in what all parts of m have in common.
+func (c *Client) envelope(common *wire.Message, m *channel.Message) error {
 	from, err := source(c.config.sender(m), c.config.SenderNumbering)
 	if err != nil {
-		return wire.Message{}, fmt.Errorf("sender: %w", err)
+		return fmt.Errorf("sender: %w", err)
 	}
-	common := wire.Message{
+	*common = wire.Message{
 		ServiceType: c.config.ServiceType,
 		Source:      from,
 		Dest:        wire.Addr{TON: tonInternational, NPI: npiE164, Digits: strings.TrimPrefix(m.To.Phone, "+")},
@@ -67,10 +66,10 @@ func (c *Client) envelope(m *channel.Message) (wire.Message, error) {
 	}
 	if c.config.MessageTLVs != nil {
 		if common.TLVs, err = appendTLVs(common.TLVs, c.config.MessageTLVs(m)); err != nil {
-			return wire.Message{}, fmt.Errorf("MessageTLVs: %w", err)
+			return fmt.Errorf("MessageTLVs: %w", err)
 		}
 	}
-	return common, common.Check()
+	return common.Check()
 }
 
 // sender is the sender for m: that of the longest prefix of its number, or
@@ -96,7 +95,7 @@ func source(sender string, n *Numbering) (wire.Addr, error) {
 	switch {
 	case sender == "":
 		a.TON, a.NPI = tonUnknown, npiUnknown
-	case digits != "" && strings.Trim(digits, "0123456789") == "":
+	case isDigits(digits):
 		a.TON, a.NPI, a.Digits = tonInternational, npiE164, digits
 		if digits == sender && len(digits) <= maxShortCode {
 			a.TON, a.NPI = tonNetworkSpecific, npiUnknown
@@ -120,6 +119,15 @@ func source(sender string, n *Numbering) (wire.Addr, error) {
 		}
 	}
 	return a, nil
+}
+
+func isDigits(s string) bool {
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // limitLife sets how long the SMSC may try, and fails if m's life is over.

@@ -132,8 +132,9 @@ func (c *challenge) record(id string, lockedUntil int64) *store.Record {
 	return &r.Record
 }
 
-// maxPolicies is how many policies are shared; those of further records are
-// their own.
+// maxPolicies is how many policies are looked through for one to share. Beyond,
+// the list begins anew, so that the policies of today are shared however many
+// keys came and went; a record keeps the policy that it has.
 const maxPolicies = 64
 
 // policies are shared by the records that have the same.
@@ -158,13 +159,11 @@ func (ps *policies) of(r *store.Record) *policy {
 		lock: r.Lock, waits: slices.Clone(r.Waits),
 	}
 	var list []*policy
-	if old := ps.list.Load(); old != nil {
-		list = *old
+	if old := ps.list.Load(); old != nil && len(*old) < maxPolicies {
+		list = slices.Clip(*old) // readers hold it: append copies
 	}
-	if len(list) < maxPolicies {
-		list = append(slices.Clip(list), p)
-		ps.list.Store(&list)
-	}
+	list = append(list, p)
+	ps.list.Store(&list)
 	return p
 }
 

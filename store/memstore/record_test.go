@@ -1,8 +1,28 @@
 package memstore
 
 import (
+	"fmt"
 	"testing"
+
+	"github.com/otpcourier/otpcourier/store"
 )
+
+// TestPoliciesAreShared checks that records share a policy, however many keys
+// there have been.
+func TestPoliciesAreShared(t *testing.T) {
+	t.Parallel()
+	var ps policies
+	for i := range 3*maxPolicies + 1 {
+		r := &store.Record{Key: fmt.Sprint("k", i)}
+		first := ps.of(r)
+		if second := ps.of(r); second != first || first.key != r.Key {
+			t.Fatalf("records of key %d have two policies, of %s and %s", i, first.key, second.key)
+		}
+		if n := len(*ps.list.Load()); n > maxPolicies {
+			t.Fatalf("%d policies are looked through, want at most %d", n, maxPolicies)
+		}
+	}
+}
 
 // FuzzPack checks that what is packed comes back, and that a new delivery
 // leaves the rest.

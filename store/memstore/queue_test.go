@@ -97,7 +97,8 @@ func TestFailureLog(t *testing.T) {
 	})
 }
 
-// TestGoexit checks that a job is not lost with the goroutine it ends.
+// TestGoexit checks that neither a job nor its worker is lost with the
+// goroutine it ends, and that Run ends with ctx all the same.
 func TestGoexit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -112,7 +113,6 @@ func TestGoexit(t *testing.T) {
 		if err := s.Enqueue(t.Context(), store.Job{ID: "j", Expires: time.Now().Add(time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
-		start(t, s, handle)
 		start(t, s, handle)
 		for want := 1; want <= 2; want++ {
 			if got := <-attempts; got != want {

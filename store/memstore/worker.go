@@ -12,14 +12,26 @@ import (
 )
 
 // Run implements store.Queue. A job whose handler fails is due again after 1,
-// 2, 4, 8, 16 s, and then every 32 s, until it expires.
+// 2, 4, 8, 16 s, and then every 32 s, until it expires. One that ends its
+// goroutine has failed.
 func (s *Store) Run(ctx context.Context, workers int, handle func(context.Context, store.Job) error) error {
 	if workers < 1 || handle == nil {
 		return errors.New("memstore: Run without workers or handler")
 	}
 	var wg sync.WaitGroup
+	var start func()
+	start = func() {
+		wg.Go(func() {
+			defer func() {
+				if ctx.Err() == nil { // a handler ended the goroutine
+					start()
+				}
+			}()
+			s.queue.work(ctx, handle)
+		})
+	}
 	for range workers {
-		wg.Go(func() { s.queue.work(ctx, handle) })
+		start()
 	}
 	wg.Wait()
 	return ctx.Err()

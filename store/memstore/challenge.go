@@ -38,7 +38,7 @@ func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) erro
 	}
 	at := nanos(now)
 	err := s.create(r, at)
-	for try := 0; errors.Is(err, errNoRoom) && try < reclaims && s.challenges.reclaim(1, at); try++ {
+	for try := 0; errors.Is(err, errNoRoom) && try < reclaims && s.challenges.reclaim(at, s.challenges.has(1)); try++ {
 		err = s.create(r, at)
 	}
 	if errors.Is(err, errNoRoom) {
@@ -135,7 +135,7 @@ func (s *Store) hold(ctx context.Context, id string, now time.Time) hold {
 func (h *hold) begin() bool {
 	switch {
 	case h.tries == 0 && h.err == nil:
-	case errors.Is(h.err, errNoRoom) && h.tries <= reclaims && h.store.runs.reclaim(1, h.now):
+	case errors.Is(h.err, errNoRoom) && h.tries <= reclaims && h.store.runs.reclaim(h.now, h.store.runs.has(1)):
 	default:
 		return false
 	}

@@ -12,7 +12,9 @@
 // # Room
 //
 // No live entry is ever evicted. At a cap of [Config], what has expired makes
-// room, and if nothing has, the answer is store.ErrFull. A usual challenge
+// room, and if nothing has, the answer is store.ErrFull. What expired less
+// than a second ago may not make room yet: a refusal looks only at a few of
+// what expires in the same second. A usual challenge
 // takes less than 400 bytes, the run of failures of its subject included.
 //
 // Entries that have expired are collected by the calls that come after, by the

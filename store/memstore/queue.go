@@ -74,15 +74,20 @@ func (s *Store) Enqueue(ctx context.Context, j store.Job) error {
 		return errors.New("memstore: job without ID or Expires")
 	}
 	q, now := s.queue, nanos(time.Now())
-	room := func() bool { return q.jobs.table.n < q.max }
 	err := q.add(j, now)
-	for try := 0; errors.Is(err, errNoRoom) && try < reclaims && q.jobs.reclaim(now, room); try++ {
+	for try := 0; errors.Is(err, errNoRoom) && try < reclaims && q.reclaim(now); try++ {
 		err = q.add(j, now)
 	}
 	if errors.Is(err, errNoRoom) {
 		return store.ErrFull
 	}
 	return err
+}
+
+// reclaim makes room for a job, if enough of them have expired.
+func (q *queue) reclaim(now int64) bool {
+	looks := reclaimLooks
+	return q.jobs.reclaim(now, &looks, func() bool { return q.jobs.table.n < q.max })
 }
 
 // add adds j, unless its ID is known.

@@ -31,13 +31,18 @@ func (sh *shard[T, E]) insert(e *T) {
 	sh.wheel.put(e)
 }
 
+// reclaimLooks is how many entries that live a reclaim looks at, in all, for
+// one that died in the second that has begun.
+const reclaimLooks = 64
+
 // reclaim collects what died by now, with the lock held for a little at a
-// time, until enough says so, and returns what enough said last.
-func (sh *shard[T, E]) reclaim(now int64, enough func() bool) bool {
+// time, until enough says so, and returns what enough said last. What died in
+// the second that has begun at now it finds as long as there are looks left.
+func (sh *shard[T, E]) reclaim(now int64, looks *int, enough func() bool) bool {
 	for more := true; more; {
 		sh.Lock()
 		if more = sh.wheel.sweep(now, sweepCosts, sh.drop); !more {
-			more = sh.wheel.dropOne(now, sh.drop)
+			more = sh.wheel.dropOne(now, looks, sh.drop)
 		}
 		done := enough()
 		sh.Unlock()

@@ -13,22 +13,21 @@ const shardCount = 64
 // those of one kind are taken in ascending order.
 type shards[T any, E entry[T]] struct {
 	hasher
-	max   int64
-	used  atomic.Int64 // reserved of max
+	room
 	shard [shardCount]shard[T, E]
 }
 
-// newShards returns shards with room for limit entries. weight is how much of
-// the room an entry gives back when it is dropped; nil means 1.
-func newShards[T any, E entry[T]](limit int, weight func(*T) int64) *shards[T, E] {
-	s := &shards[T, E]{hasher: newHasher(), max: int64(limit)}
+// newShards returns shards with room for limit entries. leave is told when one
+// is dropped, and returns how much room it gives back; nil means 1.
+func newShards[T any, E entry[T]](limit int, leave func(*T) int64) *shards[T, E] {
+	s := &shards[T, E]{hasher: newHasher(), room: room{max: int64(limit)}}
 	for i := range s.shard {
 		sh := &s.shard[i]
 		sh.drop = func(e *T) {
 			sh.table.remove(e)
 			n := int64(1)
-			if weight != nil {
-				n = weight(e)
+			if leave != nil {
+				n = leave(e)
 			}
 			s.used.Add(-n)
 		}
@@ -60,27 +59,38 @@ func (s *shards[T, E]) unlockAll(set uint64) {
 	}
 }
 
+// reclaim collects what died by now until enough says so, and returns what
+// enough said last. The caller holds no lock of s.
+func (s *shards[T, E]) reclaim(now int64, enough func() bool) bool {
+	looks := reclaimLooks
+	for i := range s.shard {
+		if s.shard[i].reclaim(now, &looks, enough) {
+			return true
+		}
+	}
+	return false
+}
+
+// A room is shared by what is kept.
+type room struct {
+	max  int64
+	used atomic.Int64 // reserved of max
+}
+
 // reserve takes room for n more, if there is that much.
-func (s *shards[T, E]) reserve(n int) bool {
+func (r *room) reserve(n int) bool {
 	for {
-		used := s.used.Load()
-		if used+int64(n) > s.max {
+		used := r.used.Load()
+		if used+int64(n) > r.max {
 			return false
 		}
-		if s.used.CompareAndSwap(used, used+int64(n)) {
+		if r.used.CompareAndSwap(used, used+int64(n)) {
 			return true
 		}
 	}
 }
 
-// reclaim collects what died by now until there is room for n, and reports
-// whether there is. The caller holds no lock of s.
-func (s *shards[T, E]) reclaim(n int, now int64) bool {
-	enough := func() bool { return s.used.Load()+int64(n) <= s.max }
-	for i := range s.shard {
-		if s.shard[i].reclaim(now, enough) {
-			return true
-		}
-	}
-	return false
+// has returns a function that reports whether there is room for n more.
+func (r *room) has(n int) func() bool {
+	return func() bool { return r.used.Load()+int64(n) <= r.max }
 }

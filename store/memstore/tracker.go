@@ -72,7 +72,7 @@ func (s *Store) Match(ctx context.Context, key string, receipt []byte, expires, 
 func (s *Store) onThread(key string, expires, now time.Time, f func(*thread) error) error {
 	at, until := nanos(now), nanos(expires)
 	err := s.tryThread(key, until, at, f)
-	for try := 0; errors.Is(err, errNoRoom) && try < reclaims && s.threads.reclaim(2, at); try++ {
+	for try := 0; errors.Is(err, errNoRoom) && try < reclaims && s.threads.reclaim(at, s.threads.has(2)); try++ {
 		err = s.tryThread(key, until, at, f)
 	}
 	if errors.Is(err, errNoRoom) {

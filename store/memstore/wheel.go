@@ -110,26 +110,34 @@ func (w *wheel[T, E]) visit(slot **T, now int64, drop func(*T)) {
 
 // dropOne finds an entry that died in the second that has begun at now, which
 // sweep has left to the next, drops it and reports whether there was one. It
-// looks at all of that second.
-func (w *wheel[T, E]) dropOne(now int64, drop func(*T)) bool {
+// looks at no more entries that live than looks, which it counts down: a
+// second may hold all that a spike brought.
+func (w *wheel[T, E]) dropOne(now int64, looks *int, drop func(*T)) bool {
 	if w.n == 0 {
 		return false
 	}
 	at := ceilSeconds(now)
-	for slot := &w.slots.fine[at&(fineSlots-1)]; *slot != nil; slot = &E(*slot).links().due {
-		if E(*slot).links().expires <= now {
-			w.fineN--
-			w.visit(slot, now, drop)
-			return true
-		}
+	if slot := find[T, E](&w.slots.fine[at&(fineSlots-1)], now, looks); slot != nil {
+		w.fineN--
+		w.visit(slot, now, drop)
+		return true
 	}
-	for slot := &w.slots.coarse[at>>fineBits&(coarseSlots-1)]; *slot != nil; slot = &E(*slot).links().due {
-		if E(*slot).links().expires <= now {
-			w.visit(slot, now, drop)
-			return true
-		}
+	if slot := find[T, E](&w.slots.coarse[at>>fineBits&(coarseSlots-1)], now, looks); slot != nil {
+		w.visit(slot, now, drop)
+		return true
 	}
 	return false
+}
+
+// find returns where in slot there is an entry that died by now, or nil.
+func find[T any, E entry[T]](slot **T, now int64, looks *int) **T {
+	for ; *slot != nil && *looks > 0; slot = &E(*slot).links().due {
+		if E(*slot).links().expires <= now {
+			return slot
+		}
+		*looks--
+	}
+	return nil
 }
 
 func floorSeconds(n int64) int64 {

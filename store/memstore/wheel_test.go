@@ -112,6 +112,34 @@ func TestSweepIsPrompt(t *testing.T) {
 	}
 }
 
+// TestDropOneIsBounded checks that who looks for one that died in the second
+// that has begun does not look at all that will die in it.
+func TestDropOneIsBounded(t *testing.T) {
+	t.Parallel()
+	const end = 1_000_000 * fineSlots * second // where a span of the wheel begins
+	for _, life := range []int64{100, 1000} {  // in a fine slot, in a coarse one
+		var w wheel[run, *run]
+		w.sweep(end-life*second, sweepCosts, nil)
+		for i := range int64(1000) { // the first dies first, and is looked at last
+			e := &run{}
+			e.expires = end - second*9/10 + min(i, 1)*second/2
+			w.put(e)
+		}
+		now := end - second/2
+		for w.sweep(now, sweepCosts, nil) {
+		}
+		dropped := 0
+		drop := func(*run) { dropped++ }
+		looks := reclaimLooks
+		if w.dropOne(now, &looks, drop) || looks != 0 {
+			t.Errorf("a life of %d s: dropped %d, %d looks left, want 0, 0", life, dropped, looks)
+		}
+		if looks = 1000; !w.dropOne(now, &looks, drop) || dropped != 1 || looks != 1 {
+			t.Errorf("a life of %d s: dropped %d, %d looks left, want 1, 1", life, dropped, looks)
+		}
+	}
+}
+
 // TestLogIsBounded checks that a limit's log stays small, however high the
 // limit and however short its span.
 func TestLogIsBounded(t *testing.T) {

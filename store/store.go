@@ -84,7 +84,7 @@ type Store interface {
 	// sets these fields in r. Delivery is stored as it is.
 	//
 	// ErrExists: a record of this ID has not expired. ErrLocked: the subject
-	// is locked; r.LockedUntil is set. ErrFull.
+	// is locked; r.LockedUntil is set. ErrFull, in this order.
 	Create(ctx context.Context, r *Record, now time.Time) error
 
 	// Get returns the challenge, closed or not, with LockedUntil as it is now.
@@ -99,8 +99,15 @@ type Store interface {
 	// the run to MaxFailures locks the subject for Lock: LockedUntil is set
 	// in the record it returns, and that caller may still compare.
 	//
+	// MaxFailures and Lock are those of the challenge that is charged. Where
+	// challenges of one subject differ in them, the run is remembered until
+	// the latest time that one of its failures asked for, and the lock is that
+	// of the challenge whose charge locks: it ends at now + its Lock, whatever
+	// the other failures asked for, and the run with it.
+	//
 	// ErrNotFound, ErrExpired, ErrClosed, ErrLocked, ErrExhausted (Attempts
-	// has reached MaxAttempts), in this order.
+	// has reached MaxAttempts), ErrFull (no room to remember the failure), in
+	// this order.
 	Attempt(ctx context.Context, id string, now time.Time) (*Record, error)
 
 	// Finish closes the challenge as o, which is not Open. Of any number of

@@ -176,13 +176,14 @@ func (h *hold) answer() (*store.Record, error) {
 }
 
 // fail counts a failure. The run lives Lock from now, or longer if an earlier
-// failure was under a policy that remembers longer.
+// failure was under a policy that remembers longer; but a lock lasts as long
+// as the policy that locks says.
 func (h *hold) fail() error {
 	forget := after(h.now, max(h.policy.lock, 0))
-	if forget == h.now {
-		return nil // nothing is remembered
-	}
 	if h.run == nil {
+		if forget == h.now {
+			return nil // nothing is remembered
+		}
 		if err := h.remember(forget); err != nil {
 			return err
 		}
@@ -190,7 +191,9 @@ func (h *hold) fail() error {
 	u := h.run
 	u.failures = max(u.failures, u.failures+1) // does not wrap
 	u.expires = max(u.expires, forget)
-	u.locked = h.policy.maxFailures > 0 && int64(u.failures) >= int64(h.policy.maxFailures)
+	if h.policy.maxFailures > 0 && int64(u.failures) >= int64(h.policy.maxFailures) {
+		u.locked, u.expires = true, forget
+	}
 	return nil
 }
 
@@ -219,8 +222,7 @@ func (s *Store) Get(ctx context.Context, id string, now time.Time) (*store.Recor
 	return h.answer()
 }
 
-// Attempt implements store.Store. It answers store.ErrFull if there is no room
-// to remember the failure.
+// Attempt implements store.Store.
 func (s *Store) Attempt(ctx context.Context, id string, now time.Time) (*store.Record, error) {
 	h := s.hold(ctx, id, now)
 	for h.begin() {

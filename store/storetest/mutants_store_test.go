@@ -174,6 +174,38 @@ func TestStoreMutants(t *testing.T) {
 				return r, err
 			}
 		}},
+		{"the lock lasts as long as the run is remembered", "two policies", func(f *faulty) {
+			f.attempt = func(id string, now time.Time) (*store.Record, error) {
+				r, _ := f.naive.Get(t.Context(), id, now)
+				until := now
+				if u := f.runs[r.Subject]; u != nil {
+					until = u.until
+				}
+				r, err := f.naive.Attempt(t.Context(), id, now)
+				if err == nil && !r.LockedUntil.IsZero() && until.After(r.LockedUntil) {
+					f.runs[r.Subject].until, r.LockedUntil = until, until
+				}
+				return r, err
+			}
+		}},
+		{"the latest failure says how long the run is remembered", "two policies", func(f *faulty) {
+			f.attempt = func(id string, now time.Time) (*store.Record, error) {
+				r, err := f.naive.Attempt(t.Context(), id, now)
+				if err == nil {
+					f.runs[r.Subject].until = now.Add(r.Lock)
+				}
+				return r, err
+			}
+		}},
+		{"Update obeys the lock", "error order", func(f *faulty) {
+			f.update = func(id string, revision uint64, delivery []byte, now time.Time) (*store.Record, error) {
+				r, err := f.naive.Get(t.Context(), id, now)
+				if err == nil && r.Revision == revision && !r.LockedUntil.IsZero() {
+					return r, store.ErrLocked
+				}
+				return f.naive.Update(t.Context(), id, revision, delivery, now)
+			}
+		}},
 		{"Create ignores the lock", "lock", func(f *faulty) {
 			f.create = func(r *store.Record, now time.Time) error {
 				c := clone(r)

@@ -132,7 +132,8 @@ func (s *naive) fail(r *store.Record, now time.Time) {
 		u.until = until
 	}
 	if r.MaxFailures > 0 && u.failures >= r.MaxFailures {
-		u.locked, r.LockedUntil = true, u.until
+		u.locked, u.until = true, now.Add(r.Lock)
+		r.LockedUntil = u.until
 	}
 }
 

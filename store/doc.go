@@ -33,5 +33,7 @@
 // # Concurrency
 //
 // All methods are safe for concurrent use, across processes too where the
-// backend is shared. They return soon after ctx ends.
+// backend is shared. A method that is called with a context that has ended
+// does nothing and returns the context's error. One whose context ends
+// meanwhile returns that soon, and what it was to do may be done or not.
 package store

@@ -28,6 +28,8 @@ type Limiter interface {
 	// Take takes one from each limit or, if an enforced one is over, from
 	// none, atomically. A shadow limit that is over takes nothing and does not
 	// refuse.
+	//
+	// ErrFull: there is no room to count, and nothing was taken.
 	Take(ctx context.Context, now time.Time, limits ...Limit) (Decision, error)
 
 	// Give returns one taking to each limit: a message that never went out

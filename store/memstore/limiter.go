@@ -38,7 +38,7 @@ const (
 )
 
 // Take implements store.Limiter. Limits of one Key and different Per are
-// counted apart. It answers store.ErrFull if there is no room to count.
+// counted apart.
 func (s *Store) Take(ctx context.Context, now time.Time, limits ...store.Limit) (store.Decision, error) {
 	if err := checkLimits(ctx, limits); err != nil {
 		return store.Decision{}, err

@@ -3,7 +3,11 @@ package memstore
 // Live returns how many entries are held once calls at now have swept enough.
 func (s *Store) Live(now int64) int {
 	n := held(s.challenges, now) + held(s.runs, now) + held(s.windows, now) + held(s.threads, now)
-	return n + s.queue.jobs.held(now)
+	n += s.queue.jobs.held(now)
+	if n == 0 {
+		return int(s.parking.used.Load())
+	}
+	return n
 }
 
 // Held returns how many challenges are held, dead or alive.

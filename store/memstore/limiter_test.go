@@ -78,7 +78,7 @@ func TestCoarseLimit(t *testing.T) {
 
 func TestTrackerFull(t *testing.T) {
 	t.Parallel()
-	s := memstore.New(memstore.Config{MaxReceipts: 5})
+	s := memstore.New(memstore.Config{MaxReceipts: 10})
 	now := benchStart
 	expires := now.Add(1500 * time.Millisecond)
 	match := func(key string, receipt int, want error) {
@@ -93,12 +93,19 @@ func TestTrackerFull(t *testing.T) {
 	match("b", 2, store.ErrFull)
 	match("c", 1, store.ErrFull)
 	match("b", 1, nil) // is parked already
-	if _, err := s.Track(t.Context(), "d", "message", expires, now); !errors.Is(err, store.ErrFull) {
-		t.Fatalf("Track: error %v, want ErrFull", err)
+	for i := range 6 { // parking takes half of the room
+		var want error
+		if i == 5 {
+			want = store.ErrFull
+		}
+		if _, err := s.Track(t.Context(), fmt.Sprint("d", i), "message", expires, now); !errors.Is(err, want) {
+			t.Fatalf("Track of d%d: error %v, want %v", i, err, want)
+		}
 	}
 	if early, err := s.Track(t.Context(), "a", "message", expires, now); err != nil || len(early) != 2 {
 		t.Fatalf("Track: %q, error %v, want both receipts", early, err)
 	}
+	match("b", 2, store.ErrFull)
 	now = expires
 	expires = now.Add(time.Second)
 	match("a", 3, nil) // starts anew

@@ -51,7 +51,7 @@ type Config struct {
 	MaxChallenges int          // challenges, closed ones until they expire included; default 1 << 20
 	MaxSubjects   int          // runs of failures; default 1 << 22
 	MaxLimits     int          // limits of which takings count; default 1 << 22
-	MaxReceipts   int          // keys and parked receipts together; default 1 << 20
+	MaxReceipts   int          // keys and parked receipts together; at most half for parking; default 1 << 20
 	MaxJobs       int          // jobs, done ones until they expire included; default 1 << 20
 	Logger        *slog.Logger // failed jobs; default: discards
 }
@@ -63,6 +63,7 @@ type Store struct {
 	runs       *shards[run, *run]
 	windows    *shards[window, *window]
 	threads    *shards[thread, *thread]
+	parking    room // of that of threads
 	queue      *queue
 }
 
@@ -82,9 +83,10 @@ func New(cfg Config) *Store {
 		challenges: newShards[challenge](orDefault(cfg.MaxChallenges, 1<<20), nil),
 		runs:       newShards[run](orDefault(cfg.MaxSubjects, 1<<22), nil),
 		windows:    newShards[window](orDefault(cfg.MaxLimits, 1<<22), nil),
-		threads:    newShards(orDefault(cfg.MaxReceipts, 1<<20), (*thread).weight),
 		queue:      newQueue(orDefault(cfg.MaxJobs, 1<<20), cfg.Logger),
 	}
+	s.threads = newShards(orDefault(cfg.MaxReceipts, 1<<20), s.leave)
+	s.parking.max = s.threads.max / 2
 	for i := range s.runs.shard {
 		s.runs.shard[i].wheel.look = runLook
 	}

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -16,11 +17,21 @@ type badTracker struct {
 }
 
 func (b *badTracker) Track(ctx context.Context, key, message string, expires, now time.Time) ([][]byte, error) {
+	switch b.fault {
+	case "keys never end":
+		now = start().Add(-horizon)
+	case "parking takes all room":
+		if len(b.tracks) >= maxParking && b.tracks[key] == nil {
+			return nil, store.ErrFull
+		}
+	}
 	early, err := b.naive.Track(ctx, key, message, expires, now)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	t := b.tracks[key]
 	switch b.fault {
+	case "tells any message":
+		early = t.parked
 	case "forgets parked receipts":
 		early = nil
 	case "tells only once":
@@ -36,6 +47,16 @@ func (b *badTracker) Track(ctx context.Context, key, message string, expires, no
 }
 
 func (b *badTracker) Match(ctx context.Context, key string, receipt []byte, expires, now time.Time) (string, error) {
+	switch b.fault {
+	case "keys never end", "parked for ever":
+		now = start().Add(-horizon)
+	case "takes any length":
+		receipt = receipt[:min(len(receipt), maxReceipt)]
+	case "no long receipts":
+		if len(receipt) == maxReceipt {
+			return "", errors.New("too long")
+		}
+	}
 	b.mu.Lock()
 	t := b.tracks[key]
 	if t == nil {
@@ -77,6 +98,12 @@ func TestTrackerMutants(t *testing.T) {
 		"maps again":              "mapped once",
 		"hands out what it holds": "copied",
 		"keeps until the last":    "kept until the later",
+		"keys never end":          "key ends",
+		"parked for ever":         "parked ends",
+		"parking takes all room":  "room for Track",
+		"takes any length":        "long receipt",
+		"no long receipts":        "long receipt",
+		"tells any message":       "mapped once",
 		"parks twice":             "receipt twice",
 		"parks without bound":     "bounded",
 		"check, then park":        "parallel",

@@ -249,7 +249,11 @@ func (s *naive) Give(_ context.Context, now time.Time, limits ...store.Limit) er
 	return nil
 }
 
-const maxParked = 16 // receipts parked per key
+const (
+	maxParked  = 16   // receipts parked per key
+	maxParking = 1000 // in all
+	maxReceipt = 4096 // bytes
+)
 
 type naiveTrack struct {
 	message string
@@ -276,6 +280,9 @@ func (s *naive) Track(_ context.Context, key, message string, expires, now time.
 	if t.message == "" {
 		t.message = message
 	}
+	if t.message != message {
+		return nil, nil
+	}
 	var early [][]byte
 	for _, p := range t.parked {
 		early = append(early, bytes.Clone(p))
@@ -284,6 +291,9 @@ func (s *naive) Track(_ context.Context, key, message string, expires, now time.
 }
 
 func (s *naive) Match(_ context.Context, key string, receipt []byte, expires, now time.Time) (string, error) {
+	if len(receipt) > maxReceipt {
+		return "", fmt.Errorf("naive: receipt of %d bytes", len(receipt))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tracked(key, expires, now)
@@ -295,7 +305,13 @@ func (s *naive) Match(_ context.Context, key string, receipt []byte, expires, no
 			return "", nil
 		}
 	}
-	if len(t.parked) >= maxParked {
+	all := 0
+	for _, t := range s.tracks {
+		if now.Before(t.expires) {
+			all += len(t.parked)
+		}
+	}
+	if len(t.parked) >= maxParked || all >= maxParking {
 		return "", store.ErrFull
 	}
 	t.parked = append(t.parked, bytes.Clone(receipt))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,10 +16,14 @@ func trackerCases() []testCase[store.Tracker] {
 		{"track then match", "a key that is tracked matches its message, every time", trackThenMatch},
 		{"match then track", "receipts that come early are parked, and told in the order of their coming", matchThenTrack},
 		{"track again", "a repeated Track returns the parked receipts again", trackAgain},
-		{"mapped once", "a key is mapped once; later messages are ignored", mappedOnce},
+		{"mapped once", "a key is mapped once; a later message changes nothing and is told nothing", mappedOnce},
 		{"receipt twice", "the same receipt twice is parked once", receiptTwice},
 		{"bounded", "parking is bounded per key: ErrFull beyond, and nothing parked is lost", bounded},
 		{"kept until the later", "what is kept is kept until the later expires", keptUntilLater},
+		{"key ends", "from its expires on a key is mapped to nothing, and can be mapped anew", keyEnds},
+		{"parked ends", "what is parked for a key is forgotten with it, and makes room", parkedEnds},
+		{"room for Track", "when no more receipts are parked, Track still has room", roomForTrack},
+		{"long receipt", "a receipt of 4096 bytes is taken, one of more is refused with an error other than ErrFull", longReceipt},
 		{"copied", "receipts handed in and out are the caller's own", receiptsCopied},
 		{"parallel", "in whatever order they come, each receipt is either matched or told by Track", parallelReceipts},
 	}
@@ -96,11 +101,11 @@ func trackAgain(t tester, tr store.Tracker) {
 func mappedOnce(t tester, tr store.Tracker) {
 	d := newDesk(t, tr)
 	key := unique("route/")
-	d.track(key, "first")
-	if _, err := d.Track(d.Context(), key, "second", d.now.Add(time.Hour), d.now); err != nil {
-		d.Fatalf("Track: %v", err)
-	}
+	d.match(key, "sent", "")
+	d.track(key, "first", "sent")
+	d.track(key, "second")
 	d.match(key, "delivered", "first")
+	d.track(key, "first", "sent")
 }
 
 func receiptTwice(t tester, tr store.Tracker) {
@@ -115,23 +120,103 @@ func receiptTwice(t tester, tr store.Tracker) {
 func bounded(t tester, tr store.Tracker) {
 	d := newDesk(t, tr)
 	key := unique("route/")
-	var parked []string
-	for len(parked) < 4096 {
-		r := fmt.Sprint("receipt ", len(parked))
-		_, err := d.Match(d.Context(), key, []byte(r), d.now.Add(time.Hour), d.now)
-		if errors.Is(err, store.ErrFull) {
-			break
-		}
-		if err != nil {
-			d.Fatalf("Match: %v", err)
-		}
-		parked = append(parked, r)
-	}
+	parked := d.fill(key)
 	if len(parked) == 0 || len(parked) == 4096 {
 		d.Fatalf("%d receipts were parked for one key, want a bound", len(parked))
 	}
 	d.match(key, parked[0], "") // parked already
 	d.track(key, "message", parked...)
+}
+
+// fill parks receipts for key, up to 4096, until there is no room for more.
+func (d *desk) fill(key string) (parked []string) {
+	d.Helper()
+	for len(parked) < 4096 {
+		r := unique("receipt ")
+		if !d.park(key, r) {
+			break
+		}
+		parked = append(parked, r)
+	}
+	return parked
+}
+
+// park parks a receipt for an hour, and reports whether there was room.
+func (d *desk) park(key, receipt string) bool {
+	d.Helper()
+	message, err := d.Match(d.Context(), key, []byte(receipt), d.now.Add(time.Hour), d.now)
+	if message != "" || err != nil && !errors.Is(err, store.ErrFull) {
+		d.Fatalf("Match: %q, error %v, want the receipt parked or ErrFull", message, err)
+	}
+	return err == nil
+}
+
+func keyEnds(t tester, tr store.Tracker) {
+	d := newDesk(t, tr)
+	key, again := unique("route/"), unique("route/")
+	for _, k := range []string{key, again} {
+		d.match(k, "early", "")
+		d.track(k, "old", "early")
+	}
+	d.now = d.now.Add(time.Hour)
+	d.match(key, "late", "")
+	d.track(key, "new", "late")
+	d.match(key, "later", "new")
+	d.track(again, "new")
+}
+
+func parkedEnds(t tester, tr store.Tracker) {
+	d := newDesk(t, tr)
+	tracked, parked := unique("route/"), unique("route/")
+	d.match(tracked, "sent", "")
+	n := len(d.fill(parked))
+	d.now = d.now.Add(time.Hour)
+	d.track(tracked, "message")
+	if again := d.fill(parked); len(again) != n {
+		d.Errorf("%d receipts were parked when the %d before had expired, want as many", len(again), n)
+	}
+}
+
+func roomForTrack(t tester, tr store.Tracker) {
+	d := newDesk(t, tr)
+	var keys []string
+	for len(keys) < 4096 {
+		key := unique("route/")
+		if !d.park(key, "early") {
+			break
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 4096 {
+		d.Logf("not tested: this backend has room for %d parked receipts", len(keys))
+		return
+	}
+	for range max(len(keys)/2, 1) {
+		key := unique("route/")
+		d.track(key, "message")
+		d.match(key, "delivered", "message")
+	}
+	for _, key := range keys {
+		d.track(key, "message", "early")
+	}
+}
+
+func longReceipt(t tester, tr store.Tracker) {
+	d := newDesk(t, tr)
+	key := unique("route/")
+	longest := strings.Repeat("x", 4096)
+	refused := func() {
+		d.Helper()
+		message, err := d.Match(d.Context(), key, []byte(longest+"x"), d.now.Add(time.Hour), d.now)
+		if err == nil || errors.Is(err, store.ErrFull) || message != "" {
+			d.Fatalf("Match of 4097 bytes: %q, error %v, want an error other than ErrFull", message, err)
+		}
+	}
+	refused()
+	d.match(key, longest, "")
+	d.track(key, "message", longest)
+	d.match(key, longest, "message")
+	refused()
 }
 
 func keptUntilLater(t tester, tr store.Tracker) {

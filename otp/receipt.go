@@ -86,6 +86,7 @@ func (s *Service) track(ctx context.Context, r *store.Record, d *delivery) error
 // no interest any more.
 func (s *Service) HandleReceipt(ctx context.Context, rc channel.Receipt) error {
 	now := time.Now()
+	rc.Code = strings.ToValidUTF8(rc.Code[:min(len(rc.Code), 128)], "") // from a provider, and kept
 	if rc.MessageID == "" {
 		id, err := s.match(ctx, rc, now)
 		if err != nil || id == "" {
@@ -143,7 +144,7 @@ func (s *Service) HandleReceipt(ctx context.Context, rc channel.Receipt) error {
 }
 
 func (s *Service) match(ctx context.Context, rc channel.Receipt, now time.Time) (string, error) {
-	if s.c.Tracker == nil || rc.ProviderID == "" {
+	if s.c.Tracker == nil || rc.ProviderID == "" || len(rc.ProviderID) > 256 {
 		s.log.WarnContext(ctx, "otp: a receipt cannot be matched", "route", rc.Route)
 		return "", nil
 	}

@@ -170,6 +170,24 @@ func TestEchoedMessageID(t *testing.T) {
 	}
 }
 
+// What a provider says is bounded before it is kept.
+func TestHugeReceipt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	huge := strings.Repeat("é", 1<<20)
+	r.a.hook = func(_ *channel.Message, id string) {
+		handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: id, State: channel.Failed, Code: huge})
+	}
+	handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: huge, State: channel.Failed})
+	c := r.send(t, otp.Request{})
+	if s, err := r.Status(t.Context(), c.ID); err != nil || s.State != channel.Failed {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if e := r.last(); len(e.Code) > 128 {
+		t.Errorf("%d octets of code in the event", len(e.Code))
+	}
+}
+
 // A long message is delivered when all its parts are.
 func TestParts(t *testing.T) {
 	t.Parallel()

@@ -76,6 +76,7 @@ func newSession(c *Config, conn, raw net.Conn, in *wire.Reader) *session {
 		expiry: time.NewTimer(c.ResponseTimeout),
 		armed:  true,
 	}
+	s.out.Alone = func() bool { return s.load.Load() <= 1 }
 	s.spare.New = func() any { return newCall() }
 	return s
 }

@@ -15,6 +15,10 @@ var ErrStopped = errors.New("smpp: connection is closed")
 // one that runs Run writes each batch with a single Write. It is safe for
 // concurrent use.
 type Writer struct {
+	// Alone, if it is set before Run, reports that nobody else is about to
+	// append. It may be wrong.
+	Alone func() bool
+
 	wake chan struct{}
 
 	mu       sync.Mutex
@@ -90,7 +94,9 @@ func (w *Writer) Run(conn net.Conn, timeout time.Duration) error {
 		for {
 			// Whoever else is about to append gets into the same batch: a
 			// yield costs far less than a Write.
-			runtime.Gosched()
+			if w.Alone == nil || !w.Alone() {
+				runtime.Gosched()
+			}
 			batch, err := w.take(spare)
 			if len(batch) == 0 {
 				if err != nil || w.done() {

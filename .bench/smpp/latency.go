@@ -61,7 +61,7 @@ func runLatency(j job) (delays, error) {
 		return delays{}, err
 	}
 	send := func(int) error {
-		_, err := through.Send(context.Background(), newMessage())
+		_, err := through.Send(context.Background(), newMessage(time.Now()))
 		return err
 	}
 	if err := inParallel(j.Window, j.N/10, send); err != nil {

@@ -61,9 +61,11 @@ func newRelay(s *settings, config Relay) *relay {
 	return r
 }
 
-// deliver offers the mail to the relays in turn until one takes it or refuses
-// it for what it is. Where none does, the error is one after which trying again
-// may help, if there was any, else the last.
+// deliver offers the mail to the relays in turn until one takes it, refuses it
+// for what it is, or leaves open whether it took it: that is the last word,
+// whatever the relays before said. Where all fail for reasons of their own, the
+// error is one after which trying again may help, if there was any, else the
+// last.
 func (c *Channel) deliver(ctx context.Context, e envelope) (string, error) {
 	var worst error
 	for i, r := range c.relays {
@@ -72,10 +74,13 @@ func (c *Channel) deliver(ctx context.Context, e envelope) (string, error) {
 		if err == nil {
 			return said, nil
 		}
+		if !isRelays(err) {
+			return "", err
+		}
 		if worst == nil || mayPass(err) || !mayPass(worst) {
 			worst = err
 		}
-		if last || !isRelays(err) || ctx.Err() != nil {
+		if last || ctx.Err() != nil {
 			return "", worst
 		}
 		r.log.LogAttrs(ctx, slog.LevelWarn, "smtp: trying the next relay", slog.Any("error", err))

@@ -37,6 +37,7 @@ func twoRelays(scriptA, scriptB map[string]string) (a, b *fake, c smtp.Config) {
 // nothing that may have been sent or that no relay can deliver.
 func TestFallback(t *testing.T) {
 	t.Parallel()
+	down := map[string]string{"greeting": "421 4.3.2 down\r\n"}
 	for _, tt := range []struct {
 		name  string
 		a, b  map[string]string
@@ -54,6 +55,9 @@ func TestFallback(t *testing.T) {
 		{"gone after the dot", map[string]string{".": hangUp}, nil, "unknown", 0},
 		{"both", map[string]string{"greeting": hangUp}, map[string]string{"AUTH": "535 5.7.8 no\r\n"}, "temporary", 1},
 		{"both, the other way", map[string]string{"AUTH": "535 5.7.8 no\r\n"}, map[string]string{"greeting": hangUp}, "temporary", 1},
+		{"down, then gone after the dot", down, map[string]string{".": hangUp}, "unknown", 1},
+		{"down, then knows no such user", down, map[string]string{"RCPT": "550 5.1.1 unknown\r\n"}, "invalid recipient", 1},
+		{"down, then mailbox full", down, map[string]string{"RCPT": "552 5.2.2 full\r\n"}, "unreachable", 1},
 		{"connects never", map[string]string{"greeting": stall}, nil, "", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -90,7 +94,7 @@ func TestBreaker(t *testing.T) {
 		send := func(n int) {
 			for i := range n {
 				_, err := ch.Send(t.Context(), message(fmt.Sprint("breaker.", i)))
-				if channel.ClassOf(err) != channel.Temporary { // a's: trying again may help
+				if channel.ClassOf(err) != channel.InvalidRecipient { // b's: it has looked at the message
 					t.Errorf("error %v", err)
 				}
 			}

@@ -51,7 +51,7 @@ func (r *relay) dial(ctx context.Context) (*conn, phase, error) {
 		return nil, phaseDial, err
 	}
 	c := &conn{guard: &guard{Conn: raw}, opened: time.Now()}
-	release := c.guard.follow(ctx)
+	release := c.guard.follow(ctx, time.Time{})
 	defer release()
 	c.meter = newMeter(c.guard)
 	p, err := phaseTLS, error(nil)
@@ -155,12 +155,24 @@ func offersStartTLS(extensions string) bool {
 	return false
 }
 
+// limits are the times by which a transaction must have come so far, within
+// the life of its context.
+type limits struct {
+	first time.Time // the server has said something
+	ready time.Time // it has replied to DATA
+}
+
 // transact sends one mail and returns what the server says of it. The error
 // belongs to the phase. The connection may be used again where err is nil or
 // c.clean is set.
-func (c *conn) transact(ctx context.Context, e envelope) (said string, p phase, err error) {
-	release := c.guard.follow(ctx)
-	defer release()
+func (c *conn) transact(ctx context.Context, e envelope, l limits) (said string, p phase, err error) {
+	release := c.guard.follow(ctx, l.first)
+	defer func() { release() }()
+	follow := func(until time.Time) {
+		release()
+		release = c.guard.follow(ctx, until)
+	}
+	c.meter.heard = func() { follow(l.ready) }
 	c.uses++
 	if e.utf8 {
 		if offered, _ := c.client.Extension("SMTPUTF8"); !offered {
@@ -171,27 +183,22 @@ func (c *conn) transact(ctx context.Context, e envelope) (said string, p phase, 
 	if !c.dsn {
 		e.dsn = NoDSN
 	}
-	said, p, err = c.try(e)
+	w, p, err := c.commands(e)
 	if e.dsn != NoDSN && c.clean && isAboutParameters(err) {
 		c.dsn, e.dsn = false, NoDSN
-		said, p, err = c.try(e)
+		w, p, err = c.commands(e)
 	}
-	return said, p, err
-}
-
-func (c *conn) try(e envelope) (said string, p phase, err error) {
-	c.clean = false
-	w, p, err := c.commands(e)
 	if err != nil {
 		return "", p, err
 	}
+	follow(time.Time{})
 	return c.content(w, e.data)
 }
 
 // commands gets the server ready for the message's content.
 func (c *conn) commands(e envelope) (*gosmtp.DataCommand, phase, error) {
 	reset := c.dirty
-	c.dirty = false
+	c.clean, c.dirty = false, false
 	if c.pipelining {
 		return c.together(e, reset)
 	}

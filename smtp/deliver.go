@@ -24,6 +24,11 @@ const (
 	slow       = time.Second     // a relay may take; less is no fault of its own where the caller gives up
 )
 
+// maxProbe is how long a connection that was idle may take for its first
+// reply, where the message has three times as long: one that a firewall has
+// forgotten never answers.
+const maxProbe = 5 * time.Second
+
 var (
 	errBroken = errors.New("not tried: it has failed several times in a row")
 	errRate   = errors.New("Rate is used up for longer than the message may wait")
@@ -99,7 +104,8 @@ func mayPass(err error) bool {
 func isRelays(err error) bool { return mayPass(err) || channel.ClassOf(err) == channel.Misconfigured }
 
 // deliver gives the mail to r. Where r is not the last, it leaves time for
-// those that follow.
+// those that follow: until the message's content may go, it takes at most half
+// of what there is.
 func (r *relay) deliver(ctx context.Context, e envelope, last bool) (string, error) {
 	verdict, err := r.breaker.Allow()
 	if err != nil {
@@ -115,11 +121,17 @@ func (r *relay) inTurn(ctx context.Context, e envelope, last bool) (string, erro
 	if err := r.throttle(ctx, last); err != nil {
 		return "", err
 	}
-	if err := r.pool.acquire(ctx); err != nil {
-		return "", failure(ctx, phaseQueue, err)
+	early := ctx
+	if deadline, ok := ctx.Deadline(); ok && !last {
+		var cancel context.CancelFunc
+		early, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+		defer cancel()
+	}
+	if err := r.pool.acquire(early); err != nil {
+		return "", failure(early, phaseQueue, err)
 	}
 	defer r.pool.release()
-	return r.submit(ctx, e, last)
+	return r.submit(ctx, early, e)
 }
 
 // throttle waits until the relay's Rate has room; where another relay is left, it
@@ -219,31 +231,27 @@ func (r *relay) broken() error {
 
 // submit sends the mail over an idle connection, or a new one. An idle
 // connection that turns out to be dead before it has taken anything is
-// replaced once.
-func (r *relay) submit(ctx context.Context, e envelope, last bool) (string, error) {
+// replaced once. What precedes the message's content ends with early, which is
+// a part of ctx.
+func (r *relay) submit(ctx, early context.Context, e envelope) (string, error) {
+	ready, _ := early.Deadline()
 	if cn := r.pool.take(); cn != nil {
-		said, p, err := r.transact(ctx, cn, e)
+		probe := time.Now().Add(min(maxProbe, time.Until(ready)/3))
+		said, p, err := r.transact(ctx, cn, e, limits{first: probe, ready: ready})
 		if !isStale(ctx, p, err) {
 			return said, wrap(ctx, p, err)
 		}
 		r.log.LogAttrs(ctx, slog.LevelDebug, "smtp: idle connection was dead")
 	}
-	cn, err := r.connect(ctx, last)
+	cn, err := r.connect(early)
 	if err != nil {
 		return "", err
 	}
-	said, p, err := r.transact(ctx, cn, e)
+	said, p, err := r.transact(ctx, cn, e, limits{first: ready, ready: ready})
 	return said, wrap(ctx, p, err)
 }
 
-// connect opens a connection, for which it takes half of the time that is left
-// where another relay could be tried.
-func (r *relay) connect(ctx context.Context, last bool) (*conn, error) {
-	if deadline, ok := ctx.Deadline(); ok && !last {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
-		defer cancel()
-	}
+func (r *relay) connect(ctx context.Context) (*conn, error) {
 	cn, p, err := r.dial(ctx)
 	if err != nil {
 		return nil, failure(ctx, p, err)
@@ -253,8 +261,8 @@ func (r *relay) connect(ctx context.Context, last bool) (*conn, error) {
 }
 
 // transact uses cn and puts it back or closes it.
-func (r *relay) transact(ctx context.Context, cn *conn, e envelope) (string, phase, error) {
-	said, p, err := cn.transact(ctx, e)
+func (r *relay) transact(ctx context.Context, cn *conn, e envelope, l limits) (string, phase, error) {
+	said, p, err := cn.transact(ctx, e, l)
 	_, refused := replyOf(err)
 	switch {
 	case err == nil, cn.clean:
@@ -267,8 +275,8 @@ func (r *relay) transact(ctx context.Context, cn *conn, e envelope) (string, pha
 	return said, p, err
 }
 
-// isStale reports that a reused connection was lost, or closed by the relay
-// (421), before it took the sender.
+// isStale reports that a reused connection was lost, or silent, or closed by
+// the relay (421), before it took the sender.
 func isStale(ctx context.Context, p phase, err error) bool {
 	if err == nil || ctx.Err() != nil || p != phaseMail && p != phaseReset {
 		return false

@@ -58,6 +58,12 @@ func TestFallback(t *testing.T) {
 		{"down, then gone after the dot", down, map[string]string{".": hangUp}, "unknown", 1},
 		{"down, then knows no such user", down, map[string]string{"RCPT": "550 5.1.1 unknown\r\n"}, "invalid recipient", 1},
 		{"down, then mailbox full", down, map[string]string{"RCPT": "552 5.2.2 full\r\n"}, "unreachable", 1},
+		{"silent at AUTH", map[string]string{"AUTH": stall}, nil, "", 1},
+		{"silent at MAIL", map[string]string{"MAIL": stall}, nil, "", 1},
+		{"silent at RCPT", map[string]string{"RCPT": stall}, nil, "", 1},
+		{"deaf at RCPT", map[string]string{"RCPT": deaf}, nil, "", 1},
+		{"silent at DATA", map[string]string{"DATA": stall}, nil, "", 1},
+		{"silent after the dot", map[string]string{".": stall}, nil, "unknown", 0},
 		{"connects never", map[string]string{"greeting": stall}, nil, "", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -70,9 +76,86 @@ func TestFallback(t *testing.T) {
 				if got != tt.class || b.dials != tt.dials {
 					t.Errorf("class %q, %d connections to the second; want %q, %d", got, b.dials, tt.class, tt.dials)
 				}
-				if took := time.Since(begun); took > 5*time.Second {
+				limit := 5 * time.Second
+				if tt.class == "unknown" { // what has the content has all the time
+					limit = c.Timeout
+				}
+				if took := time.Since(begun); took > limit {
 					t.Errorf("took %v", took)
 				}
+			})
+		})
+	}
+}
+
+// Where all connections of a relay are taken, a message waits for one only as
+// long as it leaves time for the next relay.
+func TestFallbackWhenBusy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, b, c := twoRelays(map[string]string{".": stall}, nil)
+		defer a.stop()
+		defer b.stop()
+		c.MaxConns, c.Timeout = 1, 10*time.Second
+		ch, err := smtp.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = ch.Close() }()
+		first := make(chan error, 1)
+		go func() {
+			_, err := ch.Send(t.Context(), message("busy.1"))
+			first <- err
+		}()
+		synctest.Wait()
+		begun := time.Now()
+		if _, err := ch.Send(t.Context(), message("busy.2")); err != nil || b.dials != 1 || time.Since(begun) != 5*time.Second {
+			t.Errorf("%v after %v, %d connections to the second", err, time.Since(begun), b.dials)
+		}
+		if err := <-first; channel.ClassOf(err) != channel.Unknown {
+			t.Errorf("the first message: %v", err)
+		}
+	})
+}
+
+// An idle connection that has gone silent, as behind a firewall that forgot it,
+// is given up soon enough to replace it. One that answers, and is slow then, is
+// not.
+func TestSilentIdleConnection(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, command, fault string
+		timeout, took        time.Duration
+		dials                int
+	}{
+		{"silent", "MAIL", stall, time.Minute, 5 * time.Second, 2},
+		{"deaf", "MAIL", deaf, time.Minute, 5 * time.Second, 2},
+		{"silent, little time", "MAIL", stall, 6 * time.Second, 2 * time.Second, 2},
+		{"slow at RCPT", "RCPT", "", time.Minute, 20 * time.Second, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bothWays(t, func(t *testing.T, newFake newFakeFunc) {
+				synctest.Test(t, func(t *testing.T) {
+					f, c := newFake(nil)
+					c.Timeout = tt.timeout
+					second := once(tt.command, "x", 1)
+					f.reject = func(line string) string {
+						if second(line) == "" {
+							return ""
+						}
+						if tt.fault == "" {
+							time.Sleep(tt.took)
+						}
+						return tt.fault
+					}
+					begun := time.Now()
+					if diff := cmp.Diff([]string{"", ""}, sendAll(t, f, c, 2)); diff != "" {
+						t.Errorf("errors (-want +got):\n%s", diff)
+					}
+					if took := time.Since(begun); took != tt.took || f.dials != tt.dials {
+						t.Errorf("took %v over %d connections, want %v, %d", took, f.dials, tt.took, tt.dials)
+					}
+				})
 			})
 		})
 	}

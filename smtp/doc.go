@@ -50,14 +50,17 @@
 // Up to Config.MaxConns connections to a relay are kept for the next message,
 // until they have been idle for Config.IdleTimeout, are 5 minutes old, or have
 // carried 1000 messages. An idle one that the relay has closed is replaced
-// without an error, because that is noticed before anything was handed over. A
+// without an error, because that is noticed before anything was handed over; so
+// is one that gives no reply to its first command within 5 seconds, or a third
+// of the message's time if that is shorter. A
 // connection is used again after a success, and, beginning with RSET, after a
 // refusal of MAIL, RCPT or DATA; it is closed after anything else. A message
 // costs two round trips where the relay offers PIPELINING, else four.
 //
 // The context's deadline and cancellation hold at every step, the TLS
 // handshake and a stalled body included; so do Config.Timeout and
-// Message.Expires.
+// Message.Expires. There is no other timeout of a command: a relay may take all
+// of that time for one.
 //
 // # Logging in
 //
@@ -70,9 +73,9 @@
 //
 // A message goes to the first relay, and to the next of Config.Fallbacks only
 // when it is known not to have been sent for a reason that another relay need
-// not have: class Temporary, Throttled or Misconfigured. Connecting to a relay
-// that has another behind it takes at most half of the time that is left. A
-// relay that fails five times in a row, by being down and not by refusing
+// not have: class Temporary, Throttled or Misconfigured. A relay that has
+// another behind it may take at most half of the time that is left until it is
+// ready for the message's content. A relay that fails five times in a row, by being down and not by refusing
 // messages, is left alone for 5 seconds, and then tried with one message.
 // Config.Rate bounds how fast a relay is given messages, and can rise from day
 // to day for a sending address that is new.

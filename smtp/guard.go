@@ -14,9 +14,13 @@ import (
 // belongs under TLS, so that the handshake obeys too.
 type guard struct{ net.Conn }
 
-// follow makes ctx the guard's context until release is called.
-func (g *guard) follow(ctx context.Context) (release func()) {
-	deadline, _ := ctx.Deadline()
+// follow makes ctx the guard's context until release is called, and ends I/O at
+// the time until, too, unless that is zero.
+func (g *guard) follow(ctx context.Context, until time.Time) (release func()) {
+	deadline, bounded := ctx.Deadline()
+	if !until.IsZero() && (!bounded || until.Before(deadline)) {
+		deadline = until
+	}
 	g.limitTo(deadline)
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -58,12 +62,13 @@ type meter struct {
 	net.Conn
 	pending string // read before anything the server says
 
-	awaited  int   // replies that have not ended; the greeting is the first
-	spent    int   // octets of replies since the last command
-	column   int   // in the current line
-	more     bool  // the current line says that others follow
-	written  error // of the last write that failed
-	lastWord bool  // "*" is not a command but the end
+	awaited  int    // replies that have not ended; the greeting is the first
+	spent    int    // octets of replies since the last command
+	column   int    // in the current line
+	more     bool   // the current line says that others follow
+	written  error  // of the last write that failed
+	lastWord bool   // "*" is not a command but the end
+	heard    func() // called once, when the server next says something
 }
 
 func newMeter(c net.Conn) *meter { return &meter{Conn: c, awaited: 1} }
@@ -101,6 +106,10 @@ func (m *meter) Read(p []byte) (int, error) {
 	}
 	n, err := m.Conn.Read(p[:min(len(p), replyBudget-m.spent)])
 	m.spent += n
+	if n > 0 && m.heard != nil {
+		m.heard()
+		m.heard = nil
+	}
 	for _, b := range p[:n] {
 		if m.done() {
 			return 0, errUnsolicited

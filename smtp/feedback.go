@@ -35,7 +35,8 @@ const (
 	maxReport   = 64 << 10
 	maxDepth    = 4 // multiparts within multiparts
 	maxParts    = 32
-	maxGroups   = 32 // of fields in a delivery report
+	maxGroups   = 32      // of fields in a delivery report
+	maxFolded   = 1 << 10 // octets of a field, after which no folded line is added
 )
 
 // A FeedbackKind tells complaints from bounces.
@@ -201,7 +202,10 @@ func (rep *report) take(e *message.Entity) {
 			rep.status = readGroups(readPart(e))
 		}
 	case "message/feedback-report":
-		if groups := readGroups(readPart(e)); rep.complaint == nil && len(groups) > 0 {
+		if rep.complaint != nil {
+			return
+		}
+		if groups := readGroups(readPart(e)); len(groups) > 0 {
 			rep.complaint = groups[0]
 		}
 	case "message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers":

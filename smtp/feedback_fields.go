@@ -37,7 +37,7 @@ func readGroups(body []byte) []fields {
 			group, last = nil, ""
 			continue
 		case line[0] == ' ' || line[0] == '\t':
-			if last != "" {
+			if last != "" && len(group[last]) < maxFolded {
 				group[last] += " " + strings.TrimSpace(line)
 			}
 			continue

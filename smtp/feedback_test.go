@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -163,6 +164,30 @@ func TestFeedbackLimits(t *testing.T) {
 	}
 	if _, err := ParseFeedback(iotest.ErrReader(io.ErrUnexpectedEOF), v); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("the reader's error: %v", err)
+	}
+}
+
+// Fields of thousands of folded lines, in many parts, take little work.
+func TestFoldedFeedback(t *testing.T) { // alone: it counts what is allocated
+	v := newVERP(t, returnPath, keyA)
+	for _, kind := range []string{"message/delivery-status", "message/feedback-report"} {
+		part := "--b\nContent-Type: " + kind + "\n\nAction: failed\n" + strings.Repeat(" x\n", maxReport/3-20) + "\n"
+		mail := "To: " + v.address("c4n7.1") + "\nContent-Type: multipart/report; boundary=b\n\n" + strings.Repeat(part, maxFeedback/len(part)-1)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got, err := ParseFeedback(strings.NewReader(mail), v)
+		runtime.ReadMemStats(&after)
+		if err != nil || len(got.Receipts) != 1 {
+			t.Errorf("%s: %+v, %v", kind, got, err)
+		}
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 32<<20 {
+			t.Errorf("%s: %d MiB allocated", kind, grown>>20)
+		}
+	}
+	folded := readGroups([]byte("A: " + strings.Repeat("b", maxFolded-2) + "\n c\n d\nE: f\n g\n"))
+	want := []fields{{"a": strings.Repeat("b", maxFolded-2) + " c", "e": "f g"}}
+	if diff := cmp.Diff(want, folded); diff != "" {
+		t.Errorf("fields (-want +got):\n%s", diff)
 	}
 }
 

@@ -82,7 +82,7 @@ func (c *Channel) deliver(ctx context.Context, e envelope) (string, error) {
 		if !isRelays(err) {
 			return "", err
 		}
-		if worst == nil || mayPass(err) || !mayPass(worst) {
+		if worst == nil || hope(err) >= hope(worst) {
 			worst = err
 		}
 		if last || ctx.Err() != nil {
@@ -101,7 +101,22 @@ func mayPass(err error) bool {
 
 // isRelays reports that the message was not sent for a reason that another
 // relay need not have.
-func isRelays(err error) bool { return mayPass(err) || channel.ClassOf(err) == channel.Misconfigured }
+func isRelays(err error) bool { return hope(err) > 0 }
+
+// hope is how much there is, after an error of a relay's own, that the message
+// can ever go; 0 for an error of another kind. A recipient who needs SMTPUTF8
+// has none where all relays lack it.
+func hope(err error) int {
+	switch {
+	case mayPass(err):
+		return 3
+	case channel.ClassOf(err) == channel.Misconfigured:
+		return 2
+	case errors.Is(err, errNeedsUTF8):
+		return 1
+	}
+	return 0
+}
 
 // deliver gives the mail to r. Where r is not the last, it leaves time for
 // those that follow: until the message's content may go, it takes at most half
@@ -194,7 +209,7 @@ func (r *relay) judge(ctx context.Context, err error, took time.Duration) error 
 	e, failed := errors.AsType[*channel.Error](err)
 	_, refused := errors.AsType[reply](err)
 	switch {
-	case !failed:
+	case !failed, errors.Is(err, errNeedsUTF8):
 		return nil
 	case e.Op == "smtp: "+string(phaseQueue), e.Op == "smtp: "+string(phaseRelay):
 		return errNoVerdict

@@ -88,6 +88,47 @@ func TestFallback(t *testing.T) {
 	}
 }
 
+// An address beyond ASCII goes to the first relay that takes such, and is
+// invalid only where none does. A relay that lacks it is not at fault.
+func TestFallbackForSMTPUTF8(t *testing.T) {
+	t.Parallel()
+	offer := map[string]string{"EHLO+": "250-fake\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 AUTH PLAIN LOGIN\r\n"}
+	down, noLogin := map[string]string{"greeting": hangUp}, map[string]string{"AUTH": "535 5.7.8 no\r\n"}
+	for _, tt := range []struct {
+		name  string
+		a, b  map[string]string
+		class channel.Class
+	}{
+		{"the second has it", nil, offer, 0},
+		{"the first has it", offer, down, 0},
+		{"neither has it", nil, nil, channel.InvalidRecipient},
+		{"the second is down", nil, down, channel.Temporary},
+		{"the first is down", down, nil, channel.Temporary},
+		{"the second refuses us", nil, noLogin, channel.Misconfigured},
+		{"the first refuses us", noLogin, nil, channel.Misconfigured},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b, c := twoRelays(tt.a, tt.b)
+				defer a.stop()
+				defer b.stop()
+				ch, err := smtp.New(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = ch.Close() }()
+				for i := range 7 { // more than a breaker lets pass
+					m := message(fmt.Sprint("utf8.", i))
+					m.To.Email = "añn.recipient@example.com"
+					if _, err := ch.Send(t.Context(), m); (err != nil || tt.class != 0) && channel.ClassOf(err) != tt.class {
+						t.Errorf("message %d: %v, want class %v", i, err, tt.class)
+					}
+				}
+			})
+		})
+	}
+}
+
 // Where all connections of a relay are taken, a message waits for one only as
 // long as it leaves time for the next relay.
 func TestFallbackWhenBusy(t *testing.T) {

@@ -73,7 +73,8 @@
 //
 // A message goes to the first relay, and to the next of Config.Fallbacks only
 // when it is known not to have been sent for a reason that another relay need
-// not have: class Temporary, Throttled or Misconfigured. A relay that has
+// not have: class Temporary, Throttled or Misconfigured, or no SMTPUTF8 for a
+// recipient who needs it. A relay that has
 // another behind it may take at most half of the time that is left until it is
 // ready for the message's content. A relay that fails five times in a row, by being down and not by refusing
 // messages, is left alone for 5 seconds, and then tried with one message.
@@ -112,7 +113,8 @@
 //     may wait
 //   - InvalidRecipient: 5.1.1 5.1.2 5.1.3 5.1.6 5.1.10 5.2.1 once the recipient
 //     was named; without an enhanced status code 550, 551 and 553 at RCPT; an
-//     address that cannot be right in form
+//     address that cannot be right in form, or that needs SMTPUTF8 where no
+//     relay has it
 //   - Unreachable: 4.2.1 4.2.2 5.2.2 and any other permanent refusal of RCPT
 //     that is not about us
 //   - Misconfigured: 530 534 535 538 5.7.8; certificates and versions of TLS,

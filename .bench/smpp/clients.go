@@ -98,9 +98,10 @@ func openClient(addr string, window int) (*smpp.Client, error) {
 	return c, c.Ready(ctx)
 }
 
-// newMessage is what otp.Service hands to a channel.
-func newMessage(created time.Time) *channel.Message {
-	return &channel.Message{
+// setMessage makes m what otp.Service hands to a channel. Send does not keep a
+// message, so each worker has one for all that it sends.
+func setMessage(m *channel.Message, created time.Time) {
+	*m = channel.Message{
 		ID: "k3v9.1", To: channel.Recipient{Phone: phone}, Text: text, Sender: sender,
 		Created: created, Expires: created.Add(life),
 	}
@@ -108,6 +109,7 @@ func newMessage(created time.Time) *channel.Message {
 
 func (o *ours) send(n int) error {
 	created := time.Now()
+	messages := make([]channel.Message, o.window)
 	ctxs := make([]context.Context, o.window)
 	for w := range ctxs {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -115,7 +117,8 @@ func (o *ours) send(n int) error {
 		ctxs[w] = ctx
 	}
 	return inParallel(o.window, n, func(w int) error {
-		s, err := o.client.Send(ctxs[w], newMessage(created))
+		setMessage(&messages[w], created)
+		s, err := o.client.Send(ctxs[w], &messages[w])
 		if err == nil && len(s.ProviderIDs) != 1 {
 			return errors.New("no message id")
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -15,9 +14,16 @@ import (
 	"github.com/otpcourier/otpcourier/channel/failover"
 )
 
-// Delays of one run, or the medians of several, in µs.
+// A loaded run is what one child shows.
+type loaded struct {
+	Full    float64 // messages per second that are sustained
+	Send    delays
+	Nothing delays // of the same arrivals when nothing is sent: the machine's own
+}
+
+// The delays of one run, in µs.
 type delays struct {
-	Full, Rate         float64 // messages per second that are sustained, and that arrived
+	Rate               float64 // messages per second that arrived
 	P50, P90, P99, Max float64
 }
 
@@ -25,56 +31,72 @@ const latencyWindow = 100
 
 // latency prints the delays of Send through failover at half load.
 func latency(addr string, rounds int, scale float64) error {
-	var all []delays
+	var all []loaded
 	for range rounds {
-		d, err := runChild[delays](roleLatency, job{
+		l, err := runChild[loaded](roleLatency, job{
 			Addr: addr, Client: order[0], Window: latencyWindow, N: max(int(300_000*scale), 1000),
 		})
 		if err != nil {
 			return err
 		}
-		all = append(all, d)
+		all = append(all, l)
 	}
-	of := func(value func(delays) float64) float64 { return median(all, value) }
-	fmt.Printf("Send through failover at half load, medians of %d rounds, µs\n", rounds)
+	full := median(all, func(l loaded) float64 { return l.Full })
+	fmt.Printf("\nSend through failover, %.0f messages/s at full load, delays at half of it in µs, medians of %d rounds\n", full, rounds)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "full load /s\tarrivals /s\tp50\tp90\tp99\tmax\t")
-	p99 := of(func(d delays) float64 { return d.P99 })
-	fmt.Fprintf(w, "%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t\n",
-		of(func(d delays) float64 { return d.Full }), of(func(d delays) float64 { return d.Rate }),
-		of(func(d delays) float64 { return d.P50 }), of(func(d delays) float64 { return d.P90 }),
-		p99, of(func(d delays) float64 { return d.Max }))
+	fmt.Fprintln(w, "\tarrivals /s\tp50\tp90\tp99\tmax\t")
+	for _, row := range []struct {
+		name string
+		of   func(loaded) delays
+	}{
+		{"Send", func(l loaded) delays { return l.Send }},
+		{"nothing, for comparison", func(l loaded) delays { return l.Nothing }},
+	} {
+		of := func(value func(delays) float64) float64 {
+			return median(all, func(l loaded) float64 { return value(row.of(l)) })
+		}
+		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t\n", row.name,
+			of(func(d delays) float64 { return d.Rate }), of(func(d delays) float64 { return d.P50 }),
+			of(func(d delays) float64 { return d.P90 }), of(func(d delays) float64 { return d.P99 }),
+			of(func(d delays) float64 { return d.Max }))
+	}
 	_ = w.Flush()
-	fmt.Printf("P99 smpp failover half-load %.0f\n", p99)
+	fmt.Printf("P99 smpp failover half-load %.0f\n", median(all, func(l loaded) float64 { return l.Send.P99 }))
 	return nil
 }
 
 // runLatency finds the rate that is sustained, and then the delays at half of it.
-func runLatency(j job) (delays, error) {
+func runLatency(j job) (loaded, error) {
 	c, err := openClient(j.Addr, j.Window)
 	if err != nil {
-		return delays{}, err
+		return loaded{}, err
 	}
 	route := channel.Route{Name: "smsc", Channel: c, Address: channel.Phone}
 	through, err := failover.New(failover.Config{Router: failover.List(route)})
 	if err != nil {
-		return delays{}, err
+		return loaded{}, err
 	}
-	send := func(int) error {
-		_, err := through.Send(context.Background(), newMessage(time.Now()))
+	messages := make([]channel.Message, j.Window)
+	send := func(w int) error {
+		setMessage(&messages[w], time.Now())
+		_, err := through.Send(context.Background(), &messages[w])
 		return err
 	}
 	if err := inParallel(j.Window, j.N/10, send); err != nil {
-		return delays{}, err
+		return loaded{}, err
 	}
 	began := time.Now()
 	if err := inParallel(j.Window, j.N, send); err != nil {
-		return delays{}, err
+		return loaded{}, err
 	}
-	full := float64(j.N) / time.Since(began).Seconds()
-	d, err := arrivals(j.N, full/2, j.Window, send)
-	d.Full = full
-	return d, errors.Join(err, c.Shutdown(context.Background()))
+	l := loaded{Full: float64(j.N) / time.Since(began).Seconds()}
+	if l.Send, err = arrivals(j.N, l.Full/2, j.Window, send); err != nil {
+		return loaded{}, err
+	}
+	if l.Nothing, err = arrivals(j.N, l.Full/2, j.Window, func(int) error { return nil }); err != nil {
+		return loaded{}, err
+	}
+	return l, c.Shutdown(context.Background())
 }
 
 // arrivals sends n messages at a steady rate and returns their delays, each

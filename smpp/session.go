@@ -248,7 +248,7 @@ func (s *session) start(ctx context.Context, c *call, m *channel.Message, part *
 		return err
 	}
 	err := s.submit(c, part, now)
-	if err != errWindowFull {
+	if !errors.Is(err, errWindowFull) {
 		return err
 	}
 	if err := s.wait(ctx, c); err != nil {

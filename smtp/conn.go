@@ -223,7 +223,8 @@ func (c *conn) together(e envelope, reset bool) (*gosmtp.DataCommand, phase, err
 	if c.pipe.failed == "" {
 		return w, p, err
 	}
-	c.clean, c.dirty = c.pipe.whole, c.pipe.whole
+	c.clean = c.pipe.whole && c.pipe.failed != phaseReset
+	c.dirty = c.clean
 	if err == nil { // what refuses an earlier command would be right for DATA
 		err = &textproto.Error{Code: 354}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/emersion/go-sasl"
 	"github.com/xdg-go/scram"
@@ -120,14 +121,32 @@ type scramClient struct{ talk *scram.ClientConversation }
 
 var _ sasl.Client = (*scramClient)(nil)
 
-// scramLogin begins a conversation. The keys, which take thousands of hashes to
-// derive, are kept from one connection to the next.
+// scramKeys keeps keys, which take thousands of hashes to derive, from one
+// connection to the next. A scram.Client keeps those of each salt that it has
+// met, for ever, so it is replaced after some logins, lest a server that
+// changes its salt fills the memory.
+type scramKeys struct {
+	mu     sync.Mutex
+	client *scram.Client
+	logins int // by client
+}
+
+const maxSCRAMLogins = 64
+
+// scramLogin begins a conversation.
 func (r *relay) scramLogin() (*scramClient, error) {
-	r.scramOnce.Do(func() { r.scram, r.scramErr = scram.SHA256.NewClient(r.Username, r.Password, "") })
-	if r.scramErr != nil {
-		return nil, errSCRAMPassword
+	k := &r.scram
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.client == nil || k.logins == maxSCRAMLogins {
+		client, err := scram.SHA256.NewClient(r.Username, r.Password, "")
+		if err != nil {
+			return nil, errSCRAMPassword
+		}
+		k.client, k.logins = client, 0
 	}
-	return &scramClient{talk: r.scram.NewConversation()}, nil
+	k.logins++
+	return &scramClient{talk: k.client.NewConversation()}, nil
 }
 
 var errSCRAMPassword = errors.New("SCRAM-SHA-256: the user name or the password holds characters that RFC 4013 forbids")
@@ -152,10 +171,14 @@ func (s *scramClient) Next(challenge []byte) ([]byte, error) {
 func (s *scramClient) proven() bool { return s.talk.Valid() }
 
 // asksTooMuch reports a number of iterations, in the server's first message,
-// that would keep a processor busy for longer than a login may take.
+// that would keep a processor busy for longer than a login may take, or a salt
+// longer than any needs to be.
 func asksTooMuch(challenge string) bool {
-	const most = 200_000
+	const most, longest = 200_000, 1 << 10
 	for field := range strings.SplitSeq(challenge, ",") {
+		if strings.HasPrefix(field, "s=") && len(field) > longest {
+			return true
+		}
 		if count, found := strings.CutPrefix(field, "i="); found {
 			n, err := strconv.Atoi(count)
 			return err != nil || n > most

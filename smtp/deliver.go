@@ -6,12 +6,10 @@ import (
 	"log/slog"
 	"math"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
-	"github.com/xdg-go/scram"
 	"golang.org/x/time/rate"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -45,10 +43,7 @@ type relay struct {
 	bucket    *rate.Limiter // nil: no bound
 	breaker   *gobreaker.TwoStepCircuitBreaker[struct{}]
 	lastFault atomic.Pointer[channel.Error]
-
-	scramOnce sync.Once
-	scram     *scram.Client
-	scramErr  error
+	scram     scramKeys
 }
 
 func newRelay(s *settings, config Relay) *relay {

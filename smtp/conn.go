@@ -185,8 +185,9 @@ func (c *conn) transact(ctx context.Context, e envelope, l limits) (said string,
 	}
 	w, p, err := c.commands(e)
 	if e.dsn != NoDSN && c.clean && isAboutParameters(err) {
-		c.dsn, e.dsn = false, NoDSN
+		e.dsn = NoDSN
 		w, p, err = c.commands(e)
+		c.dsn = err != nil // else it was the request that was refused
 	}
 	if err != nil {
 		return "", p, err

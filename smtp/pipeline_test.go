@@ -286,3 +286,53 @@ func TestDSN(t *testing.T) {
 		})
 	}
 }
+
+// What is wrong with one recipient does not end the requests of a connection;
+// what is wrong with the request does.
+func TestDSNOutlivesBadRecipient(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		reject func() func(line string) string
+		want   []bool // by RCPT: with a request
+	}{
+		{"bad address, told by its status", func() func(string) string {
+			return once("RCPT", "501 5.1.3 bad address\r\n", 0)
+		}, []bool{true, true, true}},
+		{"bad address, told by no status", func() func(string) string {
+			refused := 0
+			return func(line string) string {
+				if !strings.HasPrefix(line, "RCPT") || refused == 2 {
+					return ""
+				}
+				refused++ // with the request, and without
+				return "501 bad address\r\n"
+			}
+		}, []bool{true, false, true, true}},
+		{"requests are refused", func() func(string) string {
+			return func(line string) string {
+				if strings.Contains(line, " NOTIFY=") {
+					return "501 5.5.4 what?\r\n"
+				}
+				return ""
+			}
+		}, []bool{true, false, false, false}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, c := newFake(map[string]string{"EHLO+": "250-fake\r\n250-DSN\r\n250 AUTH PLAIN\r\n"})
+				f.reject, c.DSN = tt.reject(), smtp.FailureOnly
+				sendAll(t, f, c, 3)
+				var got []bool
+				for _, line := range f.lines {
+					if strings.HasPrefix(line, "RCPT") {
+						got = append(got, strings.Contains(line, " NOTIFY="))
+					}
+				}
+				if diff := cmp.Diff(tt.want, got); diff != "" {
+					t.Errorf("requests (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}

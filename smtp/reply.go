@@ -206,10 +206,10 @@ func isLoginFault(err error) bool {
 }
 
 // isAboutParameters reports a refusal of what stands behind an address in MAIL
-// or RCPT, or may be one.
+// or RCPT, or may be one. A status 5.1.x is about the address.
 func isAboutParameters(err error) bool {
 	r, refused := replyOf(err)
-	return refused && (r.code == 555 || r.code == 501)
+	return refused && (r.code == 555 || r.code == 501 && !strings.HasPrefix(r.enhanced, "5.1."))
 }
 
 // causeOf returns why ctx has ended, nil if it has not. The connection's

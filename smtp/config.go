@@ -25,14 +25,15 @@ const (
 )
 
 // DSN says of what the relay, and those after it, notify the envelope sender
-// (RFC 3461 §4.1).
+// (RFC 3461 §4.1), where they offer that. A request for anything also asks that
+// what comes back has the mail's headers only, not its body with the code.
 type DSN uint8
 
 // The requests.
 const (
-	NoDSN             DSN = iota // as mail systems do by themselves: of failures and long delays
-	FailureOnly                  // of failures
+	FailureOnly       DSN = iota // of failures
 	FailureAndSuccess            // of failures, and of delivery by systems that tell
+	NoDSN                        // no request: as mail systems do by themselves, of failures and long delays, often with the body
 )
 
 // Config describes a relay, or several, and the sender. Logged or printed with
@@ -119,8 +120,7 @@ type Config struct {
 	Fallbacks []Relay
 
 	// DSN asks relays that can (RFC 3461) for notifications to the envelope
-	// sender. With a request, what comes back has the mail's headers only, not
-	// its body with the code. Default: NoDSN.
+	// sender. Default: FailureOnly.
 	DSN DSN
 
 	// IdleTimeout is how long an unused connection stays open for the next
@@ -235,7 +235,7 @@ func (s *settings) settleLimits() error {
 			*limit.value = limit.dflt
 		}
 	}
-	if s.DSN > FailureAndSuccess {
+	if s.DSN > NoDSN {
 		return errors.New("smtp: Config.DSN is no known request")
 	}
 	return nil

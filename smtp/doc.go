@@ -93,8 +93,8 @@
 //   - Set Message.Expires, and a deadline for the context.
 //   - After class Unknown send again, if at all, with the same Message.ID and
 //     code: the person may then have the mail twice, but not two codes.
-//   - Read the bounces: Config.VERP, Config.DSN and [ParseFeedback]. Stop mail to
-//     whoever complains.
+//   - Read the bounces: Config.VERP and [ParseFeedback]. Stop mail to whoever
+//     complains. Leave Config.DSN on, or bounces carry the code.
 //   - Keep the code out of the subject where locked screens and bounces matter:
 //     Config.CodeInSubject.
 //   - Raise Config.Rate slowly for a new address.

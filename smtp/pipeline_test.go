@@ -255,6 +255,7 @@ func TestDSN(t *testing.T) {
 	}{
 		{"not wanted", smtp.NoDSN, offer, nil, []string{mail, rcpt}, ""},
 		{"not offered", smtp.FailureOnly, "250-fake\r\n250 AUTH PLAIN\r\n", nil, []string{mail, rcpt}, ""},
+		{"default", 0, offer, nil, []string{dsnMail, rcpt + " NOTIFY=FAILURE" + original}, ""},
 		{"failure", smtp.FailureOnly, offer, nil, []string{dsnMail, rcpt + " NOTIFY=FAILURE" + original}, ""},
 		{"success", smtp.FailureAndSuccess, offer, nil, []string{dsnMail, rcpt + " NOTIFY=FAILURE,SUCCESS" + original}, ""},
 		{"refused at MAIL", smtp.FailureOnly, offer, once("MAIL", "555 5.5.4 what?\r\n", 0), []string{dsnMail, mail, rcpt}, ""},

@@ -115,8 +115,7 @@ func (p *pacer) rise(now time.Time) {
 }
 
 // note takes in what the answer to a message says of the SMSC's load.
-func (p *pacer) note(o outcome, congestion uint8) {
-	now := time.Now()
+func (p *pacer) note(now time.Time, o outcome, congestion uint8) {
 	switch {
 	case o.err != nil && o.err.Class == channel.Throttled, congestion >= fullCongested:
 		p.fall(now, throttledFactor)

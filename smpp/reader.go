@@ -16,8 +16,13 @@ import (
 
 // read handles frames until the connection fails.
 func (s *session) read() error {
+	var arrived time.Time // of all that one read brought
 	for {
+		waits := s.in.Waits()
 		f, err := s.in.Next()
+		if waits {
+			arrived = time.Now()
+		}
 		switch {
 		case errors.Is(err, wire.ErrFrameLength):
 			s.respond(pdu.GenericNackID, StatusInvalidCmdLength, 0)
@@ -29,21 +34,21 @@ func (s *session) read() error {
 			return fmt.Errorf("read: %w", err)
 		case f.IsResponse():
 			s.pinged.Store(false)
-			s.handleResponse(f)
+			s.handleResponse(f, arrived)
 		default:
 			s.handleRequest(f)
 		}
 	}
 }
 
-func (s *session) handleResponse(f wire.Frame) {
+func (s *session) handleResponse(f wire.Frame, arrived time.Time) {
 	switch f.ID {
 	case pdu.SubmitSmRespID, pdu.GenericNackID:
 		if Status(f.Status) == StatusInvalidBindStatus { // no later message would fare better here
 			s.retire(errNotBoundThere)
 		}
 		o := s.outcome(f)
-		s.pace.note(o, congestion(f))
+		s.pace.note(arrived, o, congestion(f))
 		if !s.complete(f.Seq, o) {
 			s.log.Debug("smpp: response to nothing outstanding", "seq", f.Seq, "status", Status(f.Status).Code())
 		}

@@ -83,6 +83,12 @@ func (r *Reader) Next() (Frame, error) {
 	}, nil
 }
 
+// Waits reports whether Next has to read before it can return a frame.
+func (r *Reader) Waits() bool {
+	n := r.end - r.start
+	return n < HeaderLen || n < int(binary.BigEndian.Uint32(r.buf[r.start:]))
+}
+
 // fill reads until n octets are buffered.
 func (r *Reader) fill(n int) error {
 	if r.end-r.start >= n {

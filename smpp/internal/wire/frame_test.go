@@ -29,9 +29,17 @@ func TestReader(t *testing.T) {
 		"whole": bytes.NewReader(stream), "halves": iotest.HalfReader(bytes.NewReader(stream)),
 		"octets": iotest.OneByteReader(bytes.NewReader(stream)), "data with EOF": iotest.DataErrReader(bytes.NewReader(stream)),
 	} {
-		in := NewReader(r)
+		reads := 0
+		in := NewReader(readerFunc(func(p []byte) (int, error) {
+			reads++
+			return r.Read(p)
+		}))
 		for i, w := range want {
+			before, waits := reads, in.Waits()
 			f, err := in.Next()
+			if waits != (reads > before) {
+				t.Errorf("%s: frame %d waits %v, and took %d reads", name, i, waits, reads-before)
+			}
 			if err != nil || f.Header != w.Header || !bytes.Equal(f.Body, w.Body) {
 				t.Fatalf("%s: frame %d is %v with %d octets, %v", name, i, f.Header, len(f.Body), err)
 			}
@@ -41,6 +49,10 @@ func TestReader(t *testing.T) {
 		}
 	}
 }
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestReaderLengths(t *testing.T) {
 	t.Parallel()

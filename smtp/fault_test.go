@@ -481,6 +481,48 @@ func TestIdleTimeout(t *testing.T) {
 	})
 }
 
+// A connection is replaced, politely, when it is old or has carried its share.
+func TestConnectionEndsWithAgeAndUse(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		pause    time.Duration
+		messages int // that one connection carries
+	}{
+		{"5 minutes", 10 * time.Second, 31},
+		{"1000 messages", 0, 1000},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, c := newFake(nil)
+				defer f.stop()
+				ch, err := smtp.New(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = ch.Close() }()
+				for i := range tt.messages + 1 {
+					if _, err := ch.Send(t.Context(), message("share.1")); err != nil {
+						t.Fatal(err)
+					}
+					synctest.Wait()
+					ended, want := countOf(f.commands(), "QUIT+"), [2]int{1, 0} // connections, and those ended
+					if i >= tt.messages-1 {
+						want[1] = 1
+					}
+					if i == tt.messages {
+						want[0] = 2
+					}
+					if got := [2]int{f.dials, ended}; got != want {
+						t.Fatalf("after %d messages: %d connections, %d ended, want %v", i+1, got[0], got[1], want)
+					}
+					time.Sleep(tt.pause)
+				}
+			})
+		})
+	}
+}
+
 func countOf(all []string, one string) (n int) {
 	for _, s := range all {
 		if s == one {

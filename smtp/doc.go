@@ -52,7 +52,9 @@
 // carried 1000 messages. An idle one that the relay has closed is replaced
 // without an error, because that is noticed before anything was handed over; so
 // is one that gives no reply to its first command within 5 seconds, or a third
-// of the message's time if that is shorter. A
+// of the message's time if that is shorter. What a relay says unasked on an idle
+// connection passes for its reply to the next command: harmless if it is the 421
+// that it may say, at most an error if not. A
 // connection is used again after a success, and, beginning with RSET, after a
 // refusal of MAIL, RCPT or DATA; it is closed after anything else. A message
 // costs two round trips where the relay offers PIPELINING, else four.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smtp"
@@ -39,7 +40,8 @@ type fake struct {
 	done  chan struct{}
 	serve sync.WaitGroup
 
-	reject func(line string) string // a reply to a command; empty: as in script
+	reject  func(line string) string // a reply to a command; empty: as in script
+	unasked string                   // said once, a second after the first mail
 
 	mu    sync.Mutex
 	seen  []string // "+" marks what came under TLS
@@ -150,6 +152,14 @@ func (f *fake) play(conn net.Conn, step, reply string) bool {
 		if _, err := io.WriteString(conn, reply); err != nil {
 			return false
 		}
+	}
+	if step == "." && f.unasked != "" {
+		said := f.unasked
+		f.unasked = ""
+		f.serve.Go(func() {
+			time.Sleep(time.Second)
+			_, _ = io.WriteString(conn, said)
+		})
 	}
 	return step != "QUIT"
 }

@@ -2,12 +2,14 @@ package smtp_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -182,6 +184,49 @@ func TestConnectionInDoubtIsLeft(t *testing.T) {
 					}
 					if f.dials != wantDials {
 						t.Errorf("%d connections, want %d", f.dials, wantDials)
+					}
+				})
+			})
+		})
+	}
+}
+
+// What a relay says unasked, while a connection is idle, passes for the reply
+// to the next command. A 421, all that RFC 5321 §3.8 lets it say, costs nothing;
+// anything else at most an error, and never a message that is said to be sent
+// and is not.
+func TestUnaskedReply(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string][]string{
+		"421 4.4.2 idle for too long\r\n": {"", "", ""},
+		"250 2.0.0 ok\r\n":                {"", "temporary", ""},
+		"354 go ahead\r\n":                {"", "temporary", ""},
+		"451 4.3.0 disk\r\n":              {"", "temporary", ""},
+	} {
+		t.Run(said[:3], func(t *testing.T) {
+			bothWays(t, func(t *testing.T, newFake newFakeFunc) {
+				synctest.Test(t, func(t *testing.T) {
+					f, c := newFake(nil)
+					defer f.stop()
+					f.unasked = said
+					ch, err := smtp.New(c)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer func() { _ = ch.Close() }()
+					sent := 0
+					for i, class := range want {
+						_, err := ch.Send(t.Context(), message(fmt.Sprint("unasked.", i)))
+						if (err == nil) != (class == "") || err != nil && channel.ClassOf(err).String() != class {
+							t.Errorf("message %d: %v, want class %q", i, err, class)
+						}
+						if err == nil {
+							sent++
+						}
+						time.Sleep(2 * time.Second)
+					}
+					if taken := countOf(f.commands(), ".+"); taken != sent {
+						t.Errorf("%d mails taken, %d said to be sent", taken, sent)
 					}
 				})
 			})

@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	_ "embed"
 	"errors"
@@ -12,6 +15,7 @@ import (
 	netsmtp "net/smtp"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,7 +29,10 @@ import (
 	"github.com/otpcourier/otpcourier/smtp"
 )
 
-const ours = "otpcourier"
+const (
+	ours   = "otpcourier"
+	signed = "otpcourier+dkim" // with signatures of RSA-2048 and Ed25519, which the others do not make
+)
 
 const (
 	from    = "codes@mybank.example"
@@ -60,19 +67,27 @@ type client struct {
 	measure func(t target, conns int, during time.Duration) (float64, error)
 }
 
-func clients() []client {
+// clients returns those that only names, separated by commas, or all of them.
+// Where only is empty, one that is not there is an error: a comparison without
+// it would look complete.
+func clients(only string) ([]client, error) {
+	names := strings.Split(only, ",")
+	wanted := func(name string) bool { return only == "" || slices.Contains(names, name) }
 	all := []client{
 		{ours, sendBy(openChannel)},
+		{signed, sendBy(openSigned)},
 		{"go-smtp", sendBy(perConn(openGoSMTP))},
 		{"net/smtp", sendBy(perConn(openNetSMTP))},
 		{"go-mail", sendBy(perConn(openGoMail))},
 		{"raw", sendBy(perConn(openRaw))},
 	}
-	if err := exec.Command("node", "-e", `require("nodemailer")`).Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "SKIP nodemailer: node or the package is not there:", err)
-		return all
+	if wanted("nodemailer") {
+		if err := exec.Command("node", "-e", `require("nodemailer")`).Run(); err != nil {
+			return nil, fmt.Errorf("nodemailer: node or the package is not there (NODE_PATH; or leave it out by -only): %w", err)
+		}
+		all = append(all, client{"nodemailer", nodemailer})
 	}
-	return append(all, client{"nodemailer", nodemailer})
+	return slices.DeleteFunc(all, func(c client) bool { return !wanted(c.name) }), nil
 }
 
 // A sender sends one message over the connection of a worker.
@@ -142,8 +157,27 @@ func perConn(open func(t target) (func() error, io.Closer, error)) func(target, 
 	}
 }
 
-func openChannel(t target, conns int) (sender, func(), error) {
-	c := smtp.Config{Addr: t.addr, From: "MyBank <" + from + ">", MaxConns: conns, DangerouslyPlaintext: t.tls == nil}
+func openChannel(t target, conns int) (sender, func(), error) { return openWith(t, conns, nil) }
+
+func openSigned(t target, conns int) (sender, func(), error) {
+	long, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, short, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	dkim, err := smtp.NewDKIM("mybank.example",
+		smtp.DKIMKey{Selector: "rsa", Private: long}, smtp.DKIMKey{Selector: "ed", Private: short})
+	if err != nil {
+		return nil, nil, err
+	}
+	return openWith(t, conns, dkim)
+}
+
+func openWith(t target, conns int, dkim *smtp.DKIM) (sender, func(), error) {
+	c := smtp.Config{Addr: t.addr, From: "MyBank <" + from + ">", MaxConns: conns, DKIM: dkim, DangerouslyPlaintext: t.tls == nil}
 	if t.tls != nil {
 		c.TLS, c.TLSConfig = smtp.ImplicitTLS, t.tls
 	}

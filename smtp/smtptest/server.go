@@ -56,6 +56,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	mails     []Mail
+	received  int
 	arrived   chan struct{} // closed and replaced at each mail
 	rules     []Rule
 	unstall   chan struct{} // closed and replaced by ClearScript
@@ -156,6 +157,20 @@ func (s *Server) Mails() []Mail {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.mails)
+}
+
+// Received returns how many mails have come up to their final dot, whatever was
+// then replied, or is yet to be.
+func (s *Server) Received() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.received
+}
+
+func (s *Server) receive() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.received++
 }
 
 // Wait returns the mails once there are at least n of them, or ctx's error.

@@ -87,6 +87,7 @@ func (s *session) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
+	s.server.receive()
 	if err := s.server.apply(AtDot, s.conn, s.to...); err != nil {
 		return err
 	}

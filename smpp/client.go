@@ -39,6 +39,15 @@ type Client struct {
 
 var _ channel.Channel = (*Client)(nil)
 
+// String returns what Config.String does.
+func (c *Client) String() string { return c.config.String() }
+
+// GoString keeps the password from %#v.
+func (c *Client) GoString() string { return "smpp.Client{" + c.config.String() + "}" }
+
+// LogValue returns what String does.
+func (c *Client) LogValue() slog.Value { return slog.StringValue(c.config.String()) }
+
 func start(config Config) *Client {
 	ctx, cancel := context.WithCancel(context.Background())
 	connecting, stopConnecting := context.WithCancel(ctx)

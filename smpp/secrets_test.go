@@ -78,6 +78,7 @@ func TestNoSecretsInLogs(t *testing.T) {
 		config.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		config.Logger.Info("configuration", "config", config)
 		c := newClient(t, config)
+		config.Logger.Info("client", "client", c)
 		m := message(ann, code+" is your code")
 		var told []error
 		_, err := c.Send(t.Context(), m)
@@ -88,7 +89,7 @@ func TestNoSecretsInLogs(t *testing.T) {
 			told = append(told, err, c.Ready(t.Context()))
 		}
 		c.Close()
-		out := log.String() + fmt.Sprint(told) + fmt.Sprintf("%v %+v %#v %s", config, config, config, config)
+		out := log.String() + fmt.Sprint(told) + fmt.Sprintf("%v %+v %#v %s", config, config, config, config) + fmt.Sprintf("%v %+v %#v %s", c, c, c, c)
 		for _, secret := range []string{code, password, "7911123456"} {
 			if i := strings.Index(out, secret); i >= 0 {
 				t.Errorf("%q is told: …%s…", secret, out[max(0, i-100):min(len(out), i+50)])

@@ -95,21 +95,31 @@ func (m *Submit) GoString() string { return "smpp.Submit{" + m.String() + "}" }
 // LogValue keeps text and addresses out of logs.
 func (m *Submit) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// StatusOf is how a handler's error is told: the [Status] in its tree if there
-// is one; else by its class, so that the peer's Status.Class is the same again
-// where it can be: what is wrong with the server's own configuration is
-// ESME_RSYSERR.
+// StatusOf is how a handler's error is told: as the [Status] in its tree if
+// there is one, else as StatusOfClass of its class.
+//
+// Where a [channel.Error] is in the tree too, its class counts: a Status of
+// another class is not told, as a message of which some parts were accepted is
+// Unknown, whatever refused the rest, and must not be sent again. Nor is the
+// Status that refused a bind of the server's own.
 func StatusOf(err error) Status {
 	if err == nil {
 		return StatusOK
 	}
-	if s, ok := errors.AsType[Status](err); ok && s != StatusOK {
-		return s
+	class := channel.ClassOf(err)
+	s, ok := errors.AsType[Status](err)
+	if !ok || s == StatusOK {
+		return StatusOfClass(class)
 	}
-	return StatusOfClass(channel.ClassOf(err))
+	if e, ok := errors.AsType[*channel.Error](err); ok && e != nil && (s.Class() != class || s.refusesBind()) {
+		return StatusOfClass(class)
+	}
+	return s
 }
 
-// StatusOfClass is the status that stands for a class.
+// StatusOfClass is the status that stands for a class, so that the peer's
+// Status.Class is the same again where it can be: what is wrong with the
+// server's own configuration is ESME_RSYSERR.
 func StatusOfClass(c channel.Class) Status {
 	switch c {
 	case channel.Temporary, channel.Misconfigured:

@@ -38,18 +38,15 @@ func newJoiner() *joiner { return &joiner{open: make(map[joinKey]*joined)} }
 // the parts are kept, as the last one comes again.
 func (j *joiner) add(m *wire.Message) (data []byte, done func()) {
 	udh, text := m.Payload()
-	if text == nil {
-		text = []byte{}
-	}
 	ref, total, seq, ok := concatenation(udh, m.TLVs)
 	if !ok || len(text) > wire.MaxShortMessage {
-		return text, func() {}
+		return append([]byte{}, text...), func() {} // an empty message is not nil
 	}
 	key := joinKey{m.Source.Digits, m.Dest.Digits, ref, total}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	v := j.of(key)
-	v.parts[seq-1] = text
+	v.parts[seq-1] = append([]byte{}, text...) // text holds on to the whole PDU
 	if slices.ContainsFunc(v.parts, func(p []byte) bool { return p == nil }) {
 		return nil, nil
 	}

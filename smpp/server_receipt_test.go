@@ -304,3 +304,32 @@ func TestServerSecrets(t *testing.T) {
 		}
 	}
 }
+
+// TestServerCloseFromAnswered: the function that is told that a receipt is lost
+// may close the session, and Close of the server waits for it.
+func TestServerCloseFromAnswered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := startServer(t, serverConfig())
+		e := bound(t, s)
+		session := s.Sessions()[0]
+		returned := 0
+		for range 3 {
+			err := session.Deliver(aReceipt, func(_ smpp.Status, err error) {
+				if err == nil {
+					t.Error("answered by nobody")
+				}
+				session.Close()
+				returned++
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.Close()
+		s.Close()
+		if returned != 3 {
+			t.Errorf("%d of 3 calls had returned when the server was closed", returned)
+		}
+	})
+}

@@ -37,12 +37,13 @@ type ServerSession struct {
 	out    *wire.Writer
 	opened time.Time
 
-	ctx      context.Context // ends with the connection: of handlers and Authenticate
-	cancel   context.CancelFunc
-	handlers sync.WaitGroup
-	bell     chan struct{} // rung when the keeper has to look again
-	ended    chan struct{} // closed: connection closed
-	endOnce  sync.Once
+	ctx       context.Context // ends with the connection: of handlers and Authenticate
+	cancel    context.CancelFunc
+	handlers  sync.WaitGroup
+	callbacks sync.WaitGroup // of receipts that the end gave back
+	bell      chan struct{}  // rung when the keeper has to look again
+	ended     chan struct{}  // closed: connection closed
+	endOnce   sync.Once
 
 	finished bool // nothing more is read; used by the reader only
 
@@ -117,6 +118,7 @@ func (s *ServerSession) run() {
 	}
 	s.end(err)
 	wg.Wait()
+	s.callbacks.Wait()
 	s.handlers.Wait()
 }
 
@@ -144,31 +146,40 @@ func (s *ServerSession) write() {
 // end closes the connection. The reason to part, or else the first cause,
 // counts.
 func (s *ServerSession) end(cause error) {
+	var lost []*delivered
 	s.endOnce.Do(func() {
-		was := s.stage.Swap(stageParting)
-		s.mu.Lock()
-		if s.cause == nil {
-			s.cause = cause
-		}
-		cause = s.cause
-		lost := s.order
-		s.order, s.pending = nil, nil
-		systemID, limit := s.bind.SystemID, s.rate
-		s.mu.Unlock()
-		close(s.ended)
-		s.cancel()
-		s.out.Stop()
-		_ = s.raw.Close()
-		if was != stageOpen { // else enter gives back what it took
-			s.server.post.leave(s)
-			s.server.rates.release(systemID, limit)
-		}
-		for _, d := range lost {
-			d.finish(0, errSessionEnded)
-		}
-		s.server.config.Logger.Info("smpp: session ended", "session", s.number, "remote", s.RemoteAddr(),
-			"system_id", systemID, "cause", cause)
+		lost = s.close(cause)
+		s.callbacks.Add(len(lost))
 	})
+	for _, d := range lost { // not within Do: done may call Close
+		d.finish(0, errSessionEnded)
+		s.callbacks.Done()
+	}
+}
+
+// close is end, the first time. It returns the receipts that nobody answered.
+func (s *ServerSession) close(cause error) []*delivered {
+	was := s.stage.Swap(stageParting)
+	s.mu.Lock()
+	if s.cause == nil {
+		s.cause = cause
+	}
+	cause = s.cause
+	lost := s.order
+	s.order, s.pending = nil, nil
+	systemID, limit := s.bind.SystemID, s.rate
+	s.mu.Unlock()
+	close(s.ended)
+	s.cancel()
+	s.out.Stop()
+	_ = s.raw.Close()
+	if was != stageOpen { // else enter gives back what it took
+		s.server.post.leave(s)
+		s.server.rates.release(systemID, limit)
+	}
+	s.server.config.Logger.Info("smpp: session ended", "session", s.number, "remote", s.RemoteAddr(),
+		"system_id", systemID, "cause", cause)
+	return lost
 }
 
 // part ends the session once nothing is outstanding, and says goodbye.

@@ -16,7 +16,8 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// maxBacklog is how many octets of responses a peer may leave unread.
+// maxBacklog is how many octets of responses may wait for a peer that does not
+// read them.
 const maxBacklog = 1 << 20
 
 var errBacklog = errors.New("SMSC does not read the responses it asks for")
@@ -57,7 +58,9 @@ type session struct {
 	expiry   *time.Timer // fires at the deadline of the oldest, or before
 	armed    bool
 	retiring bool
-	reason   error // why it retires
+	reason   error  // why it retires
+	owed     int    // octets of responses in the writer's batch
+	owedIn   uint64 // the number of that batch
 
 	spare sync.Pool // of calls
 
@@ -197,26 +200,44 @@ func (s *session) request(id pdu.CommandID) {
 	s.mu.Lock()
 	seq := s.nextSeq()
 	s.mu.Unlock()
-	s.write(func(b []byte) []byte { return wire.AppendEmpty(b, id, 0, seq) })
+	// After the end there is nobody to tell.
+	_, _ = s.out.Append(func(b []byte) []byte { return wire.AppendEmpty(b, id, 0, seq) })
 }
 
-// respond answers a request of the SMSC.
+// respond answers a request of the SMSC, which has to read the answers: they
+// are all that waits for the connection without a limit.
 func (s *session) respond(id pdu.CommandID, status Status, seq uint32) {
-	s.write(func(b []byte) []byte {
+	size := 0
+	// After the end a lost answer makes the SMSC repeat.
+	batch, _ := s.out.Append(func(b []byte) []byte {
+		before := len(b)
 		switch id {
 		case pdu.DeliverSmRespID, pdu.DataSmRespID: // message_id is mandatory there
-			return wire.AppendID(b, id, uint32(status), seq, "")
+			b = wire.AppendID(b, id, uint32(status), seq, "")
+		default:
+			b = wire.AppendEmpty(b, id, uint32(status), seq)
 		}
-		return wire.AppendEmpty(b, id, uint32(status), seq)
+		size = len(b) - before
+		return b
 	})
-}
-
-func (s *session) write(frame func([]byte) []byte) {
-	// After the end there is nobody to tell; a lost answer makes the SMSC repeat.
-	_, _ = s.out.Append(frame)
-	if s.out.Queued() > maxBacklog {
+	if s.owe(batch, size) > maxBacklog {
 		s.end(errBacklog)
 	}
+}
+
+// owe counts octets of responses and returns how many are in their batch: the
+// batches before it were given to the connection.
+func (s *session) owe(batch uint64, size int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case batch < s.owedIn:
+		return 0
+	case batch > s.owedIn:
+		s.owed, s.owedIn = 0, batch
+	}
+	s.owed += size
+	return s.owed
 }
 
 // send submits one message and waits for the answer. errRetired means that

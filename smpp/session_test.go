@@ -1,0 +1,61 @@
+package smpp
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ajankovic/smpp/pdu"
+
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+)
+
+// A connection that is slow with many messages is not taken for a peer that
+// does not read what it asks for.
+func TestBacklogIsOfResponses(t *testing.T) {
+	t.Parallel()
+	const n = 8000
+	s := newTestSession(t, n)
+	s.onRetire = func(error) {}
+	m := &wire.Message{Short: []byte(strings.Repeat("x", 140))}
+	for range n {
+		if err := s.submit(newCall(), m, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if q := s.out.Queued(); q <= maxBacklog {
+		t.Fatalf("only %d octets of messages wait", q)
+	}
+	s.respond(pdu.EnquireLinkRespID, StatusOK, 1)
+	select {
+	case <-s.ended:
+		t.Fatalf("ended by its own messages: %v", s.cause)
+	default:
+	}
+	for range maxBacklog / 16 {
+		s.respond(pdu.EnquireLinkRespID, StatusOK, 1)
+	}
+	select {
+	case <-s.ended:
+	default:
+		t.Fatal("responses pile up")
+	}
+	if !errors.Is(s.cause, errBacklog) {
+		t.Errorf("ended by %v", s.cause)
+	}
+}
+
+// Responses that were given to the connection are owed no more.
+func TestBacklogIsWritten(t *testing.T) {
+	t.Parallel()
+	s := newTestSession(t, 1)
+	for _, add := range []struct {
+		batch uint64
+		want  int
+	}{{1, 16}, {1, 32}, {2, 16}, {1, 0}, {2, 32}} {
+		if got := s.owe(add.batch, 16); got != add.want {
+			t.Errorf("%d octets are owed in batch %d, want %d", got, add.batch, add.want)
+		}
+	}
+}

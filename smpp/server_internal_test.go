@@ -1,9 +1,13 @@
 package smpp
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
 )
@@ -34,4 +38,39 @@ func TestStatusOf(t *testing.T) {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}
+}
+
+// TestServerPartsInTime: the keeper gives a session its time to part while the
+// post office is still busy.
+func TestServerPartsInTime(t *testing.T) {
+	t.Parallel()
+	s, err := NewServer(ServerConfig{
+		DangerouslyPlaintext: true,
+		Authenticate:         func(context.Context, BindRequest) Status { return StatusOK },
+		Handler:              func(context.Context, *Submit) (string, error) { return "", nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	a, b := net.Pipe()
+	defer a.Close()
+	v := newServerSession(s, b, 1)
+	defer v.Close()
+	v.stage.Store(stageBound)
+	parted := make(chan struct{})
+	s.post.mu.Lock()
+	go func() {
+		defer close(parted)
+		v.part(errUnbinding)
+	}()
+	for v.stage.Load() != stageParting {
+		runtime.Gosched()
+	}
+	left, err := v.due(time.Now())
+	s.post.mu.Unlock()
+	if err != nil || left <= 0 {
+		t.Errorf("ends in %v: %v", left, err)
+	}
+	<-parted
 }

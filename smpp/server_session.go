@@ -184,22 +184,23 @@ func (s *ServerSession) close(cause error) []*delivered {
 
 // part ends the session once nothing is outstanding, and says goodbye.
 func (s *ServerSession) part(cause error) {
+	s.mu.Lock()
 	if !s.stage.CompareAndSwap(stageBound, stageParting) {
+		s.mu.Unlock()
 		if s.stage.Load() == stageOpen {
 			s.end(cause)
 		}
 		return
 	}
-	s.server.post.leave(s)
-	s.mu.Lock()
 	s.cause = cause
-	s.partBy = time.Now().Add(s.server.config.UnbindTimeout)
+	s.partBy = time.Now().Add(s.server.config.UnbindTimeout) // with the stage: the keeper ends what has none
 	ask := s.unbind.ID == 0
 	seq := s.nextSeq()
 	s.mu.Unlock()
 	if ask {
 		s.send(func(b []byte) []byte { return wire.AppendEmpty(b, pdu.UnbindID, 0, seq) })
 	}
+	s.server.post.leave(s)
 	s.ring()
 	s.checkParted()
 }

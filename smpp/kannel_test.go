@@ -1,6 +1,7 @@
 package smpp_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -110,6 +111,12 @@ func startKannel(t *testing.T, smscPort int, secure bool) *kannel {
 	awaitPort(t, boxes)
 	startBox(t, dir, "smsbox", conf)
 	awaitPort(t, send)
+	// It listens before it is connected, and a message that comes in between
+	// kills it.
+	poll(t, "smsbox to find bearerbox", func() bool {
+		log, err := os.ReadFile(filepath.Join(dir, "smsbox.log"))
+		return err == nil && bytes.Contains(log, []byte("Connected to bearerbox"))
+	})
 	return k
 }
 

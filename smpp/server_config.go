@@ -43,11 +43,11 @@ type ServerConfig struct {
 	// ESME_RBINDFAIL, whatever their password. Default: every address.
 	Allow []netip.Prefix
 
-	// MaxBindFailures is after how many failed binds in a row (0x0D, 0x0E,
-	// 0x0F) an address, in IPv6 its /64, is blocked for BlockFor: its binds are
+	// MaxBindFailures is after how many failed binds (0x0D, 0x0E, 0x0F, 0x53)
+	// an address, in IPv6 its /64, is blocked for BlockFor: its binds are
 	// answered with ESME_RBINDFAIL without asking Authenticate. No more than
-	// that many guesses are checked, however many come at once. Default 5;
-	// negative: never.
+	// that many guesses are checked, however many come at once. Binds that
+	// succeed in between change nothing. Default 5; negative: never.
 	MaxBindFailures int
 
 	// BlockFor is how long an address is blocked, and after how long without a

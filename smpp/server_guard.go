@@ -16,6 +16,9 @@ const maxSuspects = 10_000
 // A bindGuard blocks addresses after failed binds. A bind is charged before it
 // is checked, and the charge is taken back where it succeeds: of any number of
 // guesses made at once, no more than the limit are checked.
+//
+// A bind that succeeds clears no failures before it, or whoever has one account
+// could guess the password of another without end. Time alone does.
 type bindGuard struct {
 	limit int // negative: none
 	block time.Duration
@@ -94,10 +97,7 @@ func (g *bindGuard) end(addr netip.Addr, status Status) {
 	s.checking--
 	close(s.changed)
 	s.changed = make(chan struct{})
-	switch {
-	case status == StatusOK:
-		s.failures = 0
-	case status.refusesBind():
+	if status.refusesBind() {
 		s.failures++
 		s.until = time.Now().Add(g.block)
 	}

@@ -345,6 +345,38 @@ func TestServerGuideBlock(t *testing.T) {
 	})
 }
 
+// TestServerGuessesBetweenBinds: who has an account cannot use it to guess the
+// password of another. Failures are forgotten with time only.
+func TestServerGuessesBetweenBinds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := startServer(t, serverConfig())
+		bind := func(password string) smpp.Status {
+			e := dial(t, s)
+			defer e.Close()
+			return e.bindAs(pdu.BindTransceiverID, password)
+		}
+		for range 4 {
+			bind("guess")
+			if got := bind("secret"); got != smpp.StatusOK {
+				t.Errorf("before the block: %v", got)
+			}
+		}
+		time.Sleep(15 * time.Minute)
+		for n := range 5 {
+			if got := bind("guess"); got != smpp.StatusInvalidPassword {
+				t.Errorf("guess %d after 15 minutes: %v", n, got)
+			}
+			if got := bind("secret"); n < 4 && got != smpp.StatusOK {
+				t.Errorf("bind %d after 15 minutes: %v", n, got)
+			}
+		}
+		if got := bind("secret"); got != smpp.StatusBindFailed {
+			t.Errorf("after 5 failures: %v", got)
+		}
+	})
+}
+
 // TestServerGuessesAtOnce: of many guesses made at once only so many are
 // checked, and neither a pipelined second bind nor a whole /64 gets round it.
 func TestServerGuessesAtOnce(t *testing.T) {

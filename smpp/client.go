@@ -295,9 +295,9 @@ func (c *Client) beginClosing() {
 	c.announce()
 }
 
-// Shutdown lets no Send begin any more, waits for those that have begun,
-// unbinds, waits for the SMSC's answer and for the receipts that are being
-// handed over, and closes the connection. If ctx ends before that it closes at
+// Shutdown lets no Send begin any more, waits for those that have begun, hands
+// over and answers the receipts that have come, for Config.ResponseTimeout at
+// most, unbinds, waits for the SMSC's answer, and closes the connection. If ctx ends before that it closes at
 // once, as Close does, and returns ctx's error.
 func (c *Client) Shutdown(ctx context.Context) error {
 	c.beginClosing()

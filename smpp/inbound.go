@@ -75,9 +75,11 @@ func (s *session) receive(f wire.Frame) {
 }
 
 func (s *session) enqueue(d delivery) {
+	s.handed(+1) // before it can be answered
 	select {
 	case s.inbound <- d:
 	default:
+		s.handed(-1)
 		s.log.Warn("smpp: receipts and messages come faster than they are handled", "waiting", maxInbound)
 		s.respond(d.response, StatusReceiverTemporary, d.seq)
 	}
@@ -98,6 +100,7 @@ func (s *session) handOver(ctx context.Context, parts *joiner) {
 			status = StatusReceiverTemporary
 		}
 		s.respond(d.response, status, d.seq)
+		s.handed(-1)
 	}
 }
 

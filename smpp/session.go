@@ -27,8 +27,9 @@ var errBacklog = errors.New("SMSC does not read the responses it asks for")
 // belongs to the client, since a slow receiver must not hold up a reconnect.
 //
 // A session ends in two steps. Retired, it takes no more messages; once it is
-// drained, nothing is outstanding any more, it says goodbye and ends. A lost
-// connection ends at once, and what is outstanding fails.
+// drained, nothing is outstanding any more on either side, it says goodbye and
+// ends; what waits for Config.Receipt delays that by ResponseTimeout at most. A
+// lost connection ends at once, and what is outstanding fails.
 type session struct {
 	config   *Config
 	log      *slog.Logger
@@ -59,6 +60,8 @@ type session struct {
 	armed    bool
 	retiring bool
 	reason   error  // why it retires
+	handing  int    // deliveries that are not answered yet
+	hurried  bool   // it parts without their answers
 	owed     int    // octets of responses in the writer's batch
 	owedIn   uint64 // the number of that batch
 
@@ -142,7 +145,7 @@ func (s *session) stopIntake() {
 
 // checkDrained tells the keeper when it is time to part. s.mu is held.
 func (s *session) checkDrained() {
-	if !s.retiring || s.open.first != nil {
+	if !s.retiring || s.open.first != nil || s.handing > 0 && !s.hurried {
 		return
 	}
 	select {
@@ -152,6 +155,22 @@ func (s *session) checkDrained() {
 	}
 }
 
+// handed notes that so many more, or fewer, deliveries are to be answered.
+func (s *session) handed(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handing += n
+	s.checkDrained()
+}
+
+// hurry gives up on the answers to deliveries.
+func (s *session) hurry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hurried = true
+	s.checkDrained()
+}
+
 // keep sends enquire_link, ends calls whose time is up, and parts.
 func (s *session) keep() {
 	enquire := time.NewTicker(s.config.EnquireLink)
@@ -159,8 +178,8 @@ func (s *session) keep() {
 	answer := time.NewTimer(s.config.EnquireLinkTimeout)
 	defer answer.Stop()
 	defer s.expiry.Stop()
-	drained := s.drained
-	var parted <-chan time.Time
+	retired, drained := s.retired, s.drained
+	var late, parted <-chan time.Time
 	for {
 		select {
 		case <-enquire.C:
@@ -174,6 +193,11 @@ func (s *session) keep() {
 			}
 		case <-s.expiry.C:
 			s.expire()
+		case <-retired:
+			retired = nil
+			late = time.After(s.config.ResponseTimeout)
+		case <-late:
+			s.hurry()
 		case <-drained:
 			drained = nil
 			s.part()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -401,6 +402,64 @@ func TestShutdownWithoutAnswer(t *testing.T) {
 		}
 		took(t, began, 10*time.Second)
 	})
+}
+
+// A receipt that is being handed over is answered before the session parts, and
+// one that hangs holds it up no longer than a response may take.
+func TestShutdownAnswersReceipts(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		takes, shutdown time.Duration
+		want            []pdu.CommandID
+	}{
+		{3 * time.Second, 2 * time.Second, []pdu.CommandID{pdu.DeliverSmRespID, pdu.UnbindID}},
+		{time.Hour, 60 * time.Second, []pdu.CommandID{pdu.UnbindID}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var got []pdu.CommandID
+			done := make(chan struct{})
+			config := peers(t, func(p *peer, _ int) {
+				defer close(done)
+				p.bind()
+				_, _ = p.Write(deliver(5, "m1"))
+				for f := p.next(); f.ID != 0; f = p.next() {
+					switch f.ID {
+					case pdu.EnquireLinkID:
+						_, _ = p.Write(answer(f))
+						continue
+					case pdu.UnbindID:
+						_, _ = p.Write(answer(f))
+					}
+					got = append(got, f.ID)
+				}
+			})
+			config.ResponseTimeout = 60 * time.Second
+			release := make(chan struct{})
+			config.Receipt = func(context.Context, channel.Receipt) error {
+				select {
+				case <-time.After(tt.takes):
+				case <-release: // deaf to its ctx
+				}
+				return nil
+			}
+			c := newClient(t, config)
+			ready(t, c)
+			time.Sleep(time.Second)
+			began := time.Now()
+			go func() {
+				<-done
+				took(t, began, tt.shutdown)
+				close(release)
+			}()
+			if err := c.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			<-done
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("the SMSC heard %v, want %v", got, tt.want)
+			}
+		})
+	}
 }
 
 func TestShutdownDeadline(t *testing.T) {

@@ -333,3 +333,31 @@ func TestServerCloseFromAnswered(t *testing.T) {
 		}
 	})
 }
+
+// TestServerAnsweredOnce: a receipt that was answered out of turn is not given
+// back when the session ends.
+func TestServerAnsweredOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := startServer(t, serverConfig())
+		e := bound(t, s)
+		session := s.Sessions()[0]
+		var first, second []error // what each was told
+		for _, told := range []*[]error{&first, &second} {
+			if err := session.Deliver(aReceipt, func(_ smpp.Status, err error) { *told = append(*told, err) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.next()
+		e.Write(answer(e.next()))
+		synctest.Wait()
+		e.Close()
+		s.Close()
+		if len(first) != 1 || first[0] == nil {
+			t.Errorf("the lost one: %v", first)
+		}
+		if len(second) != 1 || second[0] != nil {
+			t.Errorf("the answered one: %v", second)
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -165,7 +166,7 @@ func (s *ServerSession) close(cause error) []*delivered {
 		s.cause = cause
 	}
 	cause = s.cause
-	lost := s.order
+	lost := slices.DeleteFunc(s.order, func(d *delivered) bool { return d.over })
 	s.order, s.pending = nil, nil
 	systemID, limit := s.bind.SystemID, s.rate
 	s.mu.Unlock()

@@ -87,11 +87,12 @@ func (s *session) enqueue(d delivery) {
 
 // handOver gives receipts to Config.Receipt and messages to Config.Inbound, in
 // order, and answers them. It goes on after the session has ended, when answers
-// reach nobody, until what was received is handed over or ctx ends: the
-// receipts are true all the same.
+// reach nobody, for ResponseTimeout or until ctx ends: the receipts are true
+// all the same. What is left is dropped, as the SMSC repeats it over the next
+// session; otherwise a receiver that hangs would keep every session there was.
 func (s *session) handOver(ctx context.Context, parts *joiner) {
 	for d := range s.inbound {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || s.endedFor() >= s.config.ResponseTimeout {
 			return
 		}
 		status := StatusOK

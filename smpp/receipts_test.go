@@ -162,6 +162,38 @@ func TestReceiptsOutliveConnection(t *testing.T) {
 	})
 }
 
+// A receiver that hangs keeps only the sessions that ended last: what came over
+// the others comes again.
+func TestReceiverHangsOverSessions(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var binds, running, most atomic.Int32
+		config := peers(t, func(p *peer, _ int) {
+			binds.Add(1)
+			p.bind()
+			for i := range 100 {
+				_, _ = p.Write(deliver(uint32(i+1), "m1"))
+			}
+		})
+		config.ResponseTimeout = time.Minute
+		config.ReconnectMin, config.ReconnectMax = 30*time.Second, 30*time.Second
+		config.Receipt = func(ctx context.Context, _ channel.Receipt) error {
+			most.Store(max(most.Load(), running.Add(1)))
+			defer running.Add(-1)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		newClient(t, config)
+		time.Sleep(2 * time.Hour)
+		if n := binds.Load(); n < 100 {
+			t.Errorf("only %d sessions", n)
+		}
+		if n := most.Load(); n > 8 { // 2 min at 15 s or more
+			t.Errorf("%d sessions wait for the receiver at once", n)
+		}
+	})
+}
+
 func TestIDFormats(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

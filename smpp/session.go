@@ -48,7 +48,8 @@ type session struct {
 	ended   chan struct{} // closed: connection closed
 
 	endOnce sync.Once
-	cause   error // of the end; valid after ended
+	cause   error     // of the end; valid after ended
+	endedAt time.Time // valid after ended
 
 	mu       sync.Mutex
 	seq      uint32
@@ -114,13 +115,23 @@ func (s *session) end(cause error) {
 			cause = s.reason
 		}
 		s.mu.Unlock()
-		s.cause = cause
+		s.cause, s.endedAt = cause, time.Now()
 		s.out.Stop()
 		_ = s.raw.Close()
 		s.onRetire(cause)
 		s.abandon(cause)
 		close(s.ended)
 	})
+}
+
+// endedFor is how long ago the session ended, negative where it has not.
+func (s *session) endedFor() time.Duration {
+	select {
+	case <-s.ended:
+		return time.Since(s.endedAt)
+	default:
+		return -1
+	}
 }
 
 // retire lets the session end once nothing is outstanding.

@@ -348,6 +348,30 @@ func TestMaxSessionDrains(t *testing.T) {
 	})
 }
 
+// A message that the SMSC does not answer holds up the session's replacement,
+// but the messages behind it are not lost for that.
+func TestMaxSessionUnanswered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newPipe(t, smpptest.Config{}, func(c *smpp.Config) { c.MaxSession, c.ResponseTimeout = 100*time.Second, time.Minute })
+		s.On(ann, smpptest.Reply{Stall: true})
+		ready(t, c)
+		time.Sleep(98 * time.Second)
+		began := time.Now()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := c.Send(context.Background(), message(ann, "482910"))
+			wantClass(t, err, channel.Unknown, "")
+		})
+		time.Sleep(3 * time.Second)
+		if _, err := c.Send(t.Context(), message(numbered(1), "482910")); err != nil {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		took(t, began, time.Minute)
+		wg.Wait()
+	})
+}
+
 // Credentials are asked for before every bind.
 func TestCredentials(t *testing.T) {
 	t.Parallel()

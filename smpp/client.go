@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,7 +85,8 @@ func (c *Client) log() *slog.Logger { return c.config.Logger }
 // message id for each part.
 //
 // While no bind stands it waits for one, at most Config.BindWait or until ctx
-// ends, and fails as channel.Temporary; but at once as channel.Misconfigured
+// ends, and fails as channel.Temporary; BindWait does not count while a session
+// that is being replaced awaits its last responses. It fails at once as channel.Misconfigured
 // while the SMSC refuses the credentials. A status is told as the Status.Class
 // and Code; no response in time, a connection lost after the write, and a ctx
 // that ends after it, as channel.Unknown. When a part fails after another was
@@ -164,13 +166,14 @@ func (c *Client) Ready(ctx context.Context) error {
 }
 
 // bound returns the session that has the least to do, or waits for one, where
-// patience is positive no longer than that.
+// patience is positive no longer than that from when no session is parting.
 func (c *Client) bound(ctx context.Context, patience time.Duration) (*session, error) {
 	var timeout <-chan time.Time
 	for {
 		c.mu.Lock()
 		s, refused := c.pick()
 		failure, closing, changed := c.failure, c.closing, c.changed
+		patient := patience > 0 && !c.parting()
 		c.mu.Unlock()
 		switch {
 		case s != nil:
@@ -179,7 +182,7 @@ func (c *Client) bound(ctx context.Context, patience time.Duration) (*session, e
 			return nil, refused
 		case closing:
 			return nil, submitError(channel.Temporary, ErrClosed)
-		case timeout == nil && patience > 0:
+		case timeout == nil && patient:
 			t := time.NewTimer(patience)
 			defer t.Stop()
 			timeout = t.C
@@ -248,12 +251,27 @@ func (c *Client) detach(l *link, s *session, cause error) {
 	lost := l.session == s
 	if lost {
 		l.session, l.since, l.failure, c.failure = nil, time.Now(), cause, cause
+		l.parting = true
 		c.announce()
 	}
 	c.mu.Unlock()
 	if lost {
 		c.emit(Event{Kind: EventLost, Addr: l.host.addr, Err: cause})
 	}
+}
+
+// parted notes that the link's session has ended.
+func (c *Client) parted(l *link) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l.parting = false
+	c.announce()
+}
+
+// parting reports whether a session answers what it has taken, for at most
+// ResponseTimeout, before the next one can take its place. c.mu is held.
+func (c *Client) parting() bool {
+	return slices.ContainsFunc(c.links, func(l *link) bool { return l.submits() && l.parting })
 }
 
 // failed notes why a link has no session.

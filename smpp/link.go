@@ -22,6 +22,7 @@ type link struct {
 	session *session  // bound and not retired; nil: none is
 	since   time.Time // when session changed
 	failure error     // why it is nil
+	parting bool      // a session is retired and has not ended
 }
 
 // submits reports whether messages may go over the link.
@@ -120,6 +121,7 @@ func (l *link) serve(ctx context.Context, s *session) error {
 	defer aged.Stop()
 	c.log().Info("smpp: bound", "addr", l.host.addr, "as", bindName(l.kind))
 	err := s.serve()
+	c.parted(l)
 	c.log().Info("smpp: session ended", "addr", l.host.addr, "as", bindName(l.kind), "cause", err)
 	return err
 }

@@ -138,8 +138,9 @@ type Config struct {
 	// take together. Default 15 s.
 	BindTimeout time.Duration
 
-	// BindWait is how long a Send may wait for a bind before it fails.
-	// Default 5 s.
+	// BindWait is how long a Send may wait for a bind before it fails. While
+	// a session that is being replaced awaits its last responses it does not
+	// run. Default 5 s.
 	BindWait time.Duration
 
 	// WriteTimeout is how long the SMSC may refuse to read before the
@@ -165,7 +166,8 @@ type Config struct {
 	RefusedWait time.Duration
 
 	// MaxSession is how long a session stands before the client replaces it:
-	// it takes no more messages, unbinds once nothing is outstanding, and the
+	// it takes no more messages, unbinds once nothing is outstanding, receipts
+	// that are being handed over included (at most ResponseTimeout), and the
 	// next bind follows at once; messages wait for it. SMSCs that limit a
 	// session cut it off with whatever is outstanding: OTP Blue after 24 h.
 	// Up to 1 % of it is taken off at random. Default 23 h 55 min.

@@ -202,6 +202,25 @@ func TestSilentIdleConnection(t *testing.T) {
 	}
 }
 
+// A relay that has the content has all of the message's time for its reply.
+func TestFallbackWaitsForTheDot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, b, c := twoRelays(nil, nil)
+		defer b.stop()
+		c.Timeout = 10 * time.Second
+		a.reject = func(line string) string {
+			if line == ".\r\n" {
+				time.Sleep(9 * time.Second)
+			}
+			return ""
+		}
+		if got := sendAll(t, a, c, 1)[0]; got != "" || b.dials != 0 {
+			t.Errorf("error %q, %d connections to the second", got, b.dials)
+		}
+	})
+}
+
 // A relay that fails again and again is left alone for a while, and then tried
 // with one message. What it says of messages is no fault.
 func TestBreaker(t *testing.T) {

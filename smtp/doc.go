@@ -52,17 +52,16 @@
 // carried 1000 messages. An idle one that the relay has closed is replaced
 // without an error, because that is noticed before anything was handed over; so
 // is one that gives no reply to its first command within 5 seconds, or a third
-// of the message's time if that is shorter. What a relay says unasked on an idle
-// connection passes for its reply to the next command: harmless if it is the 421
-// that it may say, at most an error if not. A
-// connection is used again after a success, and, beginning with RSET, after a
-// refusal of MAIL, RCPT or DATA; it is closed after anything else. A message
-// costs two round trips where the relay offers PIPELINING, else four.
+// of the message's time if that is shorter. What a relay says unasked on an
+// idle connection passes for its reply to the next command: harmless if it is
+// the 421 that it may say, at most an error if not. A connection is used again
+// after a success, and, beginning with RSET, after a refusal of MAIL, RCPT or
+// DATA; it is closed after anything else. A message costs two round trips where
+// the relay offers PIPELINING, else four.
 //
-// The context's deadline and cancellation hold at every step, the TLS
-// handshake and a stalled body included; so do Config.Timeout and
-// Message.Expires. There is no other timeout of a command: a relay may take all
-// of that time for one.
+// The context's deadline and cancellation hold at every step, the TLS handshake
+// and a stalled body included; so do Config.Timeout and Message.Expires. There
+// is no other timeout of a command: a relay may take all of that time for one.
 //
 // # Logging in
 //
@@ -76,9 +75,9 @@
 // A message goes to the first relay, and to the next of Config.Fallbacks only
 // when it is known not to have been sent for a reason that another relay need
 // not have: class Temporary, Throttled or Misconfigured, or no SMTPUTF8 for a
-// recipient who needs it. A relay that has
-// another behind it may take at most half of the time that is left until it is
-// ready for the message's content. A relay that fails five times in a row, by being down and not by refusing
+// recipient who needs it. A relay that has another behind it may take at most
+// half of the time that is left until it is ready for the message's content. A
+// relay that fails five times in a row, by being down and not by refusing
 // messages, is left alone for 5 seconds, and then tried with one message.
 // Config.Rate bounds how fast a relay is given messages, and can rise from day
 // to day for a sending address that is new.

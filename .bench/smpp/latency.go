@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -99,39 +101,87 @@ func runLatency(j job) (loaded, error) {
 	return l, c.Shutdown(context.Background())
 }
 
-// arrivals sends n messages at a steady rate and returns their delays, each
-// counted from when it was due, whatever held it up.
+// arrivals sends n messages that arrive at a steady rate, whether or not earlier
+// ones are answered, and returns their delays from their arrival on. A process
+// of its own beats the time: in this one the beat would need a processor that
+// Send needs too.
 func arrivals(n int, rate float64, workers int, send func(int) error) (delays, error) {
-	took := make([]time.Duration, n)
-	due := make(chan int, n)
+	beat, err := self(roleBeat, strconv.Itoa(n), strconv.FormatFloat(rate, 'f', -1, 64))
+	if err != nil {
+		return delays{}, err
+	}
+	pipe, err := beat.StdoutPipe()
+	if err != nil {
+		return delays{}, err
+	}
+	if err := beat.Start(); err != nil {
+		return delays{}, err
+	}
+	arrived := make(chan time.Time, n)
 	began := time.Now()
-	at := func(i int) time.Duration { return time.Duration(float64(i) / rate * float64(time.Second)) }
 	go func() {
-		defer close(due)
-		for i := 0; i < n; {
-			for now := time.Since(began); i < n && at(i) <= now; i++ {
-				due <- i
+		defer close(arrived)
+		buf := make([]byte, 4096)
+		for {
+			k, err := pipe.Read(buf)
+			now := time.Now()
+			for range k {
+				arrived <- now
 			}
-			// The runtime's timers are too coarse for this.
-			_ = unix.Nanosleep(&unix.Timespec{Nsec: int64(50 * time.Microsecond)}, nil)
+			if err != nil {
+				return
+			}
 		}
 	}()
-	err := inParallel(workers, workers, func(w int) error {
-		for i := range due {
+	took := make([][]time.Duration, workers)
+	err = inParallel(workers, workers, func(w int) error {
+		for at := range arrived {
 			if err := send(w); err != nil {
 				return err
 			}
-			took[i] = time.Since(began) - at(i)
+			took[w] = append(took[w], time.Since(at))
 		}
 		return nil
 	})
 	elapsed := time.Since(began)
+	if err := errors.Join(err, beat.Wait()); err != nil {
+		return delays{}, err
+	}
+	return summary(slices.Concat(took...), elapsed), nil
+}
+
+func summary(took []time.Duration, elapsed time.Duration) delays {
 	slices.Sort(took)
 	percentile := func(p float64) float64 {
-		return float64(took[min(int(p*float64(n)), n-1)].Nanoseconds()) / 1e3
+		return float64(took[min(int(p*float64(len(took))), len(took)-1)].Nanoseconds()) / 1e3
 	}
 	return delays{
-		Rate: float64(n) / elapsed.Seconds(),
+		Rate: float64(len(took)) / elapsed.Seconds(),
 		P50:  percentile(0.5), P90: percentile(0.9), P99: percentile(0.99), Max: percentile(1),
-	}, err
+	}
+}
+
+// keepBeat writes an octet for each of n arrivals when it is due.
+func keepBeat() error {
+	n, err := strconv.Atoi(os.Args[1])
+	if err != nil {
+		return err
+	}
+	rate, err := strconv.ParseFloat(os.Args[2], 64)
+	if err != nil {
+		return err
+	}
+	octets := make([]byte, n)
+	began := time.Now()
+	for written := 0; written < n; {
+		if due := min(int(time.Since(began).Seconds()*rate), n); due > written {
+			if _, err := os.Stdout.Write(octets[written:due]); err != nil {
+				return err
+			}
+			written = due
+		}
+		// The runtime's timers are too coarse for this.
+		_ = unix.Nanosleep(&unix.Timespec{Nsec: int64(50 * time.Microsecond)}, nil)
+	}
+	return nil
 }

@@ -17,7 +17,7 @@
 //
 // p99: messages arrive at half the rate that the client is found to sustain,
 // whether or not earlier ones are answered, and go through failover.Channel to
-// the same server; a delay counts from when the message was due. The line
+// the same server; a delay counts from when the message arrived. The line
 //
 //	P99 smpp failover half-load 345
 //
@@ -39,6 +39,7 @@ const (
 	roleServer   = "server"
 	roleClient   = "client"
 	roleLatency  = "latency"
+	roleBeat     = "beat"
 )
 
 func main() {
@@ -50,6 +51,8 @@ func main() {
 		err = asChild(runClient)
 	case roleLatency:
 		err = asChild(runLatency)
+	case roleBeat:
+		err = keepBeat()
 	default:
 		err = compare()
 	}

@@ -1,0 +1,214 @@
+package web
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"sync/atomic"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+// DefaultMaxBody is the most that is read of a response's body, in octets.
+const DefaultMaxBody = 1 << 20
+
+// Config describes a client.
+type Config struct {
+	// HTTP makes the requests. It is copied: redirects are never followed,
+	// because they would take credentials and the message elsewhere. Default: a
+	// client with the system's roots, TLS 1.2 or later and the environment's
+	// proxy.
+	HTTP *http.Client
+
+	// Plaintext permits http URLs. Default false.
+	Plaintext bool
+
+	// MaxBody is the most that is read of a response's body, in octets.
+	// Default DefaultMaxBody.
+	MaxBody int64
+}
+
+// A Client makes requests. It is safe for concurrent use.
+type Client struct {
+	http      http.Client
+	plaintext bool
+	maxBody   int64
+	own       *http.Transport // nil: the embedder's
+}
+
+// New returns a client.
+func New(c Config) *Client {
+	client := &Client{plaintext: c.Plaintext, maxBody: c.MaxBody}
+	if client.maxBody <= 0 {
+		client.maxBody = DefaultMaxBody
+	}
+	if c.HTTP != nil {
+		client.http = *c.HTTP
+	} else {
+		client.own = transport()
+		client.http.Transport = client.own
+	}
+	client.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return client
+}
+
+func transport() *http.Transport {
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
+	if std, ok := http.DefaultTransport.(*http.Transport); ok {
+		t = std.Clone()
+	}
+	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	t.MaxIdleConnsPerHost = 16 // all requests go to one host
+	t.MaxResponseHeaderBytes = 64 << 10
+	return t
+}
+
+// Close closes the idle connections of a client that New has made itself.
+func (c *Client) Close() {
+	if c.own != nil {
+		c.own.CloseIdleConnections()
+	}
+}
+
+// A Response is what a server answered.
+type Response struct {
+	Status int
+	Header http.Header
+
+	// Body is what came of the body, at most MaxBody.
+	Body []byte
+
+	// Cut: the body was longer, or broke off. The status counts all the same:
+	// who answered 202 has taken the message.
+	Cut bool
+}
+
+// OK reports whether the status is 2xx.
+func (r Response) OK() bool { return r.Status >= 200 && r.Status <= 299 }
+
+var (
+	errPlaintext = errors.New("http is not permitted, only https")
+	errScheme    = errors.New("the URL is neither http nor https")
+)
+
+// Do makes a request, whose context is replaced by ctx, and reads the answer.
+// Any status is an answer. An error is an *[channel.Error] with op as its Op:
+//
+//   - Misconfigured: http where only https is permitted, a certificate that is
+//     not trusted, no TLS
+//   - Temporary: nothing of the request's body, or of its header where there is
+//     none, was written: not connected in time, say
+//   - Unknown: the request, or a part, was written, but not answered
+//
+// Its text says neither the URL nor anything that the server has said. A body
+// must be one that [http.NewRequest] knows how to rewind, in memory: net/http
+// then repeats a request by itself on a new connection where an idle one turns
+// out to be closed and nothing was written.
+func (c *Client) Do(ctx context.Context, op string, req *http.Request) (Response, error) {
+	if err := c.permits(req.URL); err != nil {
+		return Response{}, &channel.Error{Class: channel.Misconfigured, Op: op, Err: err}
+	}
+	var w written
+	resp, err := c.http.Do(w.watch(ctx, req)) //nolint:bodyclose // read closes it
+	if err != nil {
+		return Response{}, w.failure(ctx, op, err)
+	}
+	return c.read(resp), nil
+}
+
+func (c *Client) permits(u *url.URL) error {
+	switch u.Scheme {
+	case "https":
+		return nil
+	case "http":
+		if c.plaintext {
+			return nil
+		}
+		return errPlaintext
+	}
+	return errScheme
+}
+
+func (c *Client) read(resp *http.Response) Response {
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, c.maxBody+1))
+	r := Response{Status: resp.StatusCode, Header: resp.Header, Body: body, Cut: err != nil}
+	if int64(len(body)) > c.maxBody {
+		r.Body, r.Cut = body[:c.maxBody], true
+	}
+	return r
+}
+
+// written watches whether the other side may have read the request.
+type written struct {
+	yes atomic.Bool
+}
+
+// watch returns a copy of req that reports what is written. A server acts on a
+// whole request, so where there is a body the first read of it counts: nothing
+// of it is on the wire before.
+func (w *written) watch(ctx context.Context, req *http.Request) *http.Request {
+	if req.Body == nil || req.Body == http.NoBody {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			WroteHeaders: func() { w.yes.Store(true) },
+		})
+		return req.WithContext(ctx)
+	}
+	req = req.WithContext(ctx)
+	req.Body = &watched{req.Body, w}
+	if rewind := req.GetBody; rewind != nil {
+		repeats := repeatable(req.Header)
+		req.GetBody = func() (io.ReadCloser, error) {
+			// net/http asks for the body again where the server has certainly
+			// not acted on it: nothing was written, or HTTP/2 said so.
+			if !repeats {
+				w.yes.Store(false)
+			}
+			body, err := rewind()
+			return &watched{body, w}, err
+		}
+	}
+	return req
+}
+
+// repeatable reports whether a header makes net/http repeat a request that may
+// have been acted on.
+func repeatable(h http.Header) bool {
+	_, plain := h["Idempotency-Key"]
+	_, x := h["X-Idempotency-Key"]
+	return plain || x
+}
+
+type watched struct {
+	io.ReadCloser
+	w *written
+}
+
+func (b *watched) Read(p []byte) (int, error) {
+	b.w.yes.Store(true)
+	return b.ReadCloser.Read(p)
+}
+
+// ParseURL checks a base URL of a configuration: absolute, https or, if
+// plaintext, http, with a host and without credentials, query and fragment. The
+// error does not repeat it.
+func ParseURL(raw string, plaintext bool) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "":
+		return nil, errors.New("is not an absolute URL")
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, errors.New("is neither https nor http")
+	case u.Scheme == "http" && !plaintext:
+		return nil, errors.New("is http, which shows codes and credentials to anyone on the way")
+	case u.User != nil:
+		return nil, errors.New("holds credentials")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, errors.New("has a query or a fragment")
+	}
+	return u, nil
+}

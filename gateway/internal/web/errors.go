@@ -1,0 +1,114 @@
+package web
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+// MaxRetryAfter bounds what [RetryAfter] returns.
+const MaxRetryAfter = time.Hour
+
+var (
+	errTimeout = errors.New("no answer in time")
+	errFailed  = errors.New("the connection failed")
+)
+
+func (w *written) failure(ctx context.Context, op string, err error) error {
+	e := &channel.Error{Class: channel.Temporary, Op: op, Err: cause(ctx, err)}
+	switch {
+	case w.yes.Load():
+		e.Class = channel.Unknown
+	case untrusted(err):
+		e.Class = channel.Misconfigured
+	}
+	return e
+}
+
+// cause picks from err's tree what can be shown. A *url.Error prints the URL,
+// and net/http quotes answers that it does not understand, which may hold a
+// number or a code.
+func cause(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	for _, shown := range []error{io.ErrUnexpectedEOF, io.EOF, http.ErrSchemeMismatch, context.DeadlineExceeded, context.Canceled} {
+		if errors.Is(err, shown) {
+			return shown
+		}
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+		return errTimeout
+	}
+	return errFailed
+}
+
+// untrusted reports whether TLS failed for a reason that does not pass.
+func untrusted(err error) bool {
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
+	_, record := errors.AsType[tls.RecordHeaderError](err)
+	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
+	_, host := errors.AsType[x509.HostnameError](err)
+	op, _ := errors.AsType[*net.OpError](err)
+	alert := op != nil && op.Op == "remote error" // as crypto/tls marks the other side's alerts
+	return certificate || record || authority || host || alert || errors.Is(err, http.ErrSchemeMismatch)
+}
+
+// Refusal is the error for an answer that is no success, by its status. What
+// the server said beside it is left out, because it may quote the message.
+func Refusal(op string, r Response, now time.Time) *channel.Error {
+	return &channel.Error{
+		Class: Class(r.Status), Op: op, Code: strconv.Itoa(r.Status), RetryAfter: RetryAfter(r.Header, now),
+	}
+}
+
+// Class says what a status means for a message where the provider does not
+// define it otherwise (RFC 9110 §15). A server or proxy that fails, 500, 502 or
+// 504, may have passed the message on before.
+func Class(status int) channel.Class {
+	switch {
+	case status == http.StatusTooManyRequests:
+		return channel.Throttled
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusServiceUnavailable:
+		return channel.Temporary
+	case status == http.StatusNotImplemented, status == http.StatusHTTPVersionNotSupported:
+		return channel.Misconfigured
+	case status >= 300 && status <= 499:
+		return channel.Misconfigured
+	}
+	return channel.Unknown
+}
+
+// RetryAfter reads the header Retry-After, in seconds or as a date (RFC 9110
+// §10.2.3): zero if there is none, it cannot be read or has passed, at most
+// MaxRetryAfter.
+func RetryAfter(h http.Header, now time.Time) time.Duration {
+	v := h.Get("Retry-After")
+	if v == "" {
+		return 0
+	}
+	var wait time.Duration
+	if seconds, err := strconv.ParseUint(v, 10, 64); err == nil {
+		wait = time.Duration(min(seconds, uint64(MaxRetryAfter/time.Second))) * time.Second
+	} else if at, err := http.ParseTime(v); err == nil {
+		wait = at.Sub(now)
+	}
+	return min(max(wait, 0), MaxRetryAfter)
+}

@@ -27,8 +27,10 @@ type Client struct {
 
 	cancel         context.CancelFunc // ends everything
 	stopConnecting context.CancelFunc // ends reconnecting only
+	unlinked       chan struct{}      // closed: every connection is
 	stopped        chan struct{}      // closed when the owner goroutine has ended
 	receivers      sync.WaitGroup     // hand receipts over; waited for by the owner
+	patience       patience           // of Close
 	events         chan Event         // wait for Config.Event; closed by the owner
 
 	mu      sync.Mutex
@@ -54,7 +56,8 @@ func start(config Config) *Client {
 	connecting, stopConnecting := context.WithCancel(ctx)
 	c := &Client{
 		config: config, parts: newJoiner(), events: make(chan Event, maxEvents),
-		cancel: cancel, stopConnecting: stopConnecting, stopped: make(chan struct{}),
+		cancel: cancel, stopConnecting: stopConnecting,
+		unlinked: make(chan struct{}), stopped: make(chan struct{}),
 		changed: make(chan struct{}), intake: newIntake(),
 	}
 	c.links = c.newLinks()
@@ -73,6 +76,7 @@ func (c *Client) run(ctx, connecting context.Context) {
 		links.Go(func() { l.run(ctx, connecting) })
 	}
 	links.Wait()
+	close(c.unlinked)
 	c.receivers.Wait()
 	close(c.events)
 	events.Wait()
@@ -315,8 +319,9 @@ func (c *Client) beginClosing() {
 
 // Shutdown lets no Send begin any more, waits for those that have begun, hands
 // over and answers the receipts that have come, for Config.ResponseTimeout at
-// most, unbinds, waits for the SMSC's answer, and closes the connection. If ctx ends before that it closes at
-// once, as Close does, and returns ctx's error.
+// most, unbinds, waits for the SMSC's answer, and closes the connection. If ctx
+// ends before that it closes at once, as Close does, and returns ctx's error.
+// Its other errors are those of Close.
 func (c *Client) Shutdown(ctx context.Context) error {
 	c.beginClosing()
 	select {
@@ -325,12 +330,11 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	select {
-	case <-c.stopped:
-		c.cancel()
-		return nil
+	case <-c.unlinked:
+		defer c.cancel()
+		return c.patience.await(c.stopped, c.config.ResponseTimeout)
 	case <-ctx.Done():
-		_ = c.Close()
-		return fmt.Errorf("smpp: shutdown: %w", ctx.Err())
+		return errors.Join(fmt.Errorf("smpp: shutdown: %w", ctx.Err()), c.Close())
 	}
 }
 
@@ -349,12 +353,16 @@ func (c *Client) retireSessions() {
 }
 
 // Close closes the connection at once, without unbind. Every Send that has
-// begun returns: as channel.Unknown where its message was written. Close
-// returns when all goroutines have ended, a running Config.Receipt included,
-// whose ctx it ends. It may be called more than once and always returns nil.
+// begun returns: as channel.Unknown where its message was written. It may be
+// called more than once.
+//
+// Close returns when all goroutines have ended, among them running callbacks
+// of the Config, whose ctx it ends. It waits for them no longer than
+// Config.ResponseTimeout and returns an error then: for one that is deaf to its
+// ctx, or that called Close itself. A callback closes the client with a
+// goroutine of its own, which it does not wait for.
 func (c *Client) Close() error {
 	c.beginClosing()
 	c.cancel()
-	<-c.stopped
-	return nil
+	return c.patience.await(c.stopped, c.config.ResponseTimeout)
 }

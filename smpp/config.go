@@ -174,13 +174,13 @@ type Config struct {
 	MaxSession time.Duration
 
 	// Event is told of binds that stand, are lost or refused, and of
-	// throttling: one at a time, on a goroutine of the client's own. It must
-	// not call Close or Shutdown. Events that it does not keep up with are
-	// dropped. Default: none.
+	// throttling: one at a time, on a goroutine of the client's own. Events
+	// that it does not keep up with are dropped. Default: none.
 	Event func(Event)
 
 	// Dial opens the plain connection, on which TLS is then negotiated: a
-	// proxy, a tunnel, a pipe in tests. Default: net.Dialer.
+	// proxy, a tunnel, a pipe in tests. It must not call the client. Default:
+	// net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// Logger is told of binds, losses and what is not understood; never of

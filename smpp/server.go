@@ -67,16 +67,18 @@ type Server struct {
 	parts  *assembler
 	post   *postOffice
 
-	ctx    context.Context // ends with Close; never a request's
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
+	ctx      context.Context // ends with Close; never a request's
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+	ending   sync.Once     // begins to wait for wg
+	ended    chan struct{} // closed: so wg is done
+	patience patience      // of Close
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	sessions  map[*ServerSession]struct{}
 	accepted  uint64
 	closing   bool
-	emptied   chan struct{} // closed: closing, and no session is left
 }
 
 // NewServer checks the configuration. An error names the field. Shut the server
@@ -92,7 +94,7 @@ func NewServer(c ServerConfig) (*Server, error) {
 		parts:     newAssembler(),
 		listeners: make(map[net.Listener]struct{}),
 		sessions:  make(map[*ServerSession]struct{}),
-		emptied:   make(chan struct{}),
+		ended:     make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.post = newPostOffice(&s.config)
@@ -207,19 +209,6 @@ func (s *Server) forget(session *ServerSession) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, session)
-	s.checkEmptied()
-}
-
-// checkEmptied tells Shutdown when the last session has gone. s.mu is held.
-func (s *Server) checkEmptied() {
-	if !s.closing || len(s.sessions) > 0 {
-		return
-	}
-	select {
-	case <-s.emptied:
-	default:
-		close(s.emptied)
-	}
 }
 
 // Sessions returns the connections that are open, bound or not, in no
@@ -240,7 +229,6 @@ func (s *Server) beginClosing() {
 	listeners := s.listeners
 	s.listeners = make(map[net.Listener]struct{})
 	s.closing = true
-	s.checkEmptied()
 	s.mu.Unlock()
 	for l := range listeners {
 		_ = l.Close()
@@ -249,32 +237,45 @@ func (s *Server) beginClosing() {
 
 // Shutdown accepts no more connections, unbinds from every session, waits for
 // the handlers' answers and for the peers', at most UnbindTimeout, and closes
-// the connections. Until a peer has answered, its messages are taken. Receipts not delivered by
-// then are given up. If ctx ends before that it closes at once, as Close does,
-// and returns ctx's error.
+// the connections. Until a peer has answered, its messages are taken. Receipts
+// not delivered by then are given up. If ctx ends before that it closes at
+// once, as Close does, and returns ctx's error. Its other errors are those of
+// Close.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.beginClosing()
-	for _, session := range s.Sessions() {
+	sessions := s.Sessions()
+	for _, session := range sessions {
 		session.Unbind()
 	}
-	select {
-	case <-s.emptied:
-		return s.Close()
-	case <-ctx.Done():
-		_ = s.Close()
-		return fmt.Errorf("smpp: shutdown: %w", ctx.Err())
+	for _, session := range sessions {
+		select {
+		case <-session.ended:
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("smpp: shutdown: %w", ctx.Err()), s.Close())
+		}
 	}
+	return s.Close()
 }
 
-// Close closes every connection at once, without unbind, ends the handlers' ctx
-// and returns when all goroutines of the server have ended. It may be called
-// more than once and always returns nil. Do not call it from a handler.
+// Close closes every connection at once, without unbind, and ends the handlers'
+// ctx. It may be called more than once.
+//
+// Close returns when all goroutines of the server have ended, among them
+// running handlers and callbacks of the ServerConfig. It waits for them no
+// longer than UnbindTimeout and returns an error then: for one that is deaf to
+// its ctx, or that called Close itself. A callback closes the server with a
+// goroutine of its own, which it does not wait for.
 func (s *Server) Close() error {
 	s.beginClosing()
 	s.cancel()
 	for _, session := range s.Sessions() {
 		session.Close()
 	}
-	s.wg.Wait()
-	return nil
+	s.ending.Do(func() {
+		go func() {
+			s.wg.Wait()
+			close(s.ended)
+		}()
+	})
+	return s.patience.await(s.ended, s.config.UnbindTimeout)
 }

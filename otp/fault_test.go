@@ -13,13 +13,12 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/store"
-	"github.com/otpcourier/otpcourier/store/memstore"
 )
 
 // faulty is a backend whose n-th call fails: before it is done, or after, so
 // that only its answer is lost.
 type faulty struct {
-	*memstore.Store
+	backend
 	mu    sync.Mutex
 	calls int
 	fail  int  // the call that fails, from 1; 0: none
@@ -54,50 +53,50 @@ func (f *faulty) record(what string, do func() (*store.Record, error)) (r *store
 }
 
 func (f *faulty) Create(ctx context.Context, r *store.Record, now time.Time) error {
-	return f.call("Create", func() error { return f.Store.Create(ctx, r, now) })
+	return f.call("Create", func() error { return f.backend.Create(ctx, r, now) })
 }
 
 func (f *faulty) Get(ctx context.Context, id string, now time.Time) (*store.Record, error) {
-	return f.record("Get", func() (*store.Record, error) { return f.Store.Get(ctx, id, now) })
+	return f.record("Get", func() (*store.Record, error) { return f.backend.Get(ctx, id, now) })
 }
 
 func (f *faulty) Attempt(ctx context.Context, id string, now time.Time) (*store.Record, error) {
-	return f.record("Attempt", func() (*store.Record, error) { return f.Store.Attempt(ctx, id, now) })
+	return f.record("Attempt", func() (*store.Record, error) { return f.backend.Attempt(ctx, id, now) })
 }
 
 func (f *faulty) Finish(ctx context.Context, id string, o store.Outcome, now time.Time) (*store.Record, error) {
-	return f.record("Finish", func() (*store.Record, error) { return f.Store.Finish(ctx, id, o, now) })
+	return f.record("Finish", func() (*store.Record, error) { return f.backend.Finish(ctx, id, o, now) })
 }
 
 func (f *faulty) Resend(ctx context.Context, id string, now time.Time) (*store.Record, error) {
-	return f.record("Resend", func() (*store.Record, error) { return f.Store.Resend(ctx, id, now) })
+	return f.record("Resend", func() (*store.Record, error) { return f.backend.Resend(ctx, id, now) })
 }
 
 func (f *faulty) Update(ctx context.Context, id string, revision uint64, delivery []byte, now time.Time) (*store.Record, error) {
-	return f.record("Update", func() (*store.Record, error) { return f.Store.Update(ctx, id, revision, delivery, now) })
+	return f.record("Update", func() (*store.Record, error) { return f.backend.Update(ctx, id, revision, delivery, now) })
 }
 
 func (f *faulty) Take(ctx context.Context, now time.Time, limits ...store.Limit) (d store.Decision, err error) {
-	err = f.call("Take", func() error { d, err = f.Store.Take(ctx, now, limits...); return err })
+	err = f.call("Take", func() error { d, err = f.backend.Take(ctx, now, limits...); return err })
 	return d, err
 }
 
 func (f *faulty) Give(ctx context.Context, now time.Time, limits ...store.Limit) error {
-	return f.call("Give", func() error { return f.Store.Give(ctx, now, limits...) })
+	return f.call("Give", func() error { return f.backend.Give(ctx, now, limits...) })
 }
 
 func (f *faulty) Track(ctx context.Context, key, message string, expires, now time.Time) (early [][]byte, err error) {
-	err = f.call("Track", func() error { early, err = f.Store.Track(ctx, key, message, expires, now); return err })
+	err = f.call("Track", func() error { early, err = f.backend.Track(ctx, key, message, expires, now); return err })
 	return early, err
 }
 
 func (f *faulty) Match(ctx context.Context, key string, receipt []byte, expires, now time.Time) (message string, err error) {
-	err = f.call("Match", func() error { message, err = f.Store.Match(ctx, key, receipt, expires, now); return err })
+	err = f.call("Match", func() error { message, err = f.backend.Match(ctx, key, receipt, expires, now); return err })
 	return message, err
 }
 
 func (f *faulty) Enqueue(ctx context.Context, j store.Job) error {
-	return f.call("Enqueue", func() error { return f.Store.Enqueue(ctx, j) })
+	return f.call("Enqueue", func() error { return f.backend.Enqueue(ctx, j) })
 }
 
 // TestEachCallFails lets each call to the backend fail once, in turn, while a
@@ -123,7 +122,7 @@ func TestEachCallFails(t *testing.T) {
 }
 
 func eachCallFails(t *testing.T, async, after bool, n int) string {
-	f := &faulty{Store: newStore(t), fail: n, after: after}
+	f := &faulty{backend: newStore(t), fail: n, after: after}
 	r := newRig(t, func(c *otp.Config) { c.Store, c.Async = f, async })
 	r.cfg.Channel = r.failover(t, time.Minute)
 	r.Service = r.another(t)

@@ -61,7 +61,7 @@ func refusal(c channel.Class, code string) error {
 type rig struct {
 	*otp.Service
 	a, b, mail *provider
-	store      *memstore.Store
+	store      backend
 	receipts   *channel.Receipts
 	cfg        otp.Config
 
@@ -95,7 +95,15 @@ func newRig(t testing.TB, change func(*otp.Config)) *rig {
 	return r
 }
 
-func newStore(testing.TB) *memstore.Store { return memstore.New(memstore.Config{}) }
+// backend is where a Service keeps everything.
+type backend interface {
+	store.Store
+	store.Limiter
+	store.Tracker
+	store.Queue
+}
+
+func newStore(testing.TB) backend { return memstore.New(memstore.Config{}) }
 
 func (r *rig) failover(t testing.TB, await time.Duration) channel.Channel {
 	t.Helper()

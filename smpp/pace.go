@@ -144,6 +144,9 @@ func (p *pacer) turnSecond(now time.Time) {
 	if passed < 2*time.Second {
 		p.before = float64(p.accepted)
 	}
+	if p.ceiling == 0 && p.before > p.normal { // at the first fall some answers were still on their way
+		p.normal = p.before
+	}
 	p.second, p.accepted = now, 0
 }
 

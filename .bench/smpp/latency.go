@@ -19,8 +19,9 @@ import (
 // A loaded run is what one child shows.
 type loaded struct {
 	Full    float64 // messages per second that are sustained
-	Send    delays
-	Nothing delays // of the same arrivals when nothing is sent: the machine's own
+	Send    delays  // at half of that
+	Light   delays  // at a twentieth of it
+	Nothing delays  // of the same arrivals when nothing is sent: the machine's own
 }
 
 // The delays of one run, in µs.
@@ -52,6 +53,7 @@ func latency(addr string, rounds int, scale float64) error {
 		of   func(loaded) delays
 	}{
 		{"Send", func(l loaded) delays { return l.Send }},
+		{"Send, a twentieth of full load", func(l loaded) delays { return l.Light }},
 		{"nothing, for comparison", func(l loaded) delays { return l.Nothing }},
 	} {
 		of := func(value func(delays) float64) float64 {
@@ -93,6 +95,9 @@ func runLatency(j job) (loaded, error) {
 	}
 	l := loaded{Full: float64(j.N) / time.Since(began).Seconds()}
 	if l.Send, err = arrivals(j.N, l.Full/2, j.Window, send); err != nil {
+		return loaded{}, err
+	}
+	if l.Light, err = arrivals(j.N/10, l.Full/20, j.Window, send); err != nil {
 		return loaded{}, err
 	}
 	if l.Nothing, err = arrivals(j.N, l.Full/2, j.Window, func(int) error { return nil }); err != nil {

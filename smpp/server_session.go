@@ -75,12 +75,13 @@ const (
 
 func newServerSession(s *Server, raw net.Conn, number uint64) *ServerSession {
 	v := &ServerSession{
-		server: s, number: number, raw: raw, conn: raw, out: wire.NewWriter(), opened: time.Now(),
+		server: s, number: number, raw: raw, conn: raw, opened: time.Now(),
 		bell: make(chan struct{}, 1), ended: make(chan struct{}), pending: make(map[uint32]*delivered),
 	}
 	if !s.config.DangerouslyPlaintext {
 		v.conn = tls.Server(raw, s.config.TLS)
 	}
+	v.out = wire.NewWriter(v.conn, s.config.WriteTimeout)
 	v.ctx, v.cancel = context.WithCancel(s.ctx)
 	return v
 }
@@ -135,7 +136,7 @@ func (s *ServerSession) handshake() error {
 }
 
 func (s *ServerSession) write() {
-	err := s.out.Run(s.conn, s.server.config.WriteTimeout)
+	err := s.out.Run()
 	if err == nil { // all is said; with TLS, goodbye too
 		_ = s.conn.SetWriteDeadline(time.Now().Add(s.server.config.WriteTimeout))
 		_ = s.conn.Close()

@@ -74,7 +74,7 @@ type session struct {
 
 func newSession(c *Config, conn, raw net.Conn, in *wire.Reader) *session {
 	s := &session{
-		config: c, log: c.Logger, conn: conn, raw: raw, in: in, out: wire.NewWriter(),
+		config: c, log: c.Logger, conn: conn, raw: raw, in: in, out: wire.NewWriter(conn, c.WriteTimeout),
 		inbound: make(chan delivery, maxInbound),
 		retired: make(chan struct{}), drained: make(chan struct{}), ended: make(chan struct{}),
 		seq:    1, // the bind's
@@ -83,7 +83,6 @@ func newSession(c *Config, conn, raw net.Conn, in *wire.Reader) *session {
 		expiry: time.NewTimer(c.ResponseTimeout),
 		armed:  true,
 	}
-	s.out.Alone = func() bool { return s.load.Load() <= 1 }
 	s.spare.New = func() any { return newCall() }
 	return s
 }
@@ -92,7 +91,7 @@ func newSession(c *Config, conn, raw net.Conn, in *wire.Reader) *session {
 func (s *session) serve() error {
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		err := s.out.Run(s.conn, s.config.WriteTimeout)
+		err := s.out.Run()
 		if err == nil { // all is said
 			_ = s.conn.Close()
 			err = errUnbound

@@ -49,31 +49,45 @@ func (o outcome) result() (string, error) {
 // call's completion gives back. After an error c holds none.
 func (s *session) submit(c *call, m *wire.Message, now time.Time) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	alone, err := s.begin(c, m, now)
+	s.mu.Unlock()
+	if alone && err == nil {
+		s.out.Flush()
+	}
+	return err
+}
+
+// begin is submit, but for a message that goes alone: with nothing outstanding
+// and nobody else about to send, the peer has read all there was and a Write
+// does not block, so the caller itself may write. s.mu is held.
+func (s *session) begin(c *call, m *wire.Message, now time.Time) (alone bool, err error) {
 	if s.retiring {
 		s.release(c)
-		return errRetired
+		return false, errRetired
 	}
 	if !c.holds && !s.take(c) {
-		return errWindowFull
+		return false, errWindowFull
 	}
 	c.seq = s.nextSeq()
 	c.deadline = now.Add(s.config.ResponseTimeout)
-	batch, err := s.out.Append(func(b []byte) []byte {
-		return wire.AppendMessage(b, pdu.SubmitSmID, c.seq, m)
-	})
+	frame := func(b []byte) []byte { return wire.AppendMessage(b, pdu.SubmitSmID, c.seq, m) }
+	alone = s.open.first == nil && s.load.Load() <= 1
+	if alone {
+		c.batch, err = s.out.Add(frame)
+	} else {
+		c.batch, err = s.out.Append(frame)
+	}
 	if err != nil {
 		s.release(c)
-		return errRetired
+		return false, errRetired
 	}
-	c.batch = batch
 	s.calls[c.seq] = c
 	s.open.push(c)
 	if !s.armed {
 		s.armed = true
 		s.expiry.Reset(s.config.ResponseTimeout)
 	}
-	return nil
+	return alone, nil
 }
 
 // take takes a slot for c where there is one. s.mu is held.

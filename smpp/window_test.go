@@ -145,7 +145,7 @@ func TestAbandonClasses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestSession(t, 2)
-		go s.out.Run(s.conn, time.Minute)
+		go s.out.Run()
 		submit := func() *call {
 			c := submitOne(t, s)
 			synctest.Wait()

@@ -12,39 +12,72 @@ import (
 var ErrStopped = errors.New("smpp: connection is closed")
 
 // A Writer coalesces: frames are appended to a batch by any goroutine, and the
-// one that runs Run writes each batch with a single Write. It is safe for
-// concurrent use.
+// one that runs Run writes each batch with a single Write. Who knows that nobody
+// else is about to append may save the way through that goroutine by Add and
+// Flush. It is safe for concurrent use.
 type Writer struct {
-	// Alone, if it is set before Run, reports that nobody else is about to
-	// append. It may be wrong.
-	Alone func() bool
-
-	wake chan struct{}
+	conn    net.Conn
+	timeout time.Duration // of each Write
+	wake    chan struct{}
 
 	mu       sync.Mutex
 	buf      []byte // the batch being filled
-	batch    uint64 // its number, from 1
+	spare    []byte // of the last batch, while nobody writes
+	batch    uint64 // number of the one being filled, from 1
+	writing  bool   // a batch is being written
+	failed   error  // of a Write; nothing is written after it
 	stopped  bool   // nothing more is appended or written
 	finished bool   // nothing more is appended; Run ends when all is written
 }
 
-// NewWriter returns an empty Writer.
-func NewWriter() *Writer { return &Writer{wake: make(chan struct{}, 1), batch: 1} }
+// NewWriter returns an empty Writer to conn. Each Write may take as long as
+// timeout.
+func NewWriter(conn net.Conn, timeout time.Duration) *Writer {
+	return &Writer{conn: conn, timeout: timeout, wake: make(chan struct{}, 1), batch: 1}
+}
 
 // Append lets frame append to the current batch and returns the batch's number
 // for Handed. frame must only append.
 func (w *Writer) Append(frame func(b []byte) []byte) (batch uint64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stopped || w.finished {
-		return 0, ErrStopped
-	}
 	idle := len(w.buf) == 0
-	w.buf = frame(w.buf)
+	batch, err = w.add(frame)
 	if idle {
 		w.signal()
 	}
+	return batch, err
+}
+
+// Add is Append for a caller that calls Flush next.
+func (w *Writer) Add(frame func(b []byte) []byte) (batch uint64, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.add(frame)
+}
+
+// add is Add. w.mu is held.
+func (w *Writer) add(frame func(b []byte) []byte) (batch uint64, err error) {
+	if w.stopped || w.finished {
+		return 0, ErrStopped
+	}
+	w.buf = frame(w.buf)
 	return w.batch, nil
+}
+
+// Flush writes the current batch before it returns, or leaves that to whoever
+// is writing. It may take as long as a Write.
+func (w *Writer) Flush() {
+	if wrote, err := w.writeBatch(); err != nil || wrote && w.pending() {
+		w.signal() // Run goes on, or returns the error
+	}
+}
+
+// pending reports whether there is more for Run to do.
+func (w *Writer) pending() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.buf) > 0 || w.stopped || w.finished
 }
 
 // Queued is how many octets wait for the next Write.
@@ -86,48 +119,57 @@ func (w *Writer) signal() {
 	}
 }
 
-// Run writes to conn until Stop, Finish or an error. Each Write may take as
-// long as timeout. It returns nil after Finish and ErrStopped after Stop.
-func (w *Writer) Run(conn net.Conn, timeout time.Duration) error {
-	var spare []byte
+// Run writes until Stop, Finish or an error. It returns nil after Finish and
+// ErrStopped after Stop.
+func (w *Writer) Run() error {
 	for range w.wake {
-		for {
+		for more := true; more; {
 			// Whoever else is about to append gets into the same batch: a
 			// yield costs far less than a Write.
-			if w.Alone == nil || !w.Alone() {
-				runtime.Gosched()
-			}
-			batch, err := w.take(spare)
-			if len(batch) == 0 {
-				if err != nil || w.done() {
-					return err
-				}
-				break
-			}
-			if err := conn.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+			runtime.Gosched()
+			var err error
+			if more, err = w.writeBatch(); err != nil {
 				return err
 			}
-			if _, err := conn.Write(batch); err != nil {
-				return err
-			}
-			spare = batch[:0]
+		}
+		if w.done() {
+			return nil
 		}
 	}
 	return nil
 }
 
-// take returns the batch to write and lets the next one use spare.
-func (w *Writer) take(spare []byte) ([]byte, error) {
+// writeBatch writes the current batch, and reports whether there was one that
+// nobody else is in the way of.
+func (w *Writer) writeBatch() (bool, error) {
+	batch, err := w.take()
+	if len(batch) == 0 {
+		return false, err
+	}
+	if err = w.conn.SetWriteDeadline(time.Now().Add(w.timeout)); err == nil {
+		_, err = w.conn.Write(batch)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stopped {
+	w.writing, w.spare, w.failed = false, batch[:0], err
+	return true, err
+}
+
+// take returns the batch to write, unless one is being written.
+func (w *Writer) take() ([]byte, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.failed != nil:
+		return nil, w.failed
+	case w.stopped:
 		return nil, ErrStopped
-	}
-	if len(w.buf) == 0 {
+	case w.writing || len(w.buf) == 0:
 		return nil, nil
 	}
 	batch := w.buf
-	w.buf = spare[:0]
+	w.buf, w.spare = w.spare, nil
+	w.writing = true
 	w.batch++
 	return batch, nil
 }
@@ -135,5 +177,5 @@ func (w *Writer) take(spare []byte) ([]byte, error) {
 func (w *Writer) done() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.finished && len(w.buf) == 0
+	return w.finished && !w.writing && len(w.buf) == 0
 }

@@ -28,9 +28,9 @@ func TestWriterCoalesces(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a, b := net.Pipe()
-		w := NewWriter()
+		w := NewWriter(a, time.Minute)
 		ended := make(chan error, 1)
-		go func() { ended <- w.Run(a, time.Minute) }()
+		go func() { ended <- w.Run() }()
 		first := appendString(t, w, "first")
 		synctest.Wait() // in Write, which nobody reads
 		second := appendString(t, w, "sec")
@@ -61,11 +61,11 @@ func TestWriterFinishWritesAll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a, b := net.Pipe()
-		w := NewWriter()
+		w := NewWriter(a, time.Minute)
 		appendString(t, w, "all of it")
 		w.Finish()
 		go func() {
-			if err := w.Run(a, time.Minute); err != nil {
+			if err := w.Run(); err != nil {
 				t.Errorf("Run: %v", err)
 			}
 			a.Close()
@@ -80,10 +80,10 @@ func TestWriterStops(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a, _ := net.Pipe()
-		w := NewWriter()
+		w := NewWriter(a, time.Minute)
 		batch := appendString(t, w, "never written")
 		w.Stop()
-		if err := w.Run(a, time.Minute); !errors.Is(err, ErrStopped) {
+		if err := w.Run(); !errors.Is(err, ErrStopped) {
 			t.Errorf("Run: %v", err)
 		}
 		if w.Handed(batch) {
@@ -96,14 +96,78 @@ func TestWriterDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a, _ := net.Pipe()
-		w := NewWriter()
+		w := NewWriter(a, time.Minute)
 		appendString(t, w, "nobody reads")
 		began := time.Now()
-		if err := w.Run(a, time.Minute); !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err := w.Run(); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("Run: %v", err)
 		}
 		if d := time.Since(began); d != time.Minute {
 			t.Errorf("took %v", d)
+		}
+	})
+}
+
+// Who flushes has written when Flush returns, without Run; what is appended in
+// the meantime is Run's.
+func TestWriterFlush(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, b := net.Pipe()
+		w := NewWriter(a, time.Minute)
+		ended := make(chan error, 1)
+		go func() { ended <- w.Run() }()
+		if _, err := w.Add(func(b []byte) []byte { return append(b, "alone"...) }); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if w.Queued() != 5 {
+			t.Error("Run wrote what was left to Flush")
+		}
+		flushed := make(chan struct{})
+		go func() { w.Flush(); close(flushed) }()
+		synctest.Wait() // in Write, which nobody reads
+		later := appendString(t, w, "later")
+		w.Flush() // somebody is writing: it does not wait
+		w.Finish()
+		synctest.Wait()
+		if w.Handed(later) {
+			t.Error("two write at one time")
+		}
+		buf := make([]byte, 100)
+		for _, want := range []string{"alone", "later"} {
+			n, err := b.Read(buf)
+			if err != nil || string(buf[:n]) != want {
+				t.Errorf("read %q, %v; want %q", buf[:n], err, want)
+			}
+		}
+		<-flushed
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// An error of the Write in Flush is what Run returns, and nothing is written
+// after it.
+func TestWriterFlushFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := net.Pipe()
+		w := NewWriter(a, time.Minute)
+		ended := make(chan error, 1)
+		go func() { ended <- w.Run() }()
+		if _, err := w.Add(func(b []byte) []byte { return append(b, "nobody reads"...) }); err != nil {
+			t.Fatal(err)
+		}
+		w.Flush()
+		if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("Run: %v", err)
+		}
+		next := appendString(t, w, "next")
+		w.Flush()
+		if w.Handed(next) {
+			t.Error("written after an error")
 		}
 	})
 }

@@ -3,7 +3,6 @@ package smpp_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/ajankovic/smpp/pdu"
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
@@ -369,55 +367,5 @@ func TestMaxSessionUnanswered(t *testing.T) {
 		}
 		took(t, began, time.Minute)
 		wg.Wait()
-	})
-}
-
-// Credentials are asked for before every bind.
-func TestCredentials(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		asked := 0
-		s, c := newPipe(t, smpptest.Config{SystemID: "bank", Password: "secret2"}, func(c *smpp.Config) {
-			c.Credentials = func(ctx context.Context) (string, string, error) {
-				if _, ok := ctx.Deadline(); !ok {
-					t.Error("no deadline")
-				}
-				asked++
-				if asked == 1 {
-					return "", "", errors.New("vault is sealed")
-				}
-				return "bank", fmt.Sprintf("secret%d", asked), nil
-			}
-		})
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-		defer cancel()
-		if err := c.Ready(ctx); channel.ClassOf(err) != channel.Temporary {
-			t.Errorf("Ready: %v", err)
-		}
-		ready(t, c)
-		s.Disconnect() // the session stood no longer than ReconnectMax: after a pause
-		synctest.Wait()
-		time.Sleep(2 * time.Second)
-		if err := c.Ready(ctx); channel.ClassOf(err) != channel.Misconfigured {
-			t.Errorf("with the third password: %v", err)
-		}
-		want := []smpptest.Bind{{SystemID: "bank", Status: smpp.StatusOK}, {SystemID: "bank", Status: smpp.StatusInvalidPassword}}
-		if diff := cmp.Diff(want, s.Binds(), cmpopts.IgnoreFields(smpptest.Bind{}, "Conn", "Version", "At")); diff != "" {
-			t.Errorf("binds (-want +got):\n%s", diff)
-		}
-	})
-}
-
-func TestCredentialsAreChecked(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s, c := newPipe(t, smpptest.Config{}, func(c *smpp.Config) {
-			c.Credentials = func(context.Context) (string, string, error) { return "bank", "pass\x00word", nil }
-		})
-		_, err := c.Send(t.Context(), message(ann, "482910"))
-		wantClass(t, err, channel.Temporary, "")
-		if n := len(s.Binds()); n != 0 {
-			t.Errorf("%d binds", n)
-		}
 	})
 }

@@ -319,9 +319,10 @@ func (c *Client) beginClosing() {
 
 // Shutdown lets no Send begin any more, waits for those that have begun, hands
 // over and answers the receipts that have come, for Config.ResponseTimeout at
-// most, unbinds, waits for the SMSC's answer, and closes the connection. If ctx
-// ends before that it closes at once, as Close does, and returns ctx's error.
-// Its other errors are those of Close.
+// most, unbinds, waits for the SMSC's answer, and closes the connection. A bind
+// that was sent is awaited first, since its session is to be unbound too. If
+// ctx ends before that it closes at once, as Close does, and returns ctx's
+// error. Its other errors are those of Close.
 func (c *Client) Shutdown(ctx context.Context) error {
 	c.beginClosing()
 	select {

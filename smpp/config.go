@@ -41,8 +41,8 @@ type Config struct {
 	SystemID, Password, SystemType string
 
 	// Credentials is asked before each bind, instead of SystemID and
-	// Password, so that they can be changed while the client runs; a session
-	// that stands stays. Its ctx ends after BindTimeout. An error is tried
+	// Password, so that they can be changed while the client runs, and from
+	// time to time after they were refused; a session that stands stays. Its ctx ends after BindTimeout. An error is tried
 	// again like a failed connection. It must be safe for concurrent use and
 	// must not call the client. Default: SystemID and Password.
 	Credentials func(ctx context.Context) (systemID, password string, err error)
@@ -162,7 +162,10 @@ type Config struct {
 
 	// RefusedWait is the pause, and up to a quarter more, after a bind that
 	// was refused for its credentials or address (0x0D, 0x0E, 0x0F, 0x53).
-	// SMSCs ban who hammers: OTP Blue for 15 minutes. Default 15 min.
+	// SMSCs ban who hammers: OTP Blue for 15 minutes. Where Credentials tells
+	// others than were refused meanwhile, those are tried after the pauses
+	// between failed connections, three in one RefusedWait at most. Default
+	// 15 min.
 	RefusedWait time.Duration
 
 	// MaxSession is how long a session stands before the client replaces it:

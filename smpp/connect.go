@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/ajankovic/smpp/pdu"
 
@@ -31,41 +32,57 @@ func refusedForLong(err error) bool {
 	return ok && status.refusesBind()
 }
 
-// connect returns a session that is bound but not served yet.
-func (l *link) connect(ctx context.Context) (*session, error) {
-	if err := l.host.enter(ctx); err != nil {
+// connect returns a session that is bound but not served yet. When connecting
+// ends it gives up, but a bind that was sent is waited for until ctx ends: the
+// SMSC may have accepted it, and is told goodbye.
+func (l *link) connect(ctx, connecting context.Context) (*session, error) {
+	config := &l.client.config
+	if err := l.enter(connecting); err != nil {
 		return nil, l.bindError(err)
 	}
 	defer l.host.leave()
-	s, err := l.dial(ctx)
-	if refusedForLong(err) {
-		l.block(err)
+	deadline := time.Now().Add(config.BindTimeout)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	connecting, stop := context.WithDeadline(connecting, deadline)
+	defer stop()
+	who, err := l.credentials(connecting)
+	if err != nil {
+		return nil, l.bindFailure(connecting, err)
+	}
+	conn, raw, err := l.dial(connecting)
+	if err != nil {
+		return nil, l.bindFailure(connecting, err)
+	}
+	s, err := l.open(ctx, conn, raw, who)
+	switch {
+	case refusedForLong(err):
+		l.block(who, err)
+	case err == nil:
+		l.host.until, l.host.refusals = time.Time{}, nil
 	}
 	return s, err
 }
 
-func (l *link) dial(ctx context.Context) (*session, error) {
-	config := &l.client.config
-	ctx, cancel := context.WithTimeout(ctx, config.BindTimeout)
-	defer cancel()
-	who, err := l.credentials(ctx)
+// dial opens the connection and negotiates TLS.
+func (l *link) dial(ctx context.Context) (conn, raw net.Conn, err error) {
+	raw, err = l.client.config.Dial(ctx, "tcp", l.host.addr)
 	if err != nil {
-		return nil, l.bindFailure(ctx, err)
+		return nil, nil, err
 	}
-	raw, err := config.Dial(ctx, "tcp", l.host.addr)
-	if err != nil {
-		return nil, l.bindFailure(ctx, err)
+	conn = raw
+	if l.host.tls != nil {
+		t := tls.Client(raw, l.host.tls)
+		conn, err = t, t.HandshakeContext(ctx)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = raw.Close() }) // ends every read and write below
-	s, err := l.open(ctx, raw, who)
-	if !stop() {
-		err = context.Cause(ctx)
+	if err == nil {
+		err = ctx.Err()
 	}
 	if err != nil {
 		_ = raw.Close()
-		return nil, l.bindFailure(ctx, err)
+		return nil, nil, err
 	}
-	return s, nil
+	return conn, raw, nil
 }
 
 // credentials is what the next bind says.
@@ -87,21 +104,19 @@ func (l *link) credentials(ctx context.Context) (wire.Bind, error) {
 	)
 }
 
-// open negotiates TLS and binds.
-func (l *link) open(ctx context.Context, raw net.Conn, who wire.Bind) (*session, error) {
+// open binds.
+func (l *link) open(ctx context.Context, conn, raw net.Conn, who wire.Bind) (*session, error) {
 	config := &l.client.config
-	conn := raw
-	if l.host.tls != nil {
-		t := tls.Client(raw, l.host.tls)
-		if err := t.HandshakeContext(ctx); err != nil {
-			return nil, err
-		}
-		conn = t
-	}
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() }) // ends every read and write below
 	idle := &idleReader{conn: conn}
 	in := wire.NewReader(idle)
-	if err := l.bind(conn, in, who); err != nil {
-		return nil, err
+	err := l.bind(conn, in, who)
+	if !stop() {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		_ = raw.Close()
+		return nil, l.bindFailure(ctx, err)
 	}
 	idle.timeout = config.EnquireLink + 2*config.EnquireLinkTimeout
 	return newSession(config, conn, raw, in), nil

@@ -5,10 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/ajankovic/smpp/pdu"
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
 // A link keeps one bind standing: it connects, serves the session until that
@@ -37,25 +40,50 @@ type host struct {
 	tls  *tls.Config   // nil: plaintext
 	turn chan struct{} // held while connecting
 
-	until   time.Time // no bind before; guarded by turn
-	refused error     // by which the last bind was; guarded by Client.mu
+	refused error // by which the last bind was; guarded by Client.mu
+
+	// Guarded by turn.
+	until    time.Time                  // no bind before, unless the credentials are others
+	ask      time.Time                  // when they are asked for next, no later than until
+	refusals []wire.Bind                // the credentials that were refused, until then
+	pauses   backoff.ExponentialBackOff // between asking
 }
 
-// enter waits until a bind may be tried. leave must follow a nil error.
-func (h *host) enter(ctx context.Context) error {
+// maxRefusals is how many credentials, one after the other, are tried in one
+// RefusedWait: an SMSC that counts failures blocks the address after some.
+const maxRefusals = 3
+
+// enter waits until a bind may be tried. leave of the host must follow a nil
+// error.
+func (l *link) enter(ctx context.Context) error {
+	h := l.host
 	for {
 		select {
 		case h.turn <- struct{}{}:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		wait := time.Until(h.until)
-		if wait <= 0 {
+		if time.Until(h.until) <= 0 {
+			h.refusals = nil
 			return nil
 		}
+		if time.Until(h.ask) <= 0 && l.rotated(ctx) {
+			return nil
+		}
+		wait := min(time.Until(h.until), time.Until(h.ask))
 		h.leave()
 		sleep(ctx, wait)
 	}
+}
+
+// rotated asks whether the credentials are others than those refused. The
+// caller has the host's turn.
+func (l *link) rotated(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, l.client.config.BindTimeout)
+	defer cancel()
+	who, err := l.credentials(ctx)
+	l.host.ask = time.Now().Add(l.host.pauses.NextBackOff())
+	return err == nil && !slices.Contains(l.host.refusals, who)
 }
 
 func (h *host) leave() { <-h.turn }
@@ -83,13 +111,9 @@ func (c *Client) newLinks() []*link {
 // ctx ends.
 func (l *link) run(ctx, connecting context.Context) {
 	config := &l.client.config
-	pauses := backoff.ExponentialBackOff{
-		InitialInterval: config.ReconnectMin, MaxInterval: config.ReconnectMax,
-		Multiplier: 2, RandomizationFactor: 0.5,
-	}
-	pauses.Reset()
+	pauses := config.pauses()
 	for {
-		s, err := l.connect(connecting)
+		s, err := l.connect(ctx, connecting)
 		bound := time.Now()
 		if err == nil {
 			err = l.serve(ctx, s)
@@ -137,14 +161,29 @@ func (l *link) pause(err error, pauses *backoff.ExponentialBackOff) time.Duratio
 	return wait
 }
 
-// block keeps all links from the host after a bind that was refused for good.
-// The caller has the host's turn.
-func (l *link) block(err error) {
-	wait := l.client.config.RefusedWait
+// block keeps all links from the host after a bind that was refused for good,
+// unless Config.Credentials soon tells others. The caller has the host's turn.
+func (l *link) block(who wire.Bind, err error) {
+	h, config := l.host, &l.client.config
+	wait := config.RefusedWait
 	wait += rand.N(wait/4 + 1)
-	l.host.until = time.Now().Add(wait)
+	h.until = time.Now().Add(wait)
+	h.ask = h.until
+	if h.refusals = append(h.refusals, who); config.Credentials != nil && len(h.refusals) < maxRefusals {
+		h.pauses = config.pauses()
+		h.ask = time.Now().Add(h.pauses.NextBackOff())
+	}
 	l.client.log().Error("smpp: SMSC refuses the credentials or the address",
-		"addr", l.host.addr, "system_id", l.client.config.SystemID, "error", err, "next_try", wait)
+		"addr", h.addr, "system_id", who.SystemID, "error", err, "next_try", wait)
+}
+
+// pauses are those between failed connections.
+func (c *Config) pauses() backoff.ExponentialBackOff {
+	b := backoff.ExponentialBackOff{
+		InitialInterval: c.ReconnectMin, MaxInterval: c.ReconnectMax, Multiplier: 2, RandomizationFactor: 0.5,
+	}
+	b.Reset()
+	return b
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -55,7 +55,7 @@ func start(config Config) *Client {
 	ctx, cancel := context.WithCancel(context.Background())
 	connecting, stopConnecting := context.WithCancel(ctx)
 	c := &Client{
-		config: config, parts: newJoiner(), events: make(chan Event, maxEvents),
+		config: config, parts: newInboundJoiner(), events: make(chan Event, maxEvents),
 		cancel: cancel, stopConnecting: stopConnecting,
 		unlinked: make(chan struct{}), stopped: make(chan struct{}),
 		changed: make(chan struct{}), intake: newIntake(),

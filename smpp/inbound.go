@@ -111,7 +111,7 @@ func (s *session) handOverOne(ctx context.Context, d delivery, parts *joiner) er
 	if d.message == nil {
 		return s.config.Receipt(ctx, d.receipt)
 	}
-	data, done := parts.add(d.message)
+	data, done := parts.addInbound(d.message)
 	if data == nil {
 		return nil // more is to come
 	}

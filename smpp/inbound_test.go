@@ -155,8 +155,8 @@ func TestInboundIsRepeated(t *testing.T) {
 			return nil
 		}
 	})
-	if diff := cmp.Diff([]smpp.Status{0, smpp.StatusReceiverTemporary, 0}, answers); diff != "" || len(got) != 200 {
-		t.Errorf("read %d characters, answers (-want +got):\n%s", len(got), diff)
+	if diff := cmp.Diff([]smpp.Status{0, smpp.StatusReceiverTemporary, 0}, answers); diff != "" || len(got) != 200 || tries != 2 {
+		t.Errorf("read %d characters in %d tries, answers (-want +got):\n%s", len(got), tries, diff)
 	}
 }
 

@@ -1,7 +1,10 @@
 package smpp
 
 import (
+	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
@@ -11,16 +14,58 @@ import (
 func TestJoinerKeepsText(t *testing.T) {
 	t.Parallel()
 	pdu := append([]byte{5, 0, 3, 1, 3, 1, 'a'}, make([]byte, 60000)...)
-	j := newJoiner()
-	j.add(&wire.Message{EsmClass: wire.EsmUDHI, Short: pdu[:7]})
-	j.add(&wire.Message{EsmClass: wire.EsmUDHI, Short: []byte{5, 0, 3, 1, 3, 2}}) // without text, and yet it has come
+	j := newInboundJoiner()
+	j.addInbound(&wire.Message{EsmClass: wire.EsmUDHI, Short: pdu[:7]})
+	j.addInbound(&wire.Message{EsmClass: wire.EsmUDHI, Short: []byte{5, 0, 3, 1, 3, 2}}) // without text, and yet it has come
 	for _, v := range j.open {
-		if p := v.parts[0]; string(p) != "a" || cap(p) > 64 {
+		if p := v.parts[0].text; string(p) != "a" || cap(p) > 64 {
 			t.Errorf("%q is kept in %d octets", p, cap(p))
 		}
 	}
-	data, _ := j.add(&wire.Message{EsmClass: wire.EsmUDHI, Short: []byte{5, 0, 3, 1, 3, 3, 'b'}})
+	data, _ := j.addInbound(&wire.Message{EsmClass: wire.EsmUDHI, Short: []byte{5, 0, 3, 1, 3, 3, 'b'}})
 	if string(data) != "ab" {
 		t.Errorf("put together: %q", data)
 	}
+}
+
+// A joiner holds what it may, and no more.
+func TestJoinerLimits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j := &joiner{life: time.Minute, most: 2, octets: 10}
+		key := func(from string) joinKey { return joinKey{from: from, parts: 2} }
+		add := func(from string, n int, text, id string) string {
+			all, id, err := j.add(key(from), n, joinPart{text: []byte(text), id: id})
+			return fmt.Sprintf("%q %s %v", joinedText(all), id, err)
+		}
+		for i, tt := range []struct {
+			from     string
+			n        int
+			text, id string
+			wait     time.Duration // before
+			want     string
+			open     int
+		}{
+			{"a", 1, "one ", "1", 0, `"" 1 <nil>`, 1},
+			{"a", 1, "one!", "2", 0, `"" 1 <nil>`, 1}, // again, under its first id
+			{"a", 2, "two", "3", 0, `"one!two" 3 <nil>`, 0},
+			{"a", 2, "two", "4", 0, `"" 4 <nil>`, 1}, // of another message
+			{"a", 1, "too long", "5", 0, `""  ` + errJoinTooLong.Error(), 0},
+			{"b", 1, "oldest", "6", 0, `"" 6 <nil>`, 1},
+			{"c", 1, "older", "7", 30 * time.Second, `"" 7 <nil>`, 2},
+			{"b", 1, "oldest", "8", 0, `"" 6 <nil>`, 2},
+			{"d", 1, "new", "9", 0, `"" 9 <nil>`, 2}, // b is forgotten
+			{"c", 2, "!", "10", 0, `"older!" 10 <nil>`, 1},
+			{"b", 2, "!", "11", 0, `"" 11 <nil>`, 2},
+			{"d", 2, "!", "12", time.Minute, `"" 12 <nil>`, 1}, // both are forgotten
+		} {
+			time.Sleep(tt.wait)
+			if got := add(tt.from, tt.n, tt.text, tt.id); got != tt.want {
+				t.Errorf("step %d: %s, want %s", i, got, tt.want)
+			}
+			if len(j.open) != tt.open || j.order.Len() != tt.open {
+				t.Errorf("step %d: %d and %d are open, want %d", i, len(j.open), j.order.Len(), tt.open)
+			}
+		}
+	})
 }

@@ -64,7 +64,7 @@ type Server struct {
 	config ServerConfig
 	guard  *bindGuard
 	rates  *rates
-	parts  *assembler
+	parts  *joiner
 	post   *postOffice
 
 	ctx      context.Context // ends with Close; never a request's
@@ -91,12 +91,12 @@ func NewServer(c ServerConfig) (*Server, error) {
 		config:    c,
 		guard:     newBindGuard(c.MaxBindFailures, c.BlockFor),
 		rates:     newRates(),
-		parts:     newAssembler(),
 		listeners: make(map[net.Listener]struct{}),
 		sessions:  make(map[*ServerSession]struct{}),
 		ended:     make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.parts = newSubmitJoiner(&s.config)
 	s.post = newPostOffice(&s.config)
 	s.wg.Go(func() { s.post.run(s.ctx) })
 	return s, nil

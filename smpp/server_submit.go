@@ -145,7 +145,7 @@ func (s *ServerSession) submit(f wire.Frame) {
 	}
 	if s.server.config.Assemble && m.Parts > 1 {
 		var id string
-		if m, id, status = s.server.parts.add(m, &s.server.config); m == nil {
+		if m, id, status = s.server.parts.addSubmit(m, &s.server.config); m == nil {
 			s.uncount()
 			s.answer(f.Header, id, status)
 			s.checkParted()

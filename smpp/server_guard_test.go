@@ -1,0 +1,97 @@
+package smpp_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ajankovic/smpp/pdu"
+
+	"github.com/otpcourier/otpcourier/smpp"
+)
+
+// TestServerGuessesBetweenBinds: who has an account cannot use it to guess the
+// password of another. Failures are forgotten with time only.
+func TestServerGuessesBetweenBinds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := startServer(t, serverConfig())
+		bind := func(password string) smpp.Status {
+			e := dial(t, s)
+			defer e.Close()
+			return e.bindAs(pdu.BindTransceiverID, password)
+		}
+		for range 4 {
+			bind("guess")
+			if got := bind("secret"); got != smpp.StatusOK {
+				t.Errorf("before the block: %v", got)
+			}
+		}
+		time.Sleep(15 * time.Minute)
+		for n := range 5 {
+			if got := bind("guess"); got != smpp.StatusInvalidPassword {
+				t.Errorf("guess %d after 15 minutes: %v", n, got)
+			}
+			if got := bind("secret"); n < 4 && got != smpp.StatusOK {
+				t.Errorf("bind %d after 15 minutes: %v", n, got)
+			}
+		}
+		if got := bind("secret"); got != smpp.StatusBindFailed {
+			t.Errorf("after 5 failures: %v", got)
+		}
+	})
+}
+
+// TestServerGuessesAtOnce: of many guesses made at once only so many are
+// checked, and neither a pipelined second bind nor a whole /64 gets round it.
+func TestServerGuessesAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		asked := 0
+		c := serverConfig()
+		c.Authenticate = func(context.Context, smpp.BindRequest) smpp.Status {
+			mu.Lock()
+			asked++
+			mu.Unlock()
+			time.Sleep(time.Second)
+			return smpp.StatusInvalidPassword
+		}
+		s := startServer(t, c)
+		guess := bindFrame(t, pdu.BindTransceiverID, "bank", "guess")
+		var wg sync.WaitGroup
+		for range 100 {
+			e := dialFrom(t, s, "2001:db8::1")
+			e2 := dialFrom(t, s, "2001:db8::2")
+			wg.Go(func() { e.ask(append(guess, guess...)) })
+			wg.Go(func() { e2.ask(guess) })
+		}
+		wg.Wait()
+		if asked != 5 {
+			t.Errorf("%d guesses were checked, want 5", asked)
+		}
+	})
+}
+
+// TestServerOneBindEach: what follows a refused bind is not looked at.
+func TestServerOneBindEach(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		c := serverConfig()
+		c.MaxBindFailures = -1
+		authenticate := c.Authenticate
+		c.Authenticate = func(ctx context.Context, b smpp.BindRequest) smpp.Status {
+			asked++
+			return authenticate(ctx, b)
+		}
+		e := dial(t, startServer(t, c))
+		f := e.ask(append(bindFrame(t, pdu.BindTransceiverID, "bank", "guess"),
+			bindFrame(t, pdu.BindTransceiverID, "bank", "secret")...))
+		if smpp.Status(f.Status) != smpp.StatusInvalidPassword || !e.isClosed() || asked != 1 {
+			t.Errorf("answered with %+v, %d binds were checked", f.Header, asked)
+		}
+	})
+}

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Priority orders jobs that are due: higher first.
+// Priority orders jobs that are due: higher first, however long the lower
+// ones have been due. What waits too long expires, and is a [DeadLetter].
 type Priority int8
 
 // The priorities: a payment before a newsletter sign-up.
@@ -31,13 +32,66 @@ type Job struct {
 // A Queue hands jobs to workers, each at least once.
 type Queue interface {
 	// Enqueue adds j, or does nothing if a job of its ID was added before and
-	// has not expired. ErrFull.
+	// has not expired, or if j could not be due before it expires. A job
+	// without ID or Expires, or of another priority than the three, is
+	// refused. ErrFull.
 	Enqueue(ctx context.Context, j Job) error
 
 	// Run calls handle for jobs that are due, in at most workers goroutines,
 	// until ctx ends; then it waits for the handlers that run, whose context
 	// is ctx's without its cancellation, and returns ctx.Err(). A job whose
-	// handler returns an error or panics is due again after a growing pause.
+	// handler returns an error or panics is due again after a growing pause,
+	// until it expires or has been handed out as often as the backend says.
 	// Several Runs, in several processes, share the jobs.
 	Run(ctx context.Context, workers int, handle func(context.Context, Job) error) error
+}
+
+// An Inspector is a Queue that tells what it holds. A Queue may do without;
+// those of this module are Inspectors.
+type Inspector interface {
+	// Stats counts the jobs.
+	Stats(ctx context.Context) (Stats, error)
+
+	// Dead returns up to n dead letters, the newest first. The newest 1000
+	// are kept, for a day each.
+	Dead(ctx context.Context, n int) ([]DeadLetter, error)
+}
+
+// Stats is what a Queue held at a moment. A job that has expired may count as
+// what it was until a worker comes upon it.
+type Stats struct {
+	High, Normal, Low int           // due, and with no worker yet
+	Delayed           int           // wait for NotBefore, or out the pause after a failure
+	Running           int           // with a worker
+	Oldest            time.Duration // how long the first of those that are due has been; 0: none is
+	Dead              int           // dead letters
+}
+
+// A DeadLetter is a job that ended without success. It is there to be seen,
+// not to be tried again: what a job of its ID was to do is done by a job of
+// another ID, or is not worth doing any more.
+type DeadLetter struct {
+	Job    Job // Attempt: how often it was handed out
+	Reason Reason
+	At     time.Time // when it ended
+}
+
+// Reason is why a job ended without success.
+type Reason uint8
+
+// The reasons.
+const (
+	Late   Reason = iota + 1 // it expired while it waited for a worker, or would have before another attempt
+	Failed                   // none of the attempts that it may have succeeded
+)
+
+// String returns the reason's name in lower case.
+func (r Reason) String() string {
+	switch r {
+	case Late:
+		return "late"
+	case Failed:
+		return "failed"
+	}
+	return "invalid reason"
 }

@@ -4,6 +4,8 @@ package memstore
 func (s *Store) Live(now int64) int {
 	n := held(s.challenges, now) + held(s.runs, now) + held(s.windows, now) + held(s.threads, now)
 	n += s.queue.jobs.held(now)
+	s.queue.forget(instant(now))
+	n += len(s.queue.dead)
 	if n == 0 {
 		return int(s.parking.used.Load())
 	}

@@ -1,14 +1,15 @@
 package memstore
 
-// A jobHeap is a heap.Interface of jobs that are to do. Each knows its place,
-// so that it can be taken out.
-type jobHeap struct {
-	jobs []*job
-	less func(a, b *todo) bool
-}
+// A jobHeap is a heap.Interface of jobs that are to do, first what is due
+// first. Each knows its place, so that it can be taken out.
+type jobHeap struct{ jobs []*job }
 
-func (h *jobHeap) Len() int           { return len(h.jobs) }
-func (h *jobHeap) Less(i, j int) bool { return h.less(h.jobs[i].todo, h.jobs[j].todo) }
+func (h *jobHeap) Len() int { return len(h.jobs) }
+
+func (h *jobHeap) Less(i, j int) bool {
+	a, b := h.jobs[i].todo, h.jobs[j].todo
+	return a.due < b.due || a.due == b.due && a.turn < b.turn
+}
 
 func (h *jobHeap) Swap(i, j int) {
 	h.jobs[i], h.jobs[j] = h.jobs[j], h.jobs[i]

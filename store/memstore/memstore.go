@@ -22,6 +22,8 @@
 // and nothing to close, a call takes long for no other's sake, and a store
 // that nobody calls keeps what it has.
 //
+// The newest 1000 dead letters of jobs are kept beside what Config bounds.
+//
 // # Times and names
 //
 // Times are kept to the nanosecond by the wall clock, from the year 1678 to
@@ -45,14 +47,15 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// Config configures a Store. The zero value is ready to use. Caps of 0 or less
-// mean the default.
+// Config configures a Store. The zero value is ready to use. Numbers of 0 or
+// less mean the default.
 type Config struct {
 	MaxChallenges int          // challenges, closed ones until they expire included; default 1 << 20
 	MaxSubjects   int          // runs of failures; default 1 << 22
 	MaxLimits     int          // limits of which takings count; default 1 << 22
 	MaxReceipts   int          // keys and parked receipts together; at most half for parking; default 1 << 20
 	MaxJobs       int          // jobs, done ones until they expire included; default 1 << 20
+	JobAttempts   int          // how often a job whose handler fails is handed out; default 20
 	Logger        *slog.Logger // failed jobs; default: discards
 }
 
@@ -72,6 +75,8 @@ var (
 	_ store.Limiter = (*Store)(nil)
 	_ store.Tracker = (*Store)(nil)
 	_ store.Queue   = (*Store)(nil)
+
+	_ store.Inspector = (*Store)(nil)
 )
 
 // New returns an empty Store.
@@ -83,7 +88,7 @@ func New(cfg Config) *Store {
 		challenges: newShards[challenge](orDefault(cfg.MaxChallenges, 1<<20), nil),
 		runs:       newShards[run](orDefault(cfg.MaxSubjects, 1<<22), nil),
 		windows:    newShards[window](orDefault(cfg.MaxLimits, 1<<22), nil),
-		queue:      newQueue(orDefault(cfg.MaxJobs, 1<<20), cfg.Logger),
+		queue:      newQueue(orDefault(cfg.MaxJobs, 1<<20), orDefault(cfg.JobAttempts, 20), cfg.Logger),
 	}
 	s.threads = newShards(orDefault(cfg.MaxReceipts, 1<<20), s.leave)
 	s.parking.max = s.threads.max / 2

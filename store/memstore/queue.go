@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -24,14 +25,17 @@ const longestIdle = time.Minute
 // A queue is all jobs, and the IDs of those that are done, until they expire.
 type queue struct {
 	hasher
-	logger *slog.Logger
-	max    int
-	wake   chan struct{} // holds a token while some worker should look for jobs
+	logger   *slog.Logger
+	max      int
+	attempts int
+	wake     chan struct{} // holds a token while some worker should look for jobs
 
 	jobs    shard[job, *job] // its lock is the queue's
-	ready   jobHeap          // due, by priority
-	delayed jobHeap          // by due time
+	ready   [3]jobHeap       // due, by priority: High, Normal, Low
+	delayed jobHeap
 	turns   uint64
+	running int
+	dead    []store.DeadLetter // the newest last
 }
 
 // A job is remembered by its ID; todo is nil once it is done.
@@ -49,17 +53,10 @@ type todo struct {
 	pos  int
 }
 
-func newQueue(limit int, logger *slog.Logger) *queue {
-	q := &queue{hasher: newHasher(), logger: logger, max: limit, wake: make(chan struct{}, 1)}
-	q.ready.less = func(a, b *todo) bool {
-		if a.Priority != b.Priority {
-			return a.Priority > b.Priority
-		}
-		return a.turn < b.turn
-	}
-	q.delayed.less = func(a, b *todo) bool { return a.due < b.due }
+func newQueue(limit, attempts int, logger *slog.Logger) *queue {
+	q := &queue{hasher: newHasher(), logger: logger, max: limit, attempts: attempts, wake: make(chan struct{}, 1)}
 	q.jobs.drop = func(j *job) {
-		j.finish()
+		q.expire(j)
 		q.jobs.table.remove(j)
 	}
 	return q
@@ -72,6 +69,9 @@ func (s *Store) Enqueue(ctx context.Context, j store.Job) error {
 	}
 	if j.ID == "" || j.Expires.IsZero() {
 		return errors.New("memstore: job without ID or Expires")
+	}
+	if j.Priority < store.Low || j.Priority > store.High {
+		return fmt.Errorf("memstore: job of priority %d", j.Priority)
 	}
 	q, now := s.queue, nanos(time.Now())
 	err := q.add(j, now)
@@ -92,8 +92,8 @@ func (q *queue) reclaim(now int64) bool {
 
 // add adds j, unless its ID is known.
 func (q *queue) add(j store.Job, now int64) error {
-	k, expires := q.key(j.ID), nanos(j.Expires)
-	if expires <= now {
+	k, expires, due := q.key(j.ID), nanos(j.Expires), max(nanos(j.NotBefore), now)
+	if due >= expires {
 		return nil
 	}
 	q.jobs.enter(now)
@@ -109,34 +109,28 @@ func (q *queue) add(j store.Job, now int64) error {
 	case known.expires > now:
 		return nil
 	}
-	known.finish()
+	q.expire(known)
 	known.expires = expires
 	j.Attempt = 0
-	known.todo = &todo{Job: j, turn: q.turn()}
-	q.put(known, nanos(j.NotBefore))
+	known.todo = &todo{Job: j}
+	q.put(known, due)
 	return nil
 }
 
-// finish forgets what is to do, and leaves the ID.
-func (j *job) finish() {
-	if j.todo != nil && j.todo.heap != nil {
-		heap.Remove(j.todo.heap, j.todo.pos)
+// expire ends what is to do of j, which has expired. If that is with a worker
+// it may still succeed.
+func (q *queue) expire(j *job) {
+	if t := j.todo; t != nil && t.heap != nil {
+		heap.Remove(t.heap, t.pos)
+		q.bury(t, store.Late, t.Expires)
 	}
 	j.todo = nil
 }
 
-func (q *queue) turn() uint64 {
-	q.turns++
-	return q.turns
-}
-
-// put makes j wait until due, or ends it if it will have expired by then.
+// put makes j wait until due.
 func (q *queue) put(j *job, due int64) {
-	if due >= j.expires {
-		j.finish()
-		return
-	}
-	j.todo.due = due
+	q.turns++
+	j.todo.due, j.todo.turn = due, q.turns
 	heap.Push(&q.delayed, j)
 	q.signal()
 }
@@ -154,20 +148,21 @@ func (q *queue) signal() {
 func (q *queue) take(now int64) (*job, *todo, time.Duration) {
 	q.jobs.enter(now)
 	defer q.jobs.Unlock()
-	for len(q.delayed.jobs) > 0 && q.delayed.jobs[0].todo.due <= now {
-		heap.Push(&q.ready, heap.Pop(&q.delayed))
-	}
-	for len(q.ready.jobs) > 0 {
-		j := heap.Pop(&q.ready).(*job)
-		if j.expires <= now {
-			j.finish()
-			continue
+	q.promote(now)
+	for i := range q.ready {
+		for ready := &q.ready[i]; len(ready.jobs) > 0; {
+			if j := ready.jobs[0]; j.expires <= now {
+				q.expire(j)
+				continue
+			}
+			j := heap.Pop(ready).(*job)
+			if q.waiting() > 0 {
+				q.signal() // another worker, or one that watches the clock
+			}
+			q.running++
+			j.todo.Attempt++
+			return j, j.todo, 0
 		}
-		if len(q.ready.jobs)+len(q.delayed.jobs) > 0 {
-			q.signal() // another worker, or one that watches the clock
-		}
-		j.todo.Attempt++
-		return j, j.todo, 0
 	}
 	if len(q.delayed.jobs) > 0 {
 		return nil, nil, min(time.Duration(q.delayed.jobs[0].todo.due-now), longestIdle)
@@ -175,17 +170,40 @@ func (q *queue) take(now int64) (*job, *todo, time.Duration) {
 	return nil, nil, 0
 }
 
+// promote makes ready what is due.
+func (q *queue) promote(now int64) {
+	for len(q.delayed.jobs) > 0 && q.delayed.jobs[0].todo.due <= now {
+		j := heap.Pop(&q.delayed).(*job)
+		heap.Push(&q.ready[store.High-j.todo.Priority], j)
+	}
+}
+
+// waiting returns how many jobs have no worker.
+func (q *queue) waiting() int {
+	n := len(q.delayed.jobs)
+	for i := range q.ready {
+		n += len(q.ready[i].jobs)
+	}
+	return n
+}
+
 // settle ends what was to do of j or, if it failed, puts it off. Meanwhile j
 // may have expired and its ID stand for another job.
 func (q *queue) settle(j *job, t *todo, failed bool, now int64) {
 	q.jobs.enter(now)
 	defer q.jobs.Unlock()
+	q.running--
+	due := after(now, firstPause<<min(t.Attempt-1, doublings))
 	switch {
-	case j.todo != t:
+	case failed && t.Attempt >= q.attempts:
+		q.bury(t, store.Failed, instant(now))
+	case failed && (due >= nanos(t.Expires) || j.todo != t):
+		q.bury(t, store.Late, instant(min(now, nanos(t.Expires))))
 	case failed:
-		t.turn = q.turn()
-		q.put(j, after(now, firstPause<<min(t.Attempt-1, doublings)))
-	default:
-		j.finish()
+		q.put(j, due)
+		return
+	}
+	if j.todo == t {
+		j.todo = nil
 	}
 }

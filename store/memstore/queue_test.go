@@ -57,7 +57,11 @@ func TestPauses(t *testing.T) {
 			t.Errorf("delivery at %v, after Expires", at)
 		case <-time.After(time.Hour):
 		}
-		if n := s.Live(time.Now().UnixNano()); n != 0 {
+		dead, err := s.Dead(t.Context(), 10)
+		if err != nil || len(dead) != 1 || dead[0].Job.Attempt != 8 || dead[0].Reason != store.Late || dead[0].At.Sub(begin) != 95*time.Second {
+			t.Errorf("dead letters %+v, error %v; want the job, late, ended by attempt 8 at 95s", dead, err)
+		}
+		if n := s.Live(time.Now().Add(24 * time.Hour).UnixNano()); n != 0 {
 			t.Errorf("%d jobs are held when all have expired", n)
 		}
 	})

@@ -12,8 +12,8 @@ import (
 )
 
 // Run implements store.Queue. A job whose handler fails is due again after 1,
-// 2, 4, 8, 16 s, and then every 32 s, until it expires. One that ends its
-// goroutine has failed.
+// 2, 4, 8, 16 s, and then every 32 s, until it expires or has been handed out
+// Config.JobAttempts times. One that ends its goroutine has failed.
 func (s *Store) Run(ctx context.Context, workers int, handle func(context.Context, store.Job) error) error {
 	if workers < 1 || handle == nil {
 		return errors.New("memstore: Run without workers or handler")

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,8 @@ type badQueue struct {
 	*naive
 	enqueue func(store.Job) error
 	run     func(ctx context.Context, workers int, handle handler) error
+	stats   func(*store.Stats)
+	dead    func([]store.DeadLetter) []store.DeadLetter
 }
 
 type handler = func(context.Context, store.Job) error
@@ -30,6 +33,22 @@ func (b *badQueue) Run(ctx context.Context, workers int, handle handler) error {
 		return b.run(ctx, workers, handle)
 	}
 	return b.naive.Run(ctx, workers, handle)
+}
+
+func (b *badQueue) Stats(ctx context.Context) (store.Stats, error) {
+	st, err := b.naive.Stats(ctx)
+	if b.stats != nil {
+		b.stats(&st)
+	}
+	return st, err
+}
+
+func (b *badQueue) Dead(ctx context.Context, n int) ([]store.DeadLetter, error) {
+	d, err := b.naive.Dead(ctx, n)
+	if b.dead != nil {
+		d = b.dead(d)
+	}
+	return d, err
 }
 
 func TestQueueMutants(t *testing.T) {
@@ -65,6 +84,16 @@ func TestQueueMutants(t *testing.T) {
 			return nil
 		}
 	})
+	bury := func(change func(*store.DeadLetter)) func(*badQueue) {
+		return func(b *badQueue) {
+			b.dead = func(d []store.DeadLetter) []store.DeadLetter {
+				for i := range d {
+					change(&d[i])
+				}
+				return d
+			}
+		}
+	}
 	for _, m := range []struct {
 		fault  string
 		caught string
@@ -105,7 +134,18 @@ func TestQueueMutants(t *testing.T) {
 		{"inverts priorities", "priorities", edit(func(j *store.Job) { j.Priority = -j.Priority })},
 		{"ignores NotBefore", "not before", edit(func(j *store.Job) { j.NotBefore = time.Time{} })},
 		{"ignores Expires", "expired", edit(func(j *store.Job) { j.Expires = j.Expires.Add(time.Hour) })},
-		{"needs no Expires", "expires required", edit(func(j *store.Job) { j.Expires = time.Now().Add(time.Hour) })},
+		{"needs no Expires", "refusals", edit(func(j *store.Job) { j.Expires = time.Now().Add(time.Hour) })},
+		{"needs no ID", "refusals", edit(func(j *store.Job) { j.ID += "x" })},
+		{"takes every priority", "refusals", edit(func(j *store.Job) { j.Priority = max(store.Low, min(j.Priority, store.High)) })},
+		{"adds when the context has ended", "ended context", edit(func(*store.Job) {})},
+		{"runs when the context has ended", "ended context", func(b *badQueue) {
+			b.run = func(ctx context.Context, workers int, handle handler) error {
+				if ctx.Err() != nil {
+					_ = handle(ctx, store.Job{})
+				}
+				return b.naive.Run(ctx, workers, handle)
+			}
+		}},
 		{"loses the step", "job", edit(func(j *store.Job) { j.Step = 0 })},
 		{"one worker too many", "workers", func(b *badQueue) {
 			b.run = func(ctx context.Context, workers int, handle handler) error {
@@ -131,6 +171,67 @@ func TestQueueMutants(t *testing.T) {
 		{"cancels handlers", "stop", func(b *badQueue) {
 			b.run = func(ctx context.Context, workers int, handle handler) error {
 				return b.naive.Run(ctx, workers, func(_ context.Context, j store.Job) error { return handle(ctx, j) })
+			}
+		}},
+		{"counts all as normal", "stats", func(b *badQueue) {
+			b.stats = func(st *store.Stats) { st.Normal += st.High + st.Low; st.High, st.Low = 0, 0 }
+		}},
+		{"counts what is delayed as due", "stats", func(b *badQueue) {
+			b.stats = func(st *store.Stats) { st.High += st.Delayed; st.Delayed = 0 }
+		}},
+		{"counts what runs as due", "stats", func(b *badQueue) {
+			b.stats = func(st *store.Stats) { st.Normal += st.Running; st.Running = 0 }
+		}},
+		{"forgets how long jobs have been due", "stats", func(b *badQueue) {
+			b.stats = func(st *store.Stats) { st.Oldest = 0 }
+		}},
+		{"says that a job is due when none is", "stats", func(b *badQueue) {
+			b.stats = func(st *store.Stats) { st.Oldest += time.Second }
+		}},
+		{"ages what is delayed", "stats", func(b *badQueue) {
+			b.stats = func(st *store.Stats) {
+				if st.Delayed > 0 {
+					st.Oldest = time.Hour
+				}
+			}
+		}},
+		{"keeps no dead letters", "late", func(b *badQueue) {
+			b.stats = func(st *store.Stats) { st.Dead = 0 }
+		}},
+		{"keeps no letter of what fails", "failures", func(b *badQueue) {
+			b.run = func(ctx context.Context, workers int, handle handler) error {
+				return b.naive.Run(ctx, workers, func(ctx context.Context, j store.Job) error {
+					if err := handle(ctx, j); j.Attempt < naiveAttempts {
+						return err
+					}
+					return nil
+				})
+			}
+		}},
+		{"gives the wrong reason", "late", bury(func(d *store.DeadLetter) { d.Reason = store.Failed })},
+		{"calls every job late", "failures", bury(func(d *store.DeadLetter) { d.Reason = store.Late })},
+		{"forgets the attempts", "failures", bury(func(d *store.DeadLetter) { d.Job.Attempt = 0 })},
+		{"forgets when", "late", bury(func(d *store.DeadLetter) { d.At = time.Time{} })},
+		{"gives the oldest first", "late", func(b *badQueue) {
+			b.dead = func(d []store.DeadLetter) []store.DeadLetter { slices.Reverse(d); return d }
+		}},
+		{"gives more letters than asked for", "late", func(b *badQueue) {
+			b.dead = func([]store.DeadLetter) []store.DeadLetter { return b.naive.dead }
+		}},
+		{"buries what never could be due", "late", func(b *badQueue) {
+			b.enqueue = func(j store.Job) error {
+				if !j.NotBefore.Before(j.Expires) {
+					b.bury(j, store.Late)
+				}
+				return b.naive.Enqueue(t.Context(), j)
+			}
+		}},
+		{"adds anew what has failed for good", "failures", func(b *badQueue) {
+			b.enqueue = func(j store.Job) error {
+				if len(b.naive.dead) > 0 {
+					delete(b.seen, j.ID)
+				}
+				return b.naive.Enqueue(t.Context(), j)
 			}
 		}},
 	} {

@@ -21,7 +21,10 @@ type naive struct {
 	limits map[store.Limit][]time.Time // by Key and Per
 	tracks map[string]*naiveTrack
 	seen   map[string]time.Time
+	due    map[string]time.Time
 	jobs   []*store.Job
+	busy   int
+	dead   []store.DeadLetter // the newest first
 	wake   chan struct{}
 }
 
@@ -32,6 +35,7 @@ func newNaive() *naive {
 		limits: map[store.Limit][]time.Time{},
 		tracks: map[string]*naiveTrack{},
 		seen:   map[string]time.Time{},
+		due:    map[string]time.Time{},
 		wake:   make(chan struct{}, 1),
 	}
 }
@@ -318,9 +322,15 @@ func (s *naive) Match(_ context.Context, key string, receipt []byte, expires, no
 	return "", nil
 }
 
-func (s *naive) Enqueue(_ context.Context, j store.Job) error {
-	if j.ID == "" || j.Expires.IsZero() {
-		return errors.New("naive: job without ID or Expires")
+func (s *naive) Enqueue(ctx context.Context, j store.Job) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if j.ID == "" || j.Expires.IsZero() || j.Priority < store.Low || j.Priority > store.High {
+		return errors.New("naive: job without ID or Expires, or of no priority")
+	}
+	if !j.NotBefore.Before(j.Expires) {
+		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -329,6 +339,9 @@ func (s *naive) Enqueue(_ context.Context, j store.Job) error {
 	}
 	s.seen[j.ID] = j.Expires
 	j.Attempt = 0
+	if s.due[j.ID] = j.NotBefore; j.NotBefore.Before(time.Now()) {
+		s.due[j.ID] = time.Now()
+	}
 	s.jobs = append(s.jobs, &j)
 	s.signal()
 	return nil
@@ -348,7 +361,7 @@ func (s *naive) next() (*store.Job, time.Duration) {
 	now := time.Now()
 	best, wait := -1, time.Hour
 	for i, j := range s.jobs {
-		if d := j.NotBefore.Sub(now); d > 0 {
+		if d := s.due[j.ID].Sub(now); d > 0 {
 			wait = min(wait, d)
 		} else if best < 0 || j.Priority > s.jobs[best].Priority {
 			best = i
@@ -359,6 +372,7 @@ func (s *naive) next() (*store.Job, time.Duration) {
 	}
 	j := s.jobs[best]
 	s.jobs = append(s.jobs[:best], s.jobs[best+1:]...)
+	s.busy++
 	if len(s.jobs) > 0 {
 		s.signal()
 	}
@@ -390,25 +404,66 @@ func (s *naive) Run(ctx context.Context, workers int, handle func(context.Contex
 	return ctx.Err()
 }
 
+const naiveAttempts = 4
+
 func (s *naive) handle(ctx context.Context, j *store.Job, handle func(context.Context, store.Job) error) {
-	if !time.Now().Before(j.Expires) {
-		return
-	}
-	j.Attempt++
-	err := func() (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				err = fmt.Errorf("naive: handler panicked with %T", p)
-			}
+	late := !time.Now().Before(j.Expires)
+	var err error
+	if !late {
+		j.Attempt++
+		err = func() (err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					err = fmt.Errorf("naive: handler panicked with %T", p)
+				}
+			}()
+			return handle(context.WithoutCancel(ctx), *j)
 		}()
-		return handle(context.WithoutCancel(ctx), *j)
-	}()
-	if err == nil {
-		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	j.NotBefore = time.Now().Add(time.Second << min(j.Attempt-1, 5))
-	s.jobs = append(s.jobs, j)
-	s.signal()
+	s.busy--
+	switch {
+	case late:
+		s.bury(*j, store.Late)
+	case err != nil && j.Attempt == naiveAttempts:
+		s.bury(*j, store.Failed)
+	case err != nil:
+		s.due[j.ID] = time.Now().Add(time.Second << min(j.Attempt-1, 5))
+		s.jobs = append(s.jobs, j)
+		s.signal()
+	}
+}
+
+func (s *naive) bury(j store.Job, why store.Reason) {
+	s.dead = append([]store.DeadLetter{{Job: j, Reason: why, At: time.Now()}}, s.dead...)
+}
+
+func (s *naive) Stats(context.Context) (store.Stats, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := store.Stats{Running: s.busy, Dead: len(s.dead)}
+	now := time.Now()
+	for _, j := range s.jobs {
+		if s.due[j.ID].After(now) {
+			st.Delayed++
+			continue
+		}
+		st.Oldest = max(st.Oldest, now.Sub(s.due[j.ID]))
+		switch j.Priority {
+		case store.High:
+			st.High++
+		case store.Normal:
+			st.Normal++
+		case store.Low:
+			st.Low++
+		}
+	}
+	return st, nil
+}
+
+func (s *naive) Dead(_ context.Context, n int) ([]store.DeadLetter, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.dead[:min(n, len(s.dead))]), nil
 }

@@ -18,7 +18,8 @@ func queueCases() []testCase[store.Queue] {
 		{"one per ID", "the same ID is one job until Expires, done or not", onePerID},
 		{"same ID after Expires", "when a job has expired, one of its ID can be added", sameIDAfterExpires},
 		{"parallel Enqueue", "of one ID added by many at one time there is one job", parallelEnqueue},
-		{"expires required", "a job without Expires is an error", expiresRequired},
+		{"refusals", "a job without ID or Expires, or of a priority that there is not, is an error", refusals},
+		{"ended context", "a context that has ended adds nothing and runs nothing", endedContext},
 		{"priorities", "of jobs that are due, the higher priority comes first", priorities},
 		{"not before", "a job is not handled before NotBefore, nor does it hold up others", notBefore},
 		{"expired", "a job that has expired is dropped unhandled", expiredDropped},
@@ -28,6 +29,9 @@ func queueCases() []testCase[store.Queue] {
 		{"shared", "several Runs share the jobs: each is handled, and once if nothing fails", runsShare},
 		{"stop", "Run waits for its handlers, whose context has ctx's values but not its end, and returns ctx.Err()", runStops},
 		{"failed at the end", "a job that fails while its Run ends is left to another Run", failedAtEnd},
+		{"stats", "Stats counts jobs by what they are, and says how long the first has been due", stats},
+		{"late", "a job that expires unhandled is a dead letter; one that never could be due is none", late},
+		{"failures", "a job that has failed as often as it may is a dead letter, and does not come again", failures},
 	}
 }
 
@@ -47,7 +51,7 @@ func newWorkshop(t tester, q store.Queue) (*workshop, context.CancelFunc) {
 }
 
 func newJob(edit ...func(*store.Job)) store.Job {
-	j := store.Job{ID: unique("job-"), Challenge: "abc-challenge", Step: 2, Expires: time.Now().Add(time.Hour)}
+	j := store.Job{ID: unique("job-"), Challenge: "abc-challenge", Step: 2, Expires: start().Add(time.Hour)}
 	for _, f := range edit {
 		f(&j)
 	}
@@ -182,7 +186,7 @@ func sameIDAfterExpires(t tester, q store.Queue) {
 	w.enqueue(j)
 	receive(w, jobs, "the job")
 	w.pause(j.Expires.Add(50 * time.Millisecond))
-	j.Expires = time.Now().Add(time.Hour)
+	j.Expires = start().Add(time.Hour)
 	w.enqueue(j)
 	if got := receive(w, jobs, "the job of the same ID"); got.Attempt != 1 || !got.Expires.Equal(j.Expires) {
 		w.Errorf("job %+v, want it new", got)
@@ -206,11 +210,50 @@ func parallelEnqueue(t tester, q store.Queue) {
 	}
 }
 
-func expiresRequired(t tester, q store.Queue) {
+func refusals(t tester, q store.Queue) {
 	w, cancel := newWorkshop(t, q)
 	defer cancel()
-	if err := w.Enqueue(w.ctx, newJob(func(j *store.Job) { j.Expires = time.Time{} })); err == nil {
-		w.Errorf("Enqueue of a job without Expires: want an error")
+	for what, edit := range map[string]func(*store.Job){
+		"no ID":                  func(j *store.Job) { j.ID = "" },
+		"no Expires":             func(j *store.Job) { j.Expires = time.Time{} },
+		"a priority beyond High": func(j *store.Job) { j.Priority = store.High + 1 },
+		"a priority below Low":   func(j *store.Job) { j.Priority = store.Low - 1 },
+	} {
+		if err := w.Enqueue(w.ctx, newJob(edit)); err == nil {
+			w.Errorf("Enqueue of a job with %s: want an error", what)
+		}
+	}
+	wantNone(w)
+}
+
+// wantNone checks that no job is due.
+func wantNone(w *workshop) {
+	w.Helper()
+	jobs, stop := w.collect()
+	defer stop()
+	marker := last()
+	w.enqueue(marker)
+	if ids := w.until(marker, jobs); len(ids) != 1 {
+		w.Errorf("%d jobs came, want none", len(ids)-1)
+	}
+}
+
+func endedContext(t tester, q store.Queue) {
+	w, cancel := newWorkshop(t, q)
+	defer cancel()
+	ctx, end := context.WithCancel(w.ctx)
+	end()
+	if err := w.Enqueue(ctx, newJob()); !errors.Is(err, context.Canceled) {
+		w.Errorf("Enqueue: error %v, want context.Canceled", err)
+	}
+	wantNone(w)
+	w.enqueue(newJob())
+	err := w.Run(ctx, 1, func(context.Context, store.Job) error {
+		w.Errorf("Run handed out a job")
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		w.Errorf("Run returned %v, want context.Canceled", err)
 	}
 }
 

@@ -16,7 +16,8 @@
 // bring: then each case needs its own. They pass whole microseconds as times,
 // begin at the clock's now and move on from there without waiting; only those
 // of a Queue, whose contract has no now, wait for the clock, and a few seconds
-// at most for a backend that is right.
+// at most for a backend that is right, if it gives a failing job up after no
+// more than three attempts, or in virtual time.
 package storetest
 
 import (
@@ -37,7 +38,8 @@ import (
 )
 
 // A Harness says what to test. What is nil is not tested. Each function is
-// called once per case, and may register clean-ups.
+// called once per case, and may register clean-ups. Each case needs a Queue to
+// itself, for it counts what is in it.
 type Harness struct {
 	Store   func(*testing.T) store.Store
 	Limiter func(*testing.T) store.Limiter

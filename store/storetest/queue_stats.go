@@ -1,0 +1,168 @@
+package storetest
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/otpcourier/otpcourier/store"
+)
+
+// inspector returns w's queue as an Inspector, or nil: a Queue need not be one.
+func inspector(w *workshop) store.Inspector {
+	in, ok := w.Queue.(store.Inspector)
+	if !ok {
+		w.Logf("not a store.Inspector: nothing to test")
+	}
+	return in
+}
+
+// wantStats waits for want, apart from Oldest, and returns what it got.
+func wantStats(w *workshop, in store.Inspector, want store.Stats) store.Stats {
+	w.Helper()
+	for {
+		got, err := in.Stats(w.ctx)
+		if err != nil {
+			w.Fatalf("Stats: %v, and not what is wanted: %+v", err, want)
+		}
+		want.Oldest = got.Oldest
+		if got == want {
+			return got
+		}
+		timer := time.NewTimer(10 * time.Millisecond)
+		select {
+		case <-timer.C:
+		case <-w.ctx.Done():
+			w.Fatalf("Stats %+v, want %+v", got, want)
+		}
+	}
+}
+
+func stats(t tester, q store.Queue) {
+	w, cancel := newWorkshop(t, q)
+	defer cancel()
+	in := inspector(w)
+	if in == nil {
+		return
+	}
+	if st := wantStats(w, in, store.Stats{}); st.Oldest != 0 {
+		w.Errorf("Oldest is %v when no job is due", st.Oldest)
+	}
+	begin := time.Now()
+	for _, p := range []store.Priority{store.High, store.Normal, store.Normal, store.Low, store.Low, store.Low} {
+		w.enqueue(newJob(func(j *store.Job) { j.Priority = p }))
+	}
+	later := newJob(func(j *store.Job) { j.Priority, j.NotBefore = store.High, start().Add(time.Minute) })
+	w.enqueue(later)
+	st := wantStats(w, in, store.Stats{High: 1, Normal: 2, Low: 3, Delayed: 1})
+	if longest := time.Since(begin) + time.Millisecond; st.Oldest > longest {
+		w.Errorf("a job has been due for %v, which was added %v ago", st.Oldest, longest)
+	}
+	w.pause(begin.Add(300 * time.Millisecond))
+	if st := wantStats(w, in, st); st.Oldest < 200*time.Millisecond {
+		w.Errorf("a job has been due for %v, which was added more than 300ms ago", st.Oldest)
+	}
+
+	release, begun := make(chan struct{}), make(chan struct{}, 10)
+	stop := w.run(2, func(context.Context, store.Job) error {
+		begun <- struct{}{}
+		<-release
+		return nil
+	})
+	defer stop()
+	proceed := sync.OnceFunc(func() { close(release) })
+	defer proceed()
+	receive(w, begun, "a job")
+	receive(w, begun, "a second job")
+	st = wantStats(w, in, store.Stats{Normal: 1, Low: 3, Delayed: 1, Running: 2})
+	if st.Oldest < 200*time.Millisecond {
+		w.Errorf("a job that waits has been due for %v, and was added more than 300ms ago", st.Oldest)
+	}
+	proceed()
+	if st := wantStats(w, in, store.Stats{Delayed: 1}); st.Oldest != 0 {
+		w.Errorf("Oldest is %v when no job is due", st.Oldest)
+	}
+}
+
+// wantDead waits until there are dead letters of jobs, the newest first, and
+// checks them.
+func wantDead(w *workshop, in store.Inspector, begin time.Time, why store.Reason, jobs ...store.Job) {
+	w.Helper()
+	wantStats(w, in, store.Stats{Dead: len(jobs)})
+	dead, err := in.Dead(w.ctx, 10)
+	if err != nil || len(dead) != len(jobs) {
+		w.Fatalf("dead letters %+v, error %v; want %d", dead, err, len(jobs))
+	}
+	for i, d := range dead {
+		want := jobs[i]
+		if !d.Job.Expires.Equal(want.Expires) || !d.Job.NotBefore.Equal(want.NotBefore) {
+			w.Errorf("dead letter %+v, want %+v", d.Job, want)
+		}
+		d.Job.Expires, d.Job.NotBefore = want.Expires, want.NotBefore
+		if d.Job != want || d.Reason != why {
+			w.Errorf("dead letter %+v, %v; want %+v, %v", d.Job, d.Reason, want, why)
+		}
+		if d.At.Before(begin.Add(-time.Millisecond)) || time.Until(d.At) > time.Second {
+			w.Errorf("dead letter of %v, want one of between %v and now", d.At, begin)
+		}
+	}
+	if dead, err = in.Dead(w.ctx, 1); err != nil || len(dead) != 1 || dead[0].Job.ID != jobs[0].ID {
+		w.Errorf("dead letters %+v, error %v; want only the newest", dead, err)
+	}
+}
+
+func late(t tester, q store.Queue) {
+	w, cancel := newWorkshop(t, q)
+	defer cancel()
+	in := inspector(w)
+	if in == nil {
+		return
+	}
+	begin := start()
+	soon := begin.Add(200 * time.Millisecond)
+	older := newJob(func(j *store.Job) { j.Priority, j.Expires = store.High, soon })
+	never := newJob(func(j *store.Job) { j.Expires, j.NotBefore = soon, soon })
+	w.enqueue(older, never)
+	w.pause(soon.Add(20 * time.Millisecond))
+	wantNone(w)
+	wantStats(w, in, store.Stats{Dead: 1})
+
+	soon = start().Add(200 * time.Millisecond)
+	newer := newJob(func(j *store.Job) { j.Priority, j.Expires = store.Low, soon })
+	w.enqueue(newer)
+	w.pause(soon.Add(20 * time.Millisecond))
+	wantNone(w)
+	wantDead(w, in, begin, store.Late, newer, older)
+}
+
+// failures goes on until a dead letter comes, however many attempts a job has.
+func failures(t tester, q store.Queue) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
+	defer cancel()
+	w := &workshop{t, q, ctx}
+	in := inspector(w)
+	if in == nil {
+		return
+	}
+	begin, attempts := start(), make(chan int, 100)
+	defer w.run(1, func(_ context.Context, j store.Job) error {
+		attempts <- j.Attempt
+		return errJob
+	})()
+	j := newJob()
+	w.enqueue(j)
+	wantStats(w, in, store.Stats{Dead: 1})
+	j.Attempt = len(attempts)
+	wantDead(w, in, begin, store.Failed, j)
+	for want := 1; len(attempts) > 0; want++ {
+		if got := <-attempts; got != want {
+			w.Errorf("Attempt %d, want %d", got, want)
+		}
+	}
+	w.enqueue(j) // is dead until it expires
+	w.pause(time.Now().Add(100 * time.Millisecond))
+	wantStats(w, in, store.Stats{Dead: 1})
+	if len(attempts) > 0 {
+		w.Errorf("a job that had failed for good came again")
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,7 +24,9 @@ type Proxy struct {
 	mu      sync.Mutex
 	conns   map[net.Conn]bool
 	down    bool
-	lose    int      // so many replies more
+	lose    int // so many replies more
+	every   int // and one of so many; 0: none
+	seen    int
 	only    [][]byte // to these commands
 	lost    int
 	stopped bool
@@ -57,13 +60,26 @@ func (p *Proxy) stop() {
 func (p *Proxy) LoseReplies(n int, commands ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.lose, p.only, p.lost = n, nil, 0
-	for _, c := range commands {
-		p.only = append(p.only, []byte("\r\n$"+strconv.Itoa(len(c))+"\r\n"+strings.ToLower(c)+"\r\n"))
-	}
+	p.lose, p.every, p.only, p.lost = n, 0, patterns(commands), 0
 }
 
-// Lost returns how many replies were lost since LoseReplies.
+// LoseEvery loses the reply to each n-th such request, until it or LoseReplies
+// is called again.
+func (p *Proxy) LoseEvery(n int, commands ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lose, p.every, p.seen, p.only, p.lost = 0, n, 0, patterns(commands), 0
+}
+
+// patterns are what requests of the commands contain.
+func patterns(commands []string) (all [][]byte) {
+	for _, c := range commands {
+		all = append(all, []byte("\r\n$"+strconv.Itoa(len(c))+"\r\n"+strings.ToLower(c)+"\r\n"))
+	}
+	return all
+}
+
+// Lost returns how many replies were lost since LoseReplies or LoseEvery.
 func (p *Proxy) Lost() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -166,23 +182,23 @@ func (p *Proxy) requests(server io.Writer, client io.Reader, losing *atomic.Bool
 func (p *Proxy) loses(request []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.lose == 0 {
+	if p.lose == 0 && p.every == 0 || !p.meant(request) {
 		return false
 	}
-	lower := bytes.ToLower(request)
-	for _, c := range p.only {
-		if bytes.Contains(lower, c) {
-			p.lose--
-			p.lost++
-			return true
-		}
-	}
-	if p.only == nil {
+	p.seen++
+	switch {
+	case p.lose > 0:
 		p.lose--
-		p.lost++
-		return true
+	case p.every == 0 || p.seen%p.every != 0:
+		return false
 	}
-	return false
+	p.lost++
+	return true
+}
+
+func (p *Proxy) meant(request []byte) bool {
+	lower := bytes.ToLower(request)
+	return p.only == nil || slices.ContainsFunc(p.only, func(c []byte) bool { return bytes.Contains(lower, c) })
 }
 
 // replies passes on what the server says until there is a reply to lose.

@@ -156,6 +156,14 @@ func TestRealRedisProxy(t *testing.T) {
 		t.Errorf("reply %q, %d lost", got, p.Lost())
 	}
 
+	p.LoseEvery(3)
+	for i := range 6 {
+		if _, err := ask(p.Addr, "GET", "n"); (err == nil) != (i%3 != 2) {
+			t.Errorf("request %d: %v", i, err)
+		}
+	}
+	p.LoseReplies(0)
+
 	conn, err := net.Dial("tcp", p.Addr)
 	if err != nil {
 		t.Fatal(err)

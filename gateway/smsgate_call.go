@@ -1,0 +1,132 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/gateway/internal/web"
+)
+
+// A call is one request of the API.
+type call struct {
+	op, method string
+	path       string // below the base
+	id         string // one more segment of the path, escaped; empty: none
+	query      url.Values
+	body       []byte // JSON
+	bearer     string // instead of what the configuration says
+	basic      bool   // with the password, not a token
+}
+
+// call makes a request with the password or a token, and once more with a new
+// token where the server does not know the one at hand.
+func (g *SMSGate) call(ctx context.Context, c call) (web.Response, error) {
+	if c.basic || c.bearer != "" || !g.config.JWT {
+		return g.do(ctx, c)
+	}
+	for try := 1; ; try++ {
+		token, err := g.tokens.get(ctx)
+		if err != nil {
+			return web.Response{}, err
+		}
+		c.bearer, c.basic = token, token == ""
+		resp, err := g.do(ctx, c)
+		if err != nil || resp.Status != http.StatusUnauthorized || token == "" || try == 2 {
+			return resp, err
+		}
+		g.tokens.reject(ctx, token)
+	}
+}
+
+func (g *SMSGate) do(ctx context.Context, c call) (web.Response, error) {
+	u := *g.base
+	u.Path += "/" + c.path
+	if c.id != "" {
+		u.RawPath = u.EscapedPath() + "/" + url.PathEscape(c.id)
+		u.Path += "/" + c.id
+	}
+	u.RawQuery = c.query.Encode()
+	var body io.Reader
+	if c.body != nil {
+		body = bytes.NewReader(c.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, c.method, u.String(), body)
+	if err != nil {
+		return web.Response{}, &channel.Error{Class: channel.Misconfigured, Op: c.op, Err: errors.New("the request cannot be made")}
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "otpcourier")
+	if c.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+c.bearer)
+	} else {
+		req.SetBasicAuth(g.config.Username, g.config.Password)
+	}
+	return g.web.Do(ctx, c.op, req)
+}
+
+// decode reads the answer to a call that has succeeded.
+func decode(op string, r web.Response, into any) error {
+	if r.Cut || json.Unmarshal(r.Body, into) != nil {
+		return &channel.Error{Class: channel.Temporary, Op: op, Err: errors.New("the server's answer cannot be read")}
+	}
+	return nil
+}
+
+var (
+	errExpired     = errors.New("the code's life is over, or too short for a phone")
+	errQueueFull   = errors.New("the phone's queue is full")
+	errNoDevice    = errors.New("the server does not know the phone, or has not heard of it in time")
+	errNumber      = errors.New("the server takes the number for wrong")
+	errNotMobile   = errors.New("the server takes the number for none of a mobile phone")
+	errCredentials = errors.New("the server refuses username and password")
+	errScope       = errors.New("the account may not do that")
+	errNotFound    = errors.New("there is no such path; is the base URL right?")
+)
+
+// refusal tells what an answer that is no success means for the message. The
+// API has no codes but HTTP's, so the texts of its errors decide: they are
+// {"message":"…"} or, from what stands before it, plain.
+func refusal(op string, r web.Response, now time.Time) error {
+	e := web.Refusal(op, r, now)
+	text := strings.ToLower(string(r.Body[:min(len(r.Body), 512)]))
+	says := func(s string) bool { return strings.Contains(text, s) }
+	switch r.Status {
+	case http.StatusBadRequest:
+		switch {
+		case says("not mobile phone number"):
+			e.Class, e.Err = channel.Unreachable, errNotMobile
+		case says("invalid phone number"), says("parse phone number"):
+			e.Class, e.Err = channel.InvalidRecipient, errNumber
+		case says("record not found"), says("device"):
+			e.Class, e.Err = channel.Temporary, errNoDevice
+		}
+	case http.StatusUnauthorized:
+		e.Err = errCredentials
+	case http.StatusForbidden:
+		e.Err = errScope
+	case http.StatusNotFound:
+		e.Err = errNotFound
+	case http.StatusServiceUnavailable:
+		if says("queue limit") {
+			e.Class, e.Err = channel.Throttled, errQueueFull
+		}
+	}
+	return e
+}
+
+// ofDevice reports whether a message was refused for a reason that another
+// phone need not have.
+func ofDevice(err error) bool {
+	return errors.Is(err, errQueueFull) || errors.Is(err, errNoDevice)
+}

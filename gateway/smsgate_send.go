@@ -1,0 +1,202 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+const opSend = "gateway: send"
+
+// smsgateTries is how often a message is submitted to one phone while its fate
+// is not known.
+const smsgateTries = 3
+
+// checkMessage refuses what must not go near the server.
+func checkMessage(m *channel.Message, now time.Time) error {
+	refuse := func(class channel.Class, err error) error {
+		return &channel.Error{Class: class, Op: opSend, Err: err}
+	}
+	if !m.Expires.IsZero() && m.Expires.Sub(now) < smsgateMinTTL {
+		return refuse(channel.Expired, errExpired)
+	}
+	if err := (channel.Recipient{Phone: m.To.Phone}).Validate(); err != nil {
+		return refuse(channel.InvalidRecipient, errors.New("the recipient has no phone number in E.164"))
+	}
+	if !validID(m.ID) {
+		return refuse(channel.Misconfigured, errors.New("Message.ID is not of 1 to 36 of A-Z a-z 0-9 . -"))
+	}
+	if m.Text == "" {
+		return refuse(channel.Misconfigured, errors.New("Message.Text is empty"))
+	}
+	return nil
+}
+
+func validID(id string) bool {
+	if id == "" || len(id) > 36 || id == "." || id == ".." { // those two are no path segments
+		return false
+	}
+	for _, c := range []byte(id) {
+		if c != '-' && c != '.' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// smsgateMessage is the body of POST /messages.
+type smsgateMessage struct {
+	ID                 string      `json:"id"`
+	DeviceID           string      `json:"deviceId,omitempty"`
+	TextMessage        smsgateText `json:"textMessage"`
+	PhoneNumbers       []string    `json:"phoneNumbers"`
+	SIMNumber          int         `json:"simNumber,omitempty"`
+	TTL                int64       `json:"ttl"`
+	Priority           int         `json:"priority"`
+	WithDeliveryReport bool        `json:"withDeliveryReport"`
+	IsEncrypted        bool        `json:"isEncrypted,omitempty"`
+}
+
+type smsgateText struct {
+	Text string `json:"text"`
+}
+
+// A delivery is one message on its way to one of the phones.
+type delivery struct {
+	g            *SMSGate
+	m            *channel.Message
+	text, number string // as they are sent: encrypted, if at all
+}
+
+// run submits the message to the best phone, and to the next one only if the
+// server says that it has not taken it for a reason of that phone.
+func (d *delivery) run(ctx context.Context) error {
+	if err := d.encrypt(ctx); err != nil {
+		return err
+	}
+	var refused []string
+	var last error
+	for {
+		to, accepted, err := d.g.devices.choose(ctx, d.m, refused)
+		switch {
+		case errors.Is(err, errNoneLeft) && last != nil:
+			return last
+		case accepted, err != nil:
+			return err
+		}
+		last = d.submit(ctx, to)
+		d.g.devices.settle(d.m.ID, to, last)
+		if !ofDevice(last) {
+			return last
+		}
+		refused = append(refused, to.device)
+	}
+}
+
+func (d *delivery) encrypt(ctx context.Context) error {
+	d.text, d.number = d.m.Text, d.m.To.Phone
+	if d.g.config.Passphrase == "" {
+		return nil
+	}
+	for _, s := range []*string{&d.text, &d.number} {
+		if ctx.Err() != nil {
+			return &channel.Error{Class: channel.Temporary, Op: opSend, Err: context.Cause(ctx)}
+		}
+		sealed, err := encrypt(d.g.config.Passphrase, *s)
+		if err != nil {
+			return &channel.Error{Class: channel.Misconfigured, Op: opSend, Err: err}
+		}
+		*s = sealed
+	}
+	return nil
+}
+
+// submit submits the message to one phone until it is known to be accepted or
+// refused. To submit it again is safe: the server knows its id at this phone.
+func (d *delivery) submit(ctx context.Context, to target) error {
+	var unknown error
+	for try := 1; ; try++ {
+		err := d.post(ctx, to, try)
+		switch {
+		case err == nil:
+			return nil
+		case unknown != nil && (channel.ClassOf(err) != channel.Unknown || try == smsgateTries),
+			ctx.Err() != nil && channel.ClassOf(err) == channel.Unknown:
+			// A refusal now says nothing of the tries before.
+			if unknown == nil {
+				unknown = err
+			}
+			return unknown
+		case channel.ClassOf(err) != channel.Unknown:
+			return err
+		}
+		unknown = err
+		if !pause(ctx, time.Duration(try*try)*50*time.Millisecond) {
+			return unknown
+		}
+	}
+}
+
+// post submits the message once. The first tries get a share of the time, so
+// that one that is not answered leaves some for another.
+func (d *delivery) post(ctx context.Context, to target, try int) error {
+	now := time.Now()
+	if until, ok := ctx.Deadline(); ok && try < smsgateTries {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, now.Add(until.Sub(now)/2))
+		defer cancel()
+	}
+	ttl := smsgateLife
+	if !d.m.Expires.IsZero() {
+		ttl = d.m.Expires.Sub(now)
+	}
+	if ttl < smsgateMinTTL {
+		return &channel.Error{Class: channel.Expired, Op: opSend, Err: errExpired}
+	}
+	body, err := json.Marshal(smsgateMessage{
+		ID: d.m.ID, DeviceID: to.device, TextMessage: smsgateText{d.text}, PhoneNumbers: []string{d.number},
+		SIMNumber: to.sim, TTL: int64(ttl / time.Second), Priority: d.g.config.Priority,
+		WithDeliveryReport: !d.g.config.NoDeliveryReport, IsEncrypted: d.g.config.Passphrase != "",
+	})
+	if err != nil {
+		return &channel.Error{Class: channel.Misconfigured, Op: opSend, Err: errors.New("the message cannot be written as JSON")}
+	}
+	resp, err := d.g.call(ctx, call{op: opSend, method: http.MethodPost, path: "messages", query: d.g.sendQuery(), body: body})
+	switch {
+	case err != nil:
+		return err
+	case resp.OK(), resp.Status == http.StatusConflict: // conflict: an earlier try was accepted
+		return nil
+	}
+	return refusal(opSend, resp, time.Now())
+}
+
+func (g *SMSGate) sendQuery() url.Values {
+	q := url.Values{}
+	if g.config.SkipPhoneValidation {
+		q.Set("skipPhoneValidation", "true")
+	}
+	if g.config.ActiveWithin > 0 && !g.onPhone() {
+		hours := (g.config.ActiveWithin + time.Hour - 1) / time.Hour
+		q.Set("deviceActiveWithin", strconv.FormatInt(int64(hours), 10))
+	}
+	return q
+}
+
+// pause waits, and reports whether ctx still holds.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -42,14 +42,15 @@ func TestDeliveryCodec(t *testing.T) {
 		{},
 		{step: 3, by: "silence", submitted: true, state: channel.Failed, sends: 2, route: "carrier-a", kind: channel.Phone, via: "email",
 			providers: []string{"x1", "x2"}, got: 1<<63 | 1, tried: []string{"A", "B"}, used: channel.Phone, invalid: channel.Email,
-			await: time.UnixMilli(1_800_000_000_123), lease: time.UnixMilli(1_800_000_000_000), early: "B", request: "r-2"},
+			await: time.UnixMilli(1_800_000_000_123), lease: time.UnixMilli(1_800_000_000_000), early: "B", request: "r-2",
+			older: []posted{{1, "A", []string{"a-1"}}, {2, "B", []string{"b-1", "b-2"}}}},
 	} {
 		b := want.encode()
 		got, err := decodeDelivery(b)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(&want, got, cmp.AllowUnexported(delivery{})); diff != "" {
+		if diff := cmp.Diff(&want, got, cmp.AllowUnexported(delivery{}, posted{})); diff != "" {
 			t.Error(diff)
 		}
 		for n := range b {
@@ -62,7 +63,7 @@ func TestDeliveryCodec(t *testing.T) {
 
 func FuzzRecordCodec(f *testing.F) {
 	f.Add((&letter{to: channel.Recipient{Phone: "+447912345678"}, binding: noBinding}).encode())
-	f.Add((&delivery{step: 1, by: "send", tried: []string{"A"}}).encode())
+	f.Add((&delivery{step: 1, by: "send", tried: []string{"A"}, older: []posted{{1, "A", []string{"a-1"}}}}).encode())
 	f.Add(bytes.Repeat([]byte{0xff}, 40))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, _ = decodeLetter(b)

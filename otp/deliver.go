@@ -23,6 +23,9 @@ const (
 	bySilence = "silence" // no receipt
 )
 
+// byEnd is no step: the challenge has ended, and what is on its way is void.
+const byEnd = "end"
+
 func job(r *store.Record, step int, by string, now time.Time) store.Job {
 	return store.Job{ID: jobID(r, step, by), Challenge: r.ID, Step: step, NotBefore: now, Expires: r.Expires}
 }
@@ -113,6 +116,7 @@ func (s *Service) claim(ctx context.Context, r *store.Record, j store.Job) (*sto
 		case r.Outcome != store.Open, d.state == channel.Delivered && d.sends == r.Sends:
 			return errDrop
 		case d.step == j.Step-1:
+			d.older = append(d.older, d.pending()...)
 			if d.sends != r.Sends || by == byRetry { // it begins again with the first route
 				d.tried, d.state, d.sends, d.route = nil, channel.Queued, r.Sends, ""
 			}
@@ -176,6 +180,9 @@ func (s *Service) deliver(ctx context.Context, r *store.Record, l *letter, m *ch
 	defer cancel()
 	done.record, done.delivery, err = s.recordOutcome(ctx, done.record, l, j, done.sub, sendErr)
 	s.emitSent(ctx, done, l, j.Step, sendErr)
+	if done.record.Outcome != store.Open { // meanwhile
+		s.withdraw(ctx, done.record, j.Step)
+	}
 	if err == nil {
 		err = s.settle(ctx, done.record, done.delivery, j)
 	}

@@ -35,6 +35,9 @@ func (s *Service) recordOutcome(ctx context.Context, r *store.Record, l *letter,
 		noteAddresses(d, l, sub, sendErr)
 		switch {
 		case d.step != j.Step: // a Resend has overtaken it
+			if sendErr == nil && len(sub.ProviderIDs) > 0 {
+				d.older = append(d.older, posted{j.Step, sub.Route, sub.ProviderIDs})
+			}
 			return nil
 		case again:
 			d.lease = time.Time{}
@@ -50,6 +53,9 @@ func (s *Service) recordOutcome(ctx context.Context, r *store.Record, l *letter,
 			d.route, d.providers, d.kind = sub.Route, sub.ProviderIDs, kindOf(sub)
 		}
 		d.state = stateAfter(d, j, sub, sendErr)
+		if sendErr == nil && sub.State == channel.Delivered {
+			d.got = 1
+		}
 		return nil
 	})
 }
@@ -145,6 +151,10 @@ func (s *Service) handle(ctx context.Context, j store.Job) error {
 	}
 	if err != nil {
 		return err
+	}
+	if cause(j) == byEnd {
+		s.withdraw(ctx, r, allSteps)
+		return nil
 	}
 	done, err := s.deliver(ctx, r, nil, nil, j)
 	switch {

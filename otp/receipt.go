@@ -164,16 +164,18 @@ func (s *Service) match(ctx context.Context, rc channel.Receipt, now time.Time) 
 func (s *Service) apply(r *store.Record, d *delivery, rc channel.Receipt, p part, step int) bool {
 	switch {
 	case step > d.step: // never sent
-	case rc.State == channel.Delivered && step < d.step:
-		if p.number == 1 { // of several parts the others may be missing
-			d.state = channel.Delivered
-		}
 	case rc.State == channel.Delivered:
-		d.got |= 1 << min(p.index, 63)
-		if d.got == 1<<min(p.number, 64)-1 {
+		d.ended(step, rc.Route)
+		whole := p.number == 1 // of an older message's parts the others may be missing
+		if step == d.step {
+			d.got |= 1 << min(p.index, 63)
+			whole = d.got == 1<<min(p.number, 64)-1
+		}
+		if whole {
 			d.state = channel.Delivered
 		}
 	case rc.State == channel.Failed:
+		d.ended(step, rc.Route)
 		if rc.Class == channel.InvalidRecipient {
 			d.invalid |= s.kindOfRoute(d, rc.Route)
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -140,6 +141,27 @@ type delivery struct {
 	await     time.Time       // until when the step's receipt is awaited
 	early     string          // the route whose failure was reported before the outcome was recorded
 	request   string          // Request.RequestID or ResendRequest.RequestID of the current send, where it is not the letter's
+	older     []posted        // messages of earlier steps that may still be on their way
+}
+
+// posted is a message as its provider knows it.
+type posted struct {
+	step      int
+	route     string
+	providers []string
+}
+
+// pending returns the current step's message if it may still be on its way.
+func (d *delivery) pending() []posted {
+	if !d.submitted || len(d.providers) == 0 || d.got != 0 || d.state == channel.Failed {
+		return nil
+	}
+	return []posted{{d.step, d.route, d.providers}}
+}
+
+// ended forgets an earlier message that has come, or will not.
+func (d *delivery) ended(step int, route string) {
+	d.older = slices.DeleteFunc(d.older, func(p posted) bool { return p.step == step && p.route == route })
 }
 
 func (d *delivery) encode() []byte {
@@ -155,7 +177,11 @@ func (d *delivery) encode() []byte {
 	for _, s := range [...]string{d.by, d.route, d.via, d.early, d.request} {
 		b = putString(b, s)
 	}
-	return putStrings(putStrings(b, d.providers), d.tried)
+	b = putUint(putStrings(putStrings(b, d.providers), d.tried), uint64(len(d.older)))
+	for _, p := range d.older {
+		b = putStrings(putString(putUint(b, uint64(p.step)), p.route), p.providers)
+	}
+	return b
 }
 
 func decodeDelivery(b []byte) (*delivery, error) {
@@ -168,6 +194,9 @@ func decodeDelivery(b []byte) (*delivery, error) {
 	d.await, d.lease = fromMillis(r.uint()), fromMillis(r.uint())
 	d.by, d.route, d.via, d.early, d.request = r.string(), r.string(), r.string(), r.string(), r.string()
 	d.providers, d.tried = r.strings(), r.strings()
+	for n := r.uint(); n > 0 && !r.bad; n-- {
+		d.older = append(d.older, posted{int(r.uint()), r.string(), r.strings()})
+	}
 	return d, r.err()
 }
 

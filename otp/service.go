@@ -26,8 +26,9 @@ type Service struct {
 	words *template.Set
 	fixed map[string]string // code by address
 
-	queueGiven  bool         // Config.Queue was set, not taken from the Store
-	working     atomic.Int32 // Runs of Work in this process
+	queueGiven  bool             // Config.Queue was set, not taken from the Store
+	canceler    channel.Canceler // nil: no route's channel is one
+	working     atomic.Int32     // Runs of Work in this process
 	warnNoWork  sync.Once
 	dummyRecord store.Record // derives as long as a real one
 }
@@ -48,7 +49,7 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("otp: Config.Wording: %w", err)
 	}
-	s := &Service{c: c, log: c.Logger, keys: c.Keys.ready(), words: words, fixed: fixed, queueGiven: given}
+	s := &Service{c: c, log: c.Logger, keys: c.Keys.ready(), words: words, fixed: fixed, queueGiven: given, canceler: cancelerOf(c.Channel)}
 	if s.dummyRecord, err = s.dummy(); err != nil {
 		return nil, err
 	}
@@ -174,8 +175,9 @@ func (s *Service) Status(ctx context.Context, id string) (*Challenge, error) {
 	return s.challenge(r, l, d), nil
 }
 
-// Cancel makes a code worthless: it cannot be verified or sent again. It does
-// not recall a message that a provider has taken.
+// Cancel makes a code worthless: it cannot be verified or sent again. A message
+// that is on its way is withdrawn where its channel is a [channel.Canceler];
+// that it cannot be is no error.
 func (s *Service) Cancel(ctx context.Context, id string) error {
 	now := time.Now()
 	if !validID(id) {
@@ -190,6 +192,7 @@ func (s *Service) Cancel(ctx context.Context, id string) error {
 	if s.observed(ctx) {
 		s.emit(ctx, s.openEvent(EventCancelled, r, now))
 	}
+	s.recall(ctx, r)
 	return nil
 }
 

@@ -108,9 +108,11 @@ func (s *Service) verify(ctx context.Context, v Verification, now time.Time) (*s
 		}
 		return r, e
 	}
-	if _, err := s.c.Store.Finish(ctx, v.ID, store.Verified, now); err != nil {
+	closed, err := s.c.Store.Finish(ctx, v.ID, store.Verified, now)
+	if err != nil {
 		return r, s.storeError(r, err, now)
 	}
+	s.recall(ctx, closed)
 	return r, nil
 }
 

@@ -58,6 +58,11 @@ type Config struct {
 	// Work delivers it. Default: the message is delivered inside the call.
 	Async bool
 
+	// DirectWhenQueueFails makes Send and Resend deliver inside the call where
+	// the Queue fails or is full. Such a message has no worker to take it over.
+	// Default: they fail with ErrUnavailable, and nothing is sent.
+	DirectWhenQueueFails bool
+
 	// Workers is how many messages Work handles at once. Default 8.
 	Workers int
 

@@ -40,15 +40,19 @@ func (s *Service) start(ctx context.Context, r *store.Record, l *letter, m *chan
 		return nil, s.storeError(r, err, now)
 	}
 	if s.c.Async || s.queueGiven {
-		if !s.c.Async {
+		if s.c.Async {
+			m = nil // a worker claims the step
+		} else {
 			j.NotBefore = now.Add(s.c.Takeover)
 		}
-		if err := s.c.Queue.Enqueue(ctx, j); err != nil { // it may be queued all the same: the limits stay taken
-			return s.challenge(r, l, d), s.storeError(r, err, now)
+		switch err := s.c.Queue.Enqueue(ctx, j); {
+		case err != nil && !s.c.DirectWhenQueueFails:
+			return s.unqueued(ctx, r, l, m != nil, j, limits, err)
+		case err != nil:
+			s.log.WarnContext(ctx, "otp: the queue failed: a message is sent without it", "challenge", r.ID, "error", err)
+		case s.c.Async:
+			return s.challenge(r, l, d), nil
 		}
-	}
-	if s.c.Async {
-		return s.challenge(r, l, d), nil
 	}
 	done, err := s.deliver(ctx, r, l, m, j)
 	if done.surelyUnsent(err) {
@@ -109,26 +113,64 @@ func (s *Service) update(ctx context.Context, r *store.Record, change func(*stor
 // claim takes the job's step for Config.Takeover, so that of two processes one
 // delivers it; who has not recorded its outcome by then is taken for dead.
 func (s *Service) claim(ctx context.Context, r *store.Record, j store.Job) (*store.Record, *delivery, error) {
-	by := cause(j)
 	return s.update(ctx, r, func(r *store.Record, d *delivery) error {
 		now := time.Now()
-		switch {
-		case r.Outcome != store.Open, d.state == channel.Delivered && d.sends == r.Sends:
-			return errDrop
-		case d.step == j.Step-1:
-			d.older = append(d.older, d.pending()...)
-			if d.sends != r.Sends || by == byRetry { // it begins again with the first route
-				d.tried, d.state, d.sends, d.route = nil, channel.Queued, r.Sends, ""
-			}
-			d.step, d.by, d.submitted, d.got, d.providers, d.await, d.early = j.Step, by, false, 0, nil, time.Time{}, ""
-		case d.step != j.Step || d.by != by || d.submitted:
-			return errDrop
-		case now.Before(d.lease):
-			return errBusy
+		if err := d.begin(r, j, now); err != nil {
+			return err
 		}
 		d.lease = now.Add(s.c.Takeover)
 		return nil
 	})
+}
+
+// begin moves on to the job's step, unless it is done, void or in other hands.
+func (d *delivery) begin(r *store.Record, j store.Job, now time.Time) error {
+	by := cause(j)
+	switch {
+	case r.Outcome != store.Open, d.state == channel.Delivered && d.sends == r.Sends, d.void == by:
+		return errDrop
+	case d.step == j.Step-1:
+		d.older = append(d.older, d.pending()...)
+		if d.sends != r.Sends || by == byRetry { // it begins again with the first route
+			d.tried, d.state, d.sends, d.route = nil, channel.Queued, r.Sends, ""
+		}
+		d.step, d.by, d.submitted, d.got, d.providers, d.await, d.early = j.Step, by, false, 0, nil, time.Time{}, ""
+	case d.step != j.Step || d.by != by || d.submitted:
+		return errDrop
+	case now.Before(d.lease):
+		return errBusy
+	}
+	return nil
+}
+
+// unqueued ends a step that could not be queued, so that it is not sent later
+// if it was queued all the same. mine says that the creator has claimed it.
+func (s *Service) unqueued(ctx context.Context, r *store.Record, l *letter, mine bool, j store.Job, limits []store.Limit, failure error) (*Challenge, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterwards)
+	defer cancel()
+	now := time.Now()
+	r, d, err := s.update(ctx, r, func(r *store.Record, d *delivery) error {
+		if d.step < j.Step && d.sends != r.Sends { // a resend: what was sent before goes on
+			d.void = cause(j)
+			return nil
+		}
+		if !mine {
+			if err := d.begin(r, j, now); err != nil {
+				return err
+			}
+		}
+		d.submitted, d.lease, d.state = true, time.Time{}, channel.Failed
+		return nil
+	})
+	switch {
+	case errors.Is(err, errDrop), errors.Is(err, errBusy): // it was queued, and is under way
+		return s.challenge(r, l, d), nil
+	case err != nil: // the limits stay taken: it may be sent yet
+		s.log.ErrorContext(ctx, "otp: a message that could not be queued may be sent all the same", "challenge", r.ID, "error", err)
+	default:
+		s.give(ctx, limits, now)
+	}
+	return s.challenge(r, l, d), s.storeError(r, failure, now)
 }
 
 // delivered is what came of a step.

@@ -30,7 +30,7 @@ func retryable(sub channel.Submission, err error) bool {
 // recordOutcome writes down where a step got to. A step that surely failed for
 // a passing reason stays open if a queue will bring it back.
 func (s *Service) recordOutcome(ctx context.Context, r *store.Record, l *letter, j store.Job, sub channel.Submission, sendErr error) (*store.Record, *delivery, error) {
-	again := s.c.Async && retryable(sub, sendErr)
+	again := s.c.Async && j.Attempt > 0 && retryable(sub, sendErr)
 	return s.update(ctx, r, func(_ *store.Record, d *delivery) error {
 		noteAddresses(d, l, sub, sendErr)
 		switch {

@@ -141,6 +141,7 @@ type delivery struct {
 	await     time.Time       // until when the step's receipt is awaited
 	early     string          // the route whose failure was reported before the outcome was recorded
 	request   string          // Request.RequestID or ResendRequest.RequestID of the current send, where it is not the letter's
+	void      string          // the resend that could not be queued
 	older     []posted        // messages of earlier steps that may still be on their way
 }
 
@@ -174,7 +175,7 @@ func (d *delivery) encode() []byte {
 	for _, n := range [...]uint64{uint64(d.step), flags, uint64(d.state), uint64(d.sends), uint64(d.kind), d.got, uint64(d.used), uint64(d.invalid), millis(d.await), millis(d.lease)} {
 		b = putUint(b, n)
 	}
-	for _, s := range [...]string{d.by, d.route, d.via, d.early, d.request} {
+	for _, s := range [...]string{d.by, d.route, d.via, d.early, d.request, d.void} {
 		b = putString(b, s)
 	}
 	b = putUint(putStrings(putStrings(b, d.providers), d.tried), uint64(len(d.older)))
@@ -192,7 +193,7 @@ func decodeDelivery(b []byte) (*delivery, error) {
 	d := &delivery{step: int(r.uint()), submitted: r.uint() == 1, state: channel.State(r.uint()), sends: int(r.uint()),
 		kind: channel.Address(r.uint()), got: r.uint(), used: channel.Address(r.uint()), invalid: channel.Address(r.uint())}
 	d.await, d.lease = fromMillis(r.uint()), fromMillis(r.uint())
-	d.by, d.route, d.via, d.early, d.request = r.string(), r.string(), r.string(), r.string(), r.string()
+	d.by, d.route, d.via, d.early, d.request, d.void = r.string(), r.string(), r.string(), r.string(), r.string(), r.string()
 	d.providers, d.tried = r.strings(), r.strings()
 	for n := r.uint(); n > 0 && !r.bad; n-- {
 		d.older = append(d.older, posted{int(r.uint()), r.string(), r.strings()})

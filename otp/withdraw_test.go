@@ -2,6 +2,7 @@ package otp_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -243,7 +244,8 @@ func TestNotWithdrawn(t *testing.T) {
 	}
 }
 
-// A channel on its own, without routes, withdraws too.
+// A channel on its own, without routes, withdraws too; and where none can,
+// nothing is asked of the store or the queue.
 func TestWithdrawnWithoutRoutes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *otp.Config) { c.Receipts = nil })
@@ -254,4 +256,17 @@ func TestWithdrawnWithoutRoutes(t *testing.T) {
 	if diff := cmp.Diff([]string{"a-1"}, p.withdrawn); diff != "" {
 		t.Error(diff)
 	}
+
+	var log syncBuffer
+	r = newRig(t, func(c *otp.Config) {
+		c.Async, c.Queue = true, downQueue{}
+		c.DirectWhenQueueFails = true
+		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	r.cancel(t, r.send(t, otp.Request{}).ID)
+	if strings.Contains(log.String(), "withdrawn") {
+		t.Errorf("logged %s", log.String())
+	}
 }
+
+var errNoQueue = errors.New("no queue")

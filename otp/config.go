@@ -1,6 +1,7 @@
 package otp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,9 +127,16 @@ type Policy struct {
 	MaxAttempts int
 
 	// Waits are the pauses before the second send, the third…, so that there
-	// are len(Waits)+1 sends in all. Default 30 s twice. Empty and not nil:
-	// one send.
+	// are len(Waits)+1 sends in all. Once a message was reported delivered
+	// there are two more at most. Default 30 s twice. Empty and not nil: one
+	// send.
 	Waits []time.Duration
+
+	// SentWait is the least pause while the latest message is queued or sent
+	// and no receipt has told its end, since networks take their time when
+	// they are busy. At most Life. Default 40 s with the default Waits, else
+	// none.
+	SentWait time.Duration
 
 	// MaxFailures consecutive failures of a subject, over all its challenges,
 	// lock it for Lock. At most 100 (NIST SP 800-63B-4 §3.2.2). Default 10
@@ -165,6 +173,7 @@ func (p Policy) withDefaults() Policy {
 	}
 	if p.Waits == nil {
 		p.Waits = []time.Duration{30 * time.Second, 30 * time.Second}
+		p.SentWait = cmp.Or(p.SentWait, 40*time.Second)
 	}
 	if p.MaxFailures == 0 {
 		p.MaxFailures = 10
@@ -189,6 +198,8 @@ func (p Policy) validate() error {
 		return fmt.Errorf("otp: Config.Policy.MaxAttempts is %d, not 1 to 10", p.MaxAttempts)
 	case len(p.Waits) > 9:
 		return fmt.Errorf("otp: Config.Policy.Waits has %d pauses, more than 9", len(p.Waits))
+	case p.SentWait < 0 || p.SentWait > p.Life:
+		return fmt.Errorf("otp: Config.Policy.SentWait is %v, not 0 to Life", p.SentWait)
 	case p.MaxFailures < 1 || p.MaxFailures > 100:
 		return fmt.Errorf("otp: Config.Policy.MaxFailures is %d, not 1 to 100", p.MaxFailures)
 	case p.Lock < time.Minute || p.Lock > 24*time.Hour:

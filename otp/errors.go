@@ -82,7 +82,7 @@ type Error struct {
 	Field        string          // with ReasonInvalid: "To.Phone", "Language", …
 	AttemptsLeft int             // with ReasonWrong
 	RetryAfter   time.Duration   // with the reasons of ErrWait; zero: not for this challenge
-	Left         channel.Address // with ReasonSends: kinds of address the person has that no message went to
+	Left         channel.Address // with ReasonSends: as Challenge.Left
 	Support      string          // with ReasonSends and ReasonLocked: Config.Support
 	Err          error           // the cause; may be nil
 }

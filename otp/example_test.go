@@ -109,22 +109,22 @@ func ExampleService_Verify() {
 }
 
 // A person who waits for a message may ask for another, after a pause that the
-// page shows, and by another route.
+// page shows, and by another route. Status tells what the page should offer.
 func ExampleService_Resend() {
 	svc, _ := exampleService(func(c *otp.Config) { c.Support = "+44 20 7946 0000" })
 	c, err := svc.Send(context.Background(), otp.Request{Subject: "user-42", To: channel.Recipient{Phone: "+447912345678"}})
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println("sends left:", c.SendsLeft)
+	fmt.Println(c.Next, "for", c.ResendAt.Sub(c.Created), "- sends left:", c.SendsLeft)
 	_, err = svc.Resend(context.Background(), otp.ResendRequest{ID: c.ID, Route: "email"})
 	var e *otp.Error
 	if errors.As(err, &e) && e.Reason == otp.ReasonTooSoon {
 		fmt.Println("ask again in", e.RetryAfter.Round(time.Second))
 	}
 	// Output:
-	// sends left: 2
-	// ask again in 30s
+	// wait for 40s - sends left: 2
+	// ask again in 40s
 }
 
 // A payment's code is bound to its amount and payee: for others it is another

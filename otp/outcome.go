@@ -31,7 +31,7 @@ func retryable(sub channel.Submission, err error) bool {
 // a passing reason stays open if a queue will bring it back.
 func (s *Service) recordOutcome(ctx context.Context, r *store.Record, l *letter, j store.Job, sub channel.Submission, sendErr error) (*store.Record, *delivery, error) {
 	again := s.c.Async && j.Attempt > 0 && retryable(sub, sendErr)
-	return s.update(ctx, r, func(_ *store.Record, d *delivery) error {
+	return s.update(ctx, r, func(r *store.Record, d *delivery) error {
 		noteAddresses(d, l, sub, sendErr)
 		switch {
 		case d.step != j.Step: // a Resend has overtaken it
@@ -55,6 +55,7 @@ func (s *Service) recordOutcome(ctx context.Context, r *store.Record, l *letter,
 		d.state = stateAfter(d, j, sub, sendErr)
 		if sendErr == nil && sub.State == channel.Delivered {
 			d.got = 1
+			d.arrived(r.Sends)
 		}
 		return nil
 	})

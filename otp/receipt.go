@@ -166,13 +166,14 @@ func (s *Service) apply(r *store.Record, d *delivery, rc channel.Receipt, p part
 	case step > d.step: // never sent
 	case rc.State == channel.Delivered:
 		d.ended(step, rc.Route)
-		whole := p.number == 1 // of an older message's parts the others may be missing
+		d.invalid &^= s.kindOfRoute(d, rc.Route) // it is not wrong after all
+		whole := p.number == 1                   // of an older message's parts the others may be missing
 		if step == d.step {
 			d.got |= 1 << min(p.index, 63)
 			whole = d.got == 1<<min(p.number, 64)-1
 		}
 		if whole {
-			d.state = channel.Delivered
+			d.arrived(r.Sends)
 		}
 	case rc.State == channel.Failed:
 		d.ended(step, rc.Route)

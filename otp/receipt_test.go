@@ -88,7 +88,7 @@ func TestReceiptsDriveFailover(t *testing.T) {
 			t.Run(fmt.Sprintf("%s,async=%v", c.name, async), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					r := newRig(t, func(cfg *otp.Config) { cfg.Async = async })
+					r := newRig(t, func(cfg *otp.Config) { cfg.Async, cfg.Policy.Waits = async, []time.Duration{await, await} })
 					r.cfg.Channel = r.failover(t, await)
 					r.Service = r.another(t)
 					other := r.another(t)

@@ -141,6 +141,7 @@ type delivery struct {
 	await     time.Time       // until when the step's receipt is awaited
 	early     string          // the route whose failure was reported before the outcome was recorded
 	request   string          // Request.RequestID or ResendRequest.RequestID of the current send, where it is not the letter's
+	reached   int             // store.Record.Sends when a message was first reported delivered; 0: none was
 	void      string          // the resend that could not be queued
 	older     []posted        // messages of earlier steps that may still be on their way
 }
@@ -165,6 +166,14 @@ func (d *delivery) ended(step int, route string) {
 	d.older = slices.DeleteFunc(d.older, func(p posted) bool { return p.step == step && p.route == route })
 }
 
+// arrived notes that a message has come; sends is store.Record.Sends.
+func (d *delivery) arrived(sends int) {
+	d.state = channel.Delivered
+	if d.reached == 0 {
+		d.reached = sends
+	}
+}
+
 func (d *delivery) encode() []byte {
 	b := make([]byte, 0, 64)
 	flags := uint64(0)
@@ -172,7 +181,7 @@ func (d *delivery) encode() []byte {
 		flags = 1
 	}
 	b = putUint(b, 1)
-	for _, n := range [...]uint64{uint64(d.step), flags, uint64(d.state), uint64(d.sends), uint64(d.kind), d.got, uint64(d.used), uint64(d.invalid), millis(d.await), millis(d.lease)} {
+	for _, n := range [...]uint64{uint64(d.step), flags, uint64(d.state), uint64(d.sends), uint64(d.kind), d.got, uint64(d.used), uint64(d.invalid), millis(d.await), millis(d.lease), uint64(d.reached)} {
 		b = putUint(b, n)
 	}
 	for _, s := range [...]string{d.by, d.route, d.via, d.early, d.request, d.void} {
@@ -192,7 +201,7 @@ func decodeDelivery(b []byte) (*delivery, error) {
 	}
 	d := &delivery{step: int(r.uint()), submitted: r.uint() == 1, state: channel.State(r.uint()), sends: int(r.uint()),
 		kind: channel.Address(r.uint()), got: r.uint(), used: channel.Address(r.uint()), invalid: channel.Address(r.uint())}
-	d.await, d.lease = fromMillis(r.uint()), fromMillis(r.uint())
+	d.await, d.lease, d.reached = fromMillis(r.uint()), fromMillis(r.uint()), int(r.uint())
 	d.by, d.route, d.via, d.early, d.request, d.void = r.string(), r.string(), r.string(), r.string(), r.string(), r.string()
 	d.providers, d.tried = r.strings(), r.strings()
 	for n := r.uint(); n > 0 && !r.bad; n-- {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/store"
 )
 
@@ -22,6 +23,11 @@ type ResendRequest struct {
 // Resend sends the challenge's code once more, in a message of its own that
 // tells the minutes left. Life is not extended: with under a minute left the
 // challenge counts as expired. It begins again with the first route.
+//
+// Challenge.Next says beforehand whether a Resend would be refused: before its
+// time and without a send left ([ErrWait]), and where every address is known to
+// be wrong ([ErrUndelivered] of class channel.InvalidRecipient), the person has
+// to give another one for a new Send.
 func (s *Service) Resend(ctx context.Context, q ResendRequest) (*Challenge, error) {
 	now := time.Now()
 	switch {
@@ -33,7 +39,7 @@ func (s *Service) Resend(ctx context.Context, q ResendRequest) (*Challenge, erro
 	r, l, err := s.read(ctx, q.ID, now)
 	if err == nil {
 		var c *Challenge
-		if c, err = s.resend(ctx, q, r, l, now); err == nil || ReasonOf(err) == ReasonUndelivered {
+		if c, err = s.resend(ctx, q, r, l, now); err == nil || c != nil && ReasonOf(err) == ReasonUndelivered {
 			return c, err
 		}
 	}
@@ -53,7 +59,7 @@ func (s *Service) Resend(ctx context.Context, q ResendRequest) (*Challenge, erro
 }
 
 func (s *Service) resend(ctx context.Context, q ResendRequest, r *store.Record, l *letter, now time.Time) (*Challenge, error) {
-	if err := s.mayResend(r, l, now); err != nil {
+	if err := s.mayResend(r, l, q.Route, now); err != nil {
 		return nil, err
 	}
 	if q.Route != "" {
@@ -101,19 +107,32 @@ func (s *Service) resend(ctx context.Context, q ResendRequest, r *store.Record, 
 }
 
 // mayResend refuses what the store would refuse, before a limit is touched,
-// and what has too little life left.
-func (s *Service) mayResend(r *store.Record, l *letter, now time.Time) error {
+// and what would help nobody.
+func (s *Service) mayResend(r *store.Record, l *letter, route string, now time.Time) error {
+	d, err := decodeDelivery(r.Delivery)
+	if err != nil {
+		return s.storeError(r, err, now)
+	}
 	switch {
 	case r.Outcome != store.Open:
 		return s.storeError(r, store.ErrClosed, now)
 	case r.LockedUntil.After(now):
 		return s.storeError(r, store.ErrLocked, now)
+	case r.Attempts >= r.MaxAttempts:
+		return &Error{Reason: ReasonAttempts, Err: store.ErrExhausted}
 	case r.Expires.Sub(now) < resendMargin:
 		return s.storeError(r, store.ErrExpired, now)
-	case r.Sends > len(r.Waits):
+	case sendsLeft(r, d) <= 0:
 		return s.resendError(r, l, store.ErrExhausted, now)
-	case now.Before(r.NextSend):
-		return s.storeError(r, store.ErrTooSoon, now)
+	case s.rejected(l, d, route):
+		return &Error{Reason: ReasonUndelivered, Err: &channel.Error{Class: channel.InvalidRecipient, Op: "otp: resend", Err: channel.ErrNoRoute}}
+	}
+	if at := s.resendAt(r, d); now.Before(at) {
+		e := &Error{Reason: ReasonTooSoon, Err: store.ErrTooSoon}
+		if r.Expires.Sub(at) >= resendMargin {
+			e.RetryAfter = at.Sub(now)
+		}
+		return e
 	}
 	return nil
 }
@@ -123,12 +142,12 @@ func (s *Service) resendError(r *store.Record, l *letter, err error, now time.Ti
 	if !errors.Is(err, store.ErrExhausted) {
 		return s.storeError(r, err, now)
 	}
-	e := &Error{Reason: ReasonSends, Left: l.to.Kinds(), Support: s.c.Support, Err: err}
+	e := &Error{Reason: ReasonSends, Support: s.c.Support, Err: err}
 	if r == nil {
 		return e
 	}
 	if d, err := decodeDelivery(r.Delivery); err == nil {
-		e.Left &^= d.used | d.invalid
+		e.Left = s.left(l, d)
 	}
 	return e
 }

@@ -16,7 +16,7 @@ func TestResend(t *testing.T) {
 		r := newRig(t, func(c *otp.Config) { c.Support = "+44 20 7946 0000"; c.ShowTry = true })
 		c := r.send(t, otp.Request{})
 		_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID})
-		if e := wantReason(t, err, otp.ReasonTooSoon, otp.ErrWait); e.RetryAfter != 30*time.Second {
+		if e := wantReason(t, err, otp.ReasonTooSoon, otp.ErrWait); e.RetryAfter != 40*time.Second {
 			t.Errorf("too soon: %+v", e)
 		}
 		for i, minutes := range []string{"4 minutes", "3 minutes"} {

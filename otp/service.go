@@ -136,45 +136,6 @@ func (q Request) GoString() string { return q.String() }
 // LogValue is String.
 func (q Request) LogValue() slog.Value { return slog.StringValue(q.String()) }
 
-// A Challenge is a code on its way: what a caller may know of it.
-type Challenge struct {
-	ID           string            // for Resend, Verify, Cancel and Status
-	To           channel.Recipient // masked
-	State        channel.State
-	Outcome      store.Outcome
-	Route        string // that took the latest message
-	Created      time.Time
-	Expires      time.Time
-	ResendAt     time.Time // earliest Resend; zero: none is left
-	SendsLeft    int
-	AttemptsLeft int
-	Fixed        bool              // an app reviewer's: nothing was sent
-	Attempts     []channel.Attempt // hops of this call; empty from Status
-}
-
-func (s *Service) challenge(r *store.Record, l *letter, d *delivery) *Challenge {
-	c := &Challenge{ID: r.ID, To: l.to.Masked(), State: d.state, Outcome: r.Outcome, Route: d.route, Created: r.Created,
-		Expires: r.Expires, AttemptsLeft: max(r.MaxAttempts-r.Attempts, 0), Fixed: l.fixed}
-	if r.Outcome == store.Open && !r.NextSend.IsZero() && r.Expires.Sub(r.NextSend) >= resendMargin {
-		c.ResendAt, c.SendsLeft = r.NextSend, len(r.Waits)+1-r.Sends
-	}
-	return c
-}
-
-// Status returns what has become of a challenge.
-func (s *Service) Status(ctx context.Context, id string) (*Challenge, error) {
-	now := time.Now()
-	r, l, err := s.read(ctx, id, now)
-	if err != nil {
-		return nil, err
-	}
-	d, err := decodeDelivery(r.Delivery)
-	if err != nil {
-		return nil, s.storeError(r, err, now)
-	}
-	return s.challenge(r, l, d), nil
-}
-
 // Cancel makes a code worthless: it cannot be verified or sent again. A message
 // that is on its way is withdrawn where its channel is a [channel.Canceler];
 // that it cannot be is no error.

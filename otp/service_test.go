@@ -33,7 +33,7 @@ func TestSendAndVerify(t *testing.T) {
 			t.Errorf("message %+v", m)
 		}
 		want := &otp.Challenge{ID: c.ID, To: both.Masked(), State: channel.Sent, Route: "A", Created: time.Now(), Expires: time.Now().Add(5 * time.Minute),
-			ResendAt: time.Now().Add(30 * time.Second), SendsLeft: 2, AttemptsLeft: 5, Attempts: c.Attempts}
+			Next: otp.NextWait, ResendAt: time.Now().Add(40 * time.Second), SendsLeft: 2, AttemptsLeft: 5, Left: channel.Email, Attempts: c.Attempts}
 		if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b channel.Recipient) bool { return a == b })); diff != "" {
 			t.Error(diff)
 		}
@@ -53,7 +53,7 @@ func TestSendAndVerify(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantReason(t, r.Verify(t.Context(), v), otp.ReasonClosed, otp.ErrInvalidCode)
-		if s, err := r.Status(t.Context(), c.ID); err != nil || s.Outcome != store.Verified || s.SendsLeft != 0 || !s.ResendAt.IsZero() {
+		if s, err := r.Status(t.Context(), c.ID); err != nil || s.Outcome != store.Verified || s.Next != otp.NextDone || s.SendsLeft != 0 || !s.ResendAt.IsZero() {
 			t.Errorf("status %+v, %v", s, err)
 		}
 		kinds := r.kinds()

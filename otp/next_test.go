@@ -1,0 +1,161 @@
+package otp_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/otp"
+)
+
+// What a person is offered follows what became of the message, and Resend
+// keeps to it.
+func TestNext(t *testing.T) {
+	t.Parallel()
+	wrong := func(t *testing.T, r *rig, id string) {
+		code := []byte(r.a.messages()[0].Code)
+		code[0] = '0' + (code[0]-'0'+1)%10
+		_ = r.Verify(t.Context(), otp.Verification{ID: id, Subject: "u1", Code: string(code)})
+	}
+	receipt := func(id string, s channel.State, class channel.Class) func(*testing.T, *rig, string) {
+		return func(t *testing.T, r *rig, _ string) {
+			handle(t, r.Service, channel.Receipt{Route: map[byte]string{'a': "A", 'm': "M"}[id[0]], ProviderID: id, State: s, Class: class})
+		}
+	}
+	resend := func(after time.Duration) func(*testing.T, *rig, string) {
+		return func(t *testing.T, r *rig, id string) {
+			time.Sleep(after)
+			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: id}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	phone := channel.Recipient{Phone: both.Phone}
+	for _, c := range []struct {
+		name   string
+		to     channel.Recipient
+		policy otp.Policy
+		do     []func(*testing.T, *rig, string)
+		next   otp.Next
+		in     time.Duration // until ResendAt; negative: no resend is left
+		sends  int
+		left   channel.Address
+	}{
+		{name: "sent", to: both, next: otp.NextWait, in: 40 * time.Second, sends: 2, left: channel.Email},
+		{name: "delivered", to: both, do: do(receipt("a-1", channel.Delivered, 0)), next: otp.NextWait, in: 30 * time.Second, sends: 2, left: channel.Email},
+		{name: "failed", to: phone, do: do(receipt("a-1", channel.Failed, channel.Unreachable)), next: otp.NextWait, in: 30 * time.Second, sends: 2},
+		{name: "wrong number", to: phone, do: do(receipt("a-1", channel.Failed, channel.InvalidRecipient)), next: otp.NextAddress, in: -1},
+		{name: "wrong number, with an e-mail address", to: both, do: do(receipt("a-1", channel.Failed, channel.InvalidRecipient)), next: otp.NextWait, in: 30 * time.Second, sends: 2, left: channel.Email},
+		{name: "wrong number, then it was delivered", to: phone, do: do(receipt("a-1", channel.Failed, channel.InvalidRecipient), receipt("a-1", channel.Delivered, 0)),
+			next: otp.NextWait, in: 30 * time.Second, sends: 2},
+		{name: "time to resend", to: both, do: do(sleep(40 * time.Second)), next: otp.NextResend, in: 0, sends: 2, left: channel.Email},
+		{name: "delivered, time to resend", to: both, do: do(receipt("a-1", channel.Delivered, 0), sleep(30*time.Second)), next: otp.NextResend, sends: 2, left: channel.Email},
+		{name: "no sends left, another kind is", to: both, do: do(resend(40*time.Second), resend(40*time.Second)), next: otp.NextAddress, in: -1, left: channel.Email},
+		{name: "no sends left", to: phone, do: do(resend(40*time.Second), resend(40*time.Second)), next: otp.NextCode, in: -1},
+		{name: "no sends left, and the last failed", to: phone, do: do(resend(40*time.Second), resend(40*time.Second), receipt("a-3", channel.Failed, 0)), next: otp.NextAddress, in: -1},
+		{name: "two more once delivered", to: phone, policy: otp.Policy{Waits: four}, do: do(receipt("a-1", channel.Delivered, 0)), next: otp.NextWait, in: 10 * time.Second, sends: 2},
+		{name: "two more, and they are used", to: phone, policy: otp.Policy{Waits: four}, do: do(resend(10*time.Second), receipt("a-1", channel.Delivered, 0), resend(10*time.Second), resend(10*time.Second)),
+			next: otp.NextCode, in: -1},
+		{name: "waits of one's own hold for what is sent too", to: phone, policy: otp.Policy{Waits: four}, next: otp.NextWait, in: 10 * time.Second, sends: 4},
+		{name: "a minute left", to: phone, do: do(sleep(4*time.Minute + time.Second)), next: otp.NextCode, in: -1},
+		{name: "a minute left, and failed", to: phone, do: do(receipt("a-1", channel.Failed, 0), sleep(4*time.Minute+time.Second)), next: otp.NextRestart, in: -1},
+		{name: "attempts used up", to: phone, do: do(wrong, wrong, wrong, wrong, wrong), next: otp.NextRestart, in: -1},
+		{name: "locked", to: phone, policy: otp.Policy{MaxFailures: 2}, do: do(wrong, wrong), next: otp.NextRestart, in: -1},
+		{name: "cancelled", to: phone, do: do(func(t *testing.T, r *rig, id string) { r.cancel(t, id) }), next: otp.NextRestart, in: -1},
+		{name: "verified", to: phone, do: do(func(t *testing.T, r *rig, id string) { r.verify(t, id) }), next: otp.NextDone, in: -1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, func(cfg *otp.Config) { cfg.Policy = c.policy })
+				ch := r.send(t, otp.Request{To: c.to})
+				for _, do := range c.do {
+					do(t, r, ch.ID)
+				}
+				s, err := r.Status(t.Context(), ch.ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if s.Next != c.next || s.SendsLeft != c.sends || s.Left != c.left || s.ResendAt.IsZero() != (c.in < 0) {
+					t.Fatalf("next %q at %v, sends left %d, kinds left %v; want %q, %d, %v", s.Next, s.ResendAt, s.SendsLeft, s.Left, c.next, c.sends, c.left)
+				}
+				if wait := time.Until(s.ResendAt); c.in > 0 && wait != c.in {
+					t.Errorf("resend in %v, want %v", wait, c.in)
+				}
+				r.keepsTo(t, s)
+			})
+		})
+	}
+}
+
+func do(steps ...func(*testing.T, *rig, string)) []func(*testing.T, *rig, string) { return steps }
+
+func sleep(d time.Duration) func(*testing.T, *rig, string) {
+	return func(*testing.T, *rig, string) { time.Sleep(d) }
+}
+
+var four = []time.Duration{10 * time.Second, 10 * time.Second, 10 * time.Second, 10 * time.Second}
+
+// keepsTo resends where s offers it, and is refused where it does not.
+func (r *rig) keepsTo(t *testing.T, s *otp.Challenge) {
+	t.Helper()
+	resend := func() error {
+		_, err := r.Resend(t.Context(), otp.ResendRequest{ID: s.ID})
+		return err
+	}
+	sent := r.total()
+	if wait := time.Until(s.ResendAt); s.Next == otp.NextWait {
+		if e := wantReason(t, resend(), otp.ReasonTooSoon, otp.ErrWait); e.RetryAfter != wait {
+			t.Errorf("retry after %v, offered in %v", e.RetryAfter, wait)
+		}
+		time.Sleep(wait - time.Millisecond)
+		wantReason(t, resend(), otp.ReasonTooSoon, otp.ErrWait)
+		time.Sleep(time.Millisecond)
+	}
+	err := resend()
+	offered := !s.ResendAt.IsZero()
+	if (err == nil) != offered || (r.total() > sent) != offered {
+		t.Errorf("next %q: a resend gives %v after %d messages", s.Next, err, r.total()-sent)
+	}
+}
+
+// Where every address is wrong a Resend says so, and costs neither a send nor
+// a limit.
+func TestResendToAWrongAddress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *otp.Config) { c.Policy.PerRecipient = []otp.Rate{{2, time.Hour}} })
+		c := r.send(t, otp.Request{})
+		handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-1", State: channel.Failed, Class: channel.InvalidRecipient})
+		time.Sleep(time.Minute)
+		for range 3 {
+			_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Route: "B"})
+			wantReason(t, err, otp.ReasonUndelivered, otp.ErrUndelivered)
+			if channel.ClassOf(err) != channel.InvalidRecipient {
+				t.Error(err)
+			}
+			if e := r.last(); e.Kind != otp.EventRefused || e.Reason != otp.ReasonUndelivered {
+				t.Errorf("%+v", e)
+			}
+		}
+		if got, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID}); err != nil || got.Route != "M" || got.SendsLeft != 1 || got.Left != 0 {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
+
+// Only kinds that a route serves are offered.
+func TestLeftIsServed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *otp.Config) { c.Policy.Waits = []time.Duration{} })
+		to := both
+		to.Push = "token-1234567890"
+		c := r.send(t, otp.Request{To: to})
+		_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID})
+		if e := wantReason(t, err, otp.ReasonSends, otp.ErrWait); e.Left != channel.Email || c.Left != channel.Email {
+			t.Errorf("left %v, %v", e.Left, c.Left)
+		}
+	})
+}

@@ -47,15 +47,43 @@
 // dies between sending and recording, another may send the message a second
 // time, under the same Message.ID; see Config.Takeover.
 //
+// A code that was verified or cancelled is not sent by a further route, and
+// those of its messages that may still be on their way are withdrawn where the
+// route's channel is a [channel.Canceler]: by Work, or inside the call, which
+// then takes two seconds more at most. What comes of it is logged only.
+//
+// [Challenge.Next] tells what the person can do: wait, ask for a Resend, give
+// another address, type the code, or start again. A Resend is offered later
+// where the message is only sent than where it was delivered, at most twice
+// more once one was delivered, and not to an address that is known to be wrong.
+//
+// # When the store or the queue is down
+//
+// Nothing is sent that is not recorded, and nobody is verified: every method
+// fails with [ErrUnavailable], which is temporary.
+//
+//	the store or the limits    Send and Resend send nothing, Verify verifies nobody
+//	Finish, for a right code   Verify fails; where only the answer was lost the code is
+//	                           used up all the same: never accepted twice, it may be never
+//	the queue, with Async      Send and Resend fail and cost no limit, and the message is
+//	                           void even if it was queued and only the answer lost;
+//	                           or it is sent at once, with Config.DirectWhenQueueFails
+//	either, after a message    the call succeeds, and an error is logged; the message may
+//	went out                   come twice (not recorded), or its failure go unnoticed
+//
+// Only where the queue loses its answer and the store fails too can a message
+// come after its Send has failed. Its Challenge is returned beside the error:
+// its code is as good as any. A Send that is repeated with the same
+// IdempotencyKey goes on where the first ended. A Resend that fails so is still
+// one of the challenge's sends.
+//
 // # Errors
 //
-// Every error is an *[Error] that says what a caller may tell the person. When
-// the store fails, so do Send and Verify, with [ErrUnavailable]: nothing is
-// sent that is not recorded, and nobody is verified. Show a person only what
-// the sentinels distinguish: an [ErrInvalidCode] does not tell wrong from
-// expired or unknown, and derives a code for either. An answer with the number
-// of attempts left does; leave it out where a challenge's existence is a
-// secret.
+// Every error is an *[Error] that says what a caller may tell the person. Show
+// a person only what the sentinels distinguish: an [ErrInvalidCode] does not
+// tell wrong from expired or unknown, and derives a code for either. An answer
+// with the number of attempts left does; leave it out where a challenge's
+// existence is a secret.
 //
 // # Events
 //

@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"crypto/sha1"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
@@ -58,8 +59,11 @@ func (s *Store) run(ctx context.Context, sc *script, keys []string, args ...any)
 	})
 }
 
-// A nonce names one call: 8 random bytes.
-func nonce() uint64 { return rand.Uint64() }
+// A nonce names one call: 8 bytes, random so that no other process names one
+// of its own the same. It is no secret.
+func nonce() string {
+	return string(binary.BigEndian.AppendUint64(nil, rand.Uint64()))
+}
 
 // bounded calls f, which asks the server, and returns with it, when ctx ends or
 // when Config.Timeout is over. The client keeps to neither where it waits for

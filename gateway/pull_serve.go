@@ -1,0 +1,208 @@
+package gateway
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+const maxPoll = 256 << 10 // octets, before and after decompression
+
+// poll is what a phone posts. SMS that it has received are not looked at.
+type poll struct {
+	Updates []pollUpdate `json:"updates"`
+}
+
+type pollUpdate struct {
+	ID     string `json:"id"`
+	Status string `json:"status"`
+	Reason string `json:"reason"`
+}
+
+// pollStates are the states of CHT Gateway's README. PENDING means that the
+// phone has handed the message to its radio, which Send has promised already.
+var pollStates = map[string]channel.State{
+	"PENDING": 0, "SENT": channel.Sent, "DELIVERED": channel.Delivered, "FAILED": channel.Failed,
+}
+
+// pollMessage is a message in the answer.
+type pollMessage struct {
+	ID      string `json:"id"`
+	To      string `json:"to"`
+	Content string `json:"content"`
+}
+
+// ServeHTTP answers a phone: GET says that this is the right place, POST takes
+// its reports and hands out messages.
+func (p *Pull) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.TLS == nil && !p.config.DangerouslyPlaintext {
+		refusePoll(w, http.StatusForbidden, "TLS is required")
+		return
+	}
+	phone, ok := p.authenticate(w, r)
+	if !ok {
+		return
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		_ = answerPoll(w, http.StatusOK, map[string]bool{"medic-gateway": true})
+	case http.MethodPost:
+		p.serve(w, r, phone.ID)
+	default:
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		refusePoll(w, http.StatusMethodNotAllowed, "GET or POST")
+	}
+}
+
+func (p *Pull) serve(w http.ResponseWriter, r *http.Request, phone string) {
+	updates, status := readPoll(w, r)
+	if status != 0 {
+		refusePoll(w, status, "the request cannot be read")
+		return
+	}
+	for _, u := range updates {
+		if err := p.report(r, phone, u); err != nil {
+			// The phone keeps all of its updates and takes no messages from
+			// such an answer.
+			p.config.Logger.WarnContext(r.Context(), "gateway: a phone's report was not stored", "phone", phone, "error", err)
+			refusePoll(w, http.StatusServiceUnavailable, "the reports cannot be stored now")
+			return
+		}
+	}
+	p.mu.Lock()
+	closed := p.closed
+	p.mu.Unlock()
+	if closed {
+		refusePoll(w, http.StatusServiceUnavailable, "closed")
+		return
+	}
+	p.handOut(w, r, phone)
+}
+
+// handOut answers with messages.
+func (p *Pull) handOut(w http.ResponseWriter, r *http.Request, phone string) {
+	batch, messages := p.take(phone, time.Now())
+	written := false
+	defer func() { p.settle(batch, written) }() // also where writing panics
+	err := answerPoll(w, http.StatusOK, map[string][]pollMessage{"messages": messages})
+	if err == nil {
+		err = http.NewResponseController(w).Flush()
+	}
+	if errors.Is(err, http.ErrNotSupported) {
+		err = nil
+	}
+	written = err == nil && r.Context().Err() == nil
+}
+
+// readPoll reads a request's body; a status other than zero refuses it.
+func readPoll(w http.ResponseWriter, r *http.Request) (updates []pollUpdate, status int) {
+	var body io.Reader = http.MaxBytesReader(w, r.Body, maxPoll)
+	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
+		zip, err := gzip.NewReader(body)
+		if err != nil {
+			return nil, http.StatusBadRequest
+		}
+		body = zip
+	}
+	b, err := io.ReadAll(io.LimitReader(body, maxPoll+1))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge) || len(b) > maxPoll:
+		return nil, http.StatusRequestEntityTooLarge
+	case err != nil:
+		return nil, http.StatusBadRequest
+	}
+	updates, err = parsePoll(b)
+	if err != nil {
+		return nil, http.StatusBadRequest
+	}
+	return updates, 0
+}
+
+// parsePoll reads what a phone posts. It must be an object; lists may be null
+// or missing.
+func parsePoll(b []byte) ([]pollUpdate, error) {
+	var in *poll
+	if err := json.Unmarshal(b, &in); err != nil {
+		return nil, errors.New("gateway: the poll is not JSON as expected")
+	}
+	if in == nil {
+		return nil, errors.New("gateway: the poll is no JSON object")
+	}
+	return in.Updates, nil
+}
+
+// report passes one of a phone's updates on. What nobody can use is logged and
+// dropped: an error would have the phone repeat it for ever.
+func (p *Pull) report(r *http.Request, phone string, u pollUpdate) error {
+	state, known := pollStates[u.Status]
+	if !known || !isMessageID(u.ID) {
+		p.config.Logger.WarnContext(r.Context(), "gateway: a phone's report makes no sense", "phone", phone)
+		return nil
+	}
+	news, ours := p.heard(phone, u.ID, state)
+	if !ours {
+		p.config.Logger.WarnContext(r.Context(), "gateway: a phone reports on a message that it was not given", "phone", phone, "id", u.ID)
+	}
+	if !news || p.config.Receipt == nil {
+		return nil
+	}
+	receipt := channel.Receipt{ProviderID: u.ID, MessageID: u.ID, State: state, Code: u.Status, At: time.Now()}
+	if state == channel.Failed {
+		receipt.Class, receipt.Code = channel.Unreachable, pollFailure(u.Reason)
+	}
+	if err := p.config.Receipt(r.Context(), receipt); err != nil {
+		return err
+	}
+	p.tell(u.ID, state)
+	return nil
+}
+
+const (
+	pollDigits  = "0123456789"
+	pollLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+// isMessageID reports whether an id has the form of a Message.ID.
+func isMessageID(id string) bool {
+	return id != "" && len(id) <= 36 && strings.Trim(id, pollLetters+pollDigits+".-") == ""
+}
+
+// pollFailure is the phone's reason, if it is a word or a few, such as
+// "no-service" or "generic; errorCode=38", that hold no number longer than an
+// error code.
+func pollFailure(reason string) string {
+	numbers := strings.Trim(reason, pollLetters+" -_=;:,.()")
+	plain := strings.Trim(reason, pollLetters+pollDigits+" -_=;:,.()") == ""
+	if reason == "" || len(reason) > 64 || !plain || len(numbers) > 3 {
+		return "FAILED"
+	}
+	return reason
+}
+
+// answerPoll writes JSON, which nobody on the way may keep.
+func answerPoll(w http.ResponseWriter, status int, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, err = w.Write(b)
+	return err
+}
+
+// refusePoll writes an error in the form that the phone shows to its owner.
+func refusePoll(w http.ResponseWriter, status int, message string) {
+	_ = answerPoll(w, status, map[string]any{"error": true, "message": message})
+}

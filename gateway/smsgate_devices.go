@@ -109,6 +109,7 @@ func (g *SMSGate) listDevices(ctx context.Context) ([]SMSGatePhone, error) {
 type target struct {
 	device string // empty: the phone that serves the API
 	sim    int    // 0: what is set on the phone
+	held   bool   // an earlier call left open whether the server has the message
 }
 
 // A slot is a SIM that could be used.
@@ -122,7 +123,8 @@ type slot struct {
 type pin struct {
 	to      target
 	users   int  // calls that submit it now
-	known   bool // the server may have it
+	held    bool // the server may have it
+	has     bool // the server has it
 	expires time.Time
 }
 
@@ -151,8 +153,8 @@ func (d *devices) choose(ctx context.Context, m *channel.Message, refused []stri
 		}
 		return d.local(m), false, nil
 	}
-	if to, ok := d.pinned(m.ID, refused); ok {
-		return to, false, nil
+	if to, has, ok := d.pinned(m.ID, refused); ok {
+		return to, has, nil
 	}
 	slots, err := d.slots(ctx)
 	if err != nil {
@@ -182,16 +184,28 @@ func (d *devices) local(m *channel.Message) target {
 	return to
 }
 
-func (d *devices) pinned(id string, refused []string) (target, bool) {
+// pinned returns where a message has to go, and whether it has been accepted
+// there.
+func (d *devices) pinned(id string, refused []string) (to target, has, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p := d.pins[id]
 	if p == nil || slices.Contains(refused, p.to.device) {
-		return target{}, false
+		return target{}, false, false
 	}
+	if p.has {
+		return p.to, true, true
+	}
+	return d.use(p), false, true
+}
+
+// use counts a message towards its phone until it is settled.
+func (d *devices) use(p *pin) target {
 	p.users++
 	d.note(p.to.device)
-	return p.to, true
+	to := p.to
+	to.held = p.held
+	return to
 }
 
 // pick takes the best of the slots and binds the message to it.
@@ -221,9 +235,7 @@ func (d *devices) pick(m *channel.Message, slots []slot, refused []string) (targ
 		d.prune(now)
 		d.pins[m.ID] = p
 	}
-	p.users++
-	d.note(p.to.device)
-	return p.to, nil
+	return d.use(p), nil
 }
 
 // rank says how well a SIM fits a country: its own, none in particular,
@@ -278,8 +290,9 @@ func (d *devices) settle(id string, to target, err error) {
 		return
 	}
 	p.users--
-	p.known = p.known || !refused
-	if !p.known && p.users == 0 {
+	p.held = p.held || !refused
+	p.has = p.has || err == nil
+	if !p.held && p.users == 0 {
 		delete(d.pins, id)
 	}
 }
@@ -351,14 +364,14 @@ func (d *devices) expand(listed []SMSGatePhone, blindly bool) []slot {
 			continue
 		}
 		sim := cmp.Or(c.SIM, d.g.config.SIM)
-		own := slot{target{c.ID, sim}, c.Countries, listed[i].LastSeen}
+		own := slot{target{device: c.ID, sim: sim}, c.Countries, listed[i].LastSeen}
 		for _, s := range listed[i].sims {
 			switch {
 			case len(c.Countries) > 0:
 			case sim == s.slot:
 				own.countries = []string{s.region}
 			case sim == 0:
-				slots = append(slots, slot{target{c.ID, s.slot}, []string{s.region}, own.lastSeen})
+				slots = append(slots, slot{target{device: c.ID, sim: s.slot}, []string{s.region}, own.lastSeen})
 			}
 		}
 		slots = append(slots, own)

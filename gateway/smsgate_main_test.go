@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	ann = "+19162255887"
-	bob = "+447911123456"
+	bob = "+447400123456"
 
 	gateUser, gatePassword = "K2V6TX", "pa55-w0rd-7f3a"
 )
@@ -108,6 +108,13 @@ func (l *ledger) receipt(_ context.Context, r channel.Receipt) error {
 	}
 	l.lines = append(l.lines, fmt.Sprintf("%v %s %v %v %s", time.Since(l.start).Round(time.Second), r.MessageID, r.State, r.Class, r.Code))
 	return nil
+}
+
+// fail has the next n receipts refused, beside those that are already.
+func (l *ledger) fail(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refuse += n
 }
 
 // take returns the receipts since the last call.

@@ -126,21 +126,34 @@ func (d *delivery) submit(ctx context.Context, to target) error {
 		switch {
 		case err == nil:
 			return nil
-		case unknown != nil && (channel.ClassOf(err) != channel.Unknown || try == smsgateTries),
-			ctx.Err() != nil && channel.ClassOf(err) == channel.Unknown:
-			// A refusal now says nothing of the tries before.
-			if unknown == nil {
-				unknown = err
-			}
-			return unknown
 		case channel.ClassOf(err) != channel.Unknown:
-			return err
+			return d.doubt(ctx, to, unknown, err)
+		case unknown == nil:
+			unknown = err
 		}
-		unknown = err
-		if !pause(ctx, time.Duration(try*try)*50*time.Millisecond) {
+		if try == smsgateTries || !pause(ctx, time.Duration(try*try)*50*time.Millisecond) {
 			return unknown
 		}
 	}
+}
+
+// doubt judges a refusal after a try whose fate is not known: the server looks
+// at its queue, say, before it looks at the id, so it may have the message all
+// the same.
+func (d *delivery) doubt(ctx context.Context, to target, unknown, refused error) error {
+	if unknown == nil && !to.held {
+		return refused
+	}
+	has, err := d.g.exists(ctx, d.m.ID)
+	switch {
+	case has:
+		return nil
+	case unknown != nil: // it may still be on its way
+		return unknown
+	case err != nil:
+		return &channel.Error{Class: channel.Unknown, Op: opSend, Err: err}
+	}
+	return refused
 }
 
 // post submits the message once. The first tries get a share of the time, so

@@ -217,16 +217,33 @@ func TestSMSGateLostAnswer(t *testing.T) {
 	}
 }
 
-// A refusal after a try whose fate is unknown says nothing of that try.
-func TestSMSGateUnknownStaysUnknown(t *testing.T) {
+// A refusal after a try whose fate is unknown says nothing of that try: the
+// server is asked, and who cannot be sure is not.
+func TestSMSGateRefusedAfterUnknown(t *testing.T) {
 	t.Parallel()
+	submission := gatewaytest.Rule{Method: http.MethodPost, Path: "/messages"}
+	full, lost := submission, submission
+	full.Status, full.Body = 503, "queue limits exceeded"
+	lost.Action, lost.Times = gatewaytest.Disconnect, 1
+
 	s, _ := newGateServer(t, gatewaytest.Config{})
-	s.Script(
-		gatewaytest.Rule{Method: http.MethodPost, Path: "/messages", Status: 503, Body: "queue limits exceeded"},
-		gatewaytest.Rule{Method: http.MethodPost, Path: "/messages", Action: gatewaytest.Disconnect, Served: true, Times: 1},
-	)
-	_, err := newGate(t, s, gateway.SMSGateConfig{}).Send(t.Context(), codeTo("c4n7.1", ann))
+	g := newGate(t, s, gateway.SMSGateConfig{})
+	s.Script(full, lost)
+	_, err := g.Send(t.Context(), codeTo("c4n7.1", ann))
 	wantRefused(t, err, channel.Unknown, "")
+	_, err = g.Send(t.Context(), codeTo("c4n7.1", ann)) // by now it would be there
+	wantRefused(t, err, channel.Throttled, "503")
+	s.Script(gatewaytest.Rule{Method: http.MethodGet, Path: "/messages", Status: 500})
+	_, err = g.Send(t.Context(), codeTo("c4n7.1", ann))
+	wantRefused(t, err, channel.Unknown, "")
+
+	s.ClearScript()
+	lost.Served = true
+	s.Script(full, lost)
+	mustSend(t, g, codeTo("c4n7.2", ann))
+	if n := len(s.Messages()); n != 1 {
+		t.Errorf("%d messages", n)
+	}
 }
 
 func TestSMSGateClosed(t *testing.T) {

@@ -1,0 +1,218 @@
+package gateway_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/gateway"
+	"github.com/otpcourier/otpcourier/gateway/gatewaytest"
+)
+
+func contains(b []byte, s string) bool { return bytes.Contains(b, []byte(s)) }
+
+// calls lists what a server was asked, with the kind of credentials.
+func calls(s *gatewaytest.Server) []string {
+	var all []string
+	for _, r := range s.Requests() {
+		kind, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		all = append(all, r.Method+" "+r.Path+" "+kind)
+	}
+	return all
+}
+
+var oneDevice = []gateway.SMSGateDevice{{ID: "pixel"}}
+
+// A token is fetched with the least scopes, used until it is about to expire,
+// and refreshed with each refresh token used once, however many messages need
+// it at once.
+func TestSMSGateToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := gatewaytest.NewPipeServer(gatewaytest.Config{JWT: true, AccessTTL: 10 * time.Minute, Username: gateUser, Password: gatePassword})
+		defer s.Close()
+		s.AddPhone(gatewaytest.PhoneConfig{ID: "pixel", Manual: true})
+		g := newGate(t, s, gateway.SMSGateConfig{JWT: true, Devices: oneDevice})
+		defer g.Close()
+		for round := range 3 {
+			var all sync.WaitGroup
+			for i := range 20 {
+				all.Go(func() { mustSend(t, g, codeTo(fmt.Sprintf("c%d-%d.1", round, i), ann)) })
+			}
+			all.Wait()
+			time.Sleep(9*time.Minute + time.Second) // the token has less than a minute left
+		}
+		count := map[string]int{}
+		for _, c := range calls(s) {
+			count[c]++
+		}
+		want := map[string]int{"POST /auth/token Basic": 1, "POST /auth/token/refresh Bearer": 2, "POST /messages Bearer": 60}
+		if d := cmp.Diff(want, count); d != "" {
+			t.Errorf("requests (-want +got):\n%s", d)
+		}
+		var asked struct{ Scopes []string }
+		if err := json.Unmarshal(s.Requests()[0].Body, &asked); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff([]string{"messages:send", "messages:read", "messages:cancel", "devices:list"}, asked.Scopes); d != "" {
+			t.Errorf("scopes (-want +got):\n%s", d)
+		}
+	})
+}
+
+func TestSMSGateTokenTroubles(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		server  gatewaytest.Config
+		rules   []gatewaytest.Rule
+		between func(*gatewaytest.Server)
+		class   channel.Class // of the second message; Expired: accepted
+		code    string
+		want    []string
+	}{
+		"no tokens": {
+			want: []string{"POST /auth/token Basic", "POST /messages Basic", "POST /messages Basic"}, class: channel.Expired,
+		},
+		"revoked": {
+			server: gatewaytest.Config{JWT: true}, between: (*gatewaytest.Server).RevokeTokens, class: channel.Expired,
+			want: []string{"POST /auth/token Basic", "POST /messages Bearer", "POST /messages Bearer", "POST /auth/token Basic", "POST /messages Bearer"},
+		},
+		"refused again and again": {
+			server: gatewaytest.Config{JWT: true},
+			between: func(s *gatewaytest.Server) {
+				s.Script(gatewaytest.Rule{Path: "/messages", Status: 401, Body: `{"message":"Unauthorized"}`})
+			},
+			class: channel.Misconfigured, code: "401",
+			want: []string{"POST /auth/token Basic", "POST /messages Bearer", "POST /messages Bearer", "POST /auth/token Basic", "POST /messages Bearer"},
+		},
+		"no token to be had": {
+			server: gatewaytest.Config{JWT: true},
+			between: func(s *gatewaytest.Server) {
+				s.RevokeTokens()
+				s.Script(gatewaytest.Rule{Path: "/auth/token", Action: gatewaytest.Disconnect})
+			},
+			class: channel.Temporary,
+			want:  []string{"POST /auth/token Basic", "POST /messages Bearer", "POST /messages Bearer", "POST /auth/token Basic"},
+		},
+		"not the token's scope": {
+			server: gatewaytest.Config{JWT: true},
+			between: func(s *gatewaytest.Server) {
+				s.Script(gatewaytest.Rule{Path: "/messages", Status: 403, Body: `{"message":"scope required: messages:send"}`})
+			},
+			class: channel.Misconfigured, code: "403",
+			want: []string{"POST /auth/token Basic", "POST /messages Bearer", "POST /messages Bearer"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := newGateServer(t, row.server)
+			g := newGate(t, s, gateway.SMSGateConfig{JWT: true, Devices: oneDevice})
+			mustSend(t, g, codeTo("c4n7.1", ann))
+			if row.between != nil {
+				row.between(s)
+			}
+			_, err := g.Send(t.Context(), codeTo("c4n7.2", ann))
+			if row.class == channel.Expired {
+				if err != nil {
+					t.Error(err)
+				}
+			} else {
+				wantRefused(t, err, row.class, row.code)
+			}
+			if d := cmp.Diff(row.want, calls(s)); d != "" {
+				t.Errorf("requests (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+// A refresh token whose answer was lost is not used again.
+func TestSMSGateRefreshLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := gatewaytest.NewPipeServer(gatewaytest.Config{JWT: true, Username: gateUser, Password: gatePassword})
+		defer s.Close()
+		s.AddPhone(gatewaytest.PhoneConfig{ID: "pixel", Manual: true})
+		g := newGate(t, s, gateway.SMSGateConfig{JWT: true, Devices: oneDevice})
+		defer g.Close()
+		mustSend(t, g, codeTo("c4n7.1", ann))
+		s.Script(gatewaytest.Rule{Path: "/auth/token/refresh", Action: gatewaytest.Disconnect, Served: true, Times: 1})
+		time.Sleep(time.Hour)
+		mustSend(t, g, codeTo("c4n7.2", ann))
+		want := []string{"POST /auth/token Basic", "POST /messages Bearer", "POST /auth/token/refresh Bearer", "POST /auth/token Basic", "POST /messages Bearer"}
+		if d := cmp.Diff(want, calls(s)); d != "" {
+			t.Errorf("requests (-want +got):\n%s", d)
+		}
+	})
+}
+
+func TestSMSGateWrongPassword(t *testing.T) {
+	t.Parallel()
+	for _, jwt := range []bool{false, true} {
+		s, _ := newGateServer(t, gatewaytest.Config{JWT: true})
+		g, err := gateway.NewSMSGate(gateway.SMSGateConfig{
+			URL: s.URL, Client: s.Client(), Username: gateUser, Password: "wrong", JWT: jwt, Devices: oneDevice,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = g.Send(t.Context(), codeTo("c4n7.1", ann))
+		wantRefused(t, err, channel.Misconfigured, "401")
+		_ = g.Close()
+	}
+}
+
+func TestSMSGateWebhookRegistration(t *testing.T) {
+	t.Parallel()
+	s, _ := newGateServer(t, gatewaytest.Config{JWT: true})
+	g := newGate(t, s, gateway.SMSGateConfig{JWT: true})
+	list := func() int {
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/webhooks", nil)
+		req.SetBasicAuth(gateUser, gatePassword)
+		resp, err := s.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var all []any
+		if err := json.NewDecoder(resp.Body).Decode(&all); err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	const other = "https://elsewhere.example.com"
+	for _, url := range []string{hookURL, hookURL, other} {
+		if err := g.RegisterWebhooks(t.Context(), url); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := list(); n != 6 {
+		t.Errorf("%d webhooks, want 3 for each URL", n)
+	}
+	for range 2 {
+		if err := g.RemoveWebhooks(t.Context(), hookURL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := list(); n != 3 {
+		t.Errorf("%d webhooks left, want those for the other URL", n)
+	}
+	for _, url := range []string{"http://otp.example.com/x", "otp.example.com", "https://u:" + gatePassword + "@otp.example.com"} {
+		err := g.RegisterWebhooks(t.Context(), url)
+		wantRefused(t, err, channel.Misconfigured, "")
+		if strings.Contains(err.Error(), gatePassword) {
+			t.Errorf("the error repeats the URL: %v", err)
+		}
+	}
+	s.Script(gatewaytest.Rule{Method: http.MethodPost, Path: "/webhooks", Status: 400, Body: `{"message":"url must start with https://"}`})
+	wantRefused(t, g.RegisterWebhooks(t.Context(), hookURL), channel.Misconfigured, "400")
+}

@@ -1,0 +1,378 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/gateway"
+)
+
+// A realServer is an sms-gate server of which a test plays the phone.
+type realServer struct {
+	url, user, password string
+	device, token       string // of the phone that the test plays
+}
+
+// realSMSGate registers a phone at the server that OTPCOURIER_SMSGATE_URL names
+// by the base of its third-party API, "https://HOST/api/3rdparty/v1", with
+// OTPCOURIER_SMSGATE_USER and OTPCOURIER_SMSGATE_PASSWORD. There is no such
+// server to install, so without its address the test is skipped, under
+// OTPCOURIER_REAL=require as well.
+func realSMSGate(t *testing.T) *realServer {
+	t.Helper()
+	s := &realServer{
+		url:  strings.TrimRight(os.Getenv("OTPCOURIER_SMSGATE_URL"), "/"),
+		user: os.Getenv("OTPCOURIER_SMSGATE_USER"), password: os.Getenv("OTPCOURIER_SMSGATE_PASSWORD"),
+	}
+	if s.url == "" || s.user == "" || s.password == "" {
+		t.Skip("no server: OTPCOURIER_SMSGATE_URL, _USER and _PASSWORD are not all set")
+	}
+	var phone struct{ ID, Token string }
+	s.do(t, http.MethodPost, s.mobile()+"/device", s.basic(), map[string]any{"name": "otpcourier test"}, &phone, http.StatusOK, http.StatusCreated)
+	if phone.ID == "" || phone.Token == "" {
+		t.Fatal("the server registered a phone without id or token")
+	}
+	s.device, s.token = phone.ID, phone.Token
+	t.Cleanup(func() { // servers before it could be removed keep it
+		s.do(t, http.MethodDelete, s.url+"/devices/"+s.device, s.basic(), nil, nil, http.StatusNoContent, http.StatusOK, http.StatusNotFound, http.StatusMethodNotAllowed)
+	})
+	return s
+}
+
+// mobile is the base of the API that phones use.
+func (s *realServer) mobile() string { return strings.TrimSuffix(s.url, "/3rdparty/v1") + "/mobile/v1" }
+
+func (s *realServer) basic() func(*http.Request) {
+	return func(r *http.Request) { r.SetBasicAuth(s.user, s.password) }
+}
+
+func (s *realServer) asPhone() func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+s.token) }
+}
+
+func (s *realServer) do(t *testing.T, method, url string, auth func(*http.Request), in, out any, want ...int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // also used while the test ends
+	defer cancel()
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	auth(req)
+	req.Header.Set("Content-Type", "application/json")
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, _ := io.ReadAll(resp.Body)
+	for _, status := range want {
+		if resp.StatusCode != status {
+			continue
+		}
+		if out != nil {
+			if err := json.Unmarshal(b, out); err != nil {
+				t.Fatalf("%s %s: %v: %s", method, url, err, b)
+			}
+		}
+		return
+	}
+	t.Fatalf("%s %s: %s: %s", method, url, resp.Status, b)
+}
+
+// A realMessage is a message as a phone gets it.
+type realMessage struct {
+	ID                 string
+	State              string
+	Message            string
+	TextMessage        struct{ Text string }
+	PhoneNumbers       []string
+	SIMNumber          int `json:"simNumber"`
+	Priority           int
+	WithDeliveryReport bool
+	IsEncrypted        bool
+	TTL                int
+	ValidUntil         time.Time
+}
+
+// take returns what waits for the phone under an id.
+func (s *realServer) take(t *testing.T, id string) (found []realMessage) {
+	t.Helper()
+	var all []realMessage
+	s.do(t, http.MethodGet, s.mobile()+"/message", s.asPhone(), nil, &all, http.StatusOK)
+	for _, m := range all {
+		if m.ID == id {
+			found = append(found, m)
+		}
+	}
+	return found
+}
+
+// report is what a phone says of a message.
+func (s *realServer) report(t *testing.T, id, state, number, reason string) {
+	t.Helper()
+	recipient := map[string]any{"phoneNumber": number, "state": state}
+	if reason != "" {
+		recipient["error"] = reason
+	}
+	s.do(t, http.MethodPatch, s.mobile()+"/message", s.asPhone(), []any{map[string]any{
+		"id": id, "state": state, "recipients": []any{recipient},
+		"states": map[string]any{state: time.Now().UTC().Format(time.RFC3339)},
+	}}, nil, http.StatusOK, http.StatusNoContent)
+}
+
+// channel is one to the server; the changes come last.
+func (s *realServer) channel(t *testing.T, l *ledger, change func(*gateway.SMSGateConfig)) *gateway.SMSGate {
+	t.Helper()
+	c := gateway.SMSGateConfig{
+		URL: s.url, Username: s.user, Password: s.password, Receipt: l.receipt,
+		Devices: []gateway.SMSGateDevice{{ID: s.device, SIM: 2}}, PollInterval: 100 * time.Millisecond,
+		// A server on this host has nobody before it who speaks TLS.
+		DangerouslyPlaintext: strings.HasPrefix(s.url, "http://"),
+	}
+	if change != nil {
+		change(&c)
+	}
+	g, err := gateway.NewSMSGate(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Close() })
+	return g
+}
+
+// await waits for a receipt that ends so.
+func (l *ledger) await(t *testing.T, suffix string) {
+	t.Helper()
+	var seen []string
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		for _, line := range l.take() {
+			seen = append(seen, line)
+			if strings.HasSuffix(line, suffix) {
+				return
+			}
+		}
+	}
+	t.Fatalf("no receipt ends with %q: %q", suffix, seen)
+}
+
+// newID is one that the server has not seen.
+func newID(step int) string { return fmt.Sprintf("otp-%016x.%d", rand.Uint64(), step) }
+
+func TestRealSMSGate(t *testing.T) {
+	s := realSMSGate(t)
+	t.Run("Delivered", func(t *testing.T) { s.testDelivered(t) })
+	t.Run("Failed", func(t *testing.T) { s.testFailed(t) })
+	t.Run("Cancel", func(t *testing.T) { s.testCancel(t) })
+	t.Run("Encrypted", func(t *testing.T) { s.testEncrypted(t) })
+	t.Run("Refusals", func(t *testing.T) { s.testRefusals(t) })
+	t.Run("Webhooks", func(t *testing.T) { s.testWebhooks(t) })
+	t.Run("Devices", func(t *testing.T) { s.testDevices(t) })
+	t.Run("Offline", func(t *testing.T) { s.testOffline(t) })
+}
+
+// A message goes to the phone once, however often it is sent, and its states
+// come back, with tokens if the server has them.
+func (s *realServer) testDelivered(t *testing.T) {
+	l := newLedger()
+	g := s.channel(t, l, func(c *gateway.SMSGateConfig) { c.JWT = true })
+	m := codeTo(newID(1), ann)
+	for range 2 {
+		mustSend(t, g, m)
+	}
+	again := s.channel(t, newLedger(), nil) // another process: 409
+	mustSend(t, again, m)
+	taken := s.take(t, m.ID)
+	if len(taken) != 1 {
+		t.Fatalf("the phone was given %d messages", len(taken))
+	}
+	got := taken[0]
+	text := got.TextMessage.Text
+	if text == "" {
+		text = got.Message
+	}
+	if text != m.Text || len(got.PhoneNumbers) != 1 || got.PhoneNumbers[0] != ann || got.SIMNumber != 2 || got.Priority != 100 || !got.WithDeliveryReport {
+		t.Errorf("the phone was given %+v", got)
+	}
+	left := time.Until(got.ValidUntil)
+	if got.TTL > 0 {
+		left = time.Duration(got.TTL) * time.Second
+	}
+	if left > 5*time.Minute+10*time.Second || left < 4*time.Minute {
+		t.Errorf("the phone may send it for %v, want 5 minutes", left)
+	}
+	s.report(t, m.ID, "Processed", ann, "")
+	s.report(t, m.ID, "Sent", ann, "")
+	l.await(t, m.ID+" sent unknown Sent")
+	s.report(t, m.ID, "Delivered", ann, "")
+	l.await(t, m.ID+" delivered unknown Delivered")
+	wantClassOf(t, g.Cancel(t.Context(), m, channel.Submission{}), channel.Unknown, channel.Misconfigured)
+}
+
+func wantClassOf(t *testing.T, err error, classes ...channel.Class) {
+	t.Helper()
+	if err == nil {
+		t.Errorf("no error, want one of %v", classes)
+		return
+	}
+	for _, c := range classes {
+		if channel.ClassOf(err) == c {
+			return
+		}
+	}
+	t.Errorf("error %v, want one of %v", err, classes)
+}
+
+func (s *realServer) testFailed(t *testing.T) {
+	l := newLedger()
+	g := s.channel(t, l, nil)
+	m := codeTo(newID(1), ann)
+	mustSend(t, g, m)
+	s.report(t, m.ID, "Failed", ann, "Send result: RESULT_ERROR_NO_SERVICE")
+	l.await(t, m.ID+" failed temporary RESULT_ERROR_NO_SERVICE")
+}
+
+func (s *realServer) testCancel(t *testing.T) {
+	g := s.channel(t, newLedger(), nil)
+	m := codeTo(newID(1), ann)
+	mustSend(t, g, m)
+	err := g.Cancel(t.Context(), m, channel.Submission{})
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skipf("the server is of a version before 1.45: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range s.take(t, m.ID) {
+		if got.State != "Cancelling" {
+			t.Errorf("the phone is given the message as %q", got.State)
+		}
+	}
+	wantRefused(t, g.Cancel(t.Context(), m, channel.Submission{}), channel.Unknown, "409")
+}
+
+func (s *realServer) testEncrypted(t *testing.T) {
+	g := s.channel(t, newLedger(), func(c *gateway.SMSGateConfig) { c.Passphrase = "correct horse" })
+	m := codeTo(newID(1), ann)
+	mustSend(t, g, m)
+	taken := s.take(t, m.ID)
+	if len(taken) != 1 || !taken[0].IsEncrypted {
+		t.Fatalf("the phone was given %+v", taken)
+	}
+	const form = "$aes-256-cbc/pbkdf2-sha1$i=75000$"
+	for _, sealed := range []string{taken[0].TextMessage.Text + taken[0].Message, taken[0].PhoneNumbers[0]} {
+		if !strings.HasPrefix(sealed, form) {
+			t.Errorf("not encrypted: %s", sealed)
+		}
+	}
+}
+
+func (s *realServer) testRefusals(t *testing.T) {
+	wrong := s.channel(t, newLedger(), func(c *gateway.SMSGateConfig) { c.Password += "x" })
+	_, err := wrong.Send(t.Context(), codeTo(newID(1), ann))
+	wantRefused(t, err, channel.Misconfigured, "401")
+
+	g := s.channel(t, newLedger(), nil)
+	_, err = g.Send(t.Context(), codeTo(newID(1), "+10000000000"))
+	wantRefused(t, err, channel.InvalidRecipient, "400")
+	skipping := s.channel(t, newLedger(), func(c *gateway.SMSGateConfig) { c.SkipPhoneValidation = true })
+	mustSend(t, skipping, codeTo(newID(1), "+10000000000"))
+
+	nobody := s.channel(t, newLedger(), func(c *gateway.SMSGateConfig) { c.Devices = []gateway.SMSGateDevice{{ID: "no-such-device"}} })
+	_, err = nobody.Send(t.Context(), codeTo(newID(1), ann))
+	wantRefused(t, err, channel.Temporary, "400")
+
+	elsewhere := s.channel(t, newLedger(), func(c *gateway.SMSGateConfig) { c.URL += "/nowhere" })
+	_, err = elsewhere.Send(t.Context(), codeTo(newID(1), ann))
+	wantClassOf(t, err, channel.Misconfigured)
+}
+
+func (s *realServer) testWebhooks(t *testing.T) {
+	g := s.channel(t, newLedger(), nil)
+	url := fmt.Sprintf("https://otp.example.com/%016x", rand.Uint64())
+	count := func() (n int) {
+		var all []struct{ URL string }
+		s.do(t, http.MethodGet, s.url+"/webhooks", s.basic(), nil, &all, http.StatusOK)
+		for _, h := range all {
+			if h.URL == url {
+				n++
+			}
+		}
+		return n
+	}
+	for range 2 {
+		if err := g.RegisterWebhooks(t.Context(), url); err != nil {
+			t.Fatal(err)
+		}
+		if n := count(); n != 3 {
+			t.Errorf("%d webhooks, want 3", n)
+		}
+	}
+	for range 2 {
+		if err := g.RemoveWebhooks(t.Context(), url); err != nil {
+			t.Fatal(err)
+		}
+		if n := count(); n != 0 {
+			t.Errorf("%d webhooks are left", n)
+		}
+	}
+}
+
+// Without Devices the phones are listed, and one is chosen.
+func (s *realServer) testDevices(t *testing.T) {
+	g := s.channel(t, newLedger(), func(c *gateway.SMSGateConfig) { c.Devices, c.ActiveWithin, c.JWT = nil, time.Hour, true })
+	all, err := g.Devices(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, p := range all {
+		found = found || p.ID == s.device && p.Active && p.Name != ""
+	}
+	if !found {
+		t.Errorf("the phone is not among %v, or not active", all)
+	}
+	m := codeTo(newID(1), ann)
+	mustSend(t, g, m)
+	mustSend(t, s.channel(t, newLedger(), func(c *gateway.SMSGateConfig) { c.Devices = nil }), m)
+	var state struct{ DeviceID string }
+	s.do(t, http.MethodGet, s.url+"/messages/"+m.ID, s.basic(), nil, &state, http.StatusOK)
+}
+
+// A phone that does not come: OTPCOURIER_SMSGATE_DEVICE, or else the test's own.
+// The message is accepted, and its last state told when the code expires.
+func (s *realServer) testOffline(t *testing.T) {
+	device := os.Getenv("OTPCOURIER_SMSGATE_DEVICE")
+	if device == "" {
+		device = s.device
+	}
+	l := newLedger()
+	g := s.channel(t, l, func(c *gateway.SMSGateConfig) { c.Devices = []gateway.SMSGateDevice{{ID: device}} })
+	m := codeTo(newID(1), ann)
+	m.Expires = time.Now().Add(7 * time.Second)
+	mustSend(t, g, m)
+	l.await(t, m.ID+" sent unknown Pending")
+	if time.Now().Before(m.Expires) {
+		t.Error("the last state was told before the code has expired")
+	}
+}

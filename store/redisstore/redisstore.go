@@ -16,7 +16,6 @@ import (
 // *redis.AutoPipeliner of either.
 type Client interface {
 	Process(ctx context.Context, cmd redis.Cmder) error
-	XReadGroup(ctx context.Context, args *redis.XReadGroupArgs) *redis.XStreamSliceCmd
 }
 
 var (
@@ -38,7 +37,15 @@ type Config struct {
 	// often it tries again. Default 3 s.
 	Timeout time.Duration
 
-	// Logger is told what Check warns of. Default: discards.
+	// MaxJobs bounds the jobs that wait or are with a worker. Default 1 << 20.
+	MaxJobs int
+
+	// JobAttempts is how often a job whose handler fails is handed out.
+	// Default 20.
+	JobAttempts int
+
+	// Logger is told what Check warns of, which jobs fail, and when Run does
+	// not reach the server. Default: discards.
 	Logger *slog.Logger
 }
 
@@ -48,6 +55,7 @@ type Store struct {
 	prefix  string
 	timeout time.Duration
 	logger  *slog.Logger
+	queue   queue
 }
 
 // New returns a Store. It does not ask the server anything: see [Store.Check].
@@ -69,7 +77,9 @@ func New(cfg Config) (*Store, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Store{client: cfg.Client, prefix: cfg.Prefix, timeout: cfg.Timeout, logger: cfg.Logger}, nil
+	s := &Store{client: cfg.Client, prefix: cfg.Prefix, timeout: cfg.Timeout, logger: cfg.Logger}
+	s.queue = newQueue(s, cfg)
+	return s, nil
 }
 
 // key returns the name of a key. Those of one tag are in one slot of a Cluster.

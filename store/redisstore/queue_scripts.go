@@ -1,0 +1,333 @@
+package redisstore
+
+// The scripts of the queue. Times are microseconds since 1970 by the callers'
+// clocks; how long a job has been with a worker is by the server's.
+//
+//	KEYS[1..3]  streams of the jobs that are due: High, Normal, Low
+//	KEYS[4]     sorted set of those that are to come, by when
+//	KEYS[5]     stream of dead letters
+//	KEYS[6]     list, the bell: holds a token while some Run should look
+//
+// A job is text that begins with its priority (1 to 3), how often it has been
+// handed out, and when it expires; see encodeJob. What waits, in a stream or
+// the set, is not pending in the group; what is pending is with a worker, and
+// what is done is deleted.
+
+const promotes = 200 // of what has become due, in one script
+
+// What needs room is refused where there is none, not what makes room.
+const (
+	shebang    = "#!lua"
+	shebangOOM = "#!lua flags=allow-oom"
+)
+
+// prelude is what the scripts share.
+const prelude = `
+local HOUR, DAY, PROMOTES = 3600000, 86400000, 200
+local function keep(key, expires, now)
+	local life = (expires - now) / 1000 + 60000
+	if redis.call('PTTL', key) < life then
+		redis.call('PEXPIRE', key, string.format('%.0f', life + HOUR))
+	end
+end
+local function ring()
+	if redis.call('EXISTS', KEYS[6]) == 0 then
+		redis.call('RPUSH', KEYS[6], '')
+		redis.call('PEXPIRE', KEYS[6], HOUR)
+	end
+end
+local function parse(job)
+	local p, attempt, expires, at = string.match(job, '^([123]) (%d+) (%d+)() ')
+	return tonumber(p), tonumber(attempt), tonumber(expires), at
+end
+local function bury(job, reason, at)
+	redis.call('XADD', KEYS[5], 'MAXLEN', 1000, '*', 'job', job, 'reason', reason, 'at', string.format('%.0f', at))
+	redis.call('PEXPIRE', KEYS[5], DAY)
+end
+local function push(job, due, now)
+	local p, attempt, expires = parse(job)
+	if expires <= now then
+		bury(job, 'late', expires)
+	else
+		redis.call('XADD', KEYS[p], '*', 'due', due, 'job', job)
+		keep(KEYS[p], expires, now)
+	end
+end
+local function promote(now)
+	local due = redis.call('ZRANGE', KEYS[4], '-inf', string.format('%.0f', now), 'BYSCORE', 'LIMIT', 0, PROMOTES, 'WITHSCORES')
+	for i = 1, #due, 2 do
+		redis.call('ZREM', KEYS[4], due[i])
+		push(due[i], due[i + 1], now)
+	end
+	return #due / 2
+end
+local function forget()
+	local ms = tonumber(redis.call('TIME')[1]) * 1000
+	redis.call('XTRIM', KEYS[5], 'MINID', string.format('%.0f', ms - DAY))
+end
+local function remove(p, id)
+	redis.call('XDEL', KEYS[p], id)
+	return redis.call('XACK', KEYS[p], 'jobs', id) == 1
+end
+`
+
+// enqueueScript adds jobs, each unless its ID is known, and returns for each 1,
+// or 0 where there is nothing to do, or -1 where there is no room. The IDs are
+// KEYS[7] and those that follow.
+//
+//	ARGV: now, most jobs, then of each: expires, due, priority, job
+const enqueueScript = shebang + prelude + `
+local now, room, reply = tonumber(ARGV[1]), tonumber(ARGV[2]), {}
+room = room - redis.call('ZCARD', KEYS[4])
+for p = 1, 3 do
+	room = room - redis.call('XLEN', KEYS[p])
+end
+local added, last = 0, {0, 0, 0, 0}
+local function new(key, expires)
+	local life = string.format('%.0f', (tonumber(expires) - now) / 1000 + 10000)
+	if redis.call('SET', key, expires, 'NX', 'PX', life) then
+		return true
+	end
+	if tonumber(redis.call('GET', key)) > now then
+		return false
+	end
+	redis.call('SET', key, expires, 'PX', life)
+	return true
+end
+local function add(key, expires, due, p, job)
+	if not new(key, expires) then
+		return 0
+	end
+	if room < 1 then
+		redis.call('DEL', key)
+		return -1
+	end
+	room = room - 1
+	if tonumber(due) <= now then
+		redis.call('XADD', KEYS[p], '*', 'due', due, 'job', job)
+		added = added + 1
+	else
+		p = 4
+		redis.call('ZADD', KEYS[4], due, job)
+		if redis.call('ZRANGE', KEYS[4], 0, 0)[1] == job then
+			added = added + 1 -- who watches the clock must know
+		end
+	end
+	last[p] = math.max(last[p], tonumber(expires))
+	return 1
+end
+for i = 3, #ARGV, 4 do
+	reply[#reply + 1] = add(KEYS[6 + #reply + 1], ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3])
+end
+for p = 1, 4 do
+	if last[p] > 0 then
+		keep(KEYS[p], last[p], now)
+	end
+end
+if added > 0 then
+	ring()
+end
+return reply
+`
+
+// fetchScript hands out jobs, the highest priority first: when the next of
+// those that are to come is due (0: there is none), and then priority, entry
+// and text of each.
+//
+//	ARGV: now, most jobs, consumer
+const fetchScript = shebangOOM + prelude + `
+local now, most, reply = tonumber(ARGV[1]), tonumber(ARGV[2]), {0}
+local more = promote(now) == PROMOTES
+local n = 0
+local function read(p)
+	local got = redis.pcall('XREADGROUP', 'GROUP', 'jobs', ARGV[3], 'COUNT', most - n, 'STREAMS', KEYS[p], '>')
+	if not got then
+		return false
+	end
+	if got.err then
+		if string.sub(got.err, 1, 7) ~= 'NOGROUP' then
+			error(got)
+		end
+		if redis.call('EXISTS', KEYS[p]) == 0 then
+			return false
+		end
+		redis.call('XGROUP', 'CREATE', KEYS[p], 'jobs', '0')
+		return true
+	end
+	for _, entry in ipairs(got[1][2]) do
+		local job = entry[2][4]
+		local _, _, expires = parse(job)
+		if expires <= now then
+			remove(p, entry[1])
+			bury(job, 'late', expires)
+		else
+			n = n + 1
+			reply[#reply + 1] = p
+			reply[#reply + 1] = entry[1]
+			reply[#reply + 1] = job
+		end
+	end
+	return true
+end
+for p = 1, 3 do
+	while n < most and read(p) do end
+end
+if more or n == most then
+	ring()
+end
+local first = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
+if first[2] then
+	reply[1] = first[2]
+end
+return reply
+`
+
+// settleScript ends what was handed out, if it was not handed out anew since.
+//
+//	ARGV: now, then of each: priority, entry, verb, due, job
+//
+// The verbs: "done", "again" at due, "back" as if it had not been handed out,
+// and what else is a reason for a dead letter.
+const settleScript = shebangOOM + prelude + `
+local now = tonumber(ARGV[1])
+for i = 2, #ARGV, 5 do
+	local p, verb, due, job = tonumber(ARGV[i]), ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
+	if remove(p, ARGV[i + 1]) then
+		if verb == 'again' then
+			local _, _, expires = parse(job)
+			redis.call('ZADD', KEYS[4], due, job)
+			keep(KEYS[4], expires, now)
+			if redis.call('ZRANGE', KEYS[4], 0, 0)[1] == job then
+				ring()
+			end
+		elseif verb == 'back' then
+			push(job, due, now)
+			ring()
+		elseif verb ~= 'done' then
+			bury(job, verb, now)
+		end
+	end
+end
+return 1
+`
+
+// tendScript keeps what a consumer has as its own, gives back what it has not,
+// for the reply with it was lost, and what a consumer had that has not tended
+// it for long.
+//
+//	ARGV: now, consumer, long in milliseconds, most attempts, then of each that
+//	the consumer has: priority, entry
+const tendScript = shebangOOM + prelude + `
+local now, mine = tonumber(ARGV[1]), {{}, {}, {}}
+for i = 5, #ARGV, 2 do
+	mine[tonumber(ARGV[i])][ARGV[i + 1]] = true
+end
+local function back(p, id, more)
+	local entry = redis.call('XRANGE', KEYS[p], id, id)[1]
+	if not remove(p, id) or not entry then
+		return
+	end
+	local job = entry[2][4]
+	local _, attempt, expires, at = parse(job)
+	job = string.format('%d %d %.0f', p, attempt + more, expires) .. string.sub(job, at)
+	if attempt + more >= tonumber(ARGV[4]) then
+		bury(job, 'failed', now)
+	else
+		push(job, string.format('%.0f', now), now)
+		ring()
+	end
+end
+for p = 1, 3 do
+	local own = redis.pcall('XPENDING', KEYS[p], 'jobs', '-', '+', 10000, ARGV[2])
+	if not own.err then
+		for _, entry in ipairs(own) do
+			if mine[p][entry[1]] then
+				redis.call('XCLAIM', KEYS[p], 'jobs', ARGV[2], 0, entry[1], 'JUSTID')
+			else
+				back(p, entry[1], 0)
+			end
+		end
+		for _, entry in ipairs(redis.call('XPENDING', KEYS[p], 'jobs', 'IDLE', ARGV[3], '-', '+', 200)) do
+			back(p, entry[1], 1)
+		end
+	end
+end
+return 1
+`
+
+// leaveScript forgets consumers that have nothing: ARGV[1], and those that
+// have not been heard of for long.
+//
+//	ARGV: consumer, long in milliseconds
+const leaveScript = shebangOOM + prelude + `
+for p = 1, 3 do
+	local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[p], 'jobs')
+	if not consumers.err then
+		for _, c in ipairs(consumers) do
+			local name, pending, idle = c[2], c[4], c[6]
+			if pending == 0 and (name == ARGV[1] or idle > tonumber(ARGV[2])) then
+				redis.call('XGROUP', 'DELCONSUMER', KEYS[p], 'jobs', name)
+			end
+		end
+	end
+end
+return 1
+`
+
+// statsScript returns how many that were due it has put into the streams, then of each priority how many wait and how many are with a worker, then how
+// many are to come, since when the first that waits has been due (0: none
+// waits), and how many dead letters there are.
+//
+//	ARGV: now
+const statsScript = shebangOOM + prelude + `
+local now = tonumber(ARGV[1])
+local reply, oldest = {promote(now)}, nil
+for p = 1, 3 do
+	local pending, after = 0, '-'
+	local groups = redis.pcall('XINFO', 'GROUPS', KEYS[p])
+	if not groups.err and groups[1] then
+		local group = groups[1]
+		for i = 1, #group, 2 do
+			if group[i] == 'pending' then
+				pending = group[i + 1]
+			elseif group[i] == 'last-delivered-id' then
+				after = '(' .. group[i + 1]
+			end
+		end
+	end
+	reply[#reply + 1] = redis.call('XLEN', KEYS[p]) - pending
+	reply[#reply + 1] = pending
+	local first = redis.call('XRANGE', KEYS[p], after, '+', 'COUNT', 1)[1]
+	if first then
+		local due = tonumber(first[2][2])
+		oldest = math.min(oldest or due, due)
+	end
+end
+reply[#reply + 1] = redis.call('ZCARD', KEYS[4])
+reply[#reply + 1] = oldest or 0
+forget()
+reply[#reply + 1] = redis.call('XLEN', KEYS[5])
+return reply
+`
+
+// deadScript returns dead letters, the newest first: job, reason and time of
+// each.
+//
+//	ARGV: how many at most
+const deadScript = shebangOOM + prelude + `
+forget()
+local reply = {}
+for _, entry in ipairs(redis.call('XREVRANGE', KEYS[5], '+', '-', 'COUNT', ARGV[1])) do
+	for i = 2, 6, 2 do
+		reply[#reply + 1] = entry[2][i]
+	end
+end
+return reply
+`
+
+// wakeScript rings KEYS[1], the bell of one consumer.
+const wakeScript = `#!lua
+redis.call('RPUSH', KEYS[1], '')
+redis.call('PEXPIRE', KEYS[1], 10000)
+return 1
+`

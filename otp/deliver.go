@@ -126,8 +126,10 @@ func (s *Service) claim(ctx context.Context, r *store.Record, j store.Job) (*sto
 // begin moves on to the job's step, unless it is done, void or in other hands.
 func (d *delivery) begin(r *store.Record, j store.Job, now time.Time) error {
 	by := cause(j)
+	// A resend goes on from what was delivered; what becomes of receipts does not.
+	arrived := d.state == channel.Delivered && (d.sends == r.Sends || by == byFailed || by == bySilence)
 	switch {
-	case r.Outcome != store.Open, d.state == channel.Delivered && d.sends == r.Sends, d.void == by:
+	case r.Outcome != store.Open, arrived, d.void == by:
 		return errDrop
 	case d.step == j.Step-1:
 		d.older = append(d.older, d.pending()...)

@@ -1,6 +1,7 @@
 package otp_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/store"
 )
 
 func TestResend(t *testing.T) {
@@ -107,6 +109,39 @@ func TestRouteByName(t *testing.T) {
 		_, err := r.Send(t.Context(), otp.Request{Subject: "u1", To: both, Route: "X"})
 		if e := wantReason(t, err, otp.ReasonInvalid, otp.ErrInvalidRequest); e.Field != "Route" {
 			t.Errorf("unknown route: %+v", e)
+		}
+	})
+}
+
+// lingering takes its time to answer that a send is claimed.
+type lingering struct{ backend }
+
+func (l lingering) Resend(ctx context.Context, id string, now time.Time) (*store.Record, error) {
+	r, err := l.backend.Resend(ctx, id, now)
+	time.Sleep(10 * time.Second)
+	return r, err
+}
+
+// The end of a wait for a receipt that has come means nothing, even while a
+// resend begins.
+func TestResendWhileAWaitEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *otp.Config) {
+			c.Policy.Waits = []time.Duration{time.Second}
+			c.Store = lingering{c.Store.(backend)}
+		})
+		r.cfg.Channel = r.failover(t, await)
+		r.Service = r.another(t)
+		work(t, r.Service)
+		c := r.send(t, otp.Request{})
+		handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-1", State: channel.Delivered})
+		time.Sleep(await - time.Second)
+		if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Route: "B"}); err != nil {
+			t.Fatal(err)
+		}
+		if r.a.count() != 1 || r.b.count() != 1 {
+			t.Errorf("A %d, B %d messages", r.a.count(), r.b.count())
 		}
 	})
 }

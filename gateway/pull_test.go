@@ -250,6 +250,7 @@ func TestPullNobodyPolls(t *testing.T) {
 
 		// A phone that polls, but gets only what others had waited for longer,
 		// does not make anyone wait for more than Wait.
+		time.Sleep(10 * time.Second)
 		ctx, cancel := context.WithCancel(t.Context())
 		var crowd []<-chan sent
 		for i := range 60 {
@@ -629,6 +630,28 @@ func TestPullConfig(t *testing.T) {
 	}
 }
 
+// TestPullWithoutPassword shows that a phone which has no password does not come
+// in with an empty one.
+func TestPullWithoutPassword(t *testing.T) {
+	t.Parallel()
+	p := newPull(t, gateway.PullConfig{Phones: []gateway.PullPhone{{ID: "pixel", WeakHashSecret: "sesame"}}})
+	for _, id := range []string{"pixel", "nobody", ""} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://h/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetBasicAuth(id, "")
+		res, err := gatewaytest.HandlerClient(p).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%q: %d", id, res.StatusCode)
+		}
+	}
+}
+
 func gzipped(text string) string {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
@@ -673,6 +696,9 @@ func TestPullRequests(t *testing.T) {
 		"wrong hash":      {p, "GET", "https://h/?id=pixel&h=000000", "", "", 401, 0},
 		"no hash":         {p, "GET", "https://h/?id=pixel", "", "", 401, 0},
 		"hash of another": {p, "GET", "https://h/?id=nokia&h=" + pullHash, "", "", 401, 0},
+		"no secret":       {p, "GET", "https://h/?id=nokia", "", "", 401, 0},
+		"nobody, no hash": {p, "GET", "https://h/?id=nobody", "", "", 401, 0},
+		"nothing":         {p, "GET", "https://h/?", "", "", 401, 0},
 		"nobody":          {p, "GET", "https://h/?id=nobody&h=d41d8c", "", "", 401, 0},
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), row.method, row.url, strings.NewReader(row.body))

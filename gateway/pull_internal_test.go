@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+// TestPullLate hands out nothing late, even where the Send that should have
+// withdrawn it is late itself.
+func TestPullLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, err := NewPull(PullConfig{Phones: []PullPhone{{ID: "pixel", Password: "secret"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &channel.Message{ID: "one.1", To: channel.Recipient{Phone: "+447700900123"}, Text: "582037", Expires: time.Now().Add(time.Minute)}
+		e, err := p.enqueue(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(55*time.Second + time.Nanosecond)
+		if batch, messages := p.take("pixel", time.Now()); len(batch)+len(messages) != 0 {
+			t.Errorf("handed out with less than %v to live: %v", pullMinLife, messages)
+		}
+		if err := p.leave(e, pullError(channel.Expired, "late", nil)); channel.ClassOf(err) != channel.Expired {
+			t.Error(err)
+		}
+	})
+}
+
+// TestPullSweep shows that a text goes when nobody can fetch it any more.
+func TestPullSweep(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, err := NewPull(PullConfig{Phones: []PullPhone{{ID: "pixel", Password: "secret"}}, Wait: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		message := func(id string) *channel.Message {
+			return &channel.Message{ID: id, To: channel.Recipient{Phone: "+447700900123"}, Text: "582037", Expires: time.Now().Add(time.Minute)}
+		}
+		e, err := p.enqueue(message("one.1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch, _ := p.take("pixel", time.Now())
+		p.settle(batch, true)
+		time.Sleep(time.Minute)
+		if e.text == "" {
+			t.Fatal("the text has gone early")
+		}
+		if _, err := p.enqueue(message("two.1")); err != nil {
+			t.Fatal(err)
+		}
+		if e.to != "" || e.text != "" || len(p.leases["pixel"]) != 0 {
+			t.Error("the text of a code that has expired is still there")
+		}
+	})
+}
+
+func TestPullGuardIsBounded(t *testing.T) {
+	t.Parallel()
+	var g pullGuard
+	now := time.Now()
+	for i := range 2 * guardKeys {
+		g.failed(now, fmt.Sprint("remote ", i), "id pixel")
+	}
+	if n := len(g.counts); n > guardKeys+1 {
+		t.Errorf("%d names are counted", n)
+	}
+	if g.blocked(now, "id pixel") != guardPer || g.blocked(now.Add(guardPer), "id pixel") != 0 {
+		t.Error("the id is not blocked for a minute")
+	}
+}
+
+func TestRemoteHost(t *testing.T) {
+	t.Parallel()
+	for addr, want := range map[string]string{
+		"192.0.2.7:4711":            "192.0.2.7",
+		"[::ffff:192.0.2.7]:4711":   "192.0.2.7",
+		"[2001:db8:1:2:3:4:5:6]:80": "2001:db8:1:2::/64",
+		"@":                         "@",
+	} {
+		if got := remoteHost(&http.Request{RemoteAddr: addr}); got != want {
+			t.Errorf("%s: %s, want %s", addr, got, want)
+		}
+	}
+}

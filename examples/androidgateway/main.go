@@ -1,0 +1,115 @@
+// Androidgateway sends codes as SMS from an Android phone of one's own, through
+// sms-gate.app's SMSGate, with e-mail for when the phone cannot.
+//
+// Without arguments it brings its own phone, server and mailbox, on the
+// loopback interface:
+//
+//	go run ./examples/androidgateway
+//
+// With a number it uses a real account and asks for the code on the terminal:
+//
+//	SMSGATE_USERNAME=… SMSGATE_PASSWORD=… go run ./examples/androidgateway -to +14155552671
+//
+// README.md beside this file walks through the setting up of a phone.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/failover"
+	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/store/memstore"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "androidgateway:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, env func(string) string, in io.Reader, out io.Writer) error {
+	if len(args) == 0 {
+		return demo(ctx, out)
+	}
+	return real(ctx, args, env, in, &lines{w: out})
+}
+
+// lines lets receipts print while the program does.
+type lines struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// newService joins the routes to a service. Its Work carries a code to the next
+// route when a phone reports that it could not send it, or keeps silent.
+func newService(routes []channel.Route, receipts *channel.Receipts, events func(context.Context, otp.Event)) (svc *otp.Service, stop func(), err error) {
+	courier, err := failover.New(failover.Config{Router: failover.List(routes...)})
+	if err != nil {
+		return nil, nil, err
+	}
+	svc, err = otp.New(otp.Config{
+		Channel:  courier,
+		Store:    memstore.New(memstore.Config{}),
+		Keys:     otp.NewKeyring(), // a real service loads its keys
+		Wording:  template.Config{Brand: "MyBank"},
+		Receipts: receipts,
+		Events:   events,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var working sync.WaitGroup
+	working.Go(func() { _ = svc.Work(ctx) })
+	return svc, func() { cancel(); working.Wait() }, nil
+}
+
+// printHops tells by which routes a code went.
+func printHops(out io.Writer, attempts []channel.Attempt) {
+	for _, a := range attempts {
+		took := a.Took.Round(time.Millisecond)
+		if a.Err == nil {
+			fmt.Fprintf(out, "   %s: accepted after %v\n", a.Route, took)
+			continue
+		}
+		fmt.Fprintf(out, "   %s: %v %s after %v\n", a.Route, a.Class, a.Code, took)
+	}
+}
+
+// printVerify tells how a typed code fares. An error means that nobody knows.
+func printVerify(ctx context.Context, out io.Writer, svc *otp.Service, v otp.Verification) (verified bool, err error) {
+	err = svc.Verify(ctx, v)
+	var refused *otp.Error
+	switch {
+	case err == nil:
+		fmt.Fprintf(out, "   typed %s: verified\n", v.Code)
+		return true, nil
+	case errors.As(err, &refused) && refused.Reason == otp.ReasonWrong:
+		fmt.Fprintf(out, "   typed %s: wrong, %d attempts left\n", v.Code, refused.AttemptsLeft)
+		return false, nil
+	}
+	return false, err
+}

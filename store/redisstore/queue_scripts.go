@@ -66,8 +66,11 @@ local function forget()
 	redis.call('XTRIM', KEYS[5], 'MINID', string.format('%.0f', ms - DAY))
 end
 local function remove(p, id)
+	if redis.call('XACK', KEYS[p], 'jobs', id) == 0 then
+		return false
+	end
 	redis.call('XDEL', KEYS[p], id)
-	return redis.call('XACK', KEYS[p], 'jobs', id) == 1
+	return true
 end
 `
 

@@ -1,7 +1,13 @@
 package redisstore_test
 
 import (
+	"context"
+	"log/slog"
+	"runtime"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -26,4 +32,91 @@ func TestRealRedisQueue(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr, PoolSize: 100})
 	t.Cleanup(func() { client.Close() })
 	queues(t, client, client)
+}
+
+func TestRealRedisQueueAutoPipeline(t *testing.T) {
+	t.Parallel()
+	client := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr, PoolSize: 100})
+	t.Cleanup(func() { client.Close() })
+	pipeline, err := client.AutoPipeline()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { pipeline.Close() })
+	queues(t, pipeline, client)
+}
+
+func TestRealRedisClusterQueue(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t)
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: cluster.Addrs, PoolSize: 100})
+	t.Cleanup(func() { client.Close() })
+	var nodes []node
+	for _, addr := range cluster.Addrs {
+		nodes = append(nodes, dial(t, addr))
+	}
+	queues(t, client, nodes...)
+}
+
+// TestRealRedisQueuePool checks that Runs leave room to others in a pool of
+// what they say they need.
+func TestRealRedisQueuePool(t *testing.T) {
+	t.Parallel()
+	client := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr, PoolSize: 3, PoolTimeout: 200 * time.Millisecond})
+	t.Cleanup(func() { client.Close() })
+	s := open(t, redisstore.Config{Client: client})
+	jobs := make(chan store.Job, 100)
+	work(t, s, 8, forward(jobs))
+	for i := range 50 {
+		add(t, s, store.Job{ID: strconv.Itoa(i)})
+		receive(t, jobs, patience, "a job")
+	}
+}
+
+func TestRealRedisQueueRefusesRun(t *testing.T) {
+	t.Parallel()
+	s := open(t, redisstore.Config{Client: dial(t, redistest.Start(t).Addr)})
+	if err := s.Run(t.Context(), 0, func(context.Context, store.Job) error { return nil }); err == nil {
+		t.Error("Run without workers: want an error")
+	}
+	if err := s.Run(t.Context(), 1, nil); err == nil {
+		t.Error("Run without a handler: want an error")
+	}
+}
+
+// TestRealRedisQueueGoexit checks that neither a job nor its worker is lost
+// with the goroutine that a handler ends, and what the log tells of a failure.
+func TestRealRedisQueueGoexit(t *testing.T) {
+	t.Parallel()
+	var log lines
+	s := open(t, redisstore.Config{
+		Client: dial(t, redistest.Start(t).Addr),
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	attempts := make(chan int, 10)
+	stop := work(t, s, 1, func(_ context.Context, j store.Job) error {
+		attempts <- j.Attempt
+		switch j.Attempt {
+		case 1:
+			runtime.Goexit()
+		case 2:
+			panic("the code is SECRET")
+		}
+		return nil
+	})
+	add(t, s, store.Job{ID: "c/1/send", Challenge: "c", Step: 1})
+	for want := 1; want <= 3; want++ {
+		if got := receive(t, attempts, patience, "an attempt"); got != want {
+			t.Errorf("Attempt %d, want %d", got, want)
+		}
+	}
+	stop()
+	for _, want := range []string{"job=c/1/send", "challenge=c", "step=1", "ended its goroutine", "panicked with a string"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("log lacks %q:\n%s", want, log.String())
+		}
+	}
+	if strings.Contains(log.String(), "SECRET") {
+		t.Errorf("log tells what the panic said:\n%s", log.String())
+	}
 }

@@ -12,7 +12,11 @@ import (
 
 	"github.com/ajankovic/smpp/pdu"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/otpcourier/otpcourier/smpp/internal/hostile"
 )
+
+const hostileFile = "../../testdata/hostile.txt"
 
 func TestReader(t *testing.T) {
 	t.Parallel()
@@ -190,8 +194,11 @@ func TestBindRoundTrip(t *testing.T) {
 func FuzzFrame(f *testing.F) {
 	f.Add(AppendEmpty(nil, pdu.EnquireLinkID, 0, 1))
 	f.Add(AppendID(AppendEmpty(nil, pdu.UnbindID, 0, 1), pdu.SubmitSmRespID, 0x45, 2, "id"))
-	for _, length := range []uint32{0, 8, 15, 16, 17, MaxFrame, MaxFrame + 1, 0xFFFFFFFF} {
+	for _, length := range []uint32{16, 17, MaxFrame} {
 		f.Add(binary.BigEndian.AppendUint32(nil, length))
+	}
+	for _, h := range hostile.PDUs(f, hostileFile) {
+		f.Add(h.Octets)
 	}
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		whole, octets := NewReader(bytes.NewReader(stream)), NewReader(iotest.OneByteReader(bytes.NewReader(stream)))
@@ -221,6 +228,9 @@ func FuzzPDU(f *testing.F) {
 	f.Add(AppendMessage(nil, pdu.DeliverSmID, 1, m)[HeaderLen:])
 	f.Add(AppendDataSM(nil, 1, m)[HeaderLen:])
 	f.Add([]byte{})
+	for _, h := range hostile.PDUs(f, hostileFile) {
+		f.Add(h.Octets[min(HeaderLen, len(h.Octets)):])
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if b, err := DecodeBind(body); err == nil && strings.ContainsRune(b.SystemID+b.Password, 0) {
 			t.Fatal("a C-string holds a NUL")

@@ -1,0 +1,90 @@
+// Package hostile reads the PDUs that no peer should send, for the tests and
+// fuzz targets of several packages.
+package hostile
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// A PDU is what a peer sends, and what a bound session answers.
+type PDU struct {
+	Name           string
+	Octets         []byte
+	Client, Server Answer
+}
+
+// An Answer is a PDU without a body.
+type Answer struct {
+	ID, Status, Seq uint32 // ID 0: nothing is answered
+	Closes          bool   // the connection is closed afterwards
+}
+
+// PDUs reads a file, hostile.txt of smpp/testdata, whose head describes it.
+func PDUs(tb testing.TB, file string) []PDU {
+	tb.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var all []PDU
+	for n, line := range strings.Split(string(text), "\n") {
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		p, err := parse(line)
+		if err != nil {
+			tb.Fatalf("%s:%d: %v", file, n+1, err)
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+func parse(line string) (p PDU, err error) {
+	columns := strings.Split(line, " | ")
+	if len(columns) != 4 {
+		return p, fmt.Errorf("%d columns, want 4", len(columns))
+	}
+	p.Name = columns[0]
+	if p.Octets, err = parseOctets(columns[1]); err != nil {
+		return p, err
+	}
+	if p.Client, err = parseAnswer(columns[2]); err != nil {
+		return p, err
+	}
+	p.Server, err = parseAnswer(columns[3])
+	return p, err
+}
+
+func parseOctets(s string) (octets []byte, err error) {
+	for word := range strings.FieldsSeq(s) {
+		digits, times, repeated := strings.Cut(word, "x")
+		n := 1
+		if repeated {
+			if n, err = strconv.Atoi(times); err != nil {
+				return nil, err
+			}
+		}
+		b, err := hex.DecodeString(digits)
+		if err != nil {
+			return nil, err
+		}
+		octets = append(octets, bytes.Repeat(b, n)...)
+	}
+	return octets, nil
+}
+
+func parseAnswer(s string) (a Answer, err error) {
+	s, a.Closes = strings.CutSuffix(s, " closes")
+	if s == "-" {
+		return a, nil
+	}
+	_, err = fmt.Sscanf(s, "%X %X %d", &a.ID, &a.Status, &a.Seq)
+	return a, err
+}

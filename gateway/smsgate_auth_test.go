@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -145,10 +146,16 @@ func TestSMSGateRefreshLost(t *testing.T) {
 		g := newGate(t, s, gateway.SMSGateConfig{JWT: true, Devices: oneDevice})
 		defer g.Close()
 		mustSend(t, g, codeTo("c4n7.1", ann))
-		s.Script(gatewaytest.Rule{Path: "/auth/token/refresh", Action: gatewaytest.Disconnect, Served: true, Times: 1})
+		s.Script(gatewaytest.Rule{Path: "/auth/token", Action: gatewaytest.Disconnect, Served: true, Times: 2})
 		time.Sleep(time.Hour)
+		_, err := g.Send(t.Context(), codeTo("c4n7.2", ann))
+		wantRefused(t, err, channel.Temporary, "")
 		mustSend(t, g, codeTo("c4n7.2", ann))
-		want := []string{"POST /auth/token Basic", "POST /messages Bearer", "POST /auth/token/refresh Bearer", "POST /auth/token Basic", "POST /messages Bearer"}
+		want := []string{
+			"POST /auth/token Basic", "POST /messages Bearer",
+			"POST /auth/token/refresh Bearer", "POST /auth/token Basic", // both lost
+			"POST /auth/token Basic", "POST /messages Bearer",
+		}
 		if d := cmp.Diff(want, calls(s)); d != "" {
 			t.Errorf("requests (-want +got):\n%s", d)
 		}
@@ -194,6 +201,10 @@ func TestSMSGateWebhookRegistration(t *testing.T) {
 		if err := g.RegisterWebhooks(t.Context(), url); err != nil {
 			t.Fatal(err)
 		}
+	}
+	asked := slices.DeleteFunc(calls(s), func(c string) bool { return c != "POST /webhooks Basic" })
+	if len(asked) != 6 {
+		t.Errorf("%d webhooks were registered, want none twice", len(asked))
 	}
 	if n := list(); n != 6 {
 		t.Errorf("%d webhooks, want 3 for each URL", n)

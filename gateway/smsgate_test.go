@@ -206,7 +206,7 @@ func TestSMSGateLostAnswer(t *testing.T) {
 	} {
 		s, _ := newGateServer(t, gatewaytest.Config{})
 		rule.Method, rule.Path, rule.Served, rule.Times = http.MethodPost, "/messages", true, 1
-		s.Script(rule)
+		s.Script(rule, gatewaytest.Rule{Method: http.MethodGet, Path: "/messages", Status: 500})
 		mustSend(t, newGate(t, s, gateway.SMSGateConfig{}), codeTo("c4n7.1", ann))
 		if n := posts(s); n != 2 {
 			t.Errorf("%s: %d submissions, want 2", name, n)

@@ -99,6 +99,30 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// A body without end costs no more than its bound.
+func TestEndlessBody(t *testing.T) {
+	t.Parallel()
+	wrote := make(chan int, 1)
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n := 0
+		for chunk := make([]byte, 64<<10); n < 64<<20; n += len(chunk) {
+			if _, err := w.Write(chunk); err != nil {
+				break
+			}
+		}
+		wrote <- n
+	}))
+	defer quiet(s).Close()
+	c := web.New(web.Config{HTTP: s.Client(), MaxBody: 100})
+	r, err := c.Do(t.Context(), "gateway: test", post(t, s.URL))
+	if err != nil || !r.Cut || len(r.Body) != 100 {
+		t.Errorf("body of %d, cut %t, %v", len(r.Body), r.Cut, err)
+	}
+	if n := <-wrote; n >= 64<<20 {
+		t.Errorf("all %d octets were read", n)
+	}
+}
+
 func TestNotWritten(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewTLSServer(http.NotFoundHandler())
@@ -197,6 +221,12 @@ func TestWritten(t *testing.T) {
 			c := web.New(web.Config{Plaintext: true})
 			defer c.Close()
 			_, err := c.Do(t.Context(), "gateway: test", post(t, url+"/447700900123?code="+secret))
+			wantError(t, err, channel.Unknown)
+			get, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = c.Do(t.Context(), "gateway: test", get)
 			wantError(t, err, channel.Unknown)
 		})
 	}

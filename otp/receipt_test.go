@@ -21,7 +21,7 @@ const await = 20 * time.Second
 
 // A receipt that fails, or stays away, sends the same code by the next route;
 // a late one, a verification and a cancellation stop that. "other" is a second
-// process: it shares only the store.
+// process: it shares only the store, and both look for work.
 func TestReceiptsDriveFailover(t *testing.T) {
 	t.Parallel()
 	failed := channel.Receipt{Route: "A", ProviderID: "a-1", State: channel.Failed, Code: "UNDELIV"}
@@ -93,6 +93,7 @@ func TestReceiptsDriveFailover(t *testing.T) {
 					r.Service = r.another(t)
 					other := r.another(t)
 					work(t, other)
+					work(t, r.Service)
 					ch := r.send(t, otp.Request{})
 					synctest.Wait()
 					c.do(t, r, other, ch.ID)

@@ -1,0 +1,147 @@
+package otp_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/otp"
+)
+
+// A sender that dies with the provider's answer in its hands leaves its step to
+// another process, after Takeover and under the same Message.ID, unless the
+// code is done with by then. Whoever dies, and however many processes look:
+// each step goes out once more, and no other.
+func TestSenderDies(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		dies      string
+		meanwhile string
+		a, b, m   int
+	}{
+		{"A", "", 2, 1, 1},
+		{"A", "verified", 1, 0, 0},
+		{"A", "cancelled", 1, 0, 0},
+		{"A", "delivered", 1, 0, 0},
+		{"A", "resent", 2, 1, 1}, // by the resend: the dead step is not taken over
+		{"B", "", 1, 2, 1},
+		{"B", "verified", 1, 1, 0},
+		{"B", "cancelled", 1, 1, 0},
+		{"B", "delivered", 1, 1, 0},
+	} {
+		for _, async := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s,%s,async=%v", c.dies, c.meanwhile, async), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					r := newRig(t, func(cfg *otp.Config) { cfg.Async, cfg.Policy.Waits = async, []time.Duration{time.Second} })
+					r.cfg.Queue, r.cfg.Channel = r.store, r.failover(t, await)
+					var died atomic.Bool
+					dies := map[string]*provider{"A": r.a, "B": r.b}[c.dies]
+					dies.hook = func(*channel.Message, string) {
+						if died.CompareAndSwap(false, true) {
+							panic("the process dies")
+						}
+					}
+					r.Service = r.another(t)
+					for range 3 {
+						work(t, r.another(t))
+					}
+					id := r.sendMayDie(t)
+					synctest.Wait()
+					if c.dies == "B" {
+						time.Sleep(await)
+						synctest.Wait()
+					}
+					r.meanwhile(t, c.meanwhile, id, dies.messages()[0])
+					time.Sleep(15 * time.Second)
+					if n := dies.count(); n != 1 && c.meanwhile != "resent" {
+						t.Errorf("%d messages within Takeover", n)
+					}
+					time.Sleep(4 * time.Minute)
+					if got := [3]int{r.a.count(), r.b.count(), r.mail.count()}; got != [3]int{c.a, c.b, c.m} {
+						t.Errorf("messages by A, B, M: %v, want %d %d %d", got, c.a, c.b, c.m)
+					}
+					if m := dies.messages(); len(m) == 2 && (m[0].ID == m[1].ID) == (c.meanwhile == "resent") {
+						t.Errorf("the messages have the ids %s, %s", m[0].ID, m[1].ID)
+					}
+				})
+			})
+		}
+	}
+}
+
+// sendMayDie returns the id of the challenge of a Send that may not return.
+func (r *rig) sendMayDie(t *testing.T) (id string) {
+	t.Helper()
+	defer func() {
+		if recover() != nil {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			id = r.events[0].Challenge
+		}
+	}()
+	return r.send(t, otp.Request{}).ID
+}
+
+// meanwhile does what is named to the challenge whose sender of m has died.
+func (r *rig) meanwhile(t *testing.T, what, id string, m *channel.Message) {
+	t.Helper()
+	switch what {
+	case "verified":
+		r.verify(t, id)
+	case "cancelled":
+		r.cancel(t, id)
+	case "delivered":
+		route := map[bool]string{true: "A", false: "B"}[r.b.count() == 0]
+		handle(t, r.Service, channel.Receipt{Route: route, MessageID: m.ID, State: channel.Delivered})
+	case "resent":
+		time.Sleep(time.Second)
+		if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: id}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// What was queued and not begun is dropped when the challenge ends.
+func TestEndedBeforeItsTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *otp.Config) { c.Async = true })
+		c := r.send(t, otp.Request{})
+		r.cancel(t, c.ID)
+		work(t, r.Service)
+		time.Sleep(4 * time.Minute)
+		if n := r.total(); n != 0 {
+			t.Errorf("%d messages", n)
+		}
+	})
+}
+
+// A code that is verified while the next route has the message, and has not
+// answered, does not go on to the one after that, whatever the answer.
+func TestVerifiedInFlight(t *testing.T) {
+	t.Parallel()
+	for _, refused := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.cfg.Channel = r.failover(t, await)
+			r.Service = r.another(t)
+			r.b.hook = func(*channel.Message, string) { time.Sleep(5 * time.Second) }
+			work(t, r.Service)
+			c := r.send(t, otp.Request{})
+			time.Sleep(await + time.Second)
+			r.verify(t, c.ID)
+			time.Sleep(10 * time.Second)
+			if refused {
+				handle(t, r.Service, channel.Receipt{Route: "B", ProviderID: "b-1", State: channel.Failed})
+			}
+			time.Sleep(4 * time.Minute)
+			if r.b.count() != 1 || r.mail.count() != 0 {
+				t.Errorf("B %d, M %d", r.b.count(), r.mail.count())
+			}
+		})
+	}
+}

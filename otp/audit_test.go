@@ -3,6 +3,7 @@ package otp_test
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -145,12 +146,14 @@ func TestReceiptsNeedRoutes(t *testing.T) {
 func TestAsyncUndeliveredIsFree(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(c *otp.Config) { c.Async = true; c.Policy.PerRecipient = []otp.Rate{{Most: 1, Per: time.Hour}} })
+		r := newRig(t, func(c *otp.Config) {
+			c.Async, c.Policy.PerRecipient, c.Policy.PerIP = true, []otp.Rate{{Most: 1, Per: time.Hour}}, []otp.Rate{{Most: 1, Per: time.Hour}}
+		})
 		work(t, r.Service)
 		for range 3 {
 			r.a.errs = []error{refusal(channel.Unreachable, "0x45")}
 			r.b.errs, r.mail.errs = r.a.errs, r.a.errs
-			c := r.send(t, otp.Request{})
+			c := r.send(t, otp.Request{IP: netip.MustParseAddr("2001:db8::1")})
 			synctest.Wait()
 			if s, err := r.Status(t.Context(), c.ID); err != nil || s.State != channel.Failed {
 				t.Errorf("%+v, %v", s, err)

@@ -3,6 +3,7 @@ package otp
 import (
 	"bytes"
 	"crypto/sha256"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -18,14 +19,14 @@ func TestLetterCodec(t *testing.T) {
 	for _, want := range []letter{
 		{binding: noBinding},
 		{to: channel.Recipient{Phone: "+447912345678", Email: "ann@example.com", Push: "token"}, purpose: "pay", language: "pt-BR",
-			details: "10 € to Bob", route: "email", requestID: "r-1", binding: sha256.Sum256([]byte("10 EUR")), fixed: true},
+			details: "10 € to Bob", route: "email", requestID: "r-1", ip: netip.MustParseAddr("2001:db8::1"), binding: sha256.Sum256([]byte("10 EUR")), fixed: true},
 	} {
 		b := want.encode()
 		got, err := decodeLetter(b)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(&want, got, cmp.AllowUnexported(letter{}), cmp.Comparer(func(a, b channel.Recipient) bool { return a == b })); diff != "" {
+		if diff := cmp.Diff(&want, got, cmp.AllowUnexported(letter{}), cmp.Comparer(func(a, b channel.Recipient) bool { return a == b }), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 			t.Error(diff)
 		}
 		for n := range b {

@@ -3,6 +3,7 @@ package otp
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -166,7 +167,11 @@ func (s *Service) handle(ctx context.Context, j store.Job) error {
 	}
 	if by := cause(j); by != byFailed && by != bySilence && done.surelyUnsent(err) {
 		if l, err := s.unseal(done.record); err == nil {
-			s.give(ctx, s.limits(l, noIP), now)
+			ip := l.ip
+			if by != bySend { // who asked for that one is not known any more
+				ip = netip.Addr{}
+			}
+			s.give(ctx, s.limits(l, ip), now)
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,13 +74,14 @@ type letter struct {
 	details   string
 	route     string // Request.Route
 	requestID string
+	ip        netip.Addr // Request.IP, with Async: for a worker to give its limits back
 	binding   [32]byte
 	fixed     bool // an app reviewer's: nothing is sent
 }
 
 func (l *letter) encode() []byte {
-	b := append(make([]byte, 0, 128), 1)
-	for _, s := range [...]string{l.to.Phone, l.to.Email, l.to.Push, l.purpose, l.language, l.details, l.route, l.requestID} {
+	b := append(make([]byte, 0, 160), 1)
+	for _, s := range [...]string{l.to.Phone, l.to.Email, l.to.Push, l.purpose, l.language, l.details, l.route, l.requestID, string(l.ip.AsSlice())} {
 		b = putString(b, s)
 	}
 	if l.fixed {
@@ -100,6 +102,7 @@ func decodeLetter(b []byte) (*letter, error) {
 	for _, s := range [...]*string{&l.to.Phone, &l.to.Email, &l.to.Push, &l.purpose, &l.language, &l.details, &l.route, &l.requestID} {
 		*s = r.string()
 	}
+	l.ip, _ = netip.AddrFromSlice(r.bytes())
 	l.fixed = r.uint() == 1
 	l.binding = noBinding
 	if len(r.b) == len(l.binding) {

@@ -129,6 +129,9 @@ func (s *Service) letter(q Request) (*letter, error) {
 		return nil, invalid("Binding", "it is longer than 64 KiB")
 	}
 	l := &letter{to: q.To, purpose: q.Purpose, details: q.Details, route: q.Route, requestID: q.RequestID, binding: bind(q.Binding)}
+	if s.c.Async && len(s.c.Policy.PerIP) > 0 {
+		l.ip = q.IP.WithZone("")
+	}
 	region := s.c.Region
 	if q.To.Phone != "" {
 		n, err := s.number(q.To.Phone)

@@ -74,21 +74,21 @@ func BenchmarkVerify(b *testing.B) {
 				})
 				vs := make([]otp.Verification, b.N)
 				for i := range vs {
-					vs[i] = otp.Verification{Subject: strconv.Itoa(i), Code: "000000"}
 					if !right && i%5 > 0 {
-						vs[i].ID, vs[i].Subject = vs[i-1].ID, vs[i-1].Subject
+						vs[i] = vs[i-1]
 						continue
 					}
-					c := s.send(b, otp.Request{Subject: vs[i].Subject, To: channel.Recipient{Email: "a@example.com"}})
-					vs[i].ID = c.ID
-					if right {
-						vs[i].Code = code
+					subject := strconv.Itoa(i)
+					c := s.send(b, otp.Request{Subject: subject, To: channel.Recipient{Email: "a@example.com"}})
+					vs[i] = otp.Verification{ID: c.ID, Subject: subject, Code: code}
+					if !right {
+						vs[i].Code = code[:5] + string('0'+(code[5]-'0'+1)%10)
 					}
 				}
 				b.ReportAllocs()
 				b.ResetTimer()
 				for i := range b.N {
-					if err := s.Verify(b.Context(), vs[i]); (err == nil) != right && code != "000000" {
+					if err := s.Verify(b.Context(), vs[i]); (err == nil) != right {
 						b.Fatal(err)
 					}
 				}

@@ -40,9 +40,9 @@ func clean(typed string) (string, bool) {
 	out := make([]byte, 0, 16)
 	for _, r := range typed {
 		switch {
-		case unicode.IsSpace(r), unicode.Is(unicode.Pd, r), unicode.Is(unicode.Cf, r), r == '\u2212': // minus sign
-		case r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)):
+		case '0' <= r && r <= '9', 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z': // nearly always
 			out = append(out, byte(r))
+		case unicode.IsSpace(r), unicode.Is(unicode.Pd, r), unicode.Is(unicode.Cf, r), r == '\u2212': // minus sign
 		case unicode.IsDigit(r):
 			out = append(out, '0'+digitValue(r))
 		case 'Ａ' <= r && r <= 'Ｚ', 'ａ' <= r && r <= 'ｚ':

@@ -1,6 +1,7 @@
 package otp_test
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,14 +34,15 @@ func TestNext(t *testing.T) {
 	}
 	phone := channel.Recipient{Phone: both.Phone}
 	for _, c := range []struct {
-		name   string
-		to     channel.Recipient
-		policy otp.Policy
-		do     []func(*testing.T, *rig, string)
-		next   otp.Next
-		in     time.Duration // until ResendAt; negative: no resend is left
-		sends  int
-		left   channel.Address
+		name    string
+		refused []error // by route A
+		to      channel.Recipient
+		policy  otp.Policy
+		do      []func(*testing.T, *rig, string)
+		next    otp.Next
+		in      time.Duration // until ResendAt; negative: no resend is left
+		sends   int
+		left    channel.Address
 	}{
 		{name: "sent", to: both, next: otp.NextWait, in: 40 * time.Second, sends: 2, left: channel.Email},
 		{name: "delivered", to: both, do: do(receipt("a-1", channel.Delivered, 0)), next: otp.NextWait, in: 30 * time.Second, sends: 2, left: channel.Email},
@@ -57,10 +59,14 @@ func TestNext(t *testing.T) {
 		{name: "two more once delivered", to: phone, policy: otp.Policy{Waits: four}, do: do(receipt("a-1", channel.Delivered, 0)), next: otp.NextWait, in: 10 * time.Second, sends: 2},
 		{name: "two more, and they are used", to: phone, policy: otp.Policy{Waits: four}, do: do(resend(10*time.Second), receipt("a-1", channel.Delivered, 0), resend(10*time.Second), resend(10*time.Second)),
 			next: otp.NextCode, in: -1},
+		{name: "two more, counted from the first delivery", to: phone, policy: otp.Policy{Waits: four}, do: do(receipt("a-1", channel.Delivered, 0), resend(10*time.Second), receipt("a-2", channel.Delivered, 0)),
+			next: otp.NextWait, in: 10 * time.Second, sends: 1},
+		{name: "too short a life for a resend", to: phone, policy: otp.Policy{Life: 90 * time.Second}, next: otp.NextCode, in: -1},
+		{name: "no other kind is right", to: both, refused: []error{refusal(channel.InvalidRecipient, "0x0B")}, next: otp.NextWait, in: 40 * time.Second, sends: 2},
 		{name: "waits of one's own hold for what is sent too", to: phone, policy: otp.Policy{Waits: four}, next: otp.NextWait, in: 10 * time.Second, sends: 4},
 		{name: "a minute left", to: phone, do: do(sleep(4*time.Minute + time.Second)), next: otp.NextCode, in: -1},
 		{name: "a minute left, and failed", to: phone, do: do(receipt("a-1", channel.Failed, 0), sleep(4*time.Minute+time.Second)), next: otp.NextRestart, in: -1},
-		{name: "attempts used up", to: phone, do: do(wrong, wrong, wrong, wrong, wrong), next: otp.NextRestart, in: -1},
+		{name: "attempts used up", to: phone, do: do(wrong, wrong, wrong, wrong, wrong, sleep(time.Minute)), next: otp.NextRestart, in: -1},
 		{name: "locked", to: phone, policy: otp.Policy{MaxFailures: 2}, do: do(wrong, wrong), next: otp.NextRestart, in: -1},
 		{name: "cancelled", to: phone, do: do(func(t *testing.T, r *rig, id string) { r.cancel(t, id) }), next: otp.NextRestart, in: -1},
 		{name: "verified", to: phone, do: do(func(t *testing.T, r *rig, id string) { r.verify(t, id) }), next: otp.NextDone, in: -1},
@@ -69,6 +75,7 @@ func TestNext(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, func(cfg *otp.Config) { cfg.Policy = c.policy })
+				r.a.errs = c.refused
 				ch := r.send(t, otp.Request{To: c.to})
 				for _, do := range c.do {
 					do(t, r, ch.ID)
@@ -115,6 +122,9 @@ func (r *rig) keepsTo(t *testing.T, s *otp.Challenge) {
 	}
 	err := resend()
 	offered := !s.ResendAt.IsZero()
+	if e := (*otp.Error)(nil); errors.As(err, &e) && e.Reason == otp.ReasonTooSoon && e.RetryAfter != 0 {
+		t.Errorf("next %q: retry after %v, when none is left", s.Next, e.RetryAfter)
+	}
 	if (err == nil) != offered || (r.total() > sent) != offered {
 		t.Errorf("next %q: a resend gives %v after %d messages", s.Next, err, r.total()-sent)
 	}
@@ -143,6 +153,15 @@ func TestResendToAWrongAddress(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	})
+}
+
+// What no provider has yet is waited for as long as what was sent.
+func TestNextOfAQueuedMessage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *otp.Config) { c.Async = true })
+	if c := r.send(t, otp.Request{}); c.Next != otp.NextWait || c.ResendAt.Sub(c.Created).Round(time.Second) != 40*time.Second {
+		t.Errorf("%+v", c)
+	}
 }
 
 // Only kinds that a route serves are offered.

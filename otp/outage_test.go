@@ -135,18 +135,26 @@ func TestDirectWhenQueueFails(t *testing.T) {
 // the request has not failed.
 func TestQueueAnswerLost(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		q := downAtFirst(true)
-		q.slow = time.Second
-		r := newRig(t, func(c *otp.Config) { c.Async = true })
-		q.Queue = r.store
-		r.cfg.Queue = q
-		r.Service = r.another(t)
-		work(t, r.Service)
-		if c := r.send(t, otp.Request{}); c.State != channel.Sent || r.total() != 1 {
-			t.Errorf("%+v after %d messages", c, r.total())
-		}
-	})
+	for took, want := range map[time.Duration]channel.State{0: channel.Sent, 3 * time.Second: channel.Queued} {
+		synctest.Test(t, func(t *testing.T) {
+			q := downAtFirst(true)
+			q.slow = time.Second
+			r := newRig(t, func(c *otp.Config) { c.Async = true })
+			q.Queue = r.store
+			r.cfg.Queue = q
+			r.a.hook = func(*channel.Message, string) { time.Sleep(took) }
+			r.Service = r.another(t)
+			work(t, r.Service)
+			c := r.send(t, otp.Request{})
+			if c.State != want {
+				t.Errorf("a worker that takes %v: %+v", took, c)
+			}
+			time.Sleep(time.Minute)
+			if s, err := r.Status(t.Context(), c.ID); err != nil || s.State != channel.Sent || r.total() != 1 {
+				t.Errorf("a worker that takes %v: %+v, %v, %d messages", took, s, err, r.total())
+			}
+		})
+	}
 }
 
 // A resend that cannot be queued leaves what was sent before as it is: its

@@ -152,6 +152,7 @@ func (s *Service) handle(ctx context.Context, j store.Job) error {
 		return nil
 	}
 	if err != nil {
+		s.log.ErrorContext(ctx, "otp: a job waits for the store", "challenge", j.Challenge, "step", j.Step, "attempt", j.Attempt, "error", err)
 		return err
 	}
 	if cause(j) == byEnd {
@@ -163,6 +164,9 @@ func (s *Service) handle(ctx context.Context, j store.Job) error {
 	case errors.Is(err, errDrop):
 		return settleError(err)
 	case !done.called || !done.delivery.submitted:
+		if err != nil && !errors.Is(err, errBusy) {
+			s.log.WarnContext(ctx, "otp: a job is to be tried again", "challenge", j.Challenge, "step", j.Step, "attempt", j.Attempt, "error", err)
+		}
 		return err
 	}
 	if by := cause(j); by != byFailed && by != bySilence && done.surelyUnsent(err) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,7 +31,7 @@ type recaller struct {
 func (p *recaller) Cancel(ctx context.Context, m *channel.Message, s channel.Submission) error {
 	p.mu.Lock()
 	for _, sent := range p.messages() {
-		if sent.ID == m.ID && sent.To == m.To && sent.Code == m.Code {
+		if sent.ID == m.ID && sent.To == m.To && sent.Code == m.Code && m.Route == s.Route {
 			p.withdrawn = append(p.withdrawn, s.ProviderIDs...)
 		}
 	}
@@ -48,7 +49,7 @@ func (r *rig) recallers(t *testing.T, answer func(context.Context) error) (withd
 	a, b := &recaller{provider: r.a, answer: answer}, &recaller{provider: r.b, answer: answer}
 	f, err := failover.New(failover.Config{Router: failover.List(
 		channel.Route{Name: "A", Channel: channelOf{a, a}, Address: channel.Phone, Await: await},
-		channel.Route{Name: "B", Channel: b, Address: channel.Phone, Await: await},
+		channel.Route{Name: "B", Channel: channelOf{b, b}, Address: channel.Phone, Await: await},
 		channel.Route{Name: "M", Channel: r.mail, Address: channel.Email, Await: await},
 	)})
 	if err != nil {
@@ -244,6 +245,80 @@ func TestNotWithdrawn(t *testing.T) {
 	}
 }
 
+// Where two routes may have sent within one step, the code may have come by
+// either, and what one reports says nothing about the other.
+func TestWithdrawnAfterAnUnknownEnd(t *testing.T) {
+	t.Parallel()
+	for _, late := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, nil)
+			withdrawn := r.recallers(t, nil)
+			r.a.errs = []error{refusal(channel.Unknown, "")}
+			work(t, r.Service)
+			c := r.send(t, otp.Request{})
+			if late {
+				time.Sleep(await + time.Second) // M has taken over
+				handle(t, r.Service, channel.Receipt{Route: "A", MessageID: r.b.messages()[0].ID, State: channel.Failed})
+			}
+			r.verify(t, c.ID)
+			synctest.Wait()
+			if got := withdrawn(); got != "b-1" {
+				t.Errorf("late=%v: withdrawn %q", late, got)
+			}
+		})
+	}
+}
+
+// The message of a send that a resend has overtaken is not forgotten.
+func TestWithdrawnOvertaken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *otp.Config) { c.Policy.Waits = []time.Duration{time.Second} })
+		withdrawn := r.recallers(t, nil)
+		var again atomic.Bool
+		r.a.hook = func(*channel.Message, string) {
+			if again.CompareAndSwap(false, true) {
+				time.Sleep(5 * time.Second)
+			}
+		}
+		go func() { _, _ = r.Send(t.Context(), otp.Request{Subject: "u1", To: both, IdempotencyKey: "k"}) }()
+		time.Sleep(2 * time.Second)
+		c := r.send(t, otp.Request{IdempotencyKey: "k"})
+		if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		r.verify(t, c.ID)
+		if got := withdrawn(); got != "a-1 a-2" {
+			t.Errorf("withdrawn %q", got)
+		}
+	})
+}
+
+// What the provider knows to have arrived at once is not withdrawn, and may be
+// resent sooner than what was only sent.
+func TestDeliveredAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *otp.Config) { c.Receipts = nil })
+	p := &recaller{provider: r.a}
+	at := channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+		sub, err := p.Send(ctx, m)
+		sub.State = channel.Delivered
+		return sub, err
+	})
+	r.cfg.Channel = channelOf{at, p}
+	r.cfg.Policy = otp.Policy{Waits: four, SentWait: time.Minute}
+	r.Service = r.another(t)
+	c := r.send(t, otp.Request{})
+	if c.State != channel.Delivered || c.ResendAt.Sub(c.Created).Round(time.Second) != four[0] || c.SendsLeft != 2 {
+		t.Errorf("%+v", c)
+	}
+	r.cancel(t, c.ID)
+	if p.withdrawn != nil {
+		t.Errorf("withdrawn %q", p.withdrawn)
+	}
+}
+
 // A channel on its own, without routes, withdraws too; and where none can,
 // nothing is asked of the store or the queue.
 func TestWithdrawnWithoutRoutes(t *testing.T) {
@@ -251,6 +326,21 @@ func TestWithdrawnWithoutRoutes(t *testing.T) {
 	r := newRig(t, func(c *otp.Config) { c.Receipts = nil })
 	p := &recaller{provider: r.a}
 	r.cfg.Channel = channelOf{p, p}
+	r.Service = r.another(t)
+	r.cancel(t, r.send(t, otp.Request{}).ID)
+	if diff := cmp.Diff([]string{"a-1"}, p.withdrawn); diff != "" {
+		t.Error(diff)
+	}
+
+	r = newRig(t, nil) // routes that are not known beforehand
+	p = &recaller{provider: r.a}
+	f, err := failover.New(failover.Config{Router: channel.RouterFunc(func(context.Context, *channel.Message) ([]channel.Route, error) {
+		return []channel.Route{{Name: "A", Channel: p, Address: channel.Phone}}, nil
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.cfg.Channel = f
 	r.Service = r.another(t)
 	r.cancel(t, r.send(t, otp.Request{}).ID)
 	if diff := cmp.Diff([]string{"a-1"}, p.withdrawn); diff != "" {

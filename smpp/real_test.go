@@ -52,13 +52,9 @@ type nodeMessage struct {
 	Status     uint32 // of "answer"
 }
 
-// startNodeSMSC starts node-smpp over TLS.
-func startNodeSMSC(t *testing.T) *nodeSMSC { return startNode(t, true) }
-
-// startNode starts node-smpp, over TLS or plain, and stops it with the test. Where
-// node or its package smpp is missing the test is skipped, but fails under
-// OTPCOURIER_REAL=require. NODE_PATH may say where the package is.
-func startNode(t *testing.T, secure bool) *nodeSMSC {
+// requireNodeSMPP skips the test where node or its package smpp is missing, but
+// fails it under OTPCOURIER_REAL=require. NODE_PATH may say where the package is.
+func requireNodeSMPP(t *testing.T) {
 	t.Helper()
 	if err := exec.Command("node", "-e", "require('smpp')").Run(); err != nil {
 		reason := fmt.Sprintf("node-smpp is not there (npm install smpp@0.5.1, NODE_PATH): %v", err)
@@ -67,6 +63,15 @@ func startNode(t *testing.T, secure bool) *nodeSMSC {
 		}
 		t.Skip(reason)
 	}
+}
+
+// startNodeSMSC starts node-smpp over TLS.
+func startNodeSMSC(t *testing.T) *nodeSMSC { return startNode(t, true) }
+
+// startNode starts node-smpp, over TLS or plain, and stops it with the test.
+func startNode(t *testing.T, secure bool) *nodeSMSC {
+	t.Helper()
+	requireNodeSMPP(t)
 	args := []string{filepath.Join("testdata", "node-smsc.js")}
 	var config *tls.Config
 	if secure {

@@ -262,6 +262,11 @@ func TestManual(t *testing.T) {
 		if got := api.state("one"); got != "Pending" || len(h.got) != 0 {
 			t.Errorf("%s, %v: the phone acts by itself", got, h.got)
 		}
+		phone.SetOffline(true)
+		if m := phone.Take(); len(m) != 0 {
+			t.Errorf("taken %v, while offline", m)
+		}
+		phone.SetOffline(false)
 		if m := phone.Take(); len(m) != 1 || len(phone.Take()) != 0 {
 			t.Errorf("taken %v, and again", m)
 		}

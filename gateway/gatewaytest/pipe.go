@@ -98,17 +98,25 @@ func selfSigned() (tls.Certificate, *x509.CertPool) {
 }
 
 // HandlerClient returns a client whose requests are all served by h, whatever
-// their URL, without a socket. h runs on the goroutine of the caller.
+// their URL, without a socket. h runs on the goroutine of the caller; if it
+// panics with http.ErrAbortHandler, the client has a broken connection.
 func HandlerClient(h http.Handler) *http.Client {
 	return &http.Client{Transport: handlerTransport{h}}
 }
 
 type handlerTransport struct{ handler http.Handler }
 
-func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t handlerTransport) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // it is compared as net/http does
+			res, err = nil, io.ErrUnexpectedEOF
+		} else if p != nil {
+			panic(p)
+		}
+	}()
 	in := r.Clone(r.Context())
 	in.RequestURI, in.RemoteAddr = r.URL.RequestURI(), "127.0.0.1:1"
 	if r.URL.Scheme == "https" {

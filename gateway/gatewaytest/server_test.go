@@ -456,3 +456,46 @@ func TestDown(t *testing.T) {
 		}
 	}
 }
+
+func TestHandlerClient(t *testing.T) {
+	t.Parallel()
+	c := gatewaytest.HandlerClient(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/abort":
+			panic(http.ErrAbortHandler)
+		case "/body":
+			b, err := io.ReadAll(r.Body)
+			if err != nil || r.TLS == nil || r.Host != "a.example" {
+				t.Errorf("%v, TLS %v, host %q", err, r.TLS, r.Host)
+			}
+			w.Header().Set("X-Before", "1")
+			w.WriteHeader(http.StatusTeapot)
+			w.Header().Set("X-After", "1")
+			_, _ = w.Write(b)
+		}
+	}))
+	do := func(path string) (*http.Response, error) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://a.example"+path, strings.NewReader("hi"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Do(r)
+	}
+	if res, err := do("/abort"); err == nil {
+		res.Body.Close()
+		t.Errorf("status %d", res.StatusCode)
+	}
+	res, err := do("/body")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(res.Body)
+	res.Body.Close()
+	if err != nil || string(b) != "hi" || res.StatusCode != http.StatusTeapot || res.Header.Get("X-Before") != "1" || res.Header.Get("X-After") != "" {
+		t.Errorf("%v %q %d %v", err, b, res.StatusCode, res.Header)
+	}
+	if res, err = do("/nothing"); err != nil || res.StatusCode != http.StatusOK {
+		t.Errorf("%v", err)
+	}
+	res.Body.Close()
+}

@@ -45,7 +45,7 @@ type PullConfig struct {
 
 	// Remote tells who sends a request, to slow down whoever guesses. Behind a
 	// reverse proxy take the address that the proxy passes on, or all phones
-	// are one to it. Default: the host of RemoteAddr.
+	// are one to it. Default: the address in RemoteAddr, of IPv6 its /64.
 	Remote func(*http.Request) string
 
 	// Logger is told of refused and doubtful requests, without numbers, texts

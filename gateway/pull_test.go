@@ -542,6 +542,28 @@ func TestPullCancelAndClose(t *testing.T) {
 	})
 }
 
+// TestPullClosedWhileWriting ends a Send whose message is in an answer that is
+// lost after the end.
+func TestPullClosedWhileWriting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := pullConfig()
+		p := newPull(t, c)
+		release := make(chan struct{})
+		l := &line{Handler: p}
+		l.set(true, release)
+		done := send(t.Context(), p, pullMessage("one.1"))
+		go func() { poller{t, l, "pixel"}.poll() }()
+		synctest.Wait()
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		none(t, done)
+		close(release)
+		wantErr(t, <-done, channel.Unknown, 0)
+	})
+}
+
 // TestPullManyPhones has every message handed out once, to one phone.
 func TestPullManyPhones(t *testing.T) {
 	t.Parallel()

@@ -3,7 +3,6 @@ package smpp_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -360,33 +359,4 @@ func TestGuideConnectionLimits(t *testing.T) {
 			}
 		})
 	})
-}
-
-// TestGuideInputLimits has a case for each row of the guide's input limits.
-func TestGuideInputLimits(t *testing.T) {
-	t.Parallel()
-	s := newServer(t, smpptest.Config{Handler: otpBlue()})
-	c := newClient(t, plain(s))
-	for _, tt := range []struct {
-		name, to, text string
-		class          channel.Class
-		submits        int
-	}{
-		{"short_message within 512 bytes, in parts", withIMessage, fmt.Sprintf("Your code is 482910.%0*d", 130, 0), 0, 1},
-		{"destination_addr of at most 15 digits", "+141555501001234", "Your code is 482910", 0, 1},
-		{"destination_addr over 21 characters", "+1415555010012345678901", "Your code is 482910", channel.InvalidRecipient, 0},
-		{"OTP code of 4 digits", withIMessage, "Your PIN is 9821", 0, 1},
-		{"OTP code of 10 digits", withIMessage, "Your code is 1234567890", 0, 1},
-		{"OTP code of 3 digits", withIMessage, "Your code is 123", channel.Misconfigured, 1},
-		{"phone number not E.164", "4155550100", "Your code is 482910", channel.InvalidRecipient, 0},
-	} {
-		before := len(s.Submits())
-		_, err := c.Send(t.Context(), message(tt.to, tt.text))
-		if (err != nil) != (tt.class != 0) || err != nil && channel.ClassOf(err) != tt.class {
-			t.Errorf("%s: %v, want class %v", tt.name, err, tt.class)
-		}
-		if n := len(s.Submits()) - before; n != tt.submits {
-			t.Errorf("%s: %d submit_sm, want %d", tt.name, n, tt.submits)
-		}
-	}
 }

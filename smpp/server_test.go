@@ -70,6 +70,14 @@ func dialFrom(t testing.TB, s *smpp.Server, from string) *esme {
 
 func dial(t testing.TB, s *smpp.Server) *esme { return dialFrom(t, s, "192.0.2.1") }
 
+// dialer connects a Client to a server.
+func dialer(s *smpp.Server) func(context.Context, string, string) (net.Conn, error) {
+	return func(context.Context, string, string) (net.Conn, error) {
+		client, server := net.Pipe()
+		return client, s.ServeConn(located{server, "192.0.2.1"})
+	}
+}
+
 // ask sends a frame and returns the next one that comes.
 func (e *esme) ask(frame []byte) wire.Frame {
 	e.t.Helper()

@@ -1,0 +1,153 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+func TestPullLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := pullConfig()
+		p := newPull(t, c)
+		phone, other := poller{t, p, "pixel"}, poller{t, p, "nokia"}
+		done := send(t.Context(), p, pullMessage("one.1"))
+		wantIDs(t, phone.poll(), "one.1")
+		<-done
+		time.Sleep(30*time.Second - 1)
+		wantIDs(t, phone.poll())
+		time.Sleep(time.Nanosecond)
+		wantIDs(t, other.poll()) // a second SMS
+		wantIDs(t, phone.poll(), "one.1")
+		wantIDs(t, phone.poll())
+		time.Sleep(30 * time.Second)
+		wantIDs(t, phone.poll("one.1 PENDING"))
+		time.Sleep(time.Minute)
+		wantIDs(t, phone.poll())
+	})
+}
+
+// A line between a phone and the server that can break or hang while the phone
+// reads the answer.
+type line struct {
+	http.Handler
+	seen func(body []byte) // what the phone may have read
+
+	mu     sync.Mutex
+	broken bool
+	hang   <-chan struct{}
+}
+
+func (l *line) set(broken bool, hang <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.broken, l.hang = broken, hang
+}
+
+func (l *line) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	l.Handler.ServeHTTP(&lineWriter{w, l}, r)
+}
+
+type lineWriter struct {
+	http.ResponseWriter
+	line *line
+}
+
+func (w *lineWriter) Write(b []byte) (int, error) {
+	w.line.mu.Lock()
+	broken, hang := w.line.broken, w.line.hang
+	w.line.mu.Unlock()
+	if w.line.seen != nil {
+		w.line.seen(b)
+	}
+	if hang != nil {
+		<-hang
+	}
+	n, err := w.ResponseWriter.Write(b)
+	if err == nil && broken {
+		err = errors.New("connection reset by peer")
+	}
+	return n, err
+}
+
+func TestPullLostAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, receipts := pullConfig()
+		p := newPull(t, c)
+		l := &line{Handler: p}
+		l.set(true, nil)
+		phone := poller{t, l, "pixel"}
+		one := send(t.Context(), p, pullMessage("one.1"))
+		phone.poll()
+		none(t, one)
+		wantIDs(t, poller{t, p, "nokia"}.poll()) // the other phone may have it
+		l.set(false, nil)
+		wantIDs(t, phone.poll(), "one.1")
+		if s := <-one; s.err != nil {
+			t.Error(s.err)
+		}
+		// A report proves that it arrived.
+		l.set(true, nil)
+		two := send(t.Context(), p, pullMessage("two.1"))
+		phone.poll("one.1 PENDING")
+		l.set(false, nil)
+		wantIDs(t, phone.poll("two.1 SENT"))
+		if s := <-two; s.err != nil || len(receipts.got) != 1 {
+			t.Error(s.err, receipts.got)
+		}
+		// Where nothing does, nobody knows; and it is not handed out after
+		// another route has taken over.
+		l.set(true, nil)
+		three := send(t.Context(), p, pullMessage("three.1"))
+		phone.poll()
+		wantErr(t, <-three, channel.Unknown, 65*time.Second)
+		l.set(false, nil)
+		wantIDs(t, phone.poll())
+
+		// While the answer is being written.
+		release := make(chan struct{})
+		l.set(false, release)
+		ctx, cancel := context.WithCancel(t.Context())
+		four := send(ctx, p, pullMessage("four.1"))
+		polled := make(chan []handed, 1)
+		go func() { polled <- phone.poll() }()
+		synctest.Wait()
+		if err := p.Cancel(t.Context(), pullMessage("four.1"), channel.Submission{}); err == nil {
+			t.Error("cancelled, and yet on its way")
+		}
+		cancel()
+		wantErr(t, <-four, channel.Unknown, 0)
+		close(release)
+		wantIDs(t, <-polled, "four.1")
+	})
+}
+
+// TestPullClosedWhileWriting ends a Send whose message is in an answer that is
+// lost after the end.
+func TestPullClosedWhileWriting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := pullConfig()
+		p := newPull(t, c)
+		release := make(chan struct{})
+		l := &line{Handler: p}
+		l.set(true, release)
+		done := send(t.Context(), p, pullMessage("one.1"))
+		go func() { poller{t, l, "pixel"}.poll() }()
+		synctest.Wait()
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		none(t, done)
+		close(release)
+		wantErr(t, <-done, channel.Unknown, 0)
+	})
+}

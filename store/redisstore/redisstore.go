@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -37,6 +38,11 @@ type Config struct {
 	// often it tries again. Default 3 s.
 	Timeout time.Duration
 
+	// MaxParked bounds how many receipts are kept that came before their
+	// submission, of 4096 bytes each at most: to half the server's memory, as
+	// anyone can park them who can make receipts up. Default 1 << 16.
+	MaxParked int
+
 	// MaxJobs bounds the jobs that wait or are with a worker. Default 1 << 20.
 	MaxJobs int
 
@@ -56,6 +62,8 @@ type Store struct {
 	timeout time.Duration
 	logger  *slog.Logger
 	queue   queue
+	parked  int         // per desk
+	apart   atomic.Bool // keys of different tags are asked for apart
 }
 
 // New returns a Store. It does not ask the server anything: see [Store.Check].
@@ -65,6 +73,8 @@ func New(cfg Config) (*Store, error) {
 		return nil, errors.New("redisstore: Config.Client is required")
 	case strings.ContainsAny(cfg.Prefix, "{}"):
 		return nil, fmt.Errorf("redisstore: Config.Prefix %q holds braces", cfg.Prefix)
+	case cfg.MaxParked < 0:
+		return nil, fmt.Errorf("redisstore: Config.MaxParked %d is negative", cfg.MaxParked)
 	case cfg.Timeout < 0:
 		return nil, fmt.Errorf("redisstore: Config.Timeout %v is negative", cfg.Timeout)
 	}
@@ -77,8 +87,15 @@ func New(cfg Config) (*Store, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{client: cfg.Client, prefix: cfg.Prefix, timeout: cfg.Timeout, logger: cfg.Logger}
+	if cfg.MaxParked == 0 {
+		cfg.MaxParked = 1 << 16
+	}
+	s := &Store{client: cfg.Client, prefix: cfg.Prefix, timeout: cfg.Timeout, logger: cfg.Logger, parked: (cfg.MaxParked + desks - 1) / desks}
 	s.queue = newQueue(s, cfg)
+	switch cfg.Client.(type) {
+	case *redis.ClusterClient, *redis.Ring:
+		s.apart.Store(true)
+	}
 	return s, nil
 }
 

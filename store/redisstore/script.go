@@ -59,6 +59,9 @@ func (s *Store) run(ctx context.Context, sc *script, keys []string, args ...any)
 	})
 }
 
+// nonceLen is the length of a nonce.
+const nonceLen = 8
+
 // A nonce names one call: 8 bytes, random so that no other process names one
 // of its own the same. It is no secret.
 func nonce() string {

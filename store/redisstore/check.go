@@ -1,0 +1,104 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Check looks at the server, or at all masters of a *redis.ClusterClient, for
+// what would lose what is stored, and returns a warning for each thing that it
+// finds; the Logger gets them as well. It is for the start of a program. A
+// server that lets nobody see its configuration, as hosted ones do, is not
+// warned of. The error says that one did not answer.
+func (s *Store) Check(ctx context.Context) (warnings []string, err error) {
+	if cluster, ok := s.client.(*redis.ClusterClient); ok {
+		warnings, err = bounded(ctx, s, func(ctx context.Context) ([]string, error) { return examineAll(ctx, cluster) })
+	} else {
+		warnings, err = bounded(ctx, s, func(ctx context.Context) ([]string, error) { return examine(ctx, s.client) })
+	}
+	for _, w := range warnings {
+		s.logger.WarnContext(ctx, "redisstore: "+w)
+	}
+	return warnings, err
+}
+
+// examineAll examines the masters, and says once what is wrong with several.
+func examineAll(ctx context.Context, cluster *redis.ClusterClient) ([]string, error) {
+	type found struct {
+		warnings []string
+		err      error
+	}
+	reports := make(chan found)
+	go func() {
+		defer close(reports)
+		err := cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
+			w, err := examine(ctx, master)
+			reports <- found{w, err}
+			return err
+		})
+		reports <- found{err: err}
+	}()
+	var warnings []string
+	var errs error
+	said := map[string]bool{}
+	for r := range reports {
+		errs = errors.Join(errs, r.err)
+		for _, w := range r.warnings {
+			if !said[w] {
+				said[w], warnings = true, append(warnings, w)
+			}
+		}
+	}
+	return warnings, errs
+}
+
+// examine looks at one server by INFO, which tells all that matters.
+func examine(ctx context.Context, client Client) ([]string, error) {
+	cmd := redis.NewStringCmd(ctx, "info")
+	_ = client.Process(ctx, cmd)
+	info, err := cmd.Result()
+	if err != nil {
+		if _, refused := errors.AsType[redis.Error](err); refused {
+			return nil, nil
+		}
+		return nil, err
+	}
+	return risks(fields(info)), nil
+}
+
+// fields returns the "name:value" lines of an INFO.
+func fields(info string) map[string]string {
+	m := map[string]string{}
+	for line := range strings.Lines(info) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			m[name] = value
+		}
+	}
+	return m
+}
+
+// risks judges what an INFO says. What it does not say is not judged.
+func risks(info map[string]string) (warnings []string) {
+	var major int
+	if v := info["redis_version"]; v != "" {
+		if _, err := fmt.Sscanf(v, "%d.", &major); err == nil && major < 7 {
+			warnings = append(warnings, fmt.Sprintf("the server is of version %s; scripts take 7.0 or later", v))
+		}
+	}
+	if p := info["maxmemory_policy"]; p != "" && p != "noeviction" {
+		warnings = append(warnings, fmt.Sprintf("maxmemory-policy is %s: when memory is short the server drops live challenges, failures that count, and limits; set it to noeviction", p))
+	}
+	persistent := info["aof_enabled"] == "1"
+	alone := info["connected_slaves"] == "0"
+	if info["aof_enabled"] == "0" && alone {
+		warnings = append(warnings, "the server has no append-only file and no replica: a restart forgets attempts, failures, and which codes were used; set appendonly to yes, or add a replica")
+	}
+	if persistent && info["aof_last_write_status"] == "err" {
+		warnings = append(warnings, "the server cannot write its append-only file")
+	}
+	return warnings
+}

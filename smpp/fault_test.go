@@ -3,8 +3,6 @@ package smpp_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -16,70 +14,6 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 	"github.com/otpcourier/otpcourier/smpp/smpptest"
 )
-
-// TestSplitAtEveryOctet cuts what the SMSC sends into two at every octet, and
-// into single octets.
-func TestSplitAtEveryOctet(t *testing.T) {
-	t.Parallel()
-	bound := wire.AppendID(nil, pdu.BindTransceiverRespID, 0, 1, "smsc")
-	answers := slices.Concat(
-		accept(wire.Frame{Header: wire.Header{Seq: 2}}, "m1"),
-		deliver(1, "m1"),
-		wire.AppendEmpty(nil, 0x00000DEF, 0, 2), // no command of SMPP
-		wire.AppendEmpty(nil, pdu.EnquireLinkID, 0, 3),
-	)
-	total := len(bound) + len(answers)
-	for cut := range total + 1 {
-		t.Run(fmt.Sprint(cut), func(t *testing.T) {
-			t.Parallel()
-			chunks := func(b []byte, from int) [][]byte {
-				if cut == total { // the last case: one by one
-					return slices.Collect(slices.Chunk(b, 1))
-				}
-				at := min(max(cut-from, 0), len(b))
-				return [][]byte{b[:at], b[at:]}
-			}
-			testStream(t, chunks(bound, 0), chunks(answers, len(bound)))
-		})
-	}
-}
-
-func testStream(t *testing.T, bound, answers [][]byte) {
-	heard := make(chan []pdu.CommandID, 1)
-	got := newReceipts()
-	config := peers(t, func(p *peer, _ int) {
-		p.await(pdu.BindTransceiverID)
-		for _, b := range bound {
-			_, _ = p.Write(b)
-		}
-		p.await(pdu.SubmitSmID)
-		go func() {
-			for _, b := range answers {
-				_, _ = p.Write(b)
-			}
-		}()
-		var ids []pdu.CommandID
-		for range 3 {
-			ids = append(ids, p.next().ID)
-		}
-		slices.Sort(ids)
-		heard <- ids
-		p.drain()
-	})
-	config.Receipt = got.handle
-	c := newClient(t, config)
-	sub, err := c.Send(t.Context(), message(ann, "482910"))
-	if err != nil || !slices.Equal(sub.ProviderIDs, []string{"m1"}) {
-		t.Fatalf("Send: %v, %v", sub, err)
-	}
-	if r := got.wait(t, 1)[0]; r.ProviderID != "m1" || r.State != channel.Delivered {
-		t.Errorf("receipt is %+v", r)
-	}
-	want := []pdu.CommandID{pdu.GenericNackID, pdu.DeliverSmRespID, pdu.EnquireLinkRespID}
-	if ids := <-heard; !slices.Equal(ids, want) {
-		t.Errorf("the client answered %v, want %v", ids, want)
-	}
-}
 
 // tally is what became of each Send, by destination.
 type tally struct {

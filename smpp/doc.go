@@ -97,7 +97,8 @@
 //     ESME_RINVDSTADR (0x0B) covers.
 //
 // Then watch: EventRefused (wrong credentials or address: the client waits a
-// quarter of an hour and somebody must act), EventThrottled (TPS is set above
+// quarter of an hour, or for Config.Credentials to tell others, and somebody
+// must act), EventThrottled (TPS is set above
 // what the account has), Session.Bound, and errors of class
 // channel.Misconfigured. Shut the client down with a ctx of at least
 // ResponseTimeout, so that no outcome is lost. Let several SMSCs stand behind
@@ -113,5 +114,7 @@
 //
 // A Client is safe for concurrent use. Up to Config.Window messages await
 // their response on each bind at any time; further Sends wait. What several
-// goroutines send meanwhile goes out in one write.
+// goroutines send meanwhile goes out in one write. Callbacks of a Config run on
+// goroutines of the client's own; one that closes the client does so with
+// another goroutine, which it does not wait for.
 package smpp

@@ -91,6 +91,12 @@
 // and verification: the audit trail. No code and no unmasked address is in
 // them, nor in any error.
 //
+// A message that no worker came to in its code's life has no event: the queue
+// has its job as a dead letter. Where the queue is a [store.Inspector], as
+// those of this module are, its Stats tell how long jobs wait, and its Dead
+// which challenges were not served. What is dropped because the code was
+// verified or cancelled is none.
+//
 // # Concurrency
 //
 // A Service is safe for concurrent use, and any number of them, in any number

@@ -1,6 +1,8 @@
 package otp_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/store"
 )
 
 // A sender that dies with the provider's answer in its hands leaves its step to
@@ -144,4 +147,38 @@ func TestVerifiedInFlight(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An embedder sees what came too late: a message that no worker came to is a
+// dead letter, one whose challenge had ended is not.
+func TestDeadLetters(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *otp.Config) { c.Async = true })
+		inspector, ok := r.store.(store.Inspector)
+		if !ok {
+			t.Skip("the backend's queue tells nothing")
+		}
+		r.cancel(t, r.send(t, otp.Request{}).ID)
+		ctx, stop := context.WithCancel(t.Context())
+		go func() {
+			synctest.Wait()
+			stop()
+		}()
+		if err := r.Work(ctx); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		late := r.send(t, otp.Request{Subject: "u2"})
+		time.Sleep(4 * time.Minute)
+		if s, err := inspector.Stats(t.Context()); err != nil || s.Normal != 1 || s.Oldest != 4*time.Minute {
+			t.Errorf("%+v, %v", s, err)
+		}
+		time.Sleep(time.Minute)
+		work(t, r.Service)
+		synctest.Wait()
+		dead, err := inspector.Dead(t.Context(), 10)
+		if err != nil || len(dead) != 1 || dead[0].Job.Challenge != late.ID || dead[0].Reason != store.Late || r.total() != 0 {
+			t.Errorf("%+v, %v, %d messages", dead, err, r.total())
+		}
+	})
 }

@@ -26,7 +26,8 @@ const (
 // When no route took the message it returns the Challenge beside an error of
 // [ErrUndelivered]: the code may still arrive where [channel.ClassOf] that
 // error is Unknown, so a caller that shows where to type it does no harm. A
-// message that surely never went out is not counted against the limits.
+// message that surely never went out is not counted against the limits. It
+// returns the Challenge beside an [ErrUnavailable] of the queue too.
 func (s *Service) Send(ctx context.Context, q Request) (*Challenge, error) {
 	now := time.Now()
 	if q.RequestID == "" {

@@ -63,6 +63,7 @@ func TestNext(t *testing.T) {
 			next: otp.NextWait, in: 10 * time.Second, sends: 1},
 		{name: "too short a life for a resend", to: phone, policy: otp.Policy{Life: 90 * time.Second}, next: otp.NextCode, in: -1},
 		{name: "no other kind is right", to: both, refused: []error{refusal(channel.InvalidRecipient, "0x0B")}, next: otp.NextWait, in: 40 * time.Second, sends: 2},
+		{name: "a wait of one's own for what is sent", to: phone, policy: otp.Policy{SentWait: time.Minute}, next: otp.NextWait, in: time.Minute, sends: 2},
 		{name: "waits of one's own hold for what is sent too", to: phone, policy: otp.Policy{Waits: four}, next: otp.NextWait, in: 10 * time.Second, sends: 4},
 		{name: "a minute left", to: phone, do: do(sleep(4*time.Minute + time.Second)), next: otp.NextCode, in: -1},
 		{name: "a minute left, and failed", to: phone, do: do(receipt("a-1", channel.Failed, 0), sleep(4*time.Minute+time.Second)), next: otp.NextRestart, in: -1},

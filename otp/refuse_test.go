@@ -82,6 +82,7 @@ func TestNewRefuses(t *testing.T) {
 		"Life":                        func(c *otp.Config) { c.Policy.Life = time.Hour },
 		"MaxAttempts":                 func(c *otp.Config) { c.Policy.MaxAttempts = 11 },
 		"Waits":                       func(c *otp.Config) { c.Policy.Waits = []time.Duration{0} },
+		"SentWait":                    func(c *otp.Config) { c.Policy.SentWait = 6 * time.Minute },
 		"MaxFailures":                 func(c *otp.Config) { c.Policy.MaxFailures = 101 },
 		"Lock":                        func(c *otp.Config) { c.Policy.Lock = time.Second },
 		"Rate":                        func(c *otp.Config) { c.Policy.PerIP = []otp.Rate{{0, time.Hour}} },

@@ -63,8 +63,8 @@ type SMSGateConfig struct {
 	Priority int
 
 	// Passphrase encrypts texts and numbers for the phone, so that the server
-	// cannot read them; it is set in the app, too. It costs some 20 ms of
-	// computing for each of the two. Default: none.
+	// cannot read them; it is set in the app, too. It costs some tens of
+	// milliseconds of computing for each of the two. Default: none.
 	Passphrase string
 
 	// SkipPhoneValidation keeps the server from refusing numbers that it takes

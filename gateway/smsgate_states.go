@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -33,6 +34,7 @@ var (
 	errOther      = errors.New("the server's answer is about another message")
 	errNotPending = errors.New("the phone has the message already")
 	errUnknown    = errors.New("the server does not know the message")
+	errNoCancel   = fmt.Errorf("the server does not know the message, or cannot cancel: %w", errors.ErrUnsupported)
 )
 
 // state asks for a message.
@@ -167,7 +169,7 @@ func (g *SMSGate) Cancel(ctx context.Context, m *channel.Message, _ channel.Subm
 		return &channel.Error{Class: channel.Unknown, Op: opCancel, Code: "409", Err: errNotPending}
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented:
 		code := refusedCode(err)
-		return &channel.Error{Class: channel.Misconfigured, Op: opCancel, Code: code, Err: errors.Join(errUnknown, errors.ErrUnsupported)}
+		return &channel.Error{Class: channel.Misconfigured, Op: opCancel, Code: code, Err: errNoCancel}
 	case err != nil:
 		return err
 	case s.State != "" && s.State != "Cancelling" && s.State != "Cancelled":

@@ -62,7 +62,7 @@ func transport() *http.Transport {
 		t = std.Clone()
 	}
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	t.MaxIdleConnsPerHost = 16 // all requests go to one host
+	t.MaxConnsPerHost, t.MaxIdleConnsPerHost = 64, 32 // all requests go to one host
 	t.MaxResponseHeaderBytes = 64 << 10
 	return t
 }

@@ -157,7 +157,11 @@ func TestNotWritten(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := web.New(web.Config{HTTP: row.client})
 			defer c.Close()
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			timeout := 30 * time.Second
+			if name == "no TLS handshake" {
+				timeout = 200 * time.Millisecond
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			defer cancel()
 			_, err := c.Do(ctx, "gateway: test", post(t, row.url+"/"+secret+"?to=447700900123"))
 			wantError(t, err, row.class)

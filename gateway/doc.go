@@ -1,6 +1,8 @@
 // Package gateway sends one-time passwords as SMS through Android phones with a
 // SIM of one's own. Its [channel.Channel]s speak the HTTP APIs of the apps that
-// turn a phone into a gateway.
+// turn a phone into a gateway: [SMSGate] that of sms-gate.app; [Channel] any that a
+// [Profile] describes, other providers' included; [Pull] is polled by phones
+// that cannot be called.
 //
 // # SMSGate
 //
@@ -59,8 +61,8 @@
 //
 // # Errors
 //
-// Every error of Send is an *[channel.Error]. Its text leaves out what the
-// server said, which may repeat the number. Its class:
+// Every error of [SMSGate.Send] is an *[channel.Error]. Its text leaves out what
+// the server said, which may repeat the number. Its class:
 //
 //   - Temporary: not connected; 503 that is not about a queue, 408; no phone was
 //     seen within ActiveWithin, or the server does not know the phone (400): it

@@ -33,7 +33,7 @@ func TestSMSGateThousandAtOnce(t *testing.T) {
 	lost := submission
 	lost.Served = true
 	s.Script(submission, lost, gatewaytest.Rule{Method: http.MethodPost, Path: "/messages", Status: 401, Times: 5})
-	g := newGate(t, s, gateway.SMSGateConfig{JWT: true, Timeout: time.Minute})
+	g := newGate(t, s, gateway.SMSGateConfig{JWT: true, Timeout: 5 * time.Minute})
 
 	const n = 1000
 	var mu sync.Mutex

@@ -1,0 +1,206 @@
+package gateway
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+// A Profile describes a provider's HTTP API as data, read from JSON by
+// [ParseProfile]. It holds no secret and runs nothing, so it can be kept and
+// passed on as a file:
+//
+//	{
+//	  "name": "acme",
+//	  "values": {"url": "https://api.acme.example", "user": null, "password": null, "hook_secret": "", "sim": ""},
+//	  "auth": {"basic": {"user": "{{user}}", "password": "{{password}}"}},
+//	  "send": {
+//	    "url": "{{url}}/v1/messages",
+//	    "json": {"to": "{{to}}", "text": "{{text}}", "ttl": "{{number ttl}}", "sim": "{{number sim}}"}
+//	  },
+//	  "answer": {"id": "data.id", "code": "error.code"},
+//	  "classes": {"bad_number": "invalid recipient", "http 402": "misconfigured"},
+//	  "poll": {"url": "{{url}}/v1/messages/{{provider_id}}", "status": "data.status"},
+//	  "states": {"queued": "waiting", "sent": "sent", "delivered": "delivered", "failed": "failed"},
+//	  "webhook": {
+//	    "id": "data.id", "status": "event",
+//	    "verify": {"hmac": {"header": "X-Signature", "secrets": ["{{hook_secret}}"]}}
+//	  }
+//	}
+//
+// What a member says that is not there is the default in parentheses; one that
+// is not in this list is an error.
+//
+//   - name: for errors. Required.
+//   - values: what Config.Values may set, each with its default; null: it must
+//     be set. Credentials, addresses, SIM slots and sender names go here.
+//   - headers: of all requests (none), such as a key: {"X-Api-Key": "{{key}}"}.
+//   - auth: one of basic {user, password}; bearer, a token; oauth2 {url, client,
+//     secret, scope}, client credentials (RFC 6749 §4.4) whose token is kept until
+//     it expires (none).
+//   - send: the request. url; method: POST, PUT or GET (POST); headers; query;
+//     json, a value of any form whose strings are templates; or form, an object of
+//     templates (no body).
+//   - answer: what the response says. statuses that are a success (all of 2xx);
+//     ok and is: a path, and the values there that are one (not looked at); id: the
+//     path of the message's id (the provider gives none); code: the path of an
+//     error's code (the status is the code).
+//   - classes: the [channel.Class] by code, as [channel.Class.String] writes it,
+//     or by status, "http 402". A code goes before a status, and a status that is
+//     not listed is read as RFC 9110 has it: 429 is throttled, 408, 425 and 503
+//     are temporary, other 3xx and 4xx misconfigured, other 5xx unknown, because the
+//     provider may have sent the message before it failed.
+//   - poll: how to ask for a message's state. url; method (GET); headers; query;
+//     status, a path; code, the path of the reason (not asked).
+//   - states: what a status means: waiting, sent, delivered, failed, or ended, when
+//     nothing more will be heard. Others are ignored.
+//   - webhook: what the provider posts. format: json, form, or query for a GET
+//     with everything in the URL (json); each: the path of several reports in one
+//     body (it is one); id, status and code: paths; message: the path of
+//     Message.ID, where it is echoed; verify; challenge (no webhook).
+//   - languages: what {{language}} is for a BCP 47 tag, its language alone or "*"
+//     (the tag).
+//
+// # Templates
+//
+// Strings of url, headers, query, json, form, auth and verify may have fields:
+// a name of values or, of the message and in send only,
+//
+//   - to, digits: the number, with and without "+"; country: ISO 3166-1 alpha-2
+//   - text, code; spoken: "5, 8, 2, 0, 3, 7"; spoken_text: the text with that
+//   - sender, language, purpose
+//   - id: Message.ID, the idempotency key where the provider has one
+//   - ttl: the rest of the code's life in s; ttl_minutes: the same, rounded, at
+//     least 1; expires: RFC 3339; all three empty for a code without end
+//   - ucs2: "1" if the text does not fit GSM 03.38, else nothing
+//
+// In poll there is provider_id instead. {{a|b}} is a or, if that is empty, b;
+// {{number ttl}} is a number of JSON, {{xml text}} is escaped for XML. What
+// consists of empty fields only is left out: that is how a value is optional.
+// A message without what a template needs of it is refused before it is sent.
+// Values never end a JSON string, a header, a segment of the path or a
+// parameter: they are escaped or refused. A url begins with "https://host/" or
+// with a value that does.
+//
+// # Paths
+//
+// "data.messages.*.status": the names of members, the number of an item, or "*"
+// for each item, of which the first that has a value counts. "a|b" is a or, if
+// that is empty, b; "a+b" is both, joined by "+", the latter only if it is there.
+//
+// # Verifying webhooks
+//
+// verify is one of
+//
+//   - hmac {secrets, header, prefix, hash, encoding, timestamp}: the header has
+//     the HMAC of the body with one of the secrets, after the prefix (none). hash:
+//     sha256, sha1 or sha512 (sha256); encoding: hex or base64 (hex); timestamp: a
+//     header with the time in Unix seconds, within 5 minutes of ours, which is
+//     signed after the body (none).
+//   - jwt {secrets, audience}: a bearer token signed with HS256 that has not
+//     expired and is for this audience. It does not sign the body.
+//   - twilio {secrets, url}: as Twilio signs, the form and the URL that it posts to.
+//   - token {secrets, query or header}: a secret in the URL or a header, for
+//     providers that sign nothing.
+//   - dangerously_none, true: anyone may report anything.
+//
+// Several secrets are for the time of a change. While all of them are empty
+// there is no webhook. challenge {query, secrets, answer} answers a GET, whose
+// parameter query has one of the secrets, with its parameter answer, as Meta
+// asks for before it posts.
+type Profile struct {
+	spec profileSpec
+}
+
+// Name returns the profile's name.
+func (p *Profile) Name() string { return p.spec.Name }
+
+// maxProfile bounds a profile, in octets.
+const maxProfile = 256 << 10
+
+// ParseProfile reads a profile from JSON. Its error names the member that is
+// wrong, "send.json.to: unknown field {{too}}"; a Profile without error is whole.
+func ParseProfile(data []byte) (*Profile, error) {
+	p := &Profile{}
+	if len(data) > maxProfile {
+		return nil, errors.New("gateway: profile: over 256 KiB")
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	d.UseNumber()
+	if err := d.Decode(&p.spec); err != nil {
+		return nil, explain(err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("gateway: profile: something follows the closing brace")
+	}
+	if err := p.spec.compile(); err != nil {
+		return nil, fmt.Errorf("gateway: profile %q: %w", p.spec.Name, err)
+	}
+	return p, nil
+}
+
+// explain says in the words of a profile's author what encoding/json found.
+func explain(err error) error {
+	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("gateway: profile: %s: cannot be a %s", t.Field, t.Value)
+	}
+	return fmt.Errorf("gateway: profile: %s", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+//go:embed profiles/*.json
+var profiles embed.FS
+
+// builtIn returns the profile of a provider that comes with this package.
+func builtIn(name string) (*Profile, error) {
+	data, err := profiles.ReadFile("profiles/" + name + ".json")
+	if err != nil {
+		return nil, fmt.Errorf("gateway: Config.Provider %q is none of %s", name, strings.Join(builtIns(), ", "))
+	}
+	return ParseProfile(data)
+}
+
+func builtIns() []string {
+	files, _ := fs.Glob(profiles, "profiles/*.json") // the pattern is well-formed
+	names := make([]string, 0, len(files))
+	for _, f := range files {
+		names = append(names, strings.TrimSuffix(strings.TrimPrefix(f, "profiles/"), ".json"))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// The formats of webhooks.
+const (
+	formatJSON  = "json"
+	formatForm  = "form"
+	formatQuery = "query"
+)
+
+// What a status means, beside a channel.State.
+const (
+	stateWaiting channel.State = 0
+	stateEnded   channel.State = 0xff
+)
+
+var stateNames = map[string]channel.State{
+	"waiting": stateWaiting, "sent": channel.Sent, "delivered": channel.Delivered, "failed": channel.Failed, "ended": stateEnded,
+}
+
+// classByName returns the class that a name, as String writes it, stands for.
+func classByName(name string) (channel.Class, bool) {
+	for c := channel.Unknown; c <= channel.Expired; c++ {
+		if c.String() == name {
+			return c, true
+		}
+	}
+	return 0, false
+}

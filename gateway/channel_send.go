@@ -1,0 +1,315 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/gateway/internal/follow"
+	"github.com/otpcourier/otpcourier/gateway/internal/web"
+)
+
+const (
+	opProfileSend = "gateway: send"
+	opProfilePoll = "gateway: poll"
+
+	// maxProviderID bounds an id, in octets; the longest known has some 60.
+	maxProviderID = 256
+)
+
+var errLifeOver = errors.New("the code has expired, or will within the second")
+
+// Send submits m as an SMS, or what else the profile makes of it, to m.To.Phone,
+// and returns when the provider has answered. It makes one try: whether another
+// is safe depends on whether the provider knows m.ID, and is for whoever routes
+// to decide. The exception is a token that has expired, which the provider has
+// refused before it looked at the message.
+//
+// The error is an *[channel.Error] whose Code is the provider's own, or else the
+// HTTP status. Its class is Unknown once the request was written and not
+// answered, Temporary before.
+func (c *Channel) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+	id, err := c.send(ctx, m)
+	if err != nil {
+		c.log(ctx, err)
+		return channel.Submission{State: channel.Failed}, err
+	}
+	s := channel.Submission{State: channel.Sent}
+	if id != "" {
+		s.ProviderIDs = []string{id}
+		c.follower.Follow(follow.Message{ProviderID: id, MessageID: m.ID, Expires: m.Expires})
+	}
+	return s, nil
+}
+
+func (c *Channel) log(ctx context.Context, err error) {
+	level := slog.LevelDebug
+	if channel.ClassOf(err) == channel.Misconfigured {
+		level = slog.LevelError
+	}
+	c.config.Logger.LogAttrs(ctx, level, "gateway: message not sent", slog.String("profile", c.spec.Name), slog.Any("error", err))
+}
+
+func refuseMessage(class channel.Class, err error) error {
+	return &channel.Error{Class: class, Op: "gateway: message", Err: err}
+}
+
+func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) {
+	now := time.Now()
+	if !m.Expires.IsZero() && m.Expires.Sub(now) < time.Second {
+		return "", refuseMessage(channel.Expired, errLifeOver)
+	}
+	if m.To.Phone == "" {
+		return "", refuseMessage(channel.InvalidRecipient, errors.New("no phone number"))
+	}
+	if err := (channel.Recipient{Phone: m.To.Phone}).Validate(); err != nil {
+		return "", err
+	}
+	if !c.begin() {
+		return "", refuseMessage(channel.Temporary, follow.ErrClosed)
+	}
+	defer c.sends.Done()
+
+	ctx, cancel := c.bound(ctx, now, m.Expires)
+	defer cancel()
+	answer, err := c.request(ctx, opProfileSend, &c.spec.Send, messageLookup(m, now, c.spec.Languages, c.values))
+	if err != nil {
+		return "", err
+	}
+	return c.accepted(answer, time.Now())
+}
+
+// bound ends ctx with Config.Timeout, the code's life, or the channel.
+func (c *Channel) bound(ctx context.Context, now, expires time.Time) (context.Context, context.CancelFunc) {
+	deadline, cause := now.Add(c.config.Timeout), context.DeadlineExceeded
+	if !expires.IsZero() && expires.Before(deadline) {
+		deadline, cause = expires, errLifeOver
+	}
+	ctx, cancelDeadline := context.WithDeadlineCause(ctx, deadline, cause)
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(c.ended, func() { cancel(follow.ErrClosed) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+		cancelDeadline()
+	}
+}
+
+// request makes a request, and makes it again with a new token if the one that
+// was kept is refused.
+func (c *Channel) request(ctx context.Context, op string, spec *requestSpec, get lookup) (web.Response, error) {
+	for try := 0; ; try++ {
+		req, err := c.build(ctx, spec, get)
+		if err != nil {
+			return web.Response{}, &channel.Error{Class: channel.Misconfigured, Op: op, Err: err}
+		}
+		kept, err := c.authorize(ctx, req)
+		if err != nil {
+			return web.Response{}, err
+		}
+		answer, err := c.web.Do(ctx, op, req)
+		if err != nil {
+			return answer, err
+		}
+		if try > 0 || !kept || answer.Status != http.StatusUnauthorized && answer.Status != http.StatusForbidden {
+			return answer, nil
+		}
+		c.tokens.drop(req)
+	}
+}
+
+// build makes a request of a profile's description. The error holds no value.
+func (c *Channel) build(ctx context.Context, spec *requestSpec, get lookup) (*http.Request, error) {
+	address, err := c.address(spec, get)
+	if err != nil {
+		return nil, err
+	}
+	body, contentType, err := spec.body(get)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, spec.Method, address, body)
+	if err != nil {
+		return nil, errors.New("the URL is malformed") // err quotes it
+	}
+	for _, headers := range []map[string]template{c.spec.headers, spec.headers} {
+		rendered, err := renderAll(headers, get)
+		if err != nil {
+			return nil, err
+		}
+		for name, value := range rendered {
+			if !headerValue(value) {
+				return nil, fmt.Errorf("the value of header %s has a control character, or white space at an end", name)
+			}
+			req.Header.Set(name, value)
+		}
+	}
+	if contentType != "" && req.Header.Get("Content-Type") == "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	return req, nil
+}
+
+func (c *Channel) address(spec *requestSpec, get lookup) (string, error) {
+	address, err := renderURL(spec.url, get)
+	if err != nil || spec.query == nil {
+		return address, err
+	}
+	query, err := encodeForm(spec.query, get)
+	return address + "?" + query, err
+}
+
+// renderURL renders a URL, whose beginning may be a value that was checked.
+func renderURL(t template, get lookup) (string, error) {
+	base := ""
+	if t.parts[0].names != nil {
+		value, err := t.parts[0].value(get)
+		if err != nil {
+			return "", err
+		}
+		base, t.parts = strings.TrimSuffix(value, "/"), t.parts[1:]
+	}
+	rest, err := t.renderWith(get, pathSegment)
+	return base + rest, err
+}
+
+// body renders what is sent. The reader is in memory, so that net/http can
+// rewind it.
+func (r *requestSpec) body(get lookup) (io.Reader, string, error) {
+	switch {
+	case r.json != nil:
+		v, err := r.json.render(get)
+		if err != nil {
+			return nil, "", err
+		}
+		encoded, err := json.Marshal(v)
+		return strings.NewReader(string(encoded)), "application/json", err
+	case r.form != nil:
+		encoded, err := encodeForm(r.form, get)
+		return strings.NewReader(encoded), "application/x-www-form-urlencoded", err
+	}
+	return http.NoBody, "", nil
+}
+
+// accepted reads the answer to a message, and returns the provider's id.
+func (c *Channel) accepted(r web.Response, now time.Time) (string, error) {
+	a := &c.spec.Answer
+	document, err := parseDocument(r.Body)
+	success := r.OK() && (a.Statuses == nil || slices.Contains(a.Statuses, r.Status))
+	if success && a.ok.set() {
+		if err != nil || r.Cut {
+			return "", &channel.Error{
+				Class: channel.Unknown, Op: opProfileSend, Code: strconv.Itoa(r.Status), Err: errors.New("the answer cannot be read"),
+			}
+		}
+		success = slices.Contains(a.Is, a.ok.find(document))
+	}
+	if !success {
+		return "", c.refused(r, document, now)
+	}
+	id := a.id.find(document)
+	if !isProviderID(id) {
+		id = "" // nothing will be heard of it, but it is sent
+	}
+	return id, nil
+}
+
+func isProviderID(id string) bool {
+	return len(id) <= maxProviderID && !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r == 0x7f })
+}
+
+// refused is the error for an answer that is no success.
+func (c *Channel) refused(r web.Response, document any, now time.Time) error {
+	refusal := web.Refusal(opProfileSend, r, now)
+	if r.OK() { // of a success, but for what the body says
+		refusal.Class = channel.Unknown
+	}
+	if class, ok := c.spec.classes["http "+strconv.Itoa(r.Status)]; ok {
+		refusal.Class = class
+	}
+	code := c.spec.Answer.code.find(document)
+	class, listed := c.spec.classes[code]
+	if listed {
+		refusal.Class = class
+	}
+	if code = shownCode(code, listed); code != "" {
+		refusal.Code = code
+	}
+	return refusal
+}
+
+// shownCode returns a provider's code if it can be shown: one that the profile
+// lists, or one that is a short word and has no room for a number or a code.
+func shownCode(code string, listed bool) string {
+	if listed {
+		return code
+	}
+	digits := 0
+	for _, r := range code {
+		switch {
+		case r >= '0' && r <= '9':
+			digits++
+		case r != '-' && r != '_' && r != '.' && (r|0x20 < 'a' || r|0x20 > 'z'):
+			return ""
+		}
+	}
+	if len(code) > 40 || digits > 6 || digits == 6 && strings.Trim(code, "0123456789") == "" {
+		return ""
+	}
+	return code
+}
+
+// poll asks for a message's state.
+func (c *Channel) poll(ctx context.Context, providerID string) (follow.Update, error) {
+	r, err := c.request(ctx, opProfilePoll, &c.spec.Poll.requestSpec, func(name string) (string, error) {
+		if name == fieldProviderID {
+			return providerID, nil
+		}
+		return c.value(name)
+	})
+	if err != nil {
+		return follow.Update{}, err
+	}
+	if !r.OK() {
+		return follow.Update{}, web.Refusal(opProfilePoll, r, time.Now())
+	}
+	document, err := parseDocument(r.Body)
+	if err != nil {
+		return follow.Update{}, &channel.Error{Op: opProfilePoll, Err: errors.New("the answer cannot be read")}
+	}
+	update, _ := c.update(providerID, c.spec.Poll.status.find(document), c.spec.Poll.code.find(document))
+	return update, nil
+}
+
+// update says what a status means, and whether the profile lists it.
+func (c *Channel) update(providerID, status, code string) (follow.Update, bool) {
+	u := follow.Update{ProviderID: providerID}
+	state, ok := c.spec.states[status]
+	if !ok {
+		return u, false
+	}
+	switch state {
+	case stateEnded:
+		u.Final = true
+	default:
+		u.State = state
+	}
+	class, listed := c.spec.classes[code]
+	if !listed {
+		class = c.spec.classes[status]
+	}
+	u.Code = strings.TrimSpace(status + " " + shownCode(code, listed))
+	if u.State == channel.Failed {
+		u.Class = class
+	}
+	return u, true
+}

@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	// maxProfileWebhook bounds the body of a webhook, in octets. Meta puts up
+	// to 1,000 reports into one.
+	maxProfileWebhook = 1 << 20
+
+	// maxChallenge bounds what a challenge makes us repeat.
+	maxChallenge = 256
+)
+
+func (c *Channel) prepareWebhook() (err error) {
+	w := c.spec.Webhook
+	if w == nil {
+		return nil
+	}
+	if c.verifier, err = w.Verify.with(c.value); err == nil && w.Challenge != nil {
+		c.answers, err = w.Challenge.resolve(c.value)
+	}
+	if err != nil {
+		return at("gateway: profile "+c.spec.Name+": webhook", err)
+	}
+	return nil
+}
+
+// WebhookHandler serves what the provider posts to the URL that it was given.
+// It answers
+//
+//   - 200 once Config.Receipt has accepted what a webhook says, if it is news,
+//     and for reports of no interest; one that is repeated is no news
+//   - 401 to what is not signed as the profile says
+//   - 400, 405 and 413 to what is no webhook
+//   - 404 where the profile has no webhook, or Config.Values not its secret
+//   - 503 where Receipt returns an error, and after Close: the provider posts it
+//     again, if it does so at all
+//
+// A webhook about a message that this process did not send is as good as any
+// other: processes that share an account may share a handler.
+func (c *Channel) WebhookHandler() http.Handler { return http.HandlerFunc(c.serveWebhook) }
+
+func (c *Channel) serveWebhook(w http.ResponseWriter, r *http.Request) {
+	if c.verifier == nil {
+		http.NotFound(w, r)
+		return
+	}
+	hook := c.spec.Webhook
+	if r.Method == http.MethodGet && hook.Challenge != nil {
+		c.serveChallenge(w, r)
+		return
+	}
+	if r.Method != hook.method() {
+		w.Header().Set("Allow", hook.method())
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxProfileWebhook))
+	if err != nil {
+		status := http.StatusBadRequest
+		if _, long := errors.AsType[*http.MaxBytesError](err); long {
+			status = http.StatusRequestEntityTooLarge
+		}
+		w.WriteHeader(status)
+		return
+	}
+	status, err := c.webhook(r, body)
+	if err != nil {
+		c.config.Logger.LogAttrs(r.Context(), slog.LevelWarn, "gateway: webhook refused",
+			slog.String("profile", c.spec.Name), slog.Int("status", status), slog.Any("error", err))
+	}
+	w.WriteHeader(status)
+}
+
+func (s *webhookSpec) method() string {
+	if s.Format == formatQuery {
+		return http.MethodGet
+	}
+	return http.MethodPost
+}
+
+func (c *Channel) webhook(r *http.Request, body []byte) (int, error) {
+	if !c.verifier.verify(r, body, time.Now()) {
+		return http.StatusUnauthorized, errUnsigned
+	}
+	document, err := c.spec.Webhook.document(r, body)
+	if err != nil {
+		return http.StatusBadRequest, errors.New("the webhook cannot be read") // err might quote it
+	}
+	reports := []any{document}
+	if c.spec.Webhook.each.set() {
+		reports = c.spec.Webhook.each.all(document)
+	}
+	// One that is not accepted does not keep the others waiting: all are
+	// repeated, and those that were told are no news then.
+	var failed error
+	for _, report := range reports {
+		failed = errors.Join(failed, c.heard(r.Context(), report))
+	}
+	if failed != nil {
+		return http.StatusServiceUnavailable, failed
+	}
+	return http.StatusOK, nil
+}
+
+func (s *webhookSpec) document(r *http.Request, body []byte) (any, error) {
+	switch s.Format {
+	case formatForm:
+		form, err := url.ParseQuery(string(body))
+		return firstValues(form), err
+	case formatQuery:
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		return firstValues(query), err
+	}
+	return parseDocument(body)
+}
+
+func firstValues(form url.Values) map[string]any {
+	document := make(map[string]any, len(form))
+	for name, values := range form {
+		document[name] = values[0]
+	}
+	return document
+}
+
+// heard passes on what a webhook says of a message.
+func (c *Channel) heard(ctx context.Context, report any) error {
+	w := c.spec.Webhook
+	id := w.id.find(report)
+	update, known := c.update(id, w.status.find(report), w.code.find(report))
+	if id == "" || !isProviderID(id) || !known { // of what others do with the account
+		return nil
+	}
+	if message := w.message.find(report); isProviderID(message) {
+		update.MessageID = message
+	}
+	return c.follower.Report(ctx, update)
+}
+
+func (c *Channel) serveChallenge(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	answer := query.Get(c.spec.Webhook.Challenge.Answer)
+	if !oneOf(c.answers, query.Get(c.spec.Webhook.Challenge.Query)) || len(answer) > maxChallenge || !utf8.ValidString(answer) {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = io.WriteString(w, answer) //nolint:gosec // plain text, to whoever has the secret
+}

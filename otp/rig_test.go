@@ -13,7 +13,6 @@ import (
 	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/otp/template"
 	"github.com/otpcourier/otpcourier/store"
-	"github.com/otpcourier/otpcourier/store/memstore"
 )
 
 // provider is a route's far end: it answers with the next of errs, and with
@@ -102,8 +101,6 @@ type backend interface {
 	store.Tracker
 	store.Queue
 }
-
-func newStore(testing.TB) backend { return memstore.New(memstore.Config{}) }
 
 func (r *rig) failover(t testing.TB, await time.Duration) channel.Channel {
 	t.Helper()

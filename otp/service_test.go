@@ -191,7 +191,8 @@ func TestFailover(t *testing.T) {
 
 func TestIdempotencyKey(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
+	// Repeats at one moment count until each finds the first: more than a limit allows.
+	r := newRig(t, func(c *otp.Config) { c.Policy.PerRecipient = []otp.Rate{} })
 	q := otp.Request{Subject: "u1", To: both, IdempotencyKey: "click-1"}
 	var ids sync.Map
 	var wg sync.WaitGroup

@@ -1,0 +1,221 @@
+package otp_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/memstore"
+	"github.com/otpcourier/otpcourier/store/redisstore"
+	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
+)
+
+// backendVariable has newStore take Redis: "single address", "cluster
+// address…" or "sentinel name address…".
+const backendVariable = "OTPCOURIER_TEST_BACKEND"
+
+// newStore is where a test keeps everything: memstore, or Redis where rerun
+// says so.
+//
+// In a bubble of testing/synctest Redis works, since the store is told the
+// time; but no time passes there while anyone waits for a server, and a queue
+// always does. So the queue is memstore's then, and Sentinels are asked for the
+// master, and not listened to.
+func newStore(t testing.TB) backend {
+	inMemory := memstore.New(memstore.Config{})
+	where := strings.Fields(os.Getenv(backendVariable))
+	if len(where) == 0 {
+		return inMemory
+	}
+	bubble := time.Now().Year() == 2000 // where a bubble's time begins
+	if bubble && where[0] == "sentinel" {
+		where = []string{"single", masterOf(t, where)}
+	}
+	client, err := clientAt(where, bubble)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		client.Close()
+		if bubble {
+			time.Sleep(time.Second) // go-redis may be waiting to look at a cluster once more
+		}
+	})
+	b, err := redisstore.New(redisstore.Config{Client: client, Prefix: rand.Text()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bubble {
+		return struct {
+			store.Store
+			store.Limiter
+			store.Tracker
+			store.Queue
+		}{b, b, b, inMemory}
+	}
+	return b
+}
+
+func masterOf(t testing.TB, where []string) string {
+	sentinel := redis.NewSentinelClient(&redis.Options{Addr: where[2]})
+	defer sentinel.Close()
+	master, err := sentinel.GetMasterAddrByName(t.Context(), where[1]).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net.JoinHostPort(master[0], master[1])
+}
+
+// clientAt connects to one server, a cluster, or what Sentinels watch. In a
+// bubble it must wait neither before it tries again, which would cost virtual
+// time, nor for one of few connections, since go-redis does so with timers that
+// it takes from bubble to bubble.
+func clientAt(where []string, bubble bool) (redis.UniversalClient, error) {
+	pool, pause := 0, time.Duration(0)
+	if bubble {
+		pool, pause = 200, -1
+	}
+	switch {
+	case len(where) == 2 && where[0] == "single":
+		return redis.NewClient(&redis.Options{Addr: where[1], PoolSize: pool, MinRetryBackoff: pause, MaxRetryBackoff: pause}), nil
+	case len(where) > 1 && where[0] == "cluster":
+		return redis.NewClusterClient(&redis.ClusterOptions{Addrs: where[1:], PoolSize: pool}), nil
+	case len(where) > 2 && where[0] == "sentinel":
+		return redis.NewFailoverClient(&redis.FailoverOptions{MasterName: where[1], SentinelAddrs: where[2:]}), nil
+	}
+	return nil, fmt.Errorf("no backend %q", where)
+}
+
+// backendAt is Redis as a backend, under a prefix.
+func backendAt(where []string, prefix string) (b backend, closeBackend func(), err error) {
+	client, err := clientAt(where, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: prefix})
+	if err != nil {
+		return nil, nil, errors.Join(err, client.Close())
+	}
+	return s, func() { _ = client.Close() }, nil
+}
+
+// TestRealRedis runs the tests of this package once more, on Redis.
+func TestRealRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	rerun(t, "", []string{server.Addr}, "single", server.Addr)
+}
+
+func TestRealRedisCluster(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	rerun(t, "", c.Addrs, append([]string{"cluster"}, c.Addrs...)...)
+}
+
+// TestRealRedisLossy runs them over a network that loses every 20th reply.
+func TestRealRedisLossy(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server.Addr)
+	proxy.LoseEvery(20, "evalsha")
+	rerun(t, alone, []string{server.Addr}, "single", proxy.Addr)
+	if t.Logf("%d replies were lost", proxy.Lost()); proxy.Lost() < 20 {
+		t.Error("there should be more")
+	}
+}
+
+// TestRealSentinel runs them after a failover.
+func TestRealSentinel(t *testing.T) {
+	t.Parallel()
+	s := redistest.StartSentinel(t)
+	where := append([]string{"sentinel", s.Name}, s.Addrs...)
+	s.Servers[0].Kill()
+	client, err := clientAt(where, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for end := time.Now().Add(20 * time.Second); client.Set(t.Context(), "probe", 1, time.Minute).Err() != nil; {
+		if time.Now().After(end) {
+			t.Fatal("no failover")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	rerun(t, "", []string{s.Servers[1].Addr}, where...)
+}
+
+const (
+	// inMemoryOnly needs a store that answers before a worker in memory gets
+	// its turn.
+	inMemoryOnly = "|^TestQueueDownForAResend$"
+
+	// alone needs that no reply is lost: redisstore knows a repeated Attempt by
+	// the challenge's latest, so that of parallel guesses one may be charged
+	// twice. None is compared without a charge.
+	alone = "|^TestParallelWrongCodes$"
+)
+
+// rerun runs the tests in a process of its own whose newStore is elsewhere,
+// and looks at the servers there for signs of it.
+func rerun(t *testing.T, skip string, servers []string, where ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^Test", "-test.skip=^TestReal"+inMemoryOnly+skip, "-test.v", "-test.timeout=3m")
+	cmd.Env = append(os.Environ(), backendVariable+"="+strings.Join(where, " "))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("on %s: %v\n%s", where[0], err, failures(out))
+	}
+	var calls int64
+	for _, addr := range servers {
+		calls += scriptCalls(t, addr)
+	}
+	passed, skipped := bytes.Count(out, []byte("\n--- PASS: ")), bytes.Count(out, []byte("\n--- SKIP: "))
+	t.Logf("on %s: %d tests passed, %d were skipped; %d scripts called", where[0], passed, skipped, calls)
+	if passed < 20 || calls < 200 {
+		t.Error("that is too little to be true")
+	}
+}
+
+// failures leaves out of a test's output what passed.
+func failures(out []byte) []byte {
+	var left bytes.Buffer
+	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+		line := strings.TrimSpace(lines.Text())
+		if !strings.HasPrefix(line, "=== ") && !strings.HasPrefix(line, "--- PASS") {
+			fmt.Fprintln(&left, line)
+		}
+	}
+	return left.Bytes()
+}
+
+// scriptCalls returns how many scripts a server was asked to run.
+func scriptCalls(t *testing.T, addr string) (calls int64) {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: addr})
+	defer client.Close()
+	info, err := client.InfoMap(t.Context(), "commandstats").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, stats := range info["Commandstats"] {
+		var n int64
+		if strings.HasPrefix(name, "cmdstat_eval") {
+			if _, err := fmt.Sscanf(stats, "calls=%d", &n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		calls += n
+	}
+	return calls
+}

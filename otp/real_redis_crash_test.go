@@ -1,0 +1,230 @@
+package otp_test
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/smpp/smpptest"
+	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
+)
+
+// tally counts what an SMSC received, by destination.
+type tally struct {
+	mu   sync.Mutex
+	got  map[string][]arrival
+	last time.Time
+}
+
+type arrival struct {
+	conn int
+	at   time.Time
+	code string
+}
+
+func (a *tally) handle(m smpptest.Submit) smpptest.Reply {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.last = time.Now()
+	a.got[m.To] = append(a.got[m.To], arrival{m.Conn, a.last, sixDigits.FindString(m.Text)})
+	return smpptest.Reply{}
+}
+
+func (a *tally) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.got)
+}
+
+// crash is what TestRealRedisCrash does to its processes, and when.
+type crash struct {
+	*cluster
+	t        *testing.T
+	server   *redistest.Server
+	smsc     *smpptest.Server
+	mu       sync.Mutex
+	alive    []*process
+	dead     map[string]time.Time // by name, when they were killed
+	restarts [][2]time.Time       // of Redis
+}
+
+const crashWorkers = 16
+
+// TestRealRedisCrash passes 20,000 codes to an SMSC through three processes of
+// which one is killed every second, while Redis is killed and restarted once.
+// Every code arrives, and passes once. Codes that arrive twice are those that
+// were on the way when their process, or Redis, died.
+func TestRealRedisCrash(t *testing.T) {
+	messages := 20_000
+	if testing.Short() {
+		messages = 2_000
+	}
+	server := redistest.Start(t, redistest.AOF)
+	arrived := &tally{got: map[string][]arrival{}}
+	smsc := smpptest.NewServer(smpptest.Config{Handler: arrived.handle, Forget: true})
+	t.Cleanup(smsc.Close)
+	k := &crash{t: t, server: server, smsc: smsc, dead: map[string]time.Time{}, cluster: &cluster{Redis: []string{"single", server.Addr},
+		Prefix: "crash", SMSCs: []string{smsc.Addr}, Workers: crashWorkers, Keys: otp.NewKeyring()}}
+	for i := range 3 {
+		k.alive = append(k.alive, k.start(t, fmt.Sprintf("%d-0", i)))
+	}
+	began := time.Now()
+	stop := make(chan struct{})
+	var killing sync.WaitGroup
+	killing.Go(func() { k.killOneEachSecond(stop) })
+	svc, ids := k.send(messages, func(sent int) {
+		if sent == messages/2 {
+			k.restartRedis()
+		}
+	})
+	sent := time.Since(began)
+	for end := time.Now().Add(2 * time.Minute); arrived.count() < messages && time.Now().Before(end); {
+		time.Sleep(50 * time.Millisecond) // processes of their own have no other clock
+	}
+	close(stop)
+	killing.Wait()
+	t.Logf("%d codes asked for within %v, the last arrived after %v; %d processes killed", messages, sent.Round(time.Millisecond),
+		arrived.last.Sub(began).Round(time.Millisecond), len(k.dead))
+	k.check(svc, ids, arrived)
+}
+
+func (k *crash) killOneEachSecond(stop <-chan struct{}) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-tick.C:
+		case <-stop:
+			return
+		}
+		victim := k.alive[n%len(k.alive)]
+		victim.kill()
+		k.mu.Lock()
+		k.dead[victim.name] = victim.dead
+		k.mu.Unlock()
+		k.alive[n%len(k.alive)] = k.start(k.t, fmt.Sprintf("%d-%d", n%len(k.alive), n))
+	}
+}
+
+func (k *crash) restartRedis() {
+	from := time.Now()
+	if err := k.server.Restart(); err != nil {
+		k.t.Error(err)
+	}
+	k.restarts = append(k.restarts, [2]time.Time{from, time.Now()})
+}
+
+// send asks for n codes, again where it cannot be known whether one will come.
+func (k *crash) send(n int, progress func(sent int)) (*otp.Service, []string) {
+	b, closeBackend, err := backendAt(k.Redis, k.Prefix)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	k.t.Cleanup(closeBackend)
+	svc, closeAll, err := k.service("asker", b, quiet)
+	k.t.Cleanup(closeAll)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	ids := make([]string, n)
+	var next, sent, repeats atomic.Int64
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				q := otp.Request{Subject: fmt.Sprint("u", i), To: channel.Recipient{Phone: ukMobile(i)}, IdempotencyKey: "k"}
+				c, err := svc.Send(k.t.Context(), q)
+				for end := time.Now().Add(30 * time.Second); err != nil && time.Now().Before(end); {
+					repeats.Add(1)
+					time.Sleep(50 * time.Millisecond)
+					c, err = svc.Send(k.t.Context(), q)
+				}
+				if err != nil {
+					k.t.Errorf("code %d: %v", i, err)
+					return
+				}
+				ids[i] = c.ID
+				progress(int(sent.Add(1)))
+			}
+		})
+	}
+	wg.Wait()
+	k.t.Logf("%d requests were repeated because Redis was down", repeats.Load())
+	return svc, ids
+}
+
+// check looks at every code.
+func (k *crash) check(svc *otp.Service, ids []string, arrived *tally) {
+	process := map[int]string{}
+	for _, b := range k.smsc.Binds() {
+		process[b.Conn] = b.SystemID
+	}
+	var lost, repeated, byKill, byRestart, unexplained atomic.Int64
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(ids); i = int(next.Add(1)) - 1 {
+				got := arrived.got[ukMobile(i)]
+				if len(got) == 0 {
+					c, err := svc.Status(k.t.Context(), ids[i])
+					k.t.Errorf("code %d did not arrive: %+v, %v", i, c, err)
+					lost.Add(1)
+					continue
+				}
+				for n, a := range got[:len(got)-1] {
+					repeated.Add(1)
+					switch {
+					case a.code != got[n+1].code:
+						k.t.Errorf("code %d arrived as two codes", i)
+					case k.killedSoonAfter(process[a.conn], a.at):
+						byKill.Add(1)
+					case k.redisWasDown(a.at):
+						byRestart.Add(1)
+					default:
+						unexplained.Add(1)
+						k.t.Errorf("code %d arrived again %v after process %s had sent it", i, got[n+1].at.Sub(a.at), process[a.conn])
+					}
+				}
+				v := otp.Verification{ID: ids[i], Subject: fmt.Sprint("u", i), Code: got[0].code}
+				if err := svc.Verify(k.t.Context(), v); err != nil {
+					k.t.Errorf("code %d: %v", i, err)
+				}
+				if i%10 > 0 {
+					continue // it takes long
+				}
+				if err := svc.Verify(k.t.Context(), v); err == nil {
+					k.t.Errorf("code %d passes twice", i)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	most := (len(k.dead) + 3*len(k.restarts)) * crashWorkers
+	k.t.Logf("%d lost, %d arrived again: %d of a killed process, %d while Redis was down, %d for no such reason; at most %d could have", lost.Load(),
+		repeated.Load(), byKill.Load(), byRestart.Load(), unexplained.Load(), most)
+	if repeated.Load() > int64(most) {
+		k.t.Errorf("%d messages arrived again, more than were on the way: %d", repeated.Load(), most)
+	}
+}
+
+// killedSoonAfter reports whether a process was killed so soon after it had
+// sent a message that it may not have written down its outcome.
+func (k *crash) killedSoonAfter(process string, sent time.Time) bool {
+	dead, killed := k.dead[process]
+	return killed && dead.Sub(sent) < 2*time.Second
+}
+
+// redisWasDown reports whether an outcome of then may have found no Redis.
+func (k *crash) redisWasDown(then time.Time) bool {
+	for _, r := range k.restarts {
+		if then.After(r[0].Add(-2*time.Second)) && then.Before(r[1].Add(2*time.Second)) {
+			return true
+		}
+	}
+	return false
+}

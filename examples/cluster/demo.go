@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
+)
+
+// A parcel is a message as it came to a phone.
+type parcel struct {
+	carrier int
+	code    string
+}
+
+var sixDigits = regexp.MustCompile(`\b\d{6}\b`)
+
+// demo shows what two processes behind one Redis do for each other.
+func demo(ctx context.Context, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, 9*time.Second)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "otpcourier-cluster-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	redis, err := redistest.New(dir)
+	if err != nil {
+		return fmt.Errorf("the demonstration needs a redis-server (Debian: redis-server): %w", err)
+	}
+	defer redis.Kill()
+	keys, err := writeKeys(dir)
+	if err != nil {
+		return err
+	}
+	args := []string{"serve", "-redis", redis.Addr, "-keys", keys, "-await", "2s"}
+	phones := make(chan parcel, 16)
+	for i := range 2 {
+		c, err := open(ctx, "127.0.0.1:0", func(m *channel.Message) { phones <- parcel{i + 1, sixDigits.FindString(m.Text)} })
+		if err != nil {
+			return err
+		}
+		defer c.close()
+		args = append(args, "-smsc", c.addr)
+	}
+	one, err := start(ctx, "one", args)
+	if err != nil {
+		return err
+	}
+	defer one.kill()
+	two, err := start(ctx, "two", args)
+	if err != nil {
+		return err
+	}
+	defer two.kill()
+	d := &show{out: out, phones: phones}
+	if err := d.flow(ctx, one, two); err != nil {
+		return err
+	}
+	if one, err = start(ctx, "one", args); err != nil {
+		return err
+	}
+	defer one.kill()
+	return d.silence(ctx, one, two)
+}
+
+func writeKeys(dir string) (string, error) {
+	text, err := json.Marshal(otp.NewKeyring())
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(dir, "keys.json")
+	return name, os.WriteFile(name, text, 0o600)
+}
+
+// show is what the demonstration prints, and the phones it looks at.
+type show struct {
+	out    io.Writer
+	phones <-chan parcel
+}
+
+// next is the next message that comes to a phone.
+func (d *show) next(ctx context.Context) (parcel, error) {
+	select {
+	case p := <-d.phones:
+		return p, nil
+	case <-ctx.Done():
+		return parcel{}, fmt.Errorf("no code came: %w", ctx.Err())
+	}
+}
+
+// flow sends twenty codes, in turn through one and two. One is killed in
+// between: the code that it has just sent is typed at the other.
+func (d *show) flow(ctx context.Context, one, two *process) error {
+	fmt.Fprintln(d.out, "1. Twenty codes through two processes, of which one is killed after the ninth")
+	sent, verified := map[string]int{}, map[string]int{}
+	for i := range 20 {
+		asked, other := one, two
+		if i%2 == 1 || i > 8 {
+			asked, other = two, one
+		}
+		subject := fmt.Sprintf("user-%d", i)
+		c, err := asked.send(ctx, subject, fmt.Sprintf("+4479123456%02d", i))
+		if err != nil {
+			return fmt.Errorf("process %s: %w", asked.name, err)
+		}
+		sent[asked.name]++
+		if i == 8 {
+			one.kill()
+		}
+		if i > 8 {
+			other = two
+		}
+		p, err := d.next(ctx)
+		if err != nil {
+			return err
+		}
+		if said := other.verify(ctx, c.ID, subject, p.code); said != "verified" {
+			return fmt.Errorf("process %s, code %d: %s", other.name, i, said)
+		}
+		verified[other.name]++
+		if said := two.verify(ctx, c.ID, subject, p.code); said == "verified" {
+			return fmt.Errorf("code %d passes twice", i)
+		}
+	}
+	fmt.Fprintf(d.out, "   sent by one: %d, by two: %d\n", sent["one"], sent["two"])
+	fmt.Fprintf(d.out, "   verified at one: %d, at two: %d; a second time: 0\n", verified["one"], verified["two"])
+	return nil
+}
+
+// silence has one send a code to a phone that is off, and kills it: it is two
+// that misses the receipt, and has the next carrier try.
+func (d *show) silence(ctx context.Context, one, two *process) error {
+	fmt.Fprintln(d.out, "2. A phone is switched off, and the process that awaits its receipt is killed")
+	began := time.Now()
+	c, err := one.send(ctx, "eve", "+447912345699")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.out, "   one: %s by %s\n", c.State, c.Route)
+	first, err := d.next(ctx)
+	if err != nil {
+		return err
+	}
+	one.kill()
+	second, err := d.next(ctx)
+	if err != nil {
+		return err
+	}
+	same := map[bool]string{true: "the same code", false: "another code"}[first.code == second.code]
+	fmt.Fprintf(d.out, "   two: sent by carrier-%d after %v, %s\n", second.carrier, time.Since(began).Round(100*time.Millisecond), same)
+	fmt.Fprintf(d.out, "   typed at two: %s\n", two.verify(ctx, c.ID, "eve", second.code))
+	return nil
+}

@@ -1,0 +1,52 @@
+// Cluster is one program that runs as several processes behind one Redis: any
+// of them sends a code, verifies it, takes its receipts, and goes on where
+// another has died.
+//
+// Without arguments it shows that, with a redis-server, a carrier's SMSCs and
+// two processes of its own, of which it kills one:
+//
+//	go run ./examples/cluster
+//
+// README.md tells how to run the parts by hand:
+//
+//	cluster keys > keys.json               # what all processes share beside Redis
+//	cluster smsc -listen 127.0.0.1:2775    # a carrier to try it with
+//	cluster serve -listen 127.0.0.1:8081 -redis 127.0.0.1:6379 -keys keys.json -smsc 127.0.0.1:2775
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/otpcourier/otpcourier/otp"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "cluster:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 0 {
+		return demo(ctx, out)
+	}
+	switch args[0] {
+	case "keys":
+		return json.NewEncoder(out).Encode(otp.NewKeyring())
+	case "smsc":
+		return smsc(ctx, args[1:], out)
+	case "serve":
+		return serve(ctx, args[1:], out)
+	}
+	return fmt.Errorf("%q is none of keys, smsc and serve", args[0])
+}

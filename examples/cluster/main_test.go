@@ -1,0 +1,52 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestMain lets the demonstration start this binary as it starts itself.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "serve" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestRealRedisDemo(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if os.Getenv("OTPCOURIER_REAL") == "require" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	var out bytes.Buffer
+	if err := run(t.Context(), nil, &out); err != nil {
+		t.Fatal(err, out.String())
+	}
+	for _, want := range []string{"sent by one: 5, by two: 15", "verified at one: 4, at two: 16", "the same code", "typed at two: verified"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in:\n%s", want, &out)
+		}
+	}
+}
+
+func TestBadArguments(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[string][]string{
+		"none of keys": {"start"},
+		"serve needs":  {"serve", "-redis", "127.0.0.1:1"},
+		"flags only":   {"serve", "-smsc", "127.0.0.1:1", "extra"},
+		"keys: open":   {"serve", "-smsc", "127.0.0.1:1", "-keys", "/nowhere/keys.json"},
+	} {
+		if err := run(t.Context(), args, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", args, err, want)
+		}
+	}
+}

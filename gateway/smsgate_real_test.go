@@ -268,7 +268,13 @@ func (s *realServer) testCancel(t *testing.T) {
 			t.Errorf("the phone is given the message as %q", got.State)
 		}
 	}
-	wantRefused(t, g.Cancel(t.Context(), m, channel.Submission{}), channel.Unknown, "409")
+	if err := g.Cancel(t.Context(), m, channel.Submission{}); err != nil {
+		t.Errorf("Cancel again: %v", err)
+	}
+	sent := codeTo(newID(1), ann)
+	mustSend(t, g, sent)
+	s.report(t, sent.ID, "Sent", ann, "")
+	wantClassOf(t, g.Cancel(t.Context(), sent, channel.Submission{}), channel.Unknown)
 }
 
 func (s *realServer) testEncrypted(t *testing.T) {

@@ -164,6 +164,11 @@ func (g *SMSGate) Cancel(ctx context.Context, m *channel.Message, _ channel.Subm
 	ctx, cancel := g.bound(ctx, time.Now(), time.Time{})
 	defer cancel()
 	s, status, err := g.state(ctx, opCancel, http.MethodDelete, m.ID)
+	if status == http.StatusConflict || status == http.StatusInternalServerError { // 500: servers before 1.47
+		if now, _, failed := g.state(ctx, opCancel, http.MethodGet, m.ID); failed == nil && withdrawn(now.State) {
+			s, status, err = now, http.StatusOK, nil // by an earlier call
+		}
+	}
 	switch {
 	case status == http.StatusConflict:
 		return &channel.Error{Class: channel.Unknown, Op: opCancel, Code: "409", Err: errNotPending}
@@ -172,12 +177,14 @@ func (g *SMSGate) Cancel(ctx context.Context, m *channel.Message, _ channel.Subm
 		return &channel.Error{Class: channel.Misconfigured, Op: opCancel, Code: code, Err: errNoCancel}
 	case err != nil:
 		return err
-	case s.State != "" && s.State != "Cancelling" && s.State != "Cancelled":
+	case s.State != "" && !withdrawn(s.State):
 		return &channel.Error{Class: channel.Unknown, Op: opCancel, Err: errNotPending}
 	}
 	g.follower.Forget(m.ID)
 	return nil
 }
+
+func withdrawn(word string) bool { return word == "Cancelling" || word == "Cancelled" }
 
 func refusedCode(err error) string {
 	if e, ok := errors.AsType[*channel.Error](err); ok {

@@ -224,6 +224,9 @@ func TestSMSGateCancel(t *testing.T) {
 		if taken := g.phone.Take(); len(taken) != 0 {
 			t.Errorf("the phone was given %v", taken)
 		}
+		if err := g.Cancel(t.Context(), m, channel.Submission{}); err != nil {
+			t.Errorf("Cancel again: %v", err)
+		}
 		n := len(g.server.Requests())
 		time.Sleep(10 * time.Minute)
 		if more := len(g.server.Requests()) - n; more != 0 {
@@ -235,6 +238,8 @@ func TestSMSGateCancel(t *testing.T) {
 		mustSend(t, g, m)
 		g.phone.Report(m.ID, gatewaytest.Processed, "")
 		wantRefused(t, g.Cancel(t.Context(), m, channel.Submission{}), channel.Unknown, "409")
+		g.server.Script(gatewaytest.Rule{Method: http.MethodDelete, Status: 500, Times: 1})
+		wantRefused(t, g.Cancel(t.Context(), m, channel.Submission{}), channel.Unknown, "500")
 		err := g.Cancel(t.Context(), codeTo("c4n7.3", ann), channel.Submission{})
 		wantRefused(t, err, channel.Misconfigured, "404")
 		wantRefused(t, g.Cancel(t.Context(), codeTo("a/b", ann), channel.Submission{}), channel.Misconfigured, "")

@@ -93,8 +93,49 @@ func harness(client func(t *testing.T) redisstore.Client, nodes ...node) storete
 	}
 }
 
-func TestRealRedisConformance(t *testing.T) {
+func TestRealRedis(t *testing.T) {
 	t.Parallel()
 	client := dial(t, redistest.Start(t).Addr)
 	storetest.Run(t, harness(func(*testing.T) redisstore.Client { return client }, client))
+}
+
+func TestRealRedisAutoPipeline(t *testing.T) {
+	t.Parallel()
+	client := dial(t, redistest.Start(t).Addr)
+	blocking, err := client.AutoPipeline()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { blocking.Close() })
+	deferred, err := client.AsyncAutoPipeline()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { deferred.Close() })
+	for name, c := range map[string]redisstore.Client{"Blocking": blocking, "Deferred": deferred} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Run(t, harness(func(*testing.T) redisstore.Client { return c }, client))
+		})
+	}
+}
+
+func TestRealRedisCluster(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t)
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: cluster.Addrs})
+	t.Cleanup(func() { client.Close() })
+	pipeline, err := client.AutoPipeline()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { pipeline.Close() })
+	var nodes []node
+	for _, addr := range cluster.Addrs {
+		nodes = append(nodes, dial(t, addr))
+	}
+	for name, c := range map[string]redisstore.Client{"Client": client, "AutoPipeline": pipeline} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Run(t, harness(func(*testing.T) redisstore.Client { return c }, nodes...))
+		})
+	}
 }

@@ -1,0 +1,299 @@
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/redisstore"
+	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
+)
+
+var sentinels = []error{store.ErrExists, store.ErrNotFound, store.ErrExpired, store.ErrClosed, store.ErrExhausted,
+	store.ErrLocked, store.ErrTooSoon, store.ErrConflict, store.ErrFull}
+
+// challenge returns a record with room for many attempts and resends.
+func challenge(id string, now time.Time) *store.Record {
+	return &store.Record{ID: id, Subject: "subject of " + id, Key: "k1", Salt: []byte("salt"), Sealed: []byte(strings.Repeat("s", 120)),
+		Created: now, Expires: now.Add(5 * time.Minute), MaxAttempts: 1000, MaxFailures: 1000, Lock: time.Hour,
+		Waits: make([]time.Duration, 100), Delivery: []byte("delivery")}
+}
+
+// lossy returns a store whose replies a proxy may lose, and one beside it that
+// gets them all. The scripts that warm runs are there already.
+func lossy(t *testing.T, warm func(s store.Store)) (*opened, *opened, *redistest.Proxy) {
+	t.Helper()
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server.Addr)
+	direct := open(t, redisstore.Config{Client: dial(t, server.Addr)})
+	warm(direct)
+	return open(t, redisstore.Config{Client: dial(t, proxy.Addr), Prefix: direct.prefix}), direct, proxy
+}
+
+// once loses the reply to what f asks for, and checks that one was lost.
+func once(t *testing.T, proxy *redistest.Proxy, f func() error) {
+	t.Helper()
+	proxy.LoseReplies(1, "evalsha")
+	if err := f(); err != nil {
+		t.Fatalf("after a lost reply: %v", err)
+	}
+	if n := proxy.Lost(); n != 1 {
+		t.Fatalf("%d replies were lost, want 1", n)
+	}
+}
+
+// TestRealRedisLostReplies: the client asks again when a reply was lost, and is
+// given the first answer. A wrong guess is charged once, a right code is
+// accepted, and once.
+func TestRealRedisLostReplies(t *testing.T) {
+	t.Parallel()
+	ctx, now := t.Context(), time.Now()
+	everything := func(s store.Store) {
+		_ = s.Create(ctx, challenge("aaa-warm", now), now)
+		_, _ = s.Attempt(ctx, "aaa-warm", now)
+		_, _ = s.Resend(ctx, "aaa-warm", now)
+		_, _ = s.Update(ctx, "aaa-warm", 1, nil, now)
+		_, _ = s.Finish(ctx, "aaa-warm", store.Cancelled, now)
+	}
+	s, direct, proxy := lossy(t, everything)
+	once(t, proxy, func() error { return s.Create(ctx, challenge("aaa-1", now), now) })
+	if err := s.Create(ctx, challenge("aaa-1", now), now); !errors.Is(err, store.ErrExists) {
+		t.Errorf("Create once more: %v, want ErrExists", err)
+	}
+	for n := 1; n <= 5; n++ {
+		once(t, proxy, func() error {
+			r, err := s.Attempt(ctx, "aaa-1", now)
+			if err == nil && r.Attempts != n {
+				t.Errorf("Attempt %d was charged %d", n, r.Attempts)
+			}
+			return err
+		})
+	}
+	once(t, proxy, func() error { _, err := s.Resend(ctx, "aaa-1", now); return err })
+	once(t, proxy, func() error { _, err := s.Update(ctx, "aaa-1", 1, []byte("new"), now); return err })
+	r, err := direct.Get(ctx, "aaa-1", now)
+	if err != nil || r.Attempts != 5 || r.Sends != 2 || r.Revision != 2 || string(r.Delivery) != "new" {
+		t.Errorf("%+v, error %v", r, err)
+	}
+	once(t, proxy, func() error { _, err := s.Finish(ctx, "aaa-1", store.Verified, now); return err })
+	if _, err := s.Finish(ctx, "aaa-1", store.Verified, now); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("Finish once more: %v, want ErrClosed", err)
+	}
+}
+
+// TestRealRedisLostCharges: of the charges to one subject, each third reply is
+// lost, and the run of failures counts each once.
+func TestRealRedisLostCharges(t *testing.T) {
+	t.Parallel()
+	ctx, now := t.Context(), time.Now()
+	s, direct, proxy := lossy(t, func(s store.Store) {
+		_ = s.Create(ctx, challenge("aaa-warm", now), now)
+		_, _ = s.Attempt(ctx, "aaa-warm", now)
+	})
+	r := challenge("aaa-1", now)
+	r.MaxFailures = 30
+	if err := direct.Create(ctx, r, now); err != nil {
+		t.Fatal(err)
+	}
+	proxy.LoseEvery(3, "evalsha")
+	for n := 1; n <= 30; n++ {
+		r, err := s.Attempt(ctx, "aaa-1", now)
+		if err != nil || r.Attempts != n || r.LockedUntil.IsZero() != (n < 30) {
+			t.Fatalf("Attempt %d: %+v, error %v", n, r, err)
+		}
+	}
+	if n := proxy.Lost(); n < 10 {
+		t.Errorf("%d replies were lost, want 10 or more", n)
+	}
+}
+
+func TestRealRedisLostTakings(t *testing.T) {
+	t.Parallel()
+	ctx, now := t.Context(), time.Now()
+	limits := []store.Limit{{Key: "a", Most: 3, Per: time.Hour}, {Key: "b", Most: 1000, Per: time.Hour}, {Key: "c", Most: 1, Per: time.Hour, Shadow: true}}
+	s, direct, proxy := lossy(t, func(s store.Store) {
+		l := store.Limit{Key: "warm", Most: 1, Per: time.Second}
+		_, _ = s.(*opened).Take(ctx, now, l)
+		_ = s.(*opened).Give(ctx, now, l)
+	})
+	take := func(over ...int) func() error {
+		return func() error {
+			d, err := s.Take(ctx, now, limits...)
+			if err == nil && (!d.Allowed || fmt.Sprint(d.Over) != fmt.Sprint(over)) {
+				t.Errorf("%+v, want it allowed with Over %v", d, over)
+			}
+			return err
+		}
+	}
+	once(t, proxy, take())
+	once(t, proxy, take(2))
+	once(t, proxy, func() error { return s.Give(ctx, now, limits...) })
+	for want := 2; want > 0; want-- { // of 3, two were taken and one given back
+		if d, err := direct.Take(ctx, now, limits[0]); err != nil || !d.Allowed {
+			t.Fatalf("%+v, error %v, want %d left", d, err, want)
+		}
+	}
+	if d, err := direct.Take(ctx, now, limits[0]); err != nil || d.Allowed {
+		t.Errorf("%+v, error %v, want none left", d, err)
+	}
+	if d, err := direct.Take(ctx, now, store.Limit{Key: "b", Most: 2, Per: time.Hour}); err != nil || !d.Allowed {
+		t.Errorf("the coarse log: %+v, error %v, want 1 of 2 taken", d, err)
+	}
+}
+
+func TestRealRedisLostReceipts(t *testing.T) {
+	t.Parallel()
+	ctx, now := t.Context(), time.Now()
+	until := now.Add(time.Hour)
+	s, direct, proxy := lossy(t, func(s store.Store) {
+		_, _ = s.(*opened).Match(ctx, "warm", nil, until, now)
+		_, _ = s.(*opened).Track(ctx, "warm", "m", until, now)
+	})
+	once(t, proxy, func() error { _, err := s.Match(ctx, "r/1", []byte("sent"), until, now); return err })
+	once(t, proxy, func() error {
+		early, err := s.Track(ctx, "r/1", "m", until, now)
+		if err == nil && (len(early) != 1 || string(early[0]) != "sent") {
+			t.Errorf("Track returned %q", early)
+		}
+		return err
+	})
+	if m, err := direct.Match(ctx, "r/1", []byte("delivered"), until, now); m != "m" || err != nil {
+		t.Errorf("Match: %q, %v", m, err)
+	}
+}
+
+// TestRealRedisScriptFlush: scripts that the server has forgotten are sent.
+func TestRealRedisScriptFlush(t *testing.T) {
+	t.Parallel()
+	ctx, now := t.Context(), time.Now()
+	client := dial(t, redistest.Start(t).Addr)
+	s := open(t, redisstore.Config{Client: client})
+	flush := func() {
+		t.Helper()
+		if err := client.ScriptFlush(ctx).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flush()
+	if err := s.Create(ctx, challenge("aaa-1", now), now); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n <= 3; n++ {
+		flush()
+		if r, err := s.Attempt(ctx, "aaa-1", now); err != nil || r.Attempts != n {
+			t.Fatalf("%+v, error %v", r, err)
+		}
+	}
+}
+
+// TestRealRedisStalled: a call returns when its context ends, or Timeout is
+// over, though the client waits for the server for longer.
+func TestRealRedisStalled(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, ReadTimeout: 20 * time.Second, ContextTimeoutEnabled: false})
+	t.Cleanup(func() { client.Close() })
+	s := open(t, redisstore.Config{Client: client, Timeout: 300 * time.Millisecond})
+	now := time.Now()
+	if err := s.Create(t.Context(), challenge("aaa-1", now), now); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Resume() })
+	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	cancelled, stop := context.WithCancel(t.Context())
+	time.AfterFunc(100*time.Millisecond, stop)
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		want error
+	}{"deadline": {short, context.DeadlineExceeded}, "cancelled": {cancelled, context.Canceled}, "timeout": {t.Context(), nil}} {
+		began := time.Now()
+		_, err := s.Attempt(c.ctx, "aaa-1", now)
+		if err == nil || c.want != nil && !errors.Is(err, c.want) || c.want == nil && errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: error %v, want %v", name, err, c.want)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("%s: returned after %v", name, took)
+		}
+	}
+	client.Close() // ends what was left behind
+	_ = server.Resume()
+}
+
+// TestRealRedisDown: without a server every call fails, soon, and with none of
+// the answers of a store.
+func TestRealRedisDown(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, redisstore.Config{Client: dial(t, server.Addr), Timeout: time.Second})
+	server.Kill()
+	ctx, now := t.Context(), time.Now()
+	for name, call := range map[string]func() error{
+		"Create":  func() error { return s.Create(ctx, challenge("aaa-1", now), now) },
+		"Get":     func() error { _, err := s.Get(ctx, "aaa-1", now); return err },
+		"Attempt": func() error { _, err := s.Attempt(ctx, "aaa-1", now); return err },
+		"Finish":  func() error { _, err := s.Finish(ctx, "aaa-1", store.Verified, now); return err },
+		"Take":    func() error { _, err := s.Take(ctx, now, store.Limit{Key: "a", Most: 1, Per: 1}); return err },
+		"Track":   func() error { _, err := s.Track(ctx, "a", "m", now, now); return err },
+		"Check":   func() error { _, err := s.Check(ctx); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			began := time.Now()
+			err := call()
+			if err == nil || !strings.HasPrefix(err.Error(), "redisstore: ") {
+				t.Errorf("error %v", err)
+			}
+			for _, sentinel := range sentinels {
+				if errors.Is(err, sentinel) {
+					t.Errorf("error %v is %v", err, sentinel)
+				}
+			}
+			if took := time.Since(began); took > 3*time.Second {
+				t.Errorf("returned after %v", took)
+			}
+		})
+	}
+}
+
+// TestRealRedisOutOfMemory: a full server takes nothing new, and says so, but a
+// right code is accepted.
+func TestRealRedisOutOfMemory(t *testing.T) {
+	t.Parallel()
+	client := dial(t, redistest.Start(t).Addr)
+	s := open(t, redisstore.Config{Client: client})
+	ctx, now := t.Context(), time.Now()
+	if err := s.Create(ctx, challenge("aaa-1", now), now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Attempt(ctx, "aaa-1", now); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.ConfigSet(ctx, "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	_, attempt := s.Attempt(ctx, "aaa-1", now)
+	_, take := s.Take(ctx, now, store.Limit{Key: "a", Most: 1, Per: time.Hour})
+	_, track := s.Track(ctx, "a", "m", now.Add(time.Hour), now)
+	_, match := s.Match(ctx, "a", nil, now.Add(time.Hour), now)
+	for i, err := range []error{s.Create(ctx, challenge("aaa-2", now), now), attempt, take, track, match} {
+		if !errors.Is(err, store.ErrFull) {
+			t.Errorf("call %d: %v, want ErrFull", i, err)
+		}
+	}
+	if r, err := s.Get(ctx, "aaa-1", now); err != nil || r.Attempts != 1 {
+		t.Errorf("Get: %+v, error %v", r, err)
+	}
+	if r, err := s.Finish(ctx, "aaa-1", store.Verified, now); err != nil || r.Outcome != store.Verified {
+		t.Errorf("Finish: %+v, error %v", r, err)
+	}
+}

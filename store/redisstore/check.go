@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -27,33 +29,20 @@ func (s *Store) Check(ctx context.Context) (warnings []string, err error) {
 }
 
 // examineAll examines the masters, and says once what is wrong with several.
-func examineAll(ctx context.Context, cluster *redis.ClusterClient) ([]string, error) {
-	type found struct {
-		warnings []string
-		err      error
-	}
-	reports := make(chan found)
-	go func() {
-		defer close(reports)
-		err := cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
-			w, err := examine(ctx, master)
-			reports <- found{w, err}
-			return err
-		})
-		reports <- found{err: err}
-	}()
-	var warnings []string
-	var errs error
-	said := map[string]bool{}
-	for r := range reports {
-		errs = errors.Join(errs, r.err)
-		for _, w := range r.warnings {
-			if !said[w] {
-				said[w], warnings = true, append(warnings, w)
+func examineAll(ctx context.Context, cluster *redis.ClusterClient) (warnings []string, err error) {
+	var mu sync.Mutex
+	err = cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
+		found, err := examine(ctx, master)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, w := range found {
+			if !slices.Contains(warnings, w) {
+				warnings = append(warnings, w)
 			}
 		}
-	}
-	return warnings, errs
+		return err
+	})
+	return warnings, err
 }
 
 // examine looks at one server by INFO, which tells all that matters.
@@ -92,12 +81,10 @@ func risks(info map[string]string) (warnings []string) {
 	if p := info["maxmemory_policy"]; p != "" && p != "noeviction" {
 		warnings = append(warnings, fmt.Sprintf("maxmemory-policy is %s: when memory is short the server drops live challenges, failures that count, and limits; set it to noeviction", p))
 	}
-	persistent := info["aof_enabled"] == "1"
-	alone := info["connected_slaves"] == "0"
-	if info["aof_enabled"] == "0" && alone {
+	if info["aof_enabled"] == "0" && info["connected_slaves"] == "0" {
 		warnings = append(warnings, "the server has no append-only file and no replica: a restart forgets attempts, failures, and which codes were used; set appendonly to yes, or add a replica")
 	}
-	if persistent && info["aof_last_write_status"] == "err" {
+	if info["aof_enabled"] == "1" && info["aof_last_write_status"] == "err" {
 		warnings = append(warnings, "the server cannot write its append-only file")
 	}
 	return warnings

@@ -1,0 +1,82 @@
+package redisstore
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/otpcourier/otpcourier/store"
+)
+
+func sample() *store.Record {
+	now := time.Unix(1_700_000_000, 123_456_789).UTC()
+	return &store.Record{ID: "aaa-1", Subject: "subject", Key: "k1", Salt: []byte("salt"), Sealed: []byte("sealed"), Created: now,
+		Expires: now.Add(time.Minute), NewCode: true, MaxAttempts: 5, MaxFailures: 10, Lock: time.Hour,
+		Waits: []time.Duration{time.Second, time.Minute}, Delivery: []byte("delivery")}
+}
+
+func TestRecordCodec(t *testing.T) {
+	t.Parallel()
+	for _, want := range []*store.Record{sample(), {ID: "aaa-2", Expires: time.Unix(1, 0).UTC()}} {
+		got, err := decode(want.ID, string(encode(want, subjectField(want.Subject), 0, nonce())))
+		want.Sends = 1
+		if d := cmp.Diff(want, got); d != "" || err != nil {
+			t.Errorf("error %v, %s", err, d)
+		}
+	}
+}
+
+// FuzzDecode: what a server says cannot make decode panic, or claim memory
+// without bound.
+func FuzzDecode(f *testing.F) {
+	whole := encode(sample(), subjectField("s"), 5, nonce())
+	for n := range whole {
+		f.Add(string(whole[:n]))
+	}
+	f.Add(string(whole))
+	f.Fuzz(func(t *testing.T, packed string) {
+		r, err := decode("aaa-1", packed)
+		if (r == nil) == (err == nil) {
+			t.Errorf("%v, error %v", r, err)
+		}
+		if err != nil {
+			return
+		}
+		if r.Attempts < 0 || r.Sends < 0 || len(r.Salt)+len(r.Sealed)+len(r.Delivery)+len(r.Key)+len(r.Subject) > len(packed) {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+func FuzzReply(f *testing.F) {
+	f.Add("")
+	f.Add("\x00\x00\x00\x00\x00\x00\x00\x00\x00rest")
+	f.Add("\xff\x00\x00\x00\x00\x00\x00\x00\x00")
+	f.Fuzz(func(t *testing.T, text string) {
+		if _, _, rest, err := reply(text, nil); err == nil && len(rest) != len(text)-9 {
+			t.Errorf("rest %q of %q", rest, text)
+		}
+	})
+}
+
+func TestRisks(t *testing.T) {
+	t.Parallel()
+	for info, want := range map[string]int{
+		"":                                                0,
+		"redis_version:6.2.1\r\n":                         1,
+		"redis_version:7.2.4\r\nx\r\n":                    0,
+		"redis_version:unknown\r\n":                       0,
+		"maxmemory_policy:noeviction":                     0,
+		"maxmemory_policy:volatile-lru":                   1,
+		"aof_enabled:0\r\nconnected_slaves:0":             1,
+		"aof_enabled:0\r\nconnected_slaves:1":             0,
+		"aof_enabled:1\r\nconnected_slaves:0":             0,
+		"aof_enabled:1\r\naof_last_write_status:err\r\n":  1,
+		"maxmemory_policy:allkeys-lru\r\naof_enabled:0\r": 1,
+	} {
+		if got := risks(fields(info)); len(got) != want {
+			t.Errorf("%q: %q, want %d", info, got, want)
+		}
+	}
+}

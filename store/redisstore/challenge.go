@@ -14,7 +14,7 @@ import (
 
 var _ store.Store = (*Store)(nil)
 
-// The first byte of a reply of the scripts.
+// How a script's reply begins.
 const (
 	done byte = iota
 	exists
@@ -78,7 +78,7 @@ func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) erro
 	if err != nil {
 		return err
 	}
-	status, until, _, err := reply(cmd.Text())
+	status, until, _, err := reply(cmd.StringSlice())
 	switch {
 	case err != nil:
 		return err
@@ -149,13 +149,12 @@ func (s *Store) onChallenge(ctx context.Context, sc *script, id string, now time
 	if err != nil {
 		return nil, err
 	}
-	text, err := cmd.Text()
-	if err == nil && text == "" {
-		return nil, store.ErrNotFound
-	}
-	status, until, packed, err := reply(text, err)
+	status, until, packed, err := reply(cmd.StringSlice())
 	if err != nil {
 		return nil, err
+	}
+	if status == store.ErrNotFound { //nolint:errorlint // reply wraps nothing
+		return nil, status
 	}
 	r, err := decode(id, packed)
 	if err != nil {
@@ -167,13 +166,23 @@ func (s *Store) onChallenge(ctx context.Context, sc *script, id string, now time
 
 // reply takes apart what the scripts answer: a status, the end of the
 // subject's lock or 0, and the record where there is one.
-func reply(text string, err error) (status error, until int64, packed string, _ error) {
+func reply(parts []string, err error) (status error, until int64, packed string, _ error) {
 	if err != nil {
 		return nil, 0, "", fmt.Errorf("redisstore: %w", err)
 	}
-	if len(text) < 9 || int(text[0]) >= len(refusals) {
+	if len(parts) == 0 {
+		return store.ErrNotFound, 0, "", nil
+	}
+	p := parser{rest: parts[0]}
+	code, until, at := p.byte(), p.int64(), p.int16()
+	if len(parts) > 1 {
+		packed = parts[1]
+	}
+	if p.bad || int(code) >= len(refusals) || at+len(p.rest) > len(packed) {
 		return nil, 0, "", errors.New("redisstore: a reply that cannot be read")
 	}
-	p := parser{rest: text[1:]}
-	return refusals[text[0]], p.int64(), text[9:], nil
+	if p.rest != "" {
+		packed = packed[:at] + p.rest + packed[at+len(p.rest):]
+	}
+	return refusals[code], until, packed, nil
 }

@@ -11,10 +11,12 @@ package redisstore
 // so that at most half of them are dead.
 
 // loadChallenge begins a script that answers ” if there is no challenge. Then
-// c is the record, and the rest is what all need of it and of its run.
+// c is the record, and the rest is what all need of it and of its run. The
+// answer is a status, the end of the lock, and bytes that c has changed to from
+// at on; and c: to join them is left to the caller.
 const loadChallenge = `
 local c = redis.call('GET', KEYS[1])
-if not c then return '' end
+if not c then return {} end
 local now, nonce = tonumber(ARGV[1]), ARGV[2]
 local outcome = c:byte(13)
 local expires, max_attempts, max_failures, lock, subject = struct.unpack('>I8I4I4i8c16', c, 58)
@@ -24,8 +26,8 @@ if run then
 	failures, ends, locked = struct.unpack('>I4I8B', run)
 	if ends <= now then failures, ends, locked = 0, 0, 0 end
 end
-local function answer(status)
-	return struct.pack('>BI8', status, locked * ends) .. c
+local function answer(status, at, bytes)
+	return {struct.pack('>BI8I2', status, locked * ends, at or 0) .. (bytes or ''), c}
 end
 `
 
@@ -42,16 +44,16 @@ var scriptCreate = newScript(mayFill + `
 local now = tonumber(ARGV[1])
 local c = redis.call('GET', KEYS[1])
 if c then
-	if c:sub(14, 21) == ARGV[2] then return struct.pack('>BI8', 0, 0) end
-	if struct.unpack('>I8', c, 58) > now then return struct.pack('>BI8', 1, 0) end
+	if c:sub(14, 21) == ARGV[2] then return {struct.pack('>BI8I2', 0, 0, 0)} end
+	if struct.unpack('>I8', c, 58) > now then return {struct.pack('>BI8I2', 1, 0, 0)} end
 end
 local run = redis.call('HGET', KEYS[2], ARGV[3])
 if run then
 	local _, ends, locked = struct.unpack('>I4I8B', run)
-	if locked == 1 and ends > now then return struct.pack('>BI8', 5, ends) end
+	if locked == 1 and ends > now then return {struct.pack('>BI8I2', 5, ends, 0)} end
 end
 redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[5])
-return struct.pack('>BI8', 0, 0)
+return {struct.pack('>BI8I2', 0, 0, 0)}
 `)
 
 var scriptGet = newScript(reads + loadChallenge + `
@@ -68,15 +70,14 @@ if locked == 1 then return answer(5) end
 if attempts >= max_attempts then return answer(4) end
 local charged = struct.pack('>I4c8', attempts + 1, nonce)
 redis.call('SETRANGE', KEYS[1], 0, charged)
-c = charged .. c:sub(13)
 local forget = now + math.floor(math.max(lock, 0) / 1000)
-if forget <= now and ends == 0 then return answer(0) end
+if forget <= now and ends == 0 then return answer(0, 0, charged) end
 failures, ends = math.min(failures + 1, 4294967295), math.max(ends, forget)
 if max_failures > 0 and failures >= max_failures then locked, ends = 1, forget end
 if ends <= now then
 	locked = 0
 	redis.call('HDEL', KEYS[2], subject)
-	return answer(0)
+	return answer(0, 0, charged)
 end
 redis.call('HSET', KEYS[2], subject, struct.pack('>I4I8B', failures, ends, locked))
 local life = math.ceil((ends - now) / 1000) + 60000
@@ -88,7 +89,7 @@ if not run and nonce:byte(8) < 32 then
 	end
 	if #dead > 0 then redis.call('HDEL', KEYS[2], unpack(dead)) end
 end
-return answer(0)
+return answer(0, 0, charged)
 `)
 
 // ARGV: now, nonce, outcome.
@@ -98,12 +99,11 @@ if expires <= now then return answer(2) end
 if outcome ~= 0 then return answer(3) end
 local closed = struct.pack('>Bc8', tonumber(ARGV[3]), nonce)
 redis.call('SETRANGE', KEYS[1], 12, closed)
-c = c:sub(1, 12) .. closed .. c:sub(22)
 if ARGV[3] == '1' then
 	locked = 0
 	if run then redis.call('HDEL', KEYS[2], subject) end
 end
-return answer(0)
+return answer(0, 12, closed)
 `)
 
 var scriptResend = newScript(anyhow + loadChallenge + `
@@ -121,8 +121,7 @@ if sends <= waits then
 end
 local claimed = struct.pack('>I4I8c8I8', sends, next_send, nonce, revision + 1)
 redis.call('SETRANGE', KEYS[1], 21, claimed)
-c = c:sub(1, 21) .. claimed .. c:sub(50)
-return answer(0)
+return answer(0, 21, claimed)
 `)
 
 // ARGV: now, nonce, revision, delivery.

@@ -50,12 +50,13 @@ func FuzzDecode(f *testing.F) {
 }
 
 func FuzzReply(f *testing.F) {
-	f.Add("")
-	f.Add("\x00\x00\x00\x00\x00\x00\x00\x00\x00rest")
-	f.Add("\xff\x00\x00\x00\x00\x00\x00\x00\x00")
-	f.Fuzz(func(t *testing.T, text string) {
-		if _, _, rest, err := reply(text, nil); err == nil && len(rest) != len(text)-9 {
-			t.Errorf("rest %q of %q", rest, text)
+	f.Add("", "")
+	f.Add("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01xy", "abcd")
+	f.Add("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x03xy", "abcd")
+	f.Add("\xff\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", "")
+	f.Fuzz(func(t *testing.T, head, record string) {
+		if _, _, packed, err := reply([]string{head, record}, nil); err == nil && len(packed) != len(record) {
+			t.Errorf("record %q of %q", packed, record)
 		}
 	})
 }

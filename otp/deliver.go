@@ -26,8 +26,8 @@ const (
 // byEnd is no step: the challenge has ended, and what is on its way is void.
 const byEnd = "end"
 
-func job(r *store.Record, step int, by string, now time.Time) store.Job {
-	return store.Job{ID: jobID(r, step, by), Challenge: r.ID, Step: step, NotBefore: now, Expires: r.Expires}
+func job(r *store.Record, p store.Priority, step int, by string, now time.Time) store.Job {
+	return store.Job{ID: jobID(r, step, by), Challenge: r.ID, Step: step, Priority: p, NotBefore: now, Expires: r.Expires}
 }
 
 // start delivers a step here, or leaves it to the queue. It takes the limits

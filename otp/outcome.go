@@ -126,9 +126,9 @@ func (s *Service) awaitReceipt(ctx context.Context, r *store.Record, d *delivery
 		})
 	}
 	if d.state == channel.Failed { // reported before the submission was recorded
-		return s.c.Queue.Enqueue(ctx, job(r, d.step+1, byFailed, time.Now()))
+		return s.c.Queue.Enqueue(ctx, job(r, d.priority, d.step+1, byFailed, time.Now()))
 	}
-	return s.c.Queue.Enqueue(ctx, job(r, d.step+1, bySilence, d.await))
+	return s.c.Queue.Enqueue(ctx, job(r, d.priority, d.step+1, bySilence, d.await))
 }
 
 // Work delivers what is queued and acts on receipts that fail or stay away,

@@ -134,7 +134,7 @@ func (s *Service) HandleReceipt(ctx context.Context, rc channel.Receipt) error {
 	if !failed || s.c.Queue == nil {
 		return nil
 	}
-	if err := s.c.Queue.Enqueue(ctx, job(r, d.step+1, byFailed, now)); err != nil {
+	if err := s.c.Queue.Enqueue(ctx, job(r, d.priority, d.step+1, byFailed, now)); err != nil {
 		return s.storeError(r, err, now)
 	}
 	return nil

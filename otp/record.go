@@ -129,6 +129,7 @@ func bind(binding []byte) [32]byte {
 type delivery struct {
 	step      int             // of the message sent last, or about to be
 	by        string          // what began the step, "send", "resend", "failed", "silence"
+	priority  store.Priority  // Request.Priority
 	submitted bool            // the step's outcome is recorded here
 	lease     time.Time       // until when whoever delivers the step has it to itself
 	state     channel.State   // of the current step; Delivered: of any
@@ -179,12 +180,12 @@ func (d *delivery) arrived(sends int) {
 
 func (d *delivery) encode() []byte {
 	b := make([]byte, 0, 64)
-	flags := uint64(0)
+	submitted := uint64(0)
 	if d.submitted {
-		flags = 1
+		submitted = 1
 	}
 	b = putUint(b, 1)
-	for _, n := range [...]uint64{uint64(d.step), flags, uint64(d.state), uint64(d.sends), uint64(d.kind), d.got, uint64(d.used), uint64(d.invalid), millis(d.await), millis(d.lease), uint64(d.reached)} {
+	for _, n := range [...]uint64{uint64(d.step), uint64(d.priority - store.Low), submitted, uint64(d.state), uint64(d.sends), uint64(d.kind), d.got, uint64(d.used), uint64(d.invalid), millis(d.await), millis(d.lease), uint64(d.reached)} {
 		b = putUint(b, n)
 	}
 	for _, s := range [...]string{d.by, d.route, d.via, d.early, d.request, d.void} {
@@ -202,7 +203,7 @@ func decodeDelivery(b []byte) (*delivery, error) {
 	if r.uint() != 1 {
 		return nil, errCodec
 	}
-	d := &delivery{step: int(r.uint()), submitted: r.uint() == 1, state: channel.State(r.uint()), sends: int(r.uint()),
+	d := &delivery{step: int(r.uint()), priority: store.Low + store.Priority(r.uint()), submitted: r.uint() == 1, state: channel.State(r.uint()), sends: int(r.uint()),
 		kind: channel.Address(r.uint()), got: r.uint(), used: channel.Address(r.uint()), invalid: channel.Address(r.uint())}
 	d.await, d.lease, d.reached = fromMillis(r.uint()), fromMillis(r.uint()), int(r.uint())
 	d.by, d.route, d.via, d.early, d.request, d.void = r.string(), r.string(), r.string(), r.string(), r.string(), r.string()

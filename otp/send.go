@@ -96,7 +96,7 @@ func (s *Service) send(ctx context.Context, q Request, tag string, now time.Time
 	if l.fixed {
 		return s.pretend(ctx, r, l, now)
 	}
-	return s.start(ctx, r, l, m, job(r, 1, bySend, now), limits)
+	return s.start(ctx, r, l, m, job(r, q.Priority, 1, bySend, now), limits)
 }
 
 // pretend is the delivery of a fixed code.
@@ -124,6 +124,8 @@ func (s *Service) letter(q Request) (*letter, error) {
 		return nil, invalid("Route", "it must be at most 64 printable ASCII characters")
 	case !printable(q.RequestID):
 		return nil, invalid("RequestID", "it must be at most 64 printable ASCII characters")
+	case q.Priority < store.Low || q.Priority > store.High:
+		return nil, invalid("Priority", "it must be store.Low, store.Normal or store.High")
 	case len(q.IdempotencyKey) > 256:
 		return nil, invalid("IdempotencyKey", "it is longer than 256 octets")
 	case len(q.Binding) > maxBinding:
@@ -216,7 +218,7 @@ func (s *Service) record(q Request, l *letter, tag string, now time.Time) (*stor
 	if r.Sealed, err = s.keys.seal(r.Key, r.Salt, r.ID, l.encode()); err != nil {
 		return nil, s.storeError(r, err, now)
 	}
-	d := delivery{step: 1, by: bySend, state: channel.Queued, sends: 1}
+	d := delivery{step: 1, by: bySend, priority: q.Priority, state: channel.Queued, sends: 1}
 	switch {
 	case l.fixed:
 		d.submitted, d.state = true, channel.Sent
@@ -287,10 +289,10 @@ func (s *Service) repeated(ctx context.Context, id string, l *letter, limits []s
 	case r.Expires.Sub(now) < resendMargin:
 		return nil, s.storeError(r, store.ErrExpired, now)
 	case unfinished: // whoever began it has died, or could not queue it; it was counted then
-		return s.start(ctx, r, old, nil, job(r, d.step, d.by, now), nil)
+		return s.start(ctx, r, old, nil, job(r, d.priority, d.step, d.by, now), nil)
 	}
 	if err := s.take(ctx, limits, now); err != nil { // what was refused was given back
 		return nil, err
 	}
-	return s.start(ctx, r, old, nil, job(r, d.step+1, byRetry, now), limits)
+	return s.start(ctx, r, old, nil, job(r, d.priority, d.step+1, byRetry, now), limits)
 }

@@ -109,6 +109,10 @@ type Request struct {
 	// Route forces one route by name: a user's preference. Default: any.
 	Route string
 
+	// Priority decides which messages of a Queue go first: a payment's before
+	// a newsletter sign-up's. Default: store.Normal.
+	Priority store.Priority
+
 	// IP is who asks, for Policy.PerIP. The zero Addr: not limited.
 	IP netip.Addr
 

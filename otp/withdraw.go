@@ -64,7 +64,7 @@ func (s *Service) recall(ctx context.Context, r *store.Record) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recallTime)
 	defer cancel()
-	if err := s.c.Queue.Enqueue(ctx, job(r, d.step, byEnd, time.Now())); err != nil {
+	if err := s.c.Queue.Enqueue(ctx, job(r, d.priority, d.step, byEnd, time.Now())); err != nil {
 		s.log.WarnContext(ctx, "otp: messages are not withdrawn: the queue failed", "challenge", r.ID, "error", err)
 	}
 }

@@ -131,28 +131,22 @@ func (k *crash) send(n int, progress func(sent int)) (*otp.Service, []string) {
 		k.t.Fatal(err)
 	}
 	ids := make([]string, n)
-	var next, sent, repeats atomic.Int64
-	var wg sync.WaitGroup
-	for range 16 {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				q := otp.Request{Subject: fmt.Sprint("u", i), To: channel.Recipient{Phone: ukMobile(i)}, IdempotencyKey: "k"}
-				c, err := svc.Send(k.t.Context(), q)
-				for end := time.Now().Add(30 * time.Second); err != nil && time.Now().Before(end); {
-					repeats.Add(1)
-					time.Sleep(50 * time.Millisecond)
-					c, err = svc.Send(k.t.Context(), q)
-				}
-				if err != nil {
-					k.t.Errorf("code %d: %v", i, err)
-					return
-				}
-				ids[i] = c.ID
-				progress(int(sent.Add(1)))
-			}
-		})
-	}
-	wg.Wait()
+	var sent, repeats atomic.Int64
+	each(n, func(i int) {
+		q := otp.Request{Subject: fmt.Sprint("u", i), To: channel.Recipient{Phone: ukMobile(i)}, IdempotencyKey: "k"}
+		c, err := svc.Send(k.t.Context(), q)
+		for end := time.Now().Add(30 * time.Second); err != nil && time.Now().Before(end); {
+			repeats.Add(1)
+			time.Sleep(50 * time.Millisecond)
+			c, err = svc.Send(k.t.Context(), q)
+		}
+		if err != nil {
+			k.t.Errorf("code %d: %v", i, err)
+			return
+		}
+		ids[i] = c.ID
+		progress(int(sent.Add(1)))
+	})
 	k.t.Logf("%d requests were repeated because Redis was down", repeats.Load())
 	return svc, ids
 }
@@ -164,46 +158,39 @@ func (k *crash) check(svc *otp.Service, ids []string, arrived *tally) {
 		process[b.Conn] = b.SystemID
 	}
 	var lost, repeated, byKill, byRestart, unexplained atomic.Int64
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range 16 {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(ids); i = int(next.Add(1)) - 1 {
-				got := arrived.got[ukMobile(i)]
-				if len(got) == 0 {
-					c, err := svc.Status(k.t.Context(), ids[i])
-					k.t.Errorf("code %d did not arrive: %+v, %v", i, c, err)
-					lost.Add(1)
-					continue
-				}
-				for n, a := range got[:len(got)-1] {
-					repeated.Add(1)
-					switch {
-					case a.code != got[n+1].code:
-						k.t.Errorf("code %d arrived as two codes", i)
-					case k.killedSoonAfter(process[a.conn], a.at):
-						byKill.Add(1)
-					case k.redisWasDown(a.at):
-						byRestart.Add(1)
-					default:
-						unexplained.Add(1)
-						k.t.Errorf("code %d arrived again %v after process %s had sent it", i, got[n+1].at.Sub(a.at), process[a.conn])
-					}
-				}
-				v := otp.Verification{ID: ids[i], Subject: fmt.Sprint("u", i), Code: got[0].code}
-				if err := svc.Verify(k.t.Context(), v); err != nil {
-					k.t.Errorf("code %d: %v", i, err)
-				}
-				if i%10 > 0 {
-					continue // it takes long
-				}
-				if err := svc.Verify(k.t.Context(), v); err == nil {
-					k.t.Errorf("code %d passes twice", i)
-				}
+	each(len(ids), func(i int) {
+		got := arrived.got[ukMobile(i)]
+		if len(got) == 0 {
+			c, err := svc.Status(k.t.Context(), ids[i])
+			k.t.Errorf("code %d did not arrive: %+v, %v", i, c, err)
+			lost.Add(1)
+			return
+		}
+		for n, a := range got[:len(got)-1] {
+			repeated.Add(1)
+			switch {
+			case a.code != got[n+1].code:
+				k.t.Errorf("code %d arrived as two codes", i)
+			case k.killedSoonAfter(process[a.conn], a.at):
+				byKill.Add(1)
+			case k.redisWasDown(a.at):
+				byRestart.Add(1)
+			default:
+				unexplained.Add(1)
+				k.t.Errorf("code %d arrived again %v after process %s had sent it", i, got[n+1].at.Sub(a.at), process[a.conn])
 			}
-		})
-	}
-	wg.Wait()
+		}
+		v := otp.Verification{ID: ids[i], Subject: fmt.Sprint("u", i), Code: got[0].code}
+		if err := svc.Verify(k.t.Context(), v); err != nil {
+			k.t.Errorf("code %d: %v", i, err)
+		}
+		if i%10 > 0 {
+			return // it takes long
+		}
+		if err := svc.Verify(k.t.Context(), v); err == nil {
+			k.t.Errorf("code %d passes twice", i)
+		}
+	})
 	most := (len(k.dead) + 3*len(k.restarts)) * crashWorkers
 	k.t.Logf("%d lost, %d arrived again: %d of a killed process, %d while Redis was down, %d for no such reason; at most %d could have", lost.Load(),
 		repeated.Load(), byKill.Load(), byRestart.Load(), unexplained.Load(), most)

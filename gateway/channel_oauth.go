@@ -162,7 +162,11 @@ func (t *oauthTokens) build(ctx context.Context) (*http.Request, error) {
 		return nil, err
 	}
 	form := url.Values{"grant_type": {"client_credentials"}}
-	if scope, err := a.scope.render(get); err == nil && scope != "" {
+	scope, err := a.scope.render(get)
+	if err != nil && !errors.Is(err, errOmit) {
+		return nil, err
+	}
+	if scope != "" {
 		form.Set("scope", scope)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))

@@ -105,7 +105,7 @@ func (c *Channel) bound(ctx context.Context, now, expires time.Time) (context.Co
 }
 
 // request makes a request, and makes it again with a new token if the one that
-// was kept is refused.
+// was kept is refused; once, however many tokens others fetch meanwhile.
 func (c *Channel) request(ctx context.Context, op string, spec *requestSpec, get lookup) (web.Response, error) {
 	for try := 0; ; try++ {
 		req, err := c.build(ctx, spec, get)
@@ -203,15 +203,10 @@ func (r *requestSpec) body(get lookup) (io.Reader, string, error) {
 // accepted reads the answer to a message, and returns the provider's id.
 func (c *Channel) accepted(r web.Response, now time.Time) (string, error) {
 	a := &c.spec.Answer
-	document, err := parseDocument(r.Body)
+	document, _ := parseDocument(r.Body) // one that cannot be read says nothing
 	success := r.OK() && (a.Statuses == nil || slices.Contains(a.Statuses, r.Status))
-	if success && a.ok.set() {
-		if err != nil || r.Cut {
-			return "", &channel.Error{
-				Class: channel.Unknown, Op: opProfileSend, Code: strconv.Itoa(r.Status), Err: errors.New("the answer cannot be read"),
-			}
-		}
-		success = slices.Contains(a.Is, a.ok.find(document))
+	if a.ok.set() {
+		success = success && slices.Contains(a.Is, a.ok.find(document))
 	}
 	if !success {
 		return "", c.refused(r, document, now)
@@ -229,10 +224,7 @@ func isProviderID(id string) bool {
 
 // refused is the error for an answer that is no success.
 func (c *Channel) refused(r web.Response, document any, now time.Time) error {
-	refusal := web.Refusal(opProfileSend, r, now)
-	if r.OK() { // of a success, but for what the body says
-		refusal.Class = channel.Unknown
-	}
+	refusal := web.Refusal(opProfileSend, r, now) // Unknown if only the body says that it is none
 	if class, ok := c.spec.classes["http "+strconv.Itoa(r.Status)]; ok {
 		refusal.Class = class
 	}

@@ -234,20 +234,6 @@ func parseJSONTemplate(v any, known scope) (jsonTemplate, string, error) {
 	return jsonTemplate{literal: v}, "", nil
 }
 
-func (t jsonTemplate) fields() []string {
-	var all []string
-	if t.text != nil {
-		all = t.text.fields()
-	}
-	for _, m := range t.members {
-		all = append(all, m.fields()...)
-	}
-	for _, i := range t.items {
-		all = append(all, i.fields()...)
-	}
-	return all
-}
-
 func (t jsonTemplate) render(get lookup) (any, error) {
 	switch {
 	case t.text != nil:

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/gateway"
@@ -335,7 +336,8 @@ type fakeProvider struct {
 	tokens   int
 	refuse   *answer
 	stalled  chan struct{}
-	state    string // what a poll says; empty: 404
+	state    string        // what a poll says; empty: 404
+	slow     time.Duration // before a token
 }
 
 func (f *fakeProvider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -355,6 +357,7 @@ func (f *fakeProvider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		_, _ = fmt.Fprintf(w, f.pollBody, f.state)
 	case "/oauth/token":
+		time.Sleep(f.slow)
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.tokens++

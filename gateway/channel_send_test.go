@@ -224,6 +224,7 @@ func TestProviderOAuth(t *testing.T) {
 		return n
 	}
 	inProfileBubble(t, providerNamed(t, "routee"), func(c *gateway.Config) { c.Receipt = nil }, func(t *testing.T, b *bubble) {
+		b.slow = time.Second
 		all := make(chan error)
 		for range 20 {
 			go func() { all <- send(t, b) }()
@@ -236,6 +237,7 @@ func TestProviderOAuth(t *testing.T) {
 		if n := tokens(b); n != 1 {
 			t.Errorf("%d tokens for 20 messages at once", n)
 		}
+		b.slow = 0
 		time.Sleep(time.Hour - 59*time.Second)
 		if err := send(t, b); err != nil || tokens(b) != 2 {
 			t.Errorf("before the token's end: %v, %d tokens", err, tokens(b))
@@ -414,4 +416,24 @@ func TestProfileNumber(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+}
+
+// A message's own words cannot add a header.
+func TestProfileHeaderInjection(t *testing.T) {
+	t.Parallel()
+	profile, err := gateway.ParseProfile([]byte(`{"name": "headers", "send": {
+		"url": "https://provider.example/", "headers": {"X-Sender": "{{sender}}"}, "form": {"text": "{{text}}"}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fakeProvider{provider: provider{send: "/"}}
+	ch := newProfileChannel(t, gateway.Config{Profile: profile, Client: &http.Client{Transport: inMemory{f}}})
+	for sender, want := range map[string]int{"Example": 1, "": 1, "a\r\nX-Admin: 1": 0, "a\nb": 0, "a\x00": 0} {
+		m := golden()
+		m.Sender = sender
+		_, err := ch.Send(t.Context(), m)
+		if n := len(f.take()); n != want || want == 0 && channel.ClassOf(err) != channel.Misconfigured {
+			t.Errorf("sender %q: %d requests, %v", sender, n, err)
+		}
+	}
 }

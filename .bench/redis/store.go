@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"text/tabwriter"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/redisstore"
+)
+
+var goroutines = []int{1, 16, 64, 256}
+
+// bars are the cases that have to keep up with a script that does nothing.
+var bars = []string{"store-verify-wrong", "store-verify-right", "verify-wrong", "verify-right", "send"}
+
+const perChallenge = 4 // wrong codes, of the five that are compared
+
+// A call is one operation, number i of a run.
+type call func(i int) error
+
+// A test prepares n calls.
+type test struct {
+	name    string
+	prepare func(n int) (call, error)
+}
+
+func measureStore(ctx context.Context, client *redis.Client, rounds int, each time.Duration) error {
+	tests, err := storeTests(ctx, client)
+	if err != nil {
+		return err
+	}
+	medians := map[string]map[int]float64{}
+	for _, g := range goroutines {
+		rates := map[string][]float64{}
+		guess := map[string]float64{}
+		for round := range rounds + 1 { // the first finds out how many calls a run needs
+			for i := range tests {
+				t := tests[(i+round)%len(tests)]
+				n := max(int(guess[t.name]*each.Seconds()), 8*g, 200)
+				rate, err := measure(ctx, client, t, g, n)
+				if err != nil {
+					return fmt.Errorf("%s, %d goroutines: %w", t.name, g, err)
+				}
+				guess[t.name] = rate
+				if round > 0 {
+					rates[t.name] = append(rates[t.name], rate)
+				}
+			}
+		}
+		for name, all := range rates {
+			if medians[name] == nil {
+				medians[name] = map[int]float64{}
+			}
+			medians[name][g] = median(all)
+		}
+	}
+	printStore(tests, medians, rounds)
+	return nil
+}
+
+func printStore(tests []test, medians map[string]map[int]float64, rounds int) {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Printf("calls/s, medians of %d rounds\n", rounds)
+	for _, g := range goroutines {
+		fmt.Fprintf(w, "\t%d goroutines", g)
+	}
+	fmt.Fprintln(w, "\t")
+	for _, t := range tests {
+		fmt.Fprint(w, t.name)
+		for _, g := range goroutines {
+			fmt.Fprintf(w, "\t%.0f", medians[t.name][g])
+		}
+		fmt.Fprintln(w, "\t")
+	}
+	_ = w.Flush()
+	for _, name := range bars {
+		for _, g := range goroutines {
+			fmt.Printf("RATIO redis %s goroutines=%d vs=evalsha %.2f\n", name, g, medians[name][g]/medians["evalsha"][g])
+		}
+	}
+}
+
+// measure runs n calls of a test in g goroutines and returns how many a second
+// there were.
+func measure(ctx context.Context, client *redis.Client, t test, g, n int) (float64, error) {
+	if err := client.FlushAll(ctx).Err(); err != nil {
+		return 0, err
+	}
+	do, err := t.prepare(n)
+	if err != nil {
+		return 0, fmt.Errorf("prepare: %w", err)
+	}
+	began := time.Now()
+	err = inParallel(g, n, do)
+	return float64(n) / time.Since(began).Seconds(), err
+}
+
+func inParallel(g, n int, do call) error {
+	var next atomic.Int64
+	errs := make([]error, g)
+	var wg sync.WaitGroup
+	for w := range g {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n && errs[w] == nil; i = int(next.Add(1)) - 1 {
+				errs[w] = do(i)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func storeTests(ctx context.Context, client *redis.Client) ([]test, error) {
+	backend, err := redisstore.New(redisstore.Config{Client: client})
+	if err != nil {
+		return nil, err
+	}
+	s := &service{ctx: ctx}
+	if s.Service, err = otp.New(otp.Config{
+		Channel: channel.Func(s.deliver), Store: backend, Keys: otp.NewKeyring(), Wording: template.Config{Brand: "Bench"},
+	}); err != nil {
+		return nil, err
+	}
+	nothing := redis.NewScript("#!lua\nreturn 1")
+	r := &raw{ctx: ctx, store: backend}
+	return []test{
+		{"get", func(int) (call, error) {
+			return func(int) error { return client.Get(ctx, "bench").Err() }, client.Set(ctx, "bench", "value", 0).Err()
+		}},
+		{"evalsha", func(int) (call, error) {
+			return func(i int) error {
+				return nothing.EvalSha(ctx, client, []string{"bench:" + strconv.Itoa(i)}, "argument").Err()
+			}, nothing.Load(ctx, client).Err()
+		}},
+		{"store-create", func(n int) (call, error) { return func(i int) error { return r.create(i) }, nil }},
+		{"store-verify-wrong", r.wrong},
+		{"store-verify-right", r.right},
+		{"send", s.sends},
+		{"verify-wrong", s.wrong},
+		{"verify-right", s.right},
+	}, nil
+}
+
+// raw calls the Store as the Service does.
+type raw struct {
+	ctx   context.Context
+	store store.Store
+}
+
+func id(i int) string { return "b" + strconv.FormatInt(int64(i)%16384, 32) + "-" + strconv.Itoa(i) }
+
+func (r *raw) create(i int) error {
+	now := time.Now()
+	return r.store.Create(r.ctx, &store.Record{
+		ID: id(i), Subject: "subject-of-" + strconv.Itoa(i), Key: "2026-11", Salt: make([]byte, 16), Sealed: make([]byte, 120),
+		Created: now, Expires: now.Add(5 * time.Minute), MaxAttempts: 5, MaxFailures: 10, Lock: 30 * time.Minute,
+		Waits: []time.Duration{30 * time.Second, 30 * time.Second},
+	}, now)
+}
+
+func (r *raw) wrong(n int) (call, error) {
+	return func(i int) error {
+		_, err := r.store.Attempt(r.ctx, id(i/perChallenge), time.Now())
+		return err
+	}, inParallel(32, n/perChallenge+1, r.create)
+}
+
+func (r *raw) right(n int) (call, error) {
+	return func(i int) error {
+		if _, err := r.store.Attempt(r.ctx, id(i), time.Now()); err != nil {
+			return err
+		}
+		_, err := r.store.Finish(r.ctx, id(i), store.Verified, time.Now())
+		return err
+	}, inParallel(32, n, r.create)
+}
+
+// A service is one whose channel sends nothing and knows every code.
+type service struct {
+	*otp.Service
+	ctx   context.Context
+	codes sync.Map // by challenge
+}
+
+func (s *service) deliver(_ context.Context, m *channel.Message) (channel.Submission, error) {
+	challenge, _, _ := strings.Cut(m.ID, ".")
+	s.codes.Store(challenge, m.Code)
+	return channel.Submission{State: channel.Sent}, nil
+}
+
+func (s *service) send(i int) (otp.Verification, error) {
+	subject := "user-" + strconv.Itoa(i)
+	c, err := s.Send(s.ctx, otp.Request{Subject: subject, To: channel.Recipient{Email: subject + "@example.com"}})
+	if err != nil {
+		return otp.Verification{}, err
+	}
+	code, _ := s.codes.LoadAndDelete(c.ID)
+	right, _ := code.(string)
+	return otp.Verification{ID: c.ID, Subject: subject, Code: right}, nil
+}
+
+func (s *service) sends(int) (call, error) {
+	return func(i int) error { _, err := s.send(i); return err }, nil
+}
+
+func (s *service) prepare(n int) ([]otp.Verification, error) {
+	all := make([]otp.Verification, n)
+	return all, inParallel(32, n, func(i int) (err error) {
+		all[i], err = s.send(i)
+		return err
+	})
+}
+
+func (s *service) right(n int) (call, error) {
+	all, err := s.prepare(n)
+	return func(i int) error { return s.Verify(s.ctx, all[i]) }, err
+}
+
+func (s *service) wrong(n int) (call, error) {
+	all, err := s.prepare(n/perChallenge + 1)
+	for i, v := range all {
+		digit := byte('0' + (v.Code[0]-'0'+1)%10)
+		all[i].Code = string(digit) + v.Code[1:]
+	}
+	return func(i int) error {
+		if err := s.Verify(s.ctx, all[i/perChallenge]); !errors.Is(err, otp.ErrInvalidCode) {
+			return fmt.Errorf("wrong code: %w", err)
+		}
+		return nil
+	}, err
+}

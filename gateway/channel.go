@@ -18,15 +18,30 @@ import (
 // Config describes an account at a provider. Logged or printed with %v it shows
 // no secret.
 type Config struct {
-	// Provider is one of those that come with this package; the file of that
-	// name in profiles/ has its values:
+	// Provider is one of those that come with this package, as files in
+	// profiles/. Their Values, those in parentheses optional:
 	//
-	//   - textbee, httpsms, traccar: apps that make an Android phone a gateway
-	//   - twilio, labsmobile, routee: SMS
-	//   - twilio-voice: calls, which spell the code
-	//   - whatsapp: authentication templates of Meta's Cloud API
+	//   - textbee, an app for Android phones: device, key (sim: a subscription
+	//     id; webhook_secret)
+	//   - httpsms, likewise: key, from (webhook_url and webhook_key). Let its
+	//     phone try once: a second try comes after the code's life.
+	//   - traccar, traccar-sms-gateway on a phone: url, key (slot: 0 or 1). It
+	//     tells no states.
+	//   - twilio: account, password, and from or messaging_service (user: an API
+	//     key, and auth_token beside it; callback_url)
+	//   - twilio-voice, a call that spells the code: account, password, from
+	//     (voice_language: "de-DE"; user, auth_token, callback_url)
+	//   - labsmobile: user, token (from; callback_token, and callback_url, which
+	//     ends with "?token=" and that token)
+	//   - routee: application, secret (from; callback_token, for a URL that ends
+	//     likewise and is set at Routee)
+	//   - whatsapp, an authentication template with a button to copy the code:
+	//     phone_number_id, token, template (template_language; app_secret and
+	//     verify_token)
 	//
-	// Either this or Profile is required.
+	// All have url, too, for a server of one's own or a test. What webhooks
+	// need is optional: without it there are none, but polling where the
+	// provider has that. Either this or Profile is required.
 	Provider string
 
 	// Profile is any other provider's.

@@ -81,9 +81,9 @@ type Config struct {
 // String names the provider and no secret.
 func (c Config) String() string {
 	if c.Profile != nil {
-		return "gateway " + c.Profile.Name()
+		return c.Profile.Name()
 	}
-	return "gateway " + c.Provider
+	return c.Provider
 }
 
 // GoString keeps secrets out of %#v.
@@ -140,6 +140,15 @@ func New(c Config) (*Channel, error) {
 	ch.follower = follow.New(ch.following())
 	return ch, nil
 }
+
+// String names the provider and no secret.
+func (c *Channel) String() string { return c.config.String() }
+
+// GoString keeps secrets out of %#v.
+func (c *Channel) GoString() string { return "gateway.Channel{" + c.config.String() + "}" }
+
+// LogValue keeps secrets out of logs.
+func (c *Channel) LogValue() slog.Value { return c.config.LogValue() }
 
 func (c *Config) settle() (err error) {
 	switch {

@@ -393,6 +393,9 @@ func TestProfileConfig(t *testing.T) {
 		change(&c)
 		ch, err := gateway.New(c)
 		if err == nil {
+			if shown := fmt.Sprintf("%v %+v %#v %v", ch, ch, ch, ch.LogValue()); shown != "textbee textbee gateway.Channel{textbee} textbee" {
+				t.Errorf("the Channel prints as %s", shown)
+			}
 			_ = ch.Close()
 		}
 		if fmt.Sprint(err) != want && (err != nil || want != "") {

@@ -151,7 +151,12 @@ func ParseProfile(data []byte) (*Profile, error) {
 // explain says in the words of a profile's author what encoding/json found.
 func explain(err error) error {
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("gateway: profile: %s: cannot be a %s", t.Field, t.Value)
+		// Go's names of embedded structs are none of JSON's.
+		field := strings.NewReplacer("requestSpec.", "", "secretSpecs.", "").Replace(t.Field)
+		if field == "" {
+			return fmt.Errorf("gateway: profile: %s where an object belongs", t.Value)
+		}
+		return fmt.Errorf("gateway: profile: %s: is of the wrong type, %s", field, t.Value)
 	}
 	return fmt.Errorf("gateway: profile: %s", strings.TrimPrefix(err.Error(), "json: "))
 }

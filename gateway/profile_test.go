@@ -30,7 +30,7 @@ func TestParseProfileErrors(t *testing.T) {
 	for _, row := range []struct{ old, new, want string }{
 		{`"name": "small",`, ``, `profile "": name: is required`},
 		{`"name"`, `"title"`, `profile: unknown field "title"`},
-		{`"name": "small"`, `"name": 7`, `profile: name: cannot be a number`},
+		{`"name": "small"`, `"name": 7`, `profile: name: is of the wrong type, number`},
 		{`"url": null`, `"Url": null`, `values: "Url" is not of the form [a-z][a-z0-9_]*`},
 		{`"url": null`, `"text": null`, `values: "text" is a field of messages`},
 		{`"url": null`, `"url": null, "spare": ""`, `values.spare: is not used anywhere`},
@@ -60,7 +60,7 @@ func TestParseProfileErrors(t *testing.T) {
 		{`"invalid recipient"`, `"invalid_recipient"`, `classes.7: "invalid_recipient" is not the name of a class`},
 		{`{{provider_id}}`, `{{id}}`, `poll.url: unknown field {{id}}`},
 		{`"status": "state"},`, `"status": ""},`, `poll.status: is required`},
-		{`"url": "{{url}}/state/{{provider_id}}"`, `"url": 7`, `cannot be a number`},
+		{`"url": "{{url}}/state/{{provider_id}}"`, `"url": 7`, `profile: poll.url: is of the wrong type, number`},
 		{`"id": "data.id", "ok"`, `"ok"`, `answer.id: is required for poll`},
 		{`{"S": "sent", "D": "delivered"}`, `{}`, `states: is required`},
 		{`"S": "sent"`, `"S": "send"`, `states.S: is not one of waiting, sent, delivered, failed, ended`},
@@ -71,6 +71,7 @@ func TestParseProfileErrors(t *testing.T) {
 		{`"header": "X-Sig", `, ``, `webhook.verify.hmac.header: is not the name of a header`},
 		{`"header": "X-Sig"`, `"header": "X-Sig", "hash": "md5"`, `webhook.verify.hmac.hash: is not one of sha256, sha1, sha512`},
 		{`"header": "X-Sig"`, `"header": "X-Sig", "encoding": "hax"`, `webhook.verify.hmac.encoding: is not one of hex, base64`},
+		{`"secrets": ["{{secret}}"]`, `"secrets": ""`, `profile: webhook.verify.hmac.secrets: is of the wrong type, string`},
 		{`"secrets": ["{{secret}}"]`, `"secrets": []`, `webhook.verify.hmac.secrets: is required`},
 		{`"secrets": ["{{secret}}"]`, `"secrets": ["hunter2"]`, `webhook.verify.hmac.secrets: is no value: a profile holds no secret`},
 		{`{"hmac": {"header": "X-Sig", `, `{"jwt": {`, `webhook.verify.jwt.audience: is required`},
@@ -91,7 +92,7 @@ func TestParseProfileErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		small + small:                           "gateway: profile: something follows the closing brace",
 		"":                                      "gateway: profile: EOF",
-		"[]":                                    "cannot be a array",
+		"[]":                                    "gateway: profile: array where an object belongs",
 		strings.Repeat(" ", maxProfile) + small: "gateway: profile: over 256 KiB",
 	} {
 		if _, err := ParseProfile([]byte(text)); err == nil || !strings.HasSuffix(err.Error(), want) {

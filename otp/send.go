@@ -76,6 +76,11 @@ func (s *Service) send(ctx context.Context, q Request, tag string, now time.Time
 		}
 	}
 	if err := s.take(ctx, limits, now); err != nil {
+		if q.IdempotencyKey != "" { // the same key at the same time, by which the limit is used up
+			if c, err := s.repeated(ctx, r.ID, l, limits, now); c != nil || err != nil {
+				return c, err
+			}
+		}
 		return nil, err
 	}
 	if err := s.c.Store.Create(ctx, r, now); err != nil {

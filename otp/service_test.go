@@ -221,6 +221,40 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
+// takenMeanwhile is a limiter whose first Take is overtaken.
+type takenMeanwhile struct {
+	store.Limiter
+	by func()
+}
+
+func (l *takenMeanwhile) Take(ctx context.Context, now time.Time, limits ...store.Limit) (store.Decision, error) {
+	if by := l.by; by != nil {
+		l.by = nil
+		by()
+	}
+	return l.Limiter.Take(ctx, now, limits...)
+}
+
+// TestIdempotencyKeyOverLimit: a repeat that finds the limit used up by what it
+// repeats is no further message.
+func TestIdempotencyKeyOverLimit(t *testing.T) {
+	t.Parallel()
+	l := &takenMeanwhile{}
+	r := newRig(t, func(c *otp.Config) {
+		l.Limiter, c.Limiter = c.Store.(store.Limiter), l
+		c.Policy.PerRecipient = []otp.Rate{{Most: 1, Per: time.Hour}}
+	})
+	q := otp.Request{Subject: "u1", To: both, IdempotencyKey: "click-1"}
+	var first *otp.Challenge
+	l.by = func() { first = r.send(t, q) }
+	if second := r.send(t, q); second.ID != first.ID || r.a.count() != 1 {
+		t.Errorf("challenges %s and %s, %d messages", first.ID, second.ID, r.a.count())
+	}
+	q.IdempotencyKey = "click-2"
+	_, err := r.Send(t.Context(), q)
+	wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
+}
+
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

@@ -116,6 +116,9 @@ func (c *Channel) request(ctx context.Context, op string, spec *requestSpec, get
 		if err != nil {
 			return web.Response{}, err
 		}
+		if op == opProfileSend && req.Body == http.NoBody {
+			web.Once(req) // a second GET would be a second SMS
+		}
 		answer, err := c.web.Do(ctx, op, req)
 		if err != nil {
 			return answer, err

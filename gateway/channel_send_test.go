@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -280,6 +281,29 @@ func TestProviderOAuthFails(t *testing.T) {
 		if err == nil || channel.ClassOf(err) != row.class || sent {
 			t.Errorf("%s: %v, want class %v, and nothing sent", name, err, row.class)
 		}
+	}
+}
+
+// A message that is a GET is no less a message: net/http must not repeat it.
+func TestProviderGetOnce(t *testing.T) {
+	t.Parallel()
+	profile, err := gateway.ParseProfile([]byte(`{"name": "get", "values": {"url": null},
+		"send": {"url": "{{url}}/send", "method": "GET", "query": {"to": "{{to}}", "text": "{{text}}"}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sent atomic.Int32
+	s := newTLSProvider(t, http.HandlerFunc(func(_ http.ResponseWriter, _ *http.Request) {
+		if sent.Add(1) == 2 {
+			panic(http.ErrAbortHandler) // sent, but not answered
+		}
+	}))
+	ch := newProfileChannel(t, gateway.Config{Profile: profile, Values: map[string]string{"url": s.URL}, Client: s.Client()})
+	if _, err := ch.Send(t.Context(), golden()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ch.Send(t.Context(), golden()); err == nil || channel.ClassOf(err) != channel.Unknown || sent.Load() != 2 {
+		t.Errorf("%d SMS for two messages, error %v", sent.Load(), err)
 	}
 }
 

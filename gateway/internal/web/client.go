@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"sync/atomic"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -141,6 +142,13 @@ func (c *Client) read(resp *http.Response) Response {
 		r.Body, r.Cut = body[:c.maxBody], true
 	}
 	return r
+}
+
+// Once keeps net/http from repeating a request that has no body, which it does
+// by itself with a GET: when a connection that was used before breaks off, the
+// server may have acted on it. It is for those that do more than ask.
+func Once(req *http.Request) {
+	req.Body, req.GetBody = io.NopCloser(strings.NewReader("")), nil // a body that cannot be rewound
 }
 
 // written watches whether the other side may have read the request.

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -314,4 +315,73 @@ func TestParseURL(t *testing.T) {
 	if _, err := web.ParseURL("http://192.0.2.1:8080", true); err != nil {
 		t.Error(err)
 	}
+}
+
+// net/http repeats a GET by itself when a connection that was used before
+// breaks off, though the server may have acted on it. A GET that does
+// something is not repeated, and its fate is not known.
+func TestGetOnce(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		mark func(*http.Request)
+		want int32
+	}{
+		"asks":  {func(*http.Request) {}, 2},
+		"sends": {web.Once, 1},
+	} {
+		var got atomic.Int32
+		s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet || r.ContentLength != 0 || len(r.TransferEncoding) != 0 {
+				t.Errorf("%s: the request has a body: %d %v", name, r.ContentLength, r.TransferEncoding)
+			}
+			if r.URL.Path == "/first" {
+				return
+			}
+			if got.Add(1) == 1 {
+				panic(http.ErrAbortHandler)
+			}
+		}))
+		c := web.New(web.Config{HTTP: quiet(s).Client()})
+		get := func(path string) error {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+path, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			row.mark(req)
+			_, err = c.Do(t.Context(), "gateway: test", req)
+			return err
+		}
+		if err := get("/first"); err != nil {
+			t.Fatal(err)
+		}
+		err := get("/second")
+		if n := got.Load(); n != row.want {
+			t.Errorf("%s: the server was asked %d times, want %d", name, n, row.want)
+		}
+		if row.want == 1 {
+			wantError(t, err, channel.Unknown)
+		}
+		s.Close()
+	}
+}
+
+// A transport that reports nothing has written the request all the same.
+func TestGetOnceUntraced(t *testing.T) {
+	t.Parallel()
+	c := web.New(web.Config{HTTP: &http.Client{Transport: untraced{}}})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://provider.example/send", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web.Once(req)
+	_, err = c.Do(t.Context(), "gateway: test", req)
+	wantError(t, err, channel.Unknown)
+}
+
+type untraced struct{}
+
+func (untraced) RoundTrip(r *http.Request) (*http.Response, error) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	_ = r.Body.Close()
+	return nil, io.ErrUnexpectedEOF
 }

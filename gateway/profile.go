@@ -112,8 +112,8 @@ import (
 //     providers that sign nothing.
 //   - dangerously_none, true: anyone may report anything.
 //
-// Several secrets are for the time of a change. While all of them are empty
-// there is no webhook. challenge {query, secrets, answer} answers a GET, whose
+// Several secrets are for the time of a change. One with an empty field is none,
+// and without any there is no webhook. challenge {query, secrets, answer} answers a GET, whose
 // parameter query has one of the secrets, with its parameter answer, as Meta
 // asks for before it posts.
 type Profile struct {

@@ -113,17 +113,24 @@ func (s *secretSpecs) compile(where string, known scope) error {
 	return nil
 }
 
+// resolve leaves out those with a field that is empty: the text around it, in
+// the profile, is no secret.
 func (s *secretSpecs) resolve(get lookup) ([]string, error) {
 	var all []string
 	for _, t := range s.secrets {
-		secret, err := t.render(get)
-		if errors.Is(err, errOmit) {
-			continue
-		}
-		if err != nil {
+		secret, err := t.renderWith(get, func(value string) (string, error) {
+			if value == "" {
+				return "", errOmit
+			}
+			return value, nil
+		})
+		switch {
+		case errors.Is(err, errOmit):
+		case err != nil:
 			return nil, err
+		default:
+			all = append(all, secret)
 		}
-		all = append(all, secret)
 	}
 	return all, nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 )
@@ -66,6 +67,30 @@ func TestVerifyHMAC(t *testing.T) {
 		r.Header.Set("X-Timestamp", row.timestamp)
 		if got := v.verify(r, row.body, row.now); got != row.want {
 			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// A secret that is more than a value is none while the value is empty: what
+// is left of it stands in the profile, for everyone to read.
+func TestVerifySecretUnset(t *testing.T) {
+	t.Parallel()
+	get := func(name string) (string, error) { return map[string]string{"secret": "s3"}[name], nil }
+	for text, want := range map[string]string{
+		"key-{{secret}}":           "key-s3",
+		"key-{{none}}":             "",
+		"{{secret}}:{{none}}":      "",
+		"key-{{none|secret}}":      "key-s3",
+		"{{none}}{{none}}":         "",
+		"{{secret}}:{{secret}}/v1": "s3:s3/v1",
+	} {
+		s := secretSpecs{Secrets: []string{text}}
+		if err := s.compile("verify", func(string) bool { return true }); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.resolve(get)
+		if err != nil || strings.Join(got, ",") != want {
+			t.Errorf("%s: %q, %v, want %q", text, got, err, want)
 		}
 	}
 }

@@ -60,16 +60,19 @@ func (f *Follower) tell(ctx context.Context, e *entry, u Update) error {
 	r := e.receipt(u)
 	f.mu.Unlock()
 
+	accepted := false
+	defer func() { // also where the callback panics
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		close(running)
+		e.telling = nil
+		if accepted {
+			e.told = max(e.told, u.State)
+			f.settle(e, u)
+		}
+	}()
 	err := f.config.Receipt(ctx, r)
-
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	close(running)
-	e.telling = nil
-	if err == nil {
-		e.told = max(e.told, u.State)
-		f.settle(e, u)
-	}
+	accepted = err == nil
 	return err
 }
 

@@ -435,3 +435,30 @@ func TestNobodyListens(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A callback that panics, in a webhook that net/http recovers, does not keep
+// the next report of the message waiting.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		panics := true
+		f := follow.New(follow.Config{Receipt: func(context.Context, channel.Receipt) error {
+			if panics {
+				panic("a bug")
+			}
+			return nil
+		}})
+		defer f.Close()
+		report := func() error {
+			defer func() { _ = recover() }()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			return f.Report(ctx, follow.Update{ProviderID: "a", State: channel.Sent})
+		}
+		_ = report()
+		panics = false
+		if err := report(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -15,7 +15,11 @@ import (
 	"github.com/otpcourier/otpcourier/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The client looks each second for a server that is down, and sees only
+	// then that it was closed.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+}
 
 // dial returns a client of addr that ends with the test.
 func dial(t testing.TB, addr string) *redis.Client {
@@ -78,7 +82,9 @@ func harness(client func(t *testing.T) redisstore.Client, nodes ...node) storete
 		return open(t, redisstore.Config{Client: client(t)})
 	}
 	return storetest.Harness{
-		Store: func(t *testing.T) store.Store { return fresh(t) },
+		Store:   func(t *testing.T) store.Store { return fresh(t) },
+		Limiter: func(t *testing.T) store.Limiter { return fresh(t) },
+		Tracker: func(t *testing.T) store.Tracker { return fresh(t) },
 		Live: func(backend any, now time.Time) int {
 			n := 0
 			for _, node := range nodes {

@@ -297,3 +297,47 @@ func TestRealRedisOutOfMemory(t *testing.T) {
 		t.Errorf("Finish: %+v, error %v", r, err)
 	}
 }
+
+// TestRealSentinelFailover: the store goes on with the new master by itself,
+// and what had reached it is not forgotten: a used code, and a lock.
+func TestRealSentinelFailover(t *testing.T) {
+	t.Parallel()
+	sentinel := redistest.StartSentinel(t)
+	client := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: sentinel.Name, SentinelAddrs: sentinel.Addrs})
+	t.Cleanup(func() { client.Close() })
+	s := open(t, redisstore.Config{Client: client, Timeout: time.Second})
+	ctx, now := t.Context(), time.Now()
+	used, locked := challenge("aaa-used", now), challenge("aaa-locked", now)
+	locked.MaxFailures = 1
+	for _, r := range []*store.Record{used, locked} {
+		if err := s.Create(ctx, r, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Attempt(ctx, "aaa-locked", now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Finish(ctx, "aaa-used", store.Verified, now); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Do(ctx, "WAIT", 1, 5000).Err(); err != nil {
+		t.Fatal(err)
+	}
+	master, err := sentinel.Master()
+	if err != nil {
+		t.Fatal(err)
+	}
+	master.Kill()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		_, err := s.Finish(ctx, "aaa-used", store.Verified, now)
+		if errors.Is(err, store.ErrClosed) {
+			break
+		}
+		if err == nil || time.Now().After(end) {
+			t.Fatalf("Finish once more: %v, want ErrClosed", err)
+		}
+	}
+	if _, err := s.Attempt(ctx, "aaa-locked", now); !errors.Is(err, store.ErrLocked) {
+		t.Errorf("Attempt: %v, want ErrLocked", err)
+	}
+}

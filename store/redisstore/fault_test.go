@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -192,14 +193,25 @@ func TestRealRedisScriptFlush(t *testing.T) {
 	}
 }
 
-// TestRealRedisStalled: a call returns when its context ends, or Timeout is
-// over, though the client waits for the server for longer.
+// TestRealRedisStalled: a call returns when its context's deadline comes, or
+// Timeout is over, though the client waits for the server for longer; and when
+// its context is cancelled, unless the client has ContextTimeoutEnabled.
 func TestRealRedisStalled(t *testing.T) {
 	t.Parallel()
+	for _, enabled := range []bool{false, true} {
+		t.Run(fmt.Sprintf("ContextTimeoutEnabled=%t", enabled), func(t *testing.T) {
+			t.Parallel()
+			testStalled(t, enabled)
+		})
+	}
+}
+
+func testStalled(t *testing.T, enabled bool) {
 	server := redistest.Start(t)
-	client := redis.NewClient(&redis.Options{Addr: server.Addr, ReadTimeout: 20 * time.Second, ContextTimeoutEnabled: false})
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, ReadTimeout: 20 * time.Second, ContextTimeoutEnabled: enabled})
 	t.Cleanup(func() { client.Close() })
-	s := open(t, redisstore.Config{Client: client, Timeout: 300 * time.Millisecond})
+	const timeout = 400 * time.Millisecond
+	s := open(t, redisstore.Config{Client: client, Timeout: timeout})
 	now := time.Now()
 	if err := s.Create(t.Context(), challenge("aaa-1", now), now); err != nil {
 		t.Fatal(err)
@@ -208,20 +220,30 @@ func TestRealRedisStalled(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Resume() })
-	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	cancelled, stop := context.WithCancel(t.Context())
-	time.AfterFunc(100*time.Millisecond, stop)
 	for name, c := range map[string]struct {
-		ctx  context.Context
+		end  func(context.Context) (context.Context, context.CancelFunc)
 		want error
-	}{"deadline": {short, context.DeadlineExceeded}, "cancelled": {cancelled, context.Canceled}, "timeout": {t.Context(), nil}} {
+		took time.Duration // at least
+	}{
+		"deadline": {func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 100*time.Millisecond)
+		}, context.DeadlineExceeded, 100 * time.Millisecond},
+		"cancelled": {func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(100*time.Millisecond, cancel)
+			return ctx, cancel
+		}, context.Canceled, 100 * time.Millisecond},
+		"timeout": {context.WithCancel, os.ErrDeadlineExceeded, timeout},
+	} {
+		ctx, cancel := c.end(t.Context())
 		began := time.Now()
-		_, err := s.Attempt(c.ctx, "aaa-1", now)
-		if err == nil || c.want != nil && !errors.Is(err, c.want) || c.want == nil && errors.Is(err, context.DeadlineExceeded) {
+		_, err := s.Attempt(ctx, "aaa-1", now)
+		took := time.Since(began)
+		cancel()
+		if !errors.Is(err, c.want) || name == "timeout" && !strings.HasPrefix(err.Error(), "redisstore: no answer within") {
 			t.Errorf("%s: error %v, want %v", name, err, c.want)
 		}
-		if took := time.Since(began); took > 2*time.Second {
+		if took < c.took || took > 2*time.Second {
 			t.Errorf("%s: returned after %v", name, took)
 		}
 	}

@@ -27,7 +27,10 @@ var (
 
 // Config configures a Store.
 type Config struct {
-	// Client is required, and stays the caller's to close.
+	// Client is required, and stays the caller's to close. With its option
+	// ContextTimeoutEnabled a call costs a goroutine less; one whose context is
+	// cancelled before its deadline then waits for the server's answer, for
+	// Timeout at most.
 	Client Client
 
 	// Prefix begins the name of every key: stores of different prefixes know
@@ -64,6 +67,8 @@ type Store struct {
 	queue   queue
 	parked  int         // per desk
 	apart   atomic.Bool // keys of different tags are asked for apart
+
+	punctual bool // the client keeps to the deadlines of contexts
 }
 
 // New returns a Store. It does not ask the server anything: see [Store.Check].
@@ -90,7 +95,8 @@ func New(cfg Config) (*Store, error) {
 	if cfg.MaxParked == 0 {
 		cfg.MaxParked = 1 << 16
 	}
-	s := &Store{client: cfg.Client, prefix: cfg.Prefix, timeout: cfg.Timeout, logger: cfg.Logger, parked: (cfg.MaxParked + desks - 1) / desks}
+	s := &Store{client: cfg.Client, prefix: cfg.Prefix, timeout: cfg.Timeout, logger: cfg.Logger,
+		parked: (cfg.MaxParked + desks - 1) / desks, punctual: punctual(cfg.Client)}
 	s.queue = newQueue(s, cfg)
 	switch cfg.Client.(type) {
 	case *redis.ClusterClient, *redis.Ring:

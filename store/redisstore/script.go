@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -43,7 +44,7 @@ func command(ctx context.Context, name, what string, keys []string, args []any) 
 // The client may run it again when the reply was lost: a script that changes
 // anything is given a [nonce], by which it knows that it did.
 func (s *Store) run(ctx context.Context, sc *script, keys []string, args ...any) (*redis.Cmd, error) {
-	return bounded(ctx, s, func(ctx context.Context) (*redis.Cmd, error) {
+	ask := func(ctx context.Context) (*redis.Cmd, error) {
 		cmd := command(ctx, "evalsha", sc.hash, keys, args)
 		_ = s.client.Process(ctx, cmd) // is in cmd, in the end
 		err := cmd.Err()
@@ -56,7 +57,22 @@ func (s *Store) run(ctx context.Context, sc *script, keys []string, args ...any)
 			return nil, store.ErrFull
 		}
 		return cmd, err
-	})
+	}
+	if s.punctual {
+		return inTime(ctx, s, ask)
+	}
+	return bounded(ctx, s, ask)
+}
+
+// punctual reports whether a client keeps to the deadlines of contexts.
+func punctual(c Client) bool {
+	switch c := c.(type) {
+	case *redis.Client:
+		return c.Options().ContextTimeoutEnabled
+	case *redis.ClusterClient:
+		return c.Options().ContextTimeoutEnabled
+	}
+	return false
 }
 
 // nonceLen is the length of a nonce.
@@ -68,9 +84,23 @@ func nonce() string {
 	return string(binary.BigEndian.AppendUint64(nil, rand.Uint64()))
 }
 
-// bounded calls f, which asks the server, and returns with it, when ctx ends or
-// when Config.Timeout is over. The client keeps to neither where it waits for
-// a connection's bytes: then f is left behind, until the client's own timeouts
+// inTime calls f, which asks the server and keeps to its context's deadline.
+func inTime[T any](ctx context.Context, s *Store, f func(context.Context) (T, error)) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	within, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	v, err := f(within)
+	if err == nil {
+		return v, nil
+	}
+	return none, s.failure(ctx, within, err)
+}
+
+// bounded is inTime for a client that keeps to no deadline while it waits for a
+// connection's bytes: then f is left behind, until the client's own timeouts
 // end it, and what it returns is dropped.
 func bounded[T any](ctx context.Context, s *Store, f func(context.Context) (T, error)) (T, error) {
 	var none T
@@ -93,16 +123,27 @@ func bounded[T any](ctx context.Context, s *Store, f func(context.Context) (T, e
 		if a.err == nil {
 			return a.value, nil
 		}
-		if ctx.Err() != nil {
-			return none, ctx.Err()
-		}
-		return none, describe(a.err)
+		return none, s.failure(ctx, within, a.err)
 	case <-within.Done():
-		if err := ctx.Err(); err != nil {
-			return none, err
-		}
-		return none, fmt.Errorf("redisstore: no answer within %v: %w", s.timeout, os.ErrDeadlineExceeded)
+		return none, s.failure(ctx, within, within.Err())
 	}
+}
+
+// failure is what a caller is told of err: that its context has ended, or that
+// Config.Timeout is over, or what the server or the client said. A connection
+// notices a deadline a moment before the context does.
+func (s *Store) failure(ctx, within context.Context, err error) error {
+	now := time.Now()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if until, ok := ctx.Deadline(); ok && !now.Before(until) {
+		return context.DeadlineExceeded
+	}
+	if until, _ := within.Deadline(); !now.Before(until) {
+		return fmt.Errorf("redisstore: no answer within %v: %w", s.timeout, os.ErrDeadlineExceeded)
+	}
+	return describe(err)
 }
 
 // describe says whose error it is, unless it is one of package store.

@@ -8,8 +8,9 @@
 //
 // It starts a redis-server of its own, which shares the processors with it, and
 // calls it with 1, 16, 64 and 256 goroutines through one go-redis client: GET, a
-// script that does nothing (EVALSHA), the Store's own calls, and the whole
-// Service with a channel that sends nothing. Rounds alternate between them. The
+// script that does nothing (EVALSHA), one that counts a guess in six calls and
+// does nothing else, the Store's own calls, and the whole Service with a channel
+// that sends nothing. Rounds alternate between them. The
 // medians are printed, in calls a second, and then lines like
 //
 //	RATIO redis verify-wrong goroutines=64 vs=evalsha 0.84

@@ -466,3 +466,41 @@ func TestRealRedisQueueStalls(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestRealRedisQueueBacklog checks that a backlog which has expired is buried
+// in parts: the server answers others in between.
+func TestRealRedisQueueBacklog(t *testing.T) {
+	t.Parallel()
+	ctx, client := t.Context(), dial(t, redistest.Start(t).Addr)
+	s := open(t, redisstore.Config{Client: client})
+	const backlog = 5000
+	if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i := range backlog { // as Enqueue would have, an hour ago
+			job := fmt.Sprintf("2 0 %d 0 1 1 c %d", time.Now().UnixMicro(), i)
+			p.XAdd(ctx, &redis.XAddArgs{Stream: s.prefix + "{queue}normal", Values: []any{"due", "0", "job", job}})
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	add(t, s, store.Job{ID: "live"})
+	jobs := make(chan store.Job, 10)
+	work(t, s, 4, forward(jobs))
+	if j := receive(t, jobs, patience, "the job behind the backlog"); j.ID != "live" {
+		t.Errorf("job %+v", j)
+	}
+	awaitStats(t, s, "a thousand dead letters", func(st store.Stats) bool { return st == store.Stats{Dead: 1000} })
+	info, err := client.InfoMap(ctx, "commandstats").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var scripts int
+	for _, command := range []string{"cmdstat_eval", "cmdstat_evalsha"} {
+		var n int
+		_, _ = fmt.Sscanf(info["Commandstats"][command], "calls=%d", &n)
+		scripts += n
+	}
+	if scripts < backlog/250 {
+		t.Errorf("%d jobs were buried by %d scripts", backlog, scripts)
+	}
+}

@@ -135,13 +135,14 @@ return reply
 
 // fetchScript hands out jobs, the highest priority first: when the next of
 // those that are to come is due (0: there is none), and then priority, entry
-// and text of each.
+// and text of each. Of a backlog that has expired it buries a part, and rings:
+// the server does nothing else meanwhile.
 //
 //	ARGV: now, most jobs, consumer
 const fetchScript = shebangOOM + prelude + `
 local now, most, reply = tonumber(ARGV[1]), tonumber(ARGV[2]), {0}
 local more = promote(now) == PROMOTES
-local n = 0
+local n, late = 0, 0
 local function read(p)
 	local got = redis.pcall('XREADGROUP', 'GROUP', 'jobs', ARGV[3], 'COUNT', most - n, 'STREAMS', KEYS[p], '>')
 	if not got then
@@ -163,6 +164,7 @@ local function read(p)
 		if expires <= now then
 			remove(p, entry[1])
 			bury(job, 'late', expires)
+			late = late + 1
 		else
 			n = n + 1
 			reply[#reply + 1] = p
@@ -173,9 +175,9 @@ local function read(p)
 	return true
 end
 for p = 1, 3 do
-	while n < most and read(p) do end
+	while n < most and late < PROMOTES and read(p) do end
 end
-if more or n == most then
+if more or n == most or late >= PROMOTES then
 	ring()
 end
 local first = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')

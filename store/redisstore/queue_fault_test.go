@@ -504,3 +504,39 @@ func TestRealRedisQueueBacklog(t *testing.T) {
 		t.Errorf("%d jobs were buried by %d scripts", backlog, scripts)
 	}
 }
+
+// TestRealRedisQueueCrowd checks that nobody waits for longer than Timeout,
+// however many add jobs to a server that says nothing, and that it is not told
+// of their jobs when it is back.
+func TestRealRedisQueueCrowd(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, ReadTimeout: 10 * time.Second, MaxRetries: -1})
+	t.Cleanup(func() { client.Close() })
+	s := open(t, redisstore.Config{Client: client, Timeout: 500 * time.Millisecond})
+	add(t, s, store.Job{ID: "warm"})
+	if err := server.Pause(); err != nil {
+		t.Skip(err)
+	}
+	var crowd sync.WaitGroup
+	began := time.Now()
+	for i := range 2000 {
+		crowd.Go(func() {
+			if err := s.Enqueue(t.Context(), store.Job{ID: fmt.Sprint(i), Expires: time.Now().Add(time.Hour)}); err == nil {
+				t.Error("a job was added to a server that says nothing")
+			}
+		})
+	}
+	crowd.Wait()
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("with a Timeout of 500ms the last returned after %v", took)
+	}
+	if err := server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	awaitStats(t, s, "an answer", func(store.Stats) bool { return true })
+	add(t, s, store.Job{ID: "last"})
+	if st, err := s.Stats(t.Context()); err != nil || st.Normal > 2+2*128 {
+		t.Errorf("%+v, error %v: jobs were added that nobody waited for", st, err)
+	}
+}

@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ type arrival struct {
 	key  string // of its ID
 	args [4]any // for the script
 	done chan error
+	gone <-chan struct{} // closed when nobody waits any more
 }
 
 // An intake adds the jobs that arrive while the server is busy with others
@@ -28,8 +30,12 @@ type intake struct {
 	busy    bool
 }
 
-// add waits until a is added, or ctx ends.
+// add waits until a is added, ctx ends, or Config.Timeout is over, those before
+// it included. What nobody waits for any more is not added.
 func (in *intake) add(ctx context.Context, s *Store, a *arrival) error {
+	within, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	a.gone = within.Done()
 	in.mu.Lock()
 	in.waiting = append(in.waiting, a)
 	first := !in.busy
@@ -41,8 +47,11 @@ func (in *intake) add(ctx context.Context, s *Store, a *arrival) error {
 	select {
 	case err := <-a.done:
 		return err
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-within.Done():
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return fmt.Errorf("redisstore: no answer within %v: %w", s.timeout, os.ErrDeadlineExceeded)
 	}
 }
 
@@ -50,17 +59,30 @@ func (in *intake) add(ctx context.Context, s *Store, a *arrival) error {
 // Config.Timeout.
 func (in *intake) send(ctx context.Context, s *Store) {
 	for {
-		in.mu.Lock()
-		n := min(len(in.waiting), mostArrivals)
-		batch := in.waiting[:n:n]
-		in.waiting = in.waiting[n:]
-		in.busy = n > 0
-		in.mu.Unlock()
-		if n == 0 {
+		batch := in.next()
+		if len(batch) == 0 {
 			return
 		}
 		s.addJobs(ctx, batch)
 	}
+}
+
+// next takes from what waits. If that is nothing, send is over.
+func (in *intake) next() (batch []*arrival) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	n := 0
+	for ; n < len(in.waiting) && len(batch) < mostArrivals; n++ {
+		a := in.waiting[n]
+		select {
+		case <-a.gone:
+		default:
+			batch = append(batch, a)
+		}
+	}
+	in.waiting = in.waiting[n:]
+	in.busy = len(batch) > 0
+	return batch
 }
 
 // addJobs adds what has arrived, and tells those who wait.

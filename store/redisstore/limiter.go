@@ -175,18 +175,19 @@ func (s *Store) takeApart(ctx context.Context, now time.Time, all []counted, wai
 	if err == nil && decide(all, waits).Allowed {
 		return nil
 	}
-	var back []store.Limit
+	var back []counted
 	for i, group := range groups {
 		for _, c := range group {
 			if taken[i] && waits[c.index] == 0 {
-				back = append(back, c.Limit)
+				back = append(back, c)
 			}
 		}
 	}
 	if len(back) > 0 {
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBack)
 		defer cancel()
-		if err := s.Give(within, now, back...); err != nil {
+		// Not the oldest: who is refused again and again would renew the rest.
+		if err := s.giveApart(within, now, back, justBefore); err != nil {
 			s.logger.WarnContext(ctx, "redisstore: limits not given back", "error", err)
 		}
 	}
@@ -201,23 +202,33 @@ func (s *Store) Give(ctx context.Context, now time.Time, limits ...store.Limit) 
 		return err
 	}
 	if !s.apart.Load() {
-		err = s.giveOne(ctx, micros(now), all)
+		err = s.giveOne(ctx, micros(now), all, perBefore)
 		s.learn(err)
 	}
 	if s.apart.Load() {
-		err = eachKey(byKey(all), func(_ int, group []counted) error { return s.giveOne(ctx, micros(now), group) })
+		err = s.giveApart(ctx, now, all, perBefore)
 	}
 	return err
 }
 
-func (s *Store) giveOne(ctx context.Context, now int64, all []counted) error {
+// Since when takings are looked at for one to give back: all that count, or
+// the call's own and those after it.
+func perBefore(now int64, c counted) int64  { return now - max(c.Per.Microseconds(), 1) }
+func justBefore(now int64, _ counted) int64 { return now - 1 }
+
+// giveApart gives back to each key in a script of its own.
+func (s *Store) giveApart(ctx context.Context, now time.Time, all []counted, since func(int64, counted) int64) error {
+	return eachKey(byKey(all), func(_ int, group []counted) error { return s.giveOne(ctx, micros(now), group, since) })
+}
+
+func (s *Store) giveOne(ctx context.Context, now int64, all []counted, since func(int64, counted) int64) error {
 	if len(all) == 0 {
 		return nil
 	}
 	keys, args := make([]string, len(all)), append(make([]any, 0, 2+len(all)), now, nonce())
 	for i, c := range all {
 		keys[i] = c.key
-		args = append(args, max(c.Per.Microseconds(), 1))
+		args = append(args, since(now, c))
 	}
 	_, err := s.run(ctx, scriptGive, keys, args...)
 	return err

@@ -94,17 +94,22 @@ end
 return waits
 `)
 
-// ARGV: now, nonce, and each limit's Per.
+// ARGV: now, nonce, and for each limit since when takings are looked at: of
+// the first cell after that, one is given back.
 var scriptGive = newScript(anyhow + windows + `
-local function give(log, per)
+local function give(log, since)
 	local at, n = open(log)
 	local i = n + 1
-	while i > 1 and time(log, at, i - 1) > now - per do i = i - 1 end
+	while i > 1 and time(log, at, i - 1) > since do i = i - 1 end
 	if i > n then return log end
-	local older = sum(log, at, i - 1) + 1
-	local rest = log:sub(at + 14 * i - 8)
-	if sum(log, at, i) == older then rest = rest:sub(15) end
-	return log:sub(1, at + 14 * (i - 1) - 1) .. struct.pack('>I6', older) .. rest
+	local cells = {log:sub(1, at + 14 * (i - 1) + 5)}
+	for k = i, n do
+		local left = sum(log, at, k) - 1
+		if k > i or left > sum(log, at, i - 1) then
+			cells[#cells + 1] = log:sub(at + 14 * k - 8, at + 14 * k - 1) .. struct.pack('>I6', left)
+		end
+	end
+	return table.concat(cells)
 end
 for i, key in ipairs(KEYS) do
 	if known(logs[i]) then return 0 end

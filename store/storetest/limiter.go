@@ -15,6 +15,7 @@ func limiterCases() []testCase[store.Limiter] {
 		{"burst over a boundary", "wherever a span begins, no more than Most takings fall into it", burst},
 		{"keys apart", "each key has takings of its own", keysApart},
 		{"all or none", "Take takes from each limit or, if an enforced one is over, from none", allOrNone},
+		{"refused over and over", "a refused Take leaves the other limits as they were, times included", refusedOverAndOver},
 		{"over", "Over names the limits that were over, shadow ones included", over},
 		{"shadow", "a shadow limit never refuses, and takes nothing when it is over", shadow},
 		{"give", "Give returns one taking, and does not raise a limit above Most", give},
@@ -118,6 +119,27 @@ func allOrNone(t tester, l store.Limiter) {
 	}
 	g.allowed(3, wide)
 	g.allowed(3, wide2)
+}
+
+// refusedOverAndOver has a person ask on while refused by another limit.
+func refusedOverAndOver(t tester, l store.Limiter) {
+	g := &gauge{t, l, start()}
+	for _, n := range []int{2, 100} {
+		busy, full := limit(n, time.Hour), limit(1, 24*time.Hour)
+		g.allowed(1, full)
+		began := g.now
+		for range n - 1 {
+			g.take(busy)
+		}
+		for range 11 {
+			g.now = g.now.Add(5 * time.Minute)
+			if d := g.take(busy, full); d.Allowed {
+				g.Fatalf("allowed over a full limit: %+v", d)
+			}
+		}
+		g.now = began.Add(time.Hour + time.Minute)
+		g.allowed(n, busy)
+	}
 }
 
 func over(t tester, l store.Limiter) {

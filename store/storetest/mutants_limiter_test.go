@@ -96,6 +96,17 @@ func TestLimiterMutants(t *testing.T) {
 				return store.Decision{Allowed: true}, nil
 			}
 		}},
+		{"gives older ones back", "refused over and over", func(b *badLimiter) {
+			b.take = func(now time.Time, limits []store.Limit) (store.Decision, error) {
+				for i, l := range limits {
+					if d, err := b.naive.Take(t.Context(), now, l); err != nil || !d.Allowed {
+						_ = b.naive.Give(t.Context(), now, limits[:i]...)
+						return d, err
+					}
+				}
+				return store.Decision{Allowed: true}, nil
+			}
+		}},
 		{"shadow refuses", "shadow", func(b *badLimiter) {
 			b.take = func(now time.Time, limits []store.Limit) (store.Decision, error) {
 				enforced := append([]store.Limit(nil), limits...)

@@ -113,9 +113,9 @@ import (
 //   - dangerously_none, true: anyone may report anything.
 //
 // Several secrets are for the time of a change. One with an empty field is none,
-// and without any there is no webhook. challenge {query, secrets, answer} answers a GET, whose
-// parameter query has one of the secrets, with its parameter answer, as Meta
-// asks for before it posts.
+// and without any there is no webhook. challenge {query, secrets, answer} answers
+// a GET, whose parameter query has one of the secrets, with its parameter answer,
+// as Meta asks for before it posts.
 type Profile struct {
 	spec profileSpec
 }

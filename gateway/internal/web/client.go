@@ -17,6 +17,10 @@ import (
 // DefaultMaxBody is the most that is read of a response's body, in octets.
 const DefaultMaxBody = 1 << 20
 
+// staleTries is how often a request is made where each connection turns out to
+// be closed.
+const staleTries = 3
+
 // Config describes a client.
 type Config struct {
 	// HTTP makes the requests. It is copied: redirects are never followed,
@@ -106,19 +110,38 @@ var (
 //   - Unknown: the request, or a part, was written, but not answered
 //
 // Its text says neither the URL nor anything that the server has said. A body
-// must be one that [http.NewRequest] knows how to rewind, in memory: net/http
-// then repeats a request by itself on a new connection where an idle one turns
-// out to be closed and nothing was written.
+// must be one that [http.NewRequest] knows how to rewind, in memory: a request is
+// then made again on another connection where an idle one turns out to be closed
+// and nothing was written.
 func (c *Client) Do(ctx context.Context, op string, req *http.Request) (Response, error) {
 	if err := c.permits(req.URL); err != nil {
 		return Response{}, &channel.Error{Class: channel.Misconfigured, Op: op, Err: err}
 	}
-	var w written
-	resp, err := c.http.Do(w.watch(ctx, req)) //nolint:bodyclose // read closes it
-	if err != nil {
-		return Response{}, w.failure(ctx, op, err)
+	for try := 1; ; try++ {
+		var w written
+		resp, err := c.http.Do(w.watch(ctx, req)) //nolint:bodyclose // read closes it
+		switch {
+		case err == nil:
+			return c.read(resp), nil
+		case try == staleTries || w.yes.Load() || !w.reused.Load() || ctx.Err() != nil || !rewind(req):
+			return Response{}, w.failure(ctx, op, err)
+		}
+		// The connection had been closed while it was idle. net/http does not
+		// dare to repeat a POST then, though it has written nothing.
 	}
-	return c.read(resp), nil
+}
+
+// rewind prepares a request to be made again, and reports whether it can be.
+func rewind(req *http.Request) bool {
+	if req.Body == nil || req.Body == http.NoBody {
+		return true
+	}
+	if req.GetBody == nil {
+		return false
+	}
+	body, err := req.GetBody()
+	req.Body = body
+	return err == nil
 }
 
 func (c *Client) permits(u *url.URL) error {
@@ -153,20 +176,20 @@ func Once(req *http.Request) {
 
 // written watches whether the other side may have read the request.
 type written struct {
-	yes atomic.Bool
+	yes    atomic.Bool
+	reused atomic.Bool // the last connection was used before
 }
 
 // watch returns a copy of req that reports what is written. A server acts on a
 // whole request, so where there is a body the first read of it counts: nothing
 // of it is on the wire before.
 func (w *written) watch(ctx context.Context, req *http.Request) *http.Request {
+	trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { w.reused.Store(i.Reused) }}
 	if req.Body == nil || req.Body == http.NoBody {
-		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-			WroteHeaders: func() { w.yes.Store(true) },
-		})
-		return req.WithContext(ctx)
+		trace.WroteHeaders = func() { w.yes.Store(true) }
+		return req.WithContext(httptrace.WithClientTrace(ctx, trace))
 	}
-	req = req.WithContext(ctx)
+	req = req.WithContext(httptrace.WithClientTrace(ctx, trace))
 	req.Body = &watched{req.Body, w}
 	if rewind := req.GetBody; rewind != nil {
 		repeats := repeatable(req.Header)

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -384,4 +385,53 @@ func (untraced) RoundTrip(r *http.Request) (*http.Response, error) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	_ = r.Body.Close()
 	return nil, io.ErrUnexpectedEOF
+}
+
+// A connection that was closed while it was idle costs nothing: what was not
+// written is written to another.
+func TestStaleConnection(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		transport stale
+		tries     int
+		class     channel.Class // with an error
+		ok        bool
+	}{
+		"idle":        {stale{left: 2, reused: true}, 3, 0, true},
+		"all":         {stale{left: 9, reused: true}, 3, channel.Temporary, false},
+		"fresh":       {stale{left: 1}, 1, channel.Temporary, false},
+		"was written": {stale{left: 1, reused: true, reads: true}, 1, channel.Unknown, false},
+	} {
+		c := web.New(web.Config{HTTP: &http.Client{Transport: &row.transport}})
+		_, err := c.Do(t.Context(), "gateway: test", post(t, "https://provider.example"))
+		if n := row.transport.tries; n != row.tries || row.ok != (err == nil) {
+			t.Errorf("%s: tried %d times, want %d; error %v", name, n, row.tries, err)
+		}
+		if !row.ok {
+			wantError(t, err, row.class)
+		}
+	}
+}
+
+// stale is a transport some of whose connections have been closed.
+type stale struct {
+	left, tries   int
+	reused, reads bool
+}
+
+func (s *stale) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.tries++
+	httptrace.ContextClientTrace(r.Context()).GotConn(httptrace.GotConnInfo{Reused: s.reused})
+	defer r.Body.Close()
+	if s.left--; s.left >= 0 {
+		if s.reads {
+			_, _ = r.Body.Read(make([]byte, 1))
+		}
+		return nil, errors.New("http: server closed idle connection")
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil || !strings.Contains(string(body), secret) {
+		return nil, errors.New("the body is not there")
+	}
+	return &http.Response{StatusCode: http.StatusAccepted, Body: http.NoBody, Request: r}, nil
 }

@@ -211,6 +211,15 @@ func NewPull(c PullConfig) (*Pull, error) {
 	return p, nil
 }
 
+// String tells no secret.
+func (p *Pull) String() string { return fmt.Sprintf("pull by %d phones", len(p.phones)) }
+
+// GoString keeps credentials and texts out of %#v.
+func (p *Pull) GoString() string { return "gateway.Pull{" + p.String() + "}" }
+
+// LogValue keeps credentials and texts out of logs.
+func (p *Pull) LogValue() slog.Value { return slog.StringValue(p.String()) }
+
 // pullError is an error of Send and Cancel.
 func pullError(class channel.Class, what string, cause error) error {
 	err := errors.New(what)

@@ -561,3 +561,17 @@ func TestPullForgets(t *testing.T) {
 		<-forgotten
 	})
 }
+
+// TestPullPrints prints a Pull in the ways that a program does without thinking.
+func TestPullPrints(t *testing.T) {
+	t.Parallel()
+	c := gateway.PullConfig{Phones: []gateway.PullPhone{{ID: "pixel", Password: "hunter2", WeakHashSecret: "tr0ub4dor"}}}
+	p, err := gateway.NewPull(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := fmt.Sprintf("%v %+v %#v %s %v", p, p, p, p, p.LogValue()) + fmt.Sprintf("%v %+v %#v", c, c, c.Phones)
+	if strings.Contains(shown, "hunter2") || strings.Contains(shown, "tr0ub4dor") {
+		t.Error(shown)
+	}
+}

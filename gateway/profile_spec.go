@@ -283,6 +283,9 @@ func parseURLTemplate(text string, known scope) (template, error) {
 	}
 	first := t.parts[0]
 	if first.names != nil {
+		if slices.ContainsFunc(first.names, func(name string) bool { return messageFields[name] || name == fieldProviderID }) {
+			return t, errors.New("begins with what a message holds, not a value")
+		}
 		if len(t.parts) > 1 && !strings.HasPrefix(t.parts[1].literal, "/") {
 			return t, errors.New(`the value that it begins with is not followed by "/"`)
 		}

@@ -43,6 +43,8 @@ func TestParseProfileErrors(t *testing.T) {
 		{`{"user": "{{user}}", "password"`, `{"usr": "{{user}}", "password"`, `profile: unknown field "usr"`},
 		{`"{{url}}/send"`, `""`, `send.url: is required`},
 		{`"{{url}}/send"`, `"{{url}}send"`, `send.url: the value that it begins with is not followed by "/"`},
+		{`"{{url}}/send"`, `"{{sender|url}}/send"`, `send.url: begins with what a message holds, not a value`},
+		{`"{{url}}/state/{{provider_id}}"`, `"{{provider_id}}"`, `poll.url: begins with what a message holds, not a value`},
 		{`"{{url}}/send"`, `"ftp://{{url}}/send"`, `send.url: does not begin with "https://host/" or with a value`},
 		{`"{{url}}/send"`, `"https://api.{{url}}/send"`, `send.url: does not begin with "https://host/" or with a value`},
 		{`"{{url}}/send"`, `"https://{{url}}/send"`, `send.url: does not begin with "https://host/" or with a value`},

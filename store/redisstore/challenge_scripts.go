@@ -69,7 +69,7 @@ if outcome ~= 0 then return answer(3) end
 if locked == 1 then return answer(5) end
 if attempts >= max_attempts then return answer(4) end
 local charged = struct.pack('>I4c8', attempts + 1, nonce)
-redis.call('SETRANGE', KEYS[1], 0, charged)
+redis.call('SETRANGE', KEYS[1], '0', charged)
 local forget = now + math.floor(math.max(lock, 0) / 1000)
 if forget <= now and ends == 0 then return answer(0, 0, charged) end
 failures, ends = math.min(failures + 1, 4294967295), math.max(ends, forget)
@@ -83,7 +83,7 @@ redis.call('HSET', KEYS[2], subject, struct.pack('>I4I8B', failures, ends, locke
 local life = math.ceil((ends - now) / 1000) + 60000
 if redis.call('PTTL', KEYS[2]) < life then redis.call('PEXPIRE', KEYS[2], life + 60000) end
 if not run and nonce:byte(8) < 32 then
-	local some, dead = redis.call('HRANDFIELD', KEYS[2], 24, 'WITHVALUES'), {}
+	local some, dead = redis.call('HRANDFIELD', KEYS[2], '24', 'WITHVALUES'), {}
 	for i = 1, #some, 2 do
 		if struct.unpack('>I8', some[i + 1], 5) + 60000000 < now then dead[#dead + 1] = some[i] end
 	end
@@ -98,7 +98,7 @@ if c:sub(14, 21) == nonce then return answer(0) end
 if expires <= now then return answer(2) end
 if outcome ~= 0 then return answer(3) end
 local closed = struct.pack('>Bc8', tonumber(ARGV[3]), nonce)
-redis.call('SETRANGE', KEYS[1], 12, closed)
+redis.call('SETRANGE', KEYS[1], '12', closed)
 if ARGV[3] == '1' then
 	locked = 0
 	if run then redis.call('HDEL', KEYS[2], subject) end
@@ -120,7 +120,7 @@ if sends <= waits then
 	next_send = now + math.floor(math.max(struct.unpack('>i8', c, 104 + 8 * (sends - 1)), 0) / 1000)
 end
 local claimed = struct.pack('>I4I8c8I8', sends, next_send, nonce, revision + 1)
-redis.call('SETRANGE', KEYS[1], 21, claimed)
+redis.call('SETRANGE', KEYS[1], '21', claimed)
 return answer(0, 21, claimed)
 `)
 

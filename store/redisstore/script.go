@@ -48,6 +48,9 @@ func (s *Store) run(ctx context.Context, sc *script, keys []string, args ...any)
 		cmd := command(ctx, "evalsha", sc.hash, keys, args)
 		_ = s.client.Process(ctx, cmd) // is in cmd, in the end
 		err := cmd.Err()
+		if err == nil {
+			return cmd, nil
+		}
 		if redis.HasErrorPrefix(err, "NOSCRIPT") { // new server, failover, or SCRIPT FLUSH
 			cmd = command(ctx, "eval", sc.source, keys, args)
 			_ = s.client.Process(ctx, cmd)

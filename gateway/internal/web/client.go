@@ -104,7 +104,7 @@ var (
 // Any status is an answer. An error is an *[channel.Error] with op as its Op:
 //
 //   - Misconfigured: http where only https is permitted, a certificate that is
-//     not trusted, no TLS
+//     not trusted, ours included, no TLS
 //   - Temporary: nothing of the request's body, or of its header where there is
 //     none, was written: not connected in time, say
 //   - Unknown: the request, or a part, was written, but not answered

@@ -435,3 +435,23 @@ func (s *stale) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return &http.Response{StatusCode: http.StatusAccepted, Body: http.NoBody, Request: r}, nil
 }
+
+// In TLS 1.3 a server refuses a client's certificate after the client has
+// written its request, and before it reads it.
+func TestClientCertificateRequired(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the request was served") }))
+	s.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert}
+	quiet(s).StartTLS()
+	defer s.Close()
+	c := web.New(web.Config{HTTP: s.Client()})
+	for range 100 {
+		_, err := c.Do(t.Context(), "gateway: test", post(t, s.URL))
+		if err != nil && strings.Contains(err.Error(), "certificate required") {
+			wantError(t, err, channel.Misconfigured)
+			return
+		}
+		wantError(t, err, channel.Unknown) // the connection was reset before the alert was read
+	}
+	t.Error("the alert was never read")
+}

@@ -25,6 +25,8 @@ var (
 func (w *written) failure(ctx context.Context, op string, err error) error {
 	e := &channel.Error{Class: channel.Temporary, Op: op, Err: cause(ctx, err)}
 	switch {
+	case unwelcome(err):
+		e.Class = channel.Misconfigured
 	case w.yes.Load():
 		e.Class = channel.Unknown
 	case untrusted(err):
@@ -69,6 +71,22 @@ func untrusted(err error) bool {
 	op, _ := errors.AsType[*net.OpError](err)
 	alert := op != nil && op.Op == "remote error" // as crypto/tls marks the other side's alerts
 	return certificate || record || authority || host || alert || errors.Is(err, http.ErrSchemeMismatch)
+}
+
+// unwelcome reports whether the other side has refused our certificate, or that
+// there is none. In TLS 1.3 it says so after the request was written, but reads
+// none before it has accepted the certificate (RFC 8446 §4.4.2.4).
+func unwelcome(err error) bool {
+	op, _ := errors.AsType[*net.OpError](err)
+	if op == nil || op.Op != "remote error" || op.Err == nil {
+		return false
+	}
+	switch op.Err.Error() { // crypto/tls does not export its alerts
+	case "tls: certificate required", "tls: bad certificate", "tls: unsupported certificate", "tls: revoked certificate",
+		"tls: expired certificate", "tls: unknown certificate", "tls: unknown certificate authority", "tls: access denied":
+		return true
+	}
+	return false
 }
 
 // Refusal is the error for an answer that is no success, by its status. What

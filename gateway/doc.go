@@ -96,5 +96,6 @@
 // # Concurrency
 //
 // A channel is safe for concurrent use. Its goroutines poll, and end with Close
-// or Shutdown.
+// or Shutdown, which wait for a Receipt that is running: one that closes the
+// channel does so with another goroutine, which it does not wait for.
 package gateway

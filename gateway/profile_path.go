@@ -46,8 +46,11 @@ func (p path) find(document any) string {
 		for _, steps := range joined {
 			values = append(values, firstText(document, steps))
 		}
-		if s := strings.TrimRight(strings.Join(values, "+"), "+"); s != "" {
-			return s
+		for len(values) > 0 && values[len(values)-1] == "" {
+			values = values[:len(values)-1]
+		}
+		if len(values) > 0 {
+			return strings.Join(values, "+")
 		}
 	}
 	return ""

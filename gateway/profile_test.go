@@ -128,14 +128,14 @@ func TestBuiltIns(t *testing.T) {
 
 func TestPath(t *testing.T) {
 	t.Parallel()
-	document, err := parseDocument([]byte(`{"a": {"b": [{"c": null}, {"c": 12345678901234567890}], "t": true, "e": ""}, "s": "x", "0": "zero"}`))
+	document, err := parseDocument([]byte(`{"a": {"b": [{"c": null}, {"c": 12345678901234567890}], "t": true, "e": ""}, "s": "x", "0": "zero", "id": "Zm8+"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]string{
 		"s": "x", "a.b.1.c": "12345678901234567890", "a.b.*.c": "12345678901234567890", "a.t": "true", "0": "zero",
 		"a": "", "a.b": "", "a.b.0.c": "", "a.b.2.c": "", "a.b.-1.c": "", "s.x": "", "nothing": "",
-		"nothing|s": "x", "a.e|a.t": "true", "s+a.t": "x+true", "s+nothing": "x", "nothing+s": "+x", "nothing+a.e|s": "x",
+		"nothing|s": "x", "a.e|a.t": "true", "s+a.t": "x+true", "s+nothing": "x", "nothing+s": "+x", "id": "Zm8+", "id+a.e": "Zm8+", "nothing+a.e|s": "x",
 	} {
 		p, err := parsePath(text)
 		if err != nil {

@@ -217,7 +217,7 @@ func (s *Service) deliver(ctx context.Context, r *store.Record, l *letter, m *ch
 	}
 	done.called = true
 	var sendErr error
-	done.sub, sendErr = s.submit(ctx, m)
+	done.sub, sendErr = s.submit(ctx, m, done.delivery.lease.Add(-afterwards))
 
 	// The message is out: what follows must not depend on the caller's patience.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterwards)
@@ -236,11 +236,10 @@ func (s *Service) deliver(ctx context.Context, r *store.Record, l *letter, m *ch
 	return done, sendErr
 }
 
-// submit hands the message over. It ends in time for the outcome to be
-// recorded before another process may take the step over, and with the code's
-// life. Every error has a class, and no error's text a secret.
-func (s *Service) submit(ctx context.Context, m *channel.Message) (channel.Submission, error) {
-	limit := time.Now().Add(s.c.Takeover - afterwards)
+// submit hands the message over. It ends at limit, in time for the outcome to
+// be recorded before another process may take the step over, and with the
+// code's life. Every error has a class, and no error's text a secret.
+func (s *Service) submit(ctx context.Context, m *channel.Message, limit time.Time) (channel.Submission, error) {
 	if m.Expires.Before(limit) {
 		limit = m.Expires
 	}

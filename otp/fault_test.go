@@ -284,33 +284,47 @@ func TestPartOfAnOlderMessage(t *testing.T) {
 	})
 }
 
+// lateQueue takes its time to take a job.
+type lateQueue struct {
+	store.Queue
+	takes time.Duration
+}
+
+func (q lateQueue) Enqueue(ctx context.Context, j store.Job) error {
+	time.Sleep(q.takes)
+	return q.Queue.Enqueue(ctx, j)
+}
+
 // Who is slow, but alive, has the step to itself until its time is up, and
-// stops sending before.
+// stops sending before, whatever of that time the queue has used up.
 func TestTakeoverFromTheLiving(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, nil)
-		r.cfg.Queue, r.cfg.Receipts = r.store, nil
-		var took time.Duration
-		var calls int
-		r.cfg.Channel = channel.Func(func(ctx context.Context, _ *channel.Message) (channel.Submission, error) {
-			calls++
-			start := time.Now()
-			<-ctx.Done()
-			took = time.Since(start)
-			return channel.Submission{}, &channel.Error{Class: channel.Unknown, Op: "test: send", Err: ctx.Err()}
+	for _, queueing := range []time.Duration{0, 9 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.cfg.Queue, r.cfg.Receipts = r.store, nil
+			var took time.Duration
+			var calls int
+			r.cfg.Channel = channel.Func(func(ctx context.Context, _ *channel.Message) (channel.Submission, error) {
+				calls++
+				start := time.Now()
+				<-ctx.Done()
+				took = time.Since(start)
+				return channel.Submission{}, &channel.Error{Class: channel.Unknown, Op: "test: send", Err: ctx.Err()}
+			})
+			work(t, r.another(t))
+			r.cfg.Queue = lateQueue{r.store, queueing}
+			r.Service = r.another(t)
+			_, err := r.Send(t.Context(), otp.Request{Subject: "u1", To: both})
+			if channel.ClassOf(err) != channel.Unknown || took != 15*time.Second-queueing {
+				t.Errorf("%v after %v", err, took)
+			}
+			time.Sleep(4 * time.Minute)
+			if calls != 1 {
+				t.Errorf("sent %d times", calls)
+			}
 		})
-		r.Service = r.another(t)
-		work(t, r.another(t))
-		_, err := r.Send(t.Context(), otp.Request{Subject: "u1", To: both})
-		if channel.ClassOf(err) != channel.Unknown || took != 15*time.Second {
-			t.Errorf("%v after %v", err, took)
-		}
-		time.Sleep(4 * time.Minute)
-		if calls != 1 {
-			t.Errorf("sent %d times", calls)
-		}
-	})
+	}
 }
 
 // A resend by a route that cannot be costs nothing.

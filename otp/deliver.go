@@ -30,6 +30,14 @@ func job(r *store.Record, p store.Priority, step int, by string, now time.Time) 
 	return store.Job{ID: jobID(r, step, by), Challenge: r.ID, Step: step, Priority: p, NotBefore: now, Expires: r.Expires}
 }
 
+// taken returns when the limits were taken for a job that someone asked for.
+func (s *Service) taken(j store.Job) time.Time {
+	if s.c.Async || !s.queueGiven {
+		return j.NotBefore
+	}
+	return j.NotBefore.Add(-s.c.Takeover)
+}
+
 // start delivers a step here, or leaves it to the queue. It takes the limits
 // that the message was counted against, and returns the Challenge beside every
 // error after which a message may still come.
@@ -56,7 +64,7 @@ func (s *Service) start(ctx context.Context, r *store.Record, l *letter, m *chan
 	}
 	done, err := s.deliver(ctx, r, l, m, j)
 	if done.surelyUnsent(err) {
-		s.give(ctx, limits, now)
+		s.give(ctx, limits, s.taken(j))
 	}
 	c := s.challenge(done.record, l, done.delivery)
 	c.Attempts = done.sub.Attempts
@@ -170,7 +178,7 @@ func (s *Service) unqueued(ctx context.Context, r *store.Record, l *letter, mine
 	case err != nil: // the limits stay taken: it may be sent yet
 		s.log.ErrorContext(ctx, "otp: a message that could not be queued may be sent all the same", "challenge", r.ID, "error", err)
 	default:
-		s.give(ctx, limits, now)
+		s.give(ctx, limits, s.taken(j))
 	}
 	return s.challenge(r, l, d), s.storeError(r, failure, now)
 }

@@ -3,6 +3,7 @@ package otp
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,9 +48,12 @@ func (s *Service) take(ctx context.Context, limits []store.Limit, now time.Time)
 	return nil
 }
 
-// give returns what take took. That it may fail only means that a limit stays
-// stricter for a while.
-func (s *Service) give(ctx context.Context, limits []store.Limit, now time.Time) {
+// give returns what take took then, to the limits by which it counts yet: to
+// others it would give what is another's. That it may fail only means that a
+// limit stays stricter for a while.
+func (s *Service) give(ctx context.Context, limits []store.Limit, taken time.Time) {
+	now := time.Now()
+	limits = slices.DeleteFunc(slices.Clone(limits), func(l store.Limit) bool { return now.Sub(taken) >= l.Per })
 	if len(limits) == 0 {
 		return
 	}

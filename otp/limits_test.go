@@ -31,6 +31,31 @@ func TestUndeliveredIsFree(t *testing.T) {
 	}
 }
 
+// What never went out, but was asked for so long ago that it does not count any
+// more, gives nothing back that another took.
+func TestUndeliveredTooLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *otp.Config) {
+			c.Async, c.Workers = true, 1
+			c.Policy.PerRecipient = []otp.Rate{{Most: 1, Per: 30 * time.Second}}
+		})
+		r.a.errs = []error{refusal(channel.Unreachable, "")}
+		q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}, Route: "A"}
+		r.send(t, q)
+		time.Sleep(31 * time.Second)
+		r.send(t, q)
+		work(t, r.Service)
+		synctest.Wait()
+		time.Sleep(time.Second)
+		if n := r.a.count(); n != 2 {
+			t.Fatalf("%d messages were tried", n)
+		}
+		_, err := r.Send(t.Context(), q)
+		wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
+	})
+}
+
 // What may have gone out is counted, and can be verified.
 func TestUnknownCounts(t *testing.T) {
 	t.Parallel()

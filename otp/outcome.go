@@ -175,7 +175,7 @@ func (s *Service) handle(ctx context.Context, j store.Job) error {
 			if by != bySend { // who asked for that one is not known any more
 				ip = netip.Addr{}
 			}
-			s.give(ctx, s.limits(l, ip), now)
+			s.give(ctx, s.limits(l, ip), s.taken(j))
 		}
 	}
 	return nil

@@ -28,10 +28,16 @@ func retryable(sub channel.Submission, err error) bool {
 	return c == channel.Temporary || c == channel.Throttled
 }
 
+// lastTry is how near the end of its code's life a message is tried for the
+// last time, or in half of a shorter life. The queue pauses for less, so that
+// what surely never went out is known to have failed, and gives its limits
+// back.
+const lastTry = time.Minute
+
 // recordOutcome writes down where a step got to. A step that surely failed for
-// a passing reason stays open if a queue will bring it back.
+// a passing reason stays open if a queue will bring it back in time.
 func (s *Service) recordOutcome(ctx context.Context, r *store.Record, l *letter, j store.Job, sub channel.Submission, sendErr error) (*store.Record, *delivery, error) {
-	again := s.c.Async && j.Attempt > 0 && retryable(sub, sendErr)
+	again := s.c.Async && j.Attempt > 0 && retryable(sub, sendErr) && time.Until(r.Expires) > min(lastTry, s.c.Policy.Life/2)
 	return s.update(ctx, r, func(r *store.Record, d *delivery) error {
 		noteAddresses(d, l, sub, sendErr)
 		switch {

@@ -4,10 +4,10 @@
 // server that answers no question.
 //
 // A state is told once, and never a lesser one after it: Sent, Failed,
-// Delivered. At a message's expiry it is asked for a last time; if its state is
-// not final then, the last one is told, with the provider's word for it as
-// Code, unless it was told before. A report that comes after that is told too,
-// if it is news.
+// Delivered. At a message's expiry it is asked for a last time, unless there are
+// far more messages than may be asked for; if its state is not final then, the
+// last one is told, with the provider's word for it as Code, unless it was told
+// before. A report that comes after that is told too, if it is news.
 //
 // A callback's error goes back to whoever reported, so that the webhook is
 // repeated. What the Follower has learned by asking, it tells again itself.

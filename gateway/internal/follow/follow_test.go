@@ -462,3 +462,50 @@ func TestPanic(t *testing.T) {
 		}
 	})
 }
+
+// More messages than may be asked for: what is known of each is told within
+// another life of the code all the same, and no more is asked than may be.
+func TestBacklog(t *testing.T) {
+	t.Parallel()
+	for name, asks := range map[string]bool{"polling": true, "webhooks only": false} {
+		synctest.Test(t, func(t *testing.T) {
+			const life = 5 * time.Minute
+			var mu sync.Mutex
+			sent := map[string]time.Time{}
+			latest, polls := time.Duration(0), 0
+			c := follow.Config{Receipt: func(_ context.Context, r channel.Receipt) error {
+				mu.Lock()
+				defer mu.Unlock()
+				latest = max(latest, time.Since(sent[r.ProviderID]))
+				delete(sent, r.ProviderID)
+				return nil
+			}}
+			if asks {
+				c.Poll = func(context.Context, string) (follow.Update, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					polls++
+					return follow.Update{}, nil
+				}
+			}
+			f := follow.New(c)
+			defer f.Close()
+			began := time.Now()
+			for i := range 20 * 60 * 20 { // twenty minutes, twenty a second
+				id := fmt.Sprint(i)
+				mu.Lock()
+				sent[id] = time.Now()
+				mu.Unlock()
+				f.Follow(follow.Message{ProviderID: id, Expires: time.Now().Add(life)})
+				time.Sleep(50 * time.Millisecond)
+			}
+			time.Sleep(time.Hour)
+			if len(sent) != 0 || latest > 2*(life+time.Minute) {
+				t.Errorf("%s: %d messages were not told, the latest %v after it was sent", name, len(sent), latest)
+			}
+			if most := int(time.Since(began)/time.Second) * 10; polls > most || asks && polls == 0 {
+				t.Errorf("%s: asked %d times, at most %d are allowed", name, polls, most)
+			}
+		})
+	}
+}

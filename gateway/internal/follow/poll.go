@@ -38,11 +38,16 @@ func (f *Follower) dispatch(now time.Time) time.Duration {
 		f.drop(e)
 	}
 	for e := f.due.first(); e != nil && f.polls < f.config.Workers && !f.closed; e = f.due.first() {
-		left := later(e.due.time, f.free).Sub(now)
-		if left > 0 {
+		at, quiet := e.due.time, f.quiet(e, now)
+		if !quiet {
+			at = later(at, f.free)
+		}
+		if left := at.Sub(now); left > 0 {
 			return min(wait, left)
 		}
-		f.free = now.Add(time.Duration(float64(time.Second) / f.config.Rate))
+		if !quiet {
+			f.free = now.Add(time.Duration(float64(time.Second) / f.config.Rate))
+		}
 		f.due.remove(e)
 		f.polls++
 		f.done.Go(func() {
@@ -54,6 +59,13 @@ func (f *Follower) dispatch(now time.Time) time.Duration {
 		})
 	}
 	return wait
+}
+
+// quiet reports whether a visit asks nothing, so that it needs not wait for its
+// turn. One long after the expiry is: there are more messages than may be asked
+// for, and what is known has to be told. f.mu is held.
+func (f *Follower) quiet(e *entry, now time.Time) bool {
+	return e.untold == nil && (f.config.Poll == nil || now.Sub(e.expires) > f.config.MaxInterval)
 }
 
 func (f *Follower) poke() {
@@ -82,18 +94,19 @@ func (f *Follower) schedule(e *entry, now time.Time) {
 // one if it has expired.
 func (f *Follower) visit(e *entry) {
 	f.mu.Lock()
-	expired := !time.Now().Before(e.expires)
+	now := time.Now()
+	expired, quiet := !now.Before(e.expires), f.quiet(e, now)
 	u := e.untold
 	f.mu.Unlock()
 	var pause time.Duration
-	if u == nil && f.config.Poll != nil {
+	if u == nil && !quiet {
 		u, pause = f.ask(e)
 	}
 	told := u == nil || f.tellPolled(e, *u)
 	if told && expired {
 		told = f.tellLast(e)
 	}
-	now := time.Now()
+	now = time.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if pause > 0 {

@@ -20,6 +20,10 @@ const (
 	// tokenMargin is how long before its end a token is renewed, or a fifth of
 	// its life if that is less.
 	tokenMargin = time.Minute
+
+	// tokenless is how long a server that has no tokens is not asked for one: a
+	// proxy may have said so while the server was away.
+	tokenless = 15 * time.Minute
 )
 
 // tokenScopes are the least that the channel needs.
@@ -37,7 +41,7 @@ type tokens struct {
 	// guarded by turn
 	access, refresh string
 	renew           time.Time // when access is to be renewed
-	none            bool      // the server has no tokens
+	none            time.Time // until when the server counts as one that has no tokens
 }
 
 func newTokens(g *SMSGate) *tokens { return &tokens{g: g, turn: make(chan struct{}, 1)} }
@@ -60,7 +64,7 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer t.unlock()
-	if t.none || t.access != "" && time.Now().Before(t.renew) {
+	if now := time.Now(); now.Before(t.none) || t.access != "" && now.Before(t.renew) {
 		return t.access, nil
 	}
 	if t.refresh != "" {
@@ -101,7 +105,7 @@ func (t *tokens) fetch(ctx context.Context, c call) (bool, error) {
 	switch {
 	case resp.Status == http.StatusNotImplemented, c.basic && (resp.Status == http.StatusNotFound || resp.Status == http.StatusMethodNotAllowed):
 		t.g.config.Logger.WarnContext(ctx, "gateway: the server has no tokens, the password is used instead")
-		t.none, t.access = true, ""
+		t.none, t.access = now.Add(tokenless), ""
 		return true, nil
 	case !resp.OK():
 		return false, notSent(refusal(opToken, resp, now))

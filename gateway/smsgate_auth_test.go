@@ -227,3 +227,29 @@ func TestSMSGateWebhookRegistration(t *testing.T) {
 	s.Script(gatewaytest.Rule{Method: http.MethodPost, Path: "/webhooks", Status: 400, Body: `{"message":"url must start with https://"}`})
 	wantRefused(t, g.RegisterWebhooks(t.Context(), hookURL), channel.Misconfigured, "400")
 }
+
+// A proxy that does not find the server once does not make the password the
+// credential for ever.
+func TestSMSGateTokensComeBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := phones(t, gatewaytest.Config{JWT: true}, gatewaytest.PhoneConfig{ID: "pixel"})
+		g := newGate(t, s, gateway.SMSGateConfig{Devices: oneDevice, JWT: true})
+		s.Script(gatewaytest.Rule{Path: "/auth/token", Status: http.StatusNotFound, Times: 1})
+		scheme := ""
+		for i, want := range []string{"Basic", "Basic", "Bearer"} {
+			if _, err := g.Send(t.Context(), codeTo(fmt.Sprintf("c%d.1", i), ann)); err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range s.Requests() {
+				if r.Path == "/messages" {
+					scheme, _, _ = strings.Cut(r.Header.Get("Authorization"), " ")
+				}
+			}
+			if scheme != want {
+				t.Errorf("message %d was sent with %s, want %s", i, scheme, want)
+			}
+			time.Sleep(8 * time.Minute)
+		}
+	})
+}

@@ -18,8 +18,8 @@ const loadChallenge = `
 local c = redis.call('GET', KEYS[1])
 if not c then return {} end
 local now, nonce = tonumber(ARGV[1]), ARGV[2]
-local outcome = c:byte(13)
-local expires, max_attempts, max_failures, lock, subject = struct.unpack('>I8I4I4i8c16', c, 58)
+local outcome = c:byte(69)
+local expires, max_attempts, max_failures, lock, subject = struct.unpack('>I8I4I4i8c16', c, 138)
 local run = redis.call('HGET', KEYS[2], subject)
 local failures, ends, locked = 0, 0, 0
 if run then
@@ -44,8 +44,8 @@ var scriptCreate = newScript(mayFill + `
 local now = tonumber(ARGV[1])
 local c = redis.call('GET', KEYS[1])
 if c then
-	if c:sub(14, 21) == ARGV[2] then return {struct.pack('>BI8I2', 0, 0, 0)} end
-	if struct.unpack('>I8', c, 58) > now then return {struct.pack('>BI8I2', 1, 0, 0)} end
+	if c:sub(70, 77) == ARGV[2] then return {struct.pack('>BI8I2', 0, 0, 0)} end
+	if struct.unpack('>I8', c, 138) > now then return {struct.pack('>BI8I2', 1, 0, 0)} end
 end
 local run = redis.call('HGET', KEYS[2], ARGV[3])
 if run then
@@ -62,13 +62,13 @@ return answer(0)
 `)
 
 var scriptAttempt = newScript(mayFill + loadChallenge + `
-local attempts, latest = struct.unpack('>I4c8', c)
-if latest == nonce then return answer(0) end
+local attempts, recent = struct.unpack('>I4c64', c)
+if recent:find(nonce, 1, true) then return answer(0) end
 if expires <= now then return answer(2) end
 if outcome ~= 0 then return answer(3) end
 if locked == 1 then return answer(5) end
 if attempts >= max_attempts then return answer(4) end
-local charged = struct.pack('>I4c8', attempts + 1, nonce)
+local charged = struct.pack('>I4', attempts + 1) .. nonce .. recent:sub(1, 56)
 redis.call('SETRANGE', KEYS[1], '0', charged)
 local forget = now + math.floor(math.max(lock, 0) / 1000)
 if forget <= now and ends == 0 then return answer(0, 0, charged) end
@@ -94,21 +94,21 @@ return answer(0, 0, charged)
 
 // ARGV: now, nonce, outcome.
 var scriptFinish = newScript(anyhow + loadChallenge + `
-if c:sub(14, 21) == nonce then return answer(0) end
+if c:sub(70, 77) == nonce then return answer(0) end
 if expires <= now then return answer(2) end
 if outcome ~= 0 then return answer(3) end
 local closed = struct.pack('>Bc8', tonumber(ARGV[3]), nonce)
-redis.call('SETRANGE', KEYS[1], '12', closed)
+redis.call('SETRANGE', KEYS[1], '68', closed)
 if ARGV[3] == '1' then
 	locked = 0
 	if run then redis.call('HDEL', KEYS[2], subject) end
 end
-return answer(0, 12, closed)
+return answer(0, 68, closed)
 `)
 
 var scriptResend = newScript(anyhow + loadChallenge + `
-local sends, next_send, latest, revision = struct.unpack('>I4I8c8I8', c, 22)
-local waits = struct.unpack('>I2', c, 102)
+local sends, next_send, latest, revision = struct.unpack('>I4I8c8I8', c, 78)
+local waits = struct.unpack('>I2', c, 182)
 if latest == nonce then return answer(0) end
 if expires <= now then return answer(2) end
 if outcome ~= 0 then return answer(3) end
@@ -117,21 +117,21 @@ if sends > waits then return answer(4) end
 if now < next_send then return answer(6) end
 sends, next_send = sends + 1, 0
 if sends <= waits then
-	next_send = now + math.floor(math.max(struct.unpack('>i8', c, 104 + 8 * (sends - 1)), 0) / 1000)
+	next_send = now + math.floor(math.max(struct.unpack('>i8', c, 184 + 8 * (sends - 1)), 0) / 1000)
 end
 local claimed = struct.pack('>I4I8c8I8', sends, next_send, nonce, revision + 1)
-redis.call('SETRANGE', KEYS[1], '21', claimed)
-return answer(0, 21, claimed)
+redis.call('SETRANGE', KEYS[1], '77', claimed)
+return answer(0, 77, claimed)
 `)
 
 // ARGV: now, nonce, revision, delivery.
 var scriptUpdate = newScript(anyhow + loadChallenge + `
-local revision, latest = struct.unpack('>I8c8', c, 42)
-if latest == nonce then return answer(0) end
+local revision, recent = struct.unpack('>I8c32', c, 98)
+if recent:find(nonce, 1, true) then return answer(0) end
 if expires <= now then return answer(2) end
 if revision ~= tonumber(ARGV[3]) then return answer(7) end
-local delivery = struct.unpack('>I4', c, 98)
-c = c:sub(1, 41) .. struct.pack('>I8c8', revision + 1, nonce) .. c:sub(58, delivery) .. ARGV[4]
+local delivery = struct.unpack('>I4', c, 178)
+c = c:sub(1, 97) .. struct.pack('>I8', revision + 1) .. nonce .. recent:sub(1, 24) .. c:sub(138, delivery) .. ARGV[4]
 redis.call('SET', KEYS[1], c, 'KEEPTTL')
 return answer(0)
 `)

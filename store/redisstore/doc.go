@@ -27,6 +27,9 @@
 // which may be after the server did as it was asked. So each call that changes
 // something has a nonce, kept beside what it changed: the second time it gets
 // the first answer, a wrong guess is charged once, and a right code accepted.
+// That holds as long as no more than seven other Attempts on the challenge,
+// three Updates, or seven Takes from a limit come in between; beyond, the call
+// counts twice, or has its ErrConflict.
 //
 // # When Redis fails
 //

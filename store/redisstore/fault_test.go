@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -362,4 +363,55 @@ func TestRealSentinelFailover(t *testing.T) {
 	if _, err := s.Attempt(ctx, "aaa-locked", now); !errors.Is(err, store.ErrLocked) {
 		t.Errorf("Attempt: %v, want ErrLocked", err)
 	}
+}
+
+// TestRealRedisLostMeanwhile: a call whose reply was lost gets the first answer
+// also when others of its kind were answered before it asks again.
+func TestRealRedisLostMeanwhile(t *testing.T) {
+	t.Parallel()
+	ctx, now := t.Context(), time.Now()
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server.Addr)
+	direct := open(t, redisstore.Config{Client: dial(t, server.Addr)})
+	patient := redis.NewClient(&redis.Options{Addr: proxy.Addr, MinRetryBackoff: 300 * time.Millisecond, MaxRetryBackoff: 300 * time.Millisecond})
+	t.Cleanup(func() { patient.Close() })
+	s := open(t, redisstore.Config{Client: patient, Prefix: direct.prefix})
+	if err := errors.Join(direct.Create(ctx, challenge("aaa-1", now), now), s.Create(ctx, challenge("aaa-2", now), now)); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = direct.Attempt(ctx, "aaa-1", now) // the scripts are there
+	_, _ = direct.Update(ctx, "aaa-1", 0, nil, now)
+	meanwhile := func(counts func(*store.Record) bool, mine, others func()) {
+		t.Helper()
+		var done sync.WaitGroup
+		proxy.LoseReplies(1, "evalsha")
+		done.Go(mine)
+		for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(time.Millisecond) {
+			if r, err := direct.Get(ctx, "aaa-1", now); err == nil && counts(r) {
+				break
+			}
+		}
+		others()
+		done.Wait()
+	}
+	meanwhile(func(r *store.Record) bool { return r.Attempts == 2 }, func() {
+		if r, err := s.Attempt(ctx, "aaa-1", now); err != nil || r.Attempts != 9 {
+			t.Errorf("Attempt: %+v, error %v; want 9 in all", r, err)
+		}
+	}, func() {
+		for range 7 {
+			_, _ = direct.Attempt(ctx, "aaa-1", now)
+		}
+	})
+	meanwhile(func(r *store.Record) bool { return r.Revision == 2 }, func() {
+		if r, err := s.Update(ctx, "aaa-1", 1, []byte("mine"), now); err != nil || r.Revision != 5 {
+			t.Errorf("Update: %+v, error %v; want revision 5", r, err)
+		}
+	}, func() {
+		for revision := range uint64(3) {
+			if _, err := direct.Update(ctx, "aaa-1", 2+revision, []byte("theirs"), now); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }

@@ -14,23 +14,23 @@ import (
 // A record is one string, big-endian, so that a script reads it in one call
 // and changes it in place:
 //
-//	 0  attempts, 4 bytes; nonce of the latest Attempt, 8
-//	12  outcome, 1; nonce of Finish, until then of Create, 8
-//	21  sends, 4; time of the next, 8; nonce of the latest Resend, 8
-//	41  revision, 8; nonce of the latest Update, 8
-//	57  expires, 8; MaxAttempts, 4; MaxFailures, 4; lock in nanoseconds, 8
-//	81  subject's field, 16; offset of the delivery, 4
-//	101 number of waits, 2; these in nanoseconds, 8 each
-//	    what no script reads; the delivery
+//	  0  attempts, 4 bytes; nonces of the latest eight Attempts, 8 each
+//	 68  outcome, 1; nonce of Finish, until then of Create, 8
+//	 77  sends, 4; time of the next, 8; nonce of the latest Resend, 8
+//	 97  revision, 8; nonces of the latest four Updates, 8 each
+//	137  expires, 8; MaxAttempts, 4; MaxFailures, 4; lock in nanoseconds, 8
+//	161  subject's field, 16; offset of the delivery, 4
+//	181  number of waits, 2; these in nanoseconds, 8 each
+//	     what no script reads; the delivery
 //
 // Times are microseconds since 1970, which Lua's numbers hold exactly. Who
 // changes any of this changes the names of the keys, too.
 const (
-	atCreator  = 13
-	atSends    = 21
-	atNextSend = 25
-	atExpires  = 57
-	atDelivery = 97
+	atCreator  = 69
+	atSends    = 77
+	atNextSend = 81
+	atExpires  = 137
+	atDelivery = 177
 )
 
 // latest is the first time, in microseconds, that Lua does not hold exactly:
@@ -125,13 +125,13 @@ func appendString[T string | []byte](b []byte, s T) []byte {
 func decode(id, packed string) (*store.Record, error) {
 	p := parser{rest: packed}
 	r := &store.Record{ID: id, Attempts: p.int32()}
-	p.take(8)
+	p.take(64)
 	r.Outcome = store.Outcome(p.byte())
 	p.take(8)
 	r.Sends, r.NextSend = p.int32(), instant(p.int64())
 	p.take(8)
 	r.Revision = uint64(p.int64())
-	p.take(8)
+	p.take(32)
 	expires := p.int64()
 	r.MaxAttempts, r.MaxFailures, r.Lock = p.int32(), p.int32(), time.Duration(p.int64())
 	p.take(16)

@@ -144,11 +144,11 @@ func (t *oauthTokens) fetch(ctx context.Context) (string, time.Duration, error) 
 	if err := json.Unmarshal(r.Body, &answer); err != nil || answer.AccessToken == "" || !headerValue(answer.AccessToken) {
 		return "", 0, &channel.Error{Class: channel.Misconfigured, Op: opOAuth, Err: errors.New("the answer holds no token")}
 	}
-	seconds, err := answer.ExpiresIn.Int64()
-	if err != nil || seconds <= 0 {
-		return answer.AccessToken, oauthLife, nil
+	life := oauthLife // where the answer names none that is a number of seconds
+	if seconds, err := answer.ExpiresIn.Int64(); err == nil && seconds > 0 {
+		life = time.Duration(min(seconds, 24*60*60)) * time.Second
 	}
-	return answer.AccessToken, time.Duration(min(seconds, 24*60*60)) * time.Second, nil
+	return answer.AccessToken, life, nil
 }
 
 func (t *oauthTokens) build(ctx context.Context) (*http.Request, error) {

@@ -199,6 +199,16 @@ func (d *devices) pinned(id string, refused []string) (to target, has, ok bool) 
 	return d.use(p), false, true
 }
 
+// of returns the phone that a message is bound to; empty: that is not known.
+func (d *devices) of(id string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p := d.pins[id]; p != nil {
+		return p.to.device
+	}
+	return ""
+}
+
 // use counts a message towards its phone until it is settled.
 func (d *devices) use(p *pin) target {
 	p.users++

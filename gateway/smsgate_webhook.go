@@ -62,7 +62,10 @@ var smsgateEvents = map[string]string{"sms:sent": "Sent", "sms:delivered": "Deli
 //     again
 //
 // A webhook about a message that this process did not send is as good as any
-// other: processes that share an account may share a handler.
+// other: processes that share an account may share a handler. One about a
+// message that this process has given to another phone is logged and dropped,
+// with 200: the holder of one phone's key says nothing of the others' messages.
+// It takes a key for each phone, in SMSGateDevice.SigningKeys.
 func (g *SMSGate) WebhookHandler() http.Handler { return http.HandlerFunc(g.serveWebhook) }
 
 func (g *SMSGate) serveWebhook(w http.ResponseWriter, r *http.Request) {
@@ -147,6 +150,11 @@ func (g *SMSGate) keys(device string) []string {
 func (g *SMSGate) heard(ctx context.Context, e *smsgateEvent) error {
 	word, ok := smsgateEvents[e.Event]
 	if !ok || !validID(e.Payload.MessageID) { // incoming messages, pings, what the phone's user has sent
+		return nil
+	}
+	if phone := g.devices.of(e.Payload.MessageID); phone != "" && phone != e.DeviceID {
+		g.config.Logger.LogAttrs(ctx, slog.LevelWarn, "gateway: webhook dropped, another phone has the message",
+			slog.String("message", e.Payload.MessageID), slog.String("phone", phone))
 		return nil
 	}
 	u := g.update(e.Payload.MessageID, word, e.Payload.Reason)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/gateway"
 	"github.com/otpcourier/otpcourier/gateway/gatewaytest"
 )
@@ -116,6 +118,50 @@ func TestSMSGateWebhook(t *testing.T) {
 type errReader struct{}
 
 func (errReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// Who holds one phone's key says nothing of what went to another phone.
+func TestSMSGateWebhookOfAnotherPhone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger()
+		var log safeBuffer
+		s, byID := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "a"}, gatewaytest.PhoneConfig{ID: "b"})
+		byID["b"].SetLastSeen(time.Now().Add(-time.Minute)) // a is preferred
+		g := newGate(t, s, gateway.SMSGateConfig{
+			Receipt: l.receipt, PollInterval: -1, SigningKeys: []string{"common"}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			Devices: []gateway.SMSGateDevice{{ID: "a", SigningKeys: []string{"key a"}}, {ID: "b", SigningKeys: []string{"key b"}}},
+		})
+		s.Script(gatewaytest.Rule{Method: http.MethodPost, Path: "/messages", Status: 500, Times: 3})
+		_, err := g.Send(t.Context(), codeTo("m.0", ann))
+		wantRefused(t, err, channel.Unknown, "500") // a may have it
+		mustSend(t, g, codeTo("m.1", ann))          // b has the least to do
+		now := time.Now()
+		post := func(key, name, device, id string, want ...string) {
+			t.Helper()
+			if got := status(g, hook(key, event(name, device, id), now)); got != http.StatusOK {
+				t.Errorf("%s by %q: status %d", id, device, got)
+			}
+			l.want(t, want...)
+		}
+		at := time.Since(l.start).Round(time.Second).String()
+		for _, m := range []struct{ id, phone, other string }{{"m.0", "a", "b"}, {"m.1", "b", "a"}} {
+			for _, name := range []string{"sms:sent", "sms:delivered", "sms:failed"} {
+				post("key "+m.other, name, m.other, m.id)
+				post("common", name, "c", m.id)
+				post("common", name, "", m.id)
+			}
+			post("key "+m.phone, "sms:delivered", m.phone, m.id, at+" "+m.id+" delivered unknown Delivered")
+		}
+		post("key b", "sms:sent", "b", "of.another.process", at+" of.another.process sent unknown Sent")
+
+		log.mu.Lock()
+		defer log.mu.Unlock()
+		text := log.b.String()
+		if n := strings.Count(text, "another phone has the message"); n != 18 || strings.Contains(text, ann[1:]) {
+			t.Errorf("%d warnings:\n%s", n, text)
+		}
+	})
+}
 
 // Without a key nobody is believed.
 func TestSMSGateWebhookWithoutKeys(t *testing.T) {

@@ -147,14 +147,12 @@ func newDevices(g *SMSGate) *devices {
 // choose returns where a message goes, or that the server has accepted it
 // before. Whoever gets a target settles it afterwards.
 func (d *devices) choose(ctx context.Context, m *channel.Message, refused []string) (to target, accepted bool, err error) {
-	if d.g.onPhone() {
-		if len(refused) > 0 {
-			return target{}, false, errNoneLeft
-		}
-		return d.local(m), false, nil
-	}
 	if to, has, ok := d.pinned(m.ID, refused); ok {
 		return to, has, nil
+	}
+	if d.g.onPhone() {
+		to, err = d.pick(m, []slot{{target: d.local(m)}}, refused)
+		return to, false, err
 	}
 	slots, err := d.slots(ctx)
 	if err != nil {
@@ -199,7 +197,8 @@ func (d *devices) pinned(id string, refused []string) (to target, has, ok bool) 
 	return d.use(p), false, true
 }
 
-// of returns the phone that a message is bound to; empty: that is not known.
+// of returns the phone that a message is bound to; empty: that is not known, or
+// is the phone that serves the API, whose name we need not know.
 func (d *devices) of(id string) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -286,9 +285,6 @@ func (d *devices) note(device string) {
 // settle notes what became of a message at its target. One that was certainly
 // not accepted may go to another phone the next time.
 func (d *devices) settle(id string, to target, err error) {
-	if to.device == "" {
-		return
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	refused := err != nil && channel.ClassOf(err) != channel.Unknown

@@ -226,23 +226,42 @@ func TestSMSGateRefusedAfterUnknown(t *testing.T) {
 	full.Status, full.Body = 503, "queue limits exceeded"
 	lost.Action, lost.Times = gatewaytest.Disconnect, 1
 
-	s, _ := newGateServer(t, gatewaytest.Config{})
-	g := newGate(t, s, gateway.SMSGateConfig{})
-	s.Script(full, lost)
-	_, err := g.Send(t.Context(), codeTo("c4n7.1", ann))
-	wantRefused(t, err, channel.Unknown, "")
-	_, err = g.Send(t.Context(), codeTo("c4n7.1", ann)) // by now it would be there
-	wantRefused(t, err, channel.Throttled, "503")
-	s.Script(gatewaytest.Rule{Method: http.MethodGet, Path: "/messages", Status: 500})
-	_, err = g.Send(t.Context(), codeTo("c4n7.1", ann))
-	wantRefused(t, err, channel.Unknown, "")
+	for name, kind := range map[string]gatewaytest.Kind{"server": gatewaytest.Private, "phone": gatewaytest.OnPhone} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := newGateServer(t, gatewaytest.Config{Kind: kind})
+			g := newGate(t, s, gateway.SMSGateConfig{})
+			s.Script(full, lost)
+			_, err := g.Send(t.Context(), codeTo("c4n7.1", ann))
+			wantRefused(t, err, channel.Unknown, "")
+			_, err = g.Send(t.Context(), codeTo("c4n7.1", ann)) // by now it would be there
+			wantRefused(t, err, channel.Throttled, "503")
+			s.Script(gatewaytest.Rule{Method: http.MethodGet, Path: "/messages", Status: 500})
+			_, err = g.Send(t.Context(), codeTo("c4n7.1", ann))
+			wantRefused(t, err, channel.Unknown, "")
 
-	s.ClearScript()
-	lost.Served = true
-	s.Script(full, lost)
-	mustSend(t, g, codeTo("c4n7.2", ann))
-	if n := len(s.Messages()); n != 1 {
-		t.Errorf("%d messages", n)
+			s.ClearScript()
+			lost := lost
+			lost.Served = true
+			s.Script(full, lost)
+			mustSend(t, g, codeTo("c4n7.2", ann))
+			if n := len(s.Messages()); n != 1 {
+				t.Errorf("%d messages", n)
+			}
+
+			// The first call has not found out, the next one does.
+			s.ClearScript()
+			lost.Times = 3
+			s.Script(full, lost)
+			_, err = g.Send(t.Context(), codeTo("c4n7.3", ann))
+			wantRefused(t, err, channel.Unknown, "")
+			mustSend(t, g, codeTo("c4n7.3", ann))
+			before := posts(s)
+			mustSend(t, g, codeTo("c4n7.3", ann)) // it is known to be there
+			if n := posts(s); n != before {
+				t.Errorf("%d submissions of what the server has", n-before)
+			}
+		})
 	}
 }
 

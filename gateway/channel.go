@@ -67,7 +67,9 @@ type Config struct {
 
 	// PollInterval is how long after its submission a message is first asked
 	// for, where the provider can be; half as much again before each further
-	// time, up to 30 s. Negative: only webhooks are heard. Default 2 s.
+	// time, up to 30 s. At most ten polls begin in a second, for all messages
+	// together, and one message may take a dozen: a busy provider needs
+	// webhooks. Negative: only webhooks are heard. Default 2 s.
 	PollInterval time.Duration
 
 	// Timeout bounds one message. Default 15 s.

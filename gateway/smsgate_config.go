@@ -80,8 +80,10 @@ type SMSGateConfig struct {
 	Receipt channel.ReceiptFunc
 
 	// PollInterval is how long after its submission a message is first asked
-	// for; half as much again before each further time, up to 30 s. Negative:
-	// only webhooks are heard. Default 2 s.
+	// for; half as much again before each further time, up to 30 s. At most ten
+	// polls begin in a second, for all messages together, and one message may
+	// take a dozen: a busy account needs webhooks. Negative: only webhooks are
+	// heard. Default 2 s.
 	PollInterval time.Duration
 
 	// SigningKeys sign the webhooks of phones that have no key of their own in

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -108,6 +109,32 @@ func TestSMSGateStates(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Polling asks ten times a second at most, however many messages there are.
+func TestSMSGatePollRate(t *testing.T) {
+	t.Parallel()
+	inBubble(t, gateway.SMSGateConfig{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Manual: true}, func(t *testing.T, g *gate) {
+		for i := range 30 {
+			mustSend(t, g, codeTo(fmt.Sprintf("c%d.1", i), ann))
+		}
+		var asked []int
+		for range 4 {
+			time.Sleep(999 * time.Millisecond)
+			synctest.Wait()
+			n := 0
+			for _, c := range calls(g.server) {
+				if strings.HasPrefix(c, "GET /messages/") {
+					n++
+				}
+			}
+			asked = append(asked, n)
+			time.Sleep(time.Millisecond)
+		}
+		if d := cmp.Diff([]int{0, 0, 10, 20}, asked); d != "" {
+			t.Errorf("polls after each second (-want +got):\n%s", d)
+		}
+	})
 }
 
 // The phone is away until the code has expired: the message was accepted,

@@ -142,6 +142,9 @@ func (t *oauthTokens) fetch(ctx context.Context) (string, time.Duration, error) 
 		ExpiresIn   json.Number `json:"expires_in"`
 	}
 	if err := json.Unmarshal(r.Body, &answer); err != nil || answer.AccessToken == "" || !headerValue(answer.AccessToken) {
+		if r.Cut {
+			return "", 0, &channel.Error{Class: channel.Temporary, Op: opOAuth, Err: errors.New("the answer is cut short")}
+		}
 		return "", 0, &channel.Error{Class: channel.Misconfigured, Op: opOAuth, Err: errors.New("the answer holds no token")}
 	}
 	life := oauthLife // where the answer names none that is a number of seconds

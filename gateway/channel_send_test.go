@@ -264,6 +264,7 @@ func TestProviderOAuthFails(t *testing.T) {
 		"no token":    {answer{200, `{"token_type":"bearer"}`, nil}, channel.Misconfigured},
 		"no header":   {answer{200, `{"access_token":"a\r\nb"}`, nil}, channel.Misconfigured},
 		"cut":         {answer{}, channel.Temporary},
+		"broken off":  {answer{200, `{"access_token":"acc`, http.Header{"Content-Length": {"60"}}}, channel.Temporary},
 	} {
 		sent := false
 		s := newTLSProvider(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -271,6 +272,7 @@ func TestProviderOAuthFails(t *testing.T) {
 			if row.answer.status == 0 {
 				panic(http.ErrAbortHandler)
 			}
+			maps.Copy(w.Header(), row.answer.header)
 			w.WriteHeader(row.answer.status)
 			_, _ = w.Write([]byte(row.answer.body))
 		}))

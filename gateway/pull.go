@@ -135,9 +135,9 @@ func (p PullPhone) LogValue() slog.Value { return slog.StringValue(p.String()) }
 //
 // # Concurrency
 //
-// A Pull is safe for concurrent use and has no goroutines of its own. Its
-// messages are in the memory of this process, which is therefore the one that
-// the phones must poll.
+// A Pull is safe for concurrent use and has no goroutines of its own. Receipt
+// runs once at a time for each message. The messages are in the memory of this
+// process, which is therefore the one that the phones must poll.
 type Pull struct {
 	config PullConfig
 	phones map[string]PullPhone
@@ -150,6 +150,10 @@ type Pull struct {
 	queue   []*pulled            // waiting, oldest first
 	leases  map[string][]*pulled // handed out and not reported on, by phone
 	handed  []*pulled            // all that were handed out, oldest first
+
+	// telling has the ids of the messages on which a report is being passed on;
+	// the channel is closed when that is over.
+	telling map[string]chan struct{}
 }
 
 var (
@@ -169,7 +173,7 @@ func NewPull(c PullConfig) (*Pull, error) {
 	}
 	p := &Pull{
 		phones: make(map[string]PullPhone, len(c.Phones)), entries: make(map[string]*pulled),
-		leases: make(map[string][]*pulled), polled: time.Now(),
+		leases: make(map[string][]*pulled), polled: time.Now(), telling: make(map[string]chan struct{}),
 	}
 	for i, phone := range c.Phones {
 		_, taken := p.phones[phone.ID]

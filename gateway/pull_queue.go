@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -202,6 +203,35 @@ func (p *Pull) settle(batch []*pulled, written bool) {
 func (e *pulled) lose() {
 	e.state, e.err = pullGone, pullError(channel.Unknown, "closed, a phone may have it", nil)
 	close(e.done)
+}
+
+// turn waits until no other poll's report on a message is passed on, because
+// only the outcome of that says whether the next is news. The caller ends its
+// turn.
+func (p *Pull) turn(ctx context.Context, id string) (end func(), err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.telling[id] != nil {
+		running := p.telling[id]
+		p.mu.Unlock()
+		select {
+		case <-running:
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+		p.mu.Lock()
+		if err != nil {
+			return nil, err
+		}
+	}
+	running := make(chan struct{})
+	p.telling[id] = running
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.telling, id)
+		close(running)
+	}, nil
 }
 
 // heard ends the lease of a message that its phone reports on, and says whether

@@ -147,6 +147,11 @@ func (p *Pull) report(r *http.Request, phone string, u pollUpdate) error {
 		p.config.Logger.WarnContext(r.Context(), "gateway: a phone's report makes no sense", "phone", phone)
 		return nil
 	}
+	end, err := p.turn(r.Context(), u.ID)
+	if err != nil {
+		return err
+	}
+	defer end() // also where the callback panics
 	news, ours := p.heard(phone, u.ID, state)
 	if !ours {
 		p.config.Logger.WarnContext(r.Context(), "gateway: a phone reports on a message that it was not given", "phone", phone, "id", u.ID)

@@ -191,6 +191,24 @@ func TestBindRoundTrip(t *testing.T) {
 	}
 }
 
+func TestCancelRoundTrip(t *testing.T) {
+	t.Parallel()
+	want := Cancel{"OTP", "id-1", Addr{5, 0, "MyBank"}, Addr{1, 1, "447911123456"}}
+	b := AppendCancel(nil, 7, want)
+	if octets := "\x00\x00\x00\x31\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x07OTP\x00id-1\x00\x05\x00MyBank\x00\x01\x01447911123456\x00"; string(b) != octets {
+		t.Errorf("octets are %q", b)
+	}
+	got, err := DecodeCancel(b[HeaderLen:])
+	if err != nil || got != want {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	for n := HeaderLen; n < len(b); n++ {
+		if _, err := DecodeCancel(b[HeaderLen:n]); !errors.Is(err, ErrTruncated) {
+			t.Errorf("cut off at %d: %v", n, err)
+		}
+	}
+}
+
 func FuzzFrame(f *testing.F) {
 	f.Add(AppendEmpty(nil, pdu.EnquireLinkID, 0, 1))
 	f.Add(AppendID(AppendEmpty(nil, pdu.UnbindID, 0, 1), pdu.SubmitSmRespID, 0x45, 2, "id"))
@@ -227,6 +245,7 @@ func FuzzPDU(f *testing.F) {
 	}
 	f.Add(AppendMessage(nil, pdu.DeliverSmID, 1, m)[HeaderLen:])
 	f.Add(AppendDataSM(nil, 1, m)[HeaderLen:])
+	f.Add(AppendCancel(nil, 1, Cancel{ID: "1", Source: m.Source, Dest: m.Dest})[HeaderLen:])
 	f.Add([]byte{})
 	for _, h := range hostile.PDUs(f, hostileFile) {
 		f.Add(h.Octets[min(HeaderLen, len(h.Octets)):])
@@ -234,6 +253,11 @@ func FuzzPDU(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if b, err := DecodeBind(body); err == nil && strings.ContainsRune(b.SystemID+b.Password, 0) {
 			t.Fatal("a C-string holds a NUL")
+		}
+		if v, err := DecodeCancel(body); err == nil {
+			if again, err := DecodeCancel(AppendCancel(nil, 1, v)[HeaderLen:]); err != nil || v != again {
+				t.Fatalf("cancel_sm does not survive: %v", cmp.Diff(v, again))
+			}
 		}
 		if m, err := DecodeDataSM(body); err == nil {
 			m.Payload()

@@ -46,8 +46,10 @@ var ErrServerClosed = errors.New("smpp: server is closed")
 //	schedule_delivery_time, validity_period        ESME_RINVSCHED (0x61), ESME_RINVEXPIRY (0x62)
 //	a user data header longer than the message     ESME_RINVESMCLASS (0x43)
 //	over MaxMessage                                ESME_RINVMSGLEN (0x01)
-//	any other command, data_sm, query_sm, cancel_sm,
-//	replace_sm and submit_multi included           generic_nack, ESME_RINVCMDID (0x03)
+//	a cancel_sm without message_id, for many       ESME_RCANCELFAIL (0x11)
+//	any other command, data_sm, query_sm,
+//	replace_sm and submit_multi included, and
+//	cancel_sm without ServerConfig.Cancel          generic_nack, ESME_RINVCMDID (0x03)
 //	command_length under 16 or over 64 KiB         generic_nack, ESME_RINVCMDLEN (0x02), and the end
 //
 // A connection that does not bind in time is closed, and so is one that is
@@ -57,9 +59,9 @@ var ErrServerClosed = errors.New("smpp: server is closed")
 // # Concurrency
 //
 // A Server is safe for concurrent use. Each connection has three goroutines,
-// and one more for each message with a Handler. What a peer can make it hold is
-// bounded: per connection one PDU, Window messages and 1 MiB of unread
-// responses.
+// and one more for each message with a Handler and each cancel_sm with Cancel.
+// What a peer can make it hold is bounded: per connection one PDU, Window
+// messages and 1 MiB of unread responses.
 type Server struct {
 	config ServerConfig
 	guard  *bindGuard

@@ -20,6 +20,10 @@ import (
 // reports at once that the message is delivered, as OTP Blue does, and the ESME
 // asked for a receipt, it gets one right behind the response.
 //
+// Nothing is kept of a message once it is answered. Who wants cancel_sm to be
+// honoured keeps, by the Message's ID, what c.Send returned, and has c's
+// [channel.Canceler] called by ServerConfig.Cancel.
+//
 // An error is told as StatusOf its class; the statuses of an SMSC behind c are
 // nobody else's business.
 func ChannelHandler(c channel.Channel) Handler {

@@ -61,22 +61,27 @@ type ServerConfig struct {
 	// AsyncHandler is for those who answer from elsewhere; see [AsyncHandler].
 	AsyncHandler AsyncHandler
 
-	// HandlerTimeout is when the ctx of a call of Handler ends. Default 30 s.
+	// Cancel answers cancel_sm; see [CancelRequest]. Default: they are answered
+	// as a command that the server does not know.
+	Cancel func(ctx context.Context, r *CancelRequest) error
+
+	// HandlerTimeout is when the ctx of a call of Handler or Cancel ends.
+	// Default 30 s.
 	HandlerTimeout time.Duration
 
 	// Assemble hands long messages to the handler as one. Default: each part
 	// is a Submit of its own. See [Submit].
 	Assemble bool
 
-	// TPS says how many submit_sm a system_id may send in any one second, over
-	// all its sessions together; beyond it they are answered with
+	// TPS says how many submit_sm and cancel_sm a system_id may send in any one
+	// second, over all its sessions together; beyond it they are answered with
 	// ESME_RTHROTTLED. It is asked at each bind. Zero: unlimited; at most
 	// 100000. Default: unlimited.
 	TPS func(systemID string) int
 
-	// Window is how many messages of one session may be with the handler;
-	// beyond it they are answered with ESME_RTHROTTLED. Default 100, at most
-	// 100000.
+	// Window is how many messages and cancel_sm of one session may be with
+	// their handlers; beyond it they are answered with ESME_RTHROTTLED.
+	// Default 100, at most 100000.
 	Window int
 
 	// MaxMessage is the longest message in octets, user data headers not
@@ -101,8 +106,8 @@ type ServerConfig struct {
 	// included. Default 30 s.
 	PreBindTimeout time.Duration
 
-	// InactivityTimeout is how long a session may send neither enquire_link
-	// nor submit_sm. Default 90 s.
+	// InactivityTimeout is how long a session may send none of
+	// enquire_link, submit_sm and cancel_sm. Default 90 s.
 	InactivityTimeout time.Duration
 
 	// MaxSession is how long a connection may last. Then the server unbinds.

@@ -57,7 +57,7 @@ type ServerSession struct {
 
 	mu           sync.Mutex
 	cause        error // why it parts, or else ended
-	outstanding  int   // messages with the handler
+	outstanding  int   // messages, and cancel_sm, with their handler
 	seq          uint32
 	pending      map[uint32]*delivered // receipts that await an answer
 	order        []*delivered          // the same, oldest first, and some answered ones
@@ -349,6 +349,8 @@ func (s *ServerSession) handle(f wire.Frame) {
 	case pdu.SubmitSmID:
 		s.touch()
 		s.submit(f)
+	case pdu.CancelSmID:
+		s.withdraw(f)
 	case pdu.EnquireLinkID:
 		s.touch()
 		s.respond(f.Header, StatusOK)
@@ -365,9 +367,14 @@ func (s *ServerSession) handle(f wire.Frame) {
 		if f.IsResponse() { // never answered: two peers could go on for ever
 			return
 		}
-		s.server.config.Logger.Debug("smpp: unexpected request", "session", s.number, "command_id", fmt.Sprintf("0x%08X", uint32(f.ID)))
-		s.respond(wire.Header{ID: pdu.GenericNackID, Seq: f.Seq}, StatusInvalidCmdID)
+		s.refuse(f.Header)
 	}
+}
+
+// refuse answers a command that the server does not know.
+func (s *ServerSession) refuse(h wire.Header) {
+	s.server.config.Logger.Debug("smpp: unexpected request", "session", s.number, "command_id", fmt.Sprintf("0x%08X", uint32(h.ID)))
+	s.respond(wire.Header{ID: pdu.GenericNackID, Seq: h.Seq}, StatusInvalidCmdID)
 }
 
 // finish closes the connection once what is queued is written. Nothing more is

@@ -301,21 +301,26 @@ func (c *ServerConfig) checkDest(a wire.Addr) bool {
 func (c *ServerConfig) describe(m *wire.Message) *Submit {
 	udh, data := m.Payload()
 	v := &Submit{
-		From: m.Source.Digits, FromTON: m.Source.TON, To: m.Dest.Digits, ToTON: m.Dest.TON,
+		From: m.Source.Digits, FromTON: m.Source.TON, To: destination(m.Dest), ToTON: m.Dest.TON,
 		Data: data, DataCoding: m.DataCoding, Text: c.decode(data, m.DataCoding),
 		Part: 1, Parts: 1,
 		Receipt:     m.Registered&0x03 == receiptWanted,
 		ServiceType: m.ServiceType, ProtocolID: m.ProtocolID, Priority: m.Priority,
 		tlvs: m.TLVs,
 	}
-	if m.Dest.TON == tonInternational && !strings.HasPrefix(v.To, "+") {
-		v.To = "+" + v.To
-	}
 	v.Validity, _ = wire.ParseRelativeTime(m.Validity)
 	if ref, total, part, ok := concatenation(udh, m.TLVs); ok {
 		v.Reference, v.Parts, v.Part = ref, total, part
 	}
 	return v
+}
+
+// destination is an address with a "+" if its TON is international.
+func destination(a wire.Addr) string {
+	if a.TON == tonInternational && a.Digits != "" && !strings.HasPrefix(a.Digits, "+") {
+		return "+" + a.Digits
+	}
+	return a.Digits
 }
 
 // decode returns the text of a message, or of a part.

@@ -1,0 +1,120 @@
+package smpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+)
+
+// A CancelRequest is a cancel_sm for one message (SMPP 3.4, section 4.9).
+// Printed or logged it does not show its addresses.
+//
+// ServerConfig.Cancel answers it: with a nil error the message is withdrawn and
+// will not be delivered. It is for Cancel to see that SystemID itself submitted
+// the message, and that the addresses are the message's. An error is told as
+// the Status in its tree where it has no [channel.Error], else by its class:
+// Temporary and Misconfigured as ESME_RSYSERR, Throttled as ESME_RTHROTTLED,
+// any other, and none, as ESME_RCANCELFAIL.
+//
+// Cancel is called as a [Handler] is: concurrently, with a ctx that ends with
+// the connection and after HandlerTimeout.
+type CancelRequest struct {
+	Session  *ServerSession
+	SystemID string
+	Sequence uint32 // sequence_number
+
+	ID      string // message_id; never empty
+	From    string // source_addr
+	FromTON uint8
+	To      string // destination_addr as in a Submit; empty: not said
+	ToTON   uint8
+}
+
+// String identifies the request without its addresses.
+func (r *CancelRequest) String() string {
+	return fmt.Sprintf("cancel_sm %d of %q for %q", r.Sequence, r.SystemID, r.ID)
+}
+
+// GoString keeps addresses out of %#v.
+func (r *CancelRequest) GoString() string { return "smpp.CancelRequest{" + r.String() + "}" }
+
+// LogValue keeps addresses out of logs.
+func (r *CancelRequest) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+// withdraw checks a cancel_sm and hands it on.
+func (s *ServerSession) withdraw(f wire.Frame) {
+	c, h := &s.server.config, f.Header
+	if c.Cancel == nil {
+		s.refuse(h)
+		return
+	}
+	s.touch()
+	r, status := s.acceptCancel(f)
+	if status != StatusOK {
+		s.respond(h, status)
+		return
+	}
+	s.handlers.Go(func() {
+		ctx, cancel := context.WithTimeout(s.ctx, c.HandlerTimeout)
+		defer cancel()
+		status := statusOfCancel(c.Cancel(ctx, r))
+		s.uncount()
+		s.respond(h, status)
+		s.checkParted()
+	})
+}
+
+// acceptCancel returns what f asks for, counted as outstanding, or why not.
+func (s *ServerSession) acceptCancel(f wire.Frame) (*CancelRequest, Status) {
+	if !s.takes() {
+		return nil, StatusInvalidBindStatus
+	}
+	if !s.rate.take(time.Now()) {
+		return nil, StatusThrottled
+	}
+	v, err := wire.DecodeCancel(f.Body)
+	switch {
+	case err != nil:
+		return nil, StatusInvalidCmdLength
+	case len(v.ServiceType) > wire.MaxServiceType:
+		return nil, StatusInvalidServiceType
+	case len(v.ID) > maxMessageID:
+		return nil, StatusInvalidMessageID
+	case len(v.Source.Digits) > maxServerAddress:
+		return nil, StatusInvalidSource
+	case len(v.Dest.Digits) > maxServerAddress:
+		return nil, StatusInvalidDestination
+	case v.ID == "":
+		return nil, StatusCancelFailed
+	case !s.count():
+		return nil, StatusThrottled
+	}
+	return &CancelRequest{
+		Session: s, SystemID: s.bind.SystemID, Sequence: f.Seq,
+		ID: v.ID, From: v.Source.Digits, FromTON: v.Source.TON, To: destination(v.Dest), ToTON: v.Dest.TON,
+	}, StatusOK
+}
+
+// statusOfCancel is how an error of ServerConfig.Cancel is told. Of a status
+// that another SMSC answered, its class is.
+func statusOfCancel(err error) Status {
+	if err == nil {
+		return StatusOK
+	}
+	if e, ok := errors.AsType[*channel.Error](err); !ok || e == nil {
+		if s, ok := errors.AsType[Status](err); ok && s != StatusOK {
+			return s
+		}
+		return StatusCancelFailed
+	}
+	switch class := channel.ClassOf(err); class {
+	case channel.Temporary, channel.Misconfigured, channel.Throttled:
+		return StatusOfClass(class)
+	}
+	return StatusCancelFailed
+}

@@ -19,7 +19,7 @@ type conn struct {
 	leaving chan struct{} // closed: nothing outstanding is answered any more
 
 	mu     sync.Mutex
-	faults map[uint32]Reply // by the sequence number of a submit_sm_resp
+	faults map[uint32]Reply // by the sequence number of a submit_sm_resp or cancel_sm_resp
 }
 
 func newConn(c net.Conn) *conn { return &conn{Conn: c, leaving: make(chan struct{})} }
@@ -77,7 +77,8 @@ func (c *conn) filter(b []byte) (kept []byte, hangup bool) {
 		b = b[len(frame):]
 		seq := binary.BigEndian.Uint32(frame[12:])
 		r, ok := c.faults[seq]
-		if !ok || pdu.CommandID(binary.BigEndian.Uint32(frame[4:])) != pdu.SubmitSmRespID {
+		id := pdu.CommandID(binary.BigEndian.Uint32(frame[4:]))
+		if !ok || id != pdu.SubmitSmRespID && id != pdu.CancelSmRespID {
 			kept = append(kept, frame...)
 			continue
 		}
@@ -187,6 +188,9 @@ func (s *Server) receipt(c *smpp.ServerSession, v Submit, plan Receipt) {
 	}
 	if r.ID == "" {
 		r.ID = v.ID
+	}
+	if !s.settle(v.ID) {
+		r.Stat, r.Err = "DELETED", ""
 	}
 	for range max(plan.Copies, 1) {
 		s.deliver(c, r)

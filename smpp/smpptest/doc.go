@@ -12,9 +12,10 @@
 //	messages, err := smsc.Wait(ctx, 1)
 //
 // Untold, it accepts every bind and every message, and sends a delivery
-// receipt with stat:DELIVRD for each message that asks for one. [Reply] and
-// [Receipt] say otherwise for a destination, for the next messages, or for
-// what a [Handler] decides. [OTPBlue] is a Handler that behaves as OTP Blue's
+// receipt with stat:DELIVRD for each message that asks for one. Until that has
+// gone, cancel_sm withdraws the message: its receipt is stat:DELETED then.
+// [Reply] and [Receipt] say otherwise for a destination, for the next messages,
+// or for what a [Handler] decides. [OTPBlue] is a Handler that behaves as OTP Blue's
 // integration guide says.
 //
 // # Virtual time

@@ -109,6 +109,9 @@ func (s *Server) record(m Submit) {
 		return
 	}
 	s.submits = append(s.submits, m)
+	if m.ID != "" {
+		s.fates[m.ID] = &fate{from: m.From, to: m.To}
+	}
 	close(s.changed)
 	s.changed = make(chan struct{})
 }

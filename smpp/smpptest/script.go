@@ -119,6 +119,17 @@ func (s *Server) Handle(h Handler) {
 	s.config.Handler = h
 }
 
+// NextCancels answers the next n cancel_sm with r, whose Status, Delay, Until,
+// Stall and Hangup count: StatusOK whatever message they name, and nothing
+// becomes of that.
+func (s *Server) NextCancels(n int, r Reply) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for range n {
+		s.nextCancels = append(s.nextCancels, r)
+	}
+}
+
 // RefuseBinds answers binds with the status from now on; smpp.StatusOK makes
 // the server check credentials again. Bound sessions stay.
 func (s *Server) RefuseBinds(status smpp.Status) {

@@ -29,7 +29,7 @@ type Config struct {
 	Redeliver time.Duration
 
 	// Forget keeps no record of messages, for benchmarks. Default: Messages
-	// and Submits return them all.
+	// and Submits return them all, and cancel_sm finds them.
 	Forget bool
 }
 
@@ -43,18 +43,22 @@ type Server struct {
 	certificate *tls.Certificate
 	wg          sync.WaitGroup
 
-	mu       sync.Mutex
-	config   Config
-	refuse   smpp.Status
-	next     []Reply
-	on       map[string][]Reply
-	taken    []time.Time // when the messages of the last second were taken
-	ids      int
-	received int // submit_sm so far
-	binds    []Bind
-	submits  []Submit
-	answers  []smpp.Status
-	changed  chan struct{} // closed and replaced when messages arrive
+	mu      sync.Mutex
+	config  Config
+	refuse  smpp.Status
+	next    []Reply
+	fates   map[string]*fate // of messages that were accepted, by message_id
+	cancels []Cancel
+
+	nextCancels []Reply
+	on          map[string][]Reply
+	taken       []time.Time // when the messages of the last second were taken
+	ids         int
+	received    int // submit_sm so far
+	binds       []Bind
+	submits     []Submit
+	answers     []smpp.Status
+	changed     chan struct{} // closed and replaced when messages arrive
 }
 
 // NewServer starts a server without TLS: its clients need
@@ -80,7 +84,7 @@ func NewPipeServer(c Config) *Server {
 const never = 100 * 365 * 24 * time.Hour
 
 func newServer(c Config) *Server {
-	s := &Server{config: c, on: make(map[string][]Reply), changed: make(chan struct{})}
+	s := &Server{config: c, on: make(map[string][]Reply), fates: make(map[string]*fate), changed: make(chan struct{})}
 	var err error
 	s.server, err = smpp.NewServer(smpp.ServerConfig{
 		SystemID:             "smpptest",
@@ -90,6 +94,7 @@ func newServer(c Config) *Server {
 		AsyncHandler: func(_ context.Context, m *smpp.Submit, answer func(string, error)) {
 			s.submit(m, answer)
 		},
+		Cancel: s.cancel, HandlerTimeout: never,
 		MaxBindFailures: -1, MaxConnections: 1_000_000, MaxMessage: 0xFFFF, Window: 100_000,
 		PreBindTimeout: never, InactivityTimeout: never, MaxSession: never, UnbindTimeout: never,
 		ReceiptTimeout: never,

@@ -1,0 +1,115 @@
+package smpptest
+
+import (
+	"context"
+	"slices"
+
+	"github.com/otpcourier/otpcourier/smpp"
+)
+
+// A Cancel is a cancel_sm as it was received.
+type Cancel struct {
+	Conn     int    // number of the connection, from 1
+	Sequence uint32 // sequence_number
+
+	ID      string // message_id
+	From    string // source_addr
+	FromTON uint8
+	To      string // destination_addr, with a "+" if its TON is international
+
+	Status smpp.Status // the answer
+}
+
+// Cancels returns every cancel_sm received so far, refused ones included.
+//
+// Without NextCancels each is answered by what became of its message: with
+// ESME_RINVMSGID if there is none of that id, source and destination (which may
+// be missing), ESME_RCANCELFAIL if its receipt has gone or it was withdrawn
+// before, and ESME_ROK else.
+func (s *Server) Cancels() []Cancel {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.cancels)
+}
+
+// A fate is what became of a message that was accepted.
+type fate struct {
+	from, to  string
+	withdrawn bool
+	settled   bool // its receipt has gone, or is about to
+}
+
+// settle notes that a message's receipt goes now, and reports whether the
+// message may be delivered.
+func (s *Server) settle(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.fates[id]
+	if f == nil {
+		return true
+	}
+	f.settled = true
+	return !f.withdrawn
+}
+
+// cancel answers a cancel_sm.
+func (s *Server) cancel(ctx context.Context, r *smpp.CancelRequest) error {
+	plan := s.decide(r)
+	done := make(chan error, 1)
+	stall := func() {
+		connOf(r.Session).fail(r.Sequence, Reply{Stall: true})
+		done <- smpp.StatusSystemError
+	}
+	if plan.Hangup {
+		connOf(r.Session).fail(r.Sequence, plan)
+	}
+	if plan.Stall {
+		stall()
+	} else {
+		s.hold(r.Session, plan, func() { done <- status(plan.Status) }, stall)
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// status keeps StatusOK from being an error.
+func status(v smpp.Status) error {
+	if v == smpp.StatusOK {
+		return nil
+	}
+	return v
+}
+
+// decide says how a cancel_sm is answered, and notes it.
+func (s *Server) decide(r *smpp.CancelRequest) Reply {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var plan Reply
+	if len(s.nextCancels) > 0 {
+		plan, s.nextCancels = s.nextCancels[0], s.nextCancels[1:]
+	} else {
+		plan.Status = s.withdraw(r)
+	}
+	s.cancels = append(s.cancels, Cancel{
+		Conn: int(r.Session.Number()), Sequence: r.Sequence,
+		ID: r.ID, From: r.From, FromTON: r.FromTON, To: r.To, Status: plan.Status,
+	})
+	return plan
+}
+
+// withdraw withdraws a message if that can be. s.mu is held.
+func (s *Server) withdraw(r *smpp.CancelRequest) smpp.Status {
+	f := s.fates[r.ID]
+	switch {
+	case f == nil, f.from != r.From, r.To != "" && f.to != r.To:
+		return smpp.StatusInvalidMessageID
+	case f.withdrawn, f.settled:
+		return smpp.StatusCancelFailed
+	}
+	f.withdrawn = true
+	return smpp.StatusOK
+}

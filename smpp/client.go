@@ -40,7 +40,10 @@ type Client struct {
 	closing bool          // intake is closed
 }
 
-var _ channel.Channel = (*Client)(nil)
+var (
+	_ channel.Channel  = (*Client)(nil)
+	_ channel.Canceler = (*Client)(nil)
+)
 
 // String returns what Config.String does.
 func (c *Client) String() string { return c.config.String() }
@@ -107,7 +110,7 @@ func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submissi
 	}
 	sub := channel.Submission{State: channel.Sent, ProviderIDs: make([]string, 0, len(out.parts))}
 	for i := range out.parts {
-		id, err := c.submit(ctx, m, out.part(i), out.cost)
+		id, err := c.submit(ctx, out.part(i), request{expires: m.Expires, cost: out.cost})
 		if err != nil {
 			sub.State = channel.Failed
 			return sub, partly(err, i, len(out.parts))
@@ -131,11 +134,11 @@ func partly(err error, accepted, parts int) error {
 	return e
 }
 
-// submit sends one part, which counts as so many messages, over whichever
-// session takes it. A part that was lost with a session before it was given to
-// the connection goes to the next one; the second time it is up to the caller.
-func (c *Client) submit(ctx context.Context, m *channel.Message, part *wire.Message, cost int) (string, error) {
-	if err := c.pace.wait(ctx, cost); err != nil {
+// submit sends one part, or what r makes of it, over whichever session takes it.
+// What was lost with a session before it was given to the connection goes to
+// the next one; the second time it is up to the caller.
+func (c *Client) submit(ctx context.Context, part *wire.Message, r request) (string, error) {
+	if err := c.pace.wait(ctx, r.cost); err != nil {
 		return "", err
 	}
 	lost := false
@@ -148,7 +151,7 @@ func (c *Client) submit(ctx context.Context, m *channel.Message, part *wire.Mess
 			return "", err
 		}
 		s.load.Add(1)
-		id, err := s.send(ctx, m, part)
+		id, err := s.send(ctx, part, r)
 		s.load.Add(-1)
 		switch {
 		case errors.Is(err, errRetired):

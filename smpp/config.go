@@ -100,14 +100,14 @@ type Config struct {
 	// Default: none.
 	Classes map[Status]channel.Class
 
-	// Window is how many submit_sm may await their response, for each bind.
-	// Default 10, at most 10000.
+	// Window is how many submit_sm and cancel_sm may await their response, for
+	// each bind. Default 10, at most 10000.
 	Window int
 
 	// TPS is how many messages per second go out at most, over all binds
-	// together; each part of a long one counts. Sends beyond it wait, until
-	// their ctx ends. What the SMSC allows goes for all clients of one
-	// SystemID. Default: unlimited. At most 100000.
+	// together; each part of a long one and each cancel_sm counts. Sends
+	// beyond it wait, until their ctx ends. What the SMSC allows goes for all
+	// clients of one SystemID. Default: unlimited. At most 100000.
 	//
 	// In any case the client slows down, to half and by more each second,
 	// when the SMSC answers that it has too much (class channel.Throttled) or
@@ -130,8 +130,8 @@ type Config struct {
 	// and dropped.
 	Inbound func(ctx context.Context, m Inbound) error
 
-	// ResponseTimeout is how long a submit_sm may take to be answered; after
-	// that its outcome is channel.Unknown. Default 10 s.
+	// ResponseTimeout is how long a submit_sm or cancel_sm may take to be
+	// answered; after that its outcome is channel.Unknown. Default 10 s.
 	ResponseTimeout time.Duration
 
 	// BindTimeout is how long connecting, the TLS handshake and the bind may

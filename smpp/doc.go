@@ -30,6 +30,9 @@
 // one after the other, so that nothing follows a part that was refused, or as
 // Config.Long says. validity_period is what is left of the message's life.
 //
+// Client.Cancel withdraws a message that has not reached the person yet, by a
+// cancel_sm for each part, where the SMSC knows that command.
+//
 // # Rate
 //
 // Config.TPS is one limit for all binds of the client, in which every part

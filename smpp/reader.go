@@ -43,13 +43,14 @@ func (s *session) read() error {
 
 func (s *session) handleResponse(f wire.Frame, arrived time.Time) {
 	switch f.ID {
-	case pdu.SubmitSmRespID, pdu.GenericNackID:
-		if Status(f.Status) == StatusInvalidBindStatus { // no later message would fare better here
+	case pdu.SubmitSmRespID, pdu.CancelSmRespID, pdu.GenericNackID:
+		// No later message would fare better here; a cancel_sm says nothing of that.
+		if Status(f.Status) == StatusInvalidBindStatus && f.ID != pdu.CancelSmRespID {
 			s.retire(errNotBoundThere)
 		}
 		o := s.outcome(f)
 		s.pace.note(arrived, o, congestion(f))
-		if !s.complete(f.Seq, o) {
+		if !s.complete(f.ID, f.Seq, o) {
 			s.log.Debug("smpp: response to nothing outstanding", "seq", f.Seq, "status", Status(f.Status).Code())
 		}
 	case pdu.UnbindRespID:
@@ -63,17 +64,21 @@ func (s *session) handleResponse(f wire.Frame, arrived time.Time) {
 
 // congestion is the congestion_state of a response, 0 where it has none.
 func congestion(f wire.Frame) uint8 {
-	end := bytes.IndexByte(f.Body, 0) // of message_id
-	if end < 0 || end == len(f.Body)-1 {
-		return 0
+	tlvs := f.Body
+	if f.ID != pdu.CancelSmRespID {
+		end := bytes.IndexByte(tlvs, 0) // of message_id
+		if end < 0 || end == len(tlvs)-1 {
+			return 0
+		}
+		tlvs = tlvs[end+1:]
 	}
-	state, _ := wire.TLVs(f.Body[end+1:]).Uint8(tagCongestionState)
+	state, _ := wire.TLVs(tlvs).Uint8(tagCongestionState)
 	return state
 }
 
 const tagCongestionState = 0x0428 // SMPP 5.0, section 4.8.4.18
 
-// outcome is what a response says of its submit_sm.
+// outcome is what a response says of its request.
 func (s *session) outcome(f wire.Frame) outcome {
 	status := Status(f.Status)
 	switch {

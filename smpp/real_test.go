@@ -33,6 +33,7 @@ type nodeSMSC struct {
 	TLS      *tls.Config      // for its clients; nil: plain
 	Messages chan nodeMessage // every submit_sm it received, up to 20000
 	Answers  chan nodeMessage // every answer to a receipt
+	Cancels  chan nodeMessage // every cancel_sm
 }
 
 // A nodeMessage is a line that testdata/node-smsc.js writes.
@@ -91,7 +92,7 @@ func startNode(t *testing.T, secure bool) *nodeSMSC {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	n := &nodeSMSC{TLS: config, Messages: make(chan nodeMessage, 20000), Answers: make(chan nodeMessage, 20000)}
+	n := &nodeSMSC{TLS: config, Messages: make(chan nodeMessage, 20000), Answers: make(chan nodeMessage, 20000), Cancels: make(chan nodeMessage, 20000)}
 	port := make(chan int, 1)
 	var wg sync.WaitGroup
 	wg.Go(func() { n.listen(bufio.NewScanner(stdout), port) })
@@ -126,6 +127,8 @@ func (n *nodeSMSC) listen(lines *bufio.Scanner, port chan<- int) {
 			to = n.Messages
 		case "answer":
 			to = n.Answers
+		case "cancel":
+			to = n.Cancels
 		}
 		select {
 		case to <- m:
@@ -307,6 +310,32 @@ func TestRealNodeSMPPForms(t *testing.T) {
 			t.Errorf("form %d: node-smpp read %q", i, read.String())
 		}
 	}
+}
+
+// TestRealNodeSMPPCancel withdraws a message of several parts from node-smpp,
+// once.
+func TestRealNodeSMPPCancel(t *testing.T) {
+	t.Parallel()
+	smsc := startNodeSMSC(t)
+	c := newClient(t, smpp.Config{Addr: smsc.Addr, TLS: smsc.TLS, SystemID: "bank", Password: "secret", Sender: "MyBank"})
+	m := message(ann, strings.Repeat("A long one. ", 20))
+	sub, err := c.Send(t.Context(), m)
+	if err != nil || len(sub.ProviderIDs) != 2 {
+		t.Fatalf("%+v, %v", sub, err)
+	}
+	if err := c.Cancel(t.Context(), m, sub); err != nil {
+		t.Fatal(err)
+	}
+	for i, id := range sub.ProviderIDs {
+		sent, got := receive(t, smsc.Messages), receive(t, smsc.Cancels)
+		want := nodeMessage{
+			Event: "cancel", ID: id, From: sent.From, FromTON: sent.FromTON, To: sent.To, ToTON: sent.ToTON, ToNPI: sent.ToNPI,
+		}
+		if got != want {
+			t.Errorf("part %d: node-smpp read %+v, want %+v", i, got, want)
+		}
+	}
+	wantClass(t, c.Cancel(t.Context(), m, sub), channel.Unknown, "0x11")
 }
 
 // sendAll sends n messages, 100 at a time, and returns the ids.

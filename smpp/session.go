@@ -41,7 +41,7 @@ type session struct {
 	onRetire func(error) // set before serve; told, perhaps twice, that it takes no more messages
 
 	pace *pacer       // set before serve; told of every response
-	load atomic.Int32 // messages given to send that it has not returned yet
+	load atomic.Int32 // requests given to send that it has not returned yet
 
 	retired chan struct{} // closed: takes no more messages
 	drained chan struct{} // closed: retired, and nothing outstanding
@@ -274,11 +274,11 @@ func (s *session) owe(batch uint64, size int) int {
 	return s.owed
 }
 
-// send submits one message and waits for the answer. errRetired means that
+// send sends one request and waits for the answer. errRetired means that
 // another session must take it.
-func (s *session) send(ctx context.Context, m *channel.Message, part *wire.Message) (string, error) {
+func (s *session) send(ctx context.Context, part *wire.Message, r request) (string, error) {
 	c := s.spare.Get().(*call)
-	if err := s.start(ctx, c, m, part); err != nil {
+	if err := s.start(ctx, c, part, r); err != nil {
 		s.spare.Put(c)
 		return "", err
 	}
@@ -296,10 +296,11 @@ func (s *session) send(ctx context.Context, m *channel.Message, part *wire.Messa
 	}
 }
 
-// start submits a message as soon as the window has a slot for it.
-func (s *session) start(ctx context.Context, c *call, m *channel.Message, part *wire.Message) error {
+// start sends a request as soon as the window has a slot for it.
+func (s *session) start(ctx context.Context, c *call, part *wire.Message, r request) error {
+	c.cancels = r.cancels
 	now := time.Now()
-	if err := limitLife(part, m, now); err != nil {
+	if err := r.limitLife(part, now); err != nil {
 		return err
 	}
 	err := s.submit(c, part, now)
@@ -310,7 +311,7 @@ func (s *session) start(ctx context.Context, c *call, m *channel.Message, part *
 		return err
 	}
 	now = time.Now()
-	if err := limitLife(part, m, now); err != nil {
+	if err := r.limitLife(part, now); err != nil {
 		s.giveBack(c)
 		return err
 	}

@@ -29,11 +29,8 @@ const (
 // compose makes what m needs, in out, which stays off the heap. Its errors are
 // found before anything is sent.
 func (c *Client) compose(out *composed, m *channel.Message) error {
-	if err := m.To.Validate(); err != nil {
+	if err := checkRecipient(m); err != nil {
 		return err
-	}
-	if m.To.Phone == "" {
-		return submitError(channel.InvalidRecipient, errors.New("no phone number"))
 	}
 	if m.Text == "" {
 		return submitError(channel.Misconfigured, errors.New("message has no text"))
@@ -44,27 +41,46 @@ func (c *Client) compose(out *composed, m *channel.Message) error {
 	return out.encode(m.Text, &c.config, c.reference.Add(1))
 }
 
-// envelope fills in what all parts of m have in common.
-func (c *Client) envelope(common *wire.Message, m *channel.Message) error {
+func checkRecipient(m *channel.Message) error {
+	if err := m.To.Validate(); err != nil {
+		return err
+	}
+	if m.To.Phone == "" {
+		return submitError(channel.InvalidRecipient, errors.New("no phone number"))
+	}
+	return nil
+}
+
+// address fills in from whom to whom m goes.
+func (c *Client) address(to *wire.Message, m *channel.Message) error {
 	from, err := source(c.config.sender(m), c.config.SenderNumbering)
 	if err != nil {
 		return fmt.Errorf("sender: %w", err)
 	}
+	to.Source = from
+	to.Dest = wire.Addr{TON: tonInternational, NPI: npiE164, Digits: strings.TrimPrefix(m.To.Phone, "+")}
+	if n := c.config.DestNumbering; n != nil {
+		to.Dest.TON, to.Dest.NPI = n.TON, n.NPI
+	}
+	return nil
+}
+
+// envelope fills in what all parts of m have in common.
+func (c *Client) envelope(common *wire.Message, m *channel.Message) error {
 	*common = wire.Message{
 		ServiceType: c.config.ServiceType,
-		Source:      from,
-		Dest:        wire.Addr{TON: tonInternational, NPI: npiE164, Digits: strings.TrimPrefix(m.To.Phone, "+")},
 		ProtocolID:  c.config.ProtocolID,
 		Priority:    c.config.Priority,
 		TLVs:        c.config.tlvs,
 	}
-	if n := c.config.DestNumbering; n != nil {
-		common.Dest.TON, common.Dest.NPI = n.TON, n.NPI
+	if err := c.address(common, m); err != nil {
+		return err
 	}
 	if c.config.Receipt != nil {
 		common.Registered = receiptWanted
 	}
 	if c.config.MessageTLVs != nil {
+		var err error
 		if common.TLVs, err = appendTLVs(common.TLVs, c.config.MessageTLVs(m)); err != nil {
 			return fmt.Errorf("MessageTLVs: %w", err)
 		}
@@ -130,13 +146,22 @@ func isDigits(s string) bool {
 	return s != ""
 }
 
-// limitLife sets how long the SMSC may try, and fails if m's life is over.
-func limitLife(p *wire.Message, m *channel.Message, now time.Time) error {
-	if m.Expires.IsZero() {
+// A request is what is asked for with a part of a message. It is apart from it,
+// as a call keeps some of it, which would have the part on the heap.
+type request struct {
+	cancels string    // message_id: a cancel_sm for it, with the part's addresses; empty: a submit_sm
+	expires time.Time // when the message does; zero: never
+	cost    int       // in messages of Config.TPS
+}
+
+// limitLife sets how long the SMSC may try, and fails if the message's life is
+// over.
+func (r *request) limitLife(part *wire.Message, now time.Time) error {
+	if r.expires.IsZero() {
 		return nil
 	}
-	p.Life = m.Expires.Sub(now)
-	if p.Life <= 0 {
+	part.Life = r.expires.Sub(now)
+	if part.Life <= 0 {
 		return submitError(channel.Expired, errors.New("message has expired"))
 	}
 	return nil

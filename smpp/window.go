@@ -12,10 +12,11 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A call is a submit_sm that awaits its response, and before that a place in
-// the line for a slot of the window. Once begun it is in session.calls and
+// A call is a request that awaits its response, and before that a place in the
+// line for a slot of the window. Once begun it is in session.calls and
 // session.open until it is completed, which happens once.
 type call struct {
+	cancels    string // as in its request
 	seq        uint32
 	batch      uint64 // of the writer
 	deadline   time.Time
@@ -44,8 +45,24 @@ func (o outcome) result() (string, error) {
 	return o.id, nil
 }
 
-// submit registers a submit_sm and then queues it, so that no response can
-// come too early. It takes a slot of the window, unless c holds one, which the
+// response is what answers the call.
+func (c *call) response() pdu.CommandID {
+	if c.cancels != "" {
+		return pdu.CancelSmRespID
+	}
+	return pdu.SubmitSmRespID
+}
+
+// append appends the call's PDU.
+func (c *call) append(b []byte, m *wire.Message) []byte {
+	if c.cancels != "" {
+		return wire.AppendCancel(b, c.seq, wire.Cancel{ID: c.cancels, Source: m.Source, Dest: m.Dest})
+	}
+	return wire.AppendMessage(b, pdu.SubmitSmID, c.seq, m)
+}
+
+// submit registers a request and then queues it, so that no response can come
+// too early. It takes a slot of the window, unless c holds one, which the
 // call's completion gives back. After an error c holds none.
 func (s *session) submit(c *call, m *wire.Message, now time.Time) error {
 	s.mu.Lock()
@@ -70,7 +87,7 @@ func (s *session) begin(c *call, m *wire.Message, now time.Time) (alone bool, er
 	}
 	c.seq = s.nextSeq()
 	c.deadline = now.Add(s.config.ResponseTimeout)
-	frame := func(b []byte) []byte { return wire.AppendMessage(b, pdu.SubmitSmID, c.seq, m) }
+	frame := func(b []byte) []byte { return c.append(b, m) }
 	alone = s.open.first == nil && s.load.Load() <= 1
 	if alone {
 		c.batch, err = s.out.Add(frame)
@@ -154,12 +171,13 @@ func (s *session) giveBack(c *call) {
 	s.release(c)
 }
 
-// complete ends the call with this sequence number, if there is one.
-func (s *session) complete(seq uint32, o outcome) bool {
+// complete ends the call with this sequence number, if there is one that id
+// answers.
+func (s *session) complete(id pdu.CommandID, seq uint32, o outcome) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.calls[seq]
-	if c == nil {
+	if c == nil || id != c.response() && id != pdu.GenericNackID {
 		return false
 	}
 	s.finish(c, o)

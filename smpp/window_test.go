@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ajankovic/smpp/pdu"
+
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
@@ -62,7 +64,7 @@ func TestCallsEndOnce(t *testing.T) {
 		}
 		for i, at := range order {
 			seq := calls[at].seq
-			if !s.complete(seq, outcome{id: "id"}) || s.complete(seq, outcome{id: "again"}) {
+			if !s.complete(pdu.SubmitSmRespID, seq, outcome{id: "id"}) || s.complete(pdu.SubmitSmRespID, seq, outcome{id: "again"}) {
 				t.Fatalf("order %v: call %d did not end once", order, at)
 			}
 			if o := <-calls[at].done; o.id != "id" {
@@ -112,7 +114,7 @@ func TestWindowLine(t *testing.T) {
 		if len(served) != 0 {
 			t.Errorf("served before there is a slot: %v", served)
 		}
-		s.complete(first.seq, outcome{})
+		s.complete(pdu.SubmitSmRespID, first.seq, outcome{})
 		synctest.Wait()
 		if !slices.Equal(served, []int{1, 3}) || s.slots != 1 || s.waiting != (callList{}) {
 			t.Errorf("served %v; %d slots", served, s.slots)
@@ -129,7 +131,7 @@ func TestWindowTurnNotTaken(t *testing.T) {
 	open, leaving, next := submitOne(t, s), newCall(), newCall()
 	s.waiting.push(leaving)
 	s.waiting.push(next)
-	s.complete(open.seq, outcome{})
+	s.complete(pdu.SubmitSmRespID, open.seq, outcome{})
 	s.giveBack(leaving) // has its turn already
 	if leaving.holds || !next.holds || len(next.turn) != 1 || len(leaving.turn) != 0 || s.slots != 0 {
 		t.Errorf("the slot did not go on: %d free", s.slots)

@@ -6,7 +6,8 @@
 //
 // It listens on a free port of the loopback interface and writes a line of JSON
 // to stdout for all that happens: {"event":"listening","port":40123}, then
-// "bind", "message" and "answer" (to a receipt). It ends when stdin does.
+// "bind", "message", "cancel" and "answer" (to a receipt). It ends when stdin
+// does. A cancel_sm is granted once for each message.
 'use strict';
 
 const fs = require('fs');
@@ -18,6 +19,7 @@ const [key, cert] = process.argv.slice(2);
 const options = key ? { key: fs.readFileSync(key), cert: fs.readFileSync(cert) } : {};
 
 let messages = 0;
+const pending = new Set(); // ids that may be cancelled
 
 // Receipts go over the receiver where a client has bound one.
 let receiver = null;
@@ -58,6 +60,7 @@ const server = smpp.createServer(options, (session) => {
 	}
 	session.on('submit_sm', (pdu) => {
 		const id = `n${++messages}`;
+		pending.add(id);
 		say({
 			event: 'message', id, from: pdu.source_addr, to: pdu.destination_addr,
 			text: pdu.short_message.message.toString(), payload: payload(pdu), dataCoding: pdu.data_coding,
@@ -73,6 +76,14 @@ const server = smpp.createServer(options, (session) => {
 				receipt(session.transmitter ? receiver : session, pdu, id);
 			}
 		}
+	});
+	session.on('cancel_sm', (pdu) => {
+		say({
+			event: 'cancel', id: pdu.message_id, from: pdu.source_addr, to: pdu.destination_addr,
+			fromTON: pdu.source_addr_ton, toTON: pdu.dest_addr_ton, toNPI: pdu.dest_addr_npi,
+		});
+		const there = pending.delete(pdu.message_id);
+		session.send(pdu.response({ command_status: there ? 0 : smpp.ESME_RCANCELFAIL }));
 	});
 	session.on('enquire_link', (pdu) => session.send(pdu.response()));
 	session.on('unbind', (pdu) => {

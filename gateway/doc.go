@@ -46,7 +46,9 @@
 // Send returns once the server has the message. A phone that is away takes it
 // later, or never: each has a ttl, the rest of the code's life, after which the
 // phone drops it. The phone posts webhooks when it has sent a message, when it was
-// delivered and when it has failed; because webhooks get lost, the server is
+// delivered and when it has failed, signed with a key of its own: give each of
+// several phones its SigningKeys in SMSGateConfig.Devices, and none can report on
+// what this process gave to another. Because webhooks get lost, the server is
 // asked as well, from PollInterval after the submission on and ever more seldom
 // until the code expires. Either way SMSGateConfig.Receipt hears of a state once,
 // and of none that is behind one before: Sent, Failed, Delivered. If it has heard
@@ -64,20 +66,24 @@
 // Every error of [SMSGate.Send] is an *[channel.Error]. Its text leaves out what
 // the server said, which may repeat the number. Its class:
 //
-//   - Temporary: not connected; 503 that is not about a queue, 408; no phone was
-//     seen within ActiveWithin, or the server does not know the phone (400): it
-//     may come back, and the server does not tell the two apart
+//   - Temporary: not connected; 503 that is not about a queue, 408, 425; no phone
+//     was seen within ActiveWithin, or the server does not know the phone (400):
+//     it may come back, and the server does not tell the two apart
 //   - Throttled: 503 "queue limits exceeded" of every phone; 429
 //   - InvalidRecipient: an address that is no number in E.164; 400 about an
 //     invalid number, unless SkipPhoneValidation is set
 //   - Unreachable: 400 about a number that is not of a mobile phone
 //   - Misconfigured: 401, 403, certificates and versions of TLS, an http URL, a
 //     base URL whose paths are not there (404), an account without phones, any
-//     other 400; a message without text, or whose id the server would not take
+//     other 3xx and 4xx, 501, 505; a message without text, or whose id the server
+//     would not take
 //   - Expired: Message.Expires has passed or is less than 5 seconds away, the
 //     least ttl that the server takes
 //   - Unknown: the request was written, but neither it nor two more with the
-//     same id to the same phone were answered with anything but 500, 502 or 504
+//     same id to the same phone were answered with anything but 500, 502, 504 or
+//     another 5xx; or a later one was refused, which says nothing of the first,
+//     and the server, which is asked then, does not have the message yet, or
+//     does not answer
 //
 // 409 is a success: an earlier try was accepted.
 //

@@ -50,7 +50,8 @@ type SMSGateConfig struct {
 	Devices []SMSGateDevice
 
 	// SIM is the slot to send with, 1 to 3, on phones that Devices does not
-	// tell it for. Default 0: what is set on the phone.
+	// tell it for. Default 0: the SIM of the recipient's country, where the
+	// server knows the SIMs' numbers, or else what is set on the phone.
 	SIM int
 
 	// ActiveWithin leaves out phones that the server has not heard of for that

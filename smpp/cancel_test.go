@@ -49,6 +49,10 @@ func TestCancel(t *testing.T) {
 					t.Errorf("cancel_sm (-want +got):\n%s", diff)
 				}
 				wantClass(t, c.Cancel(t.Context(), m, sub), channel.Unknown, "0x11")
+				m.Expires = time.Time{}
+				if _, err := c.Send(t.Context(), m); err != nil || len(s.Submits()) != 2 || len(s.Cancels()) != 2 {
+					t.Errorf("a message after it: %v, %d submit_sm, %d cancel_sm", err, len(s.Submits()), len(s.Cancels()))
+				}
 			})
 		})
 	}
@@ -346,6 +350,28 @@ func TestCancelKeepsToLimits(t *testing.T) {
 		wantClass(t, c.Cancel(t.Context(), message(ann, "482910"), one), channel.Throttled, "0x58")
 		if rate := c.State().Rate; rate != 5 {
 			t.Errorf("rate is %v, want half of 10", rate)
+		}
+	})
+}
+
+// The SMSC may tell its load in the answer to any command (SMPP 5.0, section
+// 4.8.4.18).
+func TestCancelHeedsCongestion(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		config := peers(t, func(p *peer, _ int) {
+			p.bind()
+			f, _ := p.await(pdu.CancelSmID)
+			p.Write([]byte{0, 0, 0, 21, 0x80, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, byte(f.Seq), 0x04, 0x28, 0, 1, 80})
+			p.drain()
+		})
+		config.TPS = 10
+		c := newClient(t, config)
+		if err := c.Cancel(t.Context(), message(ann, "482910"), channel.Submission{ProviderIDs: []string{"m1"}}); err != nil {
+			t.Fatal(err)
+		}
+		if rate := c.State().Rate; rate != 9 {
+			t.Errorf("rate is %v, want nine tenths of 10", rate)
 		}
 	})
 }

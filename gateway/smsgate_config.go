@@ -51,7 +51,9 @@ type SMSGateConfig struct {
 
 	// SIM is the slot to send with, 1 to 3, on phones that Devices does not
 	// tell it for. Default 0: the SIM of the recipient's country, where the
-	// server knows the SIMs' numbers, or else what is set on the phone.
+	// server knows the SIMs' numbers, or else what is set on the phone. The
+	// server is not asked where Devices names one phone only: there, and on a
+	// phone that serves the API itself, list each SIM with its Countries.
 	SIM int
 
 	// ActiveWithin leaves out phones that the server has not heard of for that

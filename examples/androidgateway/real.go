@@ -34,7 +34,7 @@ func parse(args []string, env func(string) string, out io.Writer) (*options, err
 	f.StringVar(&o.to, "to", "", "phone `number`, with its +")
 	f.StringVar(&o.sms.URL, "url", env("SMSGATE_URL"), "base `URL` of the API; default: sms-gate.app's cloud")
 	f.StringVar(&device, "device", env("SMSGATE_DEVICE"), "`id` of the phone to send with; default: any of the account")
-	f.IntVar(&o.sms.SIM, "sim", 0, "SIM `slot` to send with, 1 to 3; default: that of the recipient's country, or what is set on the phone")
+	f.IntVar(&o.sms.SIM, "sim", 0, "SIM `slot` to send with, 1 to 3; default: what is set on the phone; without -device, that of the recipient's country first")
 	f.BoolVar(&o.sms.JWT, "jwt", false, "exchange the password for tokens")
 	f.StringVar(&o.hook, "webhook", "", "public https `URL` at which the phone finds -listen; default: the server is asked for states")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8085", "`address` of the webhook, behind a reverse proxy that speaks TLS")

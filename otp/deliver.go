@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -28,6 +29,16 @@ const byEnd = "end"
 
 func job(r *store.Record, p store.Priority, step int, by string, now time.Time) store.Job {
 	return store.Job{ID: jobID(r, step, by), Challenge: r.ID, Step: step, Priority: p, NotBefore: now, Expires: r.Expires}
+}
+
+// jobAgain is a job for a step that may have had one already, which may be a
+// dead letter by now: another, one in a minute at most. Of two that are alive
+// the record's claim picks one, and drops the other once the step is done.
+func jobAgain(r *store.Record, d *delivery, now time.Time) store.Job {
+	minute := "again" + strconv.Itoa(int(now.Sub(r.Created)/time.Minute))
+	j := job(r, d.priority, d.step, minute+"/"+d.by, now)
+	j.NotBefore = r.Created // the limits were taken then, or later
+	return j
 }
 
 // taken returns when the limits were taken for a job that someone asked for.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/memstore"
 )
 
 // downQueue takes no job.
@@ -196,6 +198,39 @@ func TestQueueDownForAResend(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A request that is repeated after its job has become a dead letter is queued
+// again, once in a minute at most, and is one message.
+func TestRepeatedAfterDeadLetter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *otp.Config) {
+			c.Async, c.Store = true, memstore.New(memstore.Config{JobAttempts: 2})
+		})
+		r.a.errs = slices.Repeat([]error{refusal(channel.Temporary, "0x08")}, 4)
+		r.b.errs, r.mail.errs = slices.Clone(r.a.errs), slices.Clone(r.a.errs)
+		work(t, r.Service)
+		request := otp.Request{Subject: "u1", To: both, IdempotencyKey: "k"}
+		for i, wait := range []time.Duration{30 * time.Second, 5 * time.Second, 25 * time.Second} {
+			r.send(t, request)
+			time.Sleep(wait)
+			if want := []int{2, 4, 4}[i]; r.a.count() != want {
+				t.Errorf("%d tries after request %d, want %d", r.a.count(), i+1, want)
+			}
+		}
+		c := r.send(t, request)
+		synctest.Wait()
+		if r.a.count() != 5 || r.total() != 13 {
+			t.Fatalf("%d messages by A, %d in all", r.a.count(), r.total())
+		}
+		r.send(t, request)
+		r.verify(t, c.ID)
+		time.Sleep(4 * time.Minute)
+		if n := r.total(); n != 13 {
+			t.Errorf("%d messages in the end", n)
+		}
+	})
 }
 
 // downStore fails one call, by its name.

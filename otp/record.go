@@ -240,6 +240,7 @@ func jobID(r *store.Record, step int, cause string) string {
 	return r.ID + "/" + stepName(r, step) + "/" + cause
 }
 
+// cause returns the last part of a job's ID.
 func cause(j store.Job) string {
 	return j.ID[strings.LastIndexByte(j.ID, '/')+1:]
 }

@@ -294,7 +294,7 @@ func (s *Service) repeated(ctx context.Context, id string, l *letter, limits []s
 	case r.Expires.Sub(now) < resendMargin:
 		return nil, s.storeError(r, store.ErrExpired, now)
 	case unfinished: // whoever began it has died, or could not queue it; it was counted then
-		return s.start(ctx, r, old, nil, job(r, d.priority, d.step, d.by, now), nil)
+		return s.start(ctx, r, old, nil, jobAgain(r, d, now), nil)
 	}
 	if err := s.take(ctx, limits, now); err != nil { // what was refused was given back
 		return nil, err

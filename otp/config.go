@@ -26,7 +26,8 @@ type Config struct {
 
 	// Limiter counts messages per recipient and IP address, Tracker matches
 	// receipts, Queue holds what is to be sent later. Each defaults to Store
-	// where that implements it.
+	// where that implements it. Queue, where it is set, has a job for each
+	// message that is delivered inside the call too: see Takeover.
 	Limiter store.Limiter
 	Tracker store.Tracker
 	Queue   store.Queue
@@ -69,10 +70,11 @@ type Config struct {
 
 	// Takeover is how long a process has a delivery to itself. It ends sending
 	// 5 s before, to have time to record the outcome; a process that has not
-	// is taken for dead. Then its message is sent by a worker that the queue
-	// gives the job to again (with Async, or where Queue was set explicitly),
-	// or by a repeated Send with the same idempotency key. At least 10 s; the
-	// clocks of the processes must agree within 2 s. Default 20 s.
+	// is taken for dead. Then its message is sent by Work, in whichever process
+	// that runs, if Work was at it, or with Queue set; what Send or Resend was
+	// at, with Queue merely taken from Store, by nobody but a repeated Send with
+	// the same IdempotencyKey. At least 10 s; the clocks of the processes must
+	// agree within 2 s. Default 20 s.
 	Takeover time.Duration
 
 	// ShowTry and ShowTime put the number of the try, and the time of the

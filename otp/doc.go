@@ -43,9 +43,16 @@
 // Send delivers inside the call, by the first route that takes the message.
 // With Config.Async it queues the message instead, and [Service.Work] delivers
 // it. Routes with an Await pass to the next one, with the same code, when their
-// receipt reports failure or stays away: that too is Work's. When a process
-// dies between sending and recording, another may send the message a second
-// time, under the same Message.ID; see Config.Takeover.
+// receipt reports failure or stays away: that too is Work's.
+//
+// A process may die while it delivers. What Work delivered then is delivered by
+// another Work, after Config.Takeover. What Send or Resend delivered inside the
+// call is so only where Config.Queue is set: with a queue that is merely taken
+// from Config.Store, to spare each Send a job, nobody takes it over, and
+// neither this message nor one by the next route comes. A Send that is repeated
+// with the same IdempotencyKey goes on with it either way. Where the process
+// died between sending and recording, that is a second message under the same
+// Message.ID.
 //
 // A code that was verified or cancelled is not sent by a further route, and
 // those of its messages that may still be on their way are withdrawn where the

@@ -76,6 +76,39 @@ func TestSenderDies(t *testing.T) {
 	}
 }
 
+// With a queue that is merely taken from the Store nobody takes a dead Send
+// over, but the request repeated with its key, after Takeover.
+func TestSenderDiesWithoutQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.cfg.Channel = r.failover(t, await)
+		r.a.hook = func(*channel.Message, string) {
+			if r.a.count() == 1 {
+				panic("the process dies")
+			}
+		}
+		r.Service = r.another(t)
+		work(t, r.another(t))
+		request := otp.Request{Subject: "u1", To: both, IdempotencyKey: "k"}
+		func() {
+			defer func() { _ = recover() }()
+			r.send(t, request)
+		}()
+		time.Sleep(10 * time.Second)
+		r.send(t, request) // within Takeover
+		time.Sleep(2 * time.Minute)
+		if n := r.total(); n != 1 {
+			t.Fatalf("%d messages", n)
+		}
+		r.send(t, request)
+		time.Sleep(await + time.Second)
+		if m := r.a.messages(); len(m) != 2 || m[0].ID != m[1].ID || r.b.count() != 1 {
+			t.Errorf("messages by A, B: %d, %d", len(m), r.b.count())
+		}
+	})
+}
+
 // sendMayDie returns the id of the challenge of a Send that may not return.
 func (r *rig) sendMayDie(t *testing.T) (id string) {
 	t.Helper()

@@ -2,6 +2,7 @@ package otp_test
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -35,27 +36,27 @@ func TestUndeliveredIsFree(t *testing.T) {
 // often the message was tried.
 func TestOutageIsFree(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(c *otp.Config) {
-			c.Async = true
-			c.Policy.PerRecipient = []otp.Rate{{Most: 1, Per: time.Hour}}
+	for _, life := range []time.Duration{5 * time.Minute, 30 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, func(c *otp.Config) {
+				c.Async, c.Policy.Life = true, life
+				c.Policy.PerRecipient = []otp.Rate{{Most: 1, Per: time.Hour}}
+			})
+			r.a.errs = slices.Repeat([]error{refusal(channel.Temporary, "0x08")}, 1000)
+			work(t, r.Service)
+			q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}, Route: "A"}
+			c := r.send(t, q)
+			time.Sleep(life - time.Minute)
+			if _, err := r.Send(t.Context(), q); otp.ReasonOf(err) != otp.ReasonLimited {
+				t.Errorf("while the message may go out yet: %v", err)
+			}
+			time.Sleep(time.Minute - 1)
+			if s, err := r.Status(t.Context(), c.ID); err != nil || s.State != channel.Failed {
+				t.Errorf("%+v, %v", s, err)
+			}
+			r.send(t, q)
 		})
-		for range 1000 {
-			r.a.errs = append(r.a.errs, refusal(channel.Temporary, "0x08"))
-		}
-		work(t, r.Service)
-		q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}, Route: "A"}
-		c := r.send(t, q)
-		time.Sleep(4 * time.Minute)
-		if _, err := r.Send(t.Context(), q); otp.ReasonOf(err) != otp.ReasonLimited {
-			t.Errorf("while the message may go out yet: %v", err)
-		}
-		time.Sleep(time.Minute - 1)
-		if s, err := r.Status(t.Context(), c.ID); err != nil || s.State != channel.Failed {
-			t.Errorf("%+v, %v", s, err)
-		}
-		r.send(t, q)
-	})
+	}
 }
 
 // What never went out, but was asked for so long ago that it does not count any

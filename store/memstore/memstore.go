@@ -55,7 +55,7 @@ type Config struct {
 	MaxLimits     int          // limits of which takings count; default 1 << 22
 	MaxReceipts   int          // keys and parked receipts together; at most half for parking; default 1 << 20
 	MaxJobs       int          // jobs, done ones until they expire included; default 1 << 20
-	JobAttempts   int          // how often a job whose handler fails is handed out; default 20
+	JobAttempts   int          // how often a job whose handler fails is handed out; default 64, which last over 30 min
 	Logger        *slog.Logger // failed jobs; default: discards
 }
 
@@ -88,7 +88,7 @@ func New(cfg Config) *Store {
 		challenges: newShards[challenge](orDefault(cfg.MaxChallenges, 1<<20), nil),
 		runs:       newShards[run](orDefault(cfg.MaxSubjects, 1<<22), nil),
 		windows:    newShards[window](orDefault(cfg.MaxLimits, 1<<22), nil),
-		queue:      newQueue(orDefault(cfg.MaxJobs, 1<<20), orDefault(cfg.JobAttempts, 20), cfg.Logger),
+		queue:      newQueue(orDefault(cfg.MaxJobs, 1<<20), orDefault(cfg.JobAttempts, jobAttempts), cfg.Logger),
 	}
 	s.threads = newShards(orDefault(cfg.MaxReceipts, 1<<20), s.leave)
 	s.parking.max = s.threads.max / 2

@@ -18,6 +18,11 @@ const (
 	doublings  = 5
 )
 
+// jobAttempts is how often a job is handed out by default. The pauses between,
+// of 1, 2, 4, 8, 16 and 58 times 32 s, are 31 min 27 s, longer than otp lets a
+// code live: what a message costs is given back at its last try before then.
+const jobAttempts = 64
+
 // longestIdle bounds how long a worker goes by its timer, which does not see
 // the clock being set.
 const longestIdle = time.Minute

@@ -14,7 +14,7 @@ import (
 
 func TestJobAttempts(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ set, want int }{{0, 20}, {2, 2}} {
+	for _, c := range []struct{ set, want int }{{0, 64}, {2, 2}} {
 		synctest.Test(t, func(t *testing.T) {
 			s := memstore.New(memstore.Config{JobAttempts: c.set})
 			start(t, s, func(context.Context, store.Job) error { return errors.New("fails") })

@@ -33,6 +33,10 @@ const (
 	doublings  = 5
 )
 
+// jobAttempts is how often a job is handed out by default. The pauses between,
+// of 1, 2, 4, 8, 16 and 58 times 32 s, are 31 min 27 s.
+const jobAttempts = 64
+
 // A queue is what the Store's jobs need.
 type queue struct {
 	keys     []string // as the scripts have them
@@ -64,7 +68,7 @@ func newQueue(s *Store, cfg Config) queue {
 		q.max = 1 << 20
 	}
 	if q.attempts <= 0 {
-		q.attempts = 20
+		q.attempts = jobAttempts
 	}
 	for _, name := range []string{"high", "normal", "low", "delayed", "dead", "bell"} {
 		q.keys = append(q.keys, s.key(queueTag, name))

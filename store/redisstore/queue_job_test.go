@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/otpcourier/otpcourier/store"
 )
@@ -32,6 +33,31 @@ func TestJobText(t *testing.T) {
 		if j, err := decodeJob(bad); err == nil {
 			t.Errorf("%q is read as %+v", bad, j)
 		}
+	}
+}
+
+// A job that always fails is not given up before a code of 30 min has ended.
+func TestJobAttempts(t *testing.T) {
+	t.Parallel()
+	client := redis.NewClient(&redis.Options{})
+	defer func() { _ = client.Close() }()
+	s, err := New(Config{Client: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRunner(s, 1, nil)
+	var waited time.Duration
+	for j := (store.Job{ID: "j", Attempt: 1}); ; j.Attempt++ {
+		began := time.Now()
+		j.Expires = began.Add(time.Hour)
+		v := r.verdict(entry{}, j, true)
+		if v.verb != verbAgain {
+			if waited < 30*time.Minute || v.verb != reasonFailed {
+				t.Errorf("%s after %d attempts, %v", v.verb, j.Attempt, waited)
+			}
+			return
+		}
+		waited += instant(v.due).Sub(began).Truncate(time.Second)
 	}
 }
 

@@ -49,8 +49,10 @@ type Config struct {
 	// MaxJobs bounds the jobs that wait or are with a worker. Default 1 << 20.
 	MaxJobs int
 
-	// JobAttempts is how often a job whose handler fails is handed out.
-	// Default 20.
+	// JobAttempts is how often a job whose handler fails is handed out. Default
+	// 64, for which it takes over 30 min: longer than otp lets a code live.
+	// With fewer, a message that no carrier took may be a dead letter before its
+	// last try, and stay counted against the limits.
 	JobAttempts int
 
 	// Logger is told what Check warns of, which jobs fail, and when Run does

@@ -137,7 +137,7 @@ func late(t tester, q store.Queue) {
 
 // failures goes on until a dead letter comes, however many attempts a job has.
 func failures(t tester, q store.Queue) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Minute)
 	defer cancel()
 	w := &workshop{t, q, ctx}
 	in := inspector(w)

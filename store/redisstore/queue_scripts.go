@@ -87,7 +87,7 @@ for p = 1, 3 do
 end
 local added, last = 0, {0, 0, 0, 0}
 local function new(key, expires)
-	local life = string.format('%.0f', (tonumber(expires) - now) / 1000 + 10000)
+	local life = string.format('%.0f', (tonumber(expires) - now) / 1000 + 60000)
 	if redis.call('SET', key, expires, 'NX', 'PX', life) then
 		return true
 	end
@@ -333,6 +333,6 @@ return reply
 // wakeScript rings KEYS[1], the bell of one consumer.
 const wakeScript = `#!lua
 redis.call('RPUSH', KEYS[1], '')
-redis.call('PEXPIRE', KEYS[1], 10000)
+redis.call('PEXPIRE', KEYS[1], 60000)
 return 1
 `

@@ -23,7 +23,14 @@ const (
 	tendEvery  = time.Second
 	staleAfter = 3500 * time.Millisecond
 	longestNap = time.Second // waiting for jobs; others may have lost the bell
-	forgotten  = 5 * time.Minute
+)
+
+// How often Run removes the consumers of Runs that have died, and for how long
+// one must not have been heard of. One that lives may be among them: it is
+// made again when it gets a job.
+const (
+	tidyEvery = time.Minute
+	forgotten = 5 * time.Minute
 )
 
 // The pause after a job's first failure. Each further failure doubles it, to
@@ -44,6 +51,8 @@ type queue struct {
 	attempts int
 	nap      time.Duration
 	intake   *intake
+
+	tidyEvery, forgotten time.Duration
 }
 
 var (
@@ -51,7 +60,7 @@ var (
 	scriptFetch   = newScript(fetchScript)
 	scriptSettle  = newScript(settleScript)
 	scriptTend    = newScript(tendScript)
-	scriptLeave   = newScript(leaveScript)
+	scriptTidy    = newScript(tidyScript)
 	scriptStats   = newScript(statsScript)
 	scriptWake    = newScript(wakeScript)
 	scriptDead    = newScript(deadScript)
@@ -60,7 +69,8 @@ var (
 const queueTag = "queue"
 
 func newQueue(s *Store, cfg Config) queue {
-	q := queue{max: cfg.MaxJobs, attempts: cfg.JobAttempts, nap: min(longestNap, s.timeout/2), intake: &intake{}}
+	q := queue{max: cfg.MaxJobs, attempts: cfg.JobAttempts, nap: min(longestNap, s.timeout/2), intake: &intake{},
+		tidyEvery: tidyEvery, forgotten: forgotten}
 	if t := readTimeout(cfg.Client); t > 0 {
 		q.nap = min(q.nap, t/2)
 	}

@@ -150,6 +150,42 @@ func TestRealRedisQueueReclaim(t *testing.T) {
 	}
 }
 
+// TestRealRedisQueueTidies checks that Run removes the consumers of processes that
+// died, while it runs, and none that has a job.
+func TestRealRedisQueueTidies(t *testing.T) {
+	t.Parallel()
+	client := dial(t, redistest.Start(t).Addr)
+	s := open(t, redisstore.Config{Client: client})
+	s.Tidy(time.Second, 2*time.Second)
+	jobs, release := make(chan store.Job, 10), make(chan struct{})
+	work(t, s, 1, func(_ context.Context, j store.Job) error {
+		jobs <- j
+		<-release
+		return nil
+	})
+	add(t, s, store.Job{ID: "j"})
+	receive(t, jobs, patience, "the job")
+	stream := s.prefix + "{queue}normal"
+	if err := client.XGroupCreateConsumer(t.Context(), stream, "jobs", "dead").Err(); err != nil {
+		t.Fatal(err)
+	}
+	var there []redis.XInfoConsumer
+	var err error
+	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
+		if there, err = client.XInfoConsumers(t.Context(), stream, "jobs").Result(); err != nil || len(there) < 2 {
+			break
+		}
+	}
+	if err != nil || len(there) != 1 || there[0].Name == "dead" || there[0].Pending != 1 {
+		t.Errorf("consumers %+v, error %v; want the one that has a job", there, err)
+	}
+	close(release)
+	awaitStats(t, s, "a job done", func(st store.Stats) bool { return st == store.Stats{} })
+	if len(jobs) > 0 {
+		t.Errorf("job %+v came once more", <-jobs)
+	}
+}
+
 // TestRealRedisQueueLastDeath checks that a job whose last worker died is a
 // dead letter, and is not handed out for ever.
 func TestRealRedisQueueLastDeath(t *testing.T) {

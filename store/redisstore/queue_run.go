@@ -48,6 +48,7 @@ type runner struct {
 	handlers sync.WaitGroup
 	link     link
 	tended   time.Time
+	tidied   time.Time
 
 	freed   chan struct{} // holds a token when a handler has ended
 	results chan struct{} // holds a token when there are results
@@ -83,7 +84,7 @@ func (r *runner) run(ctx context.Context) error {
 	close(r.drained)
 	defer time.AfterFunc(r.s.timeout, cancel).Stop()
 	others.Wait()
-	r.leave(last)
+	r.tidy(last, r.consumer)
 	return ctx.Err()
 }
 

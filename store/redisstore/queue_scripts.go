@@ -260,11 +260,11 @@ end
 return 1
 `
 
-// leaveScript forgets consumers that have nothing: ARGV[1], and those that
+// tidyScript forgets consumers that have nothing: ARGV[1], and those that
 // have not been heard of for long.
 //
 //	ARGV: consumer, long in milliseconds
-const leaveScript = shebangOOM + prelude + `
+const tidyScript = shebangOOM + prelude + `
 for p = 1, 3 do
 	local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[p], 'jobs')
 	if not consumers.err then

@@ -55,7 +55,7 @@ func (r *runner) record(ctx context.Context, stop <-chan struct{}) {
 	}
 }
 
-// tend tells the server which jobs this consumer has.
+// tend tells the server which jobs this consumer has and, now and then, tidies.
 func (r *runner) tend(ctx context.Context) error {
 	args := []any{micros(time.Now()), r.consumer, staleAfter.Milliseconds(), r.s.queue.attempts}
 	r.mu.Lock()
@@ -65,12 +65,16 @@ func (r *runner) tend(ctx context.Context) error {
 	r.mu.Unlock()
 	r.tended = time.Now()
 	_, err := r.s.run(ctx, scriptTend, r.s.queue.keys, args...)
+	if err == nil && r.tended.Sub(r.tidied) >= r.s.queue.tidyEvery {
+		r.tidied = r.tended
+		r.tidy(ctx, "")
+	}
 	return err
 }
 
-// leave removes what a consumer leaves behind, that of others that died too.
-func (r *runner) leave(ctx context.Context) {
-	_, _ = r.s.run(ctx, scriptLeave, r.s.queue.keys, r.consumer, forgotten.Milliseconds())
+// tidy removes what consumers that died have left behind, and leaver.
+func (r *runner) tidy(ctx context.Context, leaver string) {
+	_, _ = r.s.run(ctx, scriptTidy, r.s.queue.keys, leaver, r.s.queue.forgotten.Milliseconds())
 }
 
 // What may fail of a link.

@@ -43,7 +43,10 @@ type Config struct {
 
 	// MaxParked bounds how many receipts are kept that came before their
 	// submission, of 4096 bytes each at most: to half the server's memory, as
-	// anyone can park them who can make receipts up. Default 1 << 16.
+	// anyone can park them who can make receipts up. They are spread over 256
+	// slots, each with room for an equal part of MaxParked, rounded up, and for
+	// the 16 of one message at least: what is under 4096 counts as 4096. Default
+	// 1 << 16.
 	MaxParked int
 
 	// MaxJobs bounds the jobs that wait or are with a worker. Default 1 << 20.
@@ -98,7 +101,7 @@ func New(cfg Config) (*Store, error) {
 		cfg.MaxParked = 1 << 16
 	}
 	s := &Store{client: cfg.Client, prefix: cfg.Prefix, timeout: cfg.Timeout, logger: cfg.Logger,
-		parked: (cfg.MaxParked + desks - 1) / desks, punctual: punctual(cfg.Client)}
+		parked: max((cfg.MaxParked+desks-1)/desks, maxParked), punctual: punctual(cfg.Client)}
 	s.queue = newQueue(s, cfg)
 	switch cfg.Client.(type) {
 	case *redis.ClusterClient, *redis.Ring:

@@ -34,6 +34,8 @@
 //
 // All methods are safe for concurrent use, across processes too where the
 // backend is shared. A method that is called with a context that has ended
-// does nothing and returns the context's error. One whose context ends
-// meanwhile returns that soon, and what it was to do may be done or not.
+// does nothing and returns the context's error. One whose deadline comes
+// meanwhile returns soon after it; one whose context is cancelled may take as
+// long as the backend's own time limit. Either way what it was to do may be
+// done or not.
 package store

@@ -263,10 +263,17 @@ func TestRealRedisDown(t *testing.T) {
 	for name, call := range map[string]func() error{
 		"Create":  func() error { return s.Create(ctx, challenge("aaa-1", now), now) },
 		"Get":     func() error { _, err := s.Get(ctx, "aaa-1", now); return err },
+		"Resend":  func() error { _, err := s.Resend(ctx, "aaa-1", now); return err },
+		"Update":  func() error { _, err := s.Update(ctx, "aaa-1", 1, nil, now); return err },
 		"Attempt": func() error { _, err := s.Attempt(ctx, "aaa-1", now); return err },
 		"Finish":  func() error { _, err := s.Finish(ctx, "aaa-1", store.Verified, now); return err },
 		"Take":    func() error { _, err := s.Take(ctx, now, store.Limit{Key: "a", Most: 1, Per: 1}); return err },
+		"Give":    func() error { return s.Give(ctx, now, store.Limit{Key: "a", Most: 1, Per: time.Hour}) },
 		"Track":   func() error { _, err := s.Track(ctx, "a", "m", now, now); return err },
+		"Match":   func() error { _, err := s.Match(ctx, "a", nil, now.Add(time.Hour), now); return err },
+		"Enqueue": func() error { return s.Enqueue(ctx, store.Job{ID: "j", Expires: now.Add(time.Hour)}) },
+		"Stats":   func() error { _, err := s.Stats(ctx); return err },
+		"Dead":    func() error { _, err := s.Dead(ctx, 1); return err },
 		"Check":   func() error { _, err := s.Check(ctx); return err },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -34,6 +35,23 @@ func TestRealRedisDemo(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, &out)
 		}
+	}
+}
+
+// TestProcessID: serve says which process is to be killed.
+func TestProcessID(t *testing.T) {
+	t.Parallel()
+	keys, err := writeKeys(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := start(t.Context(), "one", []string{"serve", "-keys", keys, "-redis", "127.0.0.1:1", "-smsc", "127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.kill()
+	if want := fmt.Sprintf("one, process %d, listens on ", p.cmd.Process.Pid); !strings.HasPrefix(p.line, want) {
+		t.Errorf("it says %q, want %q", p.line, want)
 	}
 }
 

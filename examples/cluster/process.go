@@ -17,6 +17,7 @@ import (
 // A process is this program, started once more.
 type process struct {
 	name string
+	line string // what it says once it listens
 	url  string
 	cmd  *exec.Cmd
 }
@@ -43,7 +44,7 @@ func start(ctx context.Context, name string, args []string) (*process, error) {
 		p.kill()
 		return nil, fmt.Errorf("process %s does not listen: %s", name, &log)
 	}
-	p.url = url
+	p.line, p.url = line, url
 	return p, nil
 }
 

@@ -77,7 +77,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s listens on http://%s\n", o.name, l.Addr())
+	fmt.Fprintf(out, "%s, process %d, listens on http://%s\n", o.name, os.Getpid(), l.Addr())
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

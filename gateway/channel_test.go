@@ -91,7 +91,16 @@ func inProfileBubble(t *testing.T, p provider, change func(*gateway.Config), f f
 
 func eachProvider(t *testing.T, f func(*testing.T, provider)) {
 	t.Helper()
+	eachProviderThat(t, func(provider) bool { return true }, f)
+}
+
+// eachProviderThat runs f for those of the providers that can do something.
+func eachProviderThat(t *testing.T, can func(provider) bool, f func(*testing.T, provider)) {
+	t.Helper()
 	for _, p := range providers {
+		if !can(p) {
+			continue
+		}
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			f(t, p)
@@ -177,10 +186,8 @@ func TestProviderRequest(t *testing.T) {
 // What polling tells.
 func TestProviderPolls(t *testing.T) {
 	t.Parallel()
-	eachProvider(t, func(t *testing.T, p provider) {
-		if p.pollPath == "" {
-			t.Skip("the provider cannot be asked")
-		}
+	canBeAsked := func(p provider) bool { return p.pollPath != "" }
+	eachProviderThat(t, canBeAsked, func(t *testing.T, p provider) {
 		inProfileBubble(t, p, nil, func(t *testing.T, b *bubble) {
 			if _, err := b.channel.Send(t.Context(), golden()); err != nil {
 				t.Fatal(err)

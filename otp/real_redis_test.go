@@ -62,7 +62,8 @@ func newStore(t testing.TB) backend {
 			store.Limiter
 			store.Tracker
 			store.Queue
-		}{b, b, b, inMemory}
+			store.Inspector
+		}{b, b, b, inMemory, inMemory}
 	}
 	return b
 }

@@ -100,6 +100,7 @@ type backend interface {
 	store.Limiter
 	store.Tracker
 	store.Queue
+	store.Inspector
 }
 
 func (r *rig) failover(t testing.TB, await time.Duration) channel.Channel {

@@ -172,13 +172,15 @@ func TestQueueDownForAResend(t *testing.T) {
 			q.Queue = r.store
 			r.cfg.Queue, r.cfg.Channel = q, r.failover(t, await)
 			r.Service = r.another(t)
-			work(t, r.Service)
+			stop := work(t, r.Service)
 			c := r.send(t, otp.Request{})
 			time.Sleep(10 * time.Second)
+			stop() // a worker could have the job before the Service is told that it has none
 			q.down.Store(true)
 			_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID})
 			wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)
 			q.down.Store(false)
+			work(t, r.Service)
 			time.Sleep(time.Second)
 			if s, err := r.Status(t.Context(), c.ID); err != nil || s.State != channel.Sent || r.total() != 1 {
 				t.Errorf("lost=%v: %+v, %v, %d messages", lost, s, err, r.total())

@@ -141,17 +141,19 @@ func (r *rig) send(t testing.TB, q otp.Request) *otp.Challenge {
 	return c
 }
 
-// work runs s.Work until the test ends.
-func work(t *testing.T, s *otp.Service) {
-	ctx, stop := context.WithCancel(t.Context())
+// work runs s.Work until stop is called, or the test ends.
+func work(t *testing.T, s *otp.Service) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- s.Work(ctx) }()
-	t.Cleanup(func() {
-		stop()
+	stop = sync.OnceFunc(func() {
+		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("Work ended with %v", err)
 		}
 	})
+	t.Cleanup(stop)
+	return stop
 }
 
 // kinds returns the events so far, and forgets them.

@@ -66,12 +66,14 @@ func (p *process) ready(addr string) error {
 			return permanent{errors.New("redis-server has ended")}
 		default:
 		}
-		info, err := ask(addr, "INFO", "server")
-		if err != nil {
+		info, err := ask(addr, "INFO")
+		switch {
+		case err != nil:
 			return err
-		}
-		if field(info, "process_id") != pid {
+		case field(info, "process_id") != pid:
 			return permanent{errors.New("the port is another's")}
+		case field(info, "loading") == "1":
+			return errors.New("redis-server loads what it has stored")
 		}
 		return nil
 	})

@@ -8,7 +8,7 @@ import (
 )
 
 // A Sentinel is a master with a replica, watched by three Sentinels. These
-// take a server that is silent for half a second for dead.
+// take a server that is silent for a second for dead.
 type Sentinel struct {
 	Name    string    // of the master
 	Addrs   []string  // of the Sentinels
@@ -19,14 +19,15 @@ type Sentinel struct {
 // further lines of the redis.conf of master and replica.
 func StartSentinel(t testing.TB, directives ...string) *Sentinel {
 	t.Helper()
+	directives = append([]string{"repl-diskless-sync-delay 0"}, directives...)
 	master := Start(t, directives...)
-	replica := Start(t, append([]string{"replicaof 127.0.0.1 " + master.portText(), "repl-diskless-sync-delay 0"}, directives...)...)
+	replica := Start(t, append(directives, "replicaof 127.0.0.1 "+master.portText())...)
 	s := &Sentinel{Name: "otp", Servers: []*Server{master, replica}}
 	const sentinels = 3
 	for range sentinels {
 		watcher, err := start(t.TempDir(), []string{"--sentinel"},
 			fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 2", s.Name, master.port),
-			"sentinel down-after-milliseconds "+s.Name+" 500",
+			"sentinel down-after-milliseconds "+s.Name+" 1000",
 			"sentinel failover-timeout "+s.Name+" 5000")
 		if err != nil {
 			t.Fatal(err)
@@ -35,9 +36,10 @@ func StartSentinel(t testing.TB, directives ...string) *Sentinel {
 		s.Addrs = append(s.Addrs, watcher.Addr)
 	}
 	err := eventually(func() error {
-		info, err := ask(replica.Addr, "INFO", "replication")
-		if err == nil && field(info, "master_link_status") != "up" {
-			err = errors.New("the replica is not connected")
+		// The replica is connected a moment before it is sent what is written.
+		info, err := ask(master.Addr, "INFO", "replication")
+		if err == nil && !strings.Contains(field(info, "slave0"), "state=online") {
+			err = errors.New("the replica does not follow")
 		}
 		return err
 	})

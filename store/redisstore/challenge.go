@@ -78,7 +78,11 @@ func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) erro
 	if err != nil {
 		return err
 	}
-	status, until, _, err := reply(cmd.StringSlice())
+	answer, err := cmd.Text()
+	if err != nil {
+		return fmt.Errorf("redisstore: %w", err)
+	}
+	status, until, _, err := unpack(answer)
 	switch {
 	case err != nil:
 		return err
@@ -149,11 +153,15 @@ func (s *Store) onChallenge(ctx context.Context, sc *script, id string, now time
 	if err != nil {
 		return nil, err
 	}
-	status, until, packed, err := reply(cmd.StringSlice())
+	answer, err := cmd.Text()
+	if err != nil {
+		return nil, fmt.Errorf("redisstore: %w", err)
+	}
+	status, until, packed, err := unpack(answer)
 	if err != nil {
 		return nil, err
 	}
-	if status == store.ErrNotFound { //nolint:errorlint // reply wraps nothing
+	if status == store.ErrNotFound { //nolint:errorlint // unpack wraps nothing
 		return nil, status
 	}
 	r, err := decode(id, packed)
@@ -164,25 +172,21 @@ func (s *Store) onChallenge(ctx context.Context, sc *script, id string, now time
 	return r, status
 }
 
-// reply takes apart what the scripts answer: a status, the end of the
+// unpack takes apart what the scripts answer: a status, the end of the
 // subject's lock or 0, and the record where there is one.
-func reply(parts []string, err error) (status error, until int64, packed string, _ error) {
-	if err != nil {
-		return nil, 0, "", fmt.Errorf("redisstore: %w", err)
-	}
-	if len(parts) == 0 {
+func unpack(answer string) (status error, until int64, record string, _ error) {
+	if answer == "" {
 		return store.ErrNotFound, 0, "", nil
 	}
-	p := parser{rest: parts[0]}
+	p := parser{rest: answer}
 	code, until, at := p.byte(), p.int64(), p.int16()
-	if len(parts) > 1 {
-		packed = parts[1]
-	}
-	if p.bad || int(code) >= len(refusals) || at+len(p.rest) > len(packed) {
+	bytes := p.take(int(p.byte()))
+	record = p.rest
+	if p.bad || int(code) >= len(refusals) || at+len(bytes) > len(record) {
 		return nil, 0, "", errors.New("redisstore: a reply that cannot be read")
 	}
-	if p.rest != "" {
-		packed = packed[:at] + p.rest + packed[at+len(p.rest):]
+	if bytes != "" {
+		record = record[:at] + bytes + record[at+len(bytes):]
 	}
-	return refusals[code], until, packed, nil
+	return refusals[code], until, record, nil
 }

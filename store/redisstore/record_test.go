@@ -49,14 +49,16 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-func FuzzReply(f *testing.F) {
-	f.Add("", "")
-	f.Add("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01xy", "abcd")
-	f.Add("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x03xy", "abcd")
-	f.Add("\xff\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", "")
-	f.Fuzz(func(t *testing.T, head, record string) {
-		if _, _, packed, err := reply([]string{head, record}, nil); err == nil && len(packed) != len(record) {
-			t.Errorf("record %q of %q", packed, record)
+// FuzzUnpack: nor can it make unpack panic, or change a record's length.
+func FuzzUnpack(f *testing.F) {
+	f.Add("")
+	f.Add("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x02xyabcd")
+	f.Add("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x03\x02xyabcd")
+	f.Add("\xff\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00abcd")
+	f.Add("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xffabcd")
+	f.Fuzz(func(t *testing.T, answer string) {
+		if _, _, record, err := unpack(answer); err == nil && answer != "" && len(record) != len(answer)-12-int(answer[11]) {
+			t.Errorf("record %q of %q", record, answer)
 		}
 	})
 }

@@ -17,11 +17,12 @@ import (
 // server that lets nobody see its configuration, as hosted ones do, is not
 // warned of. The error says that one did not answer.
 func (s *Store) Check(ctx context.Context) (warnings []string, err error) {
-	if cluster, ok := s.client.(*redis.ClusterClient); ok {
-		warnings, err = bounded(ctx, s, func(ctx context.Context) ([]string, error) { return examineAll(ctx, cluster) })
-	} else {
-		warnings, err = bounded(ctx, s, func(ctx context.Context) ([]string, error) { return examine(ctx, s.client) })
-	}
+	warnings, err = bounded(ctx, s, func(ctx context.Context) ([]string, error) {
+		if cluster, ok := s.client.(*redis.ClusterClient); ok {
+			return examineAll(ctx, cluster)
+		}
+		return examine(ctx, s.client)
+	})
 	for _, w := range warnings {
 		s.logger.WarnContext(ctx, "redisstore: "+w)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -191,6 +192,48 @@ func TestRealRedisScriptFlush(t *testing.T) {
 		if r, err := s.Attempt(ctx, "aaa-1", now); err != nil || r.Attempts != n {
 			t.Fatalf("%+v, error %v", r, err)
 		}
+	}
+}
+
+// TestRealRedisTogether: calls that go in one pipeline are each answered for
+// themselves, though some of their scripts are not there and some of the
+// replies are lost.
+func TestRealRedisTogether(t *testing.T) {
+	t.Parallel()
+	ctx, now := t.Context(), time.Now()
+	s, direct, proxy := lossy(t, func(store.Store) {})
+	const challenges, each = 200, 6
+	id := func(i int) string { return fmt.Sprintf("b%d-%d", i%7, i) }
+	for i := range challenges {
+		r := challenge(id(i), now)
+		r.MaxAttempts = each - 1
+		if err := direct.Create(ctx, r, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	proxy.LoseEvery(3, "evalsha")
+	var charged, refused atomic.Int64
+	var wg sync.WaitGroup
+	for i := range challenges * each {
+		wg.Go(func() {
+			switch r, err := s.Attempt(ctx, id(i%challenges), now); {
+			case r == nil || r.ID != id(i%challenges):
+				t.Errorf("%+v, error %v", r, err)
+			case err == nil:
+				charged.Add(1)
+			case errors.Is(err, store.ErrExhausted):
+				refused.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if charged.Load() != challenges*(each-1) || refused.Load() != challenges {
+		t.Errorf("%d charged, %d refused", charged.Load(), refused.Load())
+	}
+	if proxy.Lost() == 0 {
+		t.Error("no reply was lost")
 	}
 }
 

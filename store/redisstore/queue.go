@@ -50,7 +50,7 @@ type queue struct {
 	max      int
 	attempts int
 	nap      time.Duration
-	intake   *intake
+	intake   *gatherer[arrival, struct{}]
 
 	tidyEvery, forgotten time.Duration
 }
@@ -69,7 +69,7 @@ var (
 const queueTag = "queue"
 
 func newQueue(s *Store, cfg Config) queue {
-	q := queue{max: cfg.MaxJobs, attempts: cfg.JobAttempts, nap: min(longestNap, s.timeout/2), intake: &intake{},
+	q := queue{max: cfg.MaxJobs, attempts: cfg.JobAttempts, nap: min(longestNap, s.timeout/2), intake: s.intake(),
 		tidyEvery: tidyEvery, forgotten: forgotten}
 	if t := readTimeout(cfg.Client); t > 0 {
 		q.nap = min(q.nap, t/2)
@@ -99,10 +99,8 @@ func (s *Store) Enqueue(ctx context.Context, j store.Job) error {
 		return nil
 	}
 	j.Attempt = 0
-	return s.queue.intake.add(ctx, s, &arrival{
-		key: s.key(queueTag, "id:"+j.ID), args: [4]any{expires, due, rank(j.Priority), encodeJob(j)},
-		done: make(chan error, 1),
-	})
+	_, err := s.queue.intake.ask(ctx, arrival{s.key(queueTag, "id:"+j.ID), [4]any{expires, due, rank(j.Priority), encodeJob(j)}})
+	return err
 }
 
 // Run implements store.Queue. A job whose handler fails is due again after 1,

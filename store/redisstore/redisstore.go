@@ -27,10 +27,11 @@ var (
 
 // Config configures a Store.
 type Config struct {
-	// Client is required, and stays the caller's to close. With its option
-	// ContextTimeoutEnabled a call costs a goroutine less; one whose context is
-	// cancelled before its deadline then waits for the server's answer, for
-	// Timeout at most.
+	// Client is required, and stays the caller's to close. A *redis.Client is
+	// given pipelines when there is much to do; see the package's doc. With its
+	// option ContextTimeoutEnabled a call with nothing else to do costs a
+	// goroutine less; if its context is cancelled before its deadline it may then
+	// wait for the server's answer, for Timeout at most.
 	Client Client
 
 	// Prefix begins the name of every key: stores of different prefixes know
@@ -72,8 +73,7 @@ type Store struct {
 	queue   queue
 	parked  int         // per desk
 	apart   atomic.Bool // keys of different tags are asked for apart
-
-	punctual bool // the client keeps to the deadlines of contexts
+	calls   *gatherer[*call, *redis.Cmd]
 }
 
 // New returns a Store. It does not ask the server anything: see [Store.Check].
@@ -101,7 +101,7 @@ func New(cfg Config) (*Store, error) {
 		cfg.MaxParked = 1 << 16
 	}
 	s := &Store{client: cfg.Client, prefix: cfg.Prefix, timeout: cfg.Timeout, logger: cfg.Logger,
-		parked: max((cfg.MaxParked+desks-1)/desks, maxParked), punctual: punctual(cfg.Client)}
+		parked: max((cfg.MaxParked+desks-1)/desks, maxParked), calls: calls(cfg.Client, cfg.Timeout)}
 	s.queue = newQueue(s, cfg)
 	switch cfg.Client.(type) {
 	case *redis.ClusterClient, *redis.Ring:

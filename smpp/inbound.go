@@ -111,16 +111,14 @@ func (s *session) handOverOne(ctx context.Context, d delivery, parts *joiner) er
 	if d.message == nil {
 		return s.config.Receipt(ctx, d.receipt)
 	}
-	data, done := parts.addInbound(d.message)
-	if data == nil {
-		return nil // more is to come
+	data, done, err := parts.addInbound(d.message)
+	if data == nil { // more is to come
+		return err
 	}
-	err := s.config.Inbound(ctx, Inbound{
+	err = s.config.Inbound(ctx, Inbound{
 		From: written(d.message.Source), To: written(d.message.Dest), Text: s.config.decode(data, d.message.DataCoding),
 	})
-	if err == nil {
-		done()
-	}
+	done(err == nil)
 	return err
 }
 

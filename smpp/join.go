@@ -13,11 +13,13 @@ import (
 // A joiner puts long messages together. Their parts may come over different
 // sessions, in any order, and more than once. Each is acknowledged as it comes,
 // so a restart loses the parts of an incomplete message.
+//
+// A whole message is lent to whoever handles it until settle: its sender may
+// be asked to try the part that came last again, and that part only.
 type joiner struct {
 	life   time.Duration // how long a message may take to become complete
 	most   int           // how many may be incomplete; then the oldest is forgotten
 	octets int           // how long one may be
-	keeps  bool          // a whole message is kept until forget
 
 	mu    sync.Mutex
 	open  map[joinKey]*joined
@@ -30,11 +32,14 @@ type joinKey struct {
 	reference, parts int
 }
 
+// A joined is guarded by joiner.mu, but for parts and last while it is lent.
 type joined struct {
 	key    joinKey
 	since  time.Time
 	parts  []joinPart // by number
+	last   int        // index of the part that came last
 	octets int
+	lent   bool
 	place  *list.Element
 }
 
@@ -45,22 +50,30 @@ type joinPart struct {
 	receipt bool   // is asked for
 }
 
-var errJoinTooLong = errors.New("smpp: the parts of a message are too long")
+var (
+	errJoinTooLong = errors.New("smpp: the parts of a message are too long")
+	errJoinLent    = errors.New("smpp: a part has come again while its message is being handled")
+)
 
 // add takes part n of a message. It returns the id under which the part is
 // acknowledged, that of the first time where it comes again: the answer was
-// lost then. Where no part is missing any more it returns them all. A message
-// that is too long is forgotten, with errJoinTooLong.
-func (j *joiner) add(key joinKey, n int, p joinPart) (all []joinPart, id string, err error) {
+// lost then. Where no part is missing any more it returns the whole message,
+// which settle must follow. A message that is too long is forgotten, with
+// errJoinTooLong.
+func (j *joiner) add(key joinKey, n int, p joinPart) (whole *joined, id string, err error) {
 	p.text = append([]byte{}, p.text...) // it held on to the whole PDU
+	now := time.Now()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	v := j.of(key, time.Now())
+	v := j.of(key, now)
+	if v.lent {
+		return nil, "", errJoinLent
+	}
 	before := v.parts[n-1]
 	if before.text != nil {
 		p.id = before.id
 	}
-	v.parts[n-1] = p
+	v.parts[n-1], v.last = p, n-1
 	v.octets += len(p.text) - len(before.text)
 	if v.octets > j.octets {
 		j.remove(v)
@@ -69,17 +82,24 @@ func (j *joiner) add(key joinKey, n int, p joinPart) (all []joinPart, id string,
 	if slices.ContainsFunc(v.parts, func(p joinPart) bool { return p.text == nil }) {
 		return nil, p.id, nil
 	}
-	if !j.keeps {
-		j.remove(v)
-	}
-	return slices.Clone(v.parts), p.id, nil
+	v.lent = true
+	j.renew(v, now)
+	return v, p.id, nil
 }
 
-// forget drops a message, complete or not.
-func (j *joiner) forget(key joinKey) {
+// settle drops a message that was handled. Where it is to be tried again, it
+// waits once more for the part that came last.
+func (j *joiner) settle(v *joined, again bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if v := j.open[key]; v != nil {
+	switch {
+	case j.open[v.key] != v: // it took too long
+	case again:
+		v.octets -= len(v.parts[v.last].text)
+		v.parts[v.last] = joinPart{}
+		v.lent = false
+		j.renew(v, time.Now())
+	default:
 		j.remove(v)
 	}
 }
@@ -104,6 +124,12 @@ func (j *joiner) of(key joinKey, now time.Time) *joined {
 	return v
 }
 
+// renew gives a message its whole life again. j.mu is held.
+func (j *joiner) renew(v *joined, now time.Time) {
+	v.since = now
+	j.order.MoveToBack(v.place)
+}
+
 // remove drops a message. j.mu is held.
 func (j *joiner) remove(v *joined) {
 	delete(j.open, v.key)
@@ -119,31 +145,32 @@ func joinedText(all []joinPart) []byte {
 	return text
 }
 
-// newInboundJoiner is for messages from people. A whole one is kept until it
-// was taken, since its last part comes again if it was not.
+// newInboundJoiner is for messages from people.
 func newInboundJoiner() *joiner {
-	return &joiner{life: 10 * time.Minute, most: 256, octets: 255 * wire.MaxShortMessage, keeps: true}
+	return &joiner{life: 10 * time.Minute, most: 256, octets: 255 * wire.MaxShortMessage}
 }
 
 // addInbound takes a message from a person, or a part of one. It returns the
-// whole message's octets, not nil, where this completes it, and what to call when they
-// were taken.
-func (j *joiner) addInbound(m *wire.Message) (data []byte, done func()) {
+// whole message's octets, not nil, where this completes it, and what to call
+// with whether they were taken: if not, the last part comes again.
+func (j *joiner) addInbound(m *wire.Message) (data []byte, done func(taken bool), err error) {
 	udh, text := m.Payload()
 	ref, total, n, ok := concatenation(udh, m.TLVs)
 	if !ok || len(text) > wire.MaxShortMessage {
-		return append([]byte{}, text...), func() {}
+		return append([]byte{}, text...), func(bool) {}, nil
 	}
 	key := joinKey{from: m.Source.Digits, to: m.Dest.Digits, reference: ref, parts: total}
-	all, _, err := j.add(key, n, joinPart{text: text})
-	if all == nil || err != nil {
-		return nil, nil
+	v, _, err := j.add(key, n, joinPart{text: text})
+	switch {
+	case errors.Is(err, errJoinTooLong): // no other try would be shorter
+		return nil, nil, nil
+	case v == nil:
+		return nil, nil, err
 	}
-	return joinedText(all), func() { j.forget(key) }
+	return joinedText(v.parts), func(taken bool) { j.settle(v, !taken) }, nil
 }
 
-// newSubmitJoiner is for messages to a server. A whole one is handed on at
-// once: part of it is another message then.
+// newSubmitJoiner is for messages to a server.
 func newSubmitJoiner(c *ServerConfig) *joiner {
 	return &joiner{life: 5 * time.Minute, most: 2000, octets: c.MaxMessage}
 }
@@ -152,30 +179,32 @@ func newSubmitJoiner(c *ServerConfig) *joiner {
 // this was the last part to come, else nil and how the part is answered.
 func (j *joiner) addSubmit(m *Submit, c *ServerConfig) (whole *Submit, id string, status Status) {
 	key := joinKey{m.SystemID, m.From, m.To, m.Reference, m.Parts}
-	all, id, err := j.add(key, m.Part, joinPart{m.Data, newMessageID(), m.Receipt})
+	v, id, err := j.add(key, m.Part, joinPart{m.Data, newMessageID(), m.Receipt})
 	switch {
+	case errors.Is(err, errJoinLent):
+		return nil, "", StatusThrottled
 	case err != nil:
 		return nil, "", StatusInvalidMsgLength
-	case all == nil:
+	case v == nil:
 		return nil, id, StatusOK
 	}
-	return m.whole(all, c), "", StatusOK
+	return m.whole(v, c), "", StatusOK
 }
 
 // whole is the message of which m is the part that came last, as which it is
 // answered. The text is decoded as a whole, since not every sender keeps a
 // surrogate pair within one part.
-func (m *Submit) whole(all []joinPart, c *ServerConfig) *Submit {
+func (m *Submit) whole(from *joined, c *ServerConfig) *Submit {
 	v := *m
 	v.Part, v.Parts = 1, 1
-	v.Receipt = false
-	for i, p := range all {
+	v.Receipt, v.joined = false, from
+	for i, p := range from.parts {
 		v.Receipt = v.Receipt || p.receipt
 		if i != m.Part-1 {
 			v.PartIDs = append(v.PartIDs, p.id)
 		}
 	}
-	v.Data = joinedText(all)
+	v.Data = joinedText(from.parts)
 	v.Text = c.decode(v.Data, v.DataCoding)
 	return &v
 }

@@ -15,14 +15,14 @@ func TestJoinerKeepsText(t *testing.T) {
 	t.Parallel()
 	pdu := append([]byte{5, 0, 3, 1, 3, 1, 'a'}, make([]byte, 60000)...)
 	j := newInboundJoiner()
-	j.addInbound(&wire.Message{EsmClass: wire.EsmUDHI, Short: pdu[:7]})
-	j.addInbound(&wire.Message{EsmClass: wire.EsmUDHI, Short: []byte{5, 0, 3, 1, 3, 2}}) // without text, and yet it has come
+	_, _, _ = j.addInbound(&wire.Message{EsmClass: wire.EsmUDHI, Short: pdu[:7]})
+	_, _, _ = j.addInbound(&wire.Message{EsmClass: wire.EsmUDHI, Short: []byte{5, 0, 3, 1, 3, 2}}) // without text, and yet it has come
 	for _, v := range j.open {
 		if p := v.parts[0].text; string(p) != "a" || cap(p) > 64 {
 			t.Errorf("%q is kept in %d octets", p, cap(p))
 		}
 	}
-	data, _ := j.addInbound(&wire.Message{EsmClass: wire.EsmUDHI, Short: []byte{5, 0, 3, 1, 3, 3, 'b'}})
+	data, _, _ := j.addInbound(&wire.Message{EsmClass: wire.EsmUDHI, Short: []byte{5, 0, 3, 1, 3, 3, 'b'}})
 	if string(data) != "ab" {
 		t.Errorf("put together: %q", data)
 	}
@@ -35,8 +35,12 @@ func TestJoinerLimits(t *testing.T) {
 		j := &joiner{life: time.Minute, most: 2, octets: 10}
 		key := func(from string) joinKey { return joinKey{from: from, parts: 2} }
 		add := func(from string, n int, text, id string) string {
-			all, id, err := j.add(key(from), n, joinPart{text: []byte(text), id: id})
-			return fmt.Sprintf("%q %s %v", joinedText(all), id, err)
+			v, id, err := j.add(key(from), n, joinPart{text: []byte(text), id: id})
+			if v == nil {
+				return fmt.Sprintf(`"" %s %v`, id, err)
+			}
+			defer j.settle(v, false)
+			return fmt.Sprintf("%q %s %v", joinedText(v.parts), id, err)
 		}
 		for i, tt := range []struct {
 			from     string

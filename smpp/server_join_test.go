@@ -2,6 +2,7 @@ package smpp_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -72,6 +73,89 @@ func TestServerAssemble(t *testing.T) {
 		case m := <-got:
 			t.Errorf("one more: %q", m.Text)
 		default:
+		}
+	})
+}
+
+// TestServerAssembleAgain: the status that refuses a whole message says whether
+// its last part may come again, and so whether the others are kept.
+func TestServerAssembleAgain(t *testing.T) {
+	t.Parallel()
+	for refusal, kept := range map[smpp.Status]bool{
+		smpp.StatusSystemError: true, smpp.StatusThrottled: true, smpp.StatusReceiverTemporary: true,
+		smpp.StatusSubmitFailed: false, smpp.StatusUnknownError: false,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var got []*smpp.Submit
+			c := serverConfig()
+			c.Assemble = true
+			c.Handler = func(_ context.Context, m *smpp.Submit) (string, error) {
+				got = append(got, m)
+				if len(got) < 3 {
+					return "", refusal
+				}
+				return "last", nil
+			}
+			e := bound(t, startServer(t, c))
+			part := func(n byte, text string) smpp.Status {
+				return e.submit(func(m *wire.Message) {
+					m.EsmClass, m.UDH, m.Short = wire.EsmUDHI, []byte{5, 0, 3, 77, 3, n}, []byte(text)
+				})
+			}
+			first := []smpp.Status{part(1, "482910 "), part(3, "your code"), part(2, "is ")}
+			if want := []smpp.Status{0, 0, refusal}; !slices.Equal(first, want) {
+				t.Errorf("parts are answered with %v, want %v", first, want)
+			}
+			if !kept {
+				if again := part(2, "is "); again != smpp.StatusOK || len(got) != 1 {
+					t.Errorf("after %v a part is answered with %v, and %d messages were handled", refusal, again, len(got))
+				}
+				return
+			}
+			if again := []smpp.Status{part(2, "is "), part(2, "is ")}; again[0] != refusal || again[1] != smpp.StatusOK {
+				t.Errorf("the last part is answered with %v, want %v and ESME_ROK", again, refusal)
+			}
+			for _, m := range got {
+				if m.Text != "482910 is your code" || !slices.Equal(m.PartIDs, got[0].PartIDs) || len(m.PartIDs) != 2 {
+					t.Errorf("%q, parts %v", m.Text, m.PartIDs)
+				}
+			}
+			if part(2, "is ") != smpp.StatusOK || len(got) != 3 {
+				t.Errorf("%d messages were handled, want 3", len(got))
+			}
+		})
+	}
+}
+
+// TestServerAssembleWhileHandled: a part that comes again while its message is
+// with the handler waits for what becomes of that.
+func TestServerAssembleWhileHandled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		answers := make(chan error, 1)
+		c := serverConfig()
+		c.Assemble = true
+		c.Handler = func(context.Context, *smpp.Submit) (string, error) { return "last", <-answers }
+		s := startServer(t, c)
+		a, b := bound(t, s), bound(t, s)
+		part := func(n byte) func(*wire.Message) {
+			return func(m *wire.Message) { m.EsmClass, m.UDH = wire.EsmUDHI, []byte{5, 0, 3, 77, 2, n} }
+		}
+		if got := a.submit(part(1)); got != smpp.StatusOK {
+			t.Errorf("first part: %v", got)
+		}
+		a.Write(submitFrame(8, part(2)))
+		synctest.Wait()
+		if got := b.submit(part(2)); got != smpp.StatusThrottled {
+			t.Errorf("while it is handled: %v", got)
+		}
+		answers <- smpp.StatusSystemError
+		if f := a.next(); smpp.Status(f.Status) != smpp.StatusSystemError {
+			t.Errorf("last part: %+v", f.Header)
+		}
+		answers <- nil
+		if f := b.ask(submitFrame(9, part(2))); f.Status != 0 || wire.DecodeID(f.Body) != "last" {
+			t.Errorf("last part again: %+v, id %q", f.Header, wire.DecodeID(f.Body))
 		}
 	})
 }

@@ -45,8 +45,11 @@ type AsyncHandler func(ctx context.Context, m *Submit, answer func(id string, er
 // with a message_id of its own. Without Assemble each part is a Submit. With
 // it, a part that is not the last to come is answered with ESME_ROK at once, as
 // its sender may wait for that before it sends the next one; the last one
-// brings the Submit, and the handler's answer is its answer. Parts whose
-// message is not complete after 5 minutes are forgotten.
+// brings the Submit, and the handler's answer is its answer. Where that asks
+// for another try (a Status of class Temporary or Throttled), the other parts
+// are kept for it, as only the last one will come again. Meanwhile a part that
+// comes again is answered with ESME_RTHROTTLED. Parts whose message is not
+// complete after 5 minutes are forgotten.
 type Submit struct {
 	Session  *ServerSession
 	SystemID string
@@ -73,6 +76,7 @@ type Submit struct {
 
 	tlvs     wire.TLVs
 	receipts []DeliveryReceipt
+	joined   *joined // what this was put together from; nil: it came whole
 }
 
 // TLV returns the value of an optional parameter. It must not be changed.
@@ -224,6 +228,10 @@ func (s *ServerSession) complete(h wire.Header, m *Submit, id string, err error)
 	if len(id) > maxMessageID || strings.IndexByte(id, 0) >= 0 {
 		s.server.config.Logger.Error("smpp: handler returned a message_id that cannot be sent")
 		status = StatusSystemError
+	}
+	if m.joined != nil { // before the answer, which may bring the last part again
+		class := status.Class()
+		s.server.parts.settle(m.joined, class == channel.Temporary || class == channel.Throttled)
 	}
 	s.uncount()
 	s.answer(h, id, status)

@@ -160,20 +160,23 @@ func TestInboundIsRepeated(t *testing.T) {
 	}
 }
 
-// Parts that nobody completes do not pile up, and do not meet later ones.
-func TestInboundPartsAreForgotten(t *testing.T) {
+// Parts that nobody completes do not pile up, and cost nobody what was
+// acknowledged: one too many is to come again later.
+func TestInboundPartsAreBounded(t *testing.T) {
 	t.Parallel()
-	var all []*wire.Message
 	first := partsOf(t, strings.Repeat("a", 200), sms.GSM7, false)
-	all = append(all, first[0])
+	all := []*wire.Message{first[0]}
 	for i := range 256 {
 		m := *first[0]
 		m.Source.Digits = fmt.Sprint(i)
 		all = append(all, &m)
 	}
 	all = append(all, first[1])
-	if got, _ := inbound(t, all, nil); len(got) != 0 {
-		t.Errorf("read %d messages, want none: the first part is the oldest of 257", len(got))
+	want := make([]smpp.Status, len(all))
+	want[256] = smpp.StatusReceiverTemporary
+	got, answers := inbound(t, all, nil)
+	if diff := cmp.Diff(want, answers); diff != "" || len(got) != 1 {
+		t.Errorf("read %d messages, want the first; answers (-want +got):\n%s", len(got), diff)
 	}
 }
 

@@ -18,12 +18,13 @@ import (
 // be asked to try the part that came last again, and that part only.
 type joiner struct {
 	life   time.Duration // how long a message may take to become complete
-	most   int           // how many may be incomplete; then the oldest is forgotten
+	most   int           // how many of one owner may be incomplete; then no other may begin
 	octets int           // how long one may be
 
 	mu    sync.Mutex
 	open  map[joinKey]*joined
-	order list.List // of *joined, the oldest in front
+	owned map[string]int // of open, by owner
+	order list.List      // of *joined, the oldest in front
 }
 
 // A joinKey is what the parts of a message have in common.
@@ -52,6 +53,7 @@ type joinPart struct {
 
 var (
 	errJoinTooLong = errors.New("smpp: the parts of a message are too long")
+	errJoinFull    = errors.New("smpp: too many messages are incomplete")
 	errJoinLent    = errors.New("smpp: a part has come again while its message is being handled")
 )
 
@@ -66,7 +68,10 @@ func (j *joiner) add(key joinKey, n int, p joinPart) (whole *joined, id string, 
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	v := j.of(key, now)
-	if v.lent {
+	switch {
+	case v == nil:
+		return nil, "", errJoinFull
+	case v.lent:
 		return nil, "", errJoinLent
 	}
 	before := v.parts[n-1]
@@ -104,7 +109,8 @@ func (j *joiner) settle(v *joined, again bool) {
 	}
 }
 
-// of returns what has come of a message. j.mu is held.
+// of returns what has come of a message, nil if it is one too many: those
+// before it were acknowledged, this one can be refused. j.mu is held.
 func (j *joiner) of(key joinKey, now time.Time) *joined {
 	for e := j.order.Front(); e != nil && now.Sub(e.Value.(*joined).since) >= j.life; e = j.order.Front() {
 		j.remove(e.Value.(*joined))
@@ -112,15 +118,16 @@ func (j *joiner) of(key joinKey, now time.Time) *joined {
 	if v := j.open[key]; v != nil {
 		return v
 	}
-	if j.order.Len() >= j.most {
-		j.remove(j.order.Front().Value.(*joined))
+	if j.owned[key.owner] >= j.most {
+		return nil
 	}
 	v := &joined{key: key, since: now, parts: make([]joinPart, key.parts)}
 	v.place = j.order.PushBack(v)
 	if j.open == nil {
-		j.open = make(map[joinKey]*joined)
+		j.open, j.owned = make(map[joinKey]*joined), make(map[string]int)
 	}
 	j.open[key] = v
+	j.owned[key.owner]++
 	return v
 }
 
@@ -134,6 +141,9 @@ func (j *joiner) renew(v *joined, now time.Time) {
 func (j *joiner) remove(v *joined) {
 	delete(j.open, v.key)
 	j.order.Remove(v.place)
+	if j.owned[v.key.owner]--; j.owned[v.key.owner] == 0 {
+		delete(j.owned, v.key.owner)
+	}
 }
 
 // joinedText is what the parts say together.
@@ -170,9 +180,12 @@ func (j *joiner) addInbound(m *wire.Message) (data []byte, done func(taken bool)
 	return joinedText(v.parts), func(taken bool) { j.settle(v, !taken) }, nil
 }
 
+// maxIncomplete is how many long messages of one system_id may be incomplete.
+const maxIncomplete = 1000
+
 // newSubmitJoiner is for messages to a server.
 func newSubmitJoiner(c *ServerConfig) *joiner {
-	return &joiner{life: 5 * time.Minute, most: 2000, octets: c.MaxMessage}
+	return &joiner{life: 5 * time.Minute, most: maxIncomplete, octets: c.MaxMessage}
 }
 
 // addSubmit takes a part of a long message. It returns the whole message if
@@ -181,6 +194,8 @@ func (j *joiner) addSubmit(m *Submit, c *ServerConfig) (whole *Submit, id string
 	key := joinKey{m.SystemID, m.From, m.To, m.Reference, m.Parts}
 	v, id, err := j.add(key, m.Part, joinPart{m.Data, newMessageID(), m.Receipt})
 	switch {
+	case errors.Is(err, errJoinFull):
+		return nil, "", StatusQueueFull
 	case errors.Is(err, errJoinLent):
 		return nil, "", StatusThrottled
 	case err != nil:

@@ -33,7 +33,7 @@ func TestJoinerLimits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		j := &joiner{life: time.Minute, most: 2, octets: 10}
-		key := func(from string) joinKey { return joinKey{from: from, parts: 2} }
+		key := func(from string) joinKey { return joinKey{owner: from[:1], from: from, parts: 2} }
 		add := func(from string, n int, text, id string) string {
 			v, id, err := j.add(key(from), n, joinPart{text: []byte(text), id: id})
 			if v == nil {
@@ -55,13 +55,14 @@ func TestJoinerLimits(t *testing.T) {
 			{"a", 2, "two", "3", 0, `"one!two" 3 <nil>`, 0},
 			{"a", 2, "two", "4", 0, `"" 4 <nil>`, 1}, // of another message
 			{"a", 1, "too long", "5", 0, `""  ` + errJoinTooLong.Error(), 0},
-			{"b", 1, "oldest", "6", 0, `"" 6 <nil>`, 1},
-			{"c", 1, "older", "7", 30 * time.Second, `"" 7 <nil>`, 2},
-			{"b", 1, "oldest", "8", 0, `"" 6 <nil>`, 2},
-			{"d", 1, "new", "9", 0, `"" 9 <nil>`, 2}, // b is forgotten
-			{"c", 2, "!", "10", 0, `"older!" 10 <nil>`, 1},
-			{"b", 2, "!", "11", 0, `"" 11 <nil>`, 2},
-			{"d", 2, "!", "12", time.Minute, `"" 12 <nil>`, 1}, // both are forgotten
+			{"b1", 1, "oldest", "6", 0, `"" 6 <nil>`, 1},
+			{"b2", 1, "older", "7", 30 * time.Second, `"" 7 <nil>`, 2},
+			{"b1", 1, "oldest", "8", 0, `"" 6 <nil>`, 2},
+			{"b3", 1, "new", "9", 0, `""  ` + errJoinFull.Error(), 2},
+			{"a", 1, "other", "10", 0, `"" 10 <nil>`, 3}, // another owner's has room
+			{"b1", 2, "!", "11", 0, `"oldest!" 11 <nil>`, 2},
+			{"b3", 1, "new", "12", 0, `"" 12 <nil>`, 3},
+			{"b2", 2, "!", "13", time.Minute, `"" 13 <nil>`, 1}, // all were forgotten
 		} {
 			time.Sleep(tt.wait)
 			if got := add(tt.from, tt.n, tt.text, tt.id); got != tt.want {
@@ -69,6 +70,9 @@ func TestJoinerLimits(t *testing.T) {
 			}
 			if len(j.open) != tt.open || j.order.Len() != tt.open {
 				t.Errorf("step %d: %d and %d are open, want %d", i, len(j.open), j.order.Len(), tt.open)
+			}
+			if n := j.owned["a"] + j.owned["b"]; n != tt.open {
+				t.Errorf("step %d: %d are owned, want %d", i, n, tt.open)
 			}
 		}
 	})

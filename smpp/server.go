@@ -38,6 +38,7 @@ var ErrServerClosed = errors.New("smpp: server is closed")
 //	Authenticate refuses                           its status
 //	address not allowed, or blocked                ESME_RBINDFAIL (0x0D)
 //	over TPS, or over Window                       ESME_RTHROTTLED (0x58)
+//	too many long messages with parts missing      ESME_RMSGQFUL (0x14)
 //	a mandatory field is cut off                   ESME_RINVCMDLEN (0x02)
 //	TLVs that are cut off                          ESME_RINVOPTPARSTREAM (0xC0)
 //	source_addr over 21 characters, over 11 alphanumeric  ESME_RINVSRCADR (0x0A)
@@ -61,7 +62,8 @@ var ErrServerClosed = errors.New("smpp: server is closed")
 // A Server is safe for concurrent use. Each connection has three goroutines,
 // and one more for each message with a Handler and each cancel_sm with Cancel.
 // What a peer can make it hold is bounded: per connection one PDU, Window
-// messages and 1 MiB of unread responses.
+// messages and 1 MiB of unread responses; per system_id the parts of 1000
+// incomplete messages, and ReceiptQueue receipts.
 type Server struct {
 	config ServerConfig
 	guard  *bindGuard

@@ -159,3 +159,40 @@ func TestServerAssembleWhileHandled(t *testing.T) {
 		}
 	})
 }
+
+// TestServerAssembleFull: what one account leaves incomplete costs another
+// nothing, and itself no part that was acknowledged.
+func TestServerAssembleFull(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		got := make(chan string, 2)
+		c := serverConfig()
+		c.Assemble = true
+		c.Handler = func(_ context.Context, m *smpp.Submit) (string, error) {
+			got <- m.SystemID
+			return "", nil
+		}
+		s := startServer(t, c)
+		bank, shop := bound(t, s), dial(t, s)
+		shop.ask(bindFrame(t, pdu.BindTransceiverID, "shop", "secret"))
+		part := func(e *esme, ref int, n byte) smpp.Status {
+			return e.submit(func(m *wire.Message) {
+				m.EsmClass, m.UDH = wire.EsmUDHI, []byte{6, 8, 4, byte(ref >> 8), byte(ref), 2, n}
+			})
+		}
+		part(shop, 1, 1)
+		for ref := range 1000 {
+			if status := part(bank, ref, 1); status != smpp.StatusOK {
+				t.Fatalf("message %d: %v", ref, status)
+			}
+		}
+		if status := part(bank, 1000, 1); status != smpp.StatusQueueFull {
+			t.Errorf("one message too many: %v", status)
+		}
+		part(bank, 0, 2)
+		part(shop, 1, 2)
+		if first, second := <-got, <-got; first != "bank" || second != "shop" {
+			t.Errorf("whole messages are of %s and %s", first, second)
+		}
+	})
+}

@@ -49,7 +49,8 @@ type AsyncHandler func(ctx context.Context, m *Submit, answer func(id string, er
 // for another try (a Status of class Temporary or Throttled), the other parts
 // are kept for it, as only the last one will come again. Meanwhile a part that
 // comes again is answered with ESME_RTHROTTLED. Parts whose message is not
-// complete after 5 minutes are forgotten.
+// complete after 5 minutes are forgotten; while 1000 messages of one system_id
+// are incomplete, the first part of another is answered with ESME_RMSGQFUL.
 type Submit struct {
 	Session  *ServerSession
 	SystemID string

@@ -65,17 +65,18 @@ func (r *DeliveryReceipt) check() error {
 	for _, f := range []struct {
 		name, value string
 		most        int
+		blanks      bool // may be in it: it does not stand in the text
 	}{
-		{"ID", r.ID, maxMessageID},
-		{"From", r.From, maxServerAddress + 1}, // with its "+"
-		{"To", r.To, maxServerAddress},
-		{"Stat", r.Stat, 16},
-		{"Err", r.Err, 3},
+		{"ID", r.ID, maxMessageID, false},
+		{"From", r.From, maxServerAddress + 1, true}, // with its "+"
+		{"To", r.To, maxServerAddress, true},
+		{"Stat", r.Stat, 16, false},
+		{"Err", r.Err, 3, false},
 	} {
 		if err := wire.CheckCString(f.name, f.value, f.most); err != nil {
 			return fmt.Errorf("smpp: DeliveryReceipt.%w", err)
 		}
-		if strings.ContainsAny(f.value, " \r\n\t") {
+		if !f.blanks && strings.ContainsAny(f.value, " \r\n\t") {
 			return fmt.Errorf("smpp: DeliveryReceipt.%s: holds a blank", f.name)
 		}
 	}
@@ -172,12 +173,16 @@ const maxPending = 10_000
 // keeps trying. It does not wait: answered, unless it is nil, is called with
 // the peer's answer, or with an error where there was none within
 // ReceiptTimeout or the session ended. It must not block. A nil error of
-// Deliver means that it will be called.
+// Deliver means that it will be called; its error is an ErrUndelivered, unless
+// r itself cannot be sent.
 func (s *ServerSession) Deliver(r DeliveryReceipt, answered func(Status, error)) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	return s.deliver(&r, answered)
+	if err := s.deliver(&r, answered); err != nil {
+		return fmt.Errorf("%w: %w", ErrUndelivered, err)
+	}
+	return nil
 }
 
 // deliver is Deliver for a receipt that was checked.

@@ -170,8 +170,36 @@ func TestServerDeliverLimits(t *testing.T) {
 	if err := s.Deliver("other", aReceipt); err != nil {
 		t.Errorf("for another system_id: %v", err)
 	}
-	if err := s.Deliver("bank", smpp.DeliveryReceipt{}); err == nil {
-		t.Error("a receipt without an id is taken")
+}
+
+// TestServerDeliverChecks: what stands in the text of a receipt has no blanks;
+// a sender may.
+func TestServerDeliverChecks(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serverConfig())
+	e := bound(t, s)
+	session := s.Sessions()[0]
+	for field, r := range map[string]smpp.DeliveryReceipt{
+		"ID": {}, "ID ": {ID: "m 1"}, "Stat": {ID: "m1", Stat: "NOT YET"}, "Err": {ID: "m1", Err: "0\t1"},
+		"To": {ID: "m1", To: "My\x00Bank"}, "From": {ID: "m1", From: strings.Repeat("1", 23)},
+	} {
+		for _, err := range []error{s.Deliver("bank", r), session.Deliver(r, nil)} {
+			if err == nil || !strings.Contains(err.Error(), "DeliveryReceipt."+strings.TrimSpace(field)) || errors.Is(err, smpp.ErrUndelivered) {
+				t.Errorf("%s: %v", field, err)
+			}
+		}
+	}
+	if err := s.Deliver("bank", smpp.DeliveryReceipt{ID: "m1", From: ann, To: "My Bank", ToTON: 5}); err != nil {
+		t.Fatal(err)
+	}
+	f := e.next()
+	if m, err := wire.DecodeMessage(f.Body); err != nil || m.Dest.Digits != "My Bank" {
+		t.Errorf("%+v: %+v, %v", f.Header, m, err)
+	}
+	e.Close()
+	<-session.Done()
+	if err := session.Deliver(aReceipt, nil); !errors.Is(err, smpp.ErrUndelivered) {
+		t.Errorf("after the end: %v", err)
 	}
 }
 

@@ -2,6 +2,8 @@ package smpptest
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -199,9 +201,9 @@ func (s *Server) receipt(c *smpp.ServerSession, v Submit, plan Receipt) {
 
 // deliver sends a receipt, again and again if it is refused and the
 // configuration says so. There is nobody to tell that the connection has
-// closed.
+// closed; a receipt that no SMSC can send is a mistake in the script.
 func (s *Server) deliver(c *smpp.ServerSession, r smpp.DeliveryReceipt) {
-	_ = c.Deliver(r, func(status smpp.Status, err error) {
+	err := c.Deliver(r, func(status smpp.Status, err error) {
 		if err != nil {
 			return
 		}
@@ -210,6 +212,9 @@ func (s *Server) deliver(c *smpp.ServerSession, r smpp.DeliveryReceipt) {
 			s.later(c, again, func() { s.deliver(c, r) })
 		}
 	})
+	if err != nil && !errors.Is(err, smpp.ErrUndelivered) {
+		panic(fmt.Sprintf("smpptest: %v", err))
+	}
 }
 
 func (s *Server) checkBind(b smpp.BindRequest) smpp.Status {

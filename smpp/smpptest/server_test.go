@@ -199,3 +199,22 @@ func TestUnbindAndClose(t *testing.T) {
 		t.Error("Dial after Close succeeds")
 	}
 }
+
+// A sender may have a blank in its name.
+func TestReceiptForSenderWithBlank(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := smpptest.NewPipeServer(smpptest.Config{})
+		defer s.Close()
+		e := connect(t, s)
+		e.bind(pdu.BindTransceiverID, "bank", "secret")
+		m := &wire.Message{
+			Source: wire.Addr{TON: 5, Digits: "My Bank"}, Dest: wire.Addr{TON: 1, NPI: 1, Digits: "447911123456"},
+			Short: []byte("482910"), Registered: 1,
+		}
+		e.ask(wire.AppendMessage(nil, pdu.SubmitSmID, 2, m))
+		if f := e.next(); f.ID != pdu.DeliverSmID {
+			t.Errorf("after the response comes %+v", f.Header)
+		}
+	})
+}

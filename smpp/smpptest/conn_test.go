@@ -1,0 +1,20 @@
+package smpptest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/otpcourier/otpcourier/smpp"
+)
+
+// A script whose receipt cannot be sent is not one that sends none.
+func TestImpossibleReceipt(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if said := fmt.Sprint(recover()); !strings.Contains(said, "DeliveryReceipt.Stat") {
+			t.Errorf("said %q", said)
+		}
+	}()
+	new(Server).deliver(new(smpp.ServerSession), smpp.DeliveryReceipt{ID: "m1", Stat: "NOT YET"})
+}

@@ -57,16 +57,17 @@ func (s *ServerSession) enter(r BindRequest) bool {
 	if tps := s.server.config.TPS; tps != nil {
 		limit = s.server.rates.bind(r.SystemID, tps(r.SystemID))
 	}
+	s.touch()
 	s.mu.Lock()
 	s.bind, s.rate = r, limit
+	entered := s.stage.CompareAndSwap(stageOpen, stageBound)
 	s.mu.Unlock()
-	s.touch()
-	if s.stage.CompareAndSwap(stageOpen, stageBound) {
-		s.ring()
-		return true
+	if !entered {
+		s.server.rates.release(r.SystemID, limit)
+		return false
 	}
-	s.server.rates.release(r.SystemID, limit)
-	return false
+	s.ring()
+	return true
 }
 
 // checkBind decides on a bind, in this order: whether the address may bind at

@@ -40,10 +40,8 @@ func TestStatusOf(t *testing.T) {
 	}
 }
 
-// TestServerPartsInTime: the keeper gives a session its time to part while the
-// post office is still busy.
-func TestServerPartsInTime(t *testing.T) {
-	t.Parallel()
+func newTestServer(t *testing.T) *Server {
+	t.Helper()
 	s, err := NewServer(ServerConfig{
 		DangerouslyPlaintext: true,
 		Authenticate:         func(context.Context, BindRequest) Status { return StatusOK },
@@ -52,11 +50,25 @@ func TestServerPartsInTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// newTestServerSession is a session that nobody serves.
+func newTestServerSession(t *testing.T, s *Server) *ServerSession {
+	t.Helper()
 	a, b := net.Pipe()
-	defer a.Close()
 	v := newServerSession(s, b, 1)
-	defer v.Close()
+	t.Cleanup(func() { a.Close(); v.Close() })
+	return v
+}
+
+// TestServerPartsInTime: the keeper gives a session its time to part while the
+// post office is still busy.
+func TestServerPartsInTime(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t)
+	v := newTestServerSession(t, s)
 	v.stage.Store(stageBound)
 	parted := make(chan struct{})
 	s.post.mu.Lock()
@@ -73,4 +85,24 @@ func TestServerPartsInTime(t *testing.T) {
 		t.Errorf("ends in %v: %v", left, err)
 	}
 	<-parted
+}
+
+// TestServerPartsWhileBinding: a session that is told to part while its bind
+// completes does so, whichever comes first.
+func TestServerPartsWhileBinding(t *testing.T) {
+	t.Parallel()
+	s := newTestServer(t)
+	for range 20_000 {
+		v := newTestServerSession(t, s)
+		entered := make(chan struct{})
+		go func() {
+			defer close(entered)
+			v.enter(BindRequest{SystemID: "bank"})
+		}()
+		v.part(errUnbinding)
+		<-entered
+		if v.stage.Load() != stageParting {
+			t.Fatal("the session is bound, and nobody tells it again to part")
+		}
+	}
 }

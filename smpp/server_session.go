@@ -49,7 +49,7 @@ type ServerSession struct {
 	finished bool // nothing more is read; used by the reader only
 
 	active atomic.Int64 // when the peer was last active, since opened
-	stage  atomic.Int32 // open, bound, parting; it only grows
+	stage  atomic.Int32 // open, bound, parting; it only grows, under mu
 
 	// Set by the bind, under mu; read under mu, or once stage was stageBound.
 	bind BindRequest
@@ -161,8 +161,8 @@ func (s *ServerSession) end(cause error) {
 
 // close is end, the first time. It returns the receipts that nobody answered.
 func (s *ServerSession) close(cause error) []*delivered {
-	was := s.stage.Swap(stageParting)
 	s.mu.Lock()
+	was := s.stage.Swap(stageParting)
 	if s.cause == nil {
 		s.cause = cause
 	}
@@ -187,13 +187,14 @@ func (s *ServerSession) close(cause error) []*delivered {
 // part ends the session once nothing is outstanding, and says goodbye.
 func (s *ServerSession) part(cause error) {
 	s.mu.Lock()
-	if !s.stage.CompareAndSwap(stageBound, stageParting) {
+	if was := s.stage.Load(); was != stageBound {
 		s.mu.Unlock()
-		if s.stage.Load() == stageOpen {
+		if was == stageOpen {
 			s.end(cause)
 		}
 		return
 	}
+	s.stage.Store(stageParting)
 	s.cause = cause
 	s.partBy = time.Now().Add(s.server.config.UnbindTimeout) // with the stage: the keeper ends what has none
 	ask := s.unbind.ID == 0

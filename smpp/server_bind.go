@@ -40,18 +40,18 @@ func (s *ServerSession) answerBind(h wire.Header, r BindRequest, status Status) 
 		}
 		return
 	}
-	if !s.enter(r) {
+	if !s.enter(h, r) {
 		return
 	}
 	c.Logger.Info("smpp: bound", "session", s.number, "bind", r)
-	s.send(func(b []byte) []byte { return appendBindResp(b, h, c.SystemID) })
 	if r.CanReceive {
 		s.server.post.enter(s)
 	}
 }
 
-// enter makes the session bound, unless it has ended meanwhile.
-func (s *ServerSession) enter(r BindRequest) bool {
+// enter makes the session bound and says so, unless it has ended meanwhile.
+// Nothing that is sent to a bound session, as unbind is, comes before that.
+func (s *ServerSession) enter(h wire.Header, r BindRequest) bool {
 	r.Password = ""
 	var limit *rate
 	if tps := s.server.config.TPS; tps != nil {
@@ -61,6 +61,9 @@ func (s *ServerSession) enter(r BindRequest) bool {
 	s.mu.Lock()
 	s.bind, s.rate = r, limit
 	entered := s.stage.CompareAndSwap(stageOpen, stageBound)
+	if entered {
+		_, _ = s.out.Append(func(b []byte) []byte { return appendBindResp(b, h, s.server.config.SystemID) })
+	}
 	s.mu.Unlock()
 	if !entered {
 		s.server.rates.release(r.SystemID, limit)

@@ -9,7 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ajankovic/smpp/pdu"
+
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
 // TestStatusOf: what is told never promises more about a message than the
@@ -97,7 +100,7 @@ func TestServerPartsWhileBinding(t *testing.T) {
 		entered := make(chan struct{})
 		go func() {
 			defer close(entered)
-			v.enter(BindRequest{SystemID: "bank"})
+			v.enter(wire.Header{ID: pdu.BindTransceiverID}, BindRequest{SystemID: "bank"})
 		}()
 		v.part(errUnbinding)
 		<-entered

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -96,7 +97,12 @@ func bindFrame(t testing.TB, id pdu.CommandID, systemID, password string) []byte
 }
 
 func (e *esme) bindAs(id pdu.CommandID, password string) smpp.Status {
-	return smpp.Status(e.ask(bindFrame(e.t, id, "bank", password)).Status)
+	e.t.Helper()
+	f := e.ask(bindFrame(e.t, id, "bank", password))
+	if f.ID != 0 && f.ID != id|pdu.GenericNackID { // 0: closed
+		e.t.Errorf("a bind is answered with %+v", f.Header)
+	}
+	return smpp.Status(f.Status)
 }
 
 // bound is an esme that has bound as transceiver.
@@ -216,6 +222,40 @@ func TestServerShutdown(t *testing.T) {
 		cancel()
 		if err := startServer(t, serverConfig()).Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			t.Error(err)
+		}
+	})
+}
+
+// onBound is a log that calls f when a session is bound.
+type onBound struct {
+	slog.Handler
+	f func()
+}
+
+func (h onBound) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h onBound) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "smpp: bound" {
+		h.f()
+	}
+	return nil
+}
+
+// TestServerUnbindsAfterBind: a session that is to end as soon as it is bound
+// is told so after its bind is answered.
+func TestServerUnbindsAfterBind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s *smpp.Server
+		c := serverConfig()
+		c.Logger = slog.New(onBound{slog.DiscardHandler, func() { s.Sessions()[0].Unbind() }})
+		s = startServer(t, c)
+		e := dial(t, s)
+		if got := e.bindAs(pdu.BindTransceiverID, "secret"); got != smpp.StatusOK {
+			t.Errorf("bind: %v", got)
+		}
+		if f := e.next(); f.ID != pdu.UnbindID {
+			t.Errorf("then %+v", f.Header)
 		}
 	})
 }

@@ -94,7 +94,8 @@ func (c *Client) log() *slog.Logger { return c.config.Logger }
 // While no bind stands it waits for one, at most Config.BindWait or until ctx
 // ends, and fails as channel.Temporary; BindWait does not count while a session
 // that is being replaced awaits its last responses. It fails at once as channel.Misconfigured
-// while the SMSC refuses the credentials. A status is told as the Status.Class
+// while the SMSC refuses the credentials, and as channel.Expired once m has. A
+// status is told as the Status.Class
 // and Code; no response in time, a connection lost after the write, and a ctx
 // that ends after it, as channel.Unknown. When a part fails after another was
 // accepted the error is channel.Unknown too, and the Submission holds the ids
@@ -138,7 +139,7 @@ func partly(err error, accepted, parts int) error {
 // What was lost with a session before it was given to the connection goes to
 // the next one; the second time it is up to the caller.
 func (c *Client) submit(ctx context.Context, part *wire.Message, r request) (string, error) {
-	if err := c.pace.wait(ctx, r.cost); err != nil {
+	if err := c.pace.wait(ctx, r); err != nil {
 		return "", err
 	}
 	lost := false
@@ -146,7 +147,7 @@ func (c *Client) submit(ctx context.Context, part *wire.Message, r request) (str
 		if ctx.Err() != nil {
 			return "", submitError(channel.Temporary, ctx.Err())
 		}
-		s, err := c.bound(ctx, c.config.BindWait)
+		s, err := c.bound(ctx, c.config.BindWait, r.expires)
 		if err != nil {
 			return "", err
 		}
@@ -168,14 +169,15 @@ func (c *Client) submit(ctx context.Context, part *wire.Message, r request) (str
 // SMSC refuses the credentials; and after the client is closed. With a ctx
 // that has ended it tells the present state.
 func (c *Client) Ready(ctx context.Context) error {
-	_, err := c.bound(ctx, 0)
+	_, err := c.bound(ctx, 0, time.Time{})
 	return err
 }
 
 // bound returns the session that has the least to do, or waits for one, where
-// patience is positive no longer than that from when no session is parting.
-func (c *Client) bound(ctx context.Context, patience time.Duration) (*session, error) {
-	var timeout <-chan time.Time
+// patience is positive no longer than that from when no session is parting, and
+// never longer than until expires, unless that is zero.
+func (c *Client) bound(ctx context.Context, patience time.Duration, expires time.Time) (*session, error) {
+	var timeout, expired <-chan time.Time
 	for {
 		c.mu.Lock()
 		s, refused := c.pick()
@@ -194,10 +196,17 @@ func (c *Client) bound(ctx context.Context, patience time.Duration) (*session, e
 			defer t.Stop()
 			timeout = t.C
 		}
+		if expired == nil && !expires.IsZero() {
+			t := time.NewTimer(time.Until(expires))
+			defer t.Stop()
+			expired = t.C
+		}
 		select {
 		case <-changed:
 		case <-timeout:
 			return nil, c.notBound(errNotBound, failure)
+		case <-expired:
+			return nil, submitError(channel.Expired, errExpired)
 		case <-ctx.Done():
 			return nil, c.notBound(ctx.Err(), failure)
 		}

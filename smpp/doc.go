@@ -39,7 +39,9 @@
 // counts. An SMSC that answers ESME_RTHROTTLED or ESME_RMSGQFUL, or tells a
 // congestion_state of 80 or more, slows the client down whether there is a TPS
 // or not; the rate recovers by itself. A Send that waits for the rate and whose
-// ctx ends is channel.Throttled, and was not sent.
+// ctx ends, or whose turn would come too late for its message, is
+// channel.Throttled, and was not sent. What has expired takes nothing of the
+// rate.
 //
 // # Errors
 //

@@ -18,6 +18,7 @@ var (
 
 var (
 	errNotBound      = errors.New("no bind was established in time")
+	errExpired       = errors.New("message has expired")
 	errNoResponse    = errors.New("no response in time")
 	errLinkDead      = errors.New("enquire_link was not answered in time")
 	errPeerUnbound   = errors.New("SMSC unbound")

@@ -2,6 +2,7 @@ package smpp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -59,28 +60,38 @@ func newPacer(tps int, slowed func(rate float64)) *pacer {
 	return p
 }
 
-// wait returns when n more messages may go.
-func (p *pacer) wait(ctx context.Context, n int) error {
+// wait returns when r may go. A message that expires meanwhile takes nothing of
+// the rate.
+func (p *pacer) wait(ctx context.Context, r request) error {
 	if !p.limits.Load() {
 		return nil
+	}
+	if !r.expires.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, r.expires, errExpired)
+		defer cancel()
 	}
 	select {
 	case p.turn <- struct{}{}:
 	case <-ctx.Done():
-		return paceError(ctx.Err())
+		return paceError(ctx, ctx.Err())
 	}
 	defer func() { <-p.turn }()
-	for range n {
+	for range r.cost {
 		p.rise(time.Now())
 		if err := p.limiter.Wait(ctx); err != nil {
-			return paceError(err)
+			return paceError(ctx, err)
 		}
 	}
 	return nil
 }
 
-func paceError(err error) error {
-	return submitError(channel.Throttled, fmt.Errorf("waiting for the rate limit: %w", err))
+func paceError(ctx context.Context, err error) error {
+	class := channel.Throttled
+	if cause := context.Cause(ctx); errors.Is(cause, errExpired) {
+		class, err = channel.Expired, cause
+	}
+	return submitError(class, fmt.Errorf("waiting for the rate limit: %w", err))
 }
 
 // set makes limit the limit. A hundredth of a second's messages may be saved

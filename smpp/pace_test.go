@@ -114,6 +114,47 @@ func TestTPSHeedsContext(t *testing.T) {
 	})
 }
 
+// Messages that have expired hold up none that have not, and end when they do.
+func TestTPSHeedsExpiry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newPipe(t, smpptest.Config{}, func(c *smpp.Config) { c.TPS = 1 })
+		ready(t, c)
+		if _, err := c.Send(t.Context(), message(ann, "482910")); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		var wg sync.WaitGroup
+		send := func(expires time.Time, want channel.Class, within time.Duration) {
+			wg.Go(func() {
+				m := message(ann, "482910")
+				m.Expires = expires
+				_, err := c.Send(context.Background(), m)
+				if d := time.Since(began); channel.ClassOf(err) != want || d > within {
+					t.Errorf("message of class %v: %v after %v", want, err, d)
+				}
+			})
+			synctest.Wait() // in line before the next
+		}
+		for range 10 {
+			send(began.Add(-time.Second), channel.Expired, 0)
+		}
+		go func() { _, _ = c.Send(context.Background(), message(ann, "482910")) }() // at 1 s
+		synctest.Wait()
+		for range 10 {
+			send(began.Add(500*time.Millisecond), channel.Expired, 500*time.Millisecond)
+		}
+		send(began.Add(1500*time.Millisecond), channel.Throttled, time.Second) // would go at 2 s
+		wg.Wait()
+		if _, err := c.Send(t.Context(), message(ann, "482910")); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(began); d > 2*time.Second+time.Millisecond || len(s.Submits()) != 3 {
+			t.Errorf("the third message went after %v", d)
+		}
+	})
+}
+
 // TestThrottlingStorm: far more than the SMSC takes, without a limit set. The
 // client finds the SMSC's rate, keeps near it, is told, and is as fast as
 // before once the SMSC is.

@@ -162,7 +162,7 @@ func (r *request) limitLife(part *wire.Message, now time.Time) error {
 	}
 	part.Life = r.expires.Sub(now)
 	if part.Life <= 0 {
-		return submitError(channel.Expired, errors.New("message has expired"))
+		return submitError(channel.Expired, errExpired)
 	}
 	return nil
 }

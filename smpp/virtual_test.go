@@ -149,6 +149,22 @@ func TestExpiresWhileWaiting(t *testing.T) {
 	})
 }
 
+// A message that finds no bind waits no longer than it lives.
+func TestExpiresUnbound(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, peers(t, func(p *peer, _ int) { p.drain() }))
+		for _, life := range []time.Duration{-time.Second, 0, 3 * time.Second} {
+			m := message(ann, "482910")
+			m.Expires = time.Now().Add(life)
+			began := time.Now()
+			_, err := c.Send(t.Context(), m)
+			wantClass(t, err, channel.Expired, "")
+			took(t, began, max(life, 0))
+		}
+	})
+}
+
 func TestEnquireLinkKeepsSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

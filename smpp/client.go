@@ -64,7 +64,7 @@ func start(config Config) *Client {
 		changed: make(chan struct{}), intake: newIntake(),
 	}
 	c.links = c.newLinks()
-	c.pace = newPacer(config.TPS, c.slowed)
+	c.pace = newPacer(ctx, config.TPS, c.slowed)
 	c.reference.Store(rand.Uint32()) // parts from before a restart may still be on their way
 	go c.run(ctx, connecting)
 	return c
@@ -366,8 +366,8 @@ func (c *Client) retireSessions() {
 }
 
 // Close closes the connection at once, without unbind. Every Send that has
-// begun returns: as channel.Unknown where its message was written. It may be
-// called more than once.
+// begun returns: as channel.Unknown where its message was written, else as
+// channel.Temporary. It may be called more than once.
 //
 // Close returns when all goroutines have ended, among them running callbacks
 // of the Config, whose ctx it ends. It waits for them no longer than

@@ -31,10 +31,11 @@ const (
 // rate then begins at what the SMSC took until now, and the limit is gone again
 // when the rate has risen to twice that.
 type pacer struct {
-	ceiling float64       // Config.TPS; 0: none
-	slowed  func(float64) // told of every decrease
-	limits  atomic.Bool   // there is a limit
-	turn    chan struct{} // held by the one that waits for the limiter, so that all others heed a change
+	ceiling float64         // Config.TPS; 0: none
+	slowed  func(float64)   // told of every decrease
+	limits  atomic.Bool     // there is a limit
+	closed  context.Context // ends with the client; never a request's
+	turn    chan struct{}   // held by the one that waits for the limiter, so that all others heed a change
 
 	limiter *xrate.Limiter // unused while limits is false
 
@@ -49,9 +50,9 @@ type pacer struct {
 	before   float64   // and in the second before
 }
 
-func newPacer(tps int, slowed func(rate float64)) *pacer {
+func newPacer(closed context.Context, tps int, slowed func(rate float64)) *pacer {
 	p := &pacer{
-		ceiling: float64(tps), slowed: slowed, turn: make(chan struct{}, 1), limiter: xrate.NewLimiter(xrate.Inf, 1),
+		closed: closed, ceiling: float64(tps), slowed: slowed, turn: make(chan struct{}, 1), limiter: xrate.NewLimiter(xrate.Inf, 1),
 	}
 	if tps > 0 {
 		p.normal = p.ceiling
@@ -66,6 +67,9 @@ func (p *pacer) wait(ctx context.Context, r request) error {
 	if !p.limits.Load() {
 		return nil
 	}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	defer context.AfterFunc(p.closed, func() { end(ErrClosed) })()
 	if !r.expires.IsZero() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadlineCause(ctx, r.expires, errExpired)
@@ -88,7 +92,10 @@ func (p *pacer) wait(ctx context.Context, r request) error {
 
 func paceError(ctx context.Context, err error) error {
 	class := channel.Throttled
-	if cause := context.Cause(ctx); errors.Is(cause, errExpired) {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, ErrClosed):
+		class, err = channel.Temporary, cause
+	case errors.Is(cause, errExpired):
 		class, err = channel.Expired, cause
 	}
 	return submitError(class, fmt.Errorf("waiting for the rate limit: %w", err))

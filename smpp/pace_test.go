@@ -3,6 +3,7 @@ package smpp_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -153,6 +154,59 @@ func TestTPSHeedsExpiry(t *testing.T) {
 			t.Errorf("the third message went after %v", d)
 		}
 	})
+}
+
+// Close ends the Sends that wait for the rate, and Shutdown waits for them.
+func TestTPSHeedsClose(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		end    func(*smpp.Client) error
+		want   channel.Class // of those that wait; 0: they go
+		within time.Duration
+	}{
+		"close":    {(*smpp.Client).Close, channel.Temporary, 0},
+		"shutdown": {func(c *smpp.Client) error { return c.Shutdown(context.Background()) }, 0, 3 * time.Second},
+		"impatient shutdown": {func(c *smpp.Client) error {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			if err := c.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+				return fmt.Errorf("Shutdown: %w", err)
+			}
+			return nil
+		}, channel.Temporary, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				_, c := newPipe(t, smpptest.Config{}, func(c *smpp.Config) { c.TPS = 1 })
+				ready(t, c)
+				if _, err := c.Send(t.Context(), message(ann, "482910")); err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				var wg sync.WaitGroup
+				for range 3 {
+					wg.Go(func() {
+						_, err := c.Send(context.Background(), message(ann, "482910"))
+						switch {
+						case tt.want != 0 && (channel.ClassOf(err) != tt.want || !errors.Is(err, smpp.ErrClosed)):
+							t.Errorf("Send: %v, want class %v", err, tt.want)
+						case tt.want == 0 && err != nil:
+							t.Errorf("Send: %v", err)
+						}
+					})
+				}
+				synctest.Wait()
+				if err := tt.end(c); err != nil {
+					t.Error(err)
+				}
+				wg.Wait()
+				if d := time.Since(began); d > tt.within+time.Millisecond {
+					t.Errorf("took %v", d)
+				}
+			})
+		})
+	}
 }
 
 // TestThrottlingStorm: far more than the SMSC takes, without a limit set. The

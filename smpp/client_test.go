@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -254,4 +255,25 @@ func waitSubmits(t testing.TB, s *smpptest.Server, n int) {
 	if err := s.WaitSubmits(ctx, n); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Only the phone number is this channel's to judge.
+func TestOtherAddressesDoNotCount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newPipe(t, smpptest.Config{}, nil)
+		m := message(ann, "482910")
+		m.To.Email, m.To.Push = "ann@", "no token"
+		sub, err := c.Send(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.NextCancels(1, smpptest.Reply{})
+		if err := c.Cancel(t.Context(), m, sub); err != nil {
+			t.Errorf("Cancel: %v", err)
+		}
+		m.To.Phone = "447911"
+		_, err = c.Send(t.Context(), m)
+		wantClass(t, err, channel.InvalidRecipient, "")
+	})
 }

@@ -41,14 +41,13 @@ func (c *Client) compose(out *composed, m *channel.Message) error {
 	return out.encode(m.Text, &c.config, c.reference.Add(1))
 }
 
+// checkRecipient looks at the phone number only: what is wrong with the other
+// addresses is for the channels that use them to find.
 func checkRecipient(m *channel.Message) error {
-	if err := m.To.Validate(); err != nil {
-		return err
-	}
 	if m.To.Phone == "" {
 		return submitError(channel.InvalidRecipient, errors.New("no phone number"))
 	}
-	return nil
+	return channel.Recipient{Phone: m.To.Phone}.Validate()
 }
 
 // address fills in from whom to whom m goes.

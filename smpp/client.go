@@ -93,13 +93,14 @@ func (c *Client) log() *slog.Logger { return c.config.Logger }
 //
 // While no bind stands it waits for one, at most Config.BindWait or until ctx
 // ends, and fails as channel.Temporary; BindWait does not count while a session
-// that is being replaced awaits its last responses. It fails at once as channel.Misconfigured
-// while the SMSC refuses the credentials, and as channel.Expired once m has. A
-// status is told as the Status.Class
-// and Code; no response in time, a connection lost after the write, and a ctx
-// that ends after it, as channel.Unknown. When a part fails after another was
-// accepted the error is channel.Unknown too, and the Submission holds the ids
-// of those accepted.
+// that is being replaced awaits its last responses. It fails at once as
+// channel.Misconfigured while the SMSC refuses the credentials, which it does
+// until it answers a bind otherwise: connections that fail meanwhile do not
+// tell. It fails as channel.Expired once m has. A status is told as the
+// Status.Class and Code; no response in time, a connection lost after the write,
+// and a ctx that ends after it, as channel.Unknown. When a part fails after
+// another was accepted the error is channel.Unknown too, and the Submission
+// holds the ids of those accepted.
 func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
 	if !c.intake.enter() {
 		return channel.Submission{State: channel.Failed}, submitError(channel.Temporary, ErrClosed)
@@ -294,12 +295,16 @@ func (c *Client) parting() bool {
 func (c *Client) failed(l *link, err error) {
 	c.mu.Lock()
 	l.since, l.failure, c.failure = time.Now(), err, err
-	if refusedForLong(err) {
+	_, answered := errors.AsType[Status](err)
+	switch {
+	case refusedForLong(err):
 		l.host.refused = err
+	case answered:
+		l.host.refused = nil
 	}
 	c.announce()
 	c.mu.Unlock()
-	if _, ok := errors.AsType[Status](err); ok {
+	if answered {
 		c.emit(Event{Kind: EventRefused, Addr: l.host.addr, Err: err})
 	}
 }

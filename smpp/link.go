@@ -40,7 +40,7 @@ type host struct {
 	tls  *tls.Config   // nil: plaintext
 	turn chan struct{} // held while connecting
 
-	refused error // by which the last bind was; guarded by Client.mu
+	refused error // by which the last bind that was answered was, for long; guarded by Client.mu
 
 	// Guarded by turn.
 	until    time.Time                  // no bind before, unless the credentials are others

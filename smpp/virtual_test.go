@@ -297,6 +297,39 @@ func TestWrongPasswordIsNotHammered(t *testing.T) {
 	}
 }
 
+// A refusal of the credentials stands until the SMSC answers a bind otherwise;
+// a connection that fails tells nothing.
+func TestRefusalEnds(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		then smpp.Status // answers the second bind; OK: the connection fails
+		want channel.Class
+		code string
+	}{
+		"already bound":      {smpp.StatusAlreadyBound, channel.Temporary, ""},
+		"system error":       {smpp.StatusSystemError, channel.Temporary, ""},
+		"wrong again":        {smpp.StatusBindFailed, channel.Misconfigured, "0x0D"},
+		"connection refused": {smpp.StatusOK, channel.Misconfigured, "0x0E"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, c := refusing(t, smpp.StatusInvalidPassword)
+				synctest.Wait()
+				_, err := c.Send(t.Context(), message(ann, "482910"))
+				wantClass(t, err, channel.Misconfigured, "0x0E")
+				s.RefuseBinds(tt.then)
+				if tt.then == smpp.StatusOK {
+					s.Close()
+				}
+				time.Sleep(19 * time.Minute) // RefusedWait is at most 18 min 45 s
+				_, err = c.Send(t.Context(), message(ann, "482910"))
+				wantClass(t, err, tt.want, tt.code)
+			})
+		})
+	}
+}
+
 func TestAlreadyBoundIsTemporary(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,5 +108,31 @@ func TestServerPartsWhileBinding(t *testing.T) {
 		if v.stage.Load() != stageParting {
 			t.Fatal("the session is bound, and nobody tells it again to part")
 		}
+	}
+}
+
+// TestServerReceiptsAreNoBacklog: receipts that are queued faster than the
+// connection takes them do not end the session, responses that nobody reads do.
+func TestServerReceiptsAreNoBacklog(t *testing.T) {
+	t.Parallel()
+	v := newTestServerSession(t, newTestServer(t))
+	v.enter(wire.Header{ID: pdu.BindTransceiverID}, BindRequest{CanReceive: true, Version: wire.Version34})
+	receipt := DeliveryReceipt{ID: strings.Repeat("1", 64)}
+	for v.Deliver(receipt, nil) == nil {
+	}
+	if v.out.Queued() <= maxBacklog {
+		t.Fatalf("only %d octets of receipts wait", v.out.Queued())
+	}
+	v.respond(wire.Header{ID: pdu.EnquireLinkID}, StatusOK)
+	select {
+	case <-v.ended:
+		t.Fatalf("ended by its receipts: %v", v.cause)
+	default:
+	}
+	for range maxBacklog / 16 {
+		v.respond(wire.Header{ID: pdu.EnquireLinkID}, StatusOK)
+	}
+	if v.stage.Load() != stageParting || !errors.Is(v.cause, errUnread) {
+		t.Errorf("ended by %v, want %v", v.cause, errUnread)
 	}
 }

@@ -297,10 +297,10 @@ func (s *ServerSession) ring() {
 	}
 }
 
-// send queues a frame. After the end there is nobody to tell.
+// send queues a frame for a peer that has to read: receipts, which have a limit
+// of their own, do not count. After the end there is nobody to tell.
 func (s *ServerSession) send(frame func([]byte) []byte) {
-	_, _ = s.out.Append(frame)
-	if s.out.Queued() > maxBacklog {
+	if owed, _ := s.out.Respond(frame); owed > maxBacklog {
 		s.end(errUnread)
 	}
 }

@@ -60,11 +60,9 @@ type session struct {
 	expiry   *time.Timer // fires at the deadline of the oldest, or before
 	armed    bool
 	retiring bool
-	reason   error  // why it retires
-	handing  int    // deliveries that are not answered yet
-	hurried  bool   // it parts without their answers
-	owed     int    // octets of responses in the writer's batch
-	owedIn   uint64 // the number of that batch
+	reason   error // why it retires
+	handing  int   // deliveries that are not answered yet
+	hurried  bool  // it parts without their answers
 
 	spare sync.Pool // of calls
 
@@ -241,37 +239,17 @@ func (s *session) request(id pdu.CommandID) {
 // respond answers a request of the SMSC, which has to read the answers: they
 // are all that waits for the connection without a limit.
 func (s *session) respond(id pdu.CommandID, status Status, seq uint32) {
-	size := 0
 	// After the end a lost answer makes the SMSC repeat.
-	batch, _ := s.out.Append(func(b []byte) []byte {
-		before := len(b)
+	owed, _ := s.out.Respond(func(b []byte) []byte {
 		switch id {
 		case pdu.DeliverSmRespID, pdu.DataSmRespID: // message_id is mandatory there
-			b = wire.AppendID(b, id, uint32(status), seq, "")
-		default:
-			b = wire.AppendEmpty(b, id, uint32(status), seq)
+			return wire.AppendID(b, id, uint32(status), seq, "")
 		}
-		size = len(b) - before
-		return b
+		return wire.AppendEmpty(b, id, uint32(status), seq)
 	})
-	if s.owe(batch, size) > maxBacklog {
+	if owed > maxBacklog {
 		s.end(errBacklog)
 	}
-}
-
-// owe counts octets of responses and returns how many are in their batch: the
-// batches before it were given to the connection.
-func (s *session) owe(batch uint64, size int) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case batch < s.owedIn:
-		return 0
-	case batch > s.owedIn:
-		s.owed, s.owedIn = 0, batch
-	}
-	s.owed += size
-	return s.owed
 }
 
 // send sends one request and waits for the answer. errRetired means that

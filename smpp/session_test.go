@@ -45,17 +45,3 @@ func TestBacklogIsOfResponses(t *testing.T) {
 		t.Errorf("ended by %v", s.cause)
 	}
 }
-
-// Responses that were given to the connection are owed no more.
-func TestBacklogIsWritten(t *testing.T) {
-	t.Parallel()
-	s := newTestSession(t, 1)
-	for _, add := range []struct {
-		batch uint64
-		want  int
-	}{{1, 16}, {1, 32}, {2, 16}, {1, 0}, {2, 32}} {
-		if got := s.owe(add.batch, 16); got != add.want {
-			t.Errorf("%d octets are owed in batch %d, want %d", got, add.batch, add.want)
-		}
-	}
-}

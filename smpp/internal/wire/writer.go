@@ -22,6 +22,7 @@ type Writer struct {
 
 	mu       sync.Mutex
 	buf      []byte // the batch being filled
+	owed     int    // octets of responses in it
 	spare    []byte // of the last batch, while nobody writes
 	batch    uint64 // number of the one being filled, from 1
 	writing  bool   // a batch is being written
@@ -47,6 +48,19 @@ func (w *Writer) Append(frame func(b []byte) []byte) (batch uint64, err error) {
 		w.signal()
 	}
 	return batch, err
+}
+
+// Respond is Append for a response. It returns how many octets of responses
+// wait for the next Write: those before were given to the connection.
+func (w *Writer) Respond(frame func(b []byte) []byte) (owed int, err error) {
+	_, err = w.Append(func(b []byte) []byte {
+		before := len(b)
+		b = frame(b)
+		w.owed += len(b) - before
+		owed = w.owed
+		return b
+	})
+	return owed, err
 }
 
 // Add is Append for a caller that calls Flush next.
@@ -168,7 +182,7 @@ func (w *Writer) take() ([]byte, error) {
 		return nil, nil
 	}
 	batch := w.buf
-	w.buf, w.spare = w.spare, nil
+	w.buf, w.spare, w.owed = w.spare, nil, 0
 	w.writing = true
 	w.batch++
 	return batch, nil

@@ -57,6 +57,30 @@ func TestWriterCoalesces(t *testing.T) {
 	})
 }
 
+// Responses are owed until they are given to the connection; nothing else is.
+func TestWriterOwes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, b := net.Pipe()
+		w := NewWriter(a, time.Minute)
+		respond := func(s string, want int) {
+			t.Helper()
+			owed, err := w.Respond(func(b []byte) []byte { return append(b, s...) })
+			if owed != want || err != nil {
+				t.Errorf("%d octets are owed, want %d; %v", owed, want, err)
+			}
+		}
+		appendString(t, w, "request")
+		respond("one", 3)
+		respond("two", 6)
+		go func() { _ = w.Run() }()
+		synctest.Wait() // in Write
+		appendString(t, w, "request")
+		respond("three", 5)
+		b.Close()
+	})
+}
+
 func TestWriterFinishWritesAll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

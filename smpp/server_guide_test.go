@@ -107,7 +107,7 @@ func TestServerGuideInputLimits(t *testing.T) {
 		{"sender of 12", func(m *wire.Message) { m.Source.Digits = "MyBankMyBank" }, smpp.StatusInvalidSource},
 		{"numeric sender of 15", func(m *wire.Message) { m.Source = wire.Addr{TON: 1, Digits: "123456789012345"} }, 0},
 		{"service_type of 6", func(m *wire.Message) { m.ServiceType = "123456" }, smpp.StatusInvalidServiceType},
-		{"schedule of 17", func(m *wire.Message) { m.Schedule = strings.Repeat("0", 17) }, smpp.StatusInvalidSchedule},
+		{"schedule", func(m *wire.Message) { m.Schedule = "000000010000000R" }, smpp.StatusInvalidSchedule},
 		{"validity of 17", func(m *wire.Message) { m.Validity = strings.Repeat("0", 17) }, smpp.StatusInvalidExpiry},
 		{"UDHI without header", func(m *wire.Message) { m.EsmClass, m.Short = wire.EsmUDHI, []byte{200, 1} }, smpp.StatusInvalidEsmClass},
 		{"TLV cut off", func(m *wire.Message) { m.TLVs = wire.TLVs{4, 0, 0, 9, 1} }, smpp.StatusInvalidTLVStream},

@@ -270,7 +270,7 @@ func (c *ServerConfig) check(m *wire.Message) Status {
 		return StatusInvalidSource
 	case !c.checkDest(m.Dest):
 		return StatusInvalidDestination
-	case len(m.Schedule) > wire.MaxTime:
+	case m.Schedule != "": // sending at once is not what was asked for
 		return StatusInvalidSchedule
 	case len(m.Validity) > wire.MaxTime:
 		return StatusInvalidExpiry

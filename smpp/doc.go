@@ -71,6 +71,9 @@
 //	UNDELIV EXPIRED DELETED REJECTD SKIPPED    channel.Failed, class Unreachable
 //	UNKNOWN                                    channel.Failed, class Unknown
 //
+// An intermediate notification (esm_class 0x20) is never channel.Failed: the
+// SMSC goes on trying.
+//
 // Receipt.Code is the state and the error code, "UNDELIV err:001", and
 // Receipt.At when the receipt came: SMSCs write dates without a zone. A receipt
 // may come before Send has returned, twice, or for a message of an earlier

@@ -111,6 +111,9 @@ func (c *Config) receipt(m *wire.Message) (channel.Receipt, bool) {
 	if n, ok := m.TLVs.Uint8(pdu.TagMessageState); ok && int(n) < len(stats) {
 		st = stats[n]
 	}
+	if kind == wire.EsmIntermediate && st.state == channel.Failed { // so far: the SMSC goes on trying
+		st.state, st.class = channel.Sent, 0
+	}
 	return channel.Receipt{
 		ProviderID: c.ReceiptIDs.canonical(id),
 		State:      st.state,

@@ -253,6 +253,12 @@ func TestReceiptForms(t *testing.T) {
 		}, &channel.Receipt{ProviderID: "1", State: channel.Failed, Class: channel.Unreachable, Code: "UNDELIV net:3/27"}},
 		{"intermediate notification", wire.Message{EsmClass: 0x20, Short: []byte("id:1 stat:ENROUTE")},
 			&channel.Receipt{ProviderID: "1", State: channel.Sent, Code: "ENROUTE"}},
+		{"intermediate failure", wire.Message{EsmClass: 0x20, Short: []byte("id:1 stat:UNDELIV err:027")},
+			&channel.Receipt{ProviderID: "1", State: channel.Sent, Code: "UNDELIV err:027"}},
+		{"intermediate failure by TLV", wire.Message{EsmClass: 0x20, TLVs: tlvs("1", 7)},
+			&channel.Receipt{ProviderID: "1", State: channel.Sent, Code: "UNKNOWN"}},
+		{"intermediate delivery", wire.Message{EsmClass: 0x20, Short: []byte("id:1 stat:DELIVRD")},
+			&channel.Receipt{ProviderID: "1", State: channel.Delivered, Code: "DELIVRD"}},
 		{"TLV without esm_class", wire.Message{TLVs: tlvs("1", 2)},
 			&channel.Receipt{ProviderID: "1", State: channel.Delivered, Code: "DELIVRD"}},
 		{"message_payload", wire.Message{

@@ -62,7 +62,7 @@ func (s *ServerSession) enter(h wire.Header, r BindRequest) bool {
 	s.bind, s.rate = r, limit
 	entered := s.stage.CompareAndSwap(stageOpen, stageBound)
 	if entered {
-		_, _ = s.out.Append(func(b []byte) []byte { return appendBindResp(b, h, s.server.config.SystemID) })
+		_, _ = s.out.Append(func(b []byte) []byte { return appendBindResp(b, h, r.Version, s.server.config.SystemID) })
 	}
 	s.mu.Unlock()
 	if !entered {
@@ -95,10 +95,14 @@ func (s *ServerSession) checkBind(r BindRequest) Status {
 }
 
 // appendBindResp appends the answer to an accepted bind, with the TLV
-// sc_interface_version (SMPP 3.4, section 5.3.2.25).
-func appendBindResp(b []byte, h wire.Header, systemID string) []byte {
+// sc_interface_version (SMPP 3.4, section 5.3.2.25) unless the peer's version
+// has no TLVs (section 3.4).
+func appendBindResp(b []byte, h wire.Header, version uint8, systemID string) []byte {
 	at := len(b)
 	b = wire.AppendID(b, h.Response(), 0, h.Seq, systemID)
+	if version < wire.Version34 {
+		return b
+	}
 	b = append(b, wire.TLVs(nil).Append(pdu.TagScInterfaceVersion, []byte{wire.Version34})...)
 	binary.BigEndian.PutUint32(b[at:], uint32(len(b)-at))
 	return b

@@ -162,7 +162,7 @@ type BindRequest struct {
 	SystemID   string
 	Password   string
 	SystemType string
-	Version    uint8    // interface_version: 0x34
+	Version    uint8    // interface_version: 0x34; below it the peer is sent no TLVs
 	RemoteAddr net.Addr // of the connection
 	CanSubmit  bool     // as transceiver or transmitter
 	CanReceive bool     // as transceiver or receiver

@@ -38,7 +38,8 @@ type DeliveryReceipt struct {
 	Submitted, Done time.Time
 
 	// TextOnly leaves out the TLVs, and TLVOnly the text, for ESMEs that want
-	// it so.
+	// it so. One that binds with an interface_version before 3.4 is sent text
+	// only, by deliver_sm.
 	TextOnly, TLVOnly bool
 
 	// DataSM sends data_sm instead of deliver_sm, with the text as
@@ -188,7 +189,6 @@ func (s *ServerSession) Deliver(r DeliveryReceipt, answered func(Status, error))
 // deliver is Deliver for a receipt that was checked.
 func (s *ServerSession) deliver(r *DeliveryReceipt, answered func(Status, error)) error {
 	now := time.Now()
-	m := r.message(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -199,9 +199,14 @@ func (s *ServerSession) deliver(r *DeliveryReceipt, answered func(Status, error)
 	case len(s.pending) >= maxPending || s.out.Queued() > maxBacklog:
 		return errNoRoom
 	}
+	v := *r
+	if s.bind.Version < wire.Version34 { // knows neither TLVs nor data_sm
+		v.TextOnly, v.TLVOnly, v.DataSM = true, false, false
+	}
+	m := v.message(now)
 	d := &delivered{seq: s.nextSeq(), deadline: now.Add(s.server.config.ReceiptTimeout), done: answered}
 	_, err := s.out.Append(func(b []byte) []byte {
-		if r.DataSM {
+		if v.DataSM {
 			return wire.AppendDataSM(b, d.seq, m)
 		}
 		return wire.AppendMessage(b, pdu.DeliverSmID, d.seq, m)

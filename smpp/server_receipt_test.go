@@ -74,6 +74,44 @@ func TestServerGuideReceipt(t *testing.T) {
 	}
 }
 
+// TestServerOldVersion: who binds with a version before 3.4 is sent no TLV, and
+// no command, that came with it.
+func TestServerOldVersion(t *testing.T) {
+	t.Parallel()
+	for version, old := range map[uint8]bool{0x00: true, 0x33: true, 0x34: false, 0x50: false} {
+		s := startServer(t, serverConfig())
+		e := dial(t, s)
+		bind, err := wire.AppendBind(nil, pdu.BindTransceiverID, 1, wire.Bind{SystemID: "bank", Password: "secret", Version: version})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := e.ask(bind)
+		if tlvs := wire.TLVs(f.Body[len("front")+1:]); f.Status != 0 || (len(tlvs) == 0) != old {
+			t.Errorf("version 0x%02X: bind is answered with %+v and TLVs %x", version, f.Header, tlvs)
+		}
+		for _, change := range []func(*smpp.DeliveryReceipt){
+			func(*smpp.DeliveryReceipt) {},
+			func(r *smpp.DeliveryReceipt) { r.TLVOnly = true },
+			func(r *smpp.DeliveryReceipt) { r.DataSM = true },
+		} {
+			r := aReceipt
+			change(&r)
+			if err := s.Deliver("bank", r); err != nil {
+				t.Fatal(err)
+			}
+			f := e.next()
+			e.Write(answer(f))
+			if !old {
+				continue
+			}
+			m, err := wire.DecodeMessage(f.Body)
+			if err != nil || f.ID != pdu.DeliverSmID || len(m.TLVs) != 0 || !strings.HasPrefix(string(m.Short), "id:abc-123 ") {
+				t.Errorf("version 0x%02X: %+v, %+v, %v", version, f.Header, m, err)
+			}
+		}
+	}
+}
+
 // TestServerDeliver: a receipt is sent until it is acknowledged, over whichever
 // session there is, and given up in time.
 func TestServerDeliver(t *testing.T) {

@@ -82,6 +82,7 @@ type Server struct {
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	sessions  map[*ServerSession]struct{}
+	barred    int // of sessions: those from an address that may not bind
 	accepted  uint64
 	closing   bool
 }
@@ -177,7 +178,8 @@ func (s *Server) isClosing() bool {
 	return s.closing
 }
 
-// ErrTooManyConnections says that MaxConnections are open.
+// ErrTooManyConnections says that MaxConnections are open, or too many from
+// addresses that may not bind.
 var ErrTooManyConnections = errors.New("smpp: too many connections")
 
 // ServeConn serves a connection that comes from elsewhere than a listener, and
@@ -191,18 +193,27 @@ func (s *Server) ServeConn(raw net.Conn) error {
 	return err
 }
 
+// maxBarred is how many connections may be open from addresses that may not
+// bind, beside MaxConnections: they are told so, at nobody's expense.
+const maxBarred = 16
+
 func (s *Server) admit(raw net.Conn) error {
+	barred := s.bars(raw.RemoteAddr())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closing:
 		return ErrServerClosed
-	case len(s.sessions) >= s.config.MaxConnections:
+	case barred && s.barred >= maxBarred, !barred && len(s.sessions)-s.barred >= s.config.MaxConnections:
 		return ErrTooManyConnections
 	}
 	s.accepted++
 	session := newServerSession(s, raw, s.accepted)
+	session.barred = barred
 	s.sessions[session] = struct{}{}
+	if barred {
+		s.barred++
+	}
 	s.wg.Go(func() {
 		defer s.forget(session)
 		session.run()
@@ -214,6 +225,9 @@ func (s *Server) forget(session *ServerSession) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, session)
+	if session.barred {
+		s.barred--
+	}
 }
 
 // Sessions returns the connections that are open, bound or not, in no

@@ -99,7 +99,8 @@ type ServerConfig struct {
 	Alphabet sms.Encoding
 
 	// MaxConnections is how many connections may be open, bound or not;
-	// further ones are closed at once. Default 1000.
+	// further ones are closed at once. Those from an address that is not in
+	// Allow, or blocked, do not count; of them 16 may be open. Default 1000.
 	MaxConnections int
 
 	// PreBindTimeout is how long a connection may take to bind, TLS handshake

@@ -115,6 +115,20 @@ func (g *bindGuard) end(addr netip.Addr, status Status) {
 	}
 }
 
+// blocks reports whether binds from addr are refused unseen.
+func (g *bindGuard) blocks(addr netip.Addr) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.known[addr]
+	return s != nil && g.limit >= 0 && s.failures >= g.limit && time.Now().Before(s.until)
+}
+
+// bars reports whether no bind from an address can succeed.
+func (s *Server) bars(a net.Addr) bool {
+	exact, source := bindSource(a)
+	return !s.config.allows(exact) || s.guard.blocks(source)
+}
+
 // bindSource is what an address is allowed and blocked by: in IPv6 its /64, of
 // which anybody has all addresses. Invalid where the connection has no IP
 // address, a pipe in tests.

@@ -2,6 +2,9 @@ package smpp_test
 
 import (
 	"context"
+	"errors"
+	"net"
+	"net/netip"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -94,4 +97,61 @@ func TestServerOneBindEach(t *testing.T) {
 			t.Errorf("answered with %+v, %d binds were checked", f.Header, asked)
 		}
 	})
+}
+
+// TestServerBarredConnections: those who may not bind keep nobody out who may,
+// and are few.
+func TestServerBarredConnections(t *testing.T) {
+	t.Parallel()
+	for name, bar := range map[string]func(*testing.T, *smpp.ServerConfig) func(*smpp.Server){
+		"not allowed": func(_ *testing.T, c *smpp.ServerConfig) func(*smpp.Server) {
+			c.Allow = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
+			return func(*smpp.Server) {}
+		},
+		"blocked": func(t *testing.T, c *smpp.ServerConfig) func(*smpp.Server) {
+			c.MaxBindFailures = 1
+			return func(s *smpp.Server) {
+				e := dial(t, s)
+				e.bindAs(pdu.BindTransceiverID, "guess")
+				e.isClosed()
+				synctest.Wait()
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := serverConfig()
+				c.MaxConnections = 2
+				begin := bar(t, &c)
+				s := startServer(t, c)
+				begin(s)
+				connect := func(from string) error {
+					a, b := net.Pipe()
+					t.Cleanup(func() { a.Close() })
+					return s.ServeConn(located{b, from})
+				}
+				for _, tt := range []struct {
+					from string
+					n    int // so many are taken, and no more
+				}{{"192.0.2.1", 16}, {"198.51.100.9", 2}} {
+					for i := range tt.n {
+						if err := connect(tt.from); err != nil {
+							t.Errorf("connection %d from %s: %v", i, tt.from, err)
+						}
+					}
+					if err := connect(tt.from); !errors.Is(err, smpp.ErrTooManyConnections) {
+						t.Errorf("one more from %s: %v", tt.from, err)
+					}
+				}
+				time.Sleep(30 * time.Second) // PreBindTimeout
+				synctest.Wait()
+				for _, from := range []string{"192.0.2.1", "198.51.100.9"} {
+					if err := connect(from); err != nil {
+						t.Errorf("from %s, after the others: %v", from, err)
+					}
+				}
+			})
+		})
+	}
 }

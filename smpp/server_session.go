@@ -37,6 +37,7 @@ type ServerSession struct {
 	conn   net.Conn // with TLS, where there is
 	out    *wire.Writer
 	opened time.Time
+	barred bool // comes from where it may not bind; guarded by server.mu
 
 	ctx       context.Context // ends with the connection: of handlers and Authenticate
 	cancel    context.CancelFunc

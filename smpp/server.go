@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// ErrServerClosed is returned by Serve and Deliver after Shutdown or Close
-// began.
+// ErrServerClosed is returned by Serve and ServeConn after Shutdown or Close
+// began, and by Deliver once the receipts that wait have been given up, which
+// is when the last session has ended.
 var ErrServerClosed = errors.New("smpp: server is closed")
 
 // A Server is an SMSC's front: it lets ESMEs bind over SMPP 3.4, hands what

@@ -32,7 +32,8 @@ const postSweep = time.Second
 // twice. Receipts usually go out in the order in which they were queued.
 //
 // The queue is kept in memory: what it holds at the end of the process is lost,
-// and OnReceipt told so by Shutdown and Close.
+// and OnReceipt told so by Shutdown and Close, also of what is queued while they
+// run.
 func (s *Server) Deliver(systemID string, r DeliveryReceipt) error {
 	if err := r.check(); err != nil {
 		return err

@@ -195,6 +195,35 @@ func TestServerDeliver(t *testing.T) {
 	}
 }
 
+// TestServerDeliverWhileShutdown: a receipt that comes while the server shuts
+// down is either refused, or told to be undelivered.
+func TestServerDeliverWhileShutdown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var got outcomes
+		c := serverConfig()
+		c.OnReceipt = got.add
+		s := startServer(t, c)
+		e := bound(t, s) // does not answer the unbind
+		go e.drain()
+		ended := make(chan error, 1)
+		go func() { ended <- s.Shutdown(context.Background()) }()
+		synctest.Wait()
+		if err := s.Deliver("bank", aReceipt); err != nil {
+			t.Errorf("meanwhile: %v", err)
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if all := got.take(); len(all) != 1 || !errors.Is(all[0], smpp.ErrUndelivered) {
+			t.Errorf("told %v, want %v", all, smpp.ErrUndelivered)
+		}
+		if err := s.Deliver("bank", aReceipt); !errors.Is(err, smpp.ErrServerClosed) {
+			t.Errorf("afterwards: %v", err)
+		}
+	})
+}
+
 func TestServerDeliverLimits(t *testing.T) {
 	t.Parallel()
 	c := serverConfig()

@@ -101,6 +101,9 @@ func (c *Client) log() *slog.Logger { return c.config.Logger }
 // and a ctx that ends after it, as channel.Unknown. When a part fails after
 // another was accepted the error is channel.Unknown too, and the Submission
 // holds the ids of those accepted.
+//
+// A ctx that ends while the message is being written to an SMSC that does not
+// read is heeded when the write is over, Config.WriteTimeout later at most.
 func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
 	if !c.intake.enter() {
 		return channel.Submission{State: channel.Failed}, submitError(channel.Temporary, ErrClosed)

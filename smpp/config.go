@@ -144,7 +144,8 @@ type Config struct {
 	BindWait time.Duration
 
 	// WriteTimeout is how long the SMSC may refuse to read before the
-	// connection is given up. Default 10 s.
+	// connection is given up. A Send may last so long, even if its ctx ends
+	// before. Default 10 s.
 	WriteTimeout time.Duration
 
 	// EnquireLink is the interval of enquire_link. Default 30 s.

@@ -436,6 +436,31 @@ func TestPeerStopsReading(t *testing.T) {
 	})
 }
 
+// A peer that does not read holds up a Send whose ctx ends for WriteTimeout at
+// most.
+func TestContextEndsWhileWriting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		done := make(chan struct{})
+		config := peers(t, func(p *peer, _ int) {
+			p.bind()
+			<-done
+		})
+		config.WriteTimeout = 3 * time.Second
+		c := newClient(t, config)
+		t.Cleanup(func() { close(done) })
+		ready(t, c)
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := c.Send(ctx, message(ann, "482910"))
+		wantClass(t, err, channel.Unknown, "")
+		if d := time.Since(began); d > 3*time.Second {
+			t.Errorf("took %v", d)
+		}
+	})
+}
+
 func TestShutdownWithoutAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

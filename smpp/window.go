@@ -75,8 +75,9 @@ func (s *session) submit(c *call, m *wire.Message, now time.Time) error {
 }
 
 // begin is submit, but for a message that goes alone: with nothing outstanding
-// and nobody else about to send, the peer has read all there was and a Write
-// does not block, so the caller itself may write. s.mu is held.
+// and nobody else about to send, the peer should have read all there was, so
+// the caller itself writes. Where it reads nothing all the same, the caller is
+// held up for WriteTimeout at most, whatever its ctx. s.mu is held.
 func (s *session) begin(c *call, m *wire.Message, now time.Time) (alone bool, err error) {
 	if s.retiring {
 		s.release(c)

@@ -24,6 +24,7 @@ type Client struct {
 	parts     *joiner
 	intake    *intake       // of Sends
 	reference atomic.Uint32 // of the last long message
+	binding   chan struct{} // held while a bind awaits its answer
 
 	cancel         context.CancelFunc // ends everything
 	stopConnecting context.CancelFunc // ends reconnecting only
@@ -35,6 +36,8 @@ type Client struct {
 
 	mu      sync.Mutex
 	failure error         // of the link that failed last
+	refused error         // by which the last bind that was answered was, for its credentials
+	lockout lockout       // after that
 	next    int           // index of the link that is asked first
 	changed chan struct{} // closed and replaced when a link changes
 	closing bool          // intake is closed
@@ -61,7 +64,7 @@ func start(config Config) *Client {
 		config: config, parts: newInboundJoiner(), events: make(chan Event, maxEvents),
 		cancel: cancel, stopConnecting: stopConnecting,
 		unlinked: make(chan struct{}), stopped: make(chan struct{}),
-		changed: make(chan struct{}), intake: newIntake(),
+		changed: make(chan struct{}), intake: newIntake(), binding: make(chan struct{}, 1),
 	}
 	c.links = c.newLinks()
 	c.pace = newPacer(ctx, config.TPS, c.slowed)
@@ -227,10 +230,12 @@ func (c *Client) pick() (best *session, refused error) {
 		l := c.links[(c.next+i)%len(c.links)]
 		switch s := l.session; {
 		case !l.submits():
-		case s == nil && l.host.refused == nil:
-			open = true
-		case s == nil:
+		case s == nil && l.host.refused != nil:
 			refused = l.host.refused
+		case s == nil && c.refused != nil:
+			refused = c.refused
+		case s == nil:
+			open = true
 		case best == nil || s.load.Load() < best.load.Load():
 			best = s
 		}
@@ -254,7 +259,8 @@ func (c *Client) attach(l *link, s *session) {
 	c.mu.Lock()
 	closing := c.closing
 	if !closing {
-		l.session, l.since, l.failure, l.host.refused, c.failure = s, time.Now(), nil, nil, nil
+		l.session, l.since, l.failure, c.failure = s, time.Now(), nil, nil
+		l.host.refused, c.refused = nil, nil
 		c.announce()
 	}
 	c.mu.Unlock()
@@ -298,12 +304,14 @@ func (c *Client) parting() bool {
 func (c *Client) failed(l *link, err error) {
 	c.mu.Lock()
 	l.since, l.failure, c.failure = time.Now(), err, err
-	_, answered := errors.AsType[Status](err)
+	status, answered := errors.AsType[Status](err)
 	switch {
-	case refusedForLong(err):
+	case status == StatusBindFailed:
 		l.host.refused = err
+	case status.refusesBind():
+		l.host.refused, c.refused = nil, err
 	case answered:
-		l.host.refused = nil
+		l.host.refused, c.refused = nil, nil
 	}
 	c.announce()
 	c.mu.Unlock()

@@ -165,8 +165,9 @@ type Config struct {
 	// was refused for its credentials or address (0x0D, 0x0E, 0x0F, 0x53).
 	// SMSCs ban who hammers: OTP Blue for 15 minutes. Where Credentials tells
 	// others than were refused meanwhile, those are tried after the pauses
-	// between failed connections, three in one RefusedWait at most. Default
-	// 15 min.
+	// between failed connections, three in one RefusedWait at most. What was
+	// refused for its address (0x0D) is kept from that one of Addr and Addrs,
+	// what was for its credentials from all. Default 15 min.
 	RefusedWait time.Duration
 
 	// MaxSession is how long a session stands before the client replaces it:

@@ -32,10 +32,22 @@ func refusedForLong(err error) bool {
 	return ok && status.refusesBind()
 }
 
+// errBarred says that a bind was refused while this one was about to be sent.
+var errBarred = errors.New("smpp: another bind was refused")
+
 // connect returns a session that is bound but not served yet. When connecting
 // ends it gives up, but a bind that was sent is waited for until ctx ends: the
 // SMSC may have accepted it, and is told goodbye.
 func (l *link) connect(ctx, connecting context.Context) (*session, error) {
+	for {
+		s, err := l.tryConnect(ctx, connecting)
+		if !errors.Is(err, errBarred) {
+			return s, err
+		}
+	}
+}
+
+func (l *link) tryConnect(ctx, connecting context.Context) (*session, error) {
 	config := &l.client.config
 	if err := l.enter(connecting); err != nil {
 		return nil, l.bindError(err)
@@ -54,12 +66,17 @@ func (l *link) connect(ctx, connecting context.Context) (*session, error) {
 	if err != nil {
 		return nil, l.bindFailure(connecting, err)
 	}
+	defer l.alone(connecting)()
+	if l.barred(who) {
+		_ = raw.Close()
+		return nil, errBarred
+	}
 	s, err := l.open(ctx, conn, raw, who)
 	switch {
 	case refusedForLong(err):
 		l.block(who, err)
 	case err == nil:
-		l.host.until, l.host.refusals = time.Time{}, nil
+		l.unblock()
 	}
 	return s, err
 }

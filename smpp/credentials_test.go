@@ -142,6 +142,71 @@ func TestRotatedCredentials(t *testing.T) {
 	}
 }
 
+// TestRefusedAtOneOfMany: wrong credentials are tried once, however many
+// addresses there are, and others no more often than at one; a refused address
+// says nothing of the others.
+func TestRefusedAtOneOfMany(t *testing.T) {
+	t.Parallel()
+	const wait = 14 * time.Minute // within RefusedWait
+	for name, tt := range map[string]struct {
+		rotates bool
+		refusal smpp.Status
+		want    int // binds
+	}{
+		"wrong password": {false, smpp.StatusInvalidPassword, 1},
+		"rotated":        {true, smpp.StatusInvalidSystemID, 3},
+		"wrong address":  {false, smpp.StatusBindFailed, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				s := smpptest.NewPipeServer(smpptest.Config{})
+				t.Cleanup(s.Close)
+				s.RefuseBinds(tt.refusal)
+				config := piped(s)
+				for i := range 9 {
+					config.Addrs = append(config.Addrs, fmt.Sprintf("smsc%d.example:2775", i))
+				}
+				if tt.rotates {
+					config.Credentials = func(context.Context) (string, string, error) {
+						return "bank", fmt.Sprint(time.Since(began) / (10 * time.Second)), nil
+					}
+				}
+				c := newClient(t, config)
+				time.Sleep(wait)
+				synctest.Wait()
+				if n := len(s.Binds()); n != tt.want {
+					t.Errorf("%d binds, want %d", n, tt.want)
+				}
+				_, err := c.Send(t.Context(), message(ann, "482910"))
+				wantClass(t, err, channel.Misconfigured, tt.refusal.Code())
+			})
+		})
+	}
+}
+
+// TestSilentHost: a host that takes binds and answers none does not keep the
+// client from the other.
+func TestSilentHost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		config := peers(t, func(p *peer, n int) {
+			if n%2 == 0 {
+				p.bind()
+			}
+			p.drain()
+		})
+		config.Addrs = []string{"b.example:2775"}
+		c := newClient(t, config)
+		began := time.Now()
+		ready(t, c)
+		if d := time.Since(began); d > 3*time.Second {
+			t.Errorf("took %v", d)
+		}
+	})
+}
+
 // TestShutdownWhileBinding: a bind that is under way is waited for, since the
 // SMSC may have accepted it, and unbound.
 func TestShutdownWhileBinding(t *testing.T) {

@@ -31,18 +31,22 @@ type link struct {
 // submits reports whether messages may go over the link.
 func (l *link) submits() bool { return l.kind != pdu.BindReceiverID }
 
-// A host is an address of the SMSC. Its links bind one after the other, and
-// after a bind that was refused for good none of them does for a while: N
-// binds with a wrong password would otherwise be N failures to the SMSC, which
-// counts them.
+// A host is an address of the SMSC. Its links connect one after the other.
 type host struct {
 	addr string
 	tls  *tls.Config   // nil: plaintext
 	turn chan struct{} // held while connecting
 
-	refused error // by which the last bind that was answered was, for long; guarded by Client.mu
+	// Guarded by Client.mu.
+	refused error   // by which the last bind that was answered was, for its address
+	lockout lockout // after that
+}
 
-	// Guarded by turn.
+// A lockout keeps binds away for a while after one that was refused for good: N
+// binds with a wrong password would otherwise be N failures to the SMSC, which
+// counts them. One for the credentials is the client's, as all its hosts know
+// the same ones; one for the address is the host's.
+type lockout struct {
 	until    time.Time                  // no bind before, unless the credentials are others
 	ask      time.Time                  // when they are asked for next, no later than until
 	refusals []wire.Bind                // the credentials that were refused, until then
@@ -52,6 +56,22 @@ type host struct {
 // maxRefusals is how many credentials, one after the other, are tried in one
 // RefusedWait: an SMSC that counts failures blocks the address after some.
 const maxRefusals = 3
+
+// wait is how long until the next bind, or until the credentials are asked for.
+func (k *lockout) wait(now time.Time) (wait time.Duration, ask bool) {
+	if !now.Before(k.until) {
+		k.refusals = nil
+		return 0, false
+	}
+	return max(min(k.until.Sub(now), k.ask.Sub(now)), 0), !now.Before(k.ask)
+}
+
+// bars reports whether a bind with these credentials is to wait.
+func (k *lockout) bars(who wire.Bind, now time.Time) bool {
+	return now.Before(k.until) && (len(k.refusals) >= maxRefusals || slices.Contains(k.refusals, who))
+}
+
+func (l *link) lockouts() [2]*lockout { return [...]*lockout{&l.client.lockout, &l.host.lockout} }
 
 // enter waits until a bind may be tried. leave of the host must follow a nil
 // error.
@@ -63,27 +83,65 @@ func (l *link) enter(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if time.Until(h.until) <= 0 {
-			h.refusals = nil
+		wait, ask := l.wait()
+		if wait == 0 && (!ask || l.rotated(ctx)) {
 			return nil
 		}
-		if time.Until(h.ask) <= 0 && l.rotated(ctx) {
-			return nil
-		}
-		wait := min(time.Until(h.until), time.Until(h.ask))
 		h.leave()
 		sleep(ctx, wait)
 	}
 }
 
-// rotated asks whether the credentials are others than those refused. The
-// caller has the host's turn.
+// wait is that of both lockouts.
+func (l *link) wait() (wait time.Duration, ask bool) {
+	l.client.mu.Lock()
+	defer l.client.mu.Unlock()
+	now := time.Now()
+	for _, k := range l.lockouts() {
+		w, a := k.wait(now)
+		wait, ask = max(wait, w), ask || a
+	}
+	return wait, ask
+}
+
+// rotated asks whether the credentials are others than those refused.
 func (l *link) rotated(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, l.client.config.BindTimeout)
 	defer cancel()
 	who, err := l.credentials(ctx)
-	l.host.ask = time.Now().Add(l.host.pauses.NextBackOff())
-	return err == nil && !slices.Contains(l.host.refusals, who)
+	l.client.mu.Lock()
+	now := time.Now()
+	for _, k := range l.lockouts() {
+		if now.Before(k.until) && !now.Before(k.ask) {
+			k.ask = now.Add(k.pauses.NextBackOff())
+		}
+	}
+	l.client.mu.Unlock()
+	return err == nil && !l.barred(who)
+}
+
+// barred reports whether a bind with these credentials is to wait.
+func (l *link) barred(who wire.Bind) bool {
+	l.client.mu.Lock()
+	defer l.client.mu.Unlock()
+	now := time.Now()
+	return l.client.lockout.bars(who, now) || l.host.lockout.bars(who, now)
+}
+
+// alone waits until no other link of the client awaits the answer to a bind,
+// and returns what to call when this one's has come. A host that does not
+// answer holds up the binds to others for a fifth of BindTimeout only.
+func (l *link) alone(ctx context.Context) (done func()) {
+	c := l.client
+	t := time.NewTimer(c.config.BindTimeout / 5)
+	defer t.Stop()
+	select {
+	case c.binding <- struct{}{}:
+		return func() { <-c.binding }
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return func() {}
 }
 
 func (h *host) leave() { <-h.turn }
@@ -161,20 +219,34 @@ func (l *link) pause(err error, pauses *backoff.ExponentialBackOff) time.Duratio
 	return wait
 }
 
-// block keeps all links from the host after a bind that was refused for good,
-// unless Config.Credentials soon tells others. The caller has the host's turn.
+// block keeps binds away after one that was refused for good, unless
+// Config.Credentials soon tells others: from the host where it is for the
+// address, else from all hosts.
 func (l *link) block(who wire.Bind, err error) {
-	h, config := l.host, &l.client.config
+	config := &l.client.config
 	wait := config.RefusedWait
 	wait += rand.N(wait/4 + 1)
-	h.until = time.Now().Add(wait)
-	h.ask = h.until
-	if h.refusals = append(h.refusals, who); config.Credentials != nil && len(h.refusals) < maxRefusals {
-		h.pauses = config.pauses()
-		h.ask = time.Now().Add(h.pauses.NextBackOff())
+	l.client.mu.Lock()
+	k := &l.client.lockout
+	if errors.Is(err, StatusBindFailed) {
+		k = &l.host.lockout
 	}
+	k.until = time.Now().Add(wait)
+	k.ask = k.until
+	if k.refusals = append(k.refusals, who); config.Credentials != nil && len(k.refusals) < maxRefusals {
+		k.pauses = config.pauses()
+		k.ask = time.Now().Add(k.pauses.NextBackOff())
+	}
+	l.client.mu.Unlock()
 	l.client.log().Error("smpp: SMSC refuses the credentials or the address",
-		"addr", h.addr, "system_id", who.SystemID, "error", err, "next_try", wait)
+		"addr", l.host.addr, "system_id", who.SystemID, "error", err, "next_try", wait)
+}
+
+// unblock lets binds go on after one that was accepted.
+func (l *link) unblock() {
+	l.client.mu.Lock()
+	defer l.client.mu.Unlock()
+	l.client.lockout, l.host.lockout = lockout{}, lockout{}
 }
 
 // pauses are those between failed connections.

@@ -66,7 +66,7 @@ func (s *ServerSession) enter(h wire.Header, r BindRequest) bool {
 	}
 	s.mu.Unlock()
 	if !entered {
-		s.server.rates.release(r.SystemID, limit)
+		s.server.rates.release(limit)
 		return false
 	}
 	s.ring()

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ajankovic/smpp/pdu"
@@ -134,5 +136,63 @@ func TestServerReceiptsAreNoBacklog(t *testing.T) {
 	}
 	if v.stage.Load() != stageParting || !errors.Is(v.cause, errUnread) {
 		t.Errorf("ended by %v, want %v", v.cause, errUnread)
+	}
+}
+
+// TestServerRatesAreForgotten: who has left is remembered for the second that
+// binding again is to be no way around, and not for ever.
+func TestServerRatesAreForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRates()
+		idle, busy := r.bind("idle", 1), r.bind("busy", 1)
+		if !busy.take(time.Now()) {
+			t.Error("the first message is not taken")
+		}
+		r.release(idle)
+		r.release(busy)
+		if r.byID["idle"] != nil || r.byID["busy"] != busy {
+			t.Errorf("known are %v", r.byID)
+		}
+		if r.bind("busy", 1).take(time.Now()) {
+			t.Error("binding again is a way to a fresh second")
+		}
+		r.release(busy)
+		time.Sleep(time.Second)
+		r.bind("other", 1)
+		if len(r.byID) != 1 {
+			t.Errorf("known are %v", r.byID)
+		}
+	})
+}
+
+// TestServerSuspectsAreBounded: of many addresses with failed binds the latest
+// are remembered.
+func TestServerSuspectsAreBounded(t *testing.T) {
+	t.Parallel()
+	g := newBindGuard(1, time.Hour)
+	addr := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
+	for i := range maxSuspects + 1 {
+		if !g.begin(t.Context(), addr(i)) {
+			t.Fatalf("address %d is blocked", i)
+		}
+		g.end(addr(i), StatusInvalidPassword)
+	}
+	if len(g.known) != maxSuspects || g.order.Len() != maxSuspects {
+		t.Errorf("%d and %d are remembered", len(g.known), g.order.Len())
+	}
+	if g.blocks(addr(0)) || !g.blocks(addr(1)) || !g.blocks(addr(maxSuspects)) {
+		t.Error("not the oldest is forgotten")
+	}
+}
+
+// TestServerForgetsPassword: a session does not keep the password it was bound
+// with.
+func TestServerForgetsPassword(t *testing.T) {
+	t.Parallel()
+	v := newTestServerSession(t, newTestServer(t))
+	v.enter(wire.Header{ID: pdu.BindTransceiverID}, BindRequest{SystemID: "bank", Password: "secret"})
+	if v.bind.SystemID != "bank" || v.bind.Password != "" {
+		t.Errorf("bound as %q with password %q", v.bind.SystemID, v.bind.Password)
 	}
 }

@@ -24,6 +24,7 @@ func (r *rates) bind(systemID string, tps int) *rate {
 	tps = min(tps, maxTPS)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.sweep(time.Now())
 	l := r.byID[systemID]
 	if l == nil {
 		l = &rate{}
@@ -34,15 +35,23 @@ func (r *rates) bind(systemID string, tps int) *rate {
 	return l
 }
 
-func (r *rates) release(systemID string, l *rate) {
+func (r *rates) release(l *rate) {
 	if l == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l.sessions--
-	if l.sessions == 0 && l.idle(time.Now()) {
-		delete(r.byID, systemID)
+	r.sweep(time.Now())
+}
+
+// sweep forgets who is not bound any more, but not within a second of the last
+// message: binding again is no way to a fresh second. r.mu is held.
+func (r *rates) sweep(now time.Time) {
+	for systemID, l := range r.byID {
+		if l.sessions == 0 && l.idle(now) {
+			delete(r.byID, systemID)
+		}
 	}
 }
 

@@ -178,7 +178,7 @@ func (s *ServerSession) close(cause error) []*delivered {
 	_ = s.raw.Close()
 	if was != stageOpen { // else enter gives back what it took
 		s.server.post.leave(s)
-		s.server.rates.release(systemID, limit)
+		s.server.rates.release(limit)
 	}
 	s.server.config.Logger.Info("smpp: session ended", "session", s.number, "remote", s.RemoteAddr(),
 		"system_id", systemID, "cause", cause)

@@ -405,6 +405,30 @@ func TestMaxSessionDuration(t *testing.T) {
 	})
 }
 
+// Binds that began together do not end together.
+func TestMaxSessionIsSpread(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var ages []time.Duration
+		began := time.Now()
+		_, c := newPipe(t, smpptest.Config{}, func(c *smpp.Config) {
+			c.Binds, c.MaxSession = 10, time.Hour
+			c.Event = func(e smpp.Event) {
+				if e.Kind == smpp.EventLost {
+					ages = append(ages, time.Since(began))
+				}
+			}
+		})
+		ready(t, c)
+		time.Sleep(time.Hour + time.Second)
+		synctest.Wait()
+		slices.Sort(ages)
+		if len(ages) != 10 || ages[0] < time.Hour*99/100 || ages[9] > time.Hour || len(slices.Compact(ages)) < 2 {
+			t.Errorf("sessions ended after %v", ages)
+		}
+	})
+}
+
 // What was given to a connection whose peer does not read may have arrived;
 // what waited behind it has not and looks for the next bind.
 func TestPeerStopsReading(t *testing.T) {

@@ -123,10 +123,8 @@ func (l *link) credentials(ctx context.Context) (wire.Bind, error) {
 
 // open binds.
 func (l *link) open(ctx context.Context, conn, raw net.Conn, who wire.Bind) (*session, error) {
-	config := &l.client.config
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() }) // ends every read and write below
-	idle := &idleReader{conn: conn}
-	in := wire.NewReader(idle)
+	in := wire.NewReader(conn)
 	err := l.bind(conn, in, who)
 	if !stop() {
 		err = context.Cause(ctx)
@@ -135,8 +133,7 @@ func (l *link) open(ctx context.Context, conn, raw net.Conn, who wire.Bind) (*se
 		_ = raw.Close()
 		return nil, l.bindFailure(ctx, err)
 	}
-	idle.timeout = config.EnquireLink + 2*config.EnquireLinkTimeout
-	return newSession(config, conn, raw, in), nil
+	return newSession(&l.client.config, conn, raw, in), nil
 }
 
 // bind sends the bind and awaits its answer. Whatever the SMSC asks before that

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/ajankovic/smpp/pdu"
@@ -113,19 +112,4 @@ func (s *session) handleRequest(f wire.Frame) {
 
 func idAttr(f wire.Frame) slog.Attr {
 	return slog.String("command_id", fmt.Sprintf("0x%08X", uint32(f.ID)))
-}
-
-// An idleReader gives every read as long as the SMSC may be silent.
-type idleReader struct {
-	conn    net.Conn
-	timeout time.Duration // zero: whatever deadline the connection has
-}
-
-func (r *idleReader) Read(p []byte) (int, error) {
-	if r.timeout > 0 {
-		if err := r.conn.SetReadDeadline(time.Now().Add(r.timeout)); err != nil {
-			return 0, err
-		}
-	}
-	return r.conn.Read(p)
 }

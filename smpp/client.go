@@ -295,7 +295,8 @@ func (c *Client) parted(l *link) {
 }
 
 // parting reports whether a session answers what it has taken, for at most
-// ResponseTimeout, before the next one can take its place. c.mu is held.
+// ResponseTimeout, and says goodbye, for at most EnquireLinkTimeout, before the
+// next one can take its place. c.mu is held.
 func (c *Client) parting() bool {
 	return slices.ContainsFunc(c.links, func(l *link) bool { return l.submits() && l.parting })
 }

@@ -122,7 +122,7 @@ func (s *session) handOverOne(ctx context.Context, d delivery, parts *joiner) er
 	return err
 }
 
-// written is an address with its "+".
+// written is an address, with a "+" if its TON is international.
 func written(a wire.Addr) string {
 	if a.TON == tonInternational && a.Digits != "" && a.Digits[0] != '+' {
 		return "+" + a.Digits

@@ -35,7 +35,9 @@ func (f IDFormat) canonical(id string) string {
 		return id
 	case IDHex:
 		base = 16
-		id = strings.TrimPrefix(strings.TrimPrefix(id, "0x"), "0X")
+		if len(id) > 2 && strings.EqualFold(id[:2], "0x") {
+			id = id[2:]
+		}
 	}
 	if len(id) > 64 || strings.ContainsAny(id, "+-_") {
 		return id

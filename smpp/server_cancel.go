@@ -96,7 +96,7 @@ func (s *ServerSession) acceptCancel(f wire.Frame) (*CancelRequest, Status) {
 	}
 	return &CancelRequest{
 		Session: s, SystemID: s.bind.SystemID, Sequence: f.Seq,
-		ID: v.ID, From: v.Source.Digits, FromTON: v.Source.TON, To: destination(v.Dest), ToTON: v.Dest.TON,
+		ID: v.ID, From: v.Source.Digits, FromTON: v.Source.TON, To: written(v.Dest), ToTON: v.Dest.TON,
 	}, StatusOK
 }
 

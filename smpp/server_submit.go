@@ -310,7 +310,7 @@ func (c *ServerConfig) checkDest(a wire.Addr) bool {
 func (c *ServerConfig) describe(m *wire.Message) *Submit {
 	udh, data := m.Payload()
 	v := &Submit{
-		From: m.Source.Digits, FromTON: m.Source.TON, To: destination(m.Dest), ToTON: m.Dest.TON,
+		From: m.Source.Digits, FromTON: m.Source.TON, To: written(m.Dest), ToTON: m.Dest.TON,
 		Data: data, DataCoding: m.DataCoding, Text: c.decode(data, m.DataCoding),
 		Part: 1, Parts: 1,
 		Receipt:     m.Registered&0x03 == receiptWanted,
@@ -322,14 +322,6 @@ func (c *ServerConfig) describe(m *wire.Message) *Submit {
 		v.Reference, v.Parts, v.Part = ref, total, part
 	}
 	return v
-}
-
-// destination is an address with a "+" if its TON is international.
-func destination(a wire.Addr) string {
-	if a.TON == tonInternational && a.Digits != "" && !strings.HasPrefix(a.Digits, "+") {
-		return "+" + a.Digits
-	}
-	return a.Digits
 }
 
 // decode returns the text of a message, or of a part.

@@ -78,9 +78,9 @@ func TestRelativeTime(t *testing.T) {
 		time.Millisecond: "000000000001000R", -time.Hour: "000000000001000R", 25 * time.Hour: "000001010000000R",
 		90*time.Minute + 7*time.Second: "000000013007000R", 1000 * time.Hour: "000030000000000R",
 	} {
-		got := RelativeTime(d)
+		got := string(appendRelativeTime(nil, d))
 		if got != want || len(got) != MaxTime {
-			t.Errorf("RelativeTime(%v) = %q, want %q", d, got, want)
+			t.Errorf("%v is %q, want %q", d, got, want)
 		}
 		if back, ok := ParseRelativeTime(got); !ok || d >= time.Second && back != min(d.Truncate(time.Second), maxRelative) {
 			t.Errorf("%q reads as %v, %v", got, back, ok)

@@ -9,13 +9,9 @@ import (
 // what a month is, they do not agree on.
 const maxRelative = 30 * 24 * time.Hour
 
-// RelativeTime is a validity_period counted from when the SMSC receives it
-// (SMPP 3.4, section 7.1.1.2): 10 minutes are "000000001000000R". It is rounded
-// down to seconds, but is at least one second and at most 30 days.
-func RelativeTime(d time.Duration) string {
-	return string(appendRelativeTime(make([]byte, 0, MaxTime), d))
-}
-
+// appendRelativeTime appends a validity_period counted from when the SMSC
+// receives it (SMPP 3.4, section 7.1.1.2): 10 minutes are "000000001000000R". It
+// is rounded down to seconds, but is at least one second and at most 30 days.
 func appendRelativeTime(b []byte, d time.Duration) []byte {
 	s := int(min(max(d, time.Second), maxRelative) / time.Second)
 	b = append(b, "0000"...)
@@ -25,7 +21,7 @@ func appendRelativeTime(b []byte, d time.Duration) []byte {
 	return append(b, "000R"...)
 }
 
-// ParseRelativeTime is the inverse of RelativeTime. Months count 30 days and
+// ParseRelativeTime reads a relative validity_period. Months count 30 days and
 // years 365.
 func ParseRelativeTime(s string) (time.Duration, bool) {
 	if len(s) != MaxTime || s[15] != 'R' {

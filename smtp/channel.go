@@ -17,7 +17,8 @@ import (
 var ErrClosed = errors.New("smtp: channel closed")
 
 // A Channel sends messages as e-mail through a relay, or one of several. Create it
-// with [New]; it is safe for concurrent use.
+// with [New]; it is safe for concurrent use. Logged or printed with %v it shows no
+// password.
 type Channel struct {
 	settings settings
 	relays   []*relay
@@ -47,6 +48,15 @@ func New(c Config) (*Channel, error) {
 	ch.ended, ch.end = context.WithCancel(context.Background())
 	return ch, nil
 }
+
+// String names the first relay and no secret.
+func (c *Channel) String() string { return c.settings.Config.String() }
+
+// GoString keeps the passwords out of %#v.
+func (c *Channel) GoString() string { return "smtp.Channel{" + c.settings.Addr + "}" }
+
+// LogValue keeps the passwords out of logs.
+func (c *Channel) LogValue() slog.Value { return c.settings.Config.LogValue() }
 
 // Send submits m to the relay as mail to m.To.Email and returns when the relay
 // has answered. The provider id is the relay's queue id where its answer shows

@@ -110,15 +110,25 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-func TestConfigShowsNoPassword(t *testing.T) {
+// Whatever holds a password, and however it is printed or logged: it names the
+// relay alone.
+func TestPasswordIsNotPrinted(t *testing.T) {
 	t.Parallel()
-	c := Config{Addr: "smtp.example.com:587", Username: "codes", Password: "correct horse"}
-	var log strings.Builder
-	slog.New(slog.NewTextHandler(&log, nil)).Info("made", "config", c)
-	r := Relay{Addr: c.Addr, Username: c.Username, Password: c.Password}
-	slog.New(slog.NewTextHandler(&log, nil)).Info("made", "relay", r)
-	all := fmt.Sprintf("%v %+v %#v %v %#v %s", c, c, c, r, r, log.String())
-	if strings.Contains(all, "horse") || !strings.Contains(all, "smtp.example.com") {
-		t.Errorf("%s", all)
+	r := Relay{Addr: "smtp.example.com:587", Username: "codes", Password: "correct horse"}
+	c := Config{Addr: r.Addr, Username: r.Username, Password: r.Password, From: "codes@mybank.example", Fallbacks: []Relay{r}}
+	ch, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ch.Close() }()
+	for _, holder := range []any{c, r, ch} {
+		var log strings.Builder
+		slog.New(slog.NewTextHandler(&log, nil)).Info("made", "holder", holder)
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("made", "holder", holder)
+		for _, shown := range []string{fmt.Sprint(holder), fmt.Sprintf("%+v", holder), fmt.Sprintf("%#v", holder), log.String()} {
+			if strings.Contains(shown, "horse") || !strings.Contains(shown, r.Addr) {
+				t.Errorf("%T: %s", holder, shown)
+			}
+		}
 	}
 }

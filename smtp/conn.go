@@ -279,7 +279,9 @@ func (c *conn) content(w *gosmtp.DataCommand, message []byte) (said string, p ph
 	} else if _, err = w.Write(message); err != nil {
 		return "", phaseData, err
 	}
+	c.meter.final = true
 	response, err := w.CloseWithResponse()
+	c.meter.final = false
 	switch {
 	case err == nil:
 		return response.StatusText, phaseDot, nil

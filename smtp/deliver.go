@@ -275,6 +275,8 @@ func (r *relay) transact(ctx context.Context, cn *conn, e envelope, l limits) (s
 	said, p, err := cn.transact(ctx, e, l)
 	_, refused := replyOf(err)
 	switch {
+	case cn.meter.excess:
+		cn.close()
 	case err == nil, cn.clean:
 		r.pool.put(cn)
 	case refused:

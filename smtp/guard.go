@@ -56,8 +56,9 @@ var (
 // for: one reply, of limited length in all, for each command that is written.
 // Without it an endless reply fills the memory, and octets sent after the reply
 // to STARTTLS, in the clear, or after any other, could pass for the reply to
-// the next command. It belongs above TLS, where replies can be read; one
-// goroutine uses it.
+// the next command. Octets after the reply to the final dot are cut off, and
+// the connection is not used again: what the server has taken stays taken. A
+// meter belongs above TLS, where replies can be read; one goroutine uses it.
 type meter struct {
 	net.Conn
 	pending string // read before anything the server says
@@ -68,6 +69,8 @@ type meter struct {
 	more     bool   // the current line says that others follow
 	written  error  // of the last write that failed
 	lastWord bool   // "*" is not a command but the end
+	final    bool   // the reply awaited is that to the final dot
+	excess   bool   // more came with that
 	heard    func() // called once, when the server next says something
 }
 
@@ -110,8 +113,12 @@ func (m *meter) Read(p []byte) (int, error) {
 		m.heard()
 		m.heard = nil
 	}
-	for _, b := range p[:n] {
-		if m.done() {
+	for i, b := range p[:n] {
+		switch {
+		case m.done() && m.final && i > 0: // what became of the mail has been said
+			m.excess = true
+			return i, nil
+		case m.done():
 			return 0, errUnsolicited
 		}
 		m.see(b)

@@ -191,6 +191,34 @@ func TestConnectionInDoubtIsLeft(t *testing.T) {
 	}
 }
 
+// What follows the reply to the final dot, in one segment with it, does not
+// change what that says of the mail, and ends the connection.
+func TestReplyAfterTheDot(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, reply, class string
+	}{
+		{"taken, closing", "250 2.0.0 Ok: queued as 4XyZ12\r\n421 4.3.2 closing\r\n", ""},
+		{"taken, half a word", "250 2.0.0 Ok: queued as 4XyZ12\r\n42", ""},
+		{"refused, closing", "451 4.3.0 disk\r\n421 4.3.2 closing\r\n", "temporary"},
+		{"in doubt, closing", "999 odd\r\n421 4.3.2 closing\r\n", "unknown"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bothWays(t, func(t *testing.T, newFake newFakeFunc) {
+				synctest.Test(t, func(t *testing.T) {
+					f, c := newFake(map[string]string{".": tt.reply})
+					if diff := cmp.Diff([]string{tt.class, tt.class}, sendAll(t, f, c, 2)); diff != "" {
+						t.Errorf("errors (-want +got):\n%s", diff)
+					}
+					if f.dials != 2 {
+						t.Errorf("%d connections, want 2", f.dials)
+					}
+				})
+			})
+		})
+	}
+}
+
 // What a relay says unasked, while a connection is idle, passes for the reply
 // to the next command. A 421, all that RFC 5321 §3.8 lets it say, costs nothing;
 // anything else at most an error, and never a message that is said to be sent

@@ -92,7 +92,7 @@ func (r *relay) secure(ctx context.Context, c *conn) (phase, error) {
 func (r *relay) greet(ctx context.Context, c *conn) (phase, error) {
 	c.pipe = &pipeline{meter: c.meter}
 	c.client = gosmtp.NewClient(c.pipe)
-	if err := c.client.Hello(r.hello); err != nil {
+	if err := c.meter.whole(c.client.Hello(r.hello)); err != nil {
 		return phaseHello, err
 	}
 	c.pipelining, _ = c.client.Extension("PIPELINING")
@@ -105,7 +105,7 @@ func (r *relay) greet(ctx context.Context, c *conn) (phase, error) {
 		return phaseAuth, err
 	}
 	c.meter.lastWord = true
-	if err := c.client.Auth(mechanism); err != nil {
+	if err := c.meter.whole(c.client.Auth(mechanism)); err != nil {
 		return phaseAuth, err
 	}
 	c.meter.lastWord = false
@@ -127,23 +127,23 @@ func (m *meter) upgrade(name string) (phase, error) {
 		}
 		return phaseHello, err
 	}
-	extensions, err := ask(text, 250, "EHLO "+name)
+	extensions, err := m.ask(text, 250, "EHLO "+name)
 	if err != nil {
 		return phaseHello, err
 	}
 	if !offersStartTLS(extensions) {
 		return phaseTLS, errNoStartTLS
 	}
-	_, err = ask(text, 220, "STARTTLS")
+	_, err = m.ask(text, 220, "STARTTLS")
 	return phaseTLS, err
 }
 
-func ask(text *textproto.Conn, expect int, command string) (string, error) {
+func (m *meter) ask(text *textproto.Conn, expect int, command string) (string, error) {
 	if err := text.PrintfLine("%s", command); err != nil {
 		return "", err
 	}
 	_, message, err := text.ReadResponse(expect)
-	return message, err
+	return message, m.whole(err)
 }
 
 func offersStartTLS(extensions string) bool {
@@ -209,6 +209,7 @@ func (c *conn) commands(e envelope) (*gosmtp.DataCommand, phase, error) {
 		}
 	}
 	w, p, err := c.oneByOne(e)
+	err = c.meter.whole(err)
 	if r, refused := replyOf(err); refused {
 		c.clean = r.code >= 400 && r.code < 600 && r.code != 421
 		c.dirty = c.clean
@@ -267,7 +268,7 @@ func notifications(e envelope) *gosmtp.RcptOptions {
 // reset ends a transaction that was broken off. go-smtp's own Reset makes the
 // next command say EHLO again.
 func (c *conn) reset() error {
-	_, err := ask(textproto.NewConn(c.meter), 250, "RSET")
+	_, err := c.meter.ask(textproto.NewConn(c.meter), 250, "RSET")
 	return err
 }
 
@@ -282,6 +283,7 @@ func (c *conn) content(w *gosmtp.DataCommand, message []byte) (said string, p ph
 	c.meter.final = true
 	response, err := w.CloseWithResponse()
 	c.meter.final = false
+	err = c.meter.whole(err)
 	switch {
 	case err == nil:
 		return response.StatusText, phaseDot, nil

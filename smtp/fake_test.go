@@ -19,7 +19,7 @@ import (
 	"github.com/otpcourier/otpcourier/smtp"
 )
 
-// Faults that a fake can show in place of a reply.
+// Faults that a fake can show in place of a reply, or after half of one.
 const (
 	stall   = "\x00stall"   // says nothing, goes on reading
 	deaf    = "\x00deaf"    // says nothing, reads nothing more
@@ -127,6 +127,14 @@ func (f *fake) reply(step string) string {
 }
 
 func (f *fake) play(conn net.Conn, step, reply string) bool {
+	for _, fault := range []string{stall, hangUp} {
+		if half, broken := strings.CutSuffix(reply, fault); broken && half != "" {
+			if _, err := io.WriteString(conn, half); err != nil {
+				return false
+			}
+			reply = fault
+		}
+	}
 	switch reply {
 	case stall:
 		_, _ = io.Copy(io.Discard, conn)

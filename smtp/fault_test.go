@@ -214,8 +214,8 @@ func TestStallEndsByItself(t *testing.T) {
 	})
 }
 
-// Wherever the connection is lost, after half a reply or none, the mail may
-// have gone out only if the final dot had.
+// Wherever the connection is lost, the mail may have gone out only if the final
+// dot had.
 func TestCloseAnywhere(t *testing.T) {
 	t.Parallel()
 	bothWays(t, testCloseAnywhere)
@@ -236,6 +236,59 @@ func testCloseAnywhere(t *testing.T, newFake newFakeFunc) {
 				}
 			})
 		})
+	}
+}
+
+// Half a line is no reply, whatever it would say: a refusal is not taken for one,
+// nor an acceptance, and nothing is told of the queue.
+func TestHalfAReply(t *testing.T) {
+	t.Parallel()
+	bothWays(t, testHalfAReply)
+}
+
+func testHalfAReply(t *testing.T, newFake newFakeFunc) {
+	for _, tt := range []struct{ step, half string }{
+		{"greeting", "554"},
+		{"EHLO", "250-fake\r\n250 START"},
+		{"EHLO", "550 5."},
+		{"STARTTLS", "220 go"},
+		{"STARTTLS", "502 5."},
+		{"EHLO+", "250-fake\r\n250 AUT"},
+		{"AUTH", "235"},
+		{"AUTH", "535 5."},
+		{"MAIL", "250"},
+		{"MAIL", "550 5."},
+		{"RCPT", "550"},
+		{"RCPT", "550 5.1.1"},
+		{"RCPT", "550-5.1.1 unknown\r\n550 5."},
+		{"DATA", "354 go"},
+		{"DATA", "550 5.1.1"},
+		{".", "250 2.0.0 Ok: queued as 4X"},
+		{".", "550 5.1.1"},
+		{".", "451"},
+	} {
+		for _, end := range []string{hangUp, stall} {
+			t.Run(tt.step+" "+tt.half+" "+end[1:], func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f, c := newFake(map[string]string{tt.step: tt.half + end})
+					begun := time.Now()
+					s, err := sendTo(t.Context(), t, f, c)
+					want := channel.Temporary
+					if tt.step == "." {
+						want = channel.Unknown
+					}
+					if err == nil || err.Class != want || err.Code != "" || s.ProviderIDs != nil {
+						t.Errorf("%v, error %v, want class %v", s, err, want)
+					}
+					if tt.step == "DATA" && slices.Contains(f.commands(), ".+") {
+						t.Error("the mail was sent")
+					}
+					if took := time.Since(begun); end == hangUp && took != 0 {
+						t.Errorf("took %v", took)
+					}
+				})
+			})
+		}
 	}
 }
 

@@ -1,8 +1,10 @@
 package smtp
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"time"
 )
@@ -68,6 +70,7 @@ type meter struct {
 	column   int    // in the current line
 	more     bool   // the current line says that others follow
 	written  error  // of the last write that failed
+	cut      error  // of the last read
 	lastWord bool   // "*" is not a command but the end
 	final    bool   // the reply awaited is that to the final dot
 	excess   bool   // more came with that
@@ -98,7 +101,18 @@ func (m *meter) send(p []byte, replies int) (int, error) {
 // done reports that all replies have come.
 func (m *meter) done() bool { return m.awaited == 0 }
 
-func (m *meter) Read(p []byte) (int, error) {
+// whole passes on what go-smtp made of a reply, unless that broke off within a
+// line: it takes "550 5." for a refusal, because bufio.Reader.ReadLine passes
+// over an error that comes after half a line.
+func (m *meter) whole(err error) error {
+	if _, replied := replyOf(err); m.done() || err != nil && !replied {
+		return err
+	}
+	return cmp.Or(m.cut, io.ErrUnexpectedEOF)
+}
+
+func (m *meter) Read(p []byte) (n int, err error) {
+	defer func() { m.cut = err }()
 	if m.pending != "" {
 		n := copy(p, m.pending)
 		m.pending = m.pending[n:]
@@ -107,7 +121,7 @@ func (m *meter) Read(p []byte) (int, error) {
 	if m.spent >= replyBudget {
 		return 0, errReplyTooLong
 	}
-	n, err := m.Conn.Read(p[:min(len(p), replyBudget-m.spent)])
+	n, err = m.Conn.Read(p[:min(len(p), replyBudget-m.spent)])
 	m.spent += n
 	if n > 0 && m.heard != nil {
 		m.heard()

@@ -63,29 +63,71 @@ func newRelay(s *settings, config Relay) *relay {
 
 // deliver offers the mail to the relays in turn until one takes it, refuses it
 // for what it is, or leaves open whether it took it: that is the last word,
-// whatever the relays before said. Where all fail for reasons of their own, the
+// whatever the relays before said. Where none is left, the mail waits for the
+// relay whose Rate has room first. Where all fail for reasons of their own, the
 // error is one after which trying again may help, if there was any, else the
 // last.
 func (c *Channel) deliver(ctx context.Context, e envelope) (string, error) {
-	var worst error
+	var (
+		worst error
+		full  *relay    // of those whose Rate is used up, the one that has room first
+		room  time.Time // when that is
+	)
 	for i, r := range c.relays {
 		last := i == len(c.relays)-1
-		said, err := r.deliver(ctx, e, last)
-		if err == nil {
-			return said, nil
+		t := oneOfSeveral
+		if last && full == nil {
+			t = lastOne
 		}
-		if !isRelays(err) {
-			return "", err
+		said, err := r.deliver(ctx, e, t)
+		if err == nil || !isRelays(err) {
+			return said, err
 		}
-		if worst == nil || hope(err) >= hope(worst) {
-			worst = err
+		if at, used := roomAt(err); used && (full == nil || at.Before(room)) {
+			full, room = r, at
+		} else if !used {
+			worst = worse(worst, err)
 		}
 		if last || ctx.Err() != nil {
-			return "", worst
+			break
 		}
 		r.log.LogAttrs(ctx, slog.LevelWarn, "smtp: trying the next relay", slog.Any("error", err))
 	}
-	return "", worst
+	if full == nil {
+		return "", worst
+	}
+	said, err := full.deliver(ctx, e, waiting)
+	if err == nil || !isRelays(err) {
+		return said, err
+	}
+	return "", worse(worst, err)
+}
+
+// A turn is how much of a message's time a relay may take.
+type turn uint8
+
+const (
+	oneOfSeveral turn = iota // half of it, until the message's content may go
+	lastOne                  // all
+	waiting                  // all, and some of it to wait for Rate
+)
+
+// worse is the one of two errors of relays that Send returns; the first may be
+// nil.
+func worse(one, two error) error {
+	if one == nil || hope(two) >= hope(one) {
+		return two
+	}
+	return one
+}
+
+// roomAt returns when a relay has room, whose Rate is used up.
+func roomAt(err error) (at time.Time, used bool) {
+	e, ok := errors.AsType[*channel.Error](err)
+	if !ok || !errors.Is(err, errRate) {
+		return time.Time{}, false
+	}
+	return time.Now().Add(e.RetryAfter), true
 }
 
 // mayPass reports that the same message may be taken later.
@@ -113,26 +155,24 @@ func hope(err error) int {
 	return 0
 }
 
-// deliver gives the mail to r. Where r is not the last, it leaves time for
-// those that follow: until the message's content may go, it takes at most half
-// of what there is.
-func (r *relay) deliver(ctx context.Context, e envelope, last bool) (string, error) {
+// deliver gives the mail to r.
+func (r *relay) deliver(ctx context.Context, e envelope, t turn) (string, error) {
 	verdict, err := r.breaker.Allow()
 	if err != nil {
 		return "", r.broken()
 	}
 	begun := time.Now()
-	said, err := r.inTurn(ctx, e, last)
+	said, err := r.inTurn(ctx, e, t)
 	verdict(r.judge(ctx, err, time.Since(begun)))
 	return said, err
 }
 
-func (r *relay) inTurn(ctx context.Context, e envelope, last bool) (string, error) {
-	if err := r.throttle(ctx, last); err != nil {
+func (r *relay) inTurn(ctx context.Context, e envelope, t turn) (string, error) {
+	if err := r.throttle(ctx, t == waiting); err != nil {
 		return "", err
 	}
 	early := ctx
-	if deadline, ok := ctx.Deadline(); ok && !last {
+	if deadline, ok := ctx.Deadline(); ok && t == oneOfSeveral {
 		var cancel context.CancelFunc
 		early, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
 		defer cancel()
@@ -144,23 +184,26 @@ func (r *relay) inTurn(ctx context.Context, e envelope, last bool) (string, erro
 	return r.submit(ctx, early, e)
 }
 
-// throttle waits until the relay's Rate has room; where another relay is left, it
-// does not wait.
+// throttle takes a place of the relay's Rate, and waits for it if that is
+// wanted.
 func (r *relay) throttle(ctx context.Context, wait bool) error {
 	if r.bucket == nil {
 		return nil
 	}
 	now := time.Now()
 	r.warm(now)
-	place := r.bucket.ReserveN(now, 1)
-	delay := place.DelayFrom(now)
-	if delay == 0 {
+	if r.bucket.AllowN(now, 1) {
 		return nil
 	}
-	deadline, _ := ctx.Deadline()
-	if !wait || now.Add(delay).After(deadline) {
+	if !wait { // a reservation that is cancelled would hold up those behind it
+		missing := max(0, 1-r.bucket.TokensAt(now))
+		return usedUp(time.Duration(missing / float64(r.bucket.Limit()) * float64(time.Second)))
+	}
+	place := r.bucket.ReserveN(now, 1)
+	delay := place.DelayFrom(now)
+	if deadline, _ := ctx.Deadline(); now.Add(delay).After(deadline) {
 		place.CancelAt(now)
-		return &channel.Error{Class: channel.Throttled, Op: "smtp: " + string(phaseRelay), RetryAfter: delay, Err: errRate}
+		return usedUp(delay)
 	}
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
@@ -171,6 +214,11 @@ func (r *relay) throttle(ctx context.Context, wait bool) error {
 		place.Cancel()
 		return failure(ctx, phaseQueue, context.Cause(ctx))
 	}
+}
+
+// usedUp is the error of a relay that has room only after a delay.
+func usedUp(delay time.Duration) error {
+	return &channel.Error{Class: channel.Throttled, Op: "smtp: " + string(phaseRelay), RetryAfter: delay, Err: errRate}
 }
 
 // warm raises the bound of a relay whose address is new.

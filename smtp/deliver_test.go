@@ -401,6 +401,7 @@ func TestRate(t *testing.T) {
 			}
 		})
 	})
+	t.Run("the next relay has none", testRateOfSeveral)
 	t.Run("warming", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f, c := newFake(nil)
@@ -414,4 +415,45 @@ func TestRate(t *testing.T) {
 			}
 		})
 	})
+}
+
+// Where no relay takes a message at once, it waits for the one that has room
+// first, whatever its place.
+func testRateOfSeveral(t *testing.T) {
+	minutely, secondly := smtp.Rate{PerSecond: 1.0 / 64}, smtp.Rate{PerSecond: 1}
+	for _, tt := range []struct {
+		name    string
+		a, b    smtp.Rate
+		script  map[string]string // of b
+		classes []string
+		mails   [2]int // by relay
+		took    time.Duration
+	}{
+		{"the first is sooner", secondly, minutely, nil, make([]string, 4), [2]int{3, 1}, 2 * time.Second},
+		{"the second is sooner", minutely, secondly, nil, make([]string, 4), [2]int{1, 3}, 2 * time.Second},
+		{"the second is down", secondly, smtp.Rate{}, map[string]string{"greeting": hangUp}, make([]string, 3), [2]int{3, 0}, 2 * time.Second},
+		{"the second is silent", secondly, smtp.Rate{}, map[string]string{"greeting": stall}, make([]string, 3), [2]int{3, 0}, 20 * time.Second},
+		{"the second refuses us", secondly, smtp.Rate{}, map[string]string{"AUTH": "535 5.7.8 no\r\n"}, make([]string, 3), [2]int{3, 0}, 2 * time.Second},
+		{"the second refuses the message", secondly, smtp.Rate{}, map[string]string{"RCPT": "550 5.1.1 unknown\r\n"}, []string{"", "invalid recipient"}, [2]int{1, 0}, 0},
+		{"neither in time", minutely, minutely, nil, []string{"", "", "throttled"}, [2]int{1, 1}, 0},
+		{"the second is down, the first not in time", minutely, smtp.Rate{}, map[string]string{"greeting": hangUp}, []string{"", "throttled"}, [2]int{1, 0}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b, c := twoRelays(nil, tt.script)
+				defer b.stop()
+				c.Rate, c.Fallbacks[0].Rate, c.Timeout = tt.a, tt.b, 20*time.Second
+				begun := time.Now()
+				if diff := cmp.Diff(tt.classes, sendAll(t, a, c, len(tt.classes))); diff != "" {
+					t.Errorf("errors (-want +got):\n%s", diff)
+				}
+				if took := time.Since(begun); took != tt.took {
+					t.Errorf("took %v, want %v", took, tt.took)
+				}
+				if got := [2]int{countOf(a.commands(), ".+"), countOf(b.commands(), ".+")}; got != tt.mails {
+					t.Errorf("%v messages each, want %v", got, tt.mails)
+				}
+			})
+		})
+	}
 }

@@ -75,12 +75,13 @@
 // A message goes to the first relay, and to the next of Config.Fallbacks only
 // when it is known not to have been sent for a reason that another relay need
 // not have: class Temporary, Throttled or Misconfigured, or no SMTPUTF8 for a
-// recipient who needs it. A relay that has another behind it may take at most
-// half of the time that is left until it is ready for the message's content. A
-// relay that fails five times in a row, by being down and not by refusing
+// recipient who needs it. A relay after which another may still be tried may
+// take at most half of the time that is left until it is ready for the message's
+// content. A relay that fails five times in a row, by being down and not by refusing
 // messages, is left alone for 5 seconds, and then tried with one message.
 // Config.Rate bounds how fast a relay is given messages, and can rise from day
-// to day for a sending address that is new.
+// to day for a sending address that is new; where no other relay takes a
+// message, it waits for the first that has room.
 //
 // # In production
 //

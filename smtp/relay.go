@@ -38,9 +38,9 @@ func (r Relay) GoString() string { return "smtp.Relay{" + r.Addr + "}" }
 func (r Relay) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 // A Rate bounds how fast a relay is given messages. The zero value sets no
-// bound. A message for which there is no room now goes to a fallback that has
-// room, else waits, and is refused as Throttled when it would wait longer than
-// it may live.
+// bound. A message for which there is no room now goes to a fallback that
+// takes it, else waits for the relay that has room first, and is refused as
+// Throttled when it would wait longer than it may live.
 type Rate struct {
 	// PerSecond is how many messages a second, on average. Default: no bound.
 	PerSecond float64

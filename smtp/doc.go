@@ -114,11 +114,11 @@
 //   - Throttled: 421 4.7.28; Config.Rate is used up for longer than the message
 //     may wait
 //   - InvalidRecipient: 5.1.1 5.1.2 5.1.3 5.1.6 5.1.10 5.2.1 once the recipient
-//     was named; without an enhanced status code 550, 551 and 553 at RCPT; an
+//     was named; without an enhanced status code 551 and 553 at RCPT; an
 //     address that cannot be right in form, or that needs SMTPUTF8 where no
 //     relay has it
 //   - Unreachable: 4.2.1 4.2.2 5.2.2 and any other permanent refusal of RCPT
-//     that is not about us
+//     that is not about us, or may not be: 550 without an enhanced status code
 //   - Misconfigured: 530 534 535 538 5.7.8; certificates and versions of TLS,
 //     STARTTLS not offered; other permanent refusals: of the sender, of its
 //     authentication (5.7.1 5.7.26 5.7.515), of the content; no mechanism to

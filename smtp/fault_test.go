@@ -85,7 +85,8 @@ func testReplyClasses(t *testing.T, newFake newFakeFunc) {
 		{"RCPT", "551 5.1.6 moved", channel.InvalidRecipient, "5.1.6"},
 		{"RCPT", "556 5.1.10 null MX", channel.InvalidRecipient, "5.1.10"},
 		{"RCPT", "550 5.2.1 disabled", channel.InvalidRecipient, "5.2.1"},
-		{"RCPT", "550 unknown", channel.InvalidRecipient, "550"},
+		{"RCPT", "550 relay not permitted", channel.Unreachable, "550"}, // or no such user
+		{"RCPT", "551 not local", channel.InvalidRecipient, "551"},
 		{"RCPT", "553 not allowed", channel.InvalidRecipient, "553"},
 		{"RCPT", "450 4.2.1 too much for him", channel.Unreachable, "4.2.1"},
 		{"RCPT", "452 4.2.2 full", channel.Unreachable, "4.2.2"},

@@ -134,10 +134,11 @@ func (r reply) class(p phase) channel.Class {
 }
 
 // bareRcptClass is for servers without enhanced status codes, by RFC 5321
-// §4.2.3.
+// §4.2.3. 550 says "no such user" as well as "relay not permitted", and so
+// condemns no address.
 func (r reply) bareRcptClass() channel.Class {
 	switch {
-	case r.code == 550, r.code == 551, r.code == 553: // unavailable, not local, name not allowed
+	case r.code == 551, r.code == 553: // not local, name not allowed
 		return channel.InvalidRecipient
 	case r.aboutSyntax():
 		return channel.Misconfigured

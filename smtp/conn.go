@@ -92,9 +92,11 @@ func (r *relay) secure(ctx context.Context, c *conn) (phase, error) {
 func (r *relay) greet(ctx context.Context, c *conn) (phase, error) {
 	c.pipe = &pipeline{meter: c.meter}
 	c.client = gosmtp.NewClient(c.pipe)
+	c.pipe.upper = true // go-smtp knows no other keywords; servers may write them anyhow (RFC 5321 §4.1.1.1)
 	if err := c.meter.whole(c.client.Hello(r.hello)); err != nil {
 		return phaseHello, err
 	}
+	c.pipe.upper = false
 	c.pipelining, _ = c.client.Extension("PIPELINING")
 	c.dsn, _ = c.client.Extension("DSN")
 	if r.Username == "" {

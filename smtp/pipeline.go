@@ -22,6 +22,8 @@ type pipeline struct {
 
 	mail []byte // to be sent in place of an empty one
 
+	upper bool // what is read is made upper case
+
 	failed phase // of the first refusal, or of the first reply that did not come
 	whole  bool  // all replies have come, and leave the connection ready for a RSET
 }
@@ -102,7 +104,15 @@ func (p *pipeline) Read(b []byte) (int, error) {
 		p.answer = p.answer[n:]
 		return n, nil
 	}
-	return p.meter.Read(b)
+	n, err := p.meter.Read(b)
+	if p.upper {
+		for i, c := range b[:n] {
+			if c >= 'a' && c <= 'z' {
+				b[i] -= 'a' - 'A'
+			}
+		}
+	}
+	return n, err
 }
 
 // collect reads the replies to the group, and makes the decisive one the

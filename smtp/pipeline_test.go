@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -359,6 +360,28 @@ func TestDSN(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a relay offers counts however it is written.
+func TestExtensionsInAnyCase(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, c := newFake(map[string]string{
+			"EHLO":  "250-fake\r\n250 StartTLS\r\n",
+			"EHLO+": "250-fake\r\n250-8bitMIME\r\n250-pipelining\r\n250-dsn\r\n250 Auth plain\r\n",
+			"RCPT":  "550 5.1.1 unknown\r\n",
+		})
+		if diff := cmp.Diff([]string{"invalid recipient"}, sendAll(t, f, c, 1)); diff != "" {
+			t.Errorf("errors (-want +got):\n%s", diff)
+		}
+		want := []string{"EHLO", "STARTTLS", "EHLO+", "AUTH+", "MAIL+", "RCPT+", "DATA+", "QUIT+"} // DATA in spite of RCPT: pipelined
+		if diff := cmp.Diff(want, f.commands()); diff != "" {
+			t.Errorf("commands (-want +got):\n%s", diff)
+		}
+		if mail := "MAIL FROM:<codes@mybank.example> BODY=8BITMIME RET=HDRS ENVID=seq.1"; !slices.Contains(f.lines, mail) {
+			t.Errorf("no %s in %q", mail, f.lines)
+		}
+	})
 }
 
 // What is wrong with one recipient does not end the requests of a connection;

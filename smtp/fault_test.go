@@ -544,42 +544,82 @@ func TestIdleTimeout(t *testing.T) {
 	})
 }
 
-// A connection is replaced, politely, when it is old or has carried its share.
-func TestConnectionEndsWithAgeAndUse(t *testing.T) {
+// A connection is replaced, politely, when it has carried its share.
+func TestConnectionEndsWithUse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, c := newFake(nil)
+		defer f.stop()
+		ch, err := smtp.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = ch.Close() }()
+		for i := 1; i <= 1001; i++ {
+			if _, err := ch.Send(t.Context(), message("share.1")); err != nil {
+				t.Fatal(err)
+			}
+			want := map[int][2]int{999: {1, 0}, 1000: {1, 1}, 1001: {2, 1}} // connections, and those ended
+			if i < 999 {
+				continue
+			}
+			synctest.Wait()
+			if got := [2]int{f.dials, countOf(f.commands(), "QUIT+")}; got != want[i] {
+				t.Errorf("after %d messages: %d connections, %d ended, want %v", i, got[0], got[1], want[i])
+			}
+		}
+	})
+}
+
+// And when it is five minutes old, whether it is idle then or not.
+func TestConnectionEndsWithAge(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name     string
-		pause    time.Duration
-		messages int // that one connection carries
+		name        string
+		idleTimeout time.Duration
+		pause       time.Duration // between messages
+		messages    int           // the last of which is taken before that age
+		slow        time.Duration // it takes
+		ended       time.Duration
 	}{
-		{"5 minutes", 10 * time.Second, 31},
-		{"1000 messages", 0, 1000},
+		{"idle", time.Hour, 299 * time.Second, 2, 0, 300 * time.Second},
+		{"busy", 15 * time.Second, 13 * time.Second, 24, 0, 300 * time.Second},
+		{"in use", time.Hour, 299 * time.Second, 2, 3 * time.Second, 302 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f, c := newFake(nil)
 				defer f.stop()
+				c.IdleTimeout = tt.idleTimeout
+				last := once(".", "x", tt.messages-1)
+				var ended time.Time
+				f.reject = func(line string) string {
+					switch {
+					case strings.HasPrefix(line, "QUIT"):
+						ended = time.Now()
+					case last(line) != "":
+						time.Sleep(tt.slow)
+					}
+					return ""
+				}
 				ch, err := smtp.New(c)
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer func() { _ = ch.Close() }()
-				for i := range tt.messages + 1 {
-					if _, err := ch.Send(t.Context(), message("share.1")); err != nil {
+				begun := time.Now()
+				for i := range tt.messages {
+					if i > 0 {
+						time.Sleep(tt.pause)
+					}
+					if _, err := ch.Send(t.Context(), message("age.1")); err != nil {
 						t.Fatal(err)
 					}
-					synctest.Wait()
-					ended, want := countOf(f.commands(), "QUIT+"), [2]int{1, 0} // connections, and those ended
-					if i >= tt.messages-1 {
-						want[1] = 1
-					}
-					if i == tt.messages {
-						want[0] = 2
-					}
-					if got := [2]int{f.dials, ended}; got != want {
-						t.Fatalf("after %d messages: %d connections, %d ended, want %v", i+1, got[0], got[1], want)
-					}
-					time.Sleep(tt.pause)
+				}
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				if took := ended.Sub(begun); took != tt.ended || f.dials != 1 {
+					t.Errorf("%d connections, ended after %v, want %v", f.dials, took, tt.ended)
 				}
 			})
 		})

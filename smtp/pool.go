@@ -73,7 +73,7 @@ func (p *pool) keep(c *conn) bool {
 		return false
 	}
 	p.idle = append(p.idle, c)
-	c.expire = time.AfterFunc(p.idleTimeout, func() { p.drop(c) })
+	c.expire = time.AfterFunc(min(p.idleTimeout, maxAge-time.Since(c.opened)), func() { p.drop(c) })
 	return true
 }
 

@@ -41,6 +41,9 @@ var macEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPad
 // bounce; so the return path carries, besides the Message.ID, an HMAC-SHA256 of
 // it, cut to 80 bits. It holds nothing of the code or the recipient.
 //
+// Let each Message.ID be in lower case: some systems make addresses so, and the
+// return path of an id with capitals then counts as forged.
+//
 // A VERP is safe for concurrent use. Processes that share its keys know each
 // other's return paths.
 type VERP struct {

@@ -101,6 +101,17 @@ func other(c byte) byte {
 	return 'q'
 }
 
+// What has become lower case on the way is known again if it was so before.
+func TestVERPInLowerCase(t *testing.T) {
+	t.Parallel()
+	v := newVERP(t, "Bounce+*@MyBank.example", keyA)
+	for id, want := range map[string]error{"c4n7.1": nil, "C4n7.1": ErrForgedToken} {
+		if got, err := v.messageID(strings.ToLower(v.address(id))); !errors.Is(err, want) || err == nil && got != id {
+			t.Errorf("%q: %q, %v; want error %v", id, got, err, want)
+		}
+	}
+}
+
 func TestVERPRotate(t *testing.T) {
 	t.Parallel()
 	v := newVERP(t, returnPath, keyA)

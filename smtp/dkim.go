@@ -63,9 +63,12 @@ func (k DKIMKey) algorithm() string {
 }
 
 // A DKIM signs mail for a domain, RFC 6376: with each of its keys, in relaxed
-// form, which survives changes of white space. The headers that a reader is
-// shown, and those that say how the content is read, are over-signed: not even
-// another From or Subject can be added (§8.15).
+// form, which survives changes of white space. On the way to the reader nobody
+// can change, or add another (§8.15), From, To, Cc, Reply-To, Subject, Date,
+// Message-ID, MIME-Version, Content-Type, Content-Transfer-Encoding or
+// Content-Disposition, nor those of Auto-Submitted, Content-Language and
+// Feedback-ID that a mail has. Other headers can be added: a relay may have to
+// name a Sender.
 //
 // Give it two keys: RSA, which everybody verifies, and Ed25519 (RFC 8463), which
 // is shorter and twenty times as fast, but not known everywhere. An RSA-2048
@@ -144,14 +147,15 @@ func aligned(a, b string) bool {
 }
 
 // shown are the headers that a mail of ours has: signed, and once more for
-// being there only once. The last two are not in all.
+// being there only once. Those of the second line are not in all.
 var shown = [...]string{
 	"From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type",
 	"Auto-Submitted", "Content-Language", "Content-Transfer-Encoding", "Feedback-ID",
 }
 
-// absent are headers that a mail of ours never has, signed for being absent.
-var absent = [...]string{"Reply-To", "Cc"}
+// absent are headers that change what a reader sees, signed for being absent
+// where they are. Only the last is in some mails of ours.
+var absent = [...]string{"Reply-To", "Cc", "Content-Disposition", "Content-Transfer-Encoding"}
 
 // signedHeaders lists what is signed, by RFC 6376 §5.4. It leaves out what is
 // not there and not shown, which a relay may add.
@@ -159,12 +163,18 @@ func signedHeaders(mail []byte) []string {
 	end := bytes.Index(mail, []byte("\r\n\r\n"))
 	header := append([]byte("\r\n"), mail[:max(end, 0)]...)
 	keys := make([]string, 0, 2*len(shown)+len(absent))
+	has := func(name string) bool { return bytes.Contains(header, []byte("\r\n"+name+": ")) }
 	for _, name := range shown {
-		if bytes.Contains(header, []byte("\r\n"+name+": ")) {
+		if has(name) {
 			keys = append(keys, name, name)
 		}
 	}
-	return append(keys, absent[:]...)
+	for _, name := range absent {
+		if !has(name) {
+			keys = append(keys, name)
+		}
+	}
+	return keys
 }
 
 // sign returns mail with its signatures before it.

@@ -121,6 +121,9 @@ var changes = []change{
 	{"second mime-version", false, before("MIME-Version: 1.0")},
 	{"reply-to added", false, before("Reply-To: <evil@example.com>")},
 	{"cc added", false, before("Cc: <eve@example.com>")},
+	{"sender added", true, before("Sender: <relay@example.com>")},
+	{"content-disposition added", false, before("Content-Disposition: attachment")},
+	{"content-transfer-encoding added", false, before("Content-Transfer-Encoding: base64")},
 	{"feedback-id changed", false, replacing("login:eu::mybank", "login:us::mybank")},
 	{"subject gone", false, func(mail string) string {
 		start := strings.Index(mail, "\r\nSubject:")
@@ -160,7 +163,7 @@ func TestDKIMHeaders(t *testing.T) {
 			t.Errorf("line %d has %d octets", i, len(line))
 		}
 	}
-	for _, want := range []string{"a=rsa-sha256;", "a=ed25519-sha256;", "c=relaxed/relaxed;", "s=r2026;", "s=e2026;", "d=mybank.example;", "h=From:From:To:To:Subject:Subject:", ":Reply-To:Cc;", "Content-Transfer-Encoding:Content-Transfer-Encoding"} {
+	for _, want := range []string{"a=rsa-sha256;", "a=ed25519-sha256;", "c=relaxed/relaxed;", "s=r2026;", "s=e2026;", "d=mybank.example;", "h=From:From:To:To:Subject:Subject:", ":Reply-To:Cc:Content-Disposition;", "Content-Transfer-Encoding:Content-Transfer-Encoding"} {
 		if !strings.Contains(string(mail), want) {
 			t.Errorf("no %s in\n%s", want, mail)
 		}

@@ -263,28 +263,44 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
-// While the breaker is open the error says why, and when to come again.
+// A relay that refuses us at every message is left alone, too, and while it is
+// the error says why, and when to come again.
 func TestBreakerKeepsTheReason(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f, c := newFake(map[string]string{"AUTH": "535 5.7.8 no\r\n"})
-		defer f.stop()
-		ch, err := smtp.New(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = ch.Close() }()
-		for i := range 6 {
-			_, err := ch.Send(t.Context(), message("open.1"))
-			var e *channel.Error
-			if !errors.As(err, &e) || e.Class != channel.Misconfigured || e.Code != "5.7.8" || (e.RetryAfter > 0) != (i == 5) {
-				t.Errorf("message %d: %v, to be tried after %v", i, err, e.RetryAfter)
-			}
-		}
-		if f.dials != 5 {
-			t.Errorf("%d connections, want 5", f.dials)
-		}
-	})
+	for _, tt := range []struct {
+		command, reply string
+		class          channel.Class
+		code           string
+	}{
+		{"AUTH", "535 5.7.8 no\r\n", channel.Misconfigured, "5.7.8"},
+		{"MAIL", "530 5.7.0 log in first\r\n", channel.Misconfigured, "5.7.0"},
+		{"RCPT", "530 5.7.0 log in first\r\n", channel.Misconfigured, "5.7.0"},
+		{"RCPT", "421 4.3.2 closing\r\n", channel.Temporary, "4.3.2"},
+	} {
+		t.Run(tt.command+" "+tt.code, func(t *testing.T) {
+			bothWays(t, func(t *testing.T, newFake newFakeFunc) {
+				synctest.Test(t, func(t *testing.T) {
+					f, c := newFake(map[string]string{tt.command: tt.reply})
+					defer f.stop()
+					ch, err := smtp.New(c)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer func() { _ = ch.Close() }()
+					for i := range 6 {
+						_, err := ch.Send(t.Context(), message("open.1"))
+						var e *channel.Error
+						if !errors.As(err, &e) || e.Class != tt.class || e.Code != tt.code || (e.RetryAfter > 0) != (i == 5) {
+							t.Errorf("message %d: %v", i, err)
+						}
+					}
+					if n := countOf(f.commands(), tt.command+"+"); n != 5 {
+						t.Errorf("tried %d times, want 5", n)
+					}
+				})
+			})
+		})
+	}
 }
 
 // A relay that refuses message after message does its work.
@@ -305,29 +321,44 @@ func TestRefusalsDoNotBreak(t *testing.T) {
 	})
 }
 
-// A caller who gives up early is no fault of the relay.
+// A caller who gives up is no fault of the relay, unless that has had its time.
 func TestCancelledSendsDoNotBreak(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f, c := newFake(map[string]string{"RCPT": stall})
-		defer f.stop()
-		ch, err := smtp.New(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = ch.Close() }()
-		for range 10 {
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-			_, err := ch.Send(ctx, message("early.1"))
-			cancel()
-			if !errors.Is(err, context.DeadlineExceeded) {
-				t.Fatal(err)
-			}
-		}
-		if f.dials != 10 {
-			t.Errorf("%d connections, want 10", f.dials)
-		}
-	})
+	for _, tt := range []struct {
+		name             string
+		cancel, deadline time.Duration
+		dials            int
+	}{
+		{"cancelled early", 200 * time.Millisecond, time.Minute, 10},
+		{"cancelled late", 2 * time.Second, time.Minute, 10},
+		{"short deadline", time.Minute, 200 * time.Millisecond, 10},
+		{"long deadline", time.Minute, 2 * time.Second, 5},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, c := newFake(map[string]string{"RCPT": stall})
+				defer f.stop()
+				ch, err := smtp.New(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = ch.Close() }()
+				for range 10 {
+					ctx, cancel := context.WithTimeout(t.Context(), tt.deadline)
+					stop := time.AfterFunc(tt.cancel, cancel)
+					_, err := ch.Send(ctx, message("early.1"))
+					stop.Stop()
+					cancel()
+					if err == nil {
+						t.Fatal("no error")
+					}
+				}
+				if f.dials != tt.dials {
+					t.Errorf("%d connections, want %d", f.dials, tt.dials)
+				}
+			})
+		})
+	}
 }
 
 func TestRate(t *testing.T) {

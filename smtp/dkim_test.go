@@ -124,6 +124,8 @@ var changes = []change{
 	{"sender added", true, before("Sender: <relay@example.com>")},
 	{"content-disposition added", false, before("Content-Disposition: attachment")},
 	{"content-transfer-encoding added", false, before("Content-Transfer-Encoding: base64")},
+	{"language changed", false, replacing("Content-Language: en-GB", "Content-Language: de")},
+	{"second language", false, before("Content-Language: de")},
 	{"feedback-id changed", false, replacing("login:eu::mybank", "login:us::mybank")},
 	{"subject gone", false, func(mail string) string {
 		start := strings.Index(mail, "\r\nSubject:")

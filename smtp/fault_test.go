@@ -55,6 +55,8 @@ func testReplyClasses(t *testing.T, newFake newFakeFunc) {
 		{"EHLO", "421 4.3.2 busy", channel.Temporary, "4.3.2"},
 		{"EHLO", "550 bad name", channel.Temporary, "550"},
 		{"STARTTLS", "454 4.7.0 not now", channel.Temporary, "4.7.0"},
+		{"STARTTLS", "421 4.3.2 closing", channel.Temporary, "4.3.2"},
+		{"STARTTLS", "421 4.7.28 slower", channel.Throttled, "4.7.28"},
 		{"STARTTLS", "502 5.5.1 never", channel.Misconfigured, "5.5.1"},
 		{"EHLO+", "421 4.7.28 slower", channel.Temporary, "4.7.28"},
 		{"AUTH", "535 5.7.8 wrong", channel.Misconfigured, "5.7.8"},

@@ -314,49 +314,70 @@ func TestDSN(t *testing.T) {
 	t.Parallel()
 	const (
 		offer    = "250-fake\r\n250-DSN\r\n250 AUTH PLAIN\r\n"
+		bare     = "250-fake\r\n250 AUTH PLAIN\r\n"
 		mail     = "MAIL FROM:<codes@mybank.example>"
 		rcpt     = "RCPT TO:<ann.recipient@example.com>"
 		dsnMail  = mail + " RET=HDRS ENVID=seq.1"
 		original = " ORCPT=RFC822;ann.recipient@example.com"
 	)
+	withDSN := []string{dsnMail, rcpt + " NOTIFY=FAILURE" + original}
+	twice := append(withDSN[:2:2], "RSET", mail, rcpt)
 	for _, tt := range []struct {
-		name   string
-		dsn    smtp.DSN
-		ehlo   string
-		reject func(string) string
-		want   []string
-		class  string
+		name        string
+		dsn         smtp.DSN
+		ehlo        string
+		refuse      string // this command
+		reply       string
+		times       int // so often
+		want, piped []string
+		class       string
 	}{
-		{"not wanted", smtp.NoDSN, offer, nil, []string{mail, rcpt}, ""},
-		{"not offered", smtp.FailureOnly, "250-fake\r\n250 AUTH PLAIN\r\n", nil, []string{mail, rcpt}, ""},
-		{"default", 0, offer, nil, []string{dsnMail, rcpt + " NOTIFY=FAILURE" + original}, ""},
-		{"failure", smtp.FailureOnly, offer, nil, []string{dsnMail, rcpt + " NOTIFY=FAILURE" + original}, ""},
-		{"success", smtp.FailureAndSuccess, offer, nil, []string{dsnMail, rcpt + " NOTIFY=FAILURE,SUCCESS" + original}, ""},
-		{"refused at MAIL", smtp.FailureOnly, offer, once("MAIL", "555 5.5.4 what?\r\n", 0), []string{dsnMail, mail, rcpt}, ""},
-		{"refused at RCPT", smtp.FailureOnly, offer, once("RCPT", "501 5.5.4 what?\r\n", 0), []string{dsnMail, rcpt + " NOTIFY=FAILURE" + original, mail, rcpt}, ""},
-		{"refused twice", smtp.FailureOnly, offer, func(line string) string {
-			if strings.HasPrefix(line, "RCPT") {
-				return "555 5.5.4 what?\r\n"
-			}
-			return ""
-		}, []string{dsnMail, rcpt + " NOTIFY=FAILURE" + original, mail, rcpt}, "misconfigured"},
+		{"not wanted", smtp.NoDSN, offer, "", "", 0, []string{mail, rcpt}, nil, ""},
+		{"not offered", smtp.FailureOnly, bare, "", "", 0, []string{mail, rcpt}, nil, ""},
+		{"default", 0, offer, "", "", 0, withDSN, nil, ""},
+		{"failure", smtp.FailureOnly, offer, "", "", 0, withDSN, nil, ""},
+		{"success", smtp.FailureAndSuccess, offer, "", "", 0, []string{dsnMail, rcpt + " NOTIFY=FAILURE,SUCCESS" + original}, nil, ""},
+		{"refused at MAIL", smtp.FailureOnly, offer, "MAIL", "555 5.5.4 what?\r\n", 1, []string{dsnMail, "RSET", mail, rcpt}, twice, ""},
+		{"refused at RCPT", smtp.FailureOnly, offer, "RCPT", "501 5.5.4 what?\r\n", 1, twice, nil, ""},
+		{"refused twice", smtp.FailureOnly, offer, "RCPT", "555 5.5.4 what?\r\n", 2, twice, nil, "misconfigured"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f, c := newFake(map[string]string{"EHLO+": tt.ehlo})
-				f.reject, c.DSN = tt.reject, tt.dsn
-				if got := sendAll(t, f, c, 1)[0]; got != tt.class {
-					t.Errorf("error of class %q, want %q", got, tt.class)
-				}
-				var got []string
-				for _, line := range f.lines {
-					if strings.HasPrefix(line, "MAIL") || strings.HasPrefix(line, "RCPT") {
-						got = append(got, line)
+			bothWays(t, func(t *testing.T, newFake newFakeFunc) {
+				synctest.Test(t, func(t *testing.T) {
+					f, c := newFake(nil)
+					want := tt.want
+					f.script = map[string]string{"EHLO+": tt.ehlo}
+					if f.pipelining {
+						f.script["EHLO+"] = strings.Replace(tt.ehlo, "250 AUTH", "250-PIPELINING\r\n250 AUTH", 1)
+						if tt.piped != nil {
+							want = tt.piped
+						}
 					}
-				}
-				if diff := cmp.Diff(tt.want, got); diff != "" {
-					t.Errorf("commands (-want +got):\n%s", diff)
-				}
+					refusals := 0
+					f.reject = func(line string) string {
+						if refusals == tt.times || !strings.HasPrefix(line, tt.refuse) {
+							return ""
+						}
+						refusals++
+						return tt.reply
+					}
+					c.DSN = tt.dsn
+					if got := sendAll(t, f, c, 1)[0]; got != tt.class {
+						t.Errorf("error of class %q, want %q", got, tt.class)
+					}
+					var got []string
+					for _, line := range f.lines {
+						if strings.HasPrefix(line, "MAIL") || strings.HasPrefix(line, "RCPT") || line == "RSET" {
+							got = append(got, line)
+						}
+					}
+					if diff := cmp.Diff(want, got); diff != "" {
+						t.Errorf("commands (-want +got):\n%s", diff)
+					}
+					if f.dials != 1 {
+						t.Errorf("%d connections, want 1", f.dials)
+					}
+				})
 			})
 		})
 	}

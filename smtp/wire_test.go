@@ -1,10 +1,13 @@
 package smtp
 
 import (
+	"context"
 	"io"
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/xdg-go/scram"
 )
@@ -135,4 +138,44 @@ func (s *script) Read(p []byte) (int, error) {
 	n := copy(p[:min(7, len(p))], s.said)
 	s.said = s.said[n:]
 	return n, nil
+}
+
+// A slowConn is a connection on which it takes a while to end I/O.
+type slowConn struct {
+	net.Conn
+	last    time.Time // the deadline set last
+	release chan struct{}
+}
+
+func (s *slowConn) SetDeadline(t time.Time) error {
+	if t.Before(time.Now()) && !t.IsZero() {
+		<-s.release
+	}
+	s.last = t
+	return nil
+}
+
+// A context that ends while its message leaves the connection ends nothing of
+// the next message.
+func TestGuardLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		conn := &slowConn{release: make(chan struct{})}
+		g := &guard{Conn: conn}
+		ctx, cancel := context.WithCancel(t.Context())
+		leave := g.follow(ctx, time.Time{})
+		cancel()
+		synctest.Wait()
+		next := time.Now().Add(time.Minute)
+		go func() {
+			leave()
+			g.limitTo(next)
+		}()
+		synctest.Wait()
+		close(conn.release)
+		synctest.Wait()
+		if !conn.last.Equal(next) {
+			t.Errorf("the next message has until %v, want %v", conn.last, next)
+		}
+	})
 }

@@ -62,7 +62,8 @@ type DNSSetup struct {
 	// From is the domain of Config.From. Required.
 	From string
 
-	// ReturnPath is the domain of Config.EnvelopeFrom or Config.VERP. Default:
+	// ReturnPath is the domain of Config.EnvelopeFrom or Config.VERP. Let it be
+	// From or of the same organization, or SPF does not count for DMARC. Default:
 	// From.
 	ReturnPath string
 
@@ -72,7 +73,7 @@ type DNSSetup struct {
 	Senders []string
 
 	// DKIM is that of Config.DKIM. nil leaves out its keys: a relay that signs
-	// has records of its own.
+	// has records of its own, of which Check knows nothing.
 	DKIM *DKIM
 
 	// Reports is the mailbox that receivers send their daily DMARC reports to.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"strings"
+
+	"golang.org/x/net/publicsuffix"
 )
 
 // A Resolver looks up TXT records, each with its strings joined. An error for a
@@ -28,8 +30,8 @@ const (
 	RecordDifferent                      // it holds another key than ours, or a revoked one
 	SenderNotListed                      // SPF does not name a sender of ours
 	TooManyLookups                       // SPF needs more than ten look-ups (RFC 7208 §4.6.4)
-	RecordMisaligned                     // DMARC is strict, and the domains are not the same
-	RecordWeak                           // valid, but protects nobody: a test mode, "p=none", "+all"
+	RecordMisaligned                     // what SPF or DKIM vouches for is not From's domain, as DMARC asks
+	RecordWeak                           // valid, but protects nobody: a test mode, "p=none", "pct=0", "+all"
 )
 
 var faultNames = [...]string{"", "missing", "ambiguous", "malformed", "different", "not listed", "too many look-ups", "misaligned", "weak"}
@@ -232,12 +234,13 @@ func (d DNSSetup) checkDMARC(ctx context.Context, r Resolver, want DNSRecord) ([
 	if sub, has := tags["sp"]; has && above {
 		policy = sub
 	}
-	switch strings.ToLower(policy) {
-	case "none":
+	switch policy = strings.ToLower(policy); {
+	case policy == "none":
 		problems = problem(RecordWeak, "p=none: others may send in our name")
-	case "quarantine", "reject":
-	default:
+	case policy != "quarantine" && policy != "reject":
 		ok = false
+	case tags["pct"] == "0":
+		problems = problem(RecordWeak, "pct=0: others may send in our name")
 	}
 	if !ok {
 		return problem(RecordMalformed, ""), nil
@@ -245,8 +248,20 @@ func (d DNSSetup) checkDMARC(ctx context.Context, r Resolver, want DNSRecord) ([
 	if d.DKIM != nil && strings.EqualFold(tags["adkim"], "s") && d.DKIM.domain != d.From {
 		problems = append(problems, problem(RecordMisaligned, "adkim=s, and DKIM signs for "+d.DKIM.domain)...)
 	}
-	if strings.EqualFold(tags["aspf"], "s") && d.ReturnPath != d.From {
+	switch {
+	case d.DKIM == nil && registrable(d.ReturnPath) != registrable(d.From):
+		problems = append(problems, problem(RecordMisaligned, "the return path is at "+d.ReturnPath+": only mail that the relay signs for "+d.From+" passes")...)
+	case strings.EqualFold(tags["aspf"], "s") && d.ReturnPath != d.From:
 		problems = append(problems, problem(RecordMisaligned, "aspf=s, and the return path is at "+d.ReturnPath)...)
 	}
 	return problems, nil
+}
+
+// registrable returns what somebody can have registered of a domain, by which
+// DMARC finds domains aligned (RFC 7489 §3.2).
+func registrable(domain string) string {
+	if organization, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
+		return organization
+	}
+	return domain
 }

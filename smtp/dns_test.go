@@ -171,6 +171,8 @@ func TestDNSCheck(t *testing.T) {
 		"dmarc reject":        {set(dmarc, "v=DMARC1;p=reject"), nil},
 		"dmarc for others":    {set(dmarc, "v=DMARC1; p=reject; sp=none"), nil},
 		"dmarc none":          {set(dmarc, "v=DMARC1; p=none"), []string{"DMARC weak"}},
+		"dmarc of nothing":    {set(dmarc, "v=DMARC1; p=reject; pct=0"), []string{"DMARC weak"}},
+		"dmarc of half":       {set(dmarc, "v=DMARC1; p=reject; pct=50"), nil},
 		"dmarc no policy":     {set(dmarc, "v=DMARC1; rua=mailto:a@b.example"), []string{"DMARC malformed"}},
 		"dmarc twice":         {set(dmarc, "v=DMARC1; p=reject", "v=DMARC1; p=none"), []string{"DMARC ambiguous"}},
 		"dmarc strict of spf": {set(dmarc, "v=DMARC1; p=reject; adkim=s; aspf=s"), []string{"DMARC misaligned"}},
@@ -297,6 +299,41 @@ func TestDNSCheckAbove(t *testing.T) {
 		}
 		if err != nil || got != want {
 			t.Errorf("%s: %q, %v; want %q", above, got, err, want)
+		}
+	}
+}
+
+// Without a signature DMARC passes only by a return path of the same
+// organization.
+func TestDNSCheckAlignment(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		from, returnPath, dmarc string
+		signed                  bool
+		want                    string // at the end of what is said
+	}{
+		{"mybank.example", "mybank.example", "p=reject", false, ""},
+		{"mybank.example", "bounces.mybank.example", "p=reject", false, ""},
+		{"login.mybank.example", "mybank.example", "p=reject", false, ""},
+		{"mybank.co.uk", "mail.mybank.co.uk", "p=reject", false, ""},
+		{"mybank.example", "bounces.relay.example", "p=reject", true, ""},
+		{"mybank.example", "bounces.relay.example", "p=reject", false, "misaligned: the return path is at bounces.relay.example: only mail that the relay signs for mybank.example passes"},
+		{"mybank.co.uk", "relay.co.uk", "p=reject; aspf=s", false, "misaligned: the return path is at relay.co.uk: only mail that the relay signs for mybank.co.uk passes"},
+		{"mybank.example", "bounces.mybank.example", "p=reject; aspf=s", false, "misaligned: aspf=s, and the return path is at bounces.mybank.example"},
+	} {
+		d := DNSSetup{From: tt.from, ReturnPath: tt.returnPath, Senders: []string{"mx"}}
+		if tt.signed {
+			d.DKIM = newDKIM(t, testKeys()...)
+		}
+		z := published(t, d)
+		z["_dmarc."+tt.from] = []string{"v=DMARC1; " + tt.dmarc}
+		problems, err := d.Check(t.Context(), z)
+		got := ""
+		for _, p := range problems {
+			got += p.String()
+		}
+		if want := tt.want; err != nil || (got == "") != (want == "") || !strings.HasSuffix(got, want) {
+			t.Errorf("%+v: %q, %v", tt, got, err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bytes"
+	"errors"
 	"strconv"
 )
 
@@ -55,7 +56,10 @@ func (p *pipeline) end() { p.steps, p.waiting = nil, 0 }
 var held = []byte("250 held back\r\n")
 
 // endOfNothing is what ends the content of a mail that has none.
-var endOfNothing = []byte("\r\n.\r\n")
+var (
+	endOfNothing = []byte("\r\n.\r\n")
+	errEnding    = errors.New("go-smtp ends an empty mail in an unknown way")
+)
 
 // isReady reports that mail can be sent as it is, without dot-stuffing. It may
 // then wait in p.mail, to go out in one write with the dot that ends it, when
@@ -66,7 +70,11 @@ func isReady(mail []byte) bool {
 }
 
 func (p *pipeline) Write(b []byte) (int, error) {
-	if p.mail != nil && bytes.Equal(b, endOfNothing) {
+	if p.mail != nil {
+		if !bytes.Equal(b, endOfNothing) { // it would end an empty mail
+			p.meter.written = errEnding
+			return 0, errEnding
+		}
 		whole := append(p.mail, ".\r\n"...)
 		p.mail = nil
 		if _, err := p.meter.Write(whole); err != nil {

@@ -55,6 +55,20 @@ func TestMailIsReady(t *testing.T) {
 	}
 }
 
+// A mail that waits for its end is not replaced by an empty one, should go-smtp
+// end it in another way.
+func TestNoEmptyMail(t *testing.T) {
+	t.Parallel()
+	for end, want := range map[string]string{"\r\n.\r\n": "a\r\n.\r\n", ".\r\n": "", "\r\n": ""} {
+		written := &script{}
+		p := &pipeline{meter: newMeter(written), mail: []byte("a\r\n")}
+		_, err := p.Write([]byte(end))
+		if got := string(written.heard); got != want || (err == nil) != (want != "") || (p.written == nil) != (want != "") {
+			t.Errorf("%q: %q is written, error %v", end, got, err)
+		}
+	}
+}
+
 // Keys are kept from login to login, but not without a bound.
 func TestSCRAMKeysAreBounded(t *testing.T) {
 	t.Parallel()
@@ -126,10 +140,14 @@ func FuzzPipeline(f *testing.F) {
 // A script is a connection that says what it is given, in small pieces.
 type script struct {
 	net.Conn
-	said []byte
+	said  []byte
+	heard []byte
 }
 
-func (*script) Write(p []byte) (int, error) { return len(p), nil }
+func (s *script) Write(p []byte) (int, error) {
+	s.heard = append(s.heard, p...)
+	return len(p), nil
+}
 
 func (s *script) Read(p []byte) (int, error) {
 	if len(s.said) == 0 {

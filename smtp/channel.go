@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"log/slog"
 	"strings"
@@ -134,13 +133,6 @@ func (c *Channel) bound(ctx context.Context, now, expires time.Time) (context.Co
 		cancel(nil)
 		cancelDeadline()
 	}
-}
-
-func (c *conn) tlsVersion() string {
-	if secured, ok := c.meter.Conn.(*tls.Conn); ok {
-		return tls.VersionName(secured.ConnectionState().Version)
-	}
-	return "none"
 }
 
 // queueIDMarks are the words before the queue id in the replies of Postfix,

@@ -106,11 +106,9 @@ func (r *relay) greet(ctx context.Context, c *conn) (phase, error) {
 	if err != nil {
 		return phaseAuth, err
 	}
-	c.meter.lastWord = true
 	if err := c.meter.whole(c.client.Auth(mechanism)); err != nil {
 		return phaseAuth, err
 	}
-	c.meter.lastWord = false
 	if s, ok := mechanism.(*scramClient); ok && !s.proven() {
 		return phaseAuth, errSCRAM
 	}
@@ -300,6 +298,13 @@ func (c *conn) quit() {
 	c.guard.limitTo(time.Now().Add(farewell))
 	_, _ = c.meter.Write([]byte("QUIT\r\n"))
 	c.close()
+}
+
+func (c *conn) tlsVersion() string {
+	if secured, ok := c.meter.Conn.(*tls.Conn); ok {
+		return tls.VersionName(secured.ConnectionState().Version)
+	}
+	return "none"
 }
 
 // close closes the connection beneath TLS, whose own Close may wait seconds to

@@ -93,6 +93,11 @@ func (d DNSSetup) Records() ([]DNSRecord, error) {
 	if err != nil {
 		return nil, err
 	}
+	return d.records()
+}
+
+// records is Records of a DNSSetup that has been settled.
+func (d DNSSetup) records() ([]DNSRecord, error) {
 	records := []DNSRecord{{Kind: SPFRecord, Name: d.ReturnPath, Text: "v=spf1 " + strings.Join(d.Senders, " ") + " ~all"}}
 	if d.DKIM != nil {
 		for _, key := range *d.DKIM.keys.Load() {

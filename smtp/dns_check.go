@@ -71,11 +71,12 @@ func (p DNSProblem) String() string {
 // An error means that a look-up failed, or that a field of d is wrong; what was
 // found is then unknown.
 func (d DNSSetup) Check(ctx context.Context, r Resolver) ([]DNSProblem, error) {
-	records, err := d.Records()
+	d, err := d.settle()
 	if err != nil {
 		return nil, err
 	}
-	if d, err = d.settle(); err != nil {
+	records, err := d.records()
+	if err != nil {
 		return nil, err
 	}
 	var problems []DNSProblem

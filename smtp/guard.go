@@ -65,16 +65,15 @@ type meter struct {
 	net.Conn
 	pending string // read before anything the server says
 
-	awaited  int    // replies that have not ended; the greeting is the first
-	spent    int    // octets of replies since the last command
-	column   int    // in the current line
-	more     bool   // the current line says that others follow
-	written  error  // of the last write that failed
-	cut      error  // of the last read
-	lastWord bool   // "*" is not a command but the end
-	final    bool   // the reply awaited is that to the final dot
-	excess   bool   // more came with that
-	heard    func() // called once, when the server next says something
+	awaited int    // replies that have not ended; the greeting is the first
+	spent   int    // octets of replies since the last command
+	column  int    // in the current line
+	more    bool   // the current line says that others follow
+	written error  // of the last write that failed
+	cut     error  // of the last read
+	final   bool   // the reply awaited is that to the final dot
+	excess  bool   // more came with that
+	heard   func() // called once, when the server next says something
 }
 
 func newMeter(c net.Conn) *meter { return &meter{Conn: c, awaited: 1} }
@@ -82,7 +81,7 @@ func newMeter(c net.Conn) *meter { return &meter{Conn: c, awaited: 1} }
 func (m *meter) Write(p []byte) (int, error) {
 	// go-smtp answers a refused password with "*" and waits for the reply to
 	// that, which not every server gives. The connection ends here anyway.
-	if m.lastWord && string(p) == "*\r\n" {
+	if string(p) == "*\r\n" {
 		return 0, errAuthAborted
 	}
 	return m.send(p, 1)

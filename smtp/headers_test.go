@@ -94,6 +94,11 @@ func TestCodeInSubject(t *testing.T) {
 		{true, "582037", "Your code", "582037 - Your code"},
 		{true, "582037", "582037 is your code", "582037 is your code"},
 		{true, "", "Your code", "Your code"},
+		{true, "4821", "", "4821"},
+		{true, "4821", "Order 10482177", "4821 - Order 10482177"},
+		{true, "4821", "Your code: 4821.", "Your code: 4821."},
+		{true, "4821", "验证码4821是", "验证码4821是"},
+		{true, "4821", "A4821", "4821 - A4821"},
 		{true, "582037", "رمزك", "582037 - رمزك"},
 		{false, "58\r\n", "Your code", "Your code"},
 	} {

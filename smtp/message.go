@@ -113,10 +113,25 @@ func (s *settings) compose(m *channel.Message, to string, now time.Time) (compos
 
 // subject returns the subject, with the code where that is wanted.
 func (s *settings) subject(m *channel.Message) string {
-	if !s.CodeInSubject || m.Code == "" || strings.Contains(m.Subject, m.Code) {
+	switch {
+	case !s.CodeInSubject || m.Code == "" || holdsWord(m.Subject, m.Code):
 		return m.Subject
+	case m.Subject == "":
+		return m.Code
 	}
 	return m.Code + " - " + m.Subject
+}
+
+// holdsWord reports whether text holds word, and not as part of a longer one: a
+// code may be in the number of an order. Scripts without spaces end a word, too.
+func holdsWord(text, word string) bool {
+	isBreak := func(r rune) bool { return !unicode.IsDigit(r) && (r > unicode.MaxASCII || !unicode.IsLetter(r)) }
+	for w := range strings.FieldsFuncSeq(text, isBreak) {
+		if w == word {
+			return true
+		}
+	}
+	return false
 }
 
 func check(m *channel.Message, name string) error {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/emersion/go-msgauth/dkim"
+	"golang.org/x/net/publicsuffix"
 
 	"github.com/otpcourier/otpcourier/channel"
 )
@@ -87,6 +88,9 @@ func NewDKIM(domain string, keys ...DKIMKey) (*DKIM, error) {
 	domain, err := asciiDomain(domain)
 	if err != nil {
 		return nil, errors.New("smtp: DKIM domain is no domain name")
+	}
+	if suffix, icann := publicsuffix.PublicSuffix(domain); suffix == domain && (icann || !strings.Contains(domain, ".")) {
+		return nil, errors.New("smtp: DKIM domain is one that others register theirs under")
 	}
 	d := &DKIM{domain: domain}
 	if err := d.Rotate(keys...); err != nil {

@@ -41,6 +41,9 @@ func jobAgain(r *store.Record, d *delivery, now time.Time) store.Job {
 	return j
 }
 
+// again reports whether j was made by jobAgain.
+func again(r *store.Record, j store.Job) bool { return j.ID != jobID(r, j.Step, cause(j)) }
+
 // taken returns when the limits were taken for a job that someone asked for.
 func (s *Service) taken(j store.Job) time.Time {
 	if s.c.Async || !s.queueGiven {
@@ -65,6 +68,8 @@ func (s *Service) start(ctx context.Context, r *store.Record, l *letter, m *chan
 			j.NotBefore = now.Add(s.c.Takeover)
 		}
 		switch err := s.c.Queue.Enqueue(ctx, j); {
+		case err != nil && !s.c.DirectWhenQueueFails && again(r, j):
+			return s.challenge(r, l, d), s.storeError(r, err, now) // the job before this one may be alive
 		case err != nil && !s.c.DirectWhenQueueFails:
 			return s.unqueued(ctx, r, l, m != nil, j, limits, err)
 		case err != nil:

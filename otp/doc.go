@@ -81,7 +81,8 @@
 // Only where the queue loses its answer and the store fails too can a message
 // come after its Send has failed. Its Challenge is returned beside the error:
 // its code is as good as any. A Send that is repeated with the same
-// IdempotencyKey goes on where the first ended. A Resend that fails so is still
+// IdempotencyKey goes on where the first ended, and undoes nothing: if the
+// queue fails it then, what the first queued comes all the same. A Resend that fails so is still
 // one of the challenge's sends.
 //
 // # Errors

@@ -98,6 +98,38 @@ func TestQueueDown(t *testing.T) {
 	}
 }
 
+// A request that is repeated while the queue is down fails, and takes back
+// nothing of what an earlier one queued.
+func TestQueueDownForARepeat(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := &flakyQueue{}
+		r := newRig(t, func(c *otp.Config) {
+			c.Async, c.Policy.PerRecipient, c.Policy.PerIP = true, []otp.Rate{}, []otp.Rate{}
+		})
+		q.Queue = r.store
+		r.cfg.Queue = q
+		r.Service = r.another(t)
+		request := otp.Request{Subject: "u1", To: both, IdempotencyKey: "k"}
+		first := r.send(t, request)
+		q.down.Store(true)
+		c, err := r.Send(t.Context(), request)
+		wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)
+		if c.ID != first.ID || c.State != channel.Queued {
+			t.Errorf("%+v", c)
+		}
+		q.down.Store(false)
+		work(t, r.Service)
+		<-time.After(time.Minute)
+		r.send(t, request)
+		<-time.After(time.Minute)
+		if r.total() != 1 {
+			t.Errorf("%d messages", r.total())
+		}
+		r.verify(t, first.ID)
+	})
+}
+
 // Where the embedder asked for it the message goes directly, once.
 func TestDirectWhenQueueFails(t *testing.T) {
 	t.Parallel()

@@ -257,10 +257,11 @@ func TestEveryJobOnce(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var some atomic.Int32
 		_ = s.Run(ctx, 4, func(ctx context.Context, j store.Job) error {
-			if some.Add(1) == 50 || left.Load() == 1 {
+			err := handle(ctx, j)
+			if some.Add(1) >= 50 || left.Load() == 0 {
 				cancel()
 			}
-			return handle(ctx, j)
+			return err
 		})
 		cancel()
 		select {

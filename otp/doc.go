@@ -80,10 +80,15 @@
 //
 // Only where the queue loses its answer and the store fails too can a message
 // come after its Send has failed. Its Challenge is returned beside the error:
-// its code is as good as any. A Send that is repeated with the same
-// IdempotencyKey goes on where the first ended, and undoes nothing: if the
-// queue fails it then, what the first queued comes all the same. A Resend that fails so is still
-// one of the challenge's sends.
+// its code is as good as any. A Resend that fails so is still one of the
+// challenge's sends.
+//
+// A Send that is repeated with the same IdempotencyKey goes on where the first
+// ended, and undoes nothing: if the queue fails it then, what the first queued
+// comes all the same. Only where the store loses the answer to Create, and
+// fails the call after it too, is the first taken for one that still sends: a
+// repeat within Config.Takeover succeeds then, and sends nothing; a later one
+// does.
 //
 // # Errors
 //

@@ -22,6 +22,7 @@ type faulty struct {
 	mu    sync.Mutex
 	calls int
 	fail  int  // the call that fails, from 1; 0: none
+	also  int  // how many after it fail too
 	after bool // only the answer is lost
 	what  string
 }
@@ -29,9 +30,9 @@ type faulty struct {
 func (f *faulty) call(what string, do func() error) error {
 	f.mu.Lock()
 	f.calls++
-	fails := f.calls == f.fail
+	fails := f.fail > 0 && f.calls >= f.fail && f.calls <= f.fail+f.also
 	if fails {
-		f.what = what
+		f.what += what
 	}
 	f.mu.Unlock()
 	if fails && !f.after {
@@ -135,7 +136,10 @@ func eachCallFails(t *testing.T, async, after bool, n int) string {
 		if err == nil && r.a.count() > 0 {
 			break
 		}
-		time.Sleep(21 * time.Second) // past a takeover
+		if async {
+			time.Sleep(20 * time.Second) // past a worker's lease
+		}
+		time.Sleep(time.Second)
 		c, err = r.Send(t.Context(), q)
 		synctest.Wait()
 	}
@@ -176,6 +180,42 @@ func eachCallFails(t *testing.T, async, after bool, n int) string {
 		t.Errorf("%s: %d messages (A %d, B %d, M %d)", where(), total, r.a.count(), r.b.count(), r.mail.count())
 	}
 	return f.what
+}
+
+// A challenge that is stored, and whose sender was not told so, is sent by the
+// repeated request; after Takeover where the store failed once more.
+func TestCreateAnswerLost(t *testing.T) {
+	t.Parallel()
+	for _, queue := range []bool{false, true} {
+		for what, takeover := range map[string]bool{"Create": false, "CreateGet": true} {
+			synctest.Test(t, func(t *testing.T) {
+				f := &faulty{backend: newStore(t), fail: 3, after: true}
+				if takeover {
+					f.also = 1
+				}
+				r := newRig(t, func(c *otp.Config) { c.Store = f })
+				if queue {
+					r.cfg.Queue = f
+				}
+				r.Service = r.another(t)
+				request := otp.Request{Subject: "u1", To: both, IdempotencyKey: "k"}
+				_, err := r.Send(t.Context(), request)
+				wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)
+				if f.what != what {
+					t.Fatalf("%s failed, want %s", f.what, what)
+				}
+				if takeover {
+					r.send(t, request)
+					<-time.After(20 * time.Second)
+				}
+				c := r.send(t, request)
+				if c.State != channel.Sent || r.total() != 1 {
+					t.Fatalf("queue=%v, %s: %+v, %d messages", queue, what, c, r.total())
+				}
+				r.verify(t, c.ID)
+			})
+		}
+	}
 }
 
 // A request that is repeated while its message is on the way, or again, sends

@@ -1,6 +1,7 @@
 package otp
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -87,6 +88,8 @@ func (s *Service) send(ctx context.Context, q Request, tag string, now time.Time
 		refused := s.storeError(r, err, now)
 		if refused.Reason != ReasonUnavailable { // else it may be stored, for a repeat to go on with
 			s.give(ctx, limits, now)
+		} else if q.IdempotencyKey != "" && !s.c.Async {
+			s.release(ctx, r)
 		}
 		if errors.Is(err, store.ErrExists) { // the same key at the same time
 			if c, err := s.repeated(ctx, r.ID, l, limits, now); c != nil || err != nil {
@@ -102,6 +105,24 @@ func (s *Service) send(ctx context.Context, q Request, tag string, now time.Time
 		return s.pretend(ctx, r, l, now)
 	}
 	return s.start(ctx, r, l, m, job(r, q.Priority, 1, bySend, now), limits)
+}
+
+// release ends the lease of a record that was stored although the store did not
+// say so: a repeated request shall not wait for a sender that there is none.
+func (s *Service) release(ctx context.Context, r *store.Record) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterwards)
+	defer cancel()
+	stored, err := s.c.Store.Get(ctx, r.ID, time.Now())
+	if err != nil || !bytes.Equal(stored.Salt, r.Salt) { // another's
+		return
+	}
+	_, _, err = s.update(ctx, stored, func(_ *store.Record, d *delivery) error {
+		d.lease = time.Time{}
+		return nil
+	})
+	if err != nil {
+		s.log.WarnContext(ctx, "otp: a challenge that failed is not repeated at once", "challenge", r.ID, "error", err)
+	}
 }
 
 // pretend is the delivery of a fixed code.

@@ -162,16 +162,35 @@ func TestAsyncUndeliveredIsFree(t *testing.T) {
 	})
 }
 
-// What went out is not sent again because its receipt reports failure: that
-// is for a Resend, or for the routes' Await.
-func TestRepeatAfterAFailedReceipt(t *testing.T) {
+// What went out is not sent again because its receipt reports failure, early or
+// late, nor because the request is repeated: that is for a Resend, or for the
+// routes' Await.
+func TestFailedReceiptWithoutAwait(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	c := r.send(t, otp.Request{IdempotencyKey: "k"})
-	handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-1", State: channel.Failed})
-	again := r.send(t, otp.Request{IdempotencyKey: "k"})
-	if again.ID != c.ID || again.State != channel.Failed || r.a.count()+r.b.count() != 1 {
-		t.Errorf("%+v after %d messages", again, r.a.count()+r.b.count())
+	for _, early := range []bool{false, true} {
+		for _, async := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, func(c *otp.Config) { c.Async = async })
+				work(t, r.Service)
+				fail := func(m *channel.Message, _ string) {
+					handle(t, r.Service, channel.Receipt{Route: "A", MessageID: m.ID, State: channel.Failed})
+				}
+				if early {
+					r.a.hook = fail
+				}
+				c := r.send(t, otp.Request{IdempotencyKey: "k"})
+				synctest.Wait()
+				if !early {
+					fail(r.a.messages()[0], "")
+				}
+				<-time.After(time.Minute)
+				again := r.send(t, otp.Request{IdempotencyKey: "k"})
+				<-time.After(time.Minute)
+				if again.ID != c.ID || again.State != channel.Failed || r.total() != 1 {
+					t.Errorf("early=%v, async=%v: %+v after %d messages", early, async, again, r.total())
+				}
+			})
+		}
 	}
 }
 

@@ -76,8 +76,8 @@ func (s *Service) track(ctx context.Context, r *store.Record, d *delivery) error
 	return nil
 }
 
-// HandleReceipt records what a receipt says and, if the message failed, queues
-// the next route; it sends nothing itself. Config.Receipts calls it; so may a
+// HandleReceipt records what a receipt says and, if a message failed by a route
+// with an Await, queues the next; it sends nothing itself. Config.Receipts calls it; so may a
 // handler of one's own. A nil error means that the receipt may be
 // acknowledged: it was recorded, kept until its submission is known, or is of
 // no interest any more.
@@ -157,7 +157,7 @@ func (s *Service) match(ctx context.Context, rc channel.Receipt, now time.Time) 
 }
 
 // apply moves the state forward and reports whether the current step has
-// failed, so that the next is due.
+// failed and was awaited, so that the next is due.
 func (s *Service) apply(r *store.Record, d *delivery, rc channel.Receipt, p part, step int) bool {
 	switch {
 	case step > d.step: // never sent
@@ -195,7 +195,7 @@ func (s *Service) fail(r *store.Record, d *delivery, rc channel.Receipt, step in
 		return false
 	}
 	d.state = channel.Failed
-	return r.Outcome == store.Open
+	return r.Outcome == store.Open && !d.await.IsZero()
 }
 
 func (s *Service) kindOfRoute(d *delivery, name string) channel.Address {

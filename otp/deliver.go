@@ -135,16 +135,20 @@ func (s *Service) update(ctx context.Context, r *store.Record, change func(*stor
 }
 
 // claim takes the job's step for Config.Takeover, so that of two processes one
-// delivers it; who has not recorded its outcome by then is taken for dead.
-func (s *Service) claim(ctx context.Context, r *store.Record, j store.Job) (*store.Record, *delivery, error) {
-	return s.update(ctx, r, func(r *store.Record, d *delivery) error {
+// delivers it; who has not recorded its outcome by then is taken for dead, and
+// its message for sent.
+func (s *Service) claim(ctx context.Context, done *delivered, j store.Job) (err error) {
+	done.record, done.delivery, err = s.update(ctx, done.record, func(r *store.Record, d *delivery) error {
 		now := time.Now()
-		if err := d.begin(r, j, now); err != nil {
+		err := d.begin(r, j, now)
+		done.before = err == nil && !d.lease.IsZero()
+		if err != nil {
 			return err
 		}
 		d.lease = now.Add(s.c.Takeover)
 		return nil
 	})
+	return err
 }
 
 // begin moves on to the job's step, unless it is done, void or in other hands.
@@ -161,6 +165,7 @@ func (d *delivery) begin(r *store.Record, j store.Job, now time.Time) error {
 			d.tried, d.state, d.sends, d.route = nil, channel.Queued, r.Sends, ""
 		}
 		d.step, d.by, d.submitted, d.got, d.providers, d.await, d.early = j.Step, by, false, 0, nil, time.Time{}, ""
+		d.lease = time.Time{}
 	case d.step != j.Step || d.by != by || d.submitted:
 		return errDrop
 	case now.Before(d.lease):
@@ -203,13 +208,14 @@ func (s *Service) unqueued(ctx context.Context, r *store.Record, l *letter, mine
 type delivered struct {
 	sub      channel.Submission
 	called   bool // the channel was given the message
+	before   bool // and may have been by one that died
 	record   *store.Record
 	delivery *delivery
 }
 
 // surelyUnsent reports whether no message can have gone out.
 func (d *delivered) surelyUnsent(err error) bool {
-	return err != nil && (!d.called || !maySent(d.sub, err))
+	return err != nil && !d.before && (!d.called || !maySent(d.sub, err))
 }
 
 // deliver claims a step, sends it, and records what became of it. l and m may
@@ -219,7 +225,7 @@ func (s *Service) deliver(ctx context.Context, r *store.Record, l *letter, m *ch
 	var err error
 	done := &delivered{record: r, delivery: &delivery{}}
 	if m == nil {
-		done.record, done.delivery, err = s.claim(ctx, r, j)
+		err = s.claim(ctx, done, j)
 	} else {
 		done.delivery, err = decodeDelivery(r.Delivery)
 	}
@@ -246,7 +252,7 @@ func (s *Service) deliver(ctx context.Context, r *store.Record, l *letter, m *ch
 	// The message is out: what follows must not depend on the caller's patience.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterwards)
 	defer cancel()
-	done.record, done.delivery, err = s.recordOutcome(ctx, done.record, l, j, done.sub, sendErr)
+	err = s.recordOutcome(ctx, done, l, j, sendErr)
 	s.emitSent(ctx, done, l, j.Step, sendErr)
 	if done.record.Outcome != store.Open { // meanwhile
 		s.withdraw(ctx, done.record, j.Step)

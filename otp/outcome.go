@@ -36,9 +36,10 @@ const lastTry = time.Minute
 
 // recordOutcome writes down where a step got to. A step that surely failed for
 // a passing reason stays open if a queue will bring it back in time.
-func (s *Service) recordOutcome(ctx context.Context, r *store.Record, l *letter, j store.Job, sub channel.Submission, sendErr error) (*store.Record, *delivery, error) {
-	again := s.c.Async && j.Attempt > 0 && retryable(sub, sendErr) && time.Until(r.Expires) > min(lastTry, s.c.Policy.Life/2)
-	return s.update(ctx, r, func(r *store.Record, d *delivery) error {
+func (s *Service) recordOutcome(ctx context.Context, done *delivered, l *letter, j store.Job, sendErr error) (err error) {
+	sub := done.sub
+	again := s.c.Async && j.Attempt > 0 && retryable(sub, sendErr) && time.Until(done.record.Expires) > min(lastTry, s.c.Policy.Life/2)
+	done.record, done.delivery, err = s.update(ctx, done.record, func(r *store.Record, d *delivery) error {
 		noteAddresses(d, l, sub, sendErr)
 		switch {
 		case d.step != j.Step: // a Resend has overtaken it
@@ -48,6 +49,9 @@ func (s *Service) recordOutcome(ctx context.Context, r *store.Record, l *letter,
 			return nil
 		case again:
 			d.lease = time.Time{}
+			if done.before { // for the next try to know it too
+				d.lease = r.Created
+			}
 			return nil
 		}
 		for _, a := range sub.Attempts {
@@ -66,6 +70,7 @@ func (s *Service) recordOutcome(ctx context.Context, r *store.Record, l *letter,
 		}
 		return nil
 	})
+	return err
 }
 
 func noteAddresses(d *delivery, l *letter, sub channel.Submission, sendErr error) {

@@ -76,6 +76,47 @@ func TestSenderDies(t *testing.T) {
 	}
 }
 
+// What a sender that died may have sent counts, though it is refused when it is
+// sent again.
+func TestSenderDiesAndCounts(t *testing.T) {
+	t.Parallel()
+	for _, async := range []bool{false, true} {
+		for _, after := range [][]error{
+			{refusal(channel.Unreachable, "0x45")},
+			{refusal(channel.Temporary, "0x08"), refusal(channel.Unreachable, "0x45")},
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, func(c *otp.Config) {
+					c.Async, c.Policy.PerRecipient = async, []otp.Rate{{Most: 1, Per: time.Hour}}
+				})
+				r.cfg.Queue = r.store
+				var died atomic.Bool
+				r.a.hook = func(*channel.Message, string) {
+					if died.CompareAndSwap(false, true) {
+						r.a.mu.Lock()
+						r.a.errs = after
+						r.a.mu.Unlock()
+						panic("the process dies")
+					}
+				}
+				r.Service = r.another(t)
+				work(t, r.another(t))
+				q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}, Route: "A"}
+				func() {
+					defer func() { _ = recover() }()
+					_, _ = r.Send(t.Context(), q)
+				}()
+				<-time.After(2 * time.Minute)
+				if n := r.a.count(); n != len(after)+1 && async || n < 2 {
+					t.Fatalf("async=%v: %d messages", async, n)
+				}
+				_, err := r.Send(t.Context(), q)
+				wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
+			})
+		}
+	}
+}
+
 // With a queue that is merely taken from the Store nobody takes a dead Send
 // over, but the request repeated with its key, after Takeover.
 func TestSenderDiesWithoutQueue(t *testing.T) {

@@ -52,11 +52,17 @@ func (s *Service) taken(j store.Job) time.Time {
 	return j.NotBefore.Add(-s.c.Takeover)
 }
 
-// start delivers a step here, or leaves it to the queue. It takes the limits
-// that the message was counted against, and returns the Challenge beside every
-// error after which a message may still come.
-func (s *Service) start(ctx context.Context, r *store.Record, l *letter, m *channel.Message, j store.Job, limits []store.Limit) (*Challenge, error) {
-	now := time.Now()
+// An order is a step that someone asked for.
+type order struct {
+	job    store.Job
+	limits []store.Limit // that the message was counted against
+	before *delivery     // a resend's: what it found
+}
+
+// start delivers a step here, or leaves it to the queue. It returns the
+// Challenge beside every error after which a message may still come.
+func (s *Service) start(ctx context.Context, r *store.Record, l *letter, m *channel.Message, o order) (*Challenge, error) {
+	now, j := time.Now(), o.job
 	d, err := decodeDelivery(r.Delivery)
 	if err != nil {
 		return nil, s.storeError(r, err, now)
@@ -71,7 +77,7 @@ func (s *Service) start(ctx context.Context, r *store.Record, l *letter, m *chan
 		case err != nil && !s.c.DirectWhenQueueFails && again(r, j):
 			return s.challenge(r, l, d), s.storeError(r, err, now) // the job before this one may be alive
 		case err != nil && !s.c.DirectWhenQueueFails:
-			return s.unqueued(ctx, r, l, m != nil, j, limits, err)
+			return s.unqueued(ctx, r, l, m != nil, o, err)
 		case err != nil:
 			s.log.WarnContext(ctx, "otp: the queue failed: a message is sent without it", "challenge", r.ID, "error", err)
 		case s.c.Async:
@@ -80,7 +86,7 @@ func (s *Service) start(ctx context.Context, r *store.Record, l *letter, m *chan
 	}
 	done, err := s.deliver(ctx, r, l, m, j)
 	if done.surelyUnsent(err) {
-		s.give(ctx, limits, s.taken(j))
+		s.give(ctx, o.limits, s.taken(j))
 	}
 	c := s.challenge(done.record, l, done.delivery)
 	c.Attempts = done.sub.Attempts
@@ -176,13 +182,13 @@ func (d *delivery) begin(r *store.Record, j store.Job, now time.Time) error {
 
 // unqueued ends a step that could not be queued, so that it is not sent later
 // if it was queued all the same. mine says that the creator has claimed it.
-func (s *Service) unqueued(ctx context.Context, r *store.Record, l *letter, mine bool, j store.Job, limits []store.Limit, failure error) (*Challenge, error) {
+func (s *Service) unqueued(ctx context.Context, r *store.Record, l *letter, mine bool, o order, failure error) (*Challenge, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterwards)
 	defer cancel()
-	now := time.Now()
+	now, j, sends := time.Now(), o.job, r.Sends
 	r, d, err := s.update(ctx, r, func(r *store.Record, d *delivery) error {
-		if d.step < j.Step && d.sends != r.Sends { // a resend: what was sent before goes on
-			d.void = cause(j)
+		if o.before != nil && d.step < j.Step { // what was sent before goes on as it was
+			d.void, d.sends, d.via, d.request = cause(j), sends, o.before.via, o.before.request
 			return nil
 		}
 		if !mine {
@@ -199,7 +205,7 @@ func (s *Service) unqueued(ctx context.Context, r *store.Record, l *letter, mine
 	case err != nil: // the limits stay taken: it may be sent yet
 		s.log.ErrorContext(ctx, "otp: a message that could not be queued may be sent all the same", "challenge", r.ID, "error", err)
 	default:
-		s.give(ctx, limits, s.taken(j))
+		s.give(ctx, o.limits, s.taken(j))
 	}
 	return s.challenge(r, l, d), s.storeError(r, failure, now)
 }

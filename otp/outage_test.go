@@ -195,41 +195,50 @@ func TestQueueAnswerLost(t *testing.T) {
 // receipt, its route's successor.
 func TestQueueDownForAResend(t *testing.T) {
 	t.Parallel()
-	for _, lost := range []bool{false, true} {
+	for _, c := range []struct {
+		lost  bool
+		route string
+	}{{false, ""}, {false, "M"}, {true, ""}, {true, "M"}} {
 		synctest.Test(t, func(t *testing.T) {
-			q := &flakyQueue{lost: lost}
-			r := newRig(t, func(c *otp.Config) {
-				c.Async, c.Policy.Waits = true, []time.Duration{10 * time.Second, 30 * time.Second}
+			q := &flakyQueue{lost: c.lost}
+			r := newRig(t, func(cfg *otp.Config) {
+				cfg.Async, cfg.Policy.Waits = true, []time.Duration{10 * time.Second, 30 * time.Second}
 			})
 			q.Queue = r.store
 			r.cfg.Queue, r.cfg.Channel = q, r.failover(t, await)
 			r.Service = r.another(t)
 			stop := work(t, r.Service)
-			c := r.send(t, otp.Request{})
+			sent := func(when string, a, b, m int) {
+				t.Helper()
+				if got := [3]int{r.a.count(), r.b.count(), r.mail.count()}; got != [3]int{a, b, m} {
+					t.Errorf("%+v, %s: messages by A, B, M: %v, want %d %d %d", c, when, got, a, b, m)
+				}
+			}
+			id := r.send(t, otp.Request{RequestID: "first"}).ID
 			time.Sleep(10 * time.Second)
 			stop() // a worker could have the job before the Service is told that it has none
 			q.down.Store(true)
-			_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID})
+			_, err := r.Resend(t.Context(), otp.ResendRequest{ID: id, Route: c.route, RequestID: "second"})
 			wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)
 			q.down.Store(false)
 			work(t, r.Service)
 			time.Sleep(time.Second)
-			if s, err := r.Status(t.Context(), c.ID); err != nil || s.State != channel.Sent || r.total() != 1 {
-				t.Errorf("lost=%v: %+v, %v, %d messages", lost, s, err, r.total())
+			if s, err := r.Status(t.Context(), id); err != nil || s.State != channel.Sent {
+				t.Errorf("%+v: %+v, %v", c, s, err)
 			}
+			sent("after the resend", 1, 0, 0)
 			time.Sleep(await) // the first message's silence is heard all the same
-			if r.total() != 2 {
-				t.Errorf("lost=%v: %d messages after the silence", lost, r.total())
+			sent("after the silence", 1, 1, 0)
+			if e := r.last(); e.Kind != otp.EventSent || e.RequestID != "first" {
+				t.Errorf("%+v: the last event is %+v", c, e)
 			}
 			handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-1", State: channel.Delivered})
 			time.Sleep(time.Minute)
-			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID}); err != nil {
+			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: id}); err != nil {
 				t.Error(err)
 			}
 			synctest.Wait()
-			if r.total() != 3 {
-				t.Errorf("lost=%v: %d messages after the resend that was queued", lost, r.total())
-			}
+			sent("after the resend that was queued", 2, 1, 0)
 		})
 	}
 }

@@ -103,7 +103,7 @@ func (s *Service) resend(ctx context.Context, q ResendRequest, r *store.Record, 
 	if q.Route != "" {
 		step = d.step + 1
 	}
-	return s.start(ctx, r, l, nil, job(r, d.priority, step, byResend+strconv.Itoa(r.Sends), now), limits)
+	return s.start(ctx, r, l, nil, order{job(r, d.priority, step, byResend+strconv.Itoa(r.Sends), now), limits, before})
 }
 
 // mayResend refuses what the store would refuse, before a limit is touched,

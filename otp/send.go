@@ -104,7 +104,7 @@ func (s *Service) send(ctx context.Context, q Request, tag string, now time.Time
 	if l.fixed {
 		return s.pretend(ctx, r, l, now)
 	}
-	return s.start(ctx, r, l, m, job(r, q.Priority, 1, bySend, now), limits)
+	return s.start(ctx, r, l, m, order{job: job(r, q.Priority, 1, bySend, now), limits: limits})
 }
 
 // release ends the lease of a record that was stored although the store did not
@@ -315,10 +315,10 @@ func (s *Service) repeated(ctx context.Context, id string, l *letter, limits []s
 	case r.Expires.Sub(now) < resendMargin:
 		return nil, s.storeError(r, store.ErrExpired, now)
 	case unfinished: // whoever began it has died, or could not queue it; it was counted then
-		return s.start(ctx, r, old, nil, jobAgain(r, d, now), nil)
+		return s.start(ctx, r, old, nil, order{job: jobAgain(r, d, now)})
 	}
 	if err := s.take(ctx, limits, now); err != nil { // what was refused was given back
 		return nil, err
 	}
-	return s.start(ctx, r, old, nil, job(r, d.priority, d.step+1, byRetry, now), limits)
+	return s.start(ctx, r, old, nil, order{job: job(r, d.priority, d.step+1, byRetry, now), limits: limits})
 }

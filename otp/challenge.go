@@ -1,6 +1,7 @@
 package otp
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -129,10 +130,10 @@ func (s *Service) left(l *letter, d *delivery) channel.Address {
 	return s.kinds(l, "") &^ (d.used | d.invalid)
 }
 
-// rejected reports whether every address that could be sent to is known to be
-// wrong.
+// rejected reports whether every address that could be sent to, by that route
+// or the one asked for before, is known to be wrong.
 func (s *Service) rejected(l *letter, d *delivery, route string) bool {
-	return d.invalid != 0 && s.kinds(l, route)&^d.invalid == 0
+	return d.invalid != 0 && s.kinds(l, cmp.Or(route, d.via, l.route))&^d.invalid == 0
 }
 
 // Status returns what has become of a challenge.

@@ -24,19 +24,21 @@ func TestNext(t *testing.T) {
 			handle(t, r.Service, channel.Receipt{Route: map[byte]string{'a': "A", 'm': "M"}[id[0]], ProviderID: id, State: s, Class: class})
 		}
 	}
-	resend := func(after time.Duration) func(*testing.T, *rig, string) {
+	resendBy := func(route string, after time.Duration) func(*testing.T, *rig, string) {
 		return func(t *testing.T, r *rig, id string) {
 			time.Sleep(after)
-			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: id}); err != nil {
+			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: id, Route: route}); err != nil {
 				t.Error(err)
 			}
 		}
 	}
+	resend := func(after time.Duration) func(*testing.T, *rig, string) { return resendBy("", after) }
 	phone := channel.Recipient{Phone: both.Phone}
 	for _, c := range []struct {
 		name    string
 		refused []error // by route A
 		to      channel.Recipient
+		route   string
 		policy  otp.Policy
 		do      []func(*testing.T, *rig, string)
 		next    otp.Next
@@ -49,6 +51,11 @@ func TestNext(t *testing.T) {
 		{name: "failed", to: phone, do: do(receipt("a-1", channel.Failed, channel.Unreachable)), next: otp.NextWait, in: 30 * time.Second, sends: 2},
 		{name: "wrong number", to: phone, do: do(receipt("a-1", channel.Failed, channel.InvalidRecipient)), next: otp.NextAddress, in: -1},
 		{name: "wrong number, with an e-mail address", to: both, do: do(receipt("a-1", channel.Failed, channel.InvalidRecipient)), next: otp.NextWait, in: 30 * time.Second, sends: 2, left: channel.Email},
+		{name: "wrong number, and only it was asked for", to: both, route: "A", do: do(receipt("a-1", channel.Failed, channel.InvalidRecipient)), next: otp.NextAddress, in: -1, left: channel.Email},
+		{name: "wrong number, and only it was asked for again", to: both, do: do(resendBy("A", 40*time.Second), receipt("a-2", channel.Failed, channel.InvalidRecipient)),
+			next: otp.NextAddress, in: -1, left: channel.Email},
+		{name: "wrong number, but then another route was asked for", to: both, route: "A", do: do(resendBy("M", 40*time.Second), receipt("a-1", channel.Failed, channel.InvalidRecipient)),
+			next: otp.NextWait, in: 40 * time.Second, sends: 1},
 		{name: "wrong number, then it was delivered", to: phone, do: do(receipt("a-1", channel.Failed, channel.InvalidRecipient), receipt("a-1", channel.Delivered, 0)),
 			next: otp.NextWait, in: 30 * time.Second, sends: 2},
 		{name: "time to resend", to: both, do: do(sleep(40 * time.Second)), next: otp.NextResend, in: 0, sends: 2, left: channel.Email},
@@ -77,7 +84,7 @@ func TestNext(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, func(cfg *otp.Config) { cfg.Policy = c.policy })
 				r.a.errs = c.refused
-				ch := r.send(t, otp.Request{To: c.to})
+				ch := r.send(t, otp.Request{To: c.to, Route: c.route})
 				for _, do := range c.do {
 					do(t, r, ch.ID)
 				}

@@ -27,7 +27,8 @@ type ResendRequest struct {
 // Challenge.Next says beforehand whether a Resend would be refused: before its
 // time and without a send left ([ErrWait]), and where every address is known to
 // be wrong ([ErrUndelivered] of class channel.InvalidRecipient), the person has
-// to give another one for a new Send.
+// to give another one for a new Send. Where a route was asked for, only the
+// addresses that it needs count, and a Resend by another may be accepted.
 func (s *Service) Resend(ctx context.Context, q ResendRequest) (*Challenge, error) {
 	now := time.Now()
 	switch {

@@ -81,6 +81,9 @@ func (s *Service) start(ctx context.Context, r *store.Record, l *letter, m *chan
 		case err != nil:
 			s.log.WarnContext(ctx, "otp: the queue failed: a message is sent without it", "challenge", r.ID, "error", err)
 		case s.c.Async:
+			if d.step != j.Step { // as it will be when a worker begins it
+				d.state, d.route = channel.Queued, ""
+			}
 			return s.challenge(r, l, d), nil
 		}
 	}

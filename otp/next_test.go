@@ -172,6 +172,35 @@ func TestNextOfAQueuedMessage(t *testing.T) {
 	}
 }
 
+// What is queued anew is queued, whatever became of the message before it.
+func TestQueuedAnew(t *testing.T) {
+	t.Parallel()
+	for _, before := range []channel.State{channel.Failed, channel.Delivered} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, func(c *otp.Config) { c.Async = true })
+			work(t, r.Service)
+			r.a.errs = []error{refusal(channel.Unreachable, "0x45")}
+			q := otp.Request{To: channel.Recipient{Phone: both.Phone}, Route: "A", IdempotencyKey: "k"}
+			id := r.send(t, q).ID
+			synctest.Wait()
+			if s, err := r.Status(t.Context(), id); err != nil || s.State != channel.Failed {
+				t.Fatalf("%+v, %v", s, err)
+			}
+			queued := func(c *otp.Challenge, err error) {
+				t.Helper()
+				if err != nil || c.State != channel.Queued || c.Route != "" || c.Next != otp.NextWait {
+					t.Errorf("after %v: %+v, %v", before, c, err)
+				}
+			}
+			queued(r.send(t, q), nil)
+			synctest.Wait()
+			handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-2", State: before})
+			<-time.After(time.Minute)
+			queued(r.Resend(t.Context(), otp.ResendRequest{ID: id}))
+		})
+	}
+}
+
 // Only kinds that a route serves are offered.
 func TestLeftIsServed(t *testing.T) {
 	t.Parallel()

@@ -84,6 +84,73 @@ func TestUndeliveredTooLate(t *testing.T) {
 	})
 }
 
+// A request that is repeated while its message waits for a worker is one
+// message, and counts as one.
+func TestRepeatsCountOnce(t *testing.T) {
+	t.Parallel()
+	for _, parallel := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, func(c *otp.Config) {
+				c.Async, c.Policy.PerRecipient = true, []otp.Rate{{Most: 4, Per: time.Hour}}
+			})
+			r.a.errs = []error{refusal(channel.Unreachable, "0x45")}
+			q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}, Route: "A", IdempotencyKey: "k"}
+			r.send(t, q)
+			stop := work(t, r.Service)
+			synctest.Wait()
+			stop()
+			for range 4 {
+				repeat := func() {
+					if c, err := r.Send(t.Context(), q); err != nil || c.State != channel.Queued {
+						t.Errorf("parallel=%v: %+v, %v", parallel, c, err)
+					}
+				}
+				if parallel {
+					go repeat()
+				} else {
+					repeat()
+				}
+			}
+			synctest.Wait()
+			work(t, r.Service)
+			synctest.Wait()
+			if n := r.a.count(); n != 2 {
+				t.Fatalf("parallel=%v: %d messages, want the refused one and one more", parallel, n)
+			}
+			q.IdempotencyKey = ""
+			for range 3 {
+				r.send(t, q)
+			}
+			_, err := r.Send(t.Context(), q)
+			wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
+		})
+	}
+}
+
+// A resend that the store refuses, or cannot take, counts as none.
+func TestRefusedResendIsFree(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"Resend", "Update"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &downStore{}
+			r := newRig(t, func(c *otp.Config) { c.Policy.PerRecipient = []otp.Rate{{Most: 2, Per: time.Hour}} })
+			s.Store = r.store
+			r.cfg.Store, r.cfg.Limiter, r.cfg.Tracker, r.cfg.Queue = s, r.store, r.store, r.store
+			r.Service = r.another(t)
+			c := r.send(t, otp.Request{To: channel.Recipient{Phone: both.Phone}})
+			<-time.After(time.Minute)
+			s.down.Store(what)
+			_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, RequestID: "second"})
+			wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)
+			s.down.Store("")
+			<-time.After(time.Minute)
+			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID}); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		})
+	}
+}
+
 // What may have gone out is counted, and can be verified.
 func TestUnknownCounts(t *testing.T) {
 	t.Parallel()

@@ -96,6 +96,7 @@ func (s *Service) resend(ctx context.Context, q ResendRequest, r *store.Record, 
 		return nil
 	})
 	if err != nil {
+		s.give(ctx, limits, now)
 		return nil, s.storeError(r, err, now)
 	}
 	// A receipt or a silence that was faster has begun this send: the job is

@@ -320,5 +320,21 @@ func (s *Service) repeated(ctx context.Context, id string, l *letter, limits []s
 	if err := s.take(ctx, limits, now); err != nil { // what was refused was given back
 		return nil, err
 	}
-	return s.start(ctx, r, old, nil, order{job: job(r, d.priority, d.step+1, byRetry, now), limits: limits})
+	o := order{job: job(r, d.priority, d.step+1, byRetry, now), limits: limits}
+	if s.c.Async { // begun here already, so that a further repeat counts no second message
+		r, d, err = s.update(ctx, r, func(r *store.Record, d *delivery) error {
+			if d.step == o.job.Step {
+				return errBusy
+			}
+			return d.begin(r, o.job, now)
+		})
+		switch {
+		case errors.Is(err, errDrop), errors.Is(err, errBusy):
+			s.give(ctx, limits, now)
+			return s.challenge(r, old, d), nil
+		case err != nil: // as with Create: it may be stored, for a repeat to go on with
+			return nil, s.storeError(r, err, now)
+		}
+	}
+	return s.start(ctx, r, old, nil, o)
 }

@@ -2,6 +2,8 @@ package channel
 
 import (
 	"log/slog"
+	"net/url"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -118,4 +120,20 @@ func (m Message) GoString() string { return "channel.Message{" + m.String() + "}
 func (m Message) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("id", m.ID), slog.Any("to", m.To),
 		slog.String("purpose", m.Purpose), slog.Time("expires", m.Expires))
+}
+
+// Redact returns text, an error's say, with stars for the code and the
+// addresses that a careless channel has put there: in upper or lower case, and
+// as they are written in a URL.
+func (m Message) Redact(text string) string {
+	var secrets []string
+	for _, s := range [...]string{m.Code, m.To.Phone, strings.TrimPrefix(m.To.Phone, "+"), m.To.Email, m.To.Push} {
+		if s = strings.ToValidUTF8(s, ""); s != "" {
+			secrets = append(secrets, regexp.QuoteMeta(url.QueryEscape(s)), regexp.QuoteMeta(s))
+		}
+	}
+	if len(secrets) == 0 {
+		return text
+	}
+	return regexp.MustCompile("(?i)"+strings.Join(secrets, "|")).ReplaceAllLiteralString(text, "***")
 }

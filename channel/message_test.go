@@ -52,3 +52,23 @@ func TestNothingShows(t *testing.T) {
 		}
 	}
 }
+
+func TestRedact(t *testing.T) {
+	t.Parallel()
+	m := &channel.Message{To: channel.Recipient{Phone: "+447912345678", Email: "Ann.Smith+otp@Example.com", Push: "tok/7f9c"}, Code: "XKQZWV"}
+	for text, want := range map[string]string{
+		"550 5.1.1 unknown":                       "550 5.1.1 unknown",
+		"550 <ann.smith+otp@example.com> unknown": "550 <***> unknown",
+		`Get "https://api.example/?to=Ann.Smith%2Botp%40Example.com&n=%2b4479": EOF`: `Get "https://api.example/?to=***&n=%2b4479": EOF`,
+		`Get "https://api.example/?to=%2b447912345678&text=xkqzwv+is": EOF`:          `Get "https://api.example/?to=***&text=***+is": EOF`,
+		"no route to 447912345678, +447912345678 or tok/7F9C, tok%2f7f9c":            "no route to ***, *** or ***, ***",
+		"\xff XKQZWV": "\xff ***",
+	} {
+		if got := m.Redact(text); got != want {
+			t.Errorf("%q is redacted to %q, want %q", text, got, want)
+		}
+	}
+	if got := (channel.Message{Code: "\xff"}).Redact("text"); got != "text" {
+		t.Errorf("without a secret: %q", got)
+	}
+}

@@ -490,7 +490,7 @@ func TestCarelessChannel(t *testing.T) {
 	r := newRig(t, func(c *otp.Config) { c.Receipts = nil })
 	r.cfg.Channel = channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
 		return channel.Submission{}, &channel.Error{Class: channel.InvalidRecipient, Op: "test: send", Code: "550",
-			Err: fmt.Errorf("<%s> or %s unknown, cannot send %q", m.To.Email, m.To.Phone[1:], m.Text)}
+			Err: fmt.Errorf("<%s> or %s unknown, cannot send %q", strings.ToUpper(m.To.Email), m.To.Phone[1:], m.Text)}
 	})
 	_, err := r.another(t).Send(t.Context(), otp.Request{Subject: "u1", To: both})
 	if channel.ClassOf(err) != channel.InvalidRecipient || !errors.Is(err, otp.ErrUndelivered) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -215,12 +214,7 @@ func redact(m *channel.Message, err error) error {
 		return nil
 	}
 	before := err.Error()
-	text := before
-	for _, secret := range [...]string{m.Code, m.To.Phone, strings.TrimPrefix(m.To.Phone, "+"), m.To.Email, m.To.Push} {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "***")
-		}
-	}
+	text := m.Redact(before)
 	if text == before {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -238,19 +237,7 @@ func (w *walk) note(ctx context.Context, a channel.Attempt) {
 	w.c.log.LogAttrs(ctx, level, text,
 		slog.String("route", a.Route), slog.String("message", w.m.ID),
 		slog.String("class", a.Class.String()), slog.String("code", a.Code),
-		slog.Duration("took", a.Took), slog.String("error", redact(w.m, a.Err)))
-}
-
-// redact returns the error's text without what a careless channel may have
-// put there.
-func redact(m *channel.Message, err error) string {
-	text := err.Error()
-	for _, secret := range []string{m.Code, m.To.Phone, strings.TrimPrefix(m.To.Phone, "+"), m.To.Email, m.To.Push} {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "***")
-		}
-	}
-	return text
+		slog.Duration("took", a.Took), slog.String("error", w.m.Redact(a.Err.Error())))
 }
 
 // failed ends a walk that no route has ended well.

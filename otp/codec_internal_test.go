@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +102,25 @@ func TestIDs(t *testing.T) {
 		if validID(id) {
 			t.Errorf("%q is a valid id", id)
 		}
+	}
+}
+
+// Subjects fall into more buckets than 13 bits have, and no more than 14 have:
+// a first character of "q" or later would be the 15th bit.
+func TestBuckets(t *testing.T) {
+	t.Parallel()
+	k := NewKeyring().ready()
+	seen := map[string]bool{}
+	for i := range 20_000 { // of which some 11,500 differ in 14 bits, 7,500 in 13
+		seen[k.newID(k.subjectTag(strconv.Itoa(i)), "", "")[:bucketLen]] = true
+	}
+	for bucket := range seen {
+		if bucket[0] >= 'q' {
+			t.Fatalf("bucket %q", bucket)
+		}
+	}
+	if len(seen) <= 1<<13 {
+		t.Errorf("%d buckets", len(seen))
 	}
 }
 

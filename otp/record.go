@@ -49,7 +49,7 @@ func (k keys) newID(tag, purpose, idempotency string) string {
 	}
 	bucket := sha256.Sum256([]byte(tag))
 	bucket[0] &= 0x3f // 14 of the 15 bits that three characters hold
-	return idEncoding.EncodeToString([]byte{bucket[0] << 1, bucket[1]})[:bucketLen] + "-" + idEncoding.EncodeToString(unique[:])
+	return idEncoding.EncodeToString([]byte{bucket[0]<<1 | bucket[1]>>7, bucket[1] << 1})[:bucketLen] + "-" + idEncoding.EncodeToString(unique[:])
 }
 
 func validID(id string) bool {

@@ -265,7 +265,8 @@ func (h *hold) finish(o store.Outcome) error {
 	}
 	h.outcome = o
 	if o == store.Verified && h.run != nil {
-		h.run.expires, h.run = h.now, nil
+		h.run.failures, h.run.locked, h.run.expires = 0, false, h.now // for a caller a moment behind, too
+		h.run = nil
 	}
 	return nil
 }

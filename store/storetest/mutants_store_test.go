@@ -133,6 +133,20 @@ func TestStoreMutants(t *testing.T) {
 				return f.with(id, now, func(r *store.Record) error { r.Outcome = o; return nil })
 			}
 		}},
+		{"Verified only dates the run's end", "verified ends run at once", func(f *faulty) {
+			f.finish = func(id string, o store.Outcome, now time.Time) (*store.Record, error) {
+				f.mu.Lock()
+				u := f.runs[f.recs[id].Subject]
+				f.mu.Unlock()
+				r, err := f.naive.Finish(t.Context(), id, o, now)
+				if err == nil && u != nil {
+					f.mu.Lock()
+					defer f.mu.Unlock()
+					f.runs[r.Subject], u.until = u, now
+				}
+				return r, err
+			}
+		}},
 		{"Cancelled ends the run", "cancelled keeps run", func(f *faulty) {
 			f.finish = func(id string, o store.Outcome, now time.Time) (*store.Record, error) {
 				r, err := f.naive.Finish(t.Context(), id, o, now)

@@ -29,6 +29,7 @@ func storeCases() []testCase[store.Store] {
 		{"lock", "the charge that brings the subject's run to MaxFailures locks it, across challenges and keys", lock},
 		{"locking charge wins", "the caller whose charge locks the subject may still compare, and Verified ends the lock", lockingChargeWins},
 		{"verified ends run", "Verified ends the subject's run of failures", verifiedEndsRun},
+		{"verified ends run at once", "a run that Verified has ended is over for a caller whose clock is a moment behind, too", verifiedEndsRunAtOnce},
 		{"cancelled keeps run", "Cancelled does not end the subject's run of failures, nor its lock", cancelledKeepsRun},
 		{"run outlives challenges", "the run of failures survives its challenges", runOutlives},
 		{"run forgotten", "a run of failures is forgotten Lock after its latest failure, and not sooner", runForgotten},

@@ -176,6 +176,20 @@ func verifiedEndsRun(t tester, s store.Store) {
 	}
 }
 
+func verifiedEndsRunAtOnce(t tester, s store.Store) {
+	f := newFixture(t, s)
+	id, other := f.create(maxFailures(2)), f.create(maxFailures(2))
+	f.attempt(id, nil)
+	behind := f.now
+	f.now = f.now.Add(time.Millisecond)
+	f.attempt(id, nil) // and locks the subject
+	f.finish(id, store.Verified, nil)
+	f.now = behind
+	if r := f.attempt(other, nil); !r.LockedUntil.IsZero() {
+		f.Errorf("locked until %v by failures from before a success", r.LockedUntil)
+	}
+}
+
 func cancelledKeepsRun(t tester, s store.Store) {
 	f := newFixture(t, s)
 	id := f.create(maxFailures(3))

@@ -1,6 +1,7 @@
 package otp_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +16,8 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// faulty is a backend whose n-th call fails: before it is done, or after, so
-// that only its answer is lost.
+// faulty is a backend whose n-th call fails, or all of one name: before they are
+// done, or after, so that only the answer is lost.
 type faulty struct {
 	backend
 	mu    sync.Mutex
@@ -25,29 +26,43 @@ type faulty struct {
 	also  int  // how many after it fail too
 	after bool // only the answer is lost
 	what  string
+
+	down string            // the calls that fail, by name
+	err  error             // what they fail with; default errDown
+	hook func(what string) // at the end of each
+}
+
+func (f *faulty) setDown(what string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.down = what
 }
 
 func (f *faulty) call(what string, do func() error) error {
 	f.mu.Lock()
 	f.calls++
-	fails := f.fail > 0 && f.calls >= f.fail && f.calls <= f.fail+f.also
-	if fails {
+	nth := f.fail > 0 && f.calls >= f.fail && f.calls <= f.fail+f.also
+	if nth {
 		f.what += what
 	}
+	fails := nth || what == f.down
 	f.mu.Unlock()
+	if f.hook != nil {
+		defer f.hook(what)
+	}
 	if fails && !f.after {
-		return errDown
+		return cmp.Or(f.err, errDown)
 	}
 	err := do()
 	if fails {
-		return errDown
+		return cmp.Or(f.err, errDown)
 	}
 	return err
 }
 
 func (f *faulty) record(what string, do func() (*store.Record, error)) (r *store.Record, err error) {
 	failed := f.call(what, func() error { r, err = do(); return err })
-	if errors.Is(failed, errDown) {
+	if failed != nil && !errors.Is(err, failed) { // ours, not the backend's
 		return nil, failed
 	}
 	return r, failed
@@ -199,7 +214,14 @@ func TestCreateAnswerLost(t *testing.T) {
 				}
 				r.Service = r.another(t)
 				request := otp.Request{Subject: "u1", To: both, IdempotencyKey: "k"}
-				_, err := r.Send(t.Context(), request)
+				ctx, leave := context.WithCancel(t.Context()) // as callers do whose time is up
+				defer leave()
+				f.hook = func(what string) {
+					if what == "Create" {
+						leave()
+					}
+				}
+				_, err := r.Send(ctx, request)
 				wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)
 				if f.what != what {
 					t.Fatalf("%s failed, want %s", f.what, what)

@@ -1,6 +1,7 @@
 package otp_test
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 	"strings"
@@ -164,6 +165,59 @@ func TestUnknownCounts(t *testing.T) {
 	wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
 	if err := r.Verify(t.Context(), otp.Verification{ID: c.ID, Subject: "u1", Code: r.a.messages()[0].Code}); err != nil {
 		t.Error(err)
+	}
+}
+
+// So is what may have gone out by one route before the next refused it,
+// whatever the channel calls that.
+func TestUnknownHopCounts(t *testing.T) {
+	t.Parallel()
+	for _, async := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, func(c *otp.Config) {
+				c.Async, c.Policy.PerRecipient, c.Receipts = async, []otp.Rate{{Most: 1, Per: time.Hour}}, nil
+				c.Channel = channel.Func(func(context.Context, *channel.Message) (channel.Submission, error) {
+					unknown, refused := refusal(channel.Unknown, ""), refusal(channel.Temporary, "0x08")
+					return channel.Submission{Attempts: []channel.Attempt{
+						{Route: "A", Class: channel.Unknown, Err: unknown}, {Route: "B", Class: channel.Temporary, Err: refused},
+					}}, refused
+				})
+			})
+			work(t, r.Service)
+			q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}}
+			c, _ := r.Send(t.Context(), q)
+			synctest.Wait()
+			if s, err := r.Status(t.Context(), c.ID); err != nil || s.State != channel.Sent {
+				t.Errorf("async=%v: %+v, %v", async, s, err)
+			}
+			_, err := r.Send(t.Context(), q)
+			wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
+		})
+	}
+}
+
+// What follows a message that went out gives nothing of it back.
+func TestNextRouteGivesNothingBack(t *testing.T) {
+	t.Parallel()
+	for _, failed := range []bool{false, true} { // or silent
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, func(c *otp.Config) { c.Policy.PerRecipient = []otp.Rate{{Most: 1, Per: time.Hour}} })
+			r.cfg.Channel = r.failover(t, await)
+			r.Service = r.another(t)
+			r.b.errs = []error{refusal(channel.Unreachable, "0x45")}
+			work(t, r.Service)
+			q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}}
+			r.send(t, q)
+			if failed {
+				handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-1", State: channel.Failed})
+			}
+			<-time.After(await + time.Second)
+			if n := r.b.count(); n != 1 {
+				t.Fatalf("%d messages by B", n)
+			}
+			_, err := r.Send(t.Context(), q)
+			wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
+		})
 	}
 }
 

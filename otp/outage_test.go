@@ -432,3 +432,114 @@ func TestStoreDownForAWorker(t *testing.T) {
 		})
 	}
 }
+
+// A receipt that cannot be handled is not acknowledged, and does its work when
+// it is repeated.
+func TestReceiptWhileDown(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"Match", "Get", "Update", "Enqueue"} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &faulty{backend: newStore(t)}
+			r := newRig(t, func(c *otp.Config) { c.Store = f })
+			r.cfg.Channel = r.failover(t, await)
+			r.Service = r.another(t)
+			work(t, r.Service)
+			r.send(t, otp.Request{})
+			rc := channel.Receipt{Route: "A", ProviderID: "a-1", State: channel.Failed}
+			f.setDown(what)
+			for range 2 {
+				wantReason(t, r.HandleReceipt(t.Context(), rc), otp.ReasonUnavailable, otp.ErrUnavailable)
+			}
+			f.setDown("")
+			handle(t, r.Service, rc)
+			synctest.Wait()
+			if r.total() != 2 || r.b.count() != 1 {
+				t.Errorf("%s: %d messages, %d by B", what, r.total(), r.b.count())
+			}
+		})
+	}
+}
+
+// The failure of a challenge that has ended needs no queue.
+func TestReceiptAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	f := &faulty{backend: newStore(t)}
+	r := newRig(t, func(c *otp.Config) { c.Store = f })
+	r.cfg.Channel = r.failover(t, await)
+	r.Service = r.another(t)
+	r.cancel(t, r.send(t, otp.Request{}).ID)
+	f.setDown("Enqueue")
+	handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-1", State: channel.Failed})
+}
+
+// What is refused by a store or a queue that is full costs nothing; what may
+// have been stored by one that is down does.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		what   string
+		err    error
+		reason otp.Reason
+		then   otp.Reason // of another Send
+	}{
+		{"Create", store.ErrFull, otp.ReasonFull, ""},
+		{"Create", errDown, otp.ReasonUnavailable, otp.ReasonLimited},
+		{"Enqueue", store.ErrFull, otp.ReasonFull, ""},
+		{"Enqueue", errDown, otp.ReasonUnavailable, ""},
+	} {
+		f := &faulty{backend: newStore(t), down: c.what, err: c.err}
+		r := newRig(t, func(cfg *otp.Config) {
+			cfg.Store, cfg.Async, cfg.Policy.PerRecipient = f, true, []otp.Rate{{Most: 1, Per: time.Hour}}
+		})
+		_, err := r.Send(t.Context(), otp.Request{Subject: "u1", To: both})
+		wantReason(t, err, c.reason, otp.ErrUnavailable)
+		f.setDown("")
+		if _, err := r.Send(t.Context(), otp.Request{Subject: "u1", To: both}); otp.ReasonOf(err) != c.then {
+			t.Errorf("%+v: then %v", c, err)
+		}
+	}
+}
+
+// A Send that fails while its caller leaves is void, and costs nothing.
+func TestCallerLeaves(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		at    string // the call that fails, and at whose end the caller leaves
+		async bool
+	}{{"Create", false}, {"Create", true}, {"Enqueue", true}, {"Channel", false}} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &faulty{backend: newStore(t), after: c.at == "Enqueue", err: store.ErrFull}
+			r := newRig(t, func(cfg *otp.Config) {
+				cfg.Store, cfg.Async, cfg.Policy.PerRecipient = f, c.async, []otp.Rate{{Most: 1, Per: time.Hour}}
+			})
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			f.hook = func(what string) {
+				if what == c.at {
+					leave()
+				}
+			}
+			f.setDown(c.at)
+			routes := r.cfg.Channel
+			r.cfg.Receipts, r.cfg.Channel = nil, channel.Func(func(ctx context.Context, m *channel.Message) (sub channel.Submission, err error) {
+				err = f.call("Channel", func() error { sub, err = routes.Send(ctx, m); return err })
+				if errors.Is(err, store.ErrFull) {
+					err = refusal(channel.Unreachable, "")
+				}
+				return sub, err
+			})
+			r.Service = r.another(t)
+			q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}}
+			if _, err := r.Send(ctx, q); err == nil || ctx.Err() == nil {
+				t.Fatalf("%+v: %v, and the caller: %v", c, err, ctx.Err())
+			}
+			f.setDown("")
+			work(t, r.Service)
+			<-time.After(time.Minute)
+			if n := r.total(); n != 0 {
+				t.Errorf("%+v: %d messages", c, n)
+			}
+			r.send(t, q)
+		})
+	}
+}

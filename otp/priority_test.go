@@ -39,28 +39,52 @@ func TestPriority(t *testing.T) {
 
 func TestPriorityOfWhatFollows(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(c *otp.Config) { c.Workers = 1 })
-		r.cfg.Channel = r.failover(t, time.Minute)
-		r.Service = r.another(t)
-		r.send(t, otp.Request{Subject: "sign-up", Purpose: "newsletter", Priority: store.Low})
-		r.send(t, otp.Request{Subject: "payment", Purpose: "payment", Priority: store.High})
-		for _, id := range []string{"a-1", "a-2"} { // both wait for a worker
-			rc := channel.Receipt{ProviderID: id, State: channel.Failed, At: time.Now()}
-			if err := r.receipts.For("A")(t.Context(), rc); err != nil {
-				t.Fatal(err)
+	for what, follows := range map[string]func(t *testing.T, r *rig, low, high string) *provider{
+		"failed": func(t *testing.T, r *rig, _, _ string) *provider {
+			for _, id := range []string{"a-1", "a-2"} {
+				rc := channel.Receipt{ProviderID: id, State: channel.Failed, At: time.Now()}
+				if err := r.receipts.For("A")(t.Context(), rc); err != nil {
+					t.Fatal(err)
+				}
 			}
-		}
-		work(t, r.Service)
-		synctest.Wait()
-		var order []string
-		for _, m := range r.b.messages() {
-			order = append(order, m.Purpose)
-		}
-		if want := []string{"payment", "newsletter"}; !slices.Equal(order, want) {
-			t.Errorf("sent %v, want %v", order, want)
-		}
-	})
+			return r.b
+		},
+		"silence": func(_ *testing.T, r *rig, _, _ string) *provider {
+			<-time.After(await)
+			return r.b
+		},
+		"resend": func(t *testing.T, r *rig, low, high string) *provider {
+			r.cfg.Async = true
+			async := r.another(t)
+			<-time.After(time.Minute)
+			for _, id := range []string{low, high} {
+				if _, err := async.Resend(t.Context(), otp.ResendRequest{ID: id, Route: "M"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return r.mail
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, func(c *otp.Config) { c.Workers = 1 })
+			if what != "resend" { // else the silence carries it too
+				r.cfg.Channel = r.failover(t, await)
+			}
+			r.Service = r.another(t)
+			low := r.send(t, otp.Request{Subject: "sign-up", Purpose: "newsletter", Priority: store.Low})
+			high := r.send(t, otp.Request{Subject: "payment", Purpose: "payment", Priority: store.High})
+			p := follows(t, r, low.ID, high.ID)
+			work(t, r.Service)
+			synctest.Wait()
+			var order []string
+			for _, m := range p.messages() {
+				order = append(order, m.Purpose)
+			}
+			if want := []string{"payment", "newsletter"}; !slices.Equal(order, want) {
+				t.Errorf("%s: sent %v, want %v", what, order, want)
+			}
+		})
+	}
 }
 
 func TestPriorityOutOfRange(t *testing.T) {

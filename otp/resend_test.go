@@ -103,6 +103,10 @@ func TestRouteByName(t *testing.T) {
 		if got, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Route: "M"}); err != nil || got.Route != "M" {
 			t.Errorf("resent by %+v, %v", got, err)
 		}
+		time.Sleep(time.Minute)
+		if got, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID}); err != nil || got.Route != "M" {
+			t.Errorf("once more, by %+v, %v", got, err)
+		}
 		if r.mail.messages()[1].Code != r.a.messages()[0].Code {
 			t.Error("the mail has another code")
 		}

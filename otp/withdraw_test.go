@@ -360,3 +360,35 @@ func TestWithdrawnWithoutRoutes(t *testing.T) {
 }
 
 var errNoQueue = errors.New("no queue")
+
+// A message is withdrawn though the caller leaves when the challenge has ended.
+func TestWithdrawnWithoutCaller(t *testing.T) {
+	t.Parallel()
+	for _, worker := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &faulty{backend: newStore(t)}
+			r := newRig(t, func(c *otp.Config) { c.Store = f })
+			var asked error
+			withdrawn := r.recallers(t, func(ctx context.Context) error { asked = ctx.Err(); return nil })
+			if worker {
+				work(t, r.Service)
+				synctest.Wait()
+			}
+			c := r.send(t, otp.Request{})
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			f.hook = func(what string) {
+				if what == "Finish" {
+					leave()
+				}
+			}
+			if err := r.Cancel(ctx, c.ID); err != nil || ctx.Err() == nil {
+				t.Fatalf("%v, and the caller: %v", err, ctx.Err())
+			}
+			synctest.Wait()
+			if got := withdrawn(); got != "a-1" || asked != nil {
+				t.Errorf("worker=%v: withdrawn %q, %v", worker, got, asked)
+			}
+		})
+	}
+}

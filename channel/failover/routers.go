@@ -11,11 +11,8 @@ import (
 
 const maxAttempts = 20
 
-// lister is what a router has that knows its routes without a message.
-type lister interface{ Routes() []channel.Route }
-
 func routesOf(r channel.Router) []channel.Route {
-	if l, ok := r.(lister); ok {
+	if l, ok := r.(channel.RouteLister); ok {
 		return slices.Clone(l.Routes())
 	}
 	return nil

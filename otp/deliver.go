@@ -220,6 +220,8 @@ type delivered struct {
 	before   bool // and may have been by one that died
 	record   *store.Record
 	delivery *delivery
+
+	unsettled error // beside errDrop: what comes after the step is not known yet
 }
 
 // surelyUnsent reports whether no message can have gone out.
@@ -239,7 +241,8 @@ func (s *Service) deliver(ctx context.Context, r *store.Record, l *letter, m *ch
 		done.delivery, err = decodeDelivery(r.Delivery)
 	}
 	if errors.Is(err, errDrop) {
-		return done, errors.Join(err, s.settle(ctx, done.record, done.delivery, j))
+		done.unsettled = s.settle(ctx, done.record, done.delivery, j)
+		return done, err
 	}
 	if err != nil {
 		return done, err

@@ -172,7 +172,7 @@ func (s *Service) handle(ctx context.Context, j store.Job) error {
 	done, err := s.deliver(ctx, r, nil, nil, j)
 	switch {
 	case errors.Is(err, errDrop):
-		return settleError(err)
+		return done.unsettled
 	case !done.called || !done.delivery.submitted:
 		if err != nil && !errors.Is(err, errBusy) {
 			s.log.WarnContext(ctx, "otp: a job is to be tried again", "challenge", j.Challenge, "step", j.Step, "attempt", j.Attempt, "error", err)
@@ -187,14 +187,6 @@ func (s *Service) handle(ctx context.Context, j store.Job) error {
 			}
 			s.give(ctx, s.limits(l, ip), s.taken(j))
 		}
-	}
-	return nil
-}
-
-// settleError returns what was joined to errDrop.
-func settleError(err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok && len(joined.Unwrap()) > 1 {
-		return err
 	}
 	return nil
 }

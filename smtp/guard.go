@@ -104,7 +104,10 @@ func (m *meter) done() bool { return m.awaited == 0 }
 // line: it takes "550 5." for a refusal, because bufio.Reader.ReadLine passes
 // over an error that comes after half a line.
 func (m *meter) whole(err error) error {
-	if _, replied := replyOf(err); m.done() || err != nil && !replied {
+	if m.done() {
+		return err
+	}
+	if _, replied := replyOf(err); err != nil && !replied {
 		return err
 	}
 	return cmp.Or(m.cut, io.ErrUnexpectedEOF)

@@ -2,6 +2,7 @@ package otp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -309,9 +310,7 @@ func (s *Service) emitSent(ctx context.Context, done *delivered, l *letter, step
 		return
 	}
 	e := event(EventSent, done.record, l, time.Now())
-	if done.delivery.request != "" {
-		e.RequestID = done.delivery.request
-	}
+	e.RequestID = cmp.Or(done.delivery.request, e.RequestID)
 	e.Step, e.Route, e.State, e.Providers, e.Attempts, e.Err = step, done.sub.Route, done.delivery.state, done.sub.ProviderIDs, done.sub.Attempts, err
 	if err != nil {
 		e.Reason = ReasonUndelivered

@@ -2,6 +2,7 @@ package otp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -122,9 +123,7 @@ func (s *Service) HandleReceipt(ctx context.Context, rc channel.Receipt) error {
 	}
 	if changed && s.observed(ctx) {
 		e := s.openEvent(EventReceipt, r, now)
-		if d.request != "" {
-			e.RequestID = d.request
-		}
+		e.RequestID = cmp.Or(d.request, e.RequestID)
 		e.Step, e.Route, e.State, e.Code = step, rc.Route, rc.State, rc.Code
 		if rc.ProviderID != "" {
 			e.Providers = []string{rc.ProviderID}

@@ -51,9 +51,7 @@ func (s *Service) Resend(ctx context.Context, q ResendRequest) (*Challenge, erro
 	case validID(q.ID):
 		e.Challenge = q.ID
 	}
-	if q.RequestID != "" {
-		e.RequestID = q.RequestID
-	}
+	e.RequestID = cmp.Or(q.RequestID, e.RequestID)
 	e.Reason, e.Err = ReasonOf(err), err
 	s.emit(ctx, e)
 	return nil, err

@@ -1,6 +1,7 @@
 package otp
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -56,9 +57,7 @@ func (s *Service) Verify(ctx context.Context, v Verification) error {
 		_ = s.openEvent(EventVerified, &s.dummyRecord, now) // takes as long
 		e.Challenge = v.ID
 	}
-	if v.RequestID != "" {
-		e.RequestID = loggable(v.RequestID)
-	}
+	e.RequestID = cmp.Or(loggable(v.RequestID), e.RequestID)
 	var refused *Error
 	if errors.As(err, &refused) {
 		e.Kind, e.Reason, e.Left = EventRejected, refused.Reason, refused.AttemptsLeft

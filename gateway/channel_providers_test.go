@@ -205,7 +205,7 @@ var providers = []provider{{
 	refusals: map[channel.Class]answer{
 		channel.Temporary:     {503, "", nil},
 		channel.Throttled:     {429, "", nil},
-		channel.Misconfigured: {400, `{"code":"400000000","developerMessage":"bad"}`, nil},
+		channel.Misconfigured: {403, `{"code":"403000000","developerMessage":"bad"}`, nil},
 	},
 	pollPath: "/sms/tracking/single/track-1",
 	pollBody: `[{"smsId":"s-1","messageId":"track-1","status":{"status":%q,"reason":{"detailedStatus":"Unknown Number"}}}]`,

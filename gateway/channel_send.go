@@ -228,6 +228,11 @@ func isProviderID(id string) bool {
 // refused is the error for an answer that is no success.
 func (c *Channel) refused(r web.Response, document any, now time.Time) error {
 	refusal := web.Refusal(opProfileSend, r, now) // Unknown if only the body says that it is none
+	if r.Status == http.StatusBadRequest || r.Status == http.StatusUnprocessableEntity {
+		// More often than not it is about this one message, its number above all:
+		// that is no reason to take the route from everybody.
+		refusal.Class = channel.Unreachable
+	}
 	if class, ok := c.spec.classes["http "+strconv.Itoa(r.Status)]; ok {
 		refusal.Class = class
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/failover"
 	"github.com/otpcourier/otpcourier/gateway"
 )
 
@@ -32,17 +33,19 @@ func TestProviderRefusals(t *testing.T) {
 		after    time.Duration
 	}{
 		{"textbee", answer{400, `{"success":false,"error":"Failed to send SMS"}`, nil}, channel.Unknown, "Failed to send SMS", 0},
-		{"textbee", answer{400, `{"error":"no such device: +447700900123"}`, nil}, channel.Misconfigured, "400", 0},
+		{"textbee", answer{400, `{"error":"no such device: +447700900123"}`, nil}, channel.Unreachable, "400", 0},
 		{"textbee", answer{401, `{"error":"Unauthorized"}`, nil}, channel.Misconfigured, "Unauthorized", 0},
 		{"textbee", answer{500, `{"success":false,"error":"Failed to add SMS to queue"}`, nil}, channel.Unknown, "500", 0},
 		{"textbee", answer{429, `{"hasReachedLimit":true}`, http.Header{"Retry-After": {"30"}}}, channel.Throttled, "429", 30 * time.Second},
-		{"httpsms", answer{422, `{"status":"error","data":{"to":["+447700900123 is wrong"]}}`, nil}, channel.Misconfigured, "422", 0},
+		{"httpsms", answer{422, `{"status":"error","data":{"to":["+447700900123 is wrong"]}}`, nil}, channel.Unreachable, "422", 0},
+		{"httpsms", answer{402, `{"status":"error","message":"upgrade"}`, nil}, channel.Misconfigured, "402", 0},
+		{"httpsms", answer{404, ``, nil}, channel.Misconfigured, "404", 0},
 		{"httpsms", answer{502, `<html>`, nil}, channel.Unknown, "502", 0},
 		{"traccar", answer{500, `java.lang.SecurityException`, nil}, channel.Temporary, "500", 0},
 		{"twilio", answer{400, `{"code":21408}`, nil}, channel.Unreachable, "21408", 0},
 		{"twilio", answer{400, `{"code":21614}`, nil}, channel.InvalidRecipient, "21614", 0},
-		{"twilio", answer{400, `{"code":99999}`, nil}, channel.Misconfigured, "99999", 0},
-		{"twilio", answer{400, `{"code":582037}`, nil}, channel.Misconfigured, "400", 0},
+		{"twilio", answer{400, `{"code":99999}`, nil}, channel.Unreachable, "99999", 0},
+		{"twilio", answer{400, `{"code":582037}`, nil}, channel.Unreachable, "400", 0},
 		{"twilio", answer{302, ``, http.Header{"Location": {"https://elsewhere.example/"}}}, channel.Misconfigured, "302", 0},
 		{"labsmobile", answer{200, `{"code":"30","message":"There was an error while sending the message"}`, nil}, channel.Unknown, "30", 0},
 		{"labsmobile", answer{200, `{"code":30`, nil}, channel.Unknown, "200", 0},
@@ -67,6 +70,30 @@ func TestProviderRefusals(t *testing.T) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// A number that the provider refuses costs nobody else the route.
+func TestProviderRefusesOneNumber(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusBadRequest, http.StatusUnprocessableEntity} {
+		inProfileBubble(t, providerNamed(t, "httpsms"), nil, func(t *testing.T, b *bubble) {
+			route := channel.Route{Name: "phone", Channel: b.channel, Address: channel.Phone}
+			routes, err := failover.New(failover.Config{Router: failover.List(route)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.set(func() { b.fakeProvider.refuse = &answer{status, `{"status":"error"}`, nil} })
+			if _, err := routes.Send(t.Context(), golden()); err == nil || channel.ClassOf(err) != channel.Unreachable {
+				t.Errorf("%d: %v, want class %v", status, err, channel.Unreachable)
+			}
+			b.set(func() { b.fakeProvider.refuse = nil })
+			next := golden()
+			next.ID, next.To.Phone = "golden.2", bob
+			if _, err := routes.Send(t.Context(), next); err != nil {
+				t.Errorf("%d: the next number: %v", status, err)
+			}
 		})
 	}
 }

@@ -70,8 +70,8 @@
 //     was seen within ActiveWithin, or the server does not know the phone (400):
 //     it may come back, and the server does not tell the two apart
 //   - Throttled: 503 "queue limits exceeded" of every phone; 429
-//   - InvalidRecipient: an address that is no number in E.164; 400 about an
-//     invalid number, unless SkipPhoneValidation is set
+//   - InvalidRecipient: an address that is no number in E.164; 400 about the
+//     number, which SkipPhoneValidation leaves unjudged
 //   - Unreachable: 400 about a number that is not of a mobile phone
 //   - Misconfigured: 401, 403, certificates and versions of TLS, an http URL, a
 //     base URL whose paths are not there (404), an account without phones, any

@@ -55,9 +55,12 @@ import (
 //     error's code (the status is the code).
 //   - classes: the [channel.Class] by code, as [channel.Class.String] writes it,
 //     or by status, "http 402". A code goes before a status, and a status that is
-//     not listed is read as RFC 9110 has it: 429 is throttled, 408, 425 and 503
-//     are temporary, other 3xx and 4xx misconfigured, other 5xx unknown, because the
-//     provider may have sent the message before it failed.
+//     not listed is read as RFC 9110 has it: 429 is throttled; 408, 425 and 503
+//     are temporary; 400 and 422 unreachable, because the provider refuses this
+//     message, and another route may take it; other 3xx and 4xx misconfigured;
+//     other 5xx unknown, because the provider may have sent the message before it
+//     failed. List the codes with which it refuses every message, for a wrong
+//     sender, say, as misconfigured: a failover closes the route then.
 //   - poll: how to ask for a message's state. url; method (GET); headers; query;
 //     status, a path; code, the path of the reason (not asked).
 //   - states: what a status means: waiting, sent, delivered, failed, or ended, when

@@ -106,7 +106,7 @@ func refusal(op string, r web.Response, now time.Time) error {
 		switch {
 		case says("not mobile phone number"):
 			e.Class, e.Err = channel.Unreachable, errNotMobile
-		case says("invalid phone number"), says("parse phone number"):
+		case says("phone number"), says("phonenumbers"), says("phone in row"):
 			e.Class, e.Err = channel.InvalidRecipient, errNumber
 		case says("record not found"), says("device"):
 			e.Class, e.Err = channel.Temporary, errNoDevice

@@ -129,6 +129,7 @@ func TestSMSGateRefusals(t *testing.T) {
 		{400, `{"message":"failed to use phone in row 1: invalid phone number"}`, channel.InvalidRecipient},
 		{400, `{"message":"failed to use phone in row 1: failed to parse phone number: x"}`, channel.InvalidRecipient},
 		{400, `{"message":"failed to use phone in row 1: not mobile phone number"}`, channel.Unreachable},
+		{400, `{"message":"Key: 'Message.PhoneNumbers[0]' Error:Field validation for 'PhoneNumbers[0]' failed on the 'max' tag"}`, channel.InvalidRecipient},
 		{400, `{"message":"record not found"}`, channel.Temporary},
 		{400, `{"message":"no active devices"}`, channel.Temporary},
 		{400, `{"message":"Key: 'Message.Priority' Error"}`, channel.Misconfigured},

@@ -315,7 +315,7 @@ func (p *Pull) Cancel(_ context.Context, m *channel.Message, _ channel.Submissio
 		p.withdraw(e, pullError(channel.Temporary, "cancelled before a phone has fetched it", nil))
 		return nil
 	}
-	if e != nil && e.state != pullWriting {
+	if e != nil {
 		p.release(e)
 	}
 	return pullError(channel.Unknown, "cannot be cancelled, a phone may have it", nil)

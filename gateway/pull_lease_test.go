@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/gateway"
 )
 
 func TestPullLease(t *testing.T) {
@@ -128,6 +129,42 @@ func TestPullLostAnswer(t *testing.T) {
 		close(release)
 		wantIDs(t, <-polled, "four.1")
 	})
+}
+
+// An answer is lost after its message was given up: nobody is handed that again.
+func TestPullGivenUpWhileWriting(t *testing.T) {
+	t.Parallel()
+	for name, giveUp := range map[string]func(*gateway.Pull, context.CancelFunc){
+		"the Send ends": func(_ *gateway.Pull, end context.CancelFunc) { end() },
+		"cancelled": func(p *gateway.Pull, _ context.CancelFunc) {
+			_ = p.Cancel(context.Background(), pullMessage("one.1"), channel.Submission{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, _ := pullConfig()
+				p := newPull(t, c)
+				release := make(chan struct{})
+				l := &line{Handler: p}
+				l.set(true, release)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				done := send(ctx, p, pullMessage("one.1"))
+				phone := poller{t, l, "pixel"}
+				go func() { phone.poll() }()
+				synctest.Wait()
+				giveUp(p, cancel)
+				synctest.Wait()
+				close(release)
+				synctest.Wait()
+				l.set(false, nil)
+				wantIDs(t, phone.poll())
+				if s := <-done; channel.ClassOf(s.err) != channel.Unknown {
+					t.Errorf("%v, want class %v", s.err, channel.Unknown)
+				}
+			})
+		})
+	}
 }
 
 // TestPullClosedWhileWriting ends a Send whose message is in an answer that is

@@ -89,7 +89,7 @@ func (p *Pull) leave(e *pulled, why error) error {
 	case e.state == pullWaiting && e.senders == 0:
 		p.withdraw(e, why)
 		return why
-	case e.state == pullDoubted && e.senders == 0:
+	case e.senders == 0: // an answer that holds it may still fail to be written
 		p.release(e)
 	}
 	return pullError(channel.Unknown, "a phone may have it", nil)

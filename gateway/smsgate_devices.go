@@ -21,6 +21,9 @@ const (
 	listLife  = 30 * time.Second
 	listGrace = 10 * time.Minute
 
+	// listPause is how long none is asked for after one could not be had.
+	listPause = 10 * time.Second
+
 	// freshFor is how long a phone that was heard of is preferred to others.
 	freshFor = time.Hour
 
@@ -136,6 +139,8 @@ type devices struct {
 	mu     sync.Mutex
 	listed []SMSGatePhone
 	at     time.Time
+	failed time.Time // when no list could be had
+	cause  error     // why
 	pins   map[string]*pin
 	given  map[string][]time.Time // to a device, within busyFor
 }
@@ -386,7 +391,8 @@ func (d *devices) expand(listed []SMSGatePhone, blindly bool) []slot {
 }
 
 // list returns the phones, from memory if it is fresh. One call fetches them
-// for all that wait.
+// for all that wait. Where one can do without, because an older list is at hand
+// or the phones are configured, fetching leaves most of the time to send.
 func (d *devices) list(ctx context.Context) ([]SMSGatePhone, error) {
 	select {
 	case d.turn <- struct{}{}:
@@ -395,20 +401,41 @@ func (d *devices) list(ctx context.Context) ([]SMSGatePhone, error) {
 		return nil, &channel.Error{Class: channel.Temporary, Op: opDevices, Err: context.Cause(ctx)}
 	}
 	d.mu.Lock()
-	listed, age := slices.Clone(d.listed), time.Since(d.at)
+	listed, age, failed, err := slices.Clone(d.listed), time.Since(d.at), time.Since(d.failed), d.cause
 	d.mu.Unlock()
 	if listed != nil && age < listLife {
 		return listed, nil
 	}
-	fresh, err := d.g.listDevices(ctx)
-	if err != nil {
-		if listed != nil && age < listGrace && ctx.Err() == nil && channel.ClassOf(err) != channel.Misconfigured {
-			return listed, nil
+	older := listed != nil && age < listGrace
+	spare := older || len(d.g.config.Devices) > 0
+	if !spare || err == nil || failed >= listPause {
+		var fresh []SMSGatePhone
+		if fresh, err = d.fetch(ctx, spare); err == nil {
+			return fresh, nil
 		}
+	}
+	if older && ctx.Err() == nil && channel.ClassOf(err) != channel.Misconfigured {
+		return listed, nil
+	}
+	return nil, err
+}
+
+// fetch asks the server for its phones; hastily: for no more than a third of
+// the time that is left.
+func (d *devices) fetch(ctx context.Context, hastily bool) ([]SMSGatePhone, error) {
+	now := time.Now()
+	if until, ok := ctx.Deadline(); ok && hastily {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, now.Add(until.Sub(now)/3))
+		defer cancel()
+	}
+	fresh, err := d.g.listDevices(ctx)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil {
+		d.failed, d.cause = time.Now(), err
 		return nil, err
 	}
-	d.mu.Lock()
-	d.listed, d.at = fresh, time.Now()
-	d.mu.Unlock()
+	d.listed, d.at, d.cause = fresh, time.Now(), nil
 	return slices.Clone(fresh), nil
 }

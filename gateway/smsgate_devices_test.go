@@ -198,6 +198,49 @@ func TestSMSGateListFails(t *testing.T) {
 	})
 }
 
+// The list of phones stalls: what is at hand is used in good time, and those
+// that wait for the list, or come soon after, need not find out for themselves.
+func TestSMSGateListStalls(t *testing.T) {
+	t.Parallel()
+	for name, config := range map[string]gateway.SMSGateConfig{
+		"an older list": {},
+		"configured":    {Devices: []gateway.SMSGateDevice{{ID: "a"}, {ID: "b"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, _ := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "a"}, gatewaytest.PhoneConfig{ID: "b"})
+				g := newGate(t, s, config)
+				mustSend(t, g, codeTo("m.0", ann))
+				time.Sleep(time.Minute)
+				s.Script(gatewaytest.Rule{Path: "/devices", Action: gatewaytest.Stall})
+				began, errs := time.Now(), make(chan error)
+				for i := range 10 {
+					go func() {
+						_, err := g.Send(t.Context(), codeTo(fmt.Sprintf("m.1.%d", i), ann))
+						errs <- err
+					}()
+				}
+				for range 10 {
+					if err := <-errs; err != nil {
+						t.Error(err)
+					}
+				}
+				mustSend(t, g, codeTo("m.2", ann))
+				if took := time.Since(began); took != 5*time.Second {
+					t.Errorf("it took %v, want a third of the 15 s", took)
+				}
+				s.ClearScript()
+				time.Sleep(11 * time.Second)
+				mustSend(t, g, codeTo("m.3", ann))
+				lists := slices.DeleteFunc(calls(s), func(c string) bool { return c != "GET /devices Basic" })
+				if len(lists) != 3 {
+					t.Errorf("the phones were listed %d times", len(lists))
+				}
+			})
+		})
+	}
+}
+
 // One list serves all who wait for it.
 func TestSMSGateListsOnce(t *testing.T) {
 	t.Parallel()

@@ -81,9 +81,9 @@
 //     least ttl that the server takes
 //   - Unknown: the request was written, but neither it nor two more with the
 //     same id to the same phone were answered with anything but 500, 502, 504 or
-//     another 5xx; or a later one was refused, which says nothing of the first,
-//     and the server, which is asked then, does not have the message yet, or
-//     does not answer
+//     another 5xx; or a later one was refused, or one while another Send of the
+//     message is under way, which says nothing of the others, and the server,
+//     which is asked then, does not have the message yet, or does not answer
 //
 // 409 is a success: an earlier try was accepted.
 //

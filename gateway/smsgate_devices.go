@@ -112,7 +112,6 @@ func (g *SMSGate) listDevices(ctx context.Context) ([]SMSGatePhone, error) {
 type target struct {
 	device string // empty: the phone that serves the API
 	sim    int    // 0: what is set on the phone
-	held   bool   // an earlier call left open whether the server has the message
 }
 
 // A slot is a SIM that could be used.
@@ -217,9 +216,16 @@ func (d *devices) of(id string) string {
 func (d *devices) use(p *pin) target {
 	p.users++
 	d.note(p.to.device)
-	to := p.to
-	to.held = p.held
-	return to
+	return p.to
+}
+
+// others reports whether the server may have a message from an earlier call, and
+// whether another call submits it now.
+func (d *devices) others(id string) (held, now bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := d.pins[id]
+	return p != nil && p.held, p != nil && p.users > 1
 }
 
 // pick takes the best of the slots and binds the message to it.

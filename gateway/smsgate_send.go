@@ -127,7 +127,7 @@ func (d *delivery) submit(ctx context.Context, to target) error {
 		case err == nil:
 			return nil
 		case channel.ClassOf(err) != channel.Unknown:
-			return d.doubt(ctx, to, unknown, err)
+			return d.doubt(ctx, unknown, err)
 		case unknown == nil:
 			unknown = err
 		}
@@ -137,11 +137,12 @@ func (d *delivery) submit(ctx context.Context, to target) error {
 	}
 }
 
-// doubt judges a refusal after a try whose fate is not known: the server looks
-// at its queue, say, before it looks at the id, so it may have the message all
-// the same.
-func (d *delivery) doubt(ctx context.Context, to target, unknown, refused error) error {
-	if unknown == nil && !to.held {
+// doubt judges a refusal where the fate of another try, of this call or another,
+// is not known: the server looks at its queue, say, before it looks at the id, so
+// it may have the message all the same.
+func (d *delivery) doubt(ctx context.Context, unknown, refused error) error {
+	held, now := d.g.devices.others(d.m.ID)
+	if unknown == nil && !held && !now {
 		return refused
 	}
 	has, err := d.g.exists(ctx, d.m.ID)
@@ -152,6 +153,8 @@ func (d *delivery) doubt(ctx context.Context, to target, unknown, refused error)
 		return unknown
 	case err != nil:
 		return &channel.Error{Class: channel.Unknown, Op: opSend, Err: err}
+	case now:
+		return &channel.Error{Class: channel.Unknown, Op: opSend, Code: refusedCode(refused), Err: errShared}
 	}
 	return refused
 }

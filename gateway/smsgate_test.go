@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -262,6 +263,52 @@ func TestSMSGateRefusedAfterUnknown(t *testing.T) {
 			if n := posts(s); n != before {
 				t.Errorf("%d submissions of what the server has", n-before)
 			}
+		})
+	}
+}
+
+// Of two calls of one message at once none says that it is certainly not sent
+// while the other has sent it, or may have.
+func TestSMSGateRefusedWhileShared(t *testing.T) {
+	t.Parallel()
+	submission := gatewaytest.Rule{Method: http.MethodPost, Path: "/messages"}
+	full, stall, served := submission, submission, submission
+	full.Status, full.Body = 503, "queue limits exceeded"
+	stall.Action, stall.Times = gatewaytest.Stall, 1
+	served.Action, served.Times, served.Served = gatewaytest.Stall, 1, true
+	for name, row := range map[string]struct {
+		rules         []gatewaytest.Rule
+		first, second channel.Class // 255: accepted
+	}{
+		"the first is stored, the second refused":         {[]gatewaytest.Rule{full, served}, 255, 255},
+		"the first is on its way, the second refused":     {[]gatewaytest.Rule{full, stall}, 255, channel.Unknown},
+		"the first is refused once the second was stored": {[]gatewaytest.Rule{stall}, 255, 255},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, _ := phones(t, gatewaytest.Config{QueueLimit: 1}, gatewaytest.PhoneConfig{ID: "pixel"})
+				g := newGate(t, s, gateway.SMSGateConfig{Devices: oneDevice})
+				s.Script(row.rules...)
+				send := func() channel.Class {
+					if _, err := g.Send(t.Context(), codeTo("c4n7.1", ann)); err != nil {
+						return channel.ClassOf(err)
+					}
+					return 255
+				}
+				first := make(chan channel.Class)
+				go func() { first <- send() }()
+				synctest.Wait()
+				if got := send(); got != row.second {
+					t.Errorf("the second: class %v, want %v", got, row.second)
+				}
+				s.ClearScript()
+				if got := <-first; got != row.first {
+					t.Errorf("the first: class %v, want %v", got, row.first)
+				}
+				if n := len(s.Messages()); n != 1 {
+					t.Errorf("%d messages", n)
+				}
+			})
 		})
 	}
 }

@@ -244,14 +244,14 @@ var providers = []provider{{
 	},
 }, {
 	name: "oxtro-style", file: "oxtro-style",
-	values: map[string]string{"user": "ox", "password": "ox-pass-2", "device": "a b&c", "sim": "2", "signing_key": "new", "old_signing_key": hookSecret},
+	values: map[string]string{"user": "ox", "password": "ox-pass-2", "device": "pixel", "sim": "2", "active_within": "1 &2", "signing_key": "new", "old_signing_key": hookSecret},
 	urls:   []string{"url"},
 	send:   "/message",
 	status: 202,
 	accept: `{"id":"m-%d","state":"Pending"}`,
 	id:     "m-1",
 	refusals: map[channel.Class]answer{
-		channel.Temporary:        {409, "busy", nil},
+		channel.Temporary:        {503, "busy", nil},
 		channel.Unreachable:      {400, `{"code":"no_sim"}`, nil},
 		channel.InvalidRecipient: {400, `{"code":"bad_number"}`, nil},
 		channel.Misconfigured:    {403, "", nil},

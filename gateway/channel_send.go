@@ -207,7 +207,7 @@ func (r *requestSpec) body(get lookup) (io.Reader, string, error) {
 func (c *Channel) accepted(r web.Response, now time.Time) (string, error) {
 	a := &c.spec.Answer
 	document, _ := parseDocument(r.Body) // one that cannot be read says nothing
-	success := r.OK() && (a.Statuses == nil || slices.Contains(a.Statuses, r.Status))
+	success := slices.Contains(a.Statuses, r.Status) || a.Statuses == nil && r.OK()
 	if a.ok.set() {
 		success = success && slices.Contains(a.Is, a.ok.find(document))
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/failover"
 	"github.com/otpcourier/otpcourier/gateway"
+	"github.com/otpcourier/otpcourier/gateway/gatewaytest"
 )
 
 // Every refusal has its class and the provider's code, and gives nothing away.
@@ -52,7 +53,7 @@ func TestProviderRefusals(t *testing.T) {
 		{"labsmobile", answer{200, ``, nil}, channel.Unknown, "200", 0},
 		{"whatsapp", answer{400, `{"error":{"code":131026}}`, nil}, channel.Unreachable, "131026", 0},
 		{"oxtro-style", answer{200, `{"id":"m-1"}`, nil}, channel.Unknown, "200", 0},
-		{"oxtro-style", answer{409, `{"code":"` + strings.Repeat("x", 50) + `"}`, nil}, channel.Temporary, "409", 0},
+		{"oxtro-style", answer{503, `{"code":"` + strings.Repeat("x", 50) + `"}`, nil}, channel.Temporary, "503", 0},
 	} {
 		t.Run(fmt.Sprint(row.provider, " ", row.answer.status, " ", row.code), func(t *testing.T) {
 			t.Parallel()
@@ -135,8 +136,36 @@ func TestProviderNoExpiry(t *testing.T) {
 		if _, err := b.channel.Send(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
-		if sent := strings.Join(b.take(), ""); strings.Contains(sent, "ttl") || strings.Contains(sent, "validUntil") {
+		if sent := strings.Join(b.take(), ""); strings.Contains(sent, "ttl") {
 			t.Errorf("sent %s", sent)
+		}
+	})
+}
+
+// The profile of an API that is like sms-gate.app's talks to that one, and knows
+// that 409 is a message which it has already.
+func TestProviderLikeSMSGate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, byID := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "pixel"}, gatewaytest.PhoneConfig{ID: "nokia"})
+		var h hearing
+		c := newProfileChannel(t, gateway.Config{
+			Profile: readProfile(t, "oxtro-style"), Client: s.Client(), Receipt: h.receipt,
+			Values: map[string]string{"url": s.URL, "user": gateUser, "password": gatePassword, "device": "pixel", "active_within": "1"},
+		})
+		for range 2 {
+			if got, err := c.Send(t.Context(), codeTo("c4n7.1", ann)); err != nil || got.State != channel.Sent {
+				t.Errorf("%+v, %v", got, err)
+			}
+		}
+		all := s.Messages()
+		if len(all) != 1 || all[0].DeviceID != "pixel" || all[0].TTL.Round(time.Minute) != 5*time.Minute || !all[0].DeliveryReport {
+			t.Fatalf("messages %+v", all)
+		}
+		byID["pixel"].Report("c4n7.1", gatewaytest.Delivered, "")
+		<-time.After(time.Minute)
+		if d := cmp.Diff([]string{"delivered unknown Delivered"}, h.receipts()); d != "" {
+			t.Errorf("receipts (-want +got):\n%s", d)
 		}
 	})
 }

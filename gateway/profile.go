@@ -49,7 +49,8 @@ import (
 //   - send: the request. url; method: POST, PUT or GET (POST); headers; query;
 //     json, a value of any form whose strings are templates; or form, an object of
 //     templates (no body).
-//   - answer: what the response says. statuses that are a success (all of 2xx);
+//   - answer: what the response says. statuses that are a success (all of 2xx),
+//     with 409 where that says of a Message.ID that the provider has it already;
 //     ok and is: a path, and the values there that are one (not looked at); id: the
 //     path of the message's id (the provider gives none); code: the path of an
 //     error's code (the status is the code).

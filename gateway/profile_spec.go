@@ -309,8 +309,8 @@ func (s *profileSpec) compileAnswer() error {
 		return at("answer", errors.New("there is only one of ok and is"))
 	}
 	for _, status := range a.Statuses {
-		if status < 200 || status > 299 {
-			return at("answer.statuses", fmt.Errorf("%d is not one of 200 to 299", status))
+		if (status < 200 || status > 299) && status != http.StatusConflict {
+			return at("answer.statuses", fmt.Errorf("%d is neither one of 200 to 299 nor 409", status))
 		}
 	}
 	s.classes = make(map[string]channel.Class, len(s.Classes))

@@ -58,7 +58,7 @@ func TestParseProfileErrors(t *testing.T) {
 		{`"{{number sim}}"`, `"{{number sim}} "`, `send.json.sims[0].n: a number has text around it`},
 		{`"data.id"`, `"data..id"`, `answer.id: is no path such as "data.id"`},
 		{`"is": ["0"], `, ``, `answer: there is only one of ok and is`},
-		{`"is": ["0"]`, `"is": ["0"], "statuses": [404]`, `answer.statuses: 404 is not one of 200 to 299`},
+		{`"is": ["0"]`, `"is": ["0"], "statuses": [404]`, `answer.statuses: 404 is neither one of 200 to 299 nor 409`},
 		{`"invalid recipient"`, `"invalid_recipient"`, `classes.7: "invalid_recipient" is not the name of a class`},
 		{`{{provider_id}}`, `{{id}}`, `poll.url: unknown field {{id}}`},
 		{`"status": "state"},`, `"status": ""},`, `poll.status: is required`},

@@ -31,15 +31,15 @@
 // # Which phone
 //
 // Where the account has several phones, or a phone several SIMs, a message goes
-// to one whose SIM is of the recipient's country, then to one that the server
-// has heard of within the hour, then to the one that was given the fewest
-// messages in the last minute. A phone that the server refuses, because its queue
-// is full or it was not seen for long, makes room for the next. Nothing else
-// does: the server knows a message's id for one phone only, so the same message
-// at another phone is a second SMS. Until a message is known to be refused it
-// stays bound to its phone, in later calls of Send, too; and a message that is
-// new to this process is asked for before one of several phones is given it, in
-// case another process has sent it.
+// to one that the server has heard of within the hour; of those, to one whose
+// SIM is of the recipient's country; of those, to the one that was given the
+// fewest messages in the last minute. A phone that the server refuses, because
+// its queue is full or it was not seen for long, makes room for the next. Nothing
+// else does: the server knows a message's id for one phone only, so the same
+// message at another phone is a second SMS. Until a message is known to be
+// refused it stays bound to its phone, in later calls of Send, too; and a message
+// that is new to this process is asked for before one of several phones is given
+// it, in case another process has sent it.
 //
 // # What becomes of a message
 //

@@ -245,8 +245,8 @@ func (d *devices) pick(m *channel.Message, slots []slot, refused []string) (targ
 		}
 		best := slices.MinFunc(left, func(a, b slot) int {
 			return cmp.Or(
+				cmp.Compare(stale(a, now), stale(b, now)), // an SMS from abroad is better than none
 				cmp.Compare(rank(a.countries, region), rank(b.countries, region)),
-				cmp.Compare(stale(a, now), stale(b, now)),
 				cmp.Compare(d.load(a.device, now), d.load(b.device, now)),
 				b.lastSeen.Compare(a.lastSeen),
 			)

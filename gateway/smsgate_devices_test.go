@@ -67,6 +67,21 @@ func TestSMSGateChoosesBySIM(t *testing.T) {
 	}
 }
 
+// A phone that was not seen for an hour waits, whatever its SIM.
+func TestSMSGateChoosesHealthFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, byID := phones(t, gatewaytest.Config{},
+			gatewaytest.PhoneConfig{ID: "gone", SIMs: []string{ann}}, gatewaytest.PhoneConfig{ID: "here", SIMs: []string{bob}})
+		byID["gone"].SetLastSeen(time.Now().Add(-30 * 24 * time.Hour))
+		g := newGate(t, s, gateway.SMSGateConfig{SIM: 1})
+		mustSend(t, g, codeTo("m.1", ann))
+		if want := []string{"m.1 here/1"}; !cmp.Equal(want, went(s)) {
+			t.Errorf("messages went to %q, want %q", went(s), want)
+		}
+	})
+}
+
 // Of phones that fit as well, the one with the least to do; of those, the one
 // that was seen last. One that was not seen for an hour waits.
 func TestSMSGateChoosesLeastBusy(t *testing.T) {

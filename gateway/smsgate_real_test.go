@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -24,15 +25,15 @@ type realServer struct {
 	device, token       string // of the phone that the test plays
 }
 
-// realSMSGate registers a phone at the server that OTPCOURIER_SMSGATE_URL names
-// by the base of its third-party API, "https://HOST/api/3rdparty/v1", with
+// realSMSGate registers a phone at the server that OTPCOURIER_SMSGATE_URL names,
+// "https://HOST" or the base of its third-party API as thirdParty has it, with
 // OTPCOURIER_SMSGATE_USER and OTPCOURIER_SMSGATE_PASSWORD. There is no such
 // server to install, so without its address the test is skipped, under
 // OTPCOURIER_REAL=require as well.
 func realSMSGate(t *testing.T) *realServer {
 	t.Helper()
 	s := &realServer{
-		url:  strings.TrimRight(os.Getenv("OTPCOURIER_SMSGATE_URL"), "/"),
+		url:  thirdParty(os.Getenv("OTPCOURIER_SMSGATE_URL")),
 		user: os.Getenv("OTPCOURIER_SMSGATE_USER"), password: os.Getenv("OTPCOURIER_SMSGATE_PASSWORD"),
 	}
 	if s.url == "" || s.user == "" || s.password == "" {
@@ -48,6 +49,37 @@ func realSMSGate(t *testing.T) *realServer {
 		s.do(t, http.MethodDelete, s.url+"/devices/"+s.device, s.basic(), nil, nil, http.StatusNoContent, http.StatusOK, http.StatusNotFound, http.StatusMethodNotAllowed)
 	})
 	return s
+}
+
+// thirdParty is the base of the API for programs, of a server that may be named
+// without it.
+func thirdParty(server string) string {
+	server = strings.TrimRight(server, "/")
+	u, err := url.Parse(server)
+	switch {
+	case err != nil, server == "":
+	case u.Path == "":
+		server += "/api/3rdparty/v1"
+	case u.Path == "/api":
+		server += "/3rdparty/v1"
+	}
+	return server
+}
+
+func TestSMSGateThirdParty(t *testing.T) {
+	t.Parallel()
+	for server, want := range map[string]string{
+		"":                                     "",
+		"https://sms.example":                  "https://sms.example/api/3rdparty/v1",
+		"http://127.0.0.1:3000/":               "http://127.0.0.1:3000/api/3rdparty/v1",
+		"https://sms.example/api/":             "https://sms.example/api/3rdparty/v1",
+		"https://sms.example/api/3rdparty/v1/": "https://sms.example/api/3rdparty/v1",
+		"https://api.sms-gate.app/3rdparty/v1": "https://api.sms-gate.app/3rdparty/v1",
+	} {
+		if got := thirdParty(server); got != want {
+			t.Errorf("%q: %q, want %q", server, got, want)
+		}
+	}
 }
 
 // mobile is the base of the API that phones use.

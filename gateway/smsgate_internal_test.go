@@ -90,6 +90,9 @@ func TestFailure(t *testing.T) {
 		{"Failed", "RESULT_ERROR_RADIO_OFF", channel.Temporary, "RESULT_ERROR_RADIO_OFF"},
 		{"Failed", "RESULT_ERROR_SHORT_CODE_NOT_ALLOWED", channel.Misconfigured, "RESULT_ERROR_SHORT_CODE_NOT_ALLOWED"},
 		{"Failed", "TTL expired", channel.Expired, "Failed"},
+		{"Failed", "message expired", channel.Expired, "Failed"},
+		{"Failed", "throttled", channel.Unreachable, "Failed"},
+		{"Failed", "a little busy", channel.Unreachable, "Failed"},
 		{"Cancelled", "", channel.Expired, "Cancelled"},
 	} {
 		if class, code := failure(row.word, row.reason); class != row.class || code != row.code {

@@ -128,11 +128,10 @@ var failures = []struct {
 // failure tells why a phone did not send a message.
 func failure(word, reason string) (class channel.Class, code string) {
 	class, code = channel.Unreachable, word
-	lower := strings.ToLower(reason)
 	switch {
 	case word == "Cancelled":
 		return channel.Expired, word
-	case strings.Contains(lower, "ttl"), strings.Contains(lower, "expired"):
+	case strings.Contains(strings.ToLower(reason), "expired"): // "TTL expired"
 		class = channel.Expired
 	}
 	found := constant.FindString(reason)

@@ -252,8 +252,8 @@ func (p *Pull) check(ctx context.Context, m *channel.Message) error {
 	switch {
 	case m.To.Phone == "":
 		return pullError(channel.InvalidRecipient, "no phone number", nil)
-	case m.ID == "":
-		return pullError(channel.Misconfigured, "Message.ID is empty", nil)
+	case !validID(m.ID): // reports on another are dropped
+		return pullError(channel.Misconfigured, "not queued", errMessageID)
 	case m.Text == "":
 		return pullError(channel.Misconfigured, "Message.Text is empty", nil)
 	case !m.Expires.IsZero() && time.Until(m.Expires) < pullMinLife:

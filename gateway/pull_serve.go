@@ -143,7 +143,7 @@ func parsePoll(b []byte) ([]pollUpdate, error) {
 // dropped: an error would have the phone repeat it for ever.
 func (p *Pull) report(r *http.Request, phone string, u pollUpdate) error {
 	state, known := pollStates[u.Status]
-	if !known || !isMessageID(u.ID) {
+	if !known || !validID(u.ID) {
 		p.config.Logger.WarnContext(r.Context(), "gateway: a phone's report makes no sense", "phone", phone)
 		return nil
 	}
@@ -174,11 +174,6 @@ const (
 	pollDigits  = "0123456789"
 	pollLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
-
-// isMessageID reports whether an id has the form of a Message.ID.
-func isMessageID(id string) bool {
-	return id != "" && len(id) <= 36 && strings.Trim(id, pollLetters+pollDigits+".-") == ""
-}
 
 // pollFailure is the phone's reason, if it is a word or a few, such as
 // "no-service" or "generic; errorCode=38", that hold no number longer than an

@@ -501,6 +501,7 @@ func TestPullConfig(t *testing.T) {
 	p := newPull(t, gateway.PullConfig{Phones: phones})
 	for what, change := range map[string]func(*channel.Message){
 		"id":   func(m *channel.Message) { m.ID = "" },
+		"form": func(m *channel.Message) { m.ID = "c4n7_1" },
 		"text": func(m *channel.Message) { m.Text = "" },
 	} {
 		m := pullMessage("one.1")

@@ -30,7 +30,7 @@ func checkMessage(m *channel.Message, now time.Time) error {
 		return refuse(channel.InvalidRecipient, errors.New("the recipient has no phone number in E.164"))
 	}
 	if !validID(m.ID) {
-		return refuse(channel.Misconfigured, errors.New("Message.ID is not of 1 to 36 of A-Z a-z 0-9 . -"))
+		return refuse(channel.Misconfigured, errMessageID)
 	}
 	if m.Text == "" {
 		return refuse(channel.Misconfigured, errors.New("Message.Text is empty"))
@@ -38,6 +38,9 @@ func checkMessage(m *channel.Message, now time.Time) error {
 	return nil
 }
 
+var errMessageID = errors.New("Message.ID is not of 1 to 36 of A-Z a-z 0-9 . -")
+
+// validID reports whether an id has the form of a Message.ID.
 func validID(id string) bool {
 	if id == "" || len(id) > 36 || id == "." || id == ".." { // those two are no path segments
 		return false

@@ -66,9 +66,11 @@
 // Every error of [SMSGate.Send] is an *[channel.Error]. Its text leaves out what
 // the server said, which may repeat the number. Its class:
 //
-//   - Temporary: not connected; 503 that is not about a queue, 408, 425; no phone
-//     was seen within ActiveWithin, or the server does not know the phone (400):
-//     it may come back, and the server does not tell the two apart
+//   - Temporary: not connected; 408, 425; no phone was seen within ActiveWithin,
+//     or the server does not know the phone (400): it may come back, and the
+//     server does not tell the two apart. Also where there are several phones, the
+//     message is new to this process, and the server does not say whether it has
+//     it: this process has not sent it, one that was ended meanwhile may have
 //   - Throttled: 503 "queue limits exceeded" of every phone; 429
 //   - InvalidRecipient: an address that is no number in E.164; 400 about the
 //     number, which SkipPhoneValidation leaves unjudged
@@ -80,10 +82,11 @@
 //   - Expired: Message.Expires has passed or is less than 5 seconds away, the
 //     least ttl that the server takes
 //   - Unknown: the request was written, but neither it nor two more with the
-//     same id to the same phone were answered with anything but 500, 502, 504 or
-//     another 5xx; or a later one was refused, or one while another Send of the
-//     message is under way, which says nothing of the others, and the server,
-//     which is asked then, does not have the message yet, or does not answer
+//     same id to the same phone were answered with anything but 500, 502, 503 that
+//     is not about a queue, 504 or another 5xx; or a later one was refused, or one
+//     while another Send of the message is under way, which says nothing of the
+//     others, and the server, which is asked then, does not have the message yet,
+//     or does not answer
 //
 // 409 is a success: an earlier try was accepted.
 //

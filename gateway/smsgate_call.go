@@ -119,8 +119,11 @@ func refusal(op string, r web.Response, now time.Time) error {
 	case http.StatusNotFound:
 		e.Err = errNotFound
 	case http.StatusServiceUnavailable:
-		if says("queue limit") {
+		switch {
+		case says("queue limit"):
 			e.Class, e.Err = channel.Throttled, errQueueFull
+		case op == opSend: // not the server's: a proxy may have passed the message on
+			e.Class = channel.Unknown
 		}
 	}
 	return e

@@ -47,7 +47,7 @@ func newSubject(t testing.TB, kind gatewaytest.Kind) channeltest.Subject {
 			case channel.Unknown:
 				rule.Action, rule.Served = gatewaytest.Disconnect, true
 			case channel.Temporary:
-				rule.Status, rule.Body = 503, "no server is available"
+				rule.Status, rule.Body = 408, "Request Timeout"
 			case channel.Throttled:
 				rule.Status, rule.Body = 503, `{"message":"queue limits exceeded: too many pending messages"}`
 			case channel.Unreachable:
@@ -145,7 +145,7 @@ func TestSMSGateRefusals(t *testing.T) {
 		{502, "Bad Gateway", channel.Unknown},
 		{503, "queue limits exceeded: too many failed messages", channel.Throttled},
 		{503, `{"message":"queue limits exceeded"}`, channel.Throttled},
-		{503, "<html>Service Unavailable</html>", channel.Temporary},
+		{503, "<html>Service Unavailable</html>", channel.Unknown},
 		{504, "", channel.Unknown},
 	} {
 		s, _ := newGateServer(t, gatewaytest.Config{})
@@ -205,6 +205,7 @@ func TestSMSGateLostAnswer(t *testing.T) {
 	for name, rule := range map[string]gatewaytest.Rule{
 		"hung up":     {Action: gatewaytest.Disconnect},
 		"bad gateway": {Status: 502},
+		"proxy":       {Status: 503, Body: "upstream connect error or disconnect/reset before headers"},
 	} {
 		s, _ := newGateServer(t, gatewaytest.Config{})
 		rule.Method, rule.Path, rule.Served, rule.Times = http.MethodPost, "/messages", true, 1

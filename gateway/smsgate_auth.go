@@ -21,6 +21,10 @@ const (
 	// its life if that is less.
 	tokenMargin = time.Minute
 
+	// tokenPause is how long a token that still holds is used after no new one
+	// could be had.
+	tokenPause = 10 * time.Second
+
 	// tokenless is how long a server that has no tokens is not asked for one: a
 	// proxy may have said so while the server was away.
 	tokenless = 15 * time.Minute
@@ -41,6 +45,7 @@ type tokens struct {
 	// guarded by turn
 	access, refresh string
 	renew           time.Time // when access is to be renewed
+	expires         time.Time // when it ends
 	none            time.Time // until when the server counts as one that has no tokens
 }
 
@@ -64,23 +69,42 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer t.unlock()
-	if now := time.Now(); now.Before(t.none) || t.access != "" && now.Before(t.renew) {
+	now := time.Now()
+	if now.Before(t.none) || t.access != "" && now.Before(t.renew) {
 		return t.access, nil
 	}
+	if t.access == "" || !now.Before(t.expires) {
+		err := t.obtain(ctx)
+		return t.access, err
+	}
+	// The token at hand will do if no other can be had in good time.
+	asking, cancel := share(ctx, 3)
+	defer cancel()
+	err := t.obtain(asking)
+	now = time.Now()
+	if err == nil || channel.ClassOf(err) == channel.Misconfigured || ctx.Err() != nil || !now.Before(t.expires) {
+		return t.access, err
+	}
+	t.renew = now.Add(min(tokenPause, t.expires.Sub(now)))
+	return t.access, nil
+}
+
+// obtain replaces the access token, by the refresh token or by the password.
+func (t *tokens) obtain(ctx context.Context) error {
 	if t.refresh != "" {
 		refresh := t.refresh
 		t.refresh = "" // whatever comes of it, it was used
 		done, err := t.fetch(ctx, call{op: opToken, method: http.MethodPost, path: "auth/token/refresh", bearer: refresh})
 		if done || ctx.Err() != nil {
-			return t.access, err
+			return err
 		}
 	}
 	body, err := json.Marshal(map[string]any{"ttl": int(tokenTTL / time.Second), "scopes": tokenScopes})
 	if err != nil {
-		return "", err
+		return err
 	}
 	_, err = t.fetch(ctx, call{op: opToken, method: http.MethodPost, path: "auth/token", body: body, basic: true})
-	return t.access, err
+	return err
 }
 
 // reject forgets an access token that the server does not know any more, and
@@ -123,7 +147,7 @@ func (t *tokens) fetch(ctx context.Context, c call) (bool, error) {
 	}
 	life := lifetime(resp, pair.ExpiresAt, now)
 	t.access, t.refresh = pair.AccessToken, pair.RefreshToken
-	t.renew = now.Add(life - min(tokenMargin, life/5))
+	t.renew, t.expires = now.Add(life-min(tokenMargin, life/5)), now.Add(life)
 	return true, nil
 }
 

@@ -136,6 +136,50 @@ func TestSMSGateTokenTroubles(t *testing.T) {
 	}
 }
 
+// No new token can be had: the one at hand is used while it holds, in good time.
+func TestSMSGateTokenNotRenewed(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		rule  gatewaytest.Rule
+		took  time.Duration
+		asked []string
+		code  string // of the error once the token has ended
+	}{
+		"down": {
+			gatewaytest.Rule{Path: "/auth", Status: 503}, 0,
+			[]string{"POST /auth/token/refresh Bearer", "POST /auth/token Basic"}, "503",
+		},
+		"stalled": {
+			gatewaytest.Rule{Path: "/auth", Action: gatewaytest.Stall}, 2500 * time.Millisecond,
+			[]string{"POST /auth/token/refresh Bearer"}, "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, _ := phones(t, gatewaytest.Config{JWT: true}, gatewaytest.PhoneConfig{ID: "pixel"})
+				g := newGate(t, s, gateway.SMSGateConfig{JWT: true, Devices: oneDevice})
+				mustSend(t, g, codeTo("c4n7.0", ann))
+				<-time.After(15*time.Minute - 50*time.Second)
+				s.Script(row.rule)
+				before, began := len(calls(s)), time.Now()
+				for i := range 3 { // only the first asks
+					mustSend(t, g, codeTo(fmt.Sprintf("c4n7.1.%d", i), ann))
+				}
+				if took := time.Since(began); took != row.took {
+					t.Errorf("it took %v, want %v", took, row.took)
+				}
+				want := slices.Concat(row.asked, []string{"POST /messages Bearer", "POST /messages Bearer", "POST /messages Bearer"})
+				if d := cmp.Diff(want, calls(s)[before:]); d != "" {
+					t.Errorf("requests (-want +got):\n%s", d)
+				}
+				<-time.After(time.Minute)
+				_, err := g.Send(t.Context(), codeTo("c4n7.2", ann))
+				wantRefused(t, err, channel.Temporary, row.code)
+			})
+		})
+	}
+}
+
 // A refresh token whose answer was lost is not used again.
 func TestSMSGateRefreshLost(t *testing.T) {
 	t.Parallel()

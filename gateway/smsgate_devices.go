@@ -429,10 +429,9 @@ func (d *devices) list(ctx context.Context) ([]SMSGatePhone, error) {
 // fetch asks the server for its phones; hastily: for no more than a third of
 // the time that is left.
 func (d *devices) fetch(ctx context.Context, hastily bool) ([]SMSGatePhone, error) {
-	now := time.Now()
-	if until, ok := ctx.Deadline(); ok && hastily {
+	if hastily {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, now.Add(until.Sub(now)/3))
+		ctx, cancel = share(ctx, 3)
 		defer cancel()
 	}
 	fresh, err := d.g.listDevices(ctx)

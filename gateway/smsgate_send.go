@@ -166,9 +166,9 @@ func (d *delivery) doubt(ctx context.Context, unknown, refused error) error {
 // that one that is not answered leaves some for another.
 func (d *delivery) post(ctx context.Context, to target, try int) error {
 	now := time.Now()
-	if until, ok := ctx.Deadline(); ok && try < smsgateTries {
+	if try < smsgateTries {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, now.Add(until.Sub(now)/2))
+		ctx, cancel = share(ctx, 2)
 		defer cancel()
 	}
 	ttl := smsgateLife
@@ -206,6 +206,15 @@ func (g *SMSGate) sendQuery() url.Values {
 		q.Set("deviceActiveWithin", strconv.FormatInt(int64(hours), 10))
 	}
 	return q
+}
+
+// share returns a context that ends after a part of the time that ctx has left.
+func share(ctx context.Context, parts time.Duration) (context.Context, context.CancelFunc) {
+	until, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(until)/parts)
 }
 
 // pause waits, and reports whether ctx still holds.

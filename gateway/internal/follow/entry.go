@@ -27,7 +27,7 @@ type entry struct {
 	// nil: none runs.
 	telling chan struct{}
 
-	due, forget place
+	due, late, forget place // late: when it is told what is known, asked or not
 }
 
 // A place is where an entry stands in a schedule.
@@ -103,7 +103,7 @@ func (f *Follower) settle(e *entry, u Update) {
 	if u.Final || u.State >= channel.Failed || e.told >= channel.Failed {
 		e.final = true
 		e.untold = nil
-		f.due.remove(e)
+		f.unschedule(e)
 	}
 }
 

@@ -106,6 +106,7 @@ type Follower struct {
 	closed bool
 	known  map[string]*entry
 	due    schedule // by entry.due
+	late   schedule // by entry.late; it holds nothing that due does not
 	ends   schedule // by entry.forget
 	polls  int      // under way
 	free   time.Time
@@ -117,6 +118,7 @@ func New(c Config) *Follower {
 		config: c.withDefaults(), known: map[string]*entry{},
 		wake: make(chan struct{}, 1), quit: make(chan struct{}),
 		due:  schedule{at: func(e *entry) *place { return &e.due }},
+		late: schedule{at: func(e *entry) *place { return &e.late }},
 		ends: schedule{at: func(e *entry) *place { return &e.forget }},
 	}
 	f.ctx, f.stop = context.WithCancel(context.Background())
@@ -161,7 +163,7 @@ func (f *Follower) Forget(providerID string) {
 	defer f.mu.Unlock()
 	if e := f.known[providerID]; e != nil {
 		e.final = true
-		f.due.remove(e)
+		f.unschedule(e)
 	}
 }
 
@@ -201,7 +203,7 @@ func (f *Follower) entry(id string, now time.Time) *entry {
 		}
 		f.drop(oldest)
 	}
-	e = &entry{id: id, due: place{index: -1}, forget: place{index: -1}}
+	e = &entry{id: id, due: place{index: -1}, late: place{index: -1}, forget: place{index: -1}}
 	f.known[id] = e
 	f.ends.set(e, now.Add(f.config.Keep))
 	return e
@@ -209,7 +211,7 @@ func (f *Follower) entry(id string, now time.Time) *entry {
 
 func (f *Follower) drop(e *entry) {
 	delete(f.known, e.id)
-	f.due.remove(e)
+	f.unschedule(e)
 	f.ends.remove(e)
 }
 

@@ -174,6 +174,21 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
+// A message does not wait for its last state until all have been asked for that
+// have longer to live.
+func TestExpiryOfOneAmongMany(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, follow.Config{Rate: 1})
+		for i := range 2000 {
+			w.Follow(follow.Message{ProviderID: fmt.Sprint(i), Expires: w.start.Add(time.Hour)})
+		}
+		w.follow(5 * time.Minute)
+		<-time.After(6 * time.Minute)
+		w.wantHeard(t, "5m30s p/m.1 sent ")
+	})
+}
+
 // Without polling the last state is told as well.
 func TestExpiryWithoutPolling(t *testing.T) {
 	t.Parallel()

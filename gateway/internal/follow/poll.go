@@ -37,6 +37,15 @@ func (f *Follower) dispatch(now time.Time) time.Duration {
 		}
 		f.drop(e)
 	}
+	for e := f.late.first(); e != nil && f.polls < f.config.Workers && !f.closed; e = f.late.first() {
+		if left := e.late.time.Sub(now); left > 0 {
+			wait = min(wait, left)
+			break
+		}
+		if f.late.remove(e); f.quiet(e, now) { // else it has a receipt to repeat, which has its turn in due
+			f.begin(e)
+		}
+	}
 	for e := f.due.first(); e != nil && f.polls < f.config.Workers && !f.closed; e = f.due.first() {
 		at, quiet := e.due.time, f.quiet(e, now)
 		if !quiet {
@@ -48,24 +57,29 @@ func (f *Follower) dispatch(now time.Time) time.Duration {
 		if !quiet {
 			f.free = now.Add(time.Duration(float64(time.Second) / f.config.Rate))
 		}
-		f.due.remove(e)
-		f.polls++
-		f.done.Go(func() {
-			f.visit(e)
-			f.mu.Lock()
-			f.polls--
-			f.mu.Unlock()
-			f.poke()
-		})
+		f.begin(e)
 	}
 	return wait
+}
+
+// begin visits a message. f.mu is held.
+func (f *Follower) begin(e *entry) {
+	f.unschedule(e)
+	f.polls++
+	f.done.Go(func() {
+		f.visit(e)
+		f.mu.Lock()
+		f.polls--
+		f.mu.Unlock()
+		f.poke()
+	})
 }
 
 // quiet reports whether a visit asks nothing, so that it needs not wait for its
 // turn. One long after the expiry is: there are more messages than may be asked
 // for, and what is known has to be told. f.mu is held.
 func (f *Follower) quiet(e *entry, now time.Time) bool {
-	return e.untold == nil && (f.config.Poll == nil || now.Sub(e.expires) > f.config.MaxInterval)
+	return e.untold == nil && (f.config.Poll == nil || now.Sub(e.expires) >= f.config.MaxInterval)
 }
 
 func (f *Follower) poke() {
@@ -87,7 +101,13 @@ func (f *Follower) schedule(e *entry, now time.Time) {
 	}
 	e.interval = min(e.interval+e.interval/2, f.config.MaxInterval)
 	f.due.set(e, at)
+	f.late.set(e, later(at, e.expires.Add(f.config.MaxInterval)))
 	f.poke()
+}
+
+func (f *Follower) unschedule(e *entry) {
+	f.due.remove(e)
+	f.late.remove(e)
 }
 
 // visit asks for the state of a message and tells it, and tells the last known

@@ -207,6 +207,30 @@ func TestProviderWritten(t *testing.T) {
 	}
 }
 
+// Nobody waits for an answer beyond the code's life.
+func TestProviderEndsAtExpiry(t *testing.T) {
+	t.Parallel()
+	inProfileBubble(t, providerNamed(t, "twilio"), func(c *gateway.Config) {
+		c.Client = &http.Client{Transport: mute{}}
+	}, func(t *testing.T, b *bubble) {
+		m := golden()
+		m.Expires = time.Now().Add(7 * time.Second)
+		_, err := b.channel.Send(t.Context(), m)
+		if over := time.Since(m.Expires); err == nil || channel.ClassOf(err) != channel.Unknown || over != 0 {
+			t.Errorf("%v, %v after the code's end", err, over)
+		}
+	})
+}
+
+// mute reads requests and does not answer.
+type mute struct{}
+
+func (mute) RoundTrip(r *http.Request) (*http.Response, error) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
 // http is refused where the field is not set, and taken where it is.
 func TestProviderPlaintext(t *testing.T) {
 	t.Parallel()

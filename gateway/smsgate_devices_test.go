@@ -103,6 +103,29 @@ func TestSMSGateChoosesLeastBusy(t *testing.T) {
 	})
 }
 
+// A message that was refused is no load, and a phone that was removed is none.
+func TestSMSGateNoLoadNoPhone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, byID := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "a"}, gatewaytest.PhoneConfig{ID: "b"})
+		byID["b"].SetLastSeen(time.Now().Add(-time.Minute)) // a is preferred
+		g := newGate(t, s, gateway.SMSGateConfig{})
+		s.Script(gatewaytest.Rule{Method: http.MethodPost, Path: "/messages", Status: 403, Times: 1})
+		_, err := g.Send(t.Context(), codeTo("m.0", ann))
+		wantRefused(t, err, channel.Misconfigured, "403")
+		mustSend(t, g, codeTo("m.1", ann))
+		if want := []string{"m.1 a/0"}; !cmp.Equal(want, went(s)) {
+			t.Errorf("messages went to %q, want %q", went(s), want)
+		}
+
+		s.Script(gatewaytest.Rule{Path: "/devices", Status: 200, Body: `[{"id":"a","deletedAt":"1999-12-31T00:00:00Z"},{"id":"b"}]`})
+		left, err := g.Devices(t.Context())
+		if err != nil || len(left) != 1 || left[0].ID != "b" {
+			t.Errorf("%+v, %v", left, err)
+		}
+	})
+}
+
 func TestSMSGateActiveWithin(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

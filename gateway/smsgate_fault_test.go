@@ -141,6 +141,23 @@ func TestSMSGateStalledServer(t *testing.T) {
 	})
 }
 
+// Nobody waits for an answer beyond the code's life.
+func TestSMSGateEndsAtExpiry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "pixel"})
+		g := newGate(t, s, gateway.SMSGateConfig{Devices: oneDevice})
+		s.Script(gatewaytest.Rule{Path: "/messages", Action: gatewaytest.Stall})
+		m := codeTo("c4n7.1", ann)
+		m.Expires = time.Now().Add(7 * time.Second)
+		_, err := g.Send(t.Context(), m)
+		wantRefused(t, err, channel.Unknown, "")
+		if over := time.Since(m.Expires); over != 0 {
+			t.Errorf("it ended %v after the code", over)
+		}
+	})
+}
+
 // safeBuffer is a log that may be read while it is written.
 type safeBuffer struct {
 	mu sync.Mutex

@@ -2,12 +2,14 @@ package gateway
 
 import (
 	"crypto/sha256"
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/gateway/internal/web"
 )
 
 // The vector is made by the app's own scheme.
@@ -123,5 +125,28 @@ func TestReplays(t *testing.T) {
 	}
 	if len(r.seen) > maxReplays || len(r.order) > maxReplays {
 		t.Errorf("%d and %d are kept", len(r.seen), len(r.order))
+	}
+}
+
+// How long a token holds is the server's to say, by its own clock.
+func TestTokenLifetime(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 21, 3, 22, 45, 0, time.UTC)
+	for name, row := range map[string]struct {
+		date    string
+		expires time.Time
+		want    time.Duration
+	}{
+		"our clock":       {"", now.Add(15 * time.Minute), 15 * time.Minute},
+		"ours is behind":  {"Sat, 21 Nov 2026 03:52:45 GMT", now.Add(45 * time.Minute), 15 * time.Minute},
+		"ours is ahead":   {"Sat, 21 Nov 2026 02:52:45 GMT", now.Add(-15 * time.Minute), 15 * time.Minute},
+		"over":            {"", now.Add(-time.Minute), 0},
+		"too long":        {"", now.Add(1000 * time.Hour), 24 * time.Hour},
+		"it does not say": {"", time.Time{}, 5 * time.Minute},
+	} {
+		r := web.Response{Header: http.Header{"Date": {row.date}}}
+		if got := lifetime(r, row.expires, now); got != row.want {
+			t.Errorf("%s: %v, want %v", name, got, row.want)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -109,6 +110,47 @@ func TestSMSGateStates(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A receipt has the time that the phone says, by webhook and by polling.
+func TestSMSGateReceiptTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, byID := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "pixel"})
+		told := make(chan channel.Receipt, 1)
+		g := newGate(t, s, gateway.SMSGateConfig{
+			Devices: oneDevice, SigningKeys: []string{"key"},
+			Receipt: func(_ context.Context, r channel.Receipt) error {
+				told <- r
+				return nil
+			},
+		})
+		mustSend(t, g, codeTo("polled.1", ann))
+		<-time.After(time.Second)
+		sent := time.Now()
+		byID["pixel"].Report("polled.1", gatewaytest.Delivered, "")
+		if r := <-told; r.MessageID != "polled.1" || !r.At.Equal(sent) {
+			t.Errorf("%+v, want the time %v", r, sent)
+		}
+		if got := status(g, hook("key", event("sms:delivered", "pixel", "posted.1"), time.Now())); got != http.StatusOK {
+			t.Errorf("status %d", got)
+		}
+		posted := time.Date(2026, 2, 17, 19, 10, 0, 0, time.UTC)
+		if r := <-told; r.MessageID != "posted.1" || !r.At.Equal(posted) {
+			t.Errorf("%+v, want the time %v", r, posted)
+		}
+	})
+}
+
+// What the server says of another message is not taken for this one's state.
+func TestSMSGateOtherMessage(t *testing.T) {
+	t.Parallel()
+	inBubble(t, gateway.SMSGateConfig{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Manual: true}, func(t *testing.T, g *gate) {
+		mustSend(t, g, codeTo("c4n7.1", ann))
+		g.server.Script(gatewaytest.Rule{Method: http.MethodGet, Path: "/messages", Status: 200, Body: `{"id":"c4n7.2","state":"Delivered"}`})
+		<-time.After(6 * time.Minute)
+		g.ledger.want(t, "5m0s c4n7.1 sent unknown ")
+	})
 }
 
 // Polling asks ten times a second at most, however many messages there are.

@@ -115,6 +115,22 @@ func TestSMSGateWebhook(t *testing.T) {
 	})
 }
 
+// A phone's clock may be ahead: a webhook is remembered until its time has passed.
+func TestSMSGateWebhookReplayedLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := offline(t, gateway.SMSGateConfig{Receipt: newLedger().receipt, SigningKeys: []string{"key"}})
+		body, ahead := event("sms:delivered", "D1", "c4n7.1"), time.Now().Add(4*time.Minute)
+		if got := status(g, hook("key", body, ahead)); got != http.StatusOK {
+			t.Errorf("status %d", got)
+		}
+		<-time.After(6 * time.Minute)
+		if got := status(g, hook("key", body, ahead)); got != http.StatusConflict {
+			t.Errorf("replayed: status %d", got)
+		}
+	})
+}
+
 type errReader struct{}
 
 func (errReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

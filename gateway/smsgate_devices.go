@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -31,8 +32,9 @@ const (
 	// user about more than some 30 messages a minute.
 	busyFor = time.Minute
 
-	// maxPins bounds how many messages are bound to a phone at once.
-	maxPins = 100_000
+	// maxPins bounds how many messages are bound to a phone at once; below
+	// minPins none is looked for that has expired.
+	maxPins, minPins = 100_000, 1_000
 )
 
 var (
@@ -141,6 +143,7 @@ type devices struct {
 	failed time.Time // when no list could be had
 	cause  error     // why
 	pins   map[string]*pin
+	enough int                    // pins at which those that have expired are dropped
 	given  map[string][]time.Time // to a device, within busyFor
 }
 
@@ -314,25 +317,26 @@ func (d *devices) settle(id string, to target, err error) {
 	}
 }
 
-// prune makes room for a pin. At the bound it forgets one of a message that
-// nobody submits now.
+// prune makes room for a pin: it drops those that have expired once there are
+// twice as many as it has left the last time, and, at the bound, a tenth of all.
+// None goes that somebody submits now.
 func (d *devices) prune(now time.Time) {
-	if len(d.pins) < maxPins {
+	if len(d.pins) < max(d.enough, minPins) {
 		return
 	}
-	var any string
-	for id, p := range d.pins {
-		switch {
-		case p.users > 0:
-		case !now.Before(p.expires):
-			delete(d.pins, id)
-		default:
-			any = id
-		}
-	}
+	maps.DeleteFunc(d.pins, func(_ string, p *pin) bool { return p.users == 0 && !now.Before(p.expires) })
+	excess := 0
 	if len(d.pins) >= maxPins {
-		delete(d.pins, any)
+		excess = maxPins / 10
 	}
+	maps.DeleteFunc(d.pins, func(_ string, p *pin) bool {
+		drop := excess > 0 && p.users == 0
+		if drop {
+			excess--
+		}
+		return drop
+	})
+	d.enough = min(2*len(d.pins), maxPins)
 }
 
 // slots lists the SIMs that may be used.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -147,6 +148,35 @@ func TestTokenLifetime(t *testing.T) {
 		r := web.Response{Header: http.Header{"Date": {row.date}}}
 		if got := lifetime(r, row.expires, now); got != row.want {
 			t.Errorf("%s: %v, want %v", name, got, row.want)
+		}
+	}
+}
+
+// Messages that are over are not kept until there is no room for others, and
+// those that are not make room at the bound, all but the ones under way.
+func TestPinsAreBounded(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	add := func(d *devices, n int, name string, p pin) {
+		for i := range n {
+			d.prune(now)
+			d.pins[fmt.Sprint(name, i)] = &pin{expires: p.expires, users: p.users}
+		}
+	}
+	d := newDevices(nil)
+	add(d, 20*minPins, "over", pin{expires: now})
+	if n := len(d.pins); n > minPins {
+		t.Errorf("%d messages that are over are kept", n)
+	}
+	d = newDevices(nil)
+	add(d, minPins, "submitted", pin{expires: now, users: 1})
+	add(d, maxPins, "alive", pin{expires: now.Add(time.Minute)})
+	if n := len(d.pins); n > maxPins || n < maxPins/2 {
+		t.Errorf("%d messages are bound", n)
+	}
+	for i := range minPins {
+		if d.pins[fmt.Sprint("submitted", i)] == nil {
+			t.Fatal("a message is forgotten that is being submitted")
 		}
 	}
 }

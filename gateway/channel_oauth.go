@@ -132,10 +132,10 @@ func (t *oauthTokens) fetch(ctx context.Context) (string, time.Duration, error) 
 	}
 	r, err := t.channel.web.Do(ctx, opOAuth, req)
 	if err != nil {
-		return "", 0, beforeSending(err)
+		return "", 0, notSent(err)
 	}
 	if !r.OK() {
-		return "", 0, beforeSending(web.Refusal(opOAuth, r, time.Now()))
+		return "", 0, notSent(web.Refusal(opOAuth, r, time.Now()))
 	}
 	var answer struct {
 		AccessToken string      `json:"access_token"`
@@ -179,16 +179,4 @@ func (t *oauthTokens) build(ctx context.Context) (*http.Request, error) {
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.SetBasicAuth(url.QueryEscape(client), url.QueryEscape(secret)) // RFC 6749 §2.3.1
 	return req, nil
-}
-
-// beforeSending makes an error of a request for a token one of the message,
-// which has certainly not gone out.
-func beforeSending(err error) error {
-	e, ok := errors.AsType[*channel.Error](err)
-	if !ok || e.Class != channel.Unknown {
-		return err
-	}
-	known := *e
-	known.Class = channel.Temporary
-	return &known
 }

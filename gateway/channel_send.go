@@ -26,8 +26,6 @@ const (
 	maxProviderID = 256
 )
 
-var errLifeOver = errors.New("the code has expired, or will within the second")
-
 // Send submits m as an SMS, or what else the profile makes of it, to m.To.Phone,
 // and returns when the provider has answered. It makes one try: whether another
 // is safe depends on whether the provider knows m.ID, and is for whoever routes
@@ -66,7 +64,7 @@ func refuseMessage(class channel.Class, err error) error {
 func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) {
 	now := time.Now()
 	if !m.Expires.IsZero() && m.Expires.Sub(now) < time.Second {
-		return "", refuseMessage(channel.Expired, errLifeOver)
+		return "", refuseMessage(channel.Expired, errExpired)
 	}
 	if m.To.Phone == "" {
 		return "", refuseMessage(channel.InvalidRecipient, errors.New("no phone number"))
@@ -92,7 +90,7 @@ func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) 
 func (c *Channel) bound(ctx context.Context, now, expires time.Time) (context.Context, context.CancelFunc) {
 	deadline, cause := now.Add(c.config.Timeout), context.DeadlineExceeded
 	if !expires.IsZero() && expires.Before(deadline) {
-		deadline, cause = expires, errLifeOver
+		deadline, cause = expires, errExpired
 	}
 	ctx, cancelDeadline := context.WithDeadlineCause(ctx, deadline, cause)
 	ctx, cancel := context.WithCancelCause(ctx)

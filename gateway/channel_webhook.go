@@ -64,13 +64,8 @@ func (c *Channel) serveWebhook(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxProfileWebhook))
-	if err != nil {
-		status := http.StatusBadRequest
-		if _, long := errors.AsType[*http.MaxBytesError](err); long {
-			status = http.StatusRequestEntityTooLarge
-		}
-		w.WriteHeader(status)
+	body, ok := readWebhook(w, r, maxProfileWebhook)
+	if !ok {
 		return
 	}
 	status, err := c.webhook(r, body)
@@ -79,6 +74,20 @@ func (c *Channel) serveWebhook(w http.ResponseWriter, r *http.Request) {
 			slog.String("profile", c.spec.Name), slog.Int("status", status), slog.Any("error", err))
 	}
 	w.WriteHeader(status)
+}
+
+// readWebhook reads a body of bounded length. Otherwise it has answered.
+func readWebhook(w http.ResponseWriter, r *http.Request, most int64) (body []byte, ok bool) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	if err == nil {
+		return body, true
+	}
+	status := http.StatusBadRequest
+	if _, long := errors.AsType[*http.MaxBytesError](err); long {
+		status = http.StatusRequestEntityTooLarge
+	}
+	w.WriteHeader(status)
+	return nil, false
 }
 
 func (s *webhookSpec) method() string {

@@ -13,14 +13,13 @@ import (
 // the first that has a value counts. "a|b" is a or else b; "a+b" joins both by
 // "+", without the last of them where it is missing.
 type path struct {
-	text         string
 	alternatives [][][]string
 }
 
 var errPath = errors.New(`is no path such as "data.id"`)
 
 func parsePath(text string) (path, error) {
-	p := path{text: text}
+	p := path{}
 	for alternative := range strings.SplitSeq(text, "|") {
 		var joined [][]string
 		for one := range strings.SplitSeq(alternative, "+") {

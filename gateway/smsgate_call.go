@@ -84,7 +84,7 @@ func decode(op string, r web.Response, into any) error {
 }
 
 var (
-	errExpired     = errors.New("the code's life is over, or too short for a phone")
+	errExpired     = errors.New("the code's life is over, or too short to send it")
 	errQueueFull   = errors.New("the phone's queue is full")
 	errShared      = errors.New("refused, but another call may have succeeded")
 	errNoDevice    = errors.New("the server does not know the phone, or has not heard of it in time")

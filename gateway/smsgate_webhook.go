@@ -2,12 +2,10 @@ package gateway
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -74,13 +72,8 @@ func (g *SMSGate) serveWebhook(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhook))
-	if err != nil {
-		status := http.StatusBadRequest
-		if _, long := errors.AsType[*http.MaxBytesError](err); long {
-			status = http.StatusRequestEntityTooLarge
-		}
-		w.WriteHeader(status)
+	body, ok := readWebhook(w, r, maxWebhook)
+	if !ok {
 		return
 	}
 	status, err := g.webhook(r.Context(), body, r.Header.Get("X-Timestamp"), r.Header.Get("X-Signature"))
@@ -118,18 +111,10 @@ func (g *SMSGate) signed(device string, body []byte, timestamp, signature string
 		return mac, false
 	}
 	given, err := hex.DecodeString(signature)
-	if err != nil || len(given) != sha256.Size {
+	if err != nil || !signedWith(g.keys(device), sha256.New, given, body, []byte(timestamp)) {
 		return mac, false
 	}
-	for _, key := range g.keys(device) {
-		h := hmac.New(sha256.New, []byte(key))
-		_, _ = h.Write(body)
-		_, _ = io.WriteString(h, timestamp)
-		if hmac.Equal(h.Sum(nil), given) {
-			return [sha256.Size]byte(given), true
-		}
-	}
-	return mac, false
+	return [sha256.Size]byte(given), true
 }
 
 // keys returns those that may sign a device's webhooks.

@@ -15,7 +15,6 @@ import (
 // first that is not empty, "{{number ttl}}" for a JSON number, "{{xml text}}"
 // for text between tags. It runs nothing.
 type template struct {
-	text  string
 	parts []templatePart
 }
 
@@ -35,7 +34,7 @@ const (
 type scope func(name string) bool
 
 func parseTemplate(text string, known scope) (template, error) {
-	t := template{text: text}
+	t := template{}
 	for rest := text; rest != ""; {
 		literal, after, found := strings.Cut(rest, "{{")
 		if literal != "" {

@@ -305,7 +305,7 @@ func (v tokenVerifier) verify(r *http.Request, _ []byte, _ time.Time) bool {
 	return oneOf(v.tokens, given)
 }
 
-// oneOf compares in constant time, apart from the number of secrets.
+// oneOf compares in a time that tells nothing but the number of secrets.
 func oneOf(secrets []string, given string) bool {
 	sum := sha256.Sum256([]byte(given))
 	for _, s := range secrets {

@@ -14,8 +14,8 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// DefaultMaxBody is the most that is read of a response's body, in octets.
-const DefaultMaxBody = 1 << 20
+// maxBody is the most that is read of a response's body, in octets.
+const maxBody = 1 << 20
 
 // staleTries is how often a request is made where each connection turns out to
 // be closed.
@@ -31,26 +31,18 @@ type Config struct {
 
 	// Plaintext permits http URLs. Default false.
 	Plaintext bool
-
-	// MaxBody is the most that is read of a response's body, in octets.
-	// Default DefaultMaxBody.
-	MaxBody int64
 }
 
 // A Client makes requests. It is safe for concurrent use.
 type Client struct {
 	http      http.Client
 	plaintext bool
-	maxBody   int64
 	own       *http.Transport // nil: the embedder's
 }
 
 // New returns a client.
 func New(c Config) *Client {
-	client := &Client{plaintext: c.Plaintext, maxBody: c.MaxBody}
-	if client.maxBody <= 0 {
-		client.maxBody = DefaultMaxBody
-	}
+	client := &Client{plaintext: c.Plaintext}
 	if c.HTTP != nil {
 		client.http = *c.HTTP
 	} else {
@@ -84,7 +76,7 @@ type Response struct {
 	Status int
 	Header http.Header
 
-	// Body is what came of the body, at most MaxBody.
+	// Body is what came of the body, at most 1 MiB.
 	Body []byte
 
 	// Cut: the body was longer, or broke off. The status counts all the same:
@@ -122,7 +114,7 @@ func (c *Client) Do(ctx context.Context, op string, req *http.Request) (Response
 		resp, err := c.http.Do(w.watch(ctx, req)) //nolint:bodyclose // read closes it
 		switch {
 		case err == nil:
-			return c.read(resp), nil
+			return read(resp), nil
 		case try == staleTries || w.yes.Load() || !w.reused.Load() || ctx.Err() != nil || !rewind(req):
 			return Response{}, w.failure(ctx, op, err)
 		}
@@ -157,12 +149,12 @@ func (c *Client) permits(u *url.URL) error {
 	return errScheme
 }
 
-func (c *Client) read(resp *http.Response) Response {
+func read(resp *http.Response) Response {
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, c.maxBody+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	r := Response{Status: resp.StatusCode, Header: resp.Header, Body: body, Cut: err != nil}
-	if int64(len(body)) > c.maxBody {
-		r.Body, r.Cut = body[:c.maxBody], true
+	if len(body) > maxBody {
+		r.Body, r.Cut = body[:maxBody], true
 	}
 	return r
 }

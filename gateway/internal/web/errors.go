@@ -14,8 +14,8 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// MaxRetryAfter bounds what [RetryAfter] returns.
-const MaxRetryAfter = time.Hour
+// maxRetryAfter bounds what a server may ask for.
+const maxRetryAfter = time.Hour
 
 var (
 	errTimeout = errors.New("no answer in time")
@@ -93,14 +93,14 @@ func unwelcome(err error) bool {
 // the server said beside it is left out, because it may quote the message.
 func Refusal(op string, r Response, now time.Time) *channel.Error {
 	return &channel.Error{
-		Class: Class(r.Status), Op: op, Code: strconv.Itoa(r.Status), RetryAfter: RetryAfter(r.Header, now),
+		Class: class(r.Status), Op: op, Code: strconv.Itoa(r.Status), RetryAfter: retryAfter(r.Header, now),
 	}
 }
 
-// Class says what a status means for a message where the provider does not
+// class says what a status means for a message where the provider does not
 // define it otherwise (RFC 9110 §15). A server or proxy that fails, 500, 502 or
 // 504, may have passed the message on before.
-func Class(status int) channel.Class {
+func class(status int) channel.Class {
 	switch {
 	case status == http.StatusTooManyRequests:
 		return channel.Throttled
@@ -114,19 +114,19 @@ func Class(status int) channel.Class {
 	return channel.Unknown
 }
 
-// RetryAfter reads the header Retry-After, in seconds or as a date (RFC 9110
+// retryAfter reads the header Retry-After, in seconds or as a date (RFC 9110
 // §10.2.3): zero if there is none, it cannot be read or has passed, at most
-// MaxRetryAfter.
-func RetryAfter(h http.Header, now time.Time) time.Duration {
+// maxRetryAfter.
+func retryAfter(h http.Header, now time.Time) time.Duration {
 	v := h.Get("Retry-After")
 	if v == "" {
 		return 0
 	}
 	var wait time.Duration
 	if seconds, err := strconv.ParseUint(v, 10, 64); err == nil {
-		wait = time.Duration(min(seconds, uint64(MaxRetryAfter/time.Second))) * time.Second
+		wait = time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
 	} else if at, err := http.ParseTime(v); err == nil {
 		wait = at.Sub(now)
 	}
-	return min(max(wait, 0), MaxRetryAfter)
+	return min(max(wait, 0), maxRetryAfter)
 }

@@ -14,13 +14,14 @@ func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, 11, 21, 3, 22, 45, 0, time.UTC)
 	for value, want := range map[string]time.Duration{
 		"": 0, "0": 0, "30": 30 * time.Second, "-5": 0, "1.5": 0, "soon": 0,
-		"99999999999999999":             web.MaxRetryAfter,
+		"99999999999999999":             time.Hour,
 		"99999999999999999999999999999": 0,
 		"Sat, 21 Nov 2026 03:23:15 GMT": 30 * time.Second,
 		"Sat, 21 Nov 2026 03:22:15 GMT": 0,
-		"Sat, 21 Nov 2099 03:22:15 GMT": web.MaxRetryAfter,
+		"Sat, 21 Nov 2099 03:22:15 GMT": time.Hour,
 	} {
-		if got := web.RetryAfter(http.Header{"Retry-After": {value}}, now); got != want {
+		r := web.Response{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {value}}}
+		if got := web.Refusal("gateway: test", r, now).RetryAfter; got != want {
 			t.Errorf("%q: %v, want %v", value, got, want)
 		}
 	}

@@ -1,13 +1,11 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -98,23 +96,14 @@ func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 // describes it. Create it with [New]; it is safe for concurrent use. Its
 // goroutines poll, and end with Close or Shutdown.
 type Channel struct {
-	config Config
-	spec   *profileSpec
-	values map[string]string
+	lifecycle
 
-	web      *web.Client
-	follower *follow.Follower
+	config   Config
+	spec     *profileSpec
+	values   map[string]string
 	tokens   *oauthTokens
 	verifier verifier // nil: there is no webhook
 	answers  []string // secrets of the webhook's challenge
-
-	mu     sync.Mutex
-	closed bool
-	sends  sync.WaitGroup
-
-	// ended is cancelled when Sends under way must return.
-	ended context.Context
-	end   context.CancelFunc
 }
 
 var _ channel.Channel = (*Channel)(nil)
@@ -136,10 +125,9 @@ func New(c Config) (*Channel, error) {
 	if err := ch.prepareWebhook(); err != nil {
 		return nil, err
 	}
-	ch.web = web.New(web.Config{HTTP: c.Client, Plaintext: c.DangerouslyPlaintext})
 	ch.tokens = newOAuthTokens(ch)
-	ch.ended, ch.end = context.WithCancel(context.Background())
-	ch.follower = follow.New(ch.following())
+	client := web.New(web.Config{HTTP: c.Client, Plaintext: c.DangerouslyPlaintext})
+	ch.start(client, c.Timeout, c.Logger.With(slog.String("profile", ch.spec.Name)), ch.following())
 	return ch, nil
 }
 
@@ -240,52 +228,4 @@ func (c *Channel) following() follow.Config {
 		f.Poll = c.poll
 	}
 	return f
-}
-
-// begin admits a Send, unless the channel is closed.
-func (c *Channel) begin() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return false
-	}
-	c.sends.Add(1)
-	return true
-}
-
-// Shutdown refuses further messages and webhooks, waits for those under way,
-// and ends the polling. When ctx ends first, they are cut off, as by Close, and
-// Shutdown returns the context's error.
-func (c *Channel) Shutdown(ctx context.Context) error {
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
-
-	idle := make(chan struct{})
-	go func() {
-		defer close(idle)
-		c.sends.Wait()
-	}()
-	var err error
-	select {
-	case <-idle:
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-		c.end()
-		<-idle
-	}
-	if e := c.follower.Shutdown(ctx); err == nil {
-		err = e
-	}
-	c.end()
-	c.web.Close()
-	return err
-}
-
-// Close refuses further messages and webhooks and cuts off those under way,
-// which return at once. It may be called again.
-func (c *Channel) Close() error {
-	c.end()
-	_ = c.follower.Close() // cuts off, where Shutdown waits
-	return c.Shutdown(context.Background())
 }

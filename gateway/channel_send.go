@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -49,14 +48,6 @@ func (c *Channel) Send(ctx context.Context, m *channel.Message) (channel.Submiss
 	return s, nil
 }
 
-func (c *Channel) log(ctx context.Context, err error) {
-	level := slog.LevelDebug
-	if channel.ClassOf(err) == channel.Misconfigured {
-		level = slog.LevelError
-	}
-	c.config.Logger.LogAttrs(ctx, level, "gateway: message not sent", slog.String("profile", c.spec.Name), slog.Any("error", err))
-}
-
 func refuseMessage(class channel.Class, err error) error {
 	return &channel.Error{Class: class, Op: "gateway: message", Err: err}
 }
@@ -73,7 +64,7 @@ func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) 
 		return "", err
 	}
 	if !c.begin() {
-		return "", refuseMessage(channel.Temporary, follow.ErrClosed)
+		return "", refuseMessage(channel.Temporary, ErrClosed)
 	}
 	defer c.sends.Done()
 
@@ -84,22 +75,6 @@ func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) 
 		return "", err
 	}
 	return c.accepted(answer, time.Now())
-}
-
-// bound ends ctx with Config.Timeout, the code's life, or the channel.
-func (c *Channel) bound(ctx context.Context, now, expires time.Time) (context.Context, context.CancelFunc) {
-	deadline, cause := now.Add(c.config.Timeout), context.DeadlineExceeded
-	if !expires.IsZero() && expires.Before(deadline) {
-		deadline, cause = expires, errExpired
-	}
-	ctx, cancelDeadline := context.WithDeadlineCause(ctx, deadline, cause)
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.ended, func() { cancel(follow.ErrClosed) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-		cancelDeadline()
-	}
 }
 
 // request makes a request, and makes it again with a new token if the one that

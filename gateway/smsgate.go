@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -12,28 +11,17 @@ import (
 	"github.com/otpcourier/otpcourier/gateway/internal/web"
 )
 
-// ErrClosed is the cause of errors after Close or Shutdown.
-var ErrClosed = follow.ErrClosed
-
 // SMSGate sends messages as SMS through Android phones that run the SMSGate
 // app (sms-gate.app): by its cloud, by a private server, or by a phone itself.
 // Create it with [NewSMSGate]; it is safe for concurrent use.
 type SMSGate struct {
-	config   SMSGateConfig
-	base     *url.URL
-	web      *web.Client
-	tokens   *tokens
-	devices  *devices
-	follower *follow.Follower
-	replays  replays
+	lifecycle
 
-	mu     sync.Mutex
-	closed bool
-	sends  sync.WaitGroup
-
-	// ended is cancelled when calls under way must return.
-	ended context.Context
-	end   context.CancelFunc
+	config  SMSGateConfig
+	base    *url.URL
+	tokens  *tokens
+	devices *devices
+	replays replays
 }
 
 var (
@@ -48,15 +36,14 @@ func NewSMSGate(c SMSGateConfig) (*SMSGate, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &SMSGate{config: c, base: base, web: web.New(web.Config{HTTP: c.Client, Plaintext: c.DangerouslyPlaintext})}
+	g := &SMSGate{config: c, base: base}
 	g.tokens = newTokens(g)
 	g.devices = newDevices(g)
 	f := follow.Config{Receipt: c.Receipt, Poll: g.poll, Interval: c.PollInterval, Logger: c.Logger}
 	if c.PollInterval < 0 {
 		f.Poll = nil
 	}
-	g.follower = follow.New(f)
-	g.ended, g.end = context.WithCancel(context.Background())
+	g.start(web.New(web.Config{HTTP: c.Client, Plaintext: c.DangerouslyPlaintext}), c.Timeout, c.Logger, f)
 	return g, nil
 }
 
@@ -88,14 +75,6 @@ func (g *SMSGate) Send(ctx context.Context, m *channel.Message) (channel.Submiss
 	return channel.Submission{ProviderIDs: []string{m.ID}, State: channel.Sent}, nil
 }
 
-func (g *SMSGate) log(ctx context.Context, err error) {
-	level := slog.LevelDebug
-	if channel.ClassOf(err) == channel.Misconfigured {
-		level = slog.LevelError
-	}
-	g.config.Logger.LogAttrs(ctx, level, "gateway: message not sent", slog.Any("error", err))
-}
-
 func (g *SMSGate) send(ctx context.Context, m *channel.Message) error {
 	now := time.Now()
 	if err := checkMessage(m, now); err != nil {
@@ -117,70 +96,4 @@ func (g *SMSGate) send(ctx context.Context, m *channel.Message) error {
 	}
 	g.follower.Follow(follow.Message{ProviderID: m.ID, MessageID: m.ID, Expires: expires})
 	return nil
-}
-
-// begin admits a call, unless the channel is closed.
-func (g *SMSGate) begin() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed {
-		return false
-	}
-	g.sends.Add(1)
-	return true
-}
-
-// bound ends ctx with SMSGateConfig.Timeout, the code's life, or the channel.
-func (g *SMSGate) bound(ctx context.Context, now, expires time.Time) (context.Context, context.CancelFunc) {
-	deadline, cause := now.Add(g.config.Timeout), context.DeadlineExceeded
-	if !expires.IsZero() && expires.Before(deadline) {
-		deadline, cause = expires, errExpired
-	}
-	ctx, cancelDeadline := context.WithDeadlineCause(ctx, deadline, cause)
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(g.ended, func() { cancel(ErrClosed) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-		cancelDeadline()
-	}
-}
-
-// Shutdown refuses further messages and webhooks, ends polling, and waits for
-// what is under way. When ctx ends first, that is cut off, as by Close, and
-// Shutdown returns the context's error. What was submitted stays submitted: a
-// process that starts later hears of it by webhook.
-func (g *SMSGate) Shutdown(ctx context.Context) error {
-	g.mu.Lock()
-	g.closed = true
-	g.mu.Unlock()
-	idle := make(chan struct{})
-	go func() {
-		defer close(idle)
-		g.sends.Wait()
-	}()
-	var err error
-	select {
-	case <-idle:
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-		g.end()
-		<-idle
-	}
-	if stopped := g.follower.Shutdown(ctx); err == nil {
-		err = stopped
-	}
-	g.end()
-	g.web.Close()
-	return err
-}
-
-// Close refuses further messages and webhooks and cuts off what is under way.
-// It may be called again.
-func (g *SMSGate) Close() error {
-	g.end()
-	if err := g.follower.Close(); err != nil {
-		return err
-	}
-	return g.Shutdown(context.Background())
 }

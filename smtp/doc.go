@@ -45,6 +45,9 @@
 //	}
 //	return feedback.Deliver(ctx, receipts.For("email"))
 //
+// A bounce that comes while the route awaits it (channel.Route.Await) sends the
+// code by the next route.
+//
 // # Connections
 //
 // Up to Config.MaxConns connections to a relay are kept for the next message,

@@ -33,7 +33,7 @@ func TestBounceReachesService(t *testing.T) {
 	defer func() { _ = mail.Close() }()
 	texts := make(chan channel.Message, 4)
 	routes, err := failover.New(failover.Config{Router: failover.List(
-		channel.Route{Name: "email", Channel: mail, Address: channel.Email},
+		channel.Route{Name: "email", Channel: mail, Address: channel.Email, Await: time.Minute},
 		channel.Route{Name: "sms", Address: channel.Phone, Channel: channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
 			texts <- *m
 			return channel.Submission{State: channel.Sent}, nil

@@ -309,14 +309,14 @@ func TestRealRedisMonitor(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	told := monitor(t, server.Addr)
-	r, other := newRedisRig(t, server.Addr, func(c *otp.Config) {
+	r, _ := newRedisRig(t, server.Addr, func(c *otp.Config) {
 		c.Generator = otp.Random{Length: 10, Alphabet: "GHJKLMNPQRSTUVWXYZ"}
 		c.Policy.Waits = []time.Duration{time.Second, time.Second}
 		c.Async = true
 	})
 	r.cfg.Channel = r.failover(t, time.Minute)
 	r.Service = r.another(t)
-	work(t, other)
+	work(t, r.another(t))
 	const subject = "customer-ann@example.com"
 	c := r.send(t, otp.Request{Subject: subject, Purpose: "login", IdempotencyKey: "a click of ann's", Details: "10 EUR to Bob"})
 	eventually(t, "the code arrives", func() bool { return r.a.count() == 1 })

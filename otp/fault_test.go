@@ -240,6 +240,32 @@ func TestCreateAnswerLost(t *testing.T) {
 	}
 }
 
+// An answer that is lost so late that a repeated request has begun to send takes
+// nothing from that.
+func TestCreateAnswerLostLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &faulty{backend: newStore(t), fail: 3, after: true}
+		r := newRig(t, func(c *otp.Config) { c.Store = f })
+		r.a.hook = func(*channel.Message, string) { <-time.After(10 * time.Second) }
+		request := otp.Request{Subject: "u1", To: both, IdempotencyKey: "k"}
+		f.hook = func(what string) {
+			if what == "Create" {
+				<-time.After(20 * time.Second)
+				go func() { _, _ = r.Send(t.Context(), request) }()
+				<-time.After(time.Second)
+			}
+		}
+		_, err := r.Send(t.Context(), request)
+		wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)
+		r.send(t, request)
+		<-time.After(time.Minute)
+		if r.total() != 1 {
+			t.Errorf("%d messages", r.total())
+		}
+	})
+}
+
 // A request that is repeated while its message is on the way, or again, sends
 // nothing more.
 func TestRepeatsWhileRetrying(t *testing.T) {

@@ -316,7 +316,7 @@ func TestRealRedisMonitor(t *testing.T) {
 	})
 	r.cfg.Channel = r.failover(t, time.Minute)
 	r.Service = r.another(t)
-	work(t, r.another(t))
+	work(t, r.Service)
 	const subject = "customer-ann@example.com"
 	c := r.send(t, otp.Request{Subject: subject, Purpose: "login", IdempotencyKey: "a click of ann's", Details: "10 EUR to Bob"})
 	eventually(t, "the code arrives", func() bool { return r.a.count() == 1 })

@@ -78,8 +78,8 @@ func (s *Service) track(ctx context.Context, r *store.Record, d *delivery) error
 }
 
 // HandleReceipt records what a receipt says and, if a message failed by a route
-// with an Await, queues the next; it sends nothing itself. Config.Receipts calls it; so may a
-// handler of one's own. A nil error means that the receipt may be
+// with an Await, queues the next; it sends nothing itself. Config.Receipts calls
+// it; so may a handler of one's own. A nil error means that the receipt may be
 // acknowledged: it was recorded, kept until its submission is known, or is of
 // no interest any more.
 func (s *Service) HandleReceipt(ctx context.Context, rc channel.Receipt) error {

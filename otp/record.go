@@ -131,7 +131,7 @@ type delivery struct {
 	by        string          // what began the step, "send", "resend", "failed", "silence"
 	priority  store.Priority  // Request.Priority
 	submitted bool            // the step's outcome is recorded here
-	lease     time.Time       // until when whoever delivers the step has it to itself
+	lease     time.Time       // until when whoever delivers the step has it to itself; then it is dead, its message perhaps sent
 	state     channel.State   // of the current step; Delivered: of any
 	sends     int             // store.Record.Sends that the step belongs to
 	route     string          // that took the step

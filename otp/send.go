@@ -116,11 +116,14 @@ func (s *Service) release(ctx context.Context, r *store.Record) {
 	if err != nil || !bytes.Equal(stored.Salt, r.Salt) { // another's
 		return
 	}
-	_, _, err = s.update(ctx, stored, func(_ *store.Record, d *delivery) error {
+	_, _, err = s.update(ctx, stored, func(now *store.Record, d *delivery) error {
+		if !bytes.Equal(now.Delivery, r.Delivery) { // a repeat has begun it
+			return errDrop
+		}
 		d.lease = time.Time{}
 		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errDrop) {
 		s.log.WarnContext(ctx, "otp: a challenge that failed is not repeated at once", "challenge", r.ID, "error", err)
 	}
 }

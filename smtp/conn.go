@@ -166,13 +166,8 @@ type limits struct {
 // belongs to the phase. The connection may be used again where err is nil or
 // c.clean is set.
 func (c *conn) transact(ctx context.Context, e envelope, l limits) (said string, p phase, err error) {
-	release := c.guard.follow(ctx, l.first)
-	defer func() { release() }()
-	follow := func(until time.Time) {
-		release()
-		release = c.guard.follow(ctx, until)
-	}
-	c.meter.heard = func() { follow(l.ready) }
+	defer c.guard.follow(ctx, l.first)()
+	c.meter.heard = func() { c.guard.limit(ctx, l.ready) }
 	c.uses++
 	if e.utf8 {
 		if offered, _ := c.client.Extension("SMTPUTF8"); !offered {
@@ -192,7 +187,7 @@ func (c *conn) transact(ctx context.Context, e envelope, l limits) (said string,
 	if err != nil {
 		return "", p, err
 	}
-	follow(time.Time{})
+	c.guard.limit(ctx, time.Time{})
 	return c.content(w, e.data)
 }
 

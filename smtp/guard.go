@@ -19,20 +19,30 @@ type guard struct{ net.Conn }
 // follow makes ctx the guard's context until release is called, and ends I/O at
 // the time until, too, unless that is zero.
 func (g *guard) follow(ctx context.Context, until time.Time) (release func()) {
-	deadline, bounded := ctx.Deadline()
-	if !until.IsZero() && (!bounded || until.Before(deadline)) {
-		deadline = until
-	}
-	g.limitTo(deadline)
+	g.limit(ctx, until)
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(ended)
-		g.limitTo(time.Unix(1, 0))
+		g.limitTo(longAgo)
 	})
 	return func() {
 		if !stop() {
 			<-ended
 		}
+	}
+}
+
+var longAgo = time.Unix(1, 0)
+
+// limit sets another until while the guard follows ctx.
+func (g *guard) limit(ctx context.Context, until time.Time) {
+	deadline, bounded := ctx.Deadline()
+	if !until.IsZero() && (!bounded || until.Before(deadline)) {
+		deadline = until
+	}
+	g.limitTo(deadline)
+	if ctx.Err() != nil { // a cancel that came just before is not undone
+		g.limitTo(longAgo)
 	}
 }
 

@@ -235,7 +235,7 @@ func TestRealRedisQueueDrains(t *testing.T) {
 	s := open(t, redisstore.Config{Client: dial(t, server.Addr), Timeout: 10 * time.Second})
 	add(t, s, store.Job{ID: "a"}, store.Job{ID: "b"}, store.Job{ID: "c", Priority: store.High})
 	if err := server.Pause(); err != nil { // so that ctx ends while Run fetches
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -492,7 +492,7 @@ func TestRealRedisQueueStalls(t *testing.T) {
 	add(t, s, store.Job{ID: "j"})
 	receive(t, jobs, patience, "the job")
 	if err := server.Pause(); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	close(release)
 	begin := time.Now()
@@ -554,7 +554,7 @@ func TestRealRedisQueueCrowd(t *testing.T) {
 	s := open(t, redisstore.Config{Client: client, Timeout: 500 * time.Millisecond})
 	add(t, s, store.Job{ID: "warm"})
 	if err := server.Pause(); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	var crowd sync.WaitGroup
 	began := time.Now()

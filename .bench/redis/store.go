@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -182,10 +183,16 @@ type raw struct {
 
 func id(i int) string { return "b" + strconv.FormatInt(int64(i)%16384, 32) + "-" + strconv.Itoa(i) }
 
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b)
+	return b
+}
+
 func (r *raw) create(i int) error {
 	now := time.Now()
 	return r.store.Create(r.ctx, &store.Record{
-		ID: id(i), Subject: "subject-of-" + strconv.Itoa(i), Key: "2026-11", Salt: make([]byte, 16), Sealed: make([]byte, 120),
+		ID: id(i), Subject: "subject-of-" + strconv.Itoa(i), Key: "2026-11", Salt: random(16), Sealed: random(120),
 		Created: now, Expires: now.Add(5 * time.Minute), MaxAttempts: 5, MaxFailures: 10, Lock: 30 * time.Minute,
 		Waits: []time.Duration{30 * time.Second, 30 * time.Second},
 	}, now)

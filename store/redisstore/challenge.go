@@ -71,10 +71,10 @@ func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) erro
 	if err := check(r); err != nil {
 		return err
 	}
-	at, id := micros(now), nonce()
-	next := nextSend(r.Waits, at)
-	subject := subjectField(r.Subject)
-	cmd, err := s.run(ctx, scriptCreate, s.challengeKeys(r.ID), at, id, subject, encode(r, subject, next, id), lifetime(micros(r.Expires)-at))
+	at := micros(now)
+	call, subject := stamp(at), subjectField(r.Subject)
+	next := nextSend(r.Waits, 1, at)
+	cmd, err := s.run(ctx, scriptCreate, s.challengeKeys(r.ID), call, subject, encode(r, subject, next, call[8:]), lifetime(micros(r.Expires)-at))
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) erro
 	if err != nil {
 		return fmt.Errorf("redisstore: %w", err)
 	}
-	status, until, _, err := unpack(answer)
+	status, _, until, _, err := unpack(answer)
 	switch {
 	case err != nil:
 		return err
@@ -97,12 +97,12 @@ func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) erro
 	return nil
 }
 
-// nextSend returns when the second send is due, or 0.
-func nextSend(waits []time.Duration, now int64) int64 {
-	if len(waits) == 0 {
+// nextSend returns when another send is due after so many, or 0.
+func nextSend(waits []time.Duration, sends int, now int64) int64 {
+	if sends > len(waits) {
 		return 0
 	}
-	return now + max(waits[0], 0).Microseconds()
+	return now + max(waits[sends-1], 0).Microseconds()
 }
 
 // slack is how much longer than asked for Redis keeps things: the clocks of
@@ -117,12 +117,17 @@ func lifetime(micros int64) int64 {
 
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, id string, now time.Time) (*store.Record, error) {
-	return s.onChallenge(ctx, scriptGet, id, now)
+	r, _, err := s.onChallenge(ctx, scriptGet, id, now)
+	return r, err
 }
 
 // Attempt implements store.Store.
 func (s *Store) Attempt(ctx context.Context, id string, now time.Time) (*store.Record, error) {
-	return s.onChallenge(ctx, scriptAttempt, id, now, nonce())
+	r, did, err := s.onChallenge(ctx, scriptAttempt, id, now)
+	if did {
+		r.Attempts++
+	}
+	return r, err
 }
 
 // Finish implements store.Store.
@@ -130,63 +135,80 @@ func (s *Store) Finish(ctx context.Context, id string, o store.Outcome, now time
 	if o != store.Verified && o != store.Cancelled {
 		return nil, fmt.Errorf("redisstore: Finish as %v", o)
 	}
-	return s.onChallenge(ctx, scriptFinish, id, now, nonce(), int(o))
+	r, did, err := s.onChallenge(ctx, scriptFinish, id, now, string(rune(o)))
+	if did {
+		r.Outcome = o
+	}
+	return r, err
 }
 
 // Resend implements store.Store.
 func (s *Store) Resend(ctx context.Context, id string, now time.Time) (*store.Record, error) {
-	return s.onChallenge(ctx, scriptResend, id, now, nonce())
+	r, did, err := s.onChallenge(ctx, scriptResend, id, now)
+	if did {
+		r.Sends++
+		r.Revision++
+		r.NextSend = instant(nextSend(r.Waits, r.Sends, micros(now)))
+	}
+	return r, err
 }
 
 // Update implements store.Store.
 func (s *Store) Update(ctx context.Context, id string, revision uint64, delivery []byte, now time.Time) (*store.Record, error) {
-	return s.onChallenge(ctx, scriptUpdate, id, now, nonce(), revision, delivery)
+	r, did, err := s.onChallenge(ctx, scriptUpdate, id, now, revision, delivery)
+	if did {
+		r.Revision++
+		r.Delivery = bytesOf(string(delivery))
+	}
+	return r, err
 }
 
-// onChallenge runs a script that answers with the record as it is then.
-func (s *Store) onChallenge(ctx context.Context, sc *script, id string, now time.Time, args ...any) (*store.Record, error) {
+// onChallenge runs a script that answers with the record. It did its work, and
+// the record is as it was before, if did is true.
+func (s *Store) onChallenge(ctx context.Context, sc *script, id string, now time.Time, args ...any) (r *store.Record, did bool, _ error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	words := append(make([]any, 0, 8), micros(now))
+	words := append(make([]any, 0, 8), stamp(micros(now)))
 	cmd, err := s.run(ctx, sc, s.challengeKeys(id), append(words, args...)...)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	answer, err := cmd.Text()
 	if err != nil {
-		return nil, fmt.Errorf("redisstore: %w", err)
+		return nil, false, fmt.Errorf("redisstore: %w", err)
 	}
-	status, until, packed, err := unpack(answer)
+	status, again, until, packed, err := unpack(answer)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if status == store.ErrNotFound { //nolint:errorlint // unpack wraps nothing
-		return nil, status
+		return nil, false, status
 	}
-	r, err := decode(id, packed)
-	if err != nil {
-		return nil, err
+	if r, err = decode(id, packed); err != nil {
+		return nil, false, err
 	}
 	r.LockedUntil = instant(until)
-	return r, status
+	return r, status == nil && !again, status
 }
 
-// unpack takes apart what the scripts answer: a status, the end of the
-// subject's lock or 0, and the record where there is one.
-func unpack(answer string) (status error, until int64, record string, _ error) {
+// unpack takes apart what the scripts answer: a status, whether the call had
+// its effect before, the end of the subject's lock or 0, and the record where
+// there is one.
+func unpack(answer string) (status error, again bool, until int64, record string, _ error) {
 	if answer == "" {
-		return store.ErrNotFound, 0, "", nil
+		return store.ErrNotFound, false, 0, "", nil
+	}
+	if answer[0] == 0 || answer[0] >= 128 {
+		return nil, false, 0, answer, nil
 	}
 	p := parser{rest: answer}
-	code, until, at := p.byte(), p.int64(), p.int16()
-	bytes := p.take(int(p.byte()))
-	record = p.rest
-	if p.bad || int(code) >= len(refusals) || at+len(bytes) > len(record) {
-		return nil, 0, "", errors.New("redisstore: a reply that cannot be read")
+	head := p.byte()
+	if head&8 != 0 {
+		until = p.int64()
 	}
-	if bytes != "" {
-		record = record[:at] + bytes + record[at+len(bytes):]
+	if p.bad || head >= 32 {
+		return nil, false, 0, "", errors.New("redisstore: a reply that cannot be read")
 	}
-	return refusals[code], until, record, nil
+	return refusals[head&7], head&16 != 0, until, p.rest, nil
 }

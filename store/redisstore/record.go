@@ -14,23 +14,21 @@ import (
 // A record is one string, big-endian, so that a script reads it in one call
 // and changes it in place:
 //
-//	  0  attempts, 4 bytes; nonces of the latest eight Attempts, 8 each
-//	 68  outcome, 1; nonce of Finish, until then of Create, 8
-//	 77  sends, 4; time of the next, 8; nonce of the latest Resend, 8
-//	 97  revision, 8; nonces of the latest four Updates, 8 each
-//	137  expires, 8; MaxAttempts, 4; MaxFailures, 4; lock in nanoseconds, 8
-//	161  subject's field, 16; offset of the delivery, 4
+//	  0  nonces of the latest eight Attempts, 8 bytes each; attempts, 4
+//	 68  expires, 8; MaxAttempts, 4; MaxFailures, 4; lock, 8; subject's field, 16
+//	108  outcome, 1; nonce of Finish, until then of Create, 8
+//	117  sends, 4; time of the next, 8; nonce of the latest Resend, 8
+//	137  revision, 8; nonces of the latest four Updates, 8 each
+//	177  offset of the delivery, 4
 //	181  number of waits, 2; these in nanoseconds, 8 each
 //	     what no script reads; the delivery
 //
-// Times are microseconds since 1970, which Lua's numbers hold exactly. Who
-// changes any of this changes the names of the keys, too.
+// Times, and the lock, are microseconds, since 1970, which Lua's numbers hold
+// exactly. Who changes any of this changes the names of the keys, too.
 const (
-	atCreator  = 69
-	atSends    = 77
-	atNextSend = 81
-	atExpires  = 137
+	atExpires  = 68
 	atDelivery = 177
+	atWaits    = 181
 )
 
 // latest is the first time, in microseconds, that Lua does not hold exactly:
@@ -83,16 +81,17 @@ func nanoTime(n int64) time.Time {
 
 // encode returns r as Create stores it.
 func encode(r *store.Record, subject string, nextSend int64, nonce string) []byte {
-	b := make([]byte, atExpires, atExpires+112+8*len(r.Waits)+len(r.Key)+len(r.Subject)+len(r.Salt)+len(r.Sealed)+len(r.Delivery))
-	copy(b[atCreator:], nonce)
-	binary.BigEndian.PutUint32(b[atSends:], 1)
-	binary.BigEndian.PutUint64(b[atNextSend:], uint64(nextSend))
+	b := make([]byte, atExpires, atWaits+64+8*len(r.Waits)+len(r.Key)+len(r.Subject)+len(r.Salt)+len(r.Sealed)+len(r.Delivery))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Expires.UnixMicro()))
 	b = binary.BigEndian.AppendUint32(b, uint32(r.MaxAttempts))
 	b = binary.BigEndian.AppendUint32(b, uint32(r.MaxFailures))
-	b = binary.BigEndian.AppendUint64(b, uint64(r.Lock))
+	b = binary.BigEndian.AppendUint64(b, uint64(max(r.Lock, 0).Microseconds()))
 	b = append(b, subject...)
-	b = append(b, 0, 0, 0, 0) // where the delivery begins, see below
+	b = append(b, byte(store.Open))
+	b = append(b, nonce...)
+	b = binary.BigEndian.AppendUint32(b, 1) // sends
+	b = binary.BigEndian.AppendUint64(b, uint64(nextSend))
+	b = b[:atWaits] // where the delivery begins, see below
 	b = binary.BigEndian.AppendUint16(b, uint16(len(r.Waits)))
 	for _, w := range r.Waits {
 		b = binary.BigEndian.AppendUint64(b, uint64(w))
@@ -102,6 +101,7 @@ func encode(r *store.Record, subject string, nextSend int64, nonce string) []byt
 		created = r.Created.UnixNano()
 	}
 	b = binary.BigEndian.AppendUint64(b, uint64(created))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Lock))
 	b = binary.AppendUvarint(b, uint64(r.Expires.Nanosecond()%1000))
 	newCode := byte(0)
 	if r.NewCode {
@@ -124,17 +124,17 @@ func appendString[T string | []byte](b []byte, s T) []byte {
 // empty part is nil.
 func decode(id, packed string) (*store.Record, error) {
 	p := parser{rest: packed}
+	p.take(atExpires - 4)
 	r := &store.Record{ID: id, Attempts: p.int32()}
-	p.take(64)
+	expires := p.int64()
+	r.MaxAttempts, r.MaxFailures = p.int32(), p.int32()
+	p.take(8 + 16)
 	r.Outcome = store.Outcome(p.byte())
 	p.take(8)
 	r.Sends, r.NextSend = p.int32(), instant(p.int64())
 	p.take(8)
 	r.Revision = uint64(p.int64())
 	p.take(32)
-	expires := p.int64()
-	r.MaxAttempts, r.MaxFailures, r.Lock = p.int32(), p.int32(), time.Duration(p.int64())
-	p.take(16)
 	delivery := p.int32()
 	if n := p.int16(); n > 0 && len(p.rest) >= 8*n {
 		r.Waits = make([]time.Duration, n)
@@ -144,7 +144,7 @@ func decode(id, packed string) (*store.Record, error) {
 	} else if n > 0 {
 		p.bad = true
 	}
-	r.Created = nanoTime(p.int64())
+	r.Created, r.Lock = nanoTime(p.int64()), time.Duration(p.int64())
 	r.Expires = time.UnixMicro(expires).Add(time.Duration(p.uvarint())).UTC()
 	r.NewCode = p.byte() == 1
 	r.Key, r.Subject = p.string(), p.string()

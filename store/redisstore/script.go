@@ -20,8 +20,17 @@ func newScript(source string) *script {
 // nonceLen is the length of a nonce.
 const nonceLen = 8
 
-// A nonce names one call: 8 bytes, random so that no other process names one
-// of its own the same. It is no secret.
+// A nonce names one call: 8 bytes, random so that no other process names one of
+// its own the same, but for the first bit, which is 1. It is no secret.
 func nonce() string {
-	return string(binary.BigEndian.AppendUint64(nil, rand.Uint64()))
+	return stamp(0)[8:]
+}
+
+// stamp returns the time of a call, in microseconds since 1970, and its nonce,
+// as one argument.
+func stamp(micros int64) string {
+	var b [8 + nonceLen]byte
+	binary.BigEndian.PutUint64(b[:], uint64(micros))
+	binary.BigEndian.PutUint64(b[8:], rand.Uint64()|1<<63)
+	return string(b[:])
 }

@@ -18,23 +18,17 @@ const (
 	pipelines = 2
 )
 
-// A call is a script to run.
+// A call is a script to run: EVALSHA, or EVAL, which brings the script.
 type call struct {
 	script *script
-	keys   []string
-	args   []any
+	words  []any
 }
 
-// command returns EVALSHA, or EVAL, which brings the script.
 func (c *call) command(ctx context.Context, eval bool) *redis.Cmd {
-	words := append(make([]any, 0, 3+len(c.keys)+len(c.args)), "evalsha", c.script.hash, len(c.keys))
 	if eval {
-		words[0], words[1] = "eval", c.script.source
+		c.words[0], c.words[1] = "eval", c.script.source
 	}
-	for _, k := range c.keys {
-		words = append(words, k)
-	}
-	cmd := redis.NewCmd(ctx, append(words, c.args...)...)
+	cmd := redis.NewCmd(ctx, c.words...)
 	cmd.SetFirstKeyPos(3)
 	return cmd
 }
@@ -46,19 +40,23 @@ func (c *call) command(ctx context.Context, eval bool) *redis.Cmd {
 // The client may run it again when the reply was lost: a script that changes
 // anything is given a [nonce], by which it knows that it did.
 func (s *Store) run(ctx context.Context, sc *script, keys []string, args ...any) (*redis.Cmd, error) {
-	return s.calls.ask(ctx, &call{sc, keys, args})
+	words := append(make([]any, 0, 3+len(keys)+len(args)), "evalsha", sc.hash, len(keys))
+	for _, k := range keys {
+		words = append(words, k)
+	}
+	return s.calls.ask(ctx, call{sc, append(words, args...)})
 }
 
 // calls returns what runs scripts by c: those that come while others are on
 // their way go as one pipeline, if there is one server for all of them. On a
 // Cluster each would wait for the slowest.
-func calls(c Client, timeout time.Duration) *gatherer[*call, *redis.Cmd] {
-	g := &gatherer[*call, *redis.Cmd]{timeout: timeout, most: 1, ways: math.MaxInt}
+func calls(c Client, timeout time.Duration) *gatherer[call, *redis.Cmd] {
+	g := &gatherer[call, *redis.Cmd]{timeout: timeout, most: 1, ways: math.MaxInt}
 	one, _ := c.(*redis.Client)
 	if one != nil {
 		g.most, g.ways, g.punctual = mostCalls, pipelines, one.Options().ContextTimeoutEnabled
 	}
-	g.answer = func(ctx context.Context, batch []*asked[*call, *redis.Cmd]) {
+	g.answer = func(ctx context.Context, batch []*asked[call, *redis.Cmd]) {
 		for _, eval := range []bool{false, true} {
 			cmds := make([]redis.Cmder, len(batch))
 			for i, a := range batch {
@@ -71,7 +69,7 @@ func calls(c Client, timeout time.Duration) *gatherer[*call, *redis.Cmd] {
 				_ = p.BatchProcess(ctx, cmds...)
 				_, _ = p.Exec(ctx)
 			}
-			var unknown []*asked[*call, *redis.Cmd] // after a start, a failover, or SCRIPT FLUSH
+			var unknown []*asked[call, *redis.Cmd] // after a start, a failover, or SCRIPT FLUSH
 			for i, a := range batch {
 				cmd, _ := cmds[i].(*redis.Cmd)
 				switch err := cmd.Err(); {

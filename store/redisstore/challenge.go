@@ -169,8 +169,8 @@ func (s *Store) onChallenge(ctx context.Context, sc *script, id string, now time
 	if err := ctx.Err(); err != nil {
 		return nil, false, err
 	}
-	words := append(make([]any, 0, 8), stamp(micros(now)))
-	cmd, err := s.run(ctx, sc, s.challengeKeys(id), append(words, args...)...)
+	first := append(make([]any, 0, 3), stamp(micros(now)))
+	cmd, err := s.run(ctx, sc, s.challengeKeys(id), append(first, args...)...)
 	if err != nil {
 		return nil, false, err
 	}

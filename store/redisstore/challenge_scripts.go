@@ -93,7 +93,7 @@ if soon then kept = ends + 120000000 end
 redis.call('HSET', KEYS[2], subject, struct.pack('>I4I8BI8', failures, ends, locked, kept))
 if soon then
 	local life = math.ceil((kept - now) / 1000)
-	if redis.call('PTTL', KEYS[2]) < life then redis.call('PEXPIRE', KEYS[2], life) end
+	if redis.call('PEXPIRE', KEYS[2], life, 'NX') == 0 then redis.call('PEXPIRE', KEYS[2], life, 'GT') end
 end
 if not run and nonce:byte(8) < 32 then
 	local some, dead = redis.call('HRANDFIELD', KEYS[2], '24', 'WITHVALUES'), {}

@@ -31,16 +31,18 @@ type gatherer[Q, A any] struct {
 // An asked is a question on its way.
 type asked[Q, A any] struct {
 	question Q
-	replied  chan outcome[A]
-	gone     atomic.Bool // nobody waits any more
+	answer   A
+	err      error
+	replied  chan struct{} // closed once there is an answer; nil if nobody waits for that
+	gone     atomic.Bool   // nobody waits any more
 }
 
-type outcome[A any] struct {
-	answer A
-	err    error
+func (a *asked[Q, A]) reply(answer A, err error) {
+	a.answer, a.err = answer, err
+	if a.replied != nil {
+		close(a.replied)
+	}
 }
-
-func (a *asked[Q, A]) reply(answer A, err error) { a.replied <- outcome[A]{answer, err} }
 
 // ask returns the answer to q, or an error when ctx ends or the timeout is over,
 // what came before it included. What nobody waits for any more when it is its
@@ -49,27 +51,27 @@ func (g *gatherer[Q, A]) ask(ctx context.Context, q Q) (answer A, err error) {
 	if err := ctx.Err(); err != nil {
 		return answer, err
 	}
-	a := &asked[Q, A]{question: q, replied: make(chan outcome[A], 1)}
+	a := &asked[Q, A]{question: q}
 	g.mu.Lock()
 	room := g.working < g.ways
 	if room {
 		g.working++
 	}
-	if !room || !g.punctual {
-		g.waiting = append(g.waiting, a)
-	}
-	g.mu.Unlock()
-	switch {
-	case room && g.punctual:
+	if room && g.punctual {
+		g.mu.Unlock()
 		return g.atOnce(ctx, a)
-	case room:
+	}
+	a.replied = make(chan struct{})
+	g.waiting = append(g.waiting, a)
+	g.mu.Unlock()
+	if room {
 		go g.work(context.WithoutCancel(ctx))
 	}
 	timer := time.NewTimer(g.timeout)
 	defer timer.Stop()
 	select {
-	case r := <-a.replied:
-		return r.answer, r.err
+	case <-a.replied:
+		return a.answer, a.err
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-timer.C:
@@ -86,9 +88,8 @@ func (g *gatherer[Q, A]) atOnce(ctx context.Context, a *asked[Q, A]) (answer A, 
 	defer cancel()
 	g.answer(within, []*asked[Q, A]{a})
 	g.leave(ctx)
-	r := <-a.replied
-	if r.err == nil {
-		return r.answer, nil
+	if a.err == nil {
+		return a.answer, nil
 	}
 	// A connection hears of a deadline a moment before the contexts.
 	now := time.Now()
@@ -98,7 +99,7 @@ func (g *gatherer[Q, A]) atOnce(ctx context.Context, a *asked[Q, A]) (answer A, 
 	if until, _ := within.Deadline(); ctx.Err() == nil && !now.Before(until) {
 		return answer, g.late()
 	}
-	return answer, cmp.Or(ctx.Err(), r.err)
+	return answer, cmp.Or(ctx.Err(), a.err)
 }
 
 func (g *gatherer[Q, A]) late() error {

@@ -190,11 +190,14 @@ func (p *parser) int16() int {
 }
 
 func (p *parser) int32() int {
-	return p.int16()<<16 | p.int16()
+	s := p.take(4)
+	return int(s[0])<<24 | int(s[1])<<16 | int(s[2])<<8 | int(s[3])
 }
 
 func (p *parser) int64() int64 {
-	return int64(p.int32())<<32 | int64(p.int32())
+	s := p.take(8)
+	return int64(s[0])<<56 | int64(s[1])<<48 | int64(s[2])<<40 | int64(s[3])<<32 |
+		int64(s[4])<<24 | int64(s[5])<<16 | int64(s[6])<<8 | int64(s[7])
 }
 
 func (p *parser) uvarint() uint64 {

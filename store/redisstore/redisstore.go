@@ -73,7 +73,7 @@ type Store struct {
 	queue   queue
 	parked  int         // per desk
 	apart   atomic.Bool // keys of different tags are asked for apart
-	calls   *gatherer[*call, *redis.Cmd]
+	calls   *gatherer[call, *redis.Cmd]
 }
 
 // New returns a Store. It does not ask the server anything: see [Store.Check].

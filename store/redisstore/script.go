@@ -10,7 +10,7 @@ import (
 // A script is Lua that Redis runs in one step. Its first line begins with
 // "#!lua": only then does Redis refuse, on a single server too, what a Cluster
 // would. All keys that it touches are among its KEYS, and in one slot.
-type script struct{ source, hash string }
+type script struct{ source, hash any }
 
 func newScript(source string) *script {
 	sum := sha1.Sum([]byte(source)) // the name that EVALSHA takes

@@ -7,3 +7,6 @@ import "time"
 func (s *Store) Tidy(every, forgotten time.Duration) {
 	s.queue.tidyEvery, s.queue.forgotten = every, forgotten
 }
+
+// EncodeJob returns a job as the queue keeps it.
+var EncodeJob = encodeJob

@@ -94,12 +94,13 @@ func (s *Store) Enqueue(ctx context.Context, j store.Job) error {
 	if err := checkJob(j); err != nil {
 		return err
 	}
-	expires, due := micros(j.Expires), max(dueAt(j.NotBefore), micros(time.Now()))
+	now, expires := micros(time.Now()), micros(j.Expires)
+	due := max(dueAt(j.NotBefore), now)
 	if due >= expires {
 		return nil
 	}
 	j.Attempt = 0
-	_, err := s.queue.intake.ask(ctx, arrival{s.key(queueTag, "id:"+j.ID), [4]any{expires, due, rank(j.Priority), encodeJob(j)}})
+	_, err := s.queue.intake.ask(ctx, arrival{s.key(queueTag, "id:"+j.ID), [2]any{lifetime(expires - now), encodeJob(j, due)}})
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -514,8 +515,8 @@ func TestRealRedisQueueBacklog(t *testing.T) {
 	const backlog = 5000
 	if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i := range backlog { // as Enqueue would have, an hour ago
-			job := fmt.Sprintf("2 0 %d 0 1 1 c %d", time.Now().UnixMicro(), i)
-			p.XAdd(ctx, &redis.XAddArgs{Stream: s.prefix + "{queue}normal", Values: []any{"due", "0", "job", job}})
+			job := redisstore.EncodeJob(store.Job{ID: strconv.Itoa(i), Challenge: "c", Expires: time.Now()}, 1)
+			p.XAdd(ctx, &redis.XAddArgs{Stream: s.prefix + "{queue}normal", Values: []any{"job", job}})
 		}
 		return nil
 	}); err != nil {

@@ -14,7 +14,7 @@ const mostArrivals = 128
 // An arrival is a job on its way into the queue.
 type arrival struct {
 	key  string // of its ID
-	args [4]any // for the script
+	args [2]any // for the script
 }
 
 // intake returns what adds jobs: those that come while others are on their way
@@ -25,7 +25,7 @@ func (s *Store) intake() *gatherer[arrival, struct{}] {
 
 func (s *Store) addJobs(ctx context.Context, batch []*asked[arrival, struct{}]) {
 	keys := append(make([]string, 0, len(s.queue.keys)+len(batch)), s.queue.keys...)
-	args := append(make([]any, 0, 2+4*len(batch)), micros(time.Now()), s.queue.max)
+	args := append(make([]any, 0, 2+2*len(batch)), micros(time.Now()), s.queue.max)
 	for _, a := range batch {
 		keys = append(keys, a.question.key)
 		args = append(args, a.question.args[:]...)

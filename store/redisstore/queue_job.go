@@ -1,11 +1,10 @@
 package redisstore
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/otpcourier/otpcourier/store"
@@ -23,41 +22,42 @@ func dueAt(t time.Time) int64 {
 // rank is a priority in the scripts: 1 for High, 2, 3 for Low.
 func rank(p store.Priority) int { return 2 - int(p) }
 
-// encodeJob writes what the queue keeps of j:
+// encodeJob writes what the queue keeps of j, which is due then:
 //
-//	rank attempts expires notBefore step length-of-challenge challenge ID
+//	rank, 1 byte; Attempt, 4; Expires, 8; due, 8; NotBefore and Step as
+//	varints; Challenge, after its length; ID
 //
-// The scripts read the first three.
-func encodeJob(j store.Job) string {
-	b := make([]byte, 0, 64+len(j.Challenge)+len(j.ID))
-	b = strconv.AppendInt(b, int64(rank(j.Priority)), 10)
-	for _, n := range []int64{int64(j.Attempt), micros(j.Expires), dueAt(j.NotBefore), int64(j.Step), int64(len(j.Challenge))} {
-		b = strconv.AppendInt(append(b, ' '), n, 10)
-	}
-	b = append(append(b, ' '), j.Challenge...)
-	return string(append(append(b, ' '), j.ID...))
+// The scripts read the first four, which are big-endian.
+func encodeJob(j store.Job, due int64) string {
+	b := make([]byte, 0, 48+len(j.Challenge)+len(j.ID))
+	b = binary.BigEndian.AppendUint32(append(b, byte(rank(j.Priority))), uint32(j.Attempt))
+	b = binary.BigEndian.AppendUint64(b, uint64(micros(j.Expires)))
+	b = binary.BigEndian.AppendUint64(b, uint64(due))
+	b = binary.AppendUvarint(b, uint64(dueAt(j.NotBefore)))
+	b = binary.AppendVarint(b, int64(j.Step))
+	return string(append(appendString(b, j.Challenge), j.ID...))
 }
+
+// dueThen returns an encoded job that is due then.
+func dueThen(job string, due int64) string {
+	return job[:atDue] + string(binary.BigEndian.AppendUint64(nil, uint64(due))) + job[atDue+8:]
+}
+
+const atDue = 13
 
 var errJob = errors.New("redisstore: a job in the queue is damaged")
 
 // decodeJob reads what encodeJob wrote.
 func decodeJob(s string) (store.Job, error) {
-	var n [6]int64
-	for i := range n {
-		field, rest, ok := strings.Cut(s, " ")
-		v, err := strconv.ParseInt(field, 10, 64)
-		if !ok || err != nil || v < 0 && i != 4 || v >= latest {
-			return store.Job{}, errJob
-		}
-		n[i], s = v, rest
-	}
-	length := n[5]
-	if n[0] < 1 || n[0] > 3 || n[1] > math.MaxInt32 || length >= int64(len(s)) || s[length] != ' ' {
+	p := parser{rest: s}
+	r, attempt, expires, _ := p.byte(), p.int32(), p.int64(), p.int64()
+	notBefore, step, challenge := p.uvarint(), p.uvarint(), p.string()
+	if p.bad || p.rest == "" || r < 1 || r > 3 || attempt > math.MaxInt32 || expires < 0 || expires >= latest || notBefore >= latest {
 		return store.Job{}, errJob
 	}
 	return store.Job{
-		ID: s[length+1:], Challenge: s[:length], Step: int(n[4]), Priority: store.Priority(2 - n[0]),
-		NotBefore: instant(n[3]), Expires: instant(n[2]), Attempt: int(n[1]),
+		ID: p.rest, Challenge: challenge, Step: int(step>>1) ^ -int(step&1), Priority: store.Priority(2 - int(r)),
+		NotBefore: instant(int64(notBefore)), Expires: instant(expires), Attempt: attempt,
 	}, nil
 }
 

@@ -30,11 +30,10 @@ const (
 	reasonFailed = "failed"
 )
 
-// A result ends what was handed out.
+// A result ends what was handed out. What is done needs no job.
 type result struct {
 	entry
 	verb string
-	due  int64
 	job  string
 }
 
@@ -138,32 +137,35 @@ func (r *runner) fetch(ctx, lasting context.Context, n int) (begun int, next tim
 		return 0, time.Time{}, err
 	}
 	v, err := cmd.Slice()
-	if err != nil || len(v)%3 != 1 {
+	if err != nil || len(v)%2 != 1 {
 		return 0, time.Time{}, fmt.Errorf("redisstore: fetched jobs: %w", err)
 	}
 	next = instant(number(v[0]))
-	for v = v[1:]; len(v) > 0; v = v[3:] {
+	for v = v[1:]; len(v) > 0; v = v[2:] {
+		job, _ := v[0].(string)
 		id, _ := v[1].(string)
-		text, _ := v[2].(string)
-		r.begin(ctx, entry{number(v[0]), id}, text)
+		if job == "" {
+			return begun, next, errJob
+		}
+		r.begin(ctx, entry{int64(job[0]), id}, job)
 		begun++
 	}
 	return begun, next, nil
 }
 
 // begin starts the handler of a job, unless ctx has ended meanwhile.
-func (r *runner) begin(ctx context.Context, at entry, text string) {
+func (r *runner) begin(ctx context.Context, at entry, job string) {
 	r.mu.Lock()
 	r.held[at] = struct{}{}
 	r.running++
 	r.mu.Unlock()
-	j, err := decodeJob(text)
+	j, err := decodeJob(job)
 	switch {
 	case err != nil: // nobody can handle it, and a letter could not be read
 		r.s.logger.ErrorContext(ctx, err.Error())
 		r.end(result{entry: at, verb: verbDone})
 	case ctx.Err() != nil:
-		r.end(result{at, verbBack, micros(time.Now()), text})
+		r.end(result{at, verbBack, dueThen(job, micros(time.Now()))})
 	default:
 		r.handlers.Go(func() { r.call(ctx, at, j) })
 	}
@@ -201,7 +203,7 @@ func (r *runner) verdict(at entry, j store.Job, failed bool) result {
 	case !due.Before(j.Expires):
 		verb = reasonLate
 	}
-	return result{at, verb, dueAt(due), encodeJob(j)}
+	return result{at, verb, encodeJob(j, dueAt(due))}
 }
 
 // end frees the worker, and has the result recorded.

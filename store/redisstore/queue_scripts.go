@@ -8,10 +8,10 @@ package redisstore
 //	KEYS[5]     stream of dead letters
 //	KEYS[6]     list, the bell: holds a token while some Run should look
 //
-// A job is text that begins with its priority (1 to 3), how often it has been
-// handed out, and when it expires; see encodeJob. What waits, in a stream or
-// the set, is not pending in the group; what is pending is with a worker, and
-// what is done is deleted.
+// A job is a string that begins with its priority (1 to 3), how often it has
+// been handed out, when it expires, and when it is due; see encodeJob. What
+// waits, in a stream or the set, is not pending in the group; what is pending is
+// with a worker, and what is done is deleted.
 
 const promotes = 200 // of what has become due, in one script
 
@@ -37,29 +37,35 @@ local function ring()
 	end
 end
 local function parse(job)
-	local p, attempt, expires, at = string.match(job, '^([123]) (%d+) (%d+)() ')
-	return tonumber(p), tonumber(attempt), tonumber(expires), at
+	return struct.unpack('>BI4I8I8', job)
 end
 local function bury(job, reason, at)
 	redis.call('XADD', KEYS[5], 'MAXLEN', 1000, '*', 'job', job, 'reason', reason, 'at', string.format('%.0f', at))
 	redis.call('PEXPIRE', KEYS[5], DAY)
 end
-local function push(job, due, now)
+local function push(job, now)
 	local p, attempt, expires = parse(job)
 	if expires <= now then
 		bury(job, 'late', expires)
 	else
-		redis.call('XADD', KEYS[p], '*', 'due', due, 'job', job)
+		redis.call('XADD', KEYS[p], '*', 'job', job)
 		keep(KEYS[p], expires, now)
 	end
 end
+local function delay(job, due)
+	redis.call('ZADD', KEYS[4], string.format('%.0f', due), job)
+	return redis.call('ZRANGE', KEYS[4], '0', '0')[1] == job -- who watches the clock must know
+end
 local function promote(now)
-	local due = redis.call('ZRANGE', KEYS[4], '-inf', string.format('%.0f', now), 'BYSCORE', 'LIMIT', 0, PROMOTES, 'WITHSCORES')
-	for i = 1, #due, 2 do
-		redis.call('ZREM', KEYS[4], due[i])
-		push(due[i], due[i + 1], now)
+	if redis.call('ZCARD', KEYS[4]) == 0 then
+		return 0
 	end
-	return #due / 2
+	local due = redis.call('ZRANGE', KEYS[4], '-inf', string.format('%.0f', now), 'BYSCORE', 'LIMIT', 0, PROMOTES)
+	for _, job in ipairs(due) do
+		redis.call('ZREM', KEYS[4], job)
+		push(job, now)
+	end
+	return #due
 end
 local function forget()
 	local ms = tonumber(redis.call('TIME')[1]) * 1000
@@ -76,66 +82,59 @@ end
 
 // enqueueScript adds jobs, each unless its ID is known, and returns for each 1,
 // or 0 where there is nothing to do, or -1 where there is no room. The IDs are
-// KEYS[7] and those that follow.
+// KEYS[7] and those that follow. One is known as long as its key lives, but for
+// the last minute, see keep.
 //
-//	ARGV: now, most jobs, then of each: expires, due, priority, job
+//	ARGV: now, most jobs, then of each: life of its ID's key, job
 const enqueueScript = shebang + prelude + `
 local now, room, reply = tonumber(ARGV[1]), tonumber(ARGV[2]), {}
 room = room - redis.call('ZCARD', KEYS[4])
 for p = 1, 3 do
 	room = room - redis.call('XLEN', KEYS[p])
 end
-local added, last = 0, {0, 0, 0, 0}
-local function new(key, expires)
-	local life = string.format('%.0f', (tonumber(expires) - now) / 1000 + 60000)
-	if redis.call('SET', key, expires, 'NX', 'PX', life) then
-		return true
-	end
-	if tonumber(redis.call('GET', key)) > now then
-		return false
-	end
-	redis.call('SET', key, expires, 'PX', life)
-	return true
-end
-local function add(key, expires, due, p, job)
-	if not new(key, expires) then
-		return 0
+local added, last = false, {0, 0, 0, 0}
+local function add(key, life, job)
+	if not redis.call('SET', key, '', 'NX', 'PX', life) then
+		if redis.call('PTTL', key) > 60000 then
+			return 0
+		end
+		redis.call('SET', key, '', 'PX', life)
 	end
 	if room < 1 then
 		redis.call('DEL', key)
 		return -1
 	end
 	room = room - 1
-	if tonumber(due) <= now then
-		redis.call('XADD', KEYS[p], '*', 'due', due, 'job', job)
-		added = added + 1
+	local p, attempt, expires, due = parse(job)
+	if due <= now then
+		redis.call('XADD', KEYS[p], '*', 'job', job)
+		added = true
 	else
 		p = 4
-		redis.call('ZADD', KEYS[4], due, job)
-		if redis.call('ZRANGE', KEYS[4], 0, 0)[1] == job then
-			added = added + 1 -- who watches the clock must know
-		end
+		added = delay(job, due) or added
 	end
-	last[p] = math.max(last[p], tonumber(expires))
+	if last[p] < expires then
+		last[p] = expires
+	end
 	return 1
 end
-for i = 3, #ARGV, 4 do
-	reply[#reply + 1] = add(KEYS[6 + #reply + 1], ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3])
+for i = 1, (#ARGV - 2) / 2 do
+	reply[i] = add(KEYS[6 + i], ARGV[2 * i + 1], ARGV[2 * i + 2])
 end
 for p = 1, 4 do
 	if last[p] > 0 then
 		keep(KEYS[p], last[p], now)
 	end
 end
-if added > 0 then
+if added then
 	ring()
 end
 return reply
 `
 
 // fetchScript hands out jobs, the highest priority first: when the next of
-// those that are to come is due (0: there is none), and then priority, entry
-// and text of each. Of a backlog that has expired it buries a part, and rings:
+// those that are to come is due (0: there is none), and then each job and its
+// entry. Of a backlog that has expired it buries a part, and rings:
 // the server does nothing else meanwhile.
 //
 //	ARGV: now, most jobs, consumer
@@ -144,6 +143,9 @@ local now, most, reply = tonumber(ARGV[1]), tonumber(ARGV[2]), {0}
 local more = promote(now) == PROMOTES
 local n, late = 0, 0
 local function read(p)
+	if redis.call('XLEN', KEYS[p]) == 0 then
+		return false
+	end
 	local got = redis.pcall('XREADGROUP', 'GROUP', 'jobs', ARGV[3], 'COUNT', most - n, 'STREAMS', KEYS[p], '>')
 	if not got then
 		return false
@@ -152,14 +154,11 @@ local function read(p)
 		if string.sub(got.err, 1, 7) ~= 'NOGROUP' then
 			error(got)
 		end
-		if redis.call('EXISTS', KEYS[p]) == 0 then
-			return false
-		end
 		redis.call('XGROUP', 'CREATE', KEYS[p], 'jobs', '0')
 		return true
 	end
 	for _, entry in ipairs(got[1][2]) do
-		local job = entry[2][4]
+		local job = entry[2][2]
 		local _, _, expires = parse(job)
 		if expires <= now then
 			remove(p, entry[1])
@@ -167,9 +166,7 @@ local function read(p)
 			late = late + 1
 		else
 			n = n + 1
-			reply[#reply + 1] = p
-			reply[#reply + 1] = entry[1]
-			reply[#reply + 1] = job
+			reply[2 * n], reply[2 * n + 1] = job, entry[1]
 		end
 	end
 	return true
@@ -180,35 +177,43 @@ end
 if more or n == most or late >= PROMOTES then
 	ring()
 end
-local first = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
-if first[2] then
-	reply[1] = first[2]
+if redis.call('ZCARD', KEYS[4]) > 0 then
+	reply[1] = redis.call('ZRANGE', KEYS[4], '0', '0', 'WITHSCORES')[2]
 end
 return reply
 `
 
-// settleScript ends what was handed out, if it was not handed out anew since.
+// settleScript ends what was handed out: what is done, and what has another end
+// if it was not handed out anew since.
 //
-//	ARGV: now, then of each: priority, entry, verb, due, job
+//	ARGV: now, how many of each priority are done, their entries, then of each
+//	of the others: priority, entry, verb, job
 //
-// The verbs: "done", "again" at due, "back" as if it had not been handed out,
-// and what else is a reason for a dead letter.
+// The verbs: "again" when the job is due, "back" as if it had not been handed
+// out, and what else is a reason for a dead letter.
 const settleScript = shebangOOM + prelude + `
-local now = tonumber(ARGV[1])
-for i = 2, #ARGV, 5 do
-	local p, verb, due, job = tonumber(ARGV[i]), ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
-	if remove(p, ARGV[i + 1]) then
+local now, at = tonumber(ARGV[1]), 5
+for p = 1, 3 do
+	local n = tonumber(ARGV[1 + p])
+	if n > 0 then
+		redis.call('XACK', KEYS[p], 'jobs', unpack(ARGV, at, at + n - 1))
+		redis.call('XDEL', KEYS[p], unpack(ARGV, at, at + n - 1))
+		at = at + n
+	end
+end
+for i = at, #ARGV, 4 do
+	local verb, job = ARGV[i + 2], ARGV[i + 3]
+	if remove(tonumber(ARGV[i]), ARGV[i + 1]) then
 		if verb == 'again' then
-			local _, _, expires = parse(job)
-			redis.call('ZADD', KEYS[4], due, job)
-			keep(KEYS[4], expires, now)
-			if redis.call('ZRANGE', KEYS[4], 0, 0)[1] == job then
+			local _, _, expires, due = parse(job)
+			if delay(job, due) then
 				ring()
 			end
+			keep(KEYS[4], expires, now)
 		elseif verb == 'back' then
-			push(job, due, now)
+			push(job, now)
 			ring()
-		elseif verb ~= 'done' then
+		else
 			bury(job, verb, now)
 		end
 	end
@@ -232,13 +237,14 @@ local function back(p, id, more)
 	if not remove(p, id) or not entry then
 		return
 	end
-	local job = entry[2][4]
-	local _, attempt, expires, at = parse(job)
-	job = string.format('%d %d %.0f', p, attempt + more, expires) .. string.sub(job, at)
-	if attempt + more >= tonumber(ARGV[4]) then
+	local job = entry[2][2]
+	local _, attempt, expires = parse(job)
+	attempt = attempt + more
+	job = struct.pack('>BI4I8I8', p, attempt, expires, now) .. job:sub(22)
+	if attempt >= tonumber(ARGV[4]) then
 		bury(job, 'failed', now)
 	else
-		push(job, string.format('%.0f', now), now)
+		push(job, now)
 		ring()
 	end
 end
@@ -279,9 +285,10 @@ end
 return 1
 `
 
-// statsScript returns how many that were due it has put into the streams, then of each priority how many wait and how many are with a worker, then how
-// many are to come, since when the first that waits has been due (0: none
-// waits), and how many dead letters there are.
+// statsScript returns how many that were due it has put into the streams, then
+// of each priority how many wait and how many are with a worker, then how many
+// are to come, since when the first that waits has been due (0: none waits), and
+// how many dead letters there are.
 //
 //	ARGV: now
 const statsScript = shebangOOM + prelude + `
@@ -304,7 +311,7 @@ for p = 1, 3 do
 	reply[#reply + 1] = pending
 	local first = redis.call('XRANGE', KEYS[p], after, '+', 'COUNT', 1)[1]
 	if first then
-		local due = tonumber(first[2][2])
+		local _, _, _, due = parse(first[2][2])
 		oldest = math.min(oldest or due, due)
 	end
 end

@@ -34,12 +34,7 @@ func (r *runner) record(ctx context.Context, stop <-chan struct{}) {
 		if len(batch) == 0 {
 			return
 		}
-		args := make([]any, 1, 1+5*len(batch))
-		args[0] = micros(time.Now())
-		for _, res := range batch {
-			args = append(args, res.rank, res.id, res.verb, res.due, res.job)
-		}
-		if _, err := r.s.run(ctx, scriptSettle, r.s.queue.keys, args...); err != nil {
+		if _, err := r.s.run(ctx, scriptSettle, r.s.queue.keys, settlement(batch)...); err != nil {
 			if !r.link.failed(ctx, recording, err, stop) {
 				return
 			}
@@ -53,6 +48,28 @@ func (r *runner) record(ctx context.Context, stop <-chan struct{}) {
 		r.done = r.done[len(batch):]
 		r.mu.Unlock()
 	}
+}
+
+// settlement returns what scriptSettle needs.
+func settlement(batch []result) []any {
+	var done [3]int
+	args := make([]any, 4, 4+4*len(batch))
+	for i := range done {
+		for _, res := range batch {
+			if res.verb == verbDone && res.rank == int64(i)+1 {
+				args = append(args, res.id)
+				done[i]++
+			}
+		}
+		args[1+i] = done[i]
+	}
+	args[0] = micros(time.Now())
+	for _, res := range batch {
+		if res.verb != verbDone {
+			args = append(args, res.rank, res.id, res.verb, res.job)
+		}
+	}
+	return args
 }
 
 // tend tells the server which jobs this consumer has and, now and then, tidies.

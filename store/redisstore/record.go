@@ -202,7 +202,7 @@ func (p *parser) int64() int64 {
 
 func (p *parser) uvarint() uint64 {
 	var n uint64
-	for shift := 0; shift < 63; shift += 7 {
+	for shift := 0; shift < 64; shift += 7 {
 		b := p.byte()
 		n |= uint64(b&0x7f) << shift
 		if b < 0x80 {

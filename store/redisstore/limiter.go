@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -103,9 +104,9 @@ func (s *Store) takeOne(ctx context.Context, now int64, all []counted, waits []i
 	if len(all) == 0 {
 		return nil
 	}
-	keys, args := make([]string, len(all)), append(make([]any, 0, 2+4*len(all)), now, nonce())
+	keys, args := make([]string, len(all)), append(make([]any, 0, 1+2*len(all)), stamp(now))
 	for i, c := range all {
-		per, step, shadow := max(c.Per.Microseconds(), 1), int64(0), 0
+		per, step, shadow := max(c.Per.Microseconds(), 1), int64(0), byte(0)
 		if c.Most > exactMost {
 			step = per / coarsePer
 		}
@@ -113,18 +114,25 @@ func (s *Store) takeOne(ctx context.Context, now int64, all []counted, waits []i
 			shadow = 1
 		}
 		keys[i] = c.key
-		args = append(args, c.Most, per, step, shadow)
+		limit := make([]byte, 0, 25)
+		for _, n := range []int64{int64(c.Most), per, step} {
+			limit = binary.BigEndian.AppendUint64(limit, uint64(n))
+		}
+		args = append(args, append(limit, shadow), lifetime(per+step))
 	}
 	cmd, err := s.run(ctx, scriptTake, keys, args...)
 	if err != nil {
 		return err
 	}
-	answer, err := cmd.Int64Slice()
-	if err != nil || len(answer) != len(all) {
+	answer, err := cmd.Text()
+	if err != nil || answer != "" && len(answer) != 8*len(all) {
 		return fmt.Errorf("redisstore: a reply that cannot be read: %w", err)
 	}
-	for i, c := range all {
-		waits[c.index] = answer[i]
+	p := parser{rest: answer}
+	for _, c := range all {
+		if answer != "" {
+			waits[c.index] = p.int64()
+		}
 	}
 	return nil
 }
@@ -225,7 +233,7 @@ func (s *Store) giveOne(ctx context.Context, now int64, all []counted, since fun
 	if len(all) == 0 {
 		return nil
 	}
-	keys, args := make([]string, len(all)), append(make([]any, 0, 2+len(all)), now, nonce())
+	keys, args := make([]string, len(all)), append(make([]any, 0, 1+len(all)), stamp(now))
 	for i, c := range all {
 		keys[i] = c.key
 		args = append(args, since(now, c))

@@ -2,7 +2,8 @@ package redisstore
 
 // A window is the log of a limit's takings, one string, big-endian:
 //
-//	number of nonces, 1 byte; nonces of the latest calls, at most 8, 8 each
+//	number of nonces, 1 byte; nonces of the latest calls, the latest first, at
+//	most 8, 8 bytes each
 //	how many takings there were before the cells, 6
 //	cells, in the order of their times, 14 each: time, 8; how many takings
 //	there were in all up to its end, 6
@@ -12,16 +13,24 @@ package redisstore
 // that decides, so many before the latest, is found by bisection, however many
 // there are. Cells are kept for twice Per.
 
-// windows begins the scripts. take is the position of a log's sum before the
-// cells, n their number, and sum(log, i, at) that up to the end of cell i,
-// counted from 1, at their beginning for 0.
+// windows begins the scripts. open returns the position of a log's sum before
+// the cells, that sum, the time of the first cell, and the time and sum of the
+// last; without cells the times are 0. sum(log, at, i) is that up to the end of
+// cell i, counted from 1, and known is whether the call has changed the log. put
+// has it seen by the limits that follow and have the same.
 const windows = `
-local now, nonce = tonumber(ARGV[1]), ARGV[2]
-local logs = redis.call('MGET', unpack(KEYS))
-for i, log in ipairs(logs) do logs[KEYS[i]] = log end
+local now, nonce = struct.unpack('>I8c8', ARGV[1])
+local keys = KEYS
+local logs = redis.call('MGET', unpack(keys))
 local function open(log)
 	local at = 2 + 8 * log:byte(1)
-	return at, (#log - at - 5) / 14
+	if #log < at + 19 then
+		local before = struct.unpack('>I6', log, at)
+		return at, before, 0, 0, before
+	end
+	local before, first = struct.unpack('>I6I8', log, at)
+	local last, total = struct.unpack('>I8I6', log, #log - 13)
+	return at, before, first, last, total
 end
 local function sum(log, at, i)
 	return (struct.unpack('>I6', log, at + 14 * i))
@@ -30,26 +39,34 @@ local function time(log, at, i)
 	return (struct.unpack('>I8', log, at + 14 * i - 8))
 end
 local function known(log)
-	return log and log:sub(2, 1 + 8 * log:byte(1)):find(nonce, 1, true)
+	local found = log and log:find(nonce, 2, true)
+	return found and found < 8 * log:byte(1) - 5
 end
-local function nonces(log)
-	local all = log:sub(2, 1 + 8 * log:byte(1)) .. nonce
-	if #all > 64 then all = all:sub(9) end
-	return string.char(#all / 8) .. all
+local function mark(log)
+	local n = log:byte(1)
+	if n < 8 then return string.char(n + 1) .. nonce .. log:sub(2) end
+	return '\8' .. nonce .. log:sub(2, 57) .. log:sub(66)
+end
+local function put(i, log, ...)
+	redis.call('SET', keys[i], log, ...)
+	for k = i + 1, #keys do
+		if keys[k] == keys[i] then logs[k] = log end
+	end
 end
 `
 
-// ARGV: now, nonce, and for each limit Most, Per, step of its cells, whether it
-// is a shadow. The answer is how long each is to be waited for. As all take or
+// ARGV: of each limit Most, Per, and the step of its cells, 8 bytes each, and
+// whether it is a shadow, 1; and the life of its log. The answer is how long each
+// is to be waited for, 8 bytes each, or nothing if all have taken. As all take or
 // none, a call that one window knows has taken.
 var scriptTake = newScript(mayFill + windows + `
 local function wait(log, most, per, also)
 	if also >= most then return per end
 	if not log then return 0 end
-	local at, n = open(log)
-	local j = sum(log, at, n) - (most - also) + 1
-	if j <= sum(log, at, 0) then return 0 end
-	local low, high = 1, n
+	local at, before, first, last, total = open(log)
+	local j = total - (most - also) + 1
+	if j <= before then return 0 end
+	local low, high = 1, (#log - at - 5) / 14
 	while low < high do
 		local middle = math.floor((low + high) / 2)
 		if sum(log, at, middle) >= j then high = middle else low = middle + 1 end
@@ -57,48 +74,53 @@ local function wait(log, most, per, also)
 	return math.max(time(log, at, low) - (now - per), 0)
 end
 local function add(log, per, step)
-	if not log then return struct.pack('>Bc8I6I8I6', 1, nonce, 0, now + step, 1), now + step end
-	local at, n = open(log)
-	local total, from, last = sum(log, at, n), 1, n > 0 and time(log, at, n) or 0
-	while from <= n and time(log, at, from) <= now - 2 * per do from = from + 1 end
-	local head = log:sub(at, at + 5)
-	if from > 1 then head = struct.pack('>I6', sum(log, at, from - 1)) end
-	local cells = log:sub(at + 6 + 14 * (from - 1))
-	if n >= from and now <= last then
-		cells = cells:sub(1, -7) .. struct.pack('>I6', total + 1)
-	else
-		last = now + step
-		cells = cells .. struct.pack('>I8I6', last, total + 1)
+	if not log then return struct.pack('>Bc8I6I8I6', 1, nonce, 0, now + step, 1) end
+	local at, before, first, last, total = open(log)
+	local n, old = (#log - at - 5) / 14, 0
+	while old < n and first <= now - 2 * per do
+		old = old + 1
+		first = old < n and time(log, at, old + 1)
 	end
-	if known(log) then return log:sub(1, at - 1) .. head .. cells, last end
-	return nonces(log) .. head .. cells, last
+	if old > 0 then
+		log = log:sub(1, at - 1) .. log:sub(at + 14 * old, at + 14 * old + 5) .. log:sub(at + 14 * old + 6)
+	end
+	if not known(log) then log = mark(log) end
+	if old < n and now <= last then return log:sub(1, -7) .. struct.pack('>I6', total + 1) end
+	return log .. struct.pack('>I8I6', now + step, total + 1)
 end
-local again = false
-for i = 1, #KEYS do again = again or known(logs[i]) end
-local waits, also, refused = {}, {}, false
-for i, key in ipairs(KEYS) do
-	local most, per, shadow = tonumber(ARGV[4 * i - 1]), tonumber(ARGV[4 * i]), ARGV[4 * i + 2] == '1'
-	local before = also[key] or 0
-	waits[i] = wait(logs[key], most, per, before)
-	if again and (not shadow or known(logs[key])) then waits[i] = 0 end
-	if waits[i] == 0 then also[key] = before + 1 elseif not shadow then refused = true end
-end
-if again or refused then return waits end
-for i, key in ipairs(KEYS) do
-	if waits[i] == 0 then
-		local per, last = tonumber(ARGV[4 * i]), 0
-		logs[key], last = add(logs[key], per, tonumber(ARGV[4 * i + 1]))
-		redis.call('SET', key, logs[key], 'PX', math.ceil((last - now + per) / 1000) + 60000)
+local again, refused, waiting, waits = false, false, false, {0, 0, 0, 0}
+for i = 1, #keys do again = again or known(logs[i]) end
+for i = 1, #keys do
+	local most, per, step, shadow = struct.unpack('>I8I8I8B', ARGV[2 * i])
+	local also = 0
+	for k = 1, i - 1 do
+		if keys[k] == keys[i] and waits[k] == 0 then also = also + 1 end
+	end
+	waits[i] = again and (shadow == 0 or known(logs[i])) and 0 or wait(logs[i], most, per, also)
+	if waits[i] ~= 0 then
+		waiting = true
+		refused = refused or shadow == 0
 	end
 end
-return waits
+if not again and not refused then
+	for i = 1, #keys do
+		if waits[i] == 0 then
+			local most, per, step = struct.unpack('>I8I8I8', ARGV[2 * i])
+			put(i, add(logs[i], per, step), 'PX', ARGV[2 * i + 1])
+		end
+	end
+end
+if not waiting then return '' end
+for i = 1, #keys do waits[i] = struct.pack('>I8', waits[i]) end
+return table.concat(waits, '', 1, #keys)
 `)
 
-// ARGV: now, nonce, and for each limit since when takings are looked at: of
-// the first cell after that, one is given back.
+// ARGV: of each limit since when takings are looked at: of the first cell after
+// that, one is given back.
 var scriptGive = newScript(anyhow + windows + `
 local function give(log, since)
-	local at, n = open(log)
+	local at = open(log)
+	local n = (#log - at - 5) / 14
 	local i = n + 1
 	while i > 1 and time(log, at, i - 1) > since do i = i - 1 end
 	if i > n then return log end
@@ -111,19 +133,14 @@ local function give(log, since)
 	end
 	return table.concat(cells)
 end
-for i, key in ipairs(KEYS) do
+for i = 1, #keys do
 	if known(logs[i]) then return 0 end
 end
-for i, key in ipairs(KEYS) do
-	local log = logs[key]
+for i = 1, #keys do
+	local log = logs[i]
 	if log then
-		local given = give(log, tonumber(ARGV[2 + i]))
-		if given ~= log then
-			local at = open(given)
-			logs[key] = given
-			if not known(given) then logs[key] = nonces(given) .. given:sub(at) end
-			redis.call('SET', key, logs[key], 'KEEPTTL')
-		end
+		local given = give(log, tonumber(ARGV[1 + i]))
+		if given ~= log then put(i, known(given) and given or mark(given), 'KEEPTTL') end
 	end
 end
 return 0

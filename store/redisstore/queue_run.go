@@ -1,11 +1,13 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +20,13 @@ import (
 type entry struct {
 	rank int64
 	id   string
+}
+
+// compare orders entries of one stream: by milliseconds, then by number.
+func (e entry) compare(other entry) int {
+	ms, n, _ := strings.Cut(e.id, "-")
+	ms2, n2, _ := strings.Cut(other.id, "-")
+	return cmp.Or(len(ms)-len(ms2), strings.Compare(ms, ms2), len(n)-len(n2), strings.Compare(n, n2))
 }
 
 // A verb is what becomes of a job that was handed out: one of these, or a

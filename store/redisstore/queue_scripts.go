@@ -186,19 +186,53 @@ return reply
 // settleScript ends what was handed out: what is done, and what has another end
 // if it was not handed out anew since.
 //
-//	ARGV: now, how many of each priority are done, their entries, then of each
-//	of the others: priority, entry, verb, job
+//	ARGV: now, how many of each priority are done, their entries in order, then
+//	of each of the others: priority, entry, verb, job
+//
+// What is done and before all that is pending is cut off the stream in one piece,
+// as to find an entry takes longer than all else that is done to a job. That is
+// safe if all entries were pending: then what was handed out was not forgotten,
+// as by a server that has lost its latest writes, and what is before the last of
+// them and not pending is done.
 //
 // The verbs: "again" when the job is due, "back" as if it had not been handed
 // out, and what else is a reason for a dead letter.
 const settleScript = shebangOOM + prelude + `
 local now, at = tonumber(ARGV[1]), 5
+local function before(id, other)
+	local ms, n = string.match(id, '(%d+)-(%d+)')
+	local ms2, n2 = string.match(other, '(%d+)-(%d+)')
+	ms, ms2 = tonumber(ms), tonumber(ms2)
+	return ms < ms2 or ms == ms2 and tonumber(n) < tonumber(n2)
+end
+local function cut(key, first, last)
+	if redis.call('XACK', key, 'jobs', unpack(ARGV, first, last)) < last - first + 1 then
+		return first
+	end
+	local pending = redis.call('XPENDING', key, 'jobs', '-', ARGV[last], 1)[1]
+	if not pending then
+		redis.call('XTRIM', key, 'MINID', ARGV[last])
+		return last
+	end
+	local low, high = first, last
+	while low < high do
+		local middle = math.floor((low + high) / 2)
+		if before(ARGV[middle], pending[1]) then
+			low = middle + 1
+		else
+			high = middle
+		end
+	end
+	if low > first then
+		redis.call('XTRIM', key, 'MINID', pending[1])
+	end
+	return low
+end
 for p = 1, 3 do
-	local n = tonumber(ARGV[1 + p])
-	if n > 0 then
-		redis.call('XACK', KEYS[p], 'jobs', unpack(ARGV, at, at + n - 1))
-		redis.call('XDEL', KEYS[p], unpack(ARGV, at, at + n - 1))
-		at = at + n
+	local last = at + tonumber(ARGV[1 + p]) - 1
+	if last >= at then
+		redis.call('XDEL', KEYS[p], unpack(ARGV, cut(KEYS[p], at, last), last))
+		at = last + 1
 	end
 end
 for i = at, #ARGV, 4 do

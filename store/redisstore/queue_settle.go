@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -50,10 +51,12 @@ func (r *runner) record(ctx context.Context, stop <-chan struct{}) {
 	}
 }
 
-// settlement returns what scriptSettle needs.
+// settlement returns what scriptSettle needs: what is done in the order of the
+// streams.
 func settlement(batch []result) []any {
 	var done [3]int
 	args := make([]any, 4, 4+4*len(batch))
+	batch = slices.SortedFunc(slices.Values(batch), func(a, b result) int { return a.compare(b.entry) })
 	for i := range done {
 		for _, res := range batch {
 			if res.verb == verbDone && res.rank == int64(i)+1 {

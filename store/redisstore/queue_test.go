@@ -3,9 +3,11 @@ package redisstore_test
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,6 +72,51 @@ func TestRealRedisQueuePool(t *testing.T) {
 	for i := range 50 {
 		add(t, s, store.Job{ID: strconv.Itoa(i)})
 		receive(t, jobs, patience, "a job")
+	}
+}
+
+// TestRealRedisQueueOutOfOrder checks that, in whatever order jobs end, what is
+// done is gone from the stream and what is not is there.
+func TestRealRedisQueueOutOfOrder(t *testing.T) {
+	t.Parallel()
+	client := dial(t, redistest.Start(t).Addr)
+	s := open(t, redisstore.Config{Client: client})
+	const jobs = 300
+	ends, began := map[string]chan struct{}{}, make(chan string, jobs)
+	var all []string
+	for i := range jobs {
+		all = append(all, strconv.Itoa(i))
+		ends[all[i]] = make(chan struct{})
+	}
+	var adding sync.WaitGroup
+	for _, id := range all {
+		adding.Go(func() { add(t, s, store.Job{ID: id}) }) // at one time, so many in one ms
+	}
+	adding.Wait()
+	work(t, s, jobs, func(_ context.Context, j store.Job) error {
+		began <- j.ID
+		<-ends[j.ID]
+		return nil
+	})
+	left := jobs
+	t.Cleanup(func() {
+		for _, id := range all[:left] {
+			close(ends[id])
+		}
+	})
+	for range jobs {
+		receive(t, began, patience, "a job")
+	}
+	rand.Shuffle(jobs, func(i, j int) { all[i], all[j] = all[j], all[i] })
+	for _, done := range []int{1, 30, 100, 166, 3} { // the last are anywhere
+		for range done {
+			left--
+			close(ends[all[left]])
+		}
+		awaitStats(t, s, "those that run", func(st store.Stats) bool { return st == store.Stats{Running: left} })
+	}
+	if left != 0 {
+		t.Errorf("%d left", left)
 	}
 }
 

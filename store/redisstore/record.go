@@ -23,8 +23,9 @@ import (
 //	181  number of waits, 2; these in nanoseconds, 8 each
 //	     what no script reads; the delivery
 //
-// Times, and the lock, are microseconds, since 1970, which Lua's numbers hold
-// exactly. Who changes any of this changes the names of the keys, too.
+// Times are microseconds since 1970, and the lock is in microseconds, too: Lua's
+// numbers hold these exactly. Who changes any of this changes the names of the
+// keys.
 const (
 	atExpires  = 68
 	atDelivery = 177

@@ -293,6 +293,26 @@ func TestRealRedisQueueFull(t *testing.T) {
 	}
 }
 
+// TestRealRedisQueueSlowEnqueue checks that an ID stands for another job once the
+// first has expired, however late the server was told of that.
+func TestRealRedisQueueSlowEnqueue(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, redisstore.Config{Client: dial(t, server.Addr), Timeout: 10 * time.Second})
+	add(t, s, store.Job{ID: "warm"})
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(500*time.Millisecond, func() { _ = server.Resume() })
+	expires := time.Now().Add(time.Second)
+	add(t, s, store.Job{ID: "j", Expires: expires})
+	<-time.After(time.Until(expires))
+	add(t, s, store.Job{ID: "j"})
+	if st, err := s.Stats(t.Context()); err != nil || st.Normal != 3 {
+		t.Errorf("%+v, error %v; want 3 jobs", st, err)
+	}
+}
+
 // TestRealRedisQueueLostReplies checks that a reply that is lost, after which
 // the client asks again, costs no job and makes no second.
 func TestRealRedisQueueLostReplies(t *testing.T) {

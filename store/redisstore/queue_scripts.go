@@ -82,8 +82,7 @@ end
 
 // enqueueScript adds jobs, each unless its ID is known, and returns for each 1,
 // or 0 where there is nothing to do, or -1 where there is no room. The IDs are
-// KEYS[7] and those that follow. One is known as long as its key lives, but for
-// the last minute, see keep.
+// KEYS[7] and those that follow; each key holds when its job expires, 8 bytes.
 //
 //	ARGV: now, most jobs, then of each: life of its ID's key, job
 const enqueueScript = shebang + prelude + `
@@ -94,11 +93,12 @@ for p = 1, 3 do
 end
 local added, last = false, {0, 0, 0, 0}
 local function add(key, life, job)
-	if not redis.call('SET', key, '', 'NX', 'PX', life) then
-		if redis.call('PTTL', key) > 60000 then
+	local ends = job:sub(6, 13)
+	if not redis.call('SET', key, ends, 'NX', 'PX', life) then
+		if struct.unpack('>I8', redis.call('GET', key)) > now then
 			return 0
 		end
-		redis.call('SET', key, '', 'PX', life)
+		redis.call('SET', key, ends, 'PX', life)
 	end
 	if room < 1 then
 		redis.call('DEL', key)

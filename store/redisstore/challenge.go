@@ -155,10 +155,11 @@ func (s *Store) Resend(ctx context.Context, id string, now time.Time) (*store.Re
 
 // Update implements store.Store.
 func (s *Store) Update(ctx context.Context, id string, revision uint64, delivery []byte, now time.Time) (*store.Record, error) {
-	r, did, err := s.onChallenge(ctx, scriptUpdate, id, now, revision, delivery)
+	given := string(delivery) // the client may look at it after the call has returned
+	r, did, err := s.onChallenge(ctx, scriptUpdate, id, now, revision, given)
 	if did {
 		r.Revision++
-		r.Delivery = bytesOf(string(delivery))
+		r.Delivery = bytesOf(given)
 	}
 	return r, err
 }

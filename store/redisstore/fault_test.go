@@ -465,3 +465,53 @@ func TestRealRedisLostMeanwhile(t *testing.T) {
 		}
 	})
 }
+
+// TestRealRedisLeftBehind: a call that goes on after it has returned does not
+// look at what its caller has back.
+func TestRealRedisLeftBehind(t *testing.T) {
+	t.Parallel()
+	ctx, now := t.Context(), time.Now()
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server.Addr)
+	client := dial(t, server.Addr)
+	direct := open(t, redisstore.Config{Client: client})
+	patient := redis.NewClient(&redis.Options{Addr: proxy.Addr, MinRetryBackoff: 300 * time.Millisecond, MaxRetryBackoff: 300 * time.Millisecond})
+	t.Cleanup(func() { patient.Close() })
+	s := open(t, redisstore.Config{Client: patient, Prefix: direct.prefix})
+	if err := direct.Create(ctx, challenge("aaa-1", now), now); err != nil {
+		t.Fatal(err)
+	}
+	const given = "as given"
+	delivery, receipt := []byte(given), []byte(given)
+	for name, call := range map[string]func(context.Context) error{
+		"Update": func(ctx context.Context) error { _, err := s.Update(ctx, "aaa-1", 0, delivery, now); return err },
+		"Match": func(ctx context.Context) error {
+			_, err := s.Match(ctx, "r/1", receipt, now.Add(time.Hour), now)
+			return err
+		},
+	} {
+		proxy.Down()
+		within, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		if err := call(within); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v, want that its time is over", name, err)
+		}
+		cancel()
+		proxy.Up()
+	}
+	copy(delivery, "changed ")
+	copy(receipt, "changed ")
+	var r *store.Record
+	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
+		// The challenge, and what is parked of one message.
+		if r, _ = direct.Get(ctx, "aaa-1", now); r != nil && r.Revision == 1 && len(lives(client, s.prefix)) == 3 {
+			break
+		}
+	}
+	if r == nil || string(r.Delivery) != given {
+		t.Errorf("%+v, want its Delivery %q", r, given)
+	}
+	early, err := direct.Track(ctx, "r/1", "m", now.Add(time.Hour), now)
+	if err != nil || len(early) != 1 || string(early[0]) != given {
+		t.Errorf("Track: %q, error %v; want %q", early, err, given)
+	}
+}

@@ -69,7 +69,8 @@ func (s *Store) Match(ctx context.Context, key string, receipt []byte, expires, 
 		return "", fmt.Errorf("redisstore: receipt of %d bytes, over %d", len(receipt), maxReceipt)
 	}
 	keys, name := s.threadKeys(key)
-	cmd, err := s.run(ctx, scriptMatch, keys, micros(now), micros(expires), name, nonce(), receipt, s.parked, maxParked)
+	given := string(receipt) // the client may look at it after the call has returned
+	cmd, err := s.run(ctx, scriptMatch, keys, micros(now), micros(expires), name, nonce(), given, s.parked, maxParked)
 	if err != nil {
 		return "", err
 	}

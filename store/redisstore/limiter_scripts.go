@@ -81,9 +81,7 @@ local function add(log, per, step)
 		old = old + 1
 		first = old < n and time(log, at, old + 1)
 	end
-	if old > 0 then
-		log = log:sub(1, at - 1) .. log:sub(at + 14 * old, at + 14 * old + 5) .. log:sub(at + 14 * old + 6)
-	end
+	if old > 0 then log = log:sub(1, at - 1) .. log:sub(at + 14 * old) end
 	if not known(log) then log = mark(log) end
 	if old < n and now <= last then return log:sub(1, -7) .. struct.pack('>I6', total + 1) end
 	return log .. struct.pack('>I8I6', now + step, total + 1)

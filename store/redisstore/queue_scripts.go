@@ -15,12 +15,6 @@ package redisstore
 
 const promotes = 200 // of what has become due, in one script
 
-// What needs room is refused where there is none, not what makes room.
-const (
-	shebang    = "#!lua"
-	shebangOOM = "#!lua flags=allow-oom"
-)
-
 // prelude is what the scripts share.
 const prelude = `
 local HOUR, DAY, PROMOTES = 3600000, 86400000, 200
@@ -85,7 +79,7 @@ end
 // KEYS[7] and those that follow; each key holds when its job expires, 8 bytes.
 //
 //	ARGV: now, most jobs, then of each: life of its ID's key, job
-const enqueueScript = shebang + prelude + `
+const enqueueScript = mayFill + prelude + `
 local now, room, reply = tonumber(ARGV[1]), tonumber(ARGV[2]), {}
 room = room - redis.call('ZCARD', KEYS[4])
 for p = 1, 3 do
@@ -138,7 +132,7 @@ return reply
 // the server does nothing else meanwhile.
 //
 //	ARGV: now, most jobs, consumer
-const fetchScript = shebangOOM + prelude + `
+const fetchScript = anyhow + prelude + `
 local now, most, reply = tonumber(ARGV[1]), tonumber(ARGV[2]), {0}
 local more = promote(now) == PROMOTES
 local n, late = 0, 0
@@ -197,7 +191,7 @@ return reply
 //
 // The verbs: "again" when the job is due, "back" as if it had not been handed
 // out, and what else is a reason for a dead letter.
-const settleScript = shebangOOM + prelude + `
+const settleScript = anyhow + prelude + `
 local now, at = tonumber(ARGV[1]), 5
 local function before(id, other)
 	local ms, n = string.match(id, '(%d+)-(%d+)')
@@ -261,7 +255,7 @@ return 1
 //
 //	ARGV: now, consumer, long in milliseconds, most attempts, then of each that
 //	the consumer has: priority, entry
-const tendScript = shebangOOM + prelude + `
+const tendScript = anyhow + prelude + `
 local now, mine = tonumber(ARGV[1]), {{}, {}, {}}
 for i = 5, #ARGV, 2 do
 	mine[tonumber(ARGV[i])][ARGV[i + 1]] = true
@@ -304,7 +298,7 @@ return 1
 // have not been heard of for long.
 //
 //	ARGV: consumer, long in milliseconds
-const tidyScript = shebangOOM + prelude + `
+const tidyScript = anyhow + prelude + `
 for p = 1, 3 do
 	local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[p], 'jobs')
 	if not consumers.err then
@@ -325,7 +319,7 @@ return 1
 // how many dead letters there are.
 //
 //	ARGV: now
-const statsScript = shebangOOM + prelude + `
+const statsScript = anyhow + prelude + `
 local now = tonumber(ARGV[1])
 local reply, oldest = {promote(now)}, nil
 for p = 1, 3 do
@@ -360,7 +354,7 @@ return reply
 // each.
 //
 //	ARGV: how many at most
-const deadScript = shebangOOM + prelude + `
+const deadScript = anyhow + prelude + `
 forget()
 local reply = {}
 for _, entry in ipairs(redis.call('XREVRANGE', KEYS[5], '+', '-', 'COUNT', ARGV[1])) do
@@ -372,7 +366,7 @@ return reply
 `
 
 // wakeScript rings KEYS[1], the bell of one consumer.
-const wakeScript = `#!lua
+const wakeScript = mayFill + `
 redis.call('RPUSH', KEYS[1], '')
 redis.call('PEXPIRE', KEYS[1], 60000)
 return 1

@@ -251,7 +251,8 @@ return 1
 
 // tendScript keeps what a consumer has as its own, gives back what it has not,
 // for the reply with it was lost, and what a consumer had that has not tended
-// it for long.
+// it for long. What was handed out in the last half second the consumer may not
+// have known of when it asked.
 //
 //	ARGV: now, consumer, long in milliseconds, most attempts, then of each that
 //	the consumer has: priority, entry
@@ -282,7 +283,7 @@ for p = 1, 3 do
 		for _, entry in ipairs(own) do
 			if mine[p][entry[1]] then
 				redis.call('XCLAIM', KEYS[p], 'jobs', ARGV[2], 0, entry[1], 'JUSTID')
-			else
+			elseif entry[3] >= 500 then
 				back(p, entry[1], 0)
 			end
 		end

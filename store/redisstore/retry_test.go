@@ -6,6 +6,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/otpcourier/otpcourier/store"
 	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
 )
 
@@ -46,5 +47,44 @@ func TestRealRedisMatchAgain(t *testing.T) {
 	}
 	if a := match(nonce()); len(a) != 1 || a[0] != "m" {
 		t.Errorf("another Match: %q, want the message", a)
+	}
+}
+
+// TestRealRedisTendLate: a consumer keeps what it was handed while what it
+// told of its jobs was on its way, and gives back what it does not know of.
+func TestRealRedisTendLate(t *testing.T) {
+	t.Parallel()
+	client := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr})
+	t.Cleanup(func() { client.Close() })
+	s, err := New(Config{Client: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	if err := s.Enqueue(ctx, store.Job{ID: "j", Expires: time.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	r := newRunner(s, 1, nil)
+	fetched := time.Now()
+	if _, err := s.run(ctx, scriptFetch, s.queue.keys, micros(fetched), 1, r.consumer); err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; ; n++ {
+		if err := r.tend(ctx); err != nil {
+			t.Fatal(err)
+		}
+		after := time.Since(fetched)
+		st, err := s.Stats(ctx)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case st.Normal == 1 && after < 500*time.Millisecond:
+			t.Fatalf("given back after %v, on turn %d", after, n)
+		case st.Normal == 1:
+			return
+		case after > 30*time.Second:
+			t.Fatalf("not given back: %+v", st)
+		}
+		<-time.After(10 * time.Millisecond)
 	}
 }

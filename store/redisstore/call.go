@@ -75,7 +75,7 @@ func calls(c Client, timeout time.Duration) *gatherer[call, *redis.Cmd] {
 				switch err := cmd.Err(); {
 				case err == nil:
 					a.reply(cmd, nil)
-				case redis.HasErrorPrefix(err, "NOSCRIPT"):
+				case !eval && redis.HasErrorPrefix(err, "NOSCRIPT"):
 					unknown = append(unknown, a)
 				case redis.HasErrorPrefix(err, "OOM"):
 					a.reply(nil, store.ErrFull)
@@ -89,4 +89,12 @@ func calls(c Client, timeout time.Duration) *gatherer[call, *redis.Cmd] {
 		}
 	}
 	return g
+}
+
+// unreadable is a reply that is not what it has to be.
+func unreadable(what string, err error) error {
+	if err == nil {
+		return fmt.Errorf("redisstore: %s: a reply that cannot be read", what)
+	}
+	return fmt.Errorf("redisstore: %s: %w", what, err)
 }

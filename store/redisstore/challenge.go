@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -209,7 +208,7 @@ func unpack(answer string) (status error, again bool, until int64, record string
 		until = p.int64()
 	}
 	if p.bad || head >= 32 {
-		return nil, false, 0, "", errors.New("redisstore: a reply that cannot be read")
+		return nil, false, 0, "", unreadable("a challenge", nil)
 	}
 	return refusals[head&7], head&16 != 0, until, p.rest, nil
 }

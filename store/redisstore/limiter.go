@@ -126,7 +126,7 @@ func (s *Store) takeOne(ctx context.Context, now int64, all []counted, waits []i
 	}
 	answer, err := cmd.Text()
 	if err != nil || answer != "" && len(answer) != 8*len(all) {
-		return fmt.Errorf("redisstore: a reply that cannot be read: %w", err)
+		return unreadable("limits taken", err)
 	}
 	p := parser{rest: answer}
 	for _, c := range all {

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/otpcourier/otpcourier/store"
@@ -33,10 +32,8 @@ func (s *Store) addJobs(ctx context.Context, batch []*asked[arrival, struct{}]) 
 	var answer []int64
 	cmd, err := s.run(ctx, scriptEnqueue, keys, args...)
 	if err == nil {
-		if answer, err = cmd.Int64Slice(); err != nil {
-			err = fmt.Errorf("redisstore: jobs added: %w", err)
-		} else if len(answer) != len(batch) {
-			err = fmt.Errorf("redisstore: %d replies to %d jobs", len(answer), len(batch))
+		if answer, err = cmd.Int64Slice(); err != nil || len(answer) != len(batch) {
+			err = unreadable("jobs added", err)
 		}
 	}
 	for i, a := range batch {

@@ -147,7 +147,7 @@ func (r *runner) fetch(ctx, lasting context.Context, n int) (begun int, next tim
 	}
 	v, err := cmd.Slice()
 	if err != nil || len(v)%2 != 1 {
-		return 0, time.Time{}, fmt.Errorf("redisstore: fetched jobs: %w", err)
+		return 0, time.Time{}, unreadable("jobs fetched", err)
 	}
 	next = instant(number(v[0]))
 	for v = v[1:]; len(v) > 0; v = v[2:] {

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/otpcourier/otpcourier/store"
@@ -18,7 +17,7 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 		}
 		v, err := cmd.Int64Slice()
 		if err != nil || len(v) != 10 {
-			return store.Stats{}, fmt.Errorf("redisstore: stats %v: %w", v, err)
+			return store.Stats{}, unreadable("stats", err)
 		}
 		if v[0] >= promotes { // there may be more that are due
 			continue
@@ -45,7 +44,7 @@ func (s *Store) Dead(ctx context.Context, n int) ([]store.DeadLetter, error) {
 	}
 	v, err := cmd.StringSlice()
 	if err != nil || len(v)%3 != 0 {
-		return nil, fmt.Errorf("redisstore: dead letters: %w", err)
+		return nil, unreadable("dead letters", err)
 	}
 	dead := make([]store.DeadLetter, 0, len(v)/3)
 	for ; len(v) > 0; v = v[3:] {

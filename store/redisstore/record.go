@@ -24,8 +24,8 @@ import (
 //	     what no script reads; the delivery
 //
 // Times are microseconds since 1970, and the lock is in microseconds, too: Lua's
-// numbers hold these exactly. Who changes any of this changes the names of the
-// keys.
+// numbers hold these exactly. Who changes what a release has stored changes the
+// names of the keys.
 const (
 	atExpires  = 68
 	atDelivery = 177

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -167,7 +168,7 @@ func (d *delivery) begin(r *store.Record, j store.Job, now time.Time) error {
 	// A resend goes on from what was delivered; what becomes of receipts does not.
 	arrived := d.state == channel.Delivered && (d.sends == r.Sends || by == byFailed || by == bySilence)
 	switch {
-	case r.Outcome != store.Open, arrived, d.void == by:
+	case r.Outcome != store.Open, arrived, slices.Contains(d.void, by):
 		return errDrop
 	case d.step == j.Step-1:
 		d.older = append(d.older, d.pending()...)
@@ -192,7 +193,7 @@ func (s *Service) unqueued(ctx context.Context, r *store.Record, l *letter, mine
 	now, j, sends := time.Now(), o.job, r.Sends
 	r, d, err := s.update(ctx, r, func(r *store.Record, d *delivery) error {
 		if o.before != nil && d.step < j.Step { // what was sent before goes on as it was
-			d.void, d.sends, d.via, d.request = cause(j), sends, o.before.via, o.before.request
+			d.void, d.sends, d.via, d.request = append(d.void, cause(j)), sends, o.before.via, o.before.request
 			return nil
 		}
 		if !mine {

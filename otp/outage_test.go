@@ -243,6 +243,46 @@ func TestQueueDownForAResend(t *testing.T) {
 	}
 }
 
+// Of any number of resends that could not be queued none is sent later, though
+// they were queued and only the answers lost; the next that is queued is.
+func TestQueueDownForResends(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := &flakyQueue{lost: true}
+		r := newRig(t, func(c *otp.Config) {
+			c.Async, c.Policy.Waits = true, slices.Repeat([]time.Duration{10 * time.Second}, 4)
+		})
+		q.Queue = r.store
+		r.cfg.Queue = q
+		r.Service = r.another(t)
+		stop := work(t, r.Service)
+		id := r.send(t, otp.Request{}).ID
+		<-time.After(10 * time.Second)
+		stop()
+		q.down.Store(true)
+		for range 3 {
+			_, err := r.Resend(t.Context(), otp.ResendRequest{ID: id})
+			wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)
+			<-time.After(10 * time.Second)
+		}
+		q.down.Store(false)
+		stop = work(t, r.Service)
+		<-time.After(time.Minute)
+		if n := r.total(); n != 1 {
+			t.Errorf("%d messages, and one was to be sent", n)
+		}
+		stop()
+		if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: id}); err != nil {
+			t.Error(err)
+		}
+		work(t, r.Service)
+		<-time.After(time.Minute)
+		if n := r.total(); n != 2 {
+			t.Errorf("%d messages after a resend that was queued", n)
+		}
+	})
+}
+
 // A request that is repeated after its job has become a dead letter is queued
 // again, once in a minute at most, and is one message.
 func TestRepeatedAfterDeadLetter(t *testing.T) {

@@ -146,7 +146,7 @@ type delivery struct {
 	early     string          // the route whose failure was reported before the outcome was recorded
 	request   string          // Request.RequestID or ResendRequest.RequestID of the current send, where it is not the letter's
 	reached   int             // store.Record.Sends when a message was first reported delivered; 0: none was
-	void      string          // the resend that could not be queued
+	void      []string        // the resends that could not be queued
 	older     []posted        // messages of earlier steps that may still be on their way
 }
 
@@ -188,10 +188,10 @@ func (d *delivery) encode() []byte {
 	for _, n := range [...]uint64{uint64(d.step), uint64(d.priority - store.Low), submitted, uint64(d.state), uint64(d.sends), uint64(d.kind), d.got, uint64(d.used), uint64(d.invalid), millis(d.await), millis(d.lease), uint64(d.reached)} {
 		b = putUint(b, n)
 	}
-	for _, s := range [...]string{d.by, d.route, d.via, d.early, d.request, d.void} {
+	for _, s := range [...]string{d.by, d.route, d.via, d.early, d.request} {
 		b = putString(b, s)
 	}
-	b = putUint(putStrings(putStrings(b, d.providers), d.tried), uint64(len(d.older)))
+	b = putUint(putStrings(putStrings(putStrings(b, d.providers), d.tried), d.void), uint64(len(d.older)))
 	for _, p := range d.older {
 		b = putStrings(putString(putUint(b, uint64(p.step)), p.route), p.providers)
 	}
@@ -206,8 +206,8 @@ func decodeDelivery(b []byte) (*delivery, error) {
 	d := &delivery{step: int(r.uint()), priority: store.Low + store.Priority(r.uint()), submitted: r.uint() == 1, state: channel.State(r.uint()), sends: int(r.uint()),
 		kind: channel.Address(r.uint()), got: r.uint(), used: channel.Address(r.uint()), invalid: channel.Address(r.uint())}
 	d.await, d.lease, d.reached = fromMillis(r.uint()), fromMillis(r.uint()), int(r.uint())
-	d.by, d.route, d.via, d.early, d.request, d.void = r.string(), r.string(), r.string(), r.string(), r.string(), r.string()
-	d.providers, d.tried = r.strings(), r.strings()
+	d.by, d.route, d.via, d.early, d.request = r.string(), r.string(), r.string(), r.string(), r.string()
+	d.providers, d.tried, d.void = r.strings(), r.strings(), r.strings()
 	for n := r.uint(); n > 0 && !r.bad; n-- {
 		d.older = append(d.older, posted{int(r.uint()), r.string(), r.strings()})
 	}

@@ -38,17 +38,18 @@ func job(r *store.Record, p store.Priority, step int, by string, now time.Time) 
 // the record's claim picks one, and drops the other once the step is done.
 func jobAgain(r *store.Record, d *delivery, now time.Time) store.Job {
 	minute := "again" + strconv.Itoa(int(now.Sub(r.Created)/time.Minute))
-	j := job(r, d.priority, d.step, minute+"/"+d.by, now)
-	j.NotBefore = r.Created // the limits were taken then, or later
-	return j
+	return job(r, d.priority, d.step, minute+"/"+d.by, now)
 }
 
 // again reports whether j was made by jobAgain.
 func again(r *store.Record, j store.Job) bool { return j.ID != jobID(r, j.Step, cause(j)) }
 
 // taken returns when the limits were taken for a job that someone asked for.
-func (s *Service) taken(j store.Job) time.Time {
-	if s.c.Async || !s.queueGiven {
+func (s *Service) taken(r *store.Record, j store.Job) time.Time {
+	switch {
+	case again(r, j):
+		return r.Created // or later
+	case s.c.Async || !s.queueGiven:
 		return j.NotBefore
 	}
 	return j.NotBefore.Add(-s.c.Takeover)
@@ -90,8 +91,9 @@ func (s *Service) start(ctx context.Context, r *store.Record, l *letter, m *chan
 		}
 	}
 	done, err := s.deliver(ctx, r, l, m, j)
-	if done.surelyUnsent(err) {
-		s.give(ctx, o.limits, s.taken(j))
+	mine := !s.c.Async && !again(r, j) // else the count is that of whoever gets the step
+	if done.surelyUnsent(err) && (done.called || mine) {
+		s.give(ctx, o.limits, s.taken(r, j))
 	}
 	c := s.challenge(done.record, l, done.delivery)
 	c.Attempts = done.sub.Attempts
@@ -210,7 +212,7 @@ func (s *Service) unqueued(ctx context.Context, r *store.Record, l *letter, mine
 	case err != nil: // the limits stay taken: it may be sent yet
 		s.log.ErrorContext(ctx, "otp: a message that could not be queued may be sent all the same", "challenge", r.ID, "error", err)
 	default:
-		s.give(ctx, o.limits, s.taken(j))
+		s.give(ctx, o.limits, s.taken(r, j))
 	}
 	return s.challenge(r, l, d), s.storeError(r, failure, now)
 }

@@ -34,6 +34,18 @@ func (s *Service) limits(l *letter, ip netip.Addr) []store.Limit {
 	return limits
 }
 
+// counted lists what a step that someone else began was counted against, as
+// far as that is known.
+func (s *Service) counted(l *letter, by string) []store.Limit {
+	switch by {
+	case bySend:
+		return s.limits(l, l.ip)
+	case byFailed, bySilence: // nobody asked for it
+		return nil
+	}
+	return s.limits(l, netip.Addr{})
+}
+
 func (s *Service) take(ctx context.Context, limits []store.Limit, now time.Time) error {
 	if len(limits) == 0 {
 		return nil

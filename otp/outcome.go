@@ -3,7 +3,6 @@ package otp
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -179,13 +178,9 @@ func (s *Service) handle(ctx context.Context, j store.Job) error {
 		}
 		return err
 	}
-	if by := cause(j); by != byFailed && by != bySilence && done.surelyUnsent(err) {
+	if done.surelyUnsent(err) {
 		if l, err := s.unseal(done.record); err == nil {
-			ip := l.ip
-			if by != bySend { // who asked for that one is not known any more
-				ip = netip.Addr{}
-			}
-			s.give(ctx, s.limits(l, ip), s.taken(j))
+			s.give(ctx, s.counted(l, cause(j)), s.taken(done.record, j))
 		}
 	}
 	return nil

@@ -74,7 +74,7 @@ type letter struct {
 	details   string
 	route     string // Request.Route
 	requestID string
-	ip        netip.Addr // Request.IP, with Async: for a worker to give its limits back
+	ip        netip.Addr // Request.IP: for others to give its limits back
 	binding   [32]byte
 	fixed     bool // an app reviewer's: nothing is sent
 }

@@ -161,7 +161,7 @@ func (s *Service) letter(q Request) (*letter, error) {
 		return nil, invalid("Binding", "it is longer than 64 KiB")
 	}
 	l := &letter{to: q.To, purpose: q.Purpose, details: q.Details, route: q.Route, requestID: q.RequestID, binding: bind(q.Binding)}
-	if s.c.Async && len(s.c.Policy.PerIP) > 0 {
+	if len(s.c.Policy.PerIP) > 0 {
 		l.ip = q.IP.WithZone("")
 	}
 	region := s.c.Region
@@ -318,7 +318,7 @@ func (s *Service) repeated(ctx context.Context, id string, l *letter, limits []s
 	case r.Expires.Sub(now) < resendMargin:
 		return nil, s.storeError(r, store.ErrExpired, now)
 	case unfinished: // whoever began it has died, or could not queue it; it was counted then
-		return s.start(ctx, r, old, nil, order{job: jobAgain(r, d, now)})
+		return s.start(ctx, r, old, nil, order{job: jobAgain(r, d, now), limits: s.counted(old, d.by)})
 	}
 	if err := s.take(ctx, limits, now); err != nil { // what was refused was given back
 		return nil, err

@@ -1,0 +1,154 @@
+package otp_test
+
+import (
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/otp"
+)
+
+// A request whose answer from the store was lost costs nothing once its repeat
+// is surely refused, wherever that comes from.
+func TestUndeliveredAfterCreateAnswerLost(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ async, queue bool }{{false, false}, {false, true}, {true, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &faulty{backend: newStore(t), after: true, down: "Create"}
+			r := newRig(t, func(cfg *otp.Config) {
+				cfg.Store, cfg.Async = f, c.async
+				cfg.Policy.PerRecipient = []otp.Rate{{Most: 1, Per: time.Hour}}
+				cfg.Policy.PerIP = cfg.Policy.PerRecipient
+			})
+			if c.queue {
+				r.cfg.Queue = f
+			}
+			r.Service = r.another(t)
+			work(t, r.Service)
+			r.a.errs = []error{refusal(channel.Unreachable, "0x45")}
+			here, there := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+			q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}, Route: "A", IdempotencyKey: "k", IP: here}
+			_, err := r.Send(t.Context(), q)
+			wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)
+			f.setDown("")
+			r.send(t, otp.Request{To: channel.Recipient{Email: both.Email}, IP: there}) // counts
+			q.IP = there
+			if _, err = r.Send(t.Context(), q); otp.ReasonOf(err) != otp.ReasonUndelivered && !c.async {
+				t.Errorf("%+v: the repeat: %v", c, err)
+			}
+			synctest.Wait()
+			if n := r.a.count(); n != 1 {
+				t.Fatalf("%+v: %d messages were tried", c, n)
+			}
+			other := otp.Request{Subject: "u1", To: channel.Recipient{Phone: "+447912345679"}, IP: there}
+			if _, err := r.Send(t.Context(), other); otp.ReasonOf(err) != otp.ReasonLimited {
+				t.Errorf("%+v: from where the repeat came: %v", c, err)
+			}
+			q.IdempotencyKey, q.IP = "", here
+			if _, err := r.Send(t.Context(), q); err != nil {
+				t.Errorf("%+v: %v", c, err)
+			}
+		})
+	}
+}
+
+// Until then it costs: a later repeat may send it.
+func TestUnfinishedCounts(t *testing.T) {
+	t.Parallel()
+	f := &faulty{backend: newStore(t), after: true, down: "Create"}
+	r := newRig(t, func(c *otp.Config) {
+		c.Store, c.Policy.PerRecipient = f, []otp.Rate{{Most: 1, Per: time.Hour}}
+	})
+	q := otp.Request{Subject: "u1", To: both, IdempotencyKey: "k"}
+	for _, down := range []string{"Create", "Update"} { // the repeat's claim
+		f.setDown(down)
+		_, err := r.Send(t.Context(), q)
+		wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)
+	}
+	_, err := r.Send(t.Context(), otp.Request{Subject: "u1", To: both})
+	wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
+}
+
+// What one of several has sent is counted, though the others were not needed:
+// repeats of a request whose answer was lost, or a worker that had the job
+// before the queue's answer was lost.
+func TestSentElsewhereCounts(t *testing.T) {
+	t.Parallel()
+	for _, direct := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &faulty{backend: newStore(t), after: true, down: "Create"}
+			r := newRig(t, func(c *otp.Config) {
+				c.Store, c.Policy.PerRecipient = f, []otp.Rate{{Most: 1, Per: time.Hour}}
+				if direct {
+					f.down, c.Async, c.DirectWhenQueueFails = "Enqueue", true, true
+					f.hook = func(what string) {
+						if what == "Enqueue" {
+							<-time.After(time.Second)
+						}
+					}
+				}
+			})
+			r.a.hook = func(*channel.Message, string) { <-time.After(3 * time.Second) }
+			work(t, r.Service)
+			q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}, Route: "A", IdempotencyKey: "k"}
+			if _, err := r.Send(t.Context(), q); (err == nil) != direct {
+				t.Fatal(err)
+			}
+			f.setDown("")
+			for range 3 {
+				go func() {
+					if _, err := r.Send(t.Context(), q); err != nil {
+						t.Errorf("direct=%v: %v", direct, err)
+					}
+				}()
+			}
+			<-time.After(10 * time.Second)
+			synctest.Wait()
+			if n := r.a.count(); n != 1 {
+				t.Fatalf("direct=%v: %d messages", direct, n)
+			}
+			q.IdempotencyKey = ""
+			_, err := r.Send(t.Context(), q)
+			wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
+		})
+	}
+}
+
+// What was counted when its answer from the store was lost, and is refused only
+// when that does not count any more, gives nothing back that another took.
+func TestRepeatedTooLate(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ async, queue bool }{{false, false}, {false, true}, {true, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &faulty{backend: newStore(t), after: true, down: "Create"}
+			r := newRig(t, func(cfg *otp.Config) {
+				cfg.Store, cfg.Async = f, c.async
+				cfg.Policy.PerRecipient = []otp.Rate{{Most: 1, Per: 10 * time.Second}}
+			})
+			if c.queue {
+				r.cfg.Queue = f
+			}
+			r.Service = r.another(t)
+			work(t, r.Service)
+			q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}, Route: "A", IdempotencyKey: "k"}
+			_, err := r.Send(t.Context(), q)
+			wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)
+			f.setDown("")
+			<-time.After(11 * time.Second)
+			other := otp.Request{Subject: "u1", To: q.To, Route: "B"}
+			r.send(t, other)
+			r.a.errs = []error{refusal(channel.Unreachable, "")}
+			if _, err := r.Send(t.Context(), q); otp.ReasonOf(err) != otp.ReasonUndelivered && !c.async {
+				t.Errorf("%+v: the repeat: %v", c, err)
+			}
+			synctest.Wait()
+			if n := r.a.count(); n != 1 {
+				t.Fatalf("%+v: %d messages were tried", c, n)
+			}
+			_, err = r.Send(t.Context(), other)
+			wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
+		})
+	}
+}

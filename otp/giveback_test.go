@@ -2,6 +2,7 @@ package otp_test
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,6 +117,70 @@ func TestSentElsewhereCounts(t *testing.T) {
 	}
 }
 
+// A request that was refused, and is repeated by several at once, is one message
+// and counts as one.
+func TestRetriesCountOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &faulty{backend: newStore(t), hook: func(what string) {
+			if what == "Get" {
+				<-time.After(time.Second) // for all to have read the same
+			}
+		}}
+		r := newRig(t, func(c *otp.Config) {
+			c.Store, c.Policy.PerRecipient = f, []otp.Rate{{Most: 4, Per: time.Hour}}
+		})
+		r.a.errs = []error{refusal(channel.Unreachable, "0x45")}
+		q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}, Route: "A", IdempotencyKey: "k"}
+		_, err := r.Send(t.Context(), q)
+		wantReason(t, err, otp.ReasonUndelivered, otp.ErrUndelivered)
+		for range 4 {
+			go func() {
+				if _, err := r.Send(t.Context(), q); err != nil {
+					t.Error(err)
+				}
+			}()
+		}
+		<-time.After(10 * time.Second)
+		synctest.Wait()
+		if n := r.a.count(); n != 2 {
+			t.Fatalf("%d messages, want the refused one and one more", n)
+		}
+		q.IdempotencyKey = ""
+		for range 3 {
+			r.send(t, q)
+		}
+		_, err = r.Send(t.Context(), q)
+		wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
+	})
+}
+
+// What is refused at once is given back to the shortest of limits.
+func TestUndeliveredInTime(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ async, queue bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, func(cfg *otp.Config) {
+				cfg.Async, cfg.Policy.PerRecipient = c.async, []otp.Rate{{Most: 1, Per: time.Second}}
+			})
+			if c.queue {
+				r.cfg.Queue = r.store
+			}
+			r.Service = r.another(t)
+			work(t, r.Service)
+			r.a.errs = []error{refusal(channel.Unreachable, "")}
+			q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}, Route: "A"}
+			if _, err := r.Send(t.Context(), q); (err == nil) != c.async {
+				t.Errorf("%+v: %v", c, err)
+			}
+			synctest.Wait()
+			if _, err := r.Send(t.Context(), q); err != nil {
+				t.Errorf("%+v: then %v", c, err)
+			}
+		})
+	}
+}
+
 // What was counted when its answer from the store was lost, and is refused only
 // when that does not count any more, gives nothing back that another took.
 func TestRepeatedTooLate(t *testing.T) {
@@ -151,4 +216,44 @@ func TestRepeatedTooLate(t *testing.T) {
 			wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
 		})
 	}
+}
+
+// Nor does a resend that a worker comes to after Takeover, since its sender died.
+func TestTakenOverTooLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var dies atomic.Bool
+		f := &faulty{backend: newStore(t), hook: func(what string) {
+			if what == "Enqueue" && dies.CompareAndSwap(true, false) {
+				panic("the process dies")
+			}
+		}}
+		r := newRig(t, func(c *otp.Config) {
+			c.Store, c.Policy.Waits = f, []time.Duration{15 * time.Second}
+			c.Policy.PerRecipient = []otp.Rate{{Most: 1, Per: 15 * time.Second}}
+		})
+		r.cfg.Queue = f
+		r.Service = r.another(t)
+		work(t, r.Service)
+		q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}, Route: "A"}
+		id := r.send(t, q).ID
+		<-time.After(15 * time.Second)
+		dies.Store(true)
+		func() {
+			defer func() { _ = recover() }()
+			_, _ = r.Resend(t.Context(), otp.ResendRequest{ID: id})
+		}()
+		<-time.After(16 * time.Second)
+		r.send(t, q)
+		r.a.errs = []error{refusal(channel.Unreachable, "")}
+		if n := r.a.count(); n != 2 {
+			t.Fatalf("%d messages within Takeover", n)
+		}
+		<-time.After(5 * time.Second)
+		if n := r.a.count(); n != 3 {
+			t.Fatalf("%d messages after Takeover", n)
+		}
+		_, err := r.Send(t.Context(), q)
+		wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
+	})
 }

@@ -13,6 +13,13 @@ var errCodec = errors.New("otp: the challenge's record is damaged")
 
 func putUint(b []byte, n uint64) []byte { return binary.AppendUvarint(b, n) }
 
+func flag(set bool) uint64 {
+	if set {
+		return 1
+	}
+	return 0
+}
+
 func putString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }

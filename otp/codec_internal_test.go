@@ -42,7 +42,7 @@ func TestDeliveryCodec(t *testing.T) {
 	t.Parallel()
 	for _, want := range []delivery{
 		{},
-		{step: 3, by: "silence", priority: store.High, submitted: true, state: channel.Failed, sends: 2, route: "carrier-a", kind: channel.Phone, via: "email",
+		{step: 3, by: "silence", priority: store.High, submitted: true, again: true, state: channel.Failed, sends: 2, route: "carrier-a", kind: channel.Phone, via: "email",
 			providers: []string{"x1", "x2"}, got: 1<<63 | 1, tried: []string{"A", "B"}, used: channel.Phone, invalid: channel.Email,
 			await: time.UnixMilli(1_800_000_000_123), lease: time.UnixMilli(1_800_000_000_000), early: "B", request: "r-2",
 			reached: 2, void: []string{"resend2", "resend3"}, older: []posted{{1, "A", []string{"a-1"}}, {2, "B", []string{"b-1", "b-2"}}}},

@@ -177,7 +177,7 @@ func (d *delivery) begin(r *store.Record, j store.Job, now time.Time) error {
 		if d.sends != r.Sends || by == byRetry { // it begins again with the first route
 			d.tried, d.state, d.sends, d.route = nil, channel.Queued, r.Sends, ""
 		}
-		d.step, d.by, d.submitted, d.got, d.providers, d.await, d.early = j.Step, by, false, 0, nil, time.Time{}, ""
+		d.step, d.by, d.submitted, d.again, d.got, d.providers, d.await, d.early = j.Step, by, false, false, 0, nil, time.Time{}, ""
 		d.lease = time.Time{}
 	case d.step != j.Step || d.by != by || d.submitted:
 		return errDrop
@@ -202,6 +202,9 @@ func (s *Service) unqueued(ctx context.Context, r *store.Record, l *letter, mine
 			if err := d.begin(r, j, now); err != nil {
 				return err
 			}
+		}
+		if d.again {
+			return errDrop
 		}
 		d.submitted, d.lease, d.state = true, time.Time{}, channel.Failed
 		return nil

@@ -84,8 +84,9 @@
 // challenge's sends.
 //
 // A Send that is repeated with the same IdempotencyKey goes on where the first
-// ended, and undoes nothing: if the queue fails it then, what the first queued
-// comes all the same. Only where the store loses the answer to Create, and
+// ended, and undoes nothing: if the queue or the store fails it then, what is
+// queued comes all the same. Nor does a first that the queue fails late undo
+// what its repeat has queued. Only where the store loses the answer to Create, and
 // fails the call after it too, is the first taken for one that still sends: a
 // repeat within Config.Takeover succeeds then, and sends nothing; a later one
 // does.

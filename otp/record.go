@@ -84,11 +84,7 @@ func (l *letter) encode() []byte {
 	for _, s := range [...]string{l.to.Phone, l.to.Email, l.to.Push, l.purpose, l.language, l.details, l.route, l.requestID, string(l.ip.AsSlice())} {
 		b = putString(b, s)
 	}
-	if l.fixed {
-		b = append(b, 1)
-	} else {
-		b = append(b, 0)
-	}
+	b = putUint(b, flag(l.fixed))
 	if l.binding != noBinding {
 		b = append(b, l.binding[:]...)
 	}
@@ -131,6 +127,7 @@ type delivery struct {
 	by        string          // what began the step, "send", "resend", "failed", "silence"
 	priority  store.Priority  // Request.Priority
 	submitted bool            // the step's outcome is recorded here
+	again     bool            // a repeated Send has queued the step: whoever queued it first does not end it
 	lease     time.Time       // until when whoever delivers the step has it to itself; then it is dead, its message perhaps sent
 	state     channel.State   // of the current step; Delivered: of any
 	sends     int             // store.Record.Sends that the step belongs to
@@ -165,6 +162,11 @@ func (d *delivery) pending() []posted {
 	return []posted{{d.step, d.route, d.providers}}
 }
 
+// refused reports whether no route took a message.
+func (d *delivery) refused() bool {
+	return d.submitted && d.state == channel.Failed && d.used == 0
+}
+
 // ended forgets an earlier message that has come, or will not.
 func (d *delivery) ended(step int, route string) {
 	d.older = slices.DeleteFunc(d.older, func(p posted) bool { return p.step == step && p.route == route })
@@ -180,12 +182,8 @@ func (d *delivery) arrived(sends int) {
 
 func (d *delivery) encode() []byte {
 	b := make([]byte, 0, 64)
-	submitted := uint64(0)
-	if d.submitted {
-		submitted = 1
-	}
 	b = putUint(b, 1)
-	for _, n := range [...]uint64{uint64(d.step), uint64(d.priority - store.Low), submitted, uint64(d.state), uint64(d.sends), uint64(d.kind), d.got, uint64(d.used), uint64(d.invalid), millis(d.await), millis(d.lease), uint64(d.reached)} {
+	for _, n := range [...]uint64{uint64(d.step), uint64(d.priority - store.Low), flag(d.submitted), flag(d.again), uint64(d.state), uint64(d.sends), uint64(d.kind), d.got, uint64(d.used), uint64(d.invalid), millis(d.await), millis(d.lease), uint64(d.reached)} {
 		b = putUint(b, n)
 	}
 	for _, s := range [...]string{d.by, d.route, d.via, d.early, d.request} {
@@ -203,7 +201,7 @@ func decodeDelivery(b []byte) (*delivery, error) {
 	if r.uint() != 1 {
 		return nil, errCodec
 	}
-	d := &delivery{step: int(r.uint()), priority: store.Low + store.Priority(r.uint()), submitted: r.uint() == 1, state: channel.State(r.uint()), sends: int(r.uint()),
+	d := &delivery{step: int(r.uint()), priority: store.Low + store.Priority(r.uint()), submitted: r.uint() == 1, again: r.uint() == 1, state: channel.State(r.uint()), sends: int(r.uint()),
 		kind: channel.Address(r.uint()), got: r.uint(), used: channel.Address(r.uint()), invalid: channel.Address(r.uint())}
 	d.await, d.lease, d.reached = fromMillis(r.uint()), fromMillis(r.uint()), int(r.uint())
 	d.by, d.route, d.via, d.early, d.request = r.string(), r.string(), r.string(), r.string(), r.string()

@@ -311,14 +311,17 @@ func (s *Service) repeated(ctx context.Context, id string, l *letter, limits []s
 		return nil, s.storeError(r, err, now)
 	}
 	unfinished := !d.submitted && !now.Before(d.lease)
-	refused := d.submitted && d.state == channel.Failed && d.used == 0
 	switch {
-	case r.Outcome != store.Open || old.fixed || !unfinished && !refused:
+	case r.Outcome != store.Open || old.fixed || !unfinished && !d.refused():
 		return s.challenge(r, old, d), nil
 	case r.Expires.Sub(now) < resendMargin:
 		return nil, s.storeError(r, store.ErrExpired, now)
-	case unfinished: // whoever began it has died, or could not queue it; it was counted then
-		return s.start(ctx, r, old, nil, order{job: jobAgain(r, d, now), limits: s.counted(old, d.by)})
+	case unfinished:
+		c, ended, err := s.resume(ctx, r, old, d, now)
+		if ended {
+			return s.repeated(ctx, id, l, limits, time.Now())
+		}
+		return c, err
 	}
 	if err := s.take(ctx, limits, now); err != nil { // what was refused was given back
 		return nil, err
@@ -340,4 +343,24 @@ func (s *Service) repeated(ctx context.Context, id string, l *letter, limits []s
 		}
 	}
 	return s.start(ctx, r, old, nil, o)
+}
+
+// resume goes on with a step whose sender has died, or could not queue it, and
+// counts it no second time. With Async it reports whether the step was ended
+// while it was queued again, by who had queued it first and was told too late
+// that this had failed.
+func (s *Service) resume(ctx context.Context, r *store.Record, l *letter, d *delivery, now time.Time) (c *Challenge, ended bool, err error) {
+	step := d.step
+	c, err = s.start(ctx, r, l, nil, order{job: jobAgain(r, d, now), limits: s.counted(l, d.by)})
+	if err != nil || !s.c.Async {
+		return c, false, err
+	}
+	r, d, err = s.update(ctx, r, func(_ *store.Record, d *delivery) error {
+		d.again = d.again || d.step == step && !d.submitted
+		return nil
+	})
+	if err != nil {
+		return c, false, s.storeError(r, err, now)
+	}
+	return c, d.step == step && d.refused(), nil
 }

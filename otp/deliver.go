@@ -192,16 +192,18 @@ func (d *delivery) begin(r *store.Record, j store.Job, now time.Time) error {
 func (s *Service) unqueued(ctx context.Context, r *store.Record, l *letter, mine bool, o order, failure error) (*Challenge, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterwards)
 	defer cancel()
-	now, j, sends := time.Now(), o.job, r.Sends
+	now, j, sends, found := time.Now(), o.job, r.Sends, r.Delivery
 	r, d, err := s.update(ctx, r, func(r *store.Record, d *delivery) error {
 		if o.before != nil && d.step < j.Step { // what was sent before goes on as it was
 			d.void, d.sends, d.via, d.request = append(d.void, cause(j)), sends, o.before.via, o.before.request
 			return nil
 		}
-		if !mine {
-			if err := d.begin(r, j, now); err != nil {
-				return err
+		if mine {
+			if !bytes.Equal(r.Delivery, found) { // another has gone on with it since
+				return errDrop
 			}
+		} else if err := d.begin(r, j, now); err != nil {
+			return err
 		}
 		if d.again {
 			return errDrop

@@ -151,3 +151,39 @@ func TestQueueDownForARetry(t *testing.T) {
 		}
 	})
 }
+
+// A queue that fails a Send after its time is up takes nothing from the repeat
+// that has sent the message meanwhile.
+func TestQueueFailsAfterTakeover(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *otp.Config) { c.Policy.PerRecipient = []otp.Rate{{Most: 1, Per: time.Hour}} })
+		queue := answers{r.store, make(chan chan error)}
+		r.cfg.Queue = queue
+		r.Service = r.another(t)
+		q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}, IdempotencyKey: "k"}
+		done := make(chan error, 1)
+		go func() {
+			_, err := r.Send(t.Context(), q)
+			done <- err
+		}()
+		first := <-queue.calls
+		<-time.After(20 * time.Second)
+		r.cfg.Queue = r.store
+		up := r.another(t)
+		c, err := up.Send(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first <- errNoQueue
+		if err := <-done; err != nil {
+			t.Errorf("the first: %v", err)
+		}
+		if s, err := r.Status(t.Context(), c.ID); err != nil || s.State != channel.Sent || r.total() != 1 {
+			t.Errorf("%+v, %v, %d messages", s, err, r.total())
+		}
+		q.IdempotencyKey = ""
+		_, err = up.Send(t.Context(), q)
+		wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
+	})
+}

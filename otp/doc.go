@@ -24,9 +24,10 @@
 // with each field behind its length. The key comes from the [Keyring], the
 // salt is in the store: neither alone gives a code. A code for one purpose,
 // subject or binding is another code than for the next, so none passes for
-// another. Recipients are in the store too, sealed with AES-256-GCM under a
-// key derived likewise. Who can write to the store can reset its counters, and
-// so guess longer; nothing here helps against that.
+// another. Recipients are in the store too, and where [Policy] has PerIP the
+// addresses of who asked, sealed with AES-256-GCM under a key derived likewise.
+// Who can write to the store can reset its counters, and so guess longer;
+// nothing here helps against that.
 //
 // # Limits
 //

@@ -11,23 +11,39 @@ import (
 	"github.com/otpcourier/otpcourier/otp"
 )
 
+// The ways in which a message goes out: at once, at once but with a queue for
+// when that fails, or by workers.
+var ways = []way{{false, false}, {false, true}, {true, false}}
+
+type way struct{ async, queue bool }
+
+// createLost returns a service with a worker, whose store loses the answer to
+// Create.
+func createLost(t *testing.T, w way, policy func(*otp.Policy)) (*rig, *faulty) {
+	t.Helper()
+	f := &faulty{backend: newStore(t), after: true, down: "Create"}
+	r := newRig(t, func(c *otp.Config) {
+		c.Store, c.Async = f, w.async
+		policy(&c.Policy)
+	})
+	if w.queue {
+		r.cfg.Queue = f
+	}
+	r.Service = r.another(t)
+	work(t, r.Service)
+	return r, f
+}
+
 // A request whose answer from the store was lost costs nothing once its repeat
 // is surely refused, wherever that comes from.
 func TestUndeliveredAfterCreateAnswerLost(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ async, queue bool }{{false, false}, {false, true}, {true, false}} {
+	for _, c := range ways {
 		synctest.Test(t, func(t *testing.T) {
-			f := &faulty{backend: newStore(t), after: true, down: "Create"}
-			r := newRig(t, func(cfg *otp.Config) {
-				cfg.Store, cfg.Async = f, c.async
-				cfg.Policy.PerRecipient = []otp.Rate{{Most: 1, Per: time.Hour}}
-				cfg.Policy.PerIP = cfg.Policy.PerRecipient
+			r, f := createLost(t, c, func(p *otp.Policy) {
+				p.PerRecipient = []otp.Rate{{Most: 1, Per: time.Hour}}
+				p.PerIP = p.PerRecipient
 			})
-			if c.queue {
-				r.cfg.Queue = f
-			}
-			r.Service = r.another(t)
-			work(t, r.Service)
 			r.a.errs = []error{refusal(channel.Unreachable, "0x45")}
 			here, there := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 			q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}, Route: "A", IdempotencyKey: "k", IP: here}
@@ -185,18 +201,9 @@ func TestUndeliveredInTime(t *testing.T) {
 // when that does not count any more, gives nothing back that another took.
 func TestRepeatedTooLate(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ async, queue bool }{{false, false}, {false, true}, {true, false}} {
+	for _, c := range ways {
 		synctest.Test(t, func(t *testing.T) {
-			f := &faulty{backend: newStore(t), after: true, down: "Create"}
-			r := newRig(t, func(cfg *otp.Config) {
-				cfg.Store, cfg.Async = f, c.async
-				cfg.Policy.PerRecipient = []otp.Rate{{Most: 1, Per: 10 * time.Second}}
-			})
-			if c.queue {
-				r.cfg.Queue = f
-			}
-			r.Service = r.another(t)
-			work(t, r.Service)
+			r, f := createLost(t, c, func(p *otp.Policy) { p.PerRecipient = []otp.Rate{{Most: 1, Per: 10 * time.Second}} })
 			q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}, Route: "A", IdempotencyKey: "k"}
 			_, err := r.Send(t.Context(), q)
 			wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)

@@ -10,16 +10,23 @@ import (
 	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
 )
 
-// TestRealRedisMatchAgain: a Match whose reply was lost, and that is asked for
-// again after Track was told of its receipt, does not match that once more.
-func TestRealRedisMatchAgain(t *testing.T) {
-	t.Parallel()
+// atServer returns a Store on a server of its own.
+func atServer(t *testing.T) *Store {
+	t.Helper()
 	client := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr})
 	t.Cleanup(func() { client.Close() })
 	s, err := New(Config{Client: client})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// TestRealRedisMatchAgain: a Match whose reply was lost, and that is asked for
+// again after Track was told of its receipt, does not match that once more.
+func TestRealRedisMatchAgain(t *testing.T) {
+	t.Parallel()
+	s := atServer(t)
 	ctx, now := t.Context(), time.Now()
 	until := now.Add(time.Hour)
 	keys, name := s.threadKeys("route/1")
@@ -54,12 +61,7 @@ func TestRealRedisMatchAgain(t *testing.T) {
 // told of its jobs was on its way, and gives back what it does not know of.
 func TestRealRedisTendLate(t *testing.T) {
 	t.Parallel()
-	client := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr})
-	t.Cleanup(func() { client.Close() })
-	s, err := New(Config{Client: client})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := atServer(t)
 	ctx := t.Context()
 	if err := s.Enqueue(ctx, store.Job{ID: "j", Expires: time.Now().Add(time.Hour)}); err != nil {
 		t.Fatal(err)

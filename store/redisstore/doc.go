@@ -38,8 +38,9 @@
 // sends nothing. Nothing is kept in the process for later.
 //
 // Replication is asynchronous, so a failover forgets what the new master had
-// not yet been told: of charged attempts, failures, takings, and of codes that
-// were accepted, one may be accepted again if it is tried within that moment.
+// not yet been told: charged attempts, failures, takings, and that a code was
+// accepted, which may be accepted once more until it expires. With a replica
+// that keeps up that is what the master answered in its last moment.
 // min-replicas-to-write and min-replicas-max-lag bound how much that can be,
 // and a restart of a server without append-only file forgets all. A server
 // that evicts keys forgets failures that count. [Store.Check] warns of both.

@@ -10,7 +10,7 @@ import (
 	"github.com/otpcourier/otpcourier/gateway"
 	"github.com/otpcourier/otpcourier/gateway/gatewaytest"
 	"github.com/otpcourier/otpcourier/otp"
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/store/memstore"
 )
 
@@ -43,7 +43,7 @@ func TestSMSGateFailureReachesService(t *testing.T) {
 	}
 	service, err := otp.New(otp.Config{
 		Channel: routes, Store: memstore.New(memstore.Config{}), Keys: otp.NewKeyring(),
-		Wording: template.Config{Brand: "MyBank"}, Receipts: &receipts,
+		Wording: wording.Config{Brand: "MyBank"}, Receipts: &receipts,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/phone"
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/store"
 )
 
@@ -39,7 +39,7 @@ type Config struct {
 	Generator Generator
 
 	// Wording names the brand and the texts.
-	Wording template.Config
+	Wording wording.Config
 
 	// Policy holds the lives and limits; its zero value is the default.
 	Policy Policy

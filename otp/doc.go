@@ -8,7 +8,7 @@
 //		Channel: routes,                               // a failover.Channel, say
 //		Store:   memstore.New(memstore.Config{}),
 //		Keys:    keyring,                              // from where secrets are kept
-//		Wording: template.Config{Brand: "MyBank"},
+//		Wording: wording.Config{Brand: "MyBank"},
 //	})
 //	c, err := svc.Send(ctx, otp.Request{Subject: userID, Purpose: "login",
 //		To: channel.Recipient{Phone: "+447912345678", Email: "ann@example.com"}})

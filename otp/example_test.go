@@ -11,7 +11,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/failover"
 	"github.com/otpcourier/otpcourier/otp"
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smtp"
 	"github.com/otpcourier/otpcourier/store/memstore"
@@ -44,7 +44,7 @@ func Example_embedding() {
 	)})
 	check(err)
 	svc, err := otp.New(otp.Config{Channel: routes, Store: memstore.New(memstore.Config{}), Keys: loadKeys(),
-		Wording: template.Config{Brand: "MyBank"}, Receipts: &receipts})
+		Wording: wording.Config{Brand: "MyBank"}, Receipts: &receipts})
 	check(err)
 
 	c, err := svc.Send(ctx, otp.Request{Subject: "user-42", Purpose: "login",
@@ -67,7 +67,7 @@ func (i *inbox) Send(_ context.Context, m *channel.Message) (channel.Submission,
 
 func exampleService(change func(*otp.Config)) (*otp.Service, *inbox) {
 	in := &inbox{}
-	c := otp.Config{Channel: in, Store: memstore.New(memstore.Config{}), Keys: otp.NewKeyring(), Wording: template.Config{Brand: "MyBank"}}
+	c := otp.Config{Channel: in, Store: memstore.New(memstore.Config{}), Keys: otp.NewKeyring(), Wording: wording.Config{Brand: "MyBank"}}
 	if change != nil {
 		change(&c)
 	}

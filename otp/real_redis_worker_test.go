@@ -19,7 +19,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/failover"
 	"github.com/otpcourier/otpcourier/otp"
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/smpp"
 )
 
@@ -83,7 +83,7 @@ func (c *cluster) service(name string, b backend, change func(*otp.Config)) (svc
 	if err != nil {
 		return nil, closeAll, err
 	}
-	cfg := otp.Config{Channel: courier, Store: b, Keys: c.Keys, Wording: template.Config{Brand: "MyBank"}, Receipts: receipts,
+	cfg := otp.Config{Channel: courier, Store: b, Keys: c.Keys, Wording: wording.Config{Brand: "MyBank"}, Receipts: receipts,
 		Async: true, Workers: c.Workers, Takeover: 10 * time.Second,
 		Policy: otp.Policy{PerRecipient: []otp.Rate{}, MaxAttempts: 10},
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}

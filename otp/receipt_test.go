@@ -13,7 +13,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/otp"
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/store"
 )
 
@@ -311,9 +311,9 @@ func TestErrorsWithoutAClass(t *testing.T) {
 func TestLanguageIsGone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		klingon := template.Wording{SMS: "{{.Code}} {{.Brand}} code {{.Life}}", Subject: "{{.Brand}}", Text: "{{.Code}} {{.Brand}} {{.Life}}",
-			Minutes: template.Plural{Other: "# tup"}}
-		r := newRig(t, func(c *otp.Config) { c.Wording.Wordings = map[string]template.Wording{"en-x-tlh": klingon} })
+		klingon := wording.Wording{SMS: "{{.Code}} {{.Brand}} code {{.Life}}", Subject: "{{.Brand}}", Text: "{{.Code}} {{.Brand}} {{.Life}}",
+			Minutes: wording.Plural{Other: "# tup"}}
+		r := newRig(t, func(c *otp.Config) { c.Wording.Wordings = map[string]wording.Wording{"en-x-tlh": klingon} })
 		c := r.send(t, otp.Request{Language: "en-x-tlh"})
 		if text := r.a.messages()[0].Text; !strings.Contains(text, "5 tup") {
 			t.Fatalf("text %q", text)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/otp"
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/store"
 )
 
@@ -110,7 +110,7 @@ func TestNewRefuses(t *testing.T) {
 	if _, err := otp.New(cfg); err == nil || !strings.Contains(err.Error(), `route "A" has an Await`) {
 		t.Errorf("Await without a Queue: %v", err)
 	}
-	cfg.Wording = template.Config{Brand: "MyBank\r\nBcc: eve@example.com"}
+	cfg.Wording = wording.Config{Brand: "MyBank\r\nBcc: eve@example.com"}
 	cfg.Queue = r.store
 	if _, err := otp.New(cfg); err == nil {
 		t.Error("a brand with a line break passes")

@@ -11,7 +11,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/failover"
 	"github.com/otpcourier/otpcourier/otp"
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/store"
 )
 
@@ -79,7 +79,7 @@ func newRig(t testing.TB, change func(*otp.Config)) *rig {
 		Channel:  r.failover(t, 0),
 		Store:    r.store,
 		Keys:     otp.NewKeyring(),
-		Wording:  template.Config{Brand: "MyBank"},
+		Wording:  wording.Config{Brand: "MyBank"},
 		Receipts: r.receipts,
 		Events: func(_ context.Context, e otp.Event) {
 			r.mu.Lock()

@@ -11,7 +11,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/phone"
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/store"
 )
 
@@ -265,7 +265,7 @@ func (s *Service) message(r *store.Record, l *letter, d *delivery) (*channel.Mes
 		return nil, s.storeError(r, err, r.Created)
 	}
 	left := time.Until(r.Expires) + 10*time.Second // the time since the request shall not cost it a minute
-	data := template.Data{Language: l.language, Code: code, Minutes: max(int(left/time.Minute), 1), Details: l.details}
+	data := wording.Data{Language: l.language, Code: code, Minutes: max(int(left/time.Minute), 1), Details: l.details}
 	if s.c.ShowTry {
 		data.Try = r.Sends
 	}
@@ -273,11 +273,11 @@ func (s *Service) message(r *store.Record, l *letter, d *delivery) (*channel.Mes
 		data.Requested = r.Created
 	}
 	text, err := s.words.Render(data)
-	if errors.Is(err, template.ErrLanguage) { // a wording that was there when the challenge was made
+	if errors.Is(err, wording.ErrLanguage) { // a wording that was there when the challenge was made
 		data.Language = ""
 		text, err = s.words.Render(data)
 	}
-	var faulty *template.Error
+	var faulty *wording.Error
 	switch {
 	case errors.As(err, &faulty) && faulty.Field == "Data.Details":
 		return nil, &Error{Reason: ReasonInvalid, Field: "Details", Err: err}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/store"
 )
 
@@ -23,7 +23,7 @@ type Service struct {
 	c     Config
 	log   *slog.Logger
 	keys  keys
-	words *template.Set
+	words *wording.Set
 	fixed map[string]string // code by address
 
 	queueGiven  bool             // Config.Queue was set, not taken from the Store
@@ -45,7 +45,7 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	words, err := template.New(c.Wording)
+	words, err := wording.New(c.Wording)
 	if err != nil {
 		return nil, fmt.Errorf("otp: Config.Wording: %w", err)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/failover"
 	"github.com/otpcourier/otpcourier/otp"
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/store/memstore"
 )
@@ -36,7 +36,7 @@ func TestRealNodeSMPP(t *testing.T) {
 	}
 	delivered := make(chan otp.Event, codes)
 	svc, err := otp.New(otp.Config{Channel: routes, Store: memstore.New(memstore.Config{}), Keys: otp.NewKeyring(),
-		Wording: template.Config{Brand: "MyBank"}, Receipts: &receipts,
+		Wording: wording.Config{Brand: "MyBank"}, Receipts: &receipts,
 		Events: func(_ context.Context, e otp.Event) {
 			if e.Kind == otp.EventReceipt && e.State == channel.Delivered {
 				delivered <- e

@@ -11,21 +11,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 )
 
 // What the templates say in every language arrives, letter for letter.
 func TestEveryLanguage(t *testing.T) {
 	t.Parallel()
 	for _, brand := range []string{"MyBank", "Банк «Мой»", "マイバンク", strings.Repeat("Lange Bank ", 2) + "& Söhne"} {
-		words, err := template.New(template.Config{Brand: brand})
+		words, err := wording.New(wording.Config{Brand: brand})
 		if err != nil {
 			t.Fatal(err)
 		}
 		s := newSettings(t, "codes@mybank.example")
 		s.CodeInSubject = true
-		for _, language := range template.Languages() {
-			text, err := words.Render(template.Data{
+		for _, language := range wording.Languages() {
+			text, err := words.Render(wording.Data{
 				Language: language, Code: "582037", Minutes: 5, Try: 2,
 				Requested: time.Unix(1<<30, 0), Details: "EUR 1 999,00 → Zoë & Ann",
 			})

@@ -10,7 +10,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/failover"
 	"github.com/otpcourier/otpcourier/otp"
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/smtp"
 	"github.com/otpcourier/otpcourier/smtp/smtptest"
 	"github.com/otpcourier/otpcourier/store/memstore"
@@ -45,7 +45,7 @@ func TestBounceReachesService(t *testing.T) {
 	var receipts channel.Receipts
 	service, err := otp.New(otp.Config{
 		Channel: routes, Store: memstore.New(memstore.Config{}), Keys: otp.NewKeyring(),
-		Wording: template.Config{Brand: "MyBank"}, Receipts: &receipts,
+		Wording: wording.Config{Brand: "MyBank"}, Receipts: &receipts,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/otp"
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/store"
 	"github.com/otpcourier/otpcourier/store/redisstore"
 )
@@ -145,7 +145,7 @@ func storeTests(ctx context.Context, client *redis.Client) ([]test, error) {
 	}
 	s := &service{ctx: ctx}
 	if s.Service, err = otp.New(otp.Config{
-		Channel: channel.Func(s.deliver), Store: backend, Keys: otp.NewKeyring(), Wording: template.Config{Brand: "Bench"},
+		Channel: channel.Func(s.deliver), Store: backend, Keys: otp.NewKeyring(), Wording: wording.Config{Brand: "Bench"},
 	}); err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/failover"
 	"github.com/otpcourier/otpcourier/otp"
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/store/memstore"
 )
 
@@ -74,7 +74,7 @@ func newService(routes []channel.Route, receipts *channel.Receipts, events func(
 		Channel:  courier,
 		Store:    memstore.New(memstore.Config{}),
 		Keys:     otp.NewKeyring(), // a real service loads its keys
-		Wording:  template.Config{Brand: "MyBank"},
+		Wording:  wording.Config{Brand: "MyBank"},
 		Receipts: receipts,
 		Events:   events,
 	})

@@ -20,7 +20,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/failover"
 	"github.com/otpcourier/otpcourier/otp"
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/store/redisstore"
 )
@@ -121,7 +121,7 @@ func (o *options) newService(client *redis.Client, routes []channel.Route, recei
 		Queue:    store, // given here, it also takes over what a dead process was sending
 		Takeover: 10 * time.Second,
 		Keys:     keys,
-		Wording:  template.Config{Brand: "MyBank"},
+		Wording:  wording.Config{Brand: "MyBank"},
 		Receipts: receipts,
 		Logger:   slog.New(slog.NewTextHandler(os.Stderr, nil)).With("process", o.name),
 	})

@@ -1,4 +1,4 @@
-package template_test
+package wording_test
 
 import (
 	"bufio"

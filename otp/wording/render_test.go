@@ -1,4 +1,4 @@
-package template_test
+package wording_test
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/net/html"
 
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 )
 
 // shown parses a page and returns the text of its title, of its code element,
@@ -44,11 +44,11 @@ func shown(tb testing.TB, page string) (title, strong, body string, elements map
 
 func TestHTML(t *testing.T) {
 	t.Parallel()
-	s := newSet(t, template.Config{Brand: `<b>"A&B's"</b>`, Wordings: map[string]template.Wording{
+	s := newSet(t, wording.Config{Brand: `<b>"A&B's"</b>`, Wordings: map[string]wording.Wording{
 		"en": {Secret: "{{.Brand}} never asks for it."},
 	}})
-	for _, lang := range template.Languages() {
-		text := render(t, s, template.Data{Language: lang, Code: `<i>&"'`, Details: "<script>alert(1)</script>"})
+	for _, lang := range wording.Languages() {
+		text := render(t, s, wording.Data{Language: lang, Code: `<i>&"'`, Details: "<script>alert(1)</script>"})
 		title, strong, body, elements := shown(t, text.HTML)
 		if title != text.Subject || strong != `<i>&"'` {
 			t.Errorf("%s: title %q, code %q", lang, title, strong)
@@ -76,13 +76,13 @@ func TestHTML(t *testing.T) {
 
 func TestConcurrentRender(t *testing.T) {
 	t.Parallel()
-	s := newSet(t, template.Config{Wordings: map[string]template.Wording{"en": {HTML: "<p>{{.Code}}"}}})
+	s := newSet(t, wording.Config{Wordings: map[string]wording.Wording{"en": {HTML: "<p>{{.Code}}"}}})
 	var wg sync.WaitGroup
-	for _, lang := range template.Languages() {
+	for _, lang := range wording.Languages() {
 		wg.Go(func() {
-			want := render(t, s, template.Data{Language: lang})
+			want := render(t, s, wording.Data{Language: lang})
 			for range 50 {
-				if got, err := s.Render(template.Data{Language: lang, Code: code, Minutes: 5}); err != nil || got != want {
+				if got, err := s.Render(wording.Data{Language: lang, Code: code, Minutes: 5}); err != nil || got != want {
 					t.Errorf("%s: %v, %q", lang, err, got)
 				}
 			}
@@ -99,20 +99,20 @@ func FuzzRender(f *testing.F) {
 	f.Add("482910", "482910", "\u202e", uint8(28), 10081, 100)
 	f.Add("@example.com #1", "#482910", "@a #1", uint8(7), 60, 99)
 	f.Fuzz(func(t *testing.T, brand, code, details string, lang uint8, minutes, try int) {
-		s, err := template.New(template.Config{Brand: brand, Origin: "example.com", AppHash: "f8Escobih1Z"})
+		s, err := wording.New(wording.Config{Brand: brand, Origin: "example.com", AppHash: "f8Escobih1Z"})
 		if err != nil {
-			var e *template.Error
+			var e *wording.Error
 			if !errors.As(err, &e) || e.Field != "Config.Brand" {
 				t.Fatal(err)
 			}
 			return
 		}
-		d := template.Data{Code: code, Minutes: minutes, Try: try, Details: details, Requested: time.Unix(int64(minutes), 0)}
-		d.Language = template.Languages()[int(lang)%len(template.Languages())]
+		d := wording.Data{Code: code, Minutes: minutes, Try: try, Details: details, Requested: time.Unix(int64(minutes), 0)}
+		d.Language = wording.Languages()[int(lang)%len(wording.Languages())]
 		text, err := s.Render(d)
 		if err != nil {
-			var e *template.Error
-			if !errors.As(err, &e) || !strings.HasPrefix(e.Field, "Data.") || text != (template.Text{}) {
+			var e *wording.Error
+			if !errors.As(err, &e) || !strings.HasPrefix(e.Field, "Data.") || text != (wording.Text{}) {
 				t.Fatal(err)
 			}
 			return
@@ -138,12 +138,12 @@ func FuzzRender(f *testing.F) {
 }
 
 func BenchmarkRender(b *testing.B) {
-	s := newSet(b, template.Config{Brand: "MyBank", Origin: "example.com"})
-	full := template.Data{Try: 2, Requested: time.Unix(1<<30, 0), Details: "EUR 20.00, Bob"}
+	s := newSet(b, wording.Config{Brand: "MyBank", Origin: "example.com"})
+	full := wording.Data{Try: 2, Requested: time.Unix(1<<30, 0), Details: "EUR 20.00, Bob"}
 	for _, c := range []struct {
 		name string
-		data template.Data
-	}{{"en", template.Data{}}, {"ru", template.Data{Language: "ru"}}, {"en-full", full}} {
+		data wording.Data
+	}{{"en", wording.Data{}}, {"ru", wording.Data{Language: "ru"}}, {"en-full", full}} {
 		b.Run(c.name, func(b *testing.B) {
 			c.data.Code, c.data.Minutes = code, 5
 			b.ReportAllocs()
@@ -159,7 +159,7 @@ func BenchmarkRender(b *testing.B) {
 func BenchmarkNew(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := template.New(template.Config{Brand: "MyBank"}); err != nil {
+		if _, err := wording.New(wording.Config{Brand: "MyBank"}); err != nil {
 			b.Fatal(err)
 		}
 	}

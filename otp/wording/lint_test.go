@@ -1,4 +1,4 @@
-package template_test
+package wording_test
 
 import (
 	"strings"
@@ -6,12 +6,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 )
 
-func lint(tb testing.TB, c template.Config) map[string]template.Warning {
+func lint(tb testing.TB, c wording.Config) map[string]wording.Warning {
 	tb.Helper()
-	found := map[string]template.Warning{}
+	found := map[string]wording.Warning{}
 	for _, w := range newSet(tb, c).Lint() {
 		found[w.Language] = w
 	}
@@ -20,11 +20,11 @@ func lint(tb testing.TB, c template.Config) map[string]template.Warning {
 
 func TestLint(t *testing.T) {
 	t.Parallel()
-	found := lint(t, template.Config{})
+	found := lint(t, wording.Config{})
 	if len(found) != 16 {
 		t.Errorf("%d warnings, want one for each of the 16 languages that GSM-7 lacks letters of", len(found))
 	}
-	want := template.Warning{Language: "es", UCS2: true, Char: 'ó', Units: 69, Segments: 1}
+	want := wording.Warning{Language: "es", UCS2: true, Char: 'ó', Units: 69, Segments: 1}
 	if diff := cmp.Diff(want, found["es"]); diff != "" {
 		t.Errorf("es (-want +got):\n%s", diff)
 	}
@@ -32,11 +32,11 @@ func TestLint(t *testing.T) {
 		t.Errorf("String: %q", s)
 	}
 
-	if first := newSet(t, template.Config{Default: "ja"}).Lint()[0]; first.Language != "ja" {
+	if first := newSet(t, wording.Config{Default: "ja"}).Lint()[0]; first.Language != "ja" {
 		t.Errorf("the default language is not the first: %v", first)
 	}
 
-	bound := lint(t, template.Config{Brand: "MyBank", Origin: "example.com"})
+	bound := lint(t, wording.Config{Brand: "MyBank", Origin: "example.com"})
 	for lang, segments := range map[string]int{"zh": 1, "ja": 1, "ko": 1, "ru": 2} {
 		if bound[lang].Segments != segments {
 			t.Errorf("with an origin: %v, want %d segments", bound[lang], segments)
@@ -44,17 +44,17 @@ func TestLint(t *testing.T) {
 	}
 
 	// One letter of the brand costs every language its GSM-7.
-	if found := lint(t, template.Config{Brand: "Crédit Côte"}); len(found) != 29 || found["en"].Char != 'ô' {
+	if found := lint(t, wording.Config{Brand: "Crédit Côte"}); len(found) != 29 || found["en"].Char != 'ô' {
 		t.Errorf("brand with ô: %d warnings, en: %v", len(found), found["en"])
 	}
-	long := lint(t, template.Config{Brand: strings.Repeat("B", 32), Origin: strings.Repeat("o", 60) + ".example"})
+	long := lint(t, wording.Config{Brand: strings.Repeat("B", 32), Origin: strings.Repeat("o", 60) + ".example"})
 	if w := long["en"]; w.UCS2 || w.Segments != 2 || w.Char != 0 {
 		t.Errorf("long last line: %v", w)
 	}
 }
 
 func BenchmarkLint(b *testing.B) {
-	s := newSet(b, template.Config{Brand: "MyBank"})
+	s := newSet(b, wording.Config{Brand: "MyBank"})
 	b.ReportAllocs()
 	for b.Loop() {
 		s.Lint()

@@ -1,9 +1,9 @@
-// Package template words the messages that carry a code: an SMS, and the
+// Package wording words the messages that carry a code: an SMS, and the
 // subject, plain text and HTML of an e-mail, in 29 languages.
 //
 // # Flow
 //
-//	set, err := template.New(template.Config{Brand: "MyBank"})
+//	set, err := wording.New(wording.Config{Brand: "MyBank"})
 //	if err != nil {
 //		return err
 //	}
@@ -11,7 +11,7 @@
 //	if err != nil {
 //		return err
 //	}
-//	text, err := set.Render(template.Data{Language: tag, Code: "482910", Minutes: 5})
+//	text, err := set.Render(wording.Data{Language: tag, Code: "482910", Minutes: 5})
 //	// text.SMS: 482910 est votre code MyBank. Il expire dans 5 minutes. …
 //
 // New parses and renders every template once, so that a fault in one is found
@@ -55,4 +55,4 @@
 // # Concurrency
 //
 // A Set does not change once made and is safe for concurrent use.
-package template
+package wording

@@ -1,4 +1,4 @@
-package template_test
+package wording_test
 
 import (
 	"errors"
@@ -6,12 +6,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 )
 
 func TestLanguage(t *testing.T) {
 	t.Parallel()
-	s := newSet(t, template.Config{Default: "de"})
+	s := newSet(t, wording.Config{Default: "de"})
 	for _, c := range []struct{ explicit, region, want string }{
 		// The order: explicit, region, default.
 		{"", "", "de"},
@@ -84,14 +84,14 @@ func TestLanguage(t *testing.T) {
 
 func TestLanguageRefused(t *testing.T) {
 	t.Parallel()
-	s := newSet(t, template.Config{})
+	s := newSet(t, wording.Config{})
 	for _, explicit := range []string{
 		"klingon", "xx", "12", "e", "en\x00", "français", "en/US", "\xff",
 		strings.Repeat("a", 100), strings.Repeat("en,", 200), strings.Repeat("x", 1<<20),
 	} {
 		got, err := s.Language(explicit, "FR")
-		var e *template.Error
-		if !errors.Is(err, template.ErrLanguage) || !errors.As(err, &e) || got != "" {
+		var e *wording.Error
+		if !errors.Is(err, wording.ErrLanguage) || !errors.As(err, &e) || got != "" {
 			t.Errorf("Language(%.20q) = %q, %v; want ErrLanguage", explicit, got, err)
 		}
 		if err != nil && len(err.Error()) > 100 {
@@ -104,7 +104,7 @@ func TestOwnChinese(t *testing.T) {
 	t.Parallel()
 	traditional := esperanto
 	traditional.Code = "{{.Code}} 是您的 {{.Brand}} 驗證碼。"
-	s := newSet(t, template.Config{Wordings: map[string]template.Wording{"zh-Hant": traditional}})
+	s := newSet(t, wording.Config{Wordings: map[string]wording.Wording{"zh-Hant": traditional}})
 	for _, c := range []struct{ explicit, region, want string }{
 		{"zh-TW", "", "zh-Hant"},
 		{"", "TW", "zh-Hant"},
@@ -125,23 +125,23 @@ func FuzzLanguage(f *testing.F) {
 	} {
 		f.Add(seed[0], seed[1])
 	}
-	s := newSet(f, template.Config{})
+	s := newSet(f, wording.Config{})
 	f.Fuzz(func(t *testing.T, explicit, region string) {
 		got, err := s.Language(explicit, region)
 		if err != nil {
-			if !errors.Is(err, template.ErrLanguage) || got != "" {
+			if !errors.Is(err, wording.ErrLanguage) || got != "" {
 				t.Fatalf("%q, %v", got, err)
 			}
 			return
 		}
-		if !slices.Contains(template.Languages(), got) {
+		if !slices.Contains(wording.Languages(), got) {
 			t.Fatalf("no wording for %q", got)
 		}
 	})
 }
 
 func BenchmarkLanguage(b *testing.B) {
-	s := newSet(b, template.Config{})
+	s := newSet(b, wording.Config{})
 	for name, explicit := range map[string]string{"tag": "fr", "header": "fr-CH, fr;q=0.9, en;q=0.8, *;q=0.5", "region": ""} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

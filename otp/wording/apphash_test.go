@@ -1,4 +1,4 @@
-package template_test
+package wording_test
 
 import (
 	"encoding/base64"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 )
 
 func debugCertificate(tb testing.TB) []byte {
@@ -38,13 +38,13 @@ func TestAppHash(t *testing.T) {
 		{"PEM", "com.rnsmsretrieverexample", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), ""},
 		{"base64", "com.rnsmsretrieverexample", []byte(base64.StdEncoding.EncodeToString(der)), ""},
 	} {
-		if got := template.AppHash(c.pkg, c.der); got != c.want {
+		if got := wording.AppHash(c.pkg, c.der); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
-	other := template.AppHash("com.example.app", der)
+	other := wording.AppHash("com.example.app", der)
 	if len(other) != 11 || other == "f8Escobih1Z" {
 		t.Errorf("another package: %q", other)
 	}
-	newSet(t, template.Config{AppHash: other})
+	newSet(t, wording.Config{AppHash: other})
 }

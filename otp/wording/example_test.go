@@ -1,4 +1,4 @@
-package template_test
+package wording_test
 
 import (
 	"encoding/base64"
@@ -6,11 +6,11 @@ import (
 	"os"
 	"strings"
 
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 )
 
 func Example() {
-	set, err := template.New(template.Config{Brand: "MyBank"})
+	set, err := wording.New(wording.Config{Brand: "MyBank"})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -21,7 +21,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	text, err := set.Render(template.Data{Language: tag, Code: "482910", Minutes: 5})
+	text, err := set.Render(wording.Data{Language: tag, Code: "482910", Minutes: 5})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -35,13 +35,13 @@ func Example() {
 
 // A payment: the person sees what the code confirms (PSD2 dynamic linking).
 func ExampleSet_Render() {
-	set, err := template.New(template.Config{Brand: "MyBank", Origin: "example.com"})
+	set, err := wording.New(wording.Config{Brand: "MyBank", Origin: "example.com"})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	for _, tag := range []string{"en", "pl"} {
-		text, err := set.Render(template.Data{
+		text, err := set.Render(wording.Data{
 			Language: tag, Code: "482910", Minutes: 2, Details: "EUR 20.00, Bob Ltd",
 		})
 		if err != nil {
@@ -58,7 +58,7 @@ func ExampleSet_Render() {
 }
 
 func ExampleSet_Lint() {
-	set, err := template.New(template.Config{Brand: "MyBank", Origin: "example.com"})
+	set, err := wording.New(wording.Config{Brand: "MyBank", Origin: "example.com"})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -84,15 +84,15 @@ func ExampleAppHash() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(template.AppHash("com.rnsmsretrieverexample", der))
+	fmt.Println(wording.AppHash("com.rnsmsretrieverexample", der))
 	// Output: f8Escobih1Z
 }
 
 // One sentence in other words; the rest stays.
 func ExampleConfig_wordings() {
-	set, err := template.New(template.Config{
+	set, err := wording.New(wording.Config{
 		Brand: "MyBank",
-		Wordings: map[string]template.Wording{
+		Wordings: map[string]wording.Wording{
 			"en": {Secret: "We never ask for it by phone."},
 		},
 	})
@@ -100,7 +100,7 @@ func ExampleConfig_wordings() {
 		fmt.Println(err)
 		return
 	}
-	text, err := set.Render(template.Data{Code: "482910", Minutes: 1})
+	text, err := set.Render(wording.Data{Code: "482910", Minutes: 1})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,4 +1,4 @@
-package template
+package wording
 
 import (
 	"errors"
@@ -19,7 +19,7 @@ type Error struct {
 
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString("otp/template: ")
+	b.WriteString("otp/wording: ")
 	if e.Language != "" {
 		b.WriteString(e.Language + ": ")
 	}

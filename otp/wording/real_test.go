@@ -1,4 +1,4 @@
-package template_test
+package wording_test
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/otpcourier/otpcourier/otp/template"
+	"github.com/otpcourier/otpcourier/otp/wording"
 )
 
 // layout is what a page measures in the browser.
@@ -44,18 +44,18 @@ const measure = `(() => {
 // light, dark, and darkened by force.
 func TestRealChromium(t *testing.T) {
 	b := startBrowser(t)
-	long := template.Data{Code: "48291073", Minutes: 10080, Try: 99, Requested: time.Unix(1<<30, 0), Details: "EUR 1,999,999.00, " + strings.Repeat("Donaudampfschifffahrtsgesellschaft", 5)}
+	long := wording.Data{Code: "48291073", Minutes: 10080, Try: 99, Requested: time.Unix(1<<30, 0), Details: "EUR 1,999,999.00, " + strings.Repeat("Donaudampfschifffahrtsgesellschaft", 5)}
 	for _, c := range []struct {
 		name, brand string
-		data        template.Data
+		data        wording.Data
 	}{
-		{"en", "MyBank", template.Data{Language: "en", Code: "482910", Minutes: 5}},
+		{"en", "MyBank", wording.Data{Language: "en", Code: "482910", Minutes: 5}},
 		{"en-long", "A Bank of a Rather Long Name Ltd", long},
-		{"ar", "MyBank", template.Data{Language: "ar", Code: "482910", Minutes: 5, Details: "EUR 20.00, Bob"}},
-		{"ja", "MyBank", template.Data{Language: "ja", Code: "482910", Minutes: 5}},
-		{"en-widest", "MyBank", template.Data{Language: "en", Code: "WWWWWWWWWWWWWWWW", Minutes: 5}},
+		{"ar", "MyBank", wording.Data{Language: "ar", Code: "482910", Minutes: 5, Details: "EUR 20.00, Bob"}},
+		{"ja", "MyBank", wording.Data{Language: "ja", Code: "482910", Minutes: 5}},
+		{"en-widest", "MyBank", wording.Data{Language: "en", Code: "WWWWWWWWWWWWWWWW", Minutes: 5}},
 	} {
-		s := newSet(t, template.Config{Brand: c.brand})
+		s := newSet(t, wording.Config{Brand: c.brand})
 		page := render(t, s, c.data).HTML
 		for _, width := range []int{360, 800} {
 			for _, scheme := range []string{"light", "dark", "forced"} {
@@ -77,7 +77,7 @@ func TestRealChromium(t *testing.T) {
 	}
 }
 
-func checkLayout(t *testing.T, name string, d template.Data, width int, l layout) {
+func checkLayout(t *testing.T, name string, d wording.Data, width int, l layout) {
 	t.Helper()
 	dir := map[bool]string{true: "rtl", false: "ltr"}[d.Language == "ar"]
 	lang := d.Language

@@ -2,6 +2,8 @@ package channel
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -42,14 +44,44 @@ const (
 	Expired
 )
 
-var classNames = [...]string{"unknown", "temporary", "throttled", "unreachable", "invalid recipient", "misconfigured", "expired"}
+var classNames = [...]string{
+	Unknown: "unknown", Temporary: "temporary", Throttled: "throttled", Unreachable: "unreachable",
+	InvalidRecipient: "invalid recipient", Misconfigured: "misconfigured", Expired: "expired",
+}
+
+// Valid reports whether c is one of the classes.
+func (c Class) Valid() bool { return int(c) < len(classNames) }
 
 // String returns the class's name in lower-case words.
 func (c Class) String() string {
-	if int(c) < len(classNames) {
-		return classNames[c]
+	if !c.Valid() {
+		return "invalid class"
 	}
-	return "invalid class"
+	return classNames[c]
+}
+
+// ParseClass returns the class of a name that String returns. The error names
+// the classes that there are.
+func ParseClass(name string) (Class, error) {
+	i := slices.Index(classNames[:], name)
+	if i < 0 {
+		return 0, fmt.Errorf("channel: %q is not a class: %s", name, strings.Join(classNames[:], ", "))
+	}
+	return Class(i), nil
+}
+
+// MarshalText returns the class's name.
+func (c Class) MarshalText() ([]byte, error) {
+	if !c.Valid() {
+		return nil, fmt.Errorf("channel: %d is not a class", uint8(c))
+	}
+	return []byte(classNames[c]), nil
+}
+
+// UnmarshalText is [ParseClass].
+func (c *Class) UnmarshalText(text []byte) (err error) {
+	*c, err = ParseClass(string(text))
+	return err
 }
 
 // An Error is a channel's refusal or failure. Its text holds no code, no

@@ -1,9 +1,11 @@
 package channel
 
 import (
+	"fmt"
 	"log/slog"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,10 +20,13 @@ const (
 	Push                      // a device token
 )
 
+// addressNames are in the order of their bits.
+var addressNames = [...]string{"phone", "email", "push"}
+
 // String returns the kinds' names joined by "+", "none" for the empty set.
 func (a Address) String() string {
 	var kinds []string
-	for i, name := range [...]string{"phone", "email", "push"} {
+	for i, name := range addressNames {
 		if a&(1<<i) != 0 {
 			kinds = append(kinds, name)
 		}
@@ -30,6 +35,30 @@ func (a Address) String() string {
 		return "none"
 	}
 	return strings.Join(kinds, "+")
+}
+
+// MarshalText returns the names of the kinds, as String does.
+func (a Address) MarshalText() ([]byte, error) {
+	if a >= 1<<len(addressNames) {
+		return nil, fmt.Errorf("channel: %#x is not a set of kinds of address", uint8(a))
+	}
+	return []byte(a.String()), nil
+}
+
+// UnmarshalText reads names that MarshalText returns, in any order.
+func (a *Address) UnmarshalText(text []byte) error {
+	var kinds Address
+	if string(text) != "none" {
+		for name := range strings.SplitSeq(string(text), "+") {
+			i := slices.Index(addressNames[:], name)
+			if i < 0 {
+				return fmt.Errorf("channel: %q is not a kind of address: %s", name, strings.Join(addressNames[:], ", "))
+			}
+			kinds |= 1 << i
+		}
+	}
+	*a = kinds
+	return nil
 }
 
 // A Recipient is where a person can be reached. Each field may be empty.

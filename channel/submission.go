@@ -1,6 +1,11 @@
 package channel
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
 
 // A State is how far a message has come. States only move forward, and only
 // Delivered is final: a late Delivered overrides Failed.
@@ -14,19 +19,32 @@ const (
 	Delivered                  // reported delivered
 )
 
-// String returns the state's name in lower case.
+var stateNames = [...]string{0: "none", Queued: "queued", Sent: "sent", Failed: "failed", Delivered: "delivered"}
+
+// String returns the state's name in lower case, "none" for zero.
 func (s State) String() string {
-	switch s {
-	case Queued:
-		return "queued"
-	case Sent:
-		return "sent"
-	case Failed:
-		return "failed"
-	case Delivered:
-		return "delivered"
+	if int(s) >= len(stateNames) {
+		return "invalid state"
 	}
-	return "none"
+	return stateNames[s]
+}
+
+// MarshalText returns the state's name, "none" for zero.
+func (s State) MarshalText() ([]byte, error) {
+	if int(s) >= len(stateNames) {
+		return nil, fmt.Errorf("channel: %d is not a state", uint8(s))
+	}
+	return []byte(stateNames[s]), nil
+}
+
+// UnmarshalText reads a name that MarshalText returns.
+func (s *State) UnmarshalText(text []byte) error {
+	i := slices.Index(stateNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("channel: %q is not a state: %s", text, strings.Join(stateNames[:], ", "))
+	}
+	*s = State(i)
+	return nil
 }
 
 // A Submission is what a Channel did with a message.

@@ -203,13 +203,3 @@ const (
 var stateNames = map[string]channel.State{
 	"waiting": stateWaiting, "sent": channel.Sent, "delivered": channel.Delivered, "failed": channel.Failed, "ended": stateEnded,
 }
-
-// classByName returns the class that a name, as String writes it, stands for.
-func classByName(name string) (channel.Class, bool) {
-	for c := channel.Unknown; c <= channel.Expired; c++ {
-		if c.String() == name {
-			return c, true
-		}
-	}
-	return 0, false
-}

@@ -315,9 +315,9 @@ func (s *profileSpec) compileAnswer() error {
 	}
 	s.classes = make(map[string]channel.Class, len(s.Classes))
 	for _, code := range sortedKeys(s.Classes) {
-		class, ok := classByName(s.Classes[code])
-		if !ok {
-			return at("classes."+code, fmt.Errorf("%q is not the name of a class", s.Classes[code]))
+		class, err := channel.ParseClass(s.Classes[code])
+		if err != nil {
+			return at("classes."+code, err)
 		}
 		s.classes[code] = class
 	}

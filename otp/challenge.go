@@ -3,6 +3,8 @@ package otp
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -41,6 +43,20 @@ const (
 	NextRestart Next = "restart" // Send again: the challenge is cancelled, out of attempts, or its subject locked
 	NextDone    Next = "done"    // nothing: the code was verified
 )
+
+var nexts = []Next{NextWait, NextResend, NextAddress, NextCode, NextRestart, NextDone}
+
+// MarshalText returns the text as it is.
+func (n Next) MarshalText() ([]byte, error) { return []byte(n), nil }
+
+// UnmarshalText reads one of the constants, or the empty text of the zero value.
+func (n *Next) UnmarshalText(text []byte) error {
+	if !slices.Contains(nexts, Next(text)) && len(text) > 0 {
+		return fmt.Errorf("otp: %q is not one of %q", text, nexts)
+	}
+	*n = Next(text)
+	return nil
+}
 
 // sendsAfterDelivery is how many more sends there are, if that many are left,
 // once a message was reported delivered: who has one on the device is helped

@@ -75,6 +75,18 @@ var reasons = map[Reason]error{
 	ReasonUnavailable: ErrUnavailable, ReasonFull: ErrUnavailable,
 }
 
+// MarshalText returns the reason as it is.
+func (r Reason) MarshalText() ([]byte, error) { return []byte(r), nil }
+
+// UnmarshalText reads a reason, or the empty text of no reason.
+func (r *Reason) UnmarshalText(text []byte) error {
+	if _, ok := reasons[Reason(text)]; !ok && len(text) > 0 {
+		return fmt.Errorf("otp: %q is not a reason", text)
+	}
+	*r = Reason(text)
+	return nil
+}
+
 // An Error is what every method of a [Service] fails with. It holds what a
 // caller may tell the person, and its text holds no code and no address.
 type Error struct {

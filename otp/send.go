@@ -153,7 +153,7 @@ func (s *Service) letter(q Request) (*letter, error) {
 		return nil, invalid("Route", "it must be at most 64 printable ASCII characters")
 	case !printable(q.RequestID):
 		return nil, invalid("RequestID", "it must be at most 64 printable ASCII characters")
-	case q.Priority < store.Low || q.Priority > store.High:
+	case !q.Priority.Valid():
 		return nil, invalid("Priority", "it must be store.Low, store.Normal or store.High")
 	case len(q.IdempotencyKey) > 256:
 		return nil, invalid("IdempotencyKey", "it is longer than 256 octets")

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/sms"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
@@ -166,7 +165,7 @@ func (c *Config) completeMessages() error {
 		return fmt.Errorf("smpp: Config.Priority: %d is not within 0..3", c.Priority)
 	}
 	for status, class := range c.Classes {
-		if status == StatusOK || class > channel.Expired {
+		if status == StatusOK || !class.Valid() {
 			return fmt.Errorf("smpp: Config.Classes[%s]: a success has no class, or there is no such class", status.Code())
 		}
 	}

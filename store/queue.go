@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,6 +18,38 @@ const (
 	Normal Priority = 0
 	High   Priority = 1
 )
+
+// priorityNames are in the priorities' order, from Low.
+var priorityNames = [...]string{"low", "normal", "high"}
+
+// Valid reports whether p is one of the three priorities.
+func (p Priority) Valid() bool { return Low <= p && p <= High }
+
+// String returns the priority's name in lower case.
+func (p Priority) String() string {
+	if !p.Valid() {
+		return "invalid priority"
+	}
+	return priorityNames[p-Low]
+}
+
+// MarshalText returns the priority's name.
+func (p Priority) MarshalText() ([]byte, error) {
+	if !p.Valid() {
+		return nil, fmt.Errorf("store: %d is not a priority", int8(p))
+	}
+	return []byte(p.String()), nil
+}
+
+// UnmarshalText reads a name that MarshalText returns.
+func (p *Priority) UnmarshalText(text []byte) error {
+	i := slices.Index(priorityNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("store: %q is not a priority: %s", text, strings.Join(priorityNames[:], ", "))
+	}
+	*p = Low + Priority(i)
+	return nil
+}
 
 // A Job asks for one step of a challenge's delivery. It holds no code and no
 // address: who handles it reads the challenge, and drops what is verified,
@@ -85,13 +120,30 @@ const (
 	Failed                   // none of the attempts that it may have succeeded
 )
 
+var reasonNames = [...]string{Late: "late", Failed: "failed"}
+
 // String returns the reason's name in lower case.
 func (r Reason) String() string {
-	switch r {
-	case Late:
-		return "late"
-	case Failed:
-		return "failed"
+	if r == 0 || int(r) >= len(reasonNames) {
+		return "invalid reason"
 	}
-	return "invalid reason"
+	return reasonNames[r]
+}
+
+// MarshalText returns the reason's name.
+func (r Reason) MarshalText() ([]byte, error) {
+	if r == 0 || int(r) >= len(reasonNames) {
+		return nil, fmt.Errorf("store: %d is not a reason", uint8(r))
+	}
+	return []byte(reasonNames[r]), nil
+}
+
+// UnmarshalText reads a name that MarshalText returns.
+func (r *Reason) UnmarshalText(text []byte) error {
+	i := slices.Index(reasonNames[:], string(text))
+	if i < int(Late) {
+		return fmt.Errorf("store: %q is not a reason: %s", text, strings.Join(reasonNames[Late:], ", "))
+	}
+	*r = Reason(i)
+	return nil
 }

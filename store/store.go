@@ -3,6 +3,9 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -30,17 +33,32 @@ const (
 	Cancelled
 )
 
+var outcomeNames = [...]string{Open: "open", Verified: "verified", Cancelled: "cancelled"}
+
 // String returns the outcome's name in lower case.
 func (o Outcome) String() string {
-	switch o {
-	case Open:
-		return "open"
-	case Verified:
-		return "verified"
-	case Cancelled:
-		return "cancelled"
+	if int(o) >= len(outcomeNames) {
+		return "invalid outcome"
 	}
-	return "invalid outcome"
+	return outcomeNames[o]
+}
+
+// MarshalText returns the outcome's name.
+func (o Outcome) MarshalText() ([]byte, error) {
+	if int(o) >= len(outcomeNames) {
+		return nil, fmt.Errorf("store: %d is not an outcome", uint8(o))
+	}
+	return []byte(outcomeNames[o]), nil
+}
+
+// UnmarshalText reads a name that MarshalText returns.
+func (o *Outcome) UnmarshalText(text []byte) error {
+	i := slices.Index(outcomeNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("store: %q is not an outcome: %s", text, strings.Join(outcomeNames[:], ", "))
+	}
+	*o = Outcome(i)
+	return nil
 }
 
 // A Record is one challenge. A store keeps it from Create until Expires.

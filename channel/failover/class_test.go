@@ -247,3 +247,14 @@ func TestOTPBlue(t *testing.T) {
 		)
 	})
 }
+
+// TestEveryClassHasItsGravity fails when a class is added that failover has no
+// rule for.
+func TestEveryClassHasItsGravity(t *testing.T) {
+	t.Parallel()
+	for c := channel.Class(0); c.Valid(); c++ {
+		if failover.Gravity(c) == 0 {
+			t.Errorf("%s has no gravity", c)
+		}
+	}
+}

@@ -30,9 +30,9 @@ var gravity = [...]int{
 
 func graver(a, b channel.Class) bool { return weigh(a) > weigh(b) }
 
-// weigh takes a class that does not exist for Unknown.
+// weigh reads an invalid class as Unknown.
 func weigh(c channel.Class) int {
-	if int(c) < len(gravity) {
+	if c.Valid() {
 		return gravity[c]
 	}
 	return gravity[channel.Unknown]

@@ -73,7 +73,7 @@ func checkAll(routes []channel.Route) error {
 			err = errors.New("Route.Await is negative")
 		}
 		for code, class := range r.Classes {
-			if class > channel.Expired {
+			if !class.Valid() {
 				err = fmt.Errorf("Route.Classes[%q] is no class", code)
 			}
 		}

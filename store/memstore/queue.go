@@ -75,7 +75,7 @@ func (s *Store) Enqueue(ctx context.Context, j store.Job) error {
 	if j.ID == "" || j.Expires.IsZero() {
 		return errors.New("memstore: job without ID or Expires")
 	}
-	if j.Priority < store.Low || j.Priority > store.High {
+	if !j.Priority.Valid() {
 		return fmt.Errorf("memstore: job of priority %d", j.Priority)
 	}
 	q, now := s.queue, nanos(time.Now())

@@ -66,7 +66,7 @@ func checkJob(j store.Job) error {
 	switch {
 	case j.ID == "" || j.Expires.IsZero():
 		return errors.New("redisstore: job without ID or Expires")
-	case j.Priority < store.Low || j.Priority > store.High:
+	case !j.Priority.Valid():
 		return fmt.Errorf("redisstore: job of priority %d", j.Priority)
 	}
 	return nil

@@ -326,7 +326,7 @@ func (s *naive) Enqueue(ctx context.Context, j store.Job) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if j.ID == "" || j.Expires.IsZero() || j.Priority < store.Low || j.Priority > store.High {
+	if j.ID == "" || j.Expires.IsZero() || !j.Priority.Valid() {
 		return errors.New("naive: job without ID or Expires, or of no priority")
 	}
 	if !j.NotBefore.Before(j.Expires) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smtp/internal/addrspec"
 )
 
 // ErrClosed is the cause of errors after [Channel.Close] or
@@ -86,7 +87,7 @@ func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) 
 	if !m.Expires.IsZero() && !now.Before(m.Expires) {
 		return "", refuse(channel.Expired, errExpired)
 	}
-	to, needsUTF8, err := wireMailbox(m.To.Email)
+	to, needsUTF8, err := addrspec.Wire(m.To.Email)
 	if err != nil {
 		return "", refuse(channel.InvalidRecipient, err)
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/otpcourier/otpcourier/smtp/internal/addrspec"
 )
 
 // TLSMode says when TLS begins. There is no mode without it; see
@@ -197,7 +199,7 @@ func (s *settings) settleSender() error {
 	if err != nil {
 		return errors.New(`smtp: Config.From is not "Name <address>"`)
 	}
-	address, err := asciiMailbox(from.Address)
+	address, err := addrspec.ASCII(from.Address)
 	if err != nil || !fitsHeader(from.Name) {
 		return errors.New("smtp: Config.From is malformed, or not ASCII before the @")
 	}
@@ -206,7 +208,7 @@ func (s *settings) settleSender() error {
 
 	s.envelope = address
 	if s.EnvelopeFrom != "" {
-		if s.envelope, err = asciiMailbox(s.EnvelopeFrom); err != nil {
+		if s.envelope, err = addrspec.ASCII(s.EnvelopeFrom); err != nil {
 			return errors.New("smtp: Config.EnvelopeFrom is malformed, or not ASCII before the @")
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smtp/internal/addrspec"
 )
 
 // minRSA is what RFC 8301 §3.2 asks of signers, in bits.
@@ -85,7 +86,7 @@ type DKIM struct {
 // NewDKIM returns a DKIM for domain, which is that of Config.From, or above or
 // beneath it, so that DMARC finds them aligned.
 func NewDKIM(domain string, keys ...DKIMKey) (*DKIM, error) {
-	domain, err := asciiDomain(domain)
+	domain, err := addrspec.Domain(domain)
 	if err != nil {
 		return nil, errors.New("smtp: DKIM domain is no domain name")
 	}
@@ -112,7 +113,7 @@ func (d *DKIM) Rotate(keys ...DKIMKey) error {
 	seen := map[string]bool{}
 	for _, k := range keys {
 		selector := strings.ToLower(k.Selector)
-		if _, err := asciiDomain(selector); err != nil || !isASCII(selector) {
+		if _, err := addrspec.Domain(selector); err != nil || !addrspec.IsASCII(selector) {
 			return errors.New("smtp: DKIMKey.Selector is no part of a domain name")
 		}
 		if seen[selector] {
@@ -133,22 +134,6 @@ func (d *DKIM) String() string { return "dkim " + d.domain }
 
 // GoString shows no key.
 func (d *DKIM) GoString() string { return "smtp.DKIM{" + d.domain + "}" }
-
-// asciiDomain returns a domain name in lower-case ASCII.
-func asciiDomain(name string) (string, error) {
-	wire, err := asciiMailbox("x@" + name)
-	if err != nil {
-		return "", err
-	}
-	return strings.ToLower(strings.TrimPrefix(wire, "x@")), nil
-}
-
-// aligned reports whether a is b, or one lies beneath the other: a narrower
-// test than DMARC's, which needs a list of where registrations begin.
-func aligned(a, b string) bool {
-	a, b = "."+strings.ToLower(a), "."+strings.ToLower(b)
-	return strings.HasSuffix(a, b) || strings.HasSuffix(b, a)
-}
 
 // shown are the headers that a mail of ours has: signed, and once more for
 // being there only once. Those of the second line are not in all.

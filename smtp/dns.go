@@ -10,6 +10,8 @@ import (
 	"net/mail"
 	"net/netip"
 	"strings"
+
+	"github.com/otpcourier/otpcourier/smtp/internal/addrspec"
 )
 
 // A RecordKind is what a DNS record is for.
@@ -147,19 +149,19 @@ func publicKey(k DKIMKey) (string, error) {
 
 func (d DNSSetup) settle() (DNSSetup, error) {
 	var err error
-	if d.From, err = asciiDomain(d.From); err != nil {
+	if d.From, err = addrspec.Domain(d.From); err != nil {
 		return DNSSetup{}, errors.New("smtp: DNSSetup.From is no domain name")
 	}
 	if d.ReturnPath == "" {
 		d.ReturnPath = d.From
 	}
-	if d.ReturnPath, err = asciiDomain(d.ReturnPath); err != nil {
+	if d.ReturnPath, err = addrspec.Domain(d.ReturnPath); err != nil {
 		return DNSSetup{}, errors.New("smtp: DNSSetup.ReturnPath is no domain name")
 	}
 	if d.DKIM != nil && !d.DKIM.made() {
 		return DNSSetup{}, errors.New("smtp: DNSSetup.DKIM was not made by NewDKIM")
 	}
-	if d.DKIM != nil && !aligned(d.DKIM.domain, d.From) {
+	if d.DKIM != nil && !addrspec.Aligned(d.DKIM.domain, d.From) {
 		return DNSSetup{}, errors.New("smtp: DNSSetup.DKIM signs for another domain than DNSSetup.From")
 	}
 	if len(d.Senders) == 0 {
@@ -176,7 +178,7 @@ func (d DNSSetup) settle() (DNSSetup, error) {
 			return DNSSetup{}, errors.New("smtp: DNSSetup.Reports is no mailbox")
 		}
 		// A "!" or "," would end the address in the record (RFC 7489 §6.2).
-		if d.Reports, err = asciiMailbox(address.Address); err != nil || strings.ContainsAny(d.Reports, "!%") {
+		if d.Reports, err = addrspec.ASCII(address.Address); err != nil || strings.ContainsAny(d.Reports, "!%") {
 			return DNSSetup{}, errors.New("smtp: DNSSetup.Reports is no mailbox that fits a DMARC record")
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smtp/internal/addrspec"
 )
 
 // boundary holds "=_", which neither quoted-printable nor base64 can, so it is
@@ -23,6 +24,7 @@ var (
 	errSenderName = errors.New("Message.Sender holds a line end or another control character, is not UTF-8, or is over 998 octets")
 	errBody       = errors.New("Message.Body or Message.HTML holds NUL or is not UTF-8")
 	errNoBody     = errors.New("Message.Body is empty")
+	errNeedsUTF8  = errors.New("the e-mail address needs SMTPUTF8, which the relay lacks")
 )
 
 // settleHeaders checks what is the same in the headers of all mails.
@@ -33,7 +35,7 @@ func (s *settings) settleHeaders() error {
 	if s.VERP != nil && s.EnvelopeFrom != "" {
 		return errors.New("smtp: Config.VERP and Config.EnvelopeFrom exclude each other")
 	}
-	if s.DKIM != nil && !aligned(s.DKIM.domain, s.domain) {
+	if s.DKIM != nil && !addrspec.Aligned(s.DKIM.domain, s.domain) {
 		return errors.New("smtp: Config.DKIM signs for another domain than that of Config.From")
 	}
 	if s.FeedbackID != "" && !isFeedbackID(s.FeedbackID) {

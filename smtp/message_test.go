@@ -3,7 +3,6 @@ package smtp
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/mail"
@@ -338,31 +337,6 @@ func TestMessageID(t *testing.T) {
 	}
 }
 
-func TestWireMailbox(t *testing.T) {
-	t.Parallel()
-	for address, want := range map[string]string{
-		"ann@example.com":               "ann@example.com false <nil>",
-		"Ann.o'Hara+x@Example.COM":      "Ann.o'Hara+x@Example.COM false <nil>",
-		"ann@münchen.example":           "ann@xn--mnchen-3ya.example false <nil>",
-		"ann@例え.テスト":                    "ann@xn--r8jz45g.xn--zckzah false <nil>",
-		"añn@example.com":               "añn@example.com true <nil>",
-		"":                              " false " + errNoEmail.Error(),
-		"ann":                           " false " + errMalformed.Error(),
-		"ann@example.com>":              " false " + errMalformed.Error(),
-		"x@y> NOTIFY=NEVER ORCPT=<q":    " false " + errMalformed.Error(),
-		"ann@example.com\r\nRCPT TO:<q": " false " + errMalformed.Error(),
-		"ann@[192.0.2.1]":               " false " + errMalformed.Error(),
-		"ann@①。example":                 " false " + errMalformed.Error(),
-		"ann@\u0300ü.example":           " false " + errDomainName.Error(),
-		"ann@ａｂ.example":                "ann@ab.example false <nil>",
-	} {
-		wire, needsUTF8, err := wireMailbox(address)
-		if got := fmt.Sprint(wire, " ", needsUTF8, " ", err); got != want {
-			t.Errorf("%q: %s, want %s", address, got, want)
-		}
-	}
-}
-
 func TestQueueID(t *testing.T) {
 	t.Parallel()
 	for said, want := range map[string]string{
@@ -421,34 +395,6 @@ func FuzzMessage(f *testing.F) {
 }
 
 func isControlRune(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }
-
-func FuzzAddress(f *testing.F) {
-	for _, s := range []string{
-		"ann@example.com", "x@y> NOTIFY=NEVER ORCPT=<q", "a@b\r\nDATA", "ann@münchen.example", "añn@例え.テスト",
-		"\"a b\"@c", "a@[::1]", "a@xn--", "a@b..c", "@", "a@-b.c", "a@ß.de", "a@\u200d.example", "a@xn--a.example",
-	} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, address string) {
-		wire, needsUTF8, err := wireMailbox(address)
-		if err != nil {
-			if wire != "" {
-				t.Errorf("%q beside %v", wire, err)
-			}
-			return
-		}
-		if strings.ContainsAny(wire, " <>\"\\()[],;:\r\n\t\x00") || strings.Count(wire, "@") != 1 || len(wire) > 254 {
-			t.Errorf("%q became %q", address, wire)
-		}
-		local, domain, _ := strings.Cut(wire, "@")
-		if !isASCII(domain) || needsUTF8 == isASCII(local) {
-			t.Errorf("%q became %q, needs SMTPUTF8: %v", address, wire, needsUTF8)
-		}
-		if again, _, err := wireMailbox(wire); err != nil || again != wire {
-			t.Errorf("%q became %q and then %q (%v)", address, wire, again, err)
-		}
-	})
-}
 
 func BenchmarkCompose(b *testing.B) {
 	s := newSettings(b, "MyBank <codes@mybank.example>")

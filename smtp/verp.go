@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smtp/internal/addrspec"
 )
 
 // Errors of feedback whose message cannot be told.
@@ -64,7 +65,7 @@ func NewVERP(address string, keys ...[]byte) (*VERP, error) {
 		return nil, errors.New(`smtp: VERP address has no single "*" before the "@"`)
 	}
 	before, after, _ := strings.Cut(address, "*")
-	wire, err := asciiMailbox(before + "x" + after)
+	wire, err := addrspec.ASCII(before + "x" + after)
 	if err != nil {
 		return nil, errors.New("smtp: VERP address is malformed, or not ASCII before the @")
 	}

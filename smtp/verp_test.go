@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smtp/internal/addrspec"
 )
 
 var (
@@ -34,7 +35,7 @@ func TestVERP(t *testing.T) {
 		v := newVERP(t, pattern, keyA)
 		for _, id := range []string{"c4n7.1", "1", "-", ".", "a..b", "a.", ".a", longest} {
 			address := v.address(id)
-			if wire, err := asciiMailbox(address); err != nil || wire != address {
+			if wire, err := addrspec.ASCII(address); err != nil || wire != address {
 				t.Errorf("%s: %q: %v", pattern, address, err)
 			}
 			token := len(v.before)

@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -47,21 +48,18 @@ func (k DKIMKey) GoString() string { return "smtp.DKIMKey{" + k.Selector + "}" }
 // LogValue keeps the key out of logs.
 func (k DKIMKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// algorithm returns the name in the k tag of a key record (RFC 6376 §3.6.1,
-// RFC 8463 §4), "" for a key of no use.
-func (k DKIMKey) algorithm() string {
+// isUsable reports whether receivers accept signatures by the key.
+func (k DKIMKey) isUsable() bool {
 	if k.Private == nil {
-		return ""
+		return false
 	}
 	switch public := k.Private.Public().(type) {
 	case *rsa.PublicKey:
-		if public.N.BitLen() >= minRSA {
-			return "rsa"
-		}
+		return public.N.BitLen() >= minRSA
 	case ed25519.PublicKey:
-		return "ed25519"
+		return true
 	}
-	return ""
+	return false
 }
 
 // A DKIM signs mail for a domain, RFC 6376: with each of its keys, in relaxed
@@ -119,7 +117,7 @@ func (d *DKIM) Rotate(keys ...DKIMKey) error {
 		if seen[selector] {
 			return fmt.Errorf("smtp: DKIMKey.Selector %q is there twice", k.Selector)
 		}
-		if k.algorithm() == "" {
+		if !k.isUsable() {
 			return fmt.Errorf("smtp: DKIMKey.Private of %q is neither an RSA key of at least %d bits nor an Ed25519 key", k.Selector, minRSA)
 		}
 		seen[selector] = true
@@ -164,6 +162,31 @@ func signedHeaders(mail []byte) []string {
 		}
 	}
 	return keys
+}
+
+// Domain returns the domain that the signatures name, in lower-case ASCII; "" if
+// d was not made by [NewDKIM].
+func (d *DKIM) Domain() string {
+	if d == nil {
+		return ""
+	}
+	return d.domain
+}
+
+// PublicKeys yields the selector and the public key of each signature, for
+// package smtp/maildns to print and to check: an *[rsa.PublicKey] or an
+// [ed25519.PublicKey].
+func (d *DKIM) PublicKeys() iter.Seq2[string, crypto.PublicKey] {
+	return func(yield func(string, crypto.PublicKey) bool) {
+		if d == nil || !d.made() {
+			return
+		}
+		for _, k := range *d.keys.Load() {
+			if !yield(k.Selector, k.Private.Public()) {
+				return
+			}
+		}
+	}
 }
 
 // sign returns mail with its signatures before it.

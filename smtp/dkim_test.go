@@ -18,6 +18,7 @@ import (
 	"github.com/emersion/go-msgauth/dkim"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smtp/maildns"
 )
 
 // testKeys are made once: an RSA key takes a while.
@@ -45,13 +46,13 @@ func newDKIM(t testing.TB, keys ...DKIMKey) *DKIM {
 // keyRecords are what a verifier finds in the DNS.
 func keyRecords(t testing.TB, d *DKIM) map[string]string {
 	t.Helper()
-	records, err := DNSSetup{From: "mybank.example", Senders: []string{"mx"}, DKIM: d}.Records()
+	records, err := maildns.Setup{From: "mybank.example", Senders: []string{"mx"}, DKIM: d}.Records()
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := map[string]string{}
 	for _, r := range records {
-		if r.Kind == KeyRecord {
+		if r.Kind == maildns.DKIM {
 			found[r.Name] = r.Text
 		}
 	}

@@ -31,7 +31,8 @@
 // # Trust
 //
 // Receivers ask the DNS whose mail it is. Config.DKIM signs it, unless the relay
-// does; [DNSSetup] prints the records to publish, and checks what is published.
+// does; package smtp/maildns prints the records to publish, and checks what is
+// published.
 //
 // # Bounces and complaints
 //
@@ -89,7 +90,7 @@
 // # In production
 //
 //   - Publish SPF, DKIM and DMARC for the domain of Config.From, and let the
-//     envelope sender be of that domain: [DNSSetup] prints and checks. The
+//     envelope sender be of that domain: package smtp/maildns prints and checks. The
 //     address that mail leaves from needs a PTR record.
 //   - Use ports 465 or 587. Give TLSConfig.RootCAs for a private authority; do
 //     not switch verification off.

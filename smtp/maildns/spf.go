@@ -1,4 +1,4 @@
-package smtp
+package maildns
 
 import (
 	"context"
@@ -9,35 +9,36 @@ import (
 // maxSPFLookups is RFC 7208 §4.6.4's limit.
 const maxSPFLookups = 10
 
-// An spfRecord is a record, with those that it includes.
+// An spfRecord is a record, with the records that it includes.
 type spfRecord struct {
 	terms    []spfTerm
-	all      string     // how it ends, "-all"; "" for not at all
-	redirect *spfRecord // what follows where it does not end
+	all      string     // the term that ends it, "-all"; empty: none
+	redirect *spfRecord // the record that decides if no term matches; nil: none
 }
 
 // An spfTerm is a mechanism that is not "all".
 type spfTerm struct {
-	lets     bool         // it lets send, rather than forbids
+	pass     bool         // a host that it matches may send
 	name     string       // in lower case, with its domain: "mx:mybank.example"
 	network  netip.Prefix // of ip4 and ip6
-	included *spfRecord   // of include; nil where that depends on the mail
+	included *spfRecord   // of include; nil if a macro makes it depend on the mail
 }
 
-// An spfReader looks up what a record needs, up to the limit.
+// An spfReader reads a record and those that it refers to, up to the limit of
+// look-ups.
 type spfReader struct {
 	resolver Resolver
 	lookups  int
-	fault    DNSFault
+	fault    Fault
 	detail   string
 }
 
-func (d DNSSetup) checkSPF(ctx context.Context, resolver Resolver, want DNSRecord) ([]DNSProblem, error) {
+func (s *settings) checkSPF(ctx context.Context, resolver Resolver, want Record) ([]Problem, error) {
 	texts, err := lookup(ctx, resolver, want.Name, "v=spf1")
 	if err != nil {
 		return nil, err
 	}
-	found, problems := only(want, texts)
+	found, problems := single(want, texts)
 	if problems != nil {
 		return problems, nil
 	}
@@ -46,25 +47,25 @@ func (d DNSSetup) checkSPF(ctx context.Context, resolver Resolver, want DNSRecor
 	if err != nil {
 		return nil, err
 	}
-	add := func(f DNSFault, detail string) {
-		problems = append(problems, DNSProblem{Fault: f, Want: want, Found: found, Detail: detail})
+	add := func(f Fault, detail string) {
+		problems = append(problems, Problem{Fault: f, Want: want, Found: found, Detail: detail})
 	}
 	if r.fault != 0 {
 		add(r.fault, r.detail)
 		return problems, nil
 	}
-	for _, sender := range d.Senders {
-		if term, ok := newSPFTerm(strings.ToLower(sender), d.ReturnPath); !ok || !record.lets(term) {
-			add(SenderNotListed, sender)
+	for _, sender := range s.Senders {
+		if term, ok := newSPFTerm(strings.ToLower(sender), s.ReturnPath); !ok || !record.passes(term) {
+			add(NotListed, sender)
 		}
 	}
 	if all := record.end(); all != "-all" && all != "~all" {
-		add(RecordWeak, `it does not end with "~all" or "-all": others may send in our name`)
+		add(Weak, `it does not end with "~all" or "-all": others may send in our name`)
 	}
 	return problems, nil
 }
 
-// read takes in the record of a domain.
+// read parses the record of a domain.
 func (r *spfReader) read(ctx context.Context, domain, text string) (*spfRecord, error) {
 	record, redirect := &spfRecord{}, ""
 	for _, term := range strings.Fields(strings.ToLower(text))[1:] {
@@ -84,22 +85,22 @@ func (r *spfReader) read(ctx context.Context, domain, text string) (*spfRecord, 
 		if err != nil || r.fault != 0 {
 			return record, err
 		}
-		t.lets = qualifier == "" || qualifier == "+"
+		t.pass = qualifier == "" || qualifier == "+"
 		record.terms = append(record.terms, t)
 	}
 	if redirect == "" {
 		return record, nil
 	}
 	var err error
-	record.redirect, err = r.follow(ctx, redirect)
+	record.redirect, err = r.include(ctx, redirect)
 	return record, err
 }
 
-// mechanism takes in one term that is neither "all" nor "redirect".
+// mechanism parses one term that is neither "all" nor "redirect".
 func (r *spfReader) mechanism(ctx context.Context, domain, term string) (spfTerm, error) {
 	t, ok := newSPFTerm(term, domain)
 	if !ok {
-		r.fault, r.detail = RecordMalformed, term
+		r.fault, r.detail = Malformed, term
 		return t, nil
 	}
 	var err error
@@ -107,14 +108,14 @@ func (r *spfReader) mechanism(ctx context.Context, domain, term string) (spfTerm
 	case "a", "mx", "ptr", "exists":
 		r.count()
 	case "include":
-		t.included, err = r.follow(ctx, value)
+		t.included, err = r.include(ctx, value)
 	}
 	return t, err
 }
 
-// newSPFTerm reads a term in the record of a domain, which a bare "a" or "mx"
-// means. An unknown modifier, "exp=", says nothing here; an unknown mechanism is
-// an error.
+// newSPFTerm parses a term in the record of a domain. A bare "a" or "mx" means
+// that domain. An unknown modifier, such as "exp=", is ignored; an unknown
+// mechanism is an error.
 func newSPFTerm(term, domain string) (t spfTerm, ok bool) {
 	kind, value, valued := strings.Cut(term, ":")
 	kind, _, _ = strings.Cut(kind, "/")
@@ -138,9 +139,9 @@ func newSPFTerm(term, domain string) (t spfTerm, ok bool) {
 	return t, strings.Contains(term, "=")
 }
 
-// follow takes in the record of another domain. One with a macro depends on the
-// mail, and counts as a look-up only.
-func (r *spfReader) follow(ctx context.Context, domain string) (*spfRecord, error) {
+// include reads the record of another domain. If the name holds a macro, the
+// record depends on the mail, and only counts as a look-up.
+func (r *spfReader) include(ctx context.Context, domain string) (*spfRecord, error) {
 	if r.count(); r.fault != 0 || strings.Contains(domain, "%") {
 		return nil, nil
 	}
@@ -149,7 +150,7 @@ func (r *spfReader) follow(ctx context.Context, domain string) (*spfRecord, erro
 		return nil, err
 	}
 	if len(texts) != 1 { // RFC 7208 §5.2, §6.1: an error for the whole
-		r.fault, r.detail = RecordMalformed, domain+" has no single SPF record"
+		r.fault, r.detail = Malformed, domain+" has no single SPF record"
 		return nil, nil
 	}
 	return r.read(ctx, domain, texts[0])
@@ -161,7 +162,7 @@ func (r *spfReader) count() {
 	}
 }
 
-// end returns the "all" that is reached last.
+// end returns the "all" that is reached if no term matches.
 func (r *spfRecord) end() string {
 	for r.redirect != nil {
 		r = r.redirect
@@ -169,32 +170,32 @@ func (r *spfRecord) end() string {
 	return r.all
 }
 
-// lets reports whether a sender may send, which the first term decides that is
-// about it.
-func (r *spfRecord) lets(sender spfTerm) bool {
+// passes reports whether a sender may send: the first term that matches it
+// decides.
+func (r *spfRecord) passes(sender spfTerm) bool {
 	for ; r != nil; r = r.redirect {
 		for _, t := range r.terms {
-			if t.isAbout(sender) {
-				return t.lets
+			if t.matches(sender) {
+				return t.pass
 			}
 		}
 	}
 	return false
 }
 
-// isAbout reports whether the term covers sender, or forbids a part of it. An
-// included record covers those that it lets send, and decides of no others (RFC
+// matches reports whether the term covers sender, or forbids a part of it. An
+// include matches the senders that pass the included record, and no others (RFC
 // 7208 §5.2).
-func (t spfTerm) isAbout(sender spfTerm) bool {
+func (t spfTerm) matches(sender spfTerm) bool {
 	switch {
 	case t.network.IsValid() && sender.network.IsValid():
 		covers := t.network.Bits() <= sender.network.Bits()
-		return t.network.Overlaps(sender.network) && (covers || !t.lets)
+		return t.network.Overlaps(sender.network) && (covers || !t.pass)
 	case t.name == sender.name:
 		return true
 	case strings.HasPrefix(t.name, "a:"), strings.HasPrefix(t.name, "mx:"):
 		host, _, _ := strings.Cut(t.name, "/") // and its neighbours
 		return host == sender.name
 	}
-	return t.included.lets(sender)
+	return t.included.passes(sender)
 }

@@ -1,0 +1,109 @@
+package maildns
+
+import (
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"strings"
+)
+
+// A Kind is what a DNS record is for.
+type Kind uint8
+
+// The kinds.
+const (
+	SPF   Kind = iota + 1 // which hosts send for the return path's domain (RFC 7208)
+	DKIM                  // a public key of DKIM (RFC 6376 §3.6.1)
+	DMARC                 // what receivers do with mail that passes neither, aligned with From (RFC 7489)
+)
+
+// String returns the kind's name.
+func (k Kind) String() string {
+	switch k {
+	case SPF:
+		return "SPF"
+	case DKIM:
+		return "DKIM"
+	case DMARC:
+		return "DMARC"
+	}
+	return "unknown"
+}
+
+// A Record is a TXT record.
+type Record struct {
+	Kind Kind
+	Name string // without the final dot
+	Text string // of any length; String splits it
+}
+
+// String returns the record as a zone file's line, its text in strings of at
+// most 255 octets (RFC 1035 §3.3), which readers join again.
+func (r Record) String() string {
+	const most = 255
+	var b strings.Builder
+	b.WriteString(r.Name + ". IN TXT")
+	for text := r.Text; ; {
+		n := min(len(text), most)
+		b.WriteString(` "` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text[:n]) + `"`)
+		if text = text[n:]; text == "" {
+			return b.String()
+		}
+	}
+}
+
+// Records returns the records to publish: SPF, the keys of DKIM, and DMARC. SPF
+// and DMARC are suggestions for a domain that sends nothing else. If other mail
+// is sent for the domain, name its hosts in the one SPF record, too, and begin
+// with the policy "p=none" until all of it is signed. Once the reports are clean,
+// end with "p=reject".
+//
+// The error names the field of s that is wrong.
+func (s Setup) Records() ([]Record, error) {
+	v, err := s.validate()
+	if err != nil {
+		return nil, err
+	}
+	return v.records, nil
+}
+
+// suggest returns the records that a valid Setup asks for.
+func (s *settings) suggest() ([]Record, error) {
+	spf := "v=spf1 " + strings.Join(s.Senders, " ") + " ~all"
+	records := []Record{{Kind: SPF, Name: s.ReturnPath, Text: spf}}
+	if s.DKIM != nil {
+		for selector, public := range s.DKIM.PublicKeys() {
+			key, err := keyText(public)
+			if err != nil {
+				return nil, fmt.Errorf("key %q: %w", selector, err)
+			}
+			name := strings.ToLower(selector) + "._domainkey." + s.signing
+			records = append(records, Record{Kind: DKIM, Name: name, Text: key})
+		}
+	}
+	dmarc := "v=DMARC1; p=quarantine"
+	if s.Reports != "" {
+		dmarc += "; rua=mailto:" + s.Reports
+	}
+	return append(records, Record{Kind: DMARC, Name: "_dmarc." + s.From, Text: dmarc}), nil
+}
+
+// keyText returns the text of a key record. Its p tag holds for RSA a
+// SubjectPublicKeyInfo, which everybody publishes whatever RFC 6376 says (erratum
+// 3017), and for Ed25519 the bare key (RFC 8463 §4).
+func keyText(public crypto.PublicKey) (string, error) {
+	switch public := public.(type) {
+	case ed25519.PublicKey:
+		return "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(public), nil
+	case *rsa.PublicKey:
+		der, err := x509.MarshalPKIXPublicKey(public)
+		if err != nil {
+			return "", err
+		}
+		return "v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(der), nil
+	}
+	return "", fmt.Errorf("%T is neither an RSA nor an Ed25519 key", public)
+}

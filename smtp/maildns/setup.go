@@ -1,0 +1,146 @@
+package maildns
+
+import (
+	"crypto"
+	"errors"
+	"iter"
+	"net/mail"
+	"net/netip"
+	"strings"
+
+	"github.com/otpcourier/otpcourier/channel/transport"
+	"github.com/otpcourier/otpcourier/smtp/internal/addrspec"
+)
+
+// A Setup says what the DNS should hold for the mail of a domain to be trusted.
+type Setup struct {
+	// From is the domain of smtp.Config.From. Required.
+	From string
+
+	// ReturnPath is the domain of smtp.Config.EnvelopeFrom or smtp.Config.VERP.
+	// It should be From or belong to the same organization: SPF does not count
+	// for DMARC otherwise. Default: From.
+	ReturnPath string
+
+	// Senders are the hosts from which receivers get the mail, in the terms of
+	// SPF: "include:_spf.relay.example", "ip4:192.0.2.0/24",
+	// "a:mail.mybank.example". The relay's operator knows. Required.
+	Senders []string
+
+	// DKIM is the signer of the mail, smtp.Config.DKIM. nil leaves out its keys:
+	// a relay that signs has records of its own, which Check does not know.
+	DKIM Signer
+
+	// Reports is the mailbox that receivers send their daily DMARC reports to.
+	// Default: none are asked for.
+	Reports string
+}
+
+// A Signer tells by which keys mail is signed. *smtp.DKIM is one.
+type Signer interface {
+	// Domain returns the domain that the signatures name.
+	Domain() string
+
+	// PublicKeys yields the selector and the public key of each signature: an
+	// *rsa.PublicKey or an ed25519.PublicKey.
+	PublicKeys() iter.Seq2[string, crypto.PublicKey]
+}
+
+// settings is a Setup that is valid, with its defaults filled in.
+type settings struct {
+	Setup
+	signing string   // the domain of DKIM, in ASCII; empty: none
+	records []Record // to publish
+}
+
+func (s Setup) validate() (*settings, error) {
+	set := &settings{Setup: s}
+	v := transport.Validate("maildns: Setup.")
+	if err := v.Steps(set.validateDomains, set.validateSenders, set.validateReports, set.validateDKIM); err != nil {
+		return nil, err
+	}
+	return set, nil
+}
+
+func (s *settings) validateDomains(v *transport.Validator) {
+	if s.ReturnPath == "" {
+		s.ReturnPath = s.From
+	}
+	var err error
+	s.From, err = addrspec.Domain(s.From)
+	v.Check(err == nil, "From", "is no domain name")
+	s.ReturnPath, err = addrspec.Domain(s.ReturnPath)
+	v.Check(err == nil, "ReturnPath", "is no domain name")
+}
+
+func (s *settings) validateSenders(v *transport.Validator) {
+	v.Check(len(s.Senders) > 0, "Senders", "is required")
+	for _, sender := range s.Senders {
+		v.Check(isSender(sender), "Senders", "%q is no include, ip4, ip6, a, mx or exists of SPF", sender)
+	}
+}
+
+func (s *settings) validateReports(v *transport.Validator) {
+	if s.Reports == "" {
+		return
+	}
+	mailbox, err := mail.ParseAddress(s.Reports)
+	if err != nil {
+		v.Error("Reports", errors.New("is no mailbox"))
+		return
+	}
+	// A "!" or "," would end the address in the record (RFC 7489 §6.2).
+	s.Reports, err = addrspec.ASCII(mailbox.Address)
+	v.Check(err == nil && !strings.ContainsAny(s.Reports, "!%"), "Reports", "is no mailbox that fits a DMARC record")
+}
+
+func (s *settings) validateDKIM(v *transport.Validator) {
+	if s.DKIM != nil {
+		var err error
+		s.signing, err = addrspec.Domain(s.DKIM.Domain())
+		v.Check(err == nil, "DKIM", "was not made by smtp.NewDKIM: it signs for no domain")
+		v.Check(addrspec.Aligned(s.signing, s.From), "DKIM", "signs for another domain than From")
+	}
+	if !v.Failed() {
+		var err error
+		s.records, err = s.suggest()
+		v.Error("DKIM", err)
+	}
+}
+
+// isSender reports whether term is an SPF mechanism that names hosts that may
+// send.
+func isSender(term string) bool {
+	name, value, valued := strings.Cut(term, ":")
+	switch name {
+	case "ip4", "ip6":
+		prefix, err := spfPrefix(value)
+		return err == nil && prefix.Addr().Is4() == (name == "ip4")
+	case "a", "mx":
+		return !valued || isDomainSpec(value)
+	case "include", "exists":
+		return isDomainSpec(value)
+	}
+	return false
+}
+
+// isDomainSpec reports whether value may stand behind the colon of a mechanism,
+// macros included, and inside a zone file's quotes.
+func isDomainSpec(value string) bool {
+	return value != "" && !strings.ContainsFunc(value, func(r rune) bool {
+		return r <= ' ' || r > '~' || r == '"' || r == '\\'
+	})
+}
+
+// spfPrefix reads "192.0.2.1" or "192.0.2.0/24".
+func spfPrefix(value string) (netip.Prefix, error) {
+	if strings.Contains(value, "/") {
+		prefix, err := netip.ParsePrefix(value)
+		return prefix.Masked(), err
+	}
+	address, err := netip.ParseAddr(value)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return address.Prefix(address.BitLen())
+}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/transport"
 	"github.com/otpcourier/otpcourier/smtp/internal/addrspec"
 )
 
@@ -23,13 +23,7 @@ type Channel struct {
 	settings settings
 	relays   []*relay
 
-	mu     sync.Mutex
-	closed bool
-	sends  sync.WaitGroup
-
-	// ended is cancelled when Sends under way must return.
-	ended context.Context
-	end   context.CancelFunc
+	lifecycle *transport.Lifecycle // of Sends
 }
 
 var _ channel.Channel = (*Channel)(nil)
@@ -37,15 +31,14 @@ var _ channel.Channel = (*Channel)(nil)
 // New returns a channel, without connecting to the relay. Its error names the
 // field of c that is wrong.
 func New(c Config) (*Channel, error) {
-	s, err := c.settle()
+	s, err := c.validate()
 	if err != nil {
 		return nil, err
 	}
-	ch := &Channel{settings: s}
+	ch := &Channel{settings: s, lifecycle: transport.NewLifecycle(ErrClosed, errExpired)}
 	for _, config := range s.relays {
 		ch.relays = append(ch.relays, newRelay(&s, config))
 	}
-	ch.ended, ch.end = context.WithCancel(context.Background())
 	return ch, nil
 }
 
@@ -95,12 +88,12 @@ func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) 
 	if err != nil {
 		return "", unwritable(err)
 	}
-	if !c.begin() {
+	if !c.lifecycle.Begin() {
 		return "", refuse(channel.Temporary, ErrClosed)
 	}
-	defer c.sends.Done()
+	defer c.lifecycle.End()
 
-	ctx, cancel := c.bound(ctx, now, m.Expires)
+	ctx, cancel := c.lifecycle.Bound(ctx, now.Add(c.settings.Timeout), m.Expires)
 	defer cancel()
 	said, err := c.deliver(ctx, envelope{
 		from: c.settings.envelopeFrom(m), to: to, utf8: needsUTF8,
@@ -118,22 +111,6 @@ func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) 
 // refuse is for messages that never come near the relay.
 func refuse(class channel.Class, err error) error {
 	return &channel.Error{Class: class, Op: "smtp: message", Err: err}
-}
-
-// bound ends ctx with Config.Timeout, the code's life, or the channel.
-func (c *Channel) bound(ctx context.Context, now, expires time.Time) (context.Context, context.CancelFunc) {
-	deadline, cause := now.Add(c.settings.Timeout), context.DeadlineExceeded
-	if !expires.IsZero() && expires.Before(deadline) {
-		deadline, cause = expires, errExpired
-	}
-	ctx, cancelDeadline := context.WithDeadlineCause(ctx, deadline, cause)
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.ended, func() { cancel(ErrClosed) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-		cancelDeadline()
-	}
 }
 
 // queueIDMarks are the words before the queue id in the replies of Postfix,
@@ -162,39 +139,11 @@ func isIDChar(r rune) bool {
 	return r == '-' || r == '.' || r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z'
 }
 
-// begin admits a Send, unless the channel is closed.
-func (c *Channel) begin() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return false
-	}
-	c.sends.Add(1)
-	return true
-}
-
 // Shutdown refuses further messages, waits for those under way, and closes the
-// connections. When ctx ends first, those under way are cut off, as by Close,
-// and Shutdown returns the context's error.
+// connections. If ctx ends first, Shutdown cuts off the messages under way, as
+// Close does, and returns the context's error.
 func (c *Channel) Shutdown(ctx context.Context) error {
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
-
-	idle := make(chan struct{})
-	go func() {
-		defer close(idle)
-		c.sends.Wait()
-	}()
-	var err error
-	select {
-	case <-idle:
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-		c.end()
-		<-idle
-	}
-	c.end()
+	err := c.lifecycle.Drain(ctx)
 	for _, r := range c.relays {
 		r.pool.close()
 	}
@@ -204,6 +153,6 @@ func (c *Channel) Shutdown(ctx context.Context) error {
 // Close refuses further messages, cuts off those under way, which return at
 // once, and closes the connections. It may be called again.
 func (c *Channel) Close() error {
-	c.end()
+	c.lifecycle.CutOff()
 	return c.Shutdown(context.Background())
 }

@@ -3,7 +3,6 @@ package smtp
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/otpcourier/otpcourier/channel/transport"
 	"github.com/otpcourier/otpcourier/smtp/internal/addrspec"
 )
 
@@ -146,99 +146,92 @@ func (c Config) GoString() string { return "smtp.Config{" + c.Addr + "}" }
 // LogValue keeps the password out of logs.
 func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// settings is a Config that has been checked, with its defaults filled in.
+// settings is a Config that is valid, with its defaults filled in.
 type settings struct {
 	Config
 	relays   []Relay // the first is Config's own
 	from     mailbox
-	envelope string
+	envelope string // the address for MAIL FROM without a VERP
 	domain   string // of from, in ASCII
 }
 
 // A mailbox is an address with a name for people to read.
 type mailbox struct{ name, address string }
 
-func (c Config) settle() (settings, error) {
+func (c Config) validate() (settings, error) {
 	s := settings{Config: c}
-	for _, step := range []func() error{s.settleSender, s.settleHeaders, s.settleLimits, s.settleRelays} {
-		if err := step(); err != nil {
-			return settings{}, err
-		}
+	v := transport.Validate("smtp: Config.")
+	err := v.Steps(s.validateFrom, s.validateEnvelope, s.validateSignature, s.validateLimits)
+	if err == nil {
+		err = s.validateRelays()
+	}
+	if err != nil {
+		return settings{}, err
 	}
 	if s.Dial == nil {
 		s.Dial = new(net.Dialer).DialContext
 	}
-	if s.Logger == nil {
-		s.Logger = slog.New(slog.DiscardHandler)
-	}
+	v.Logger(&s.Logger)
 	return s, nil
 }
 
-func (s *settings) settleRelays() error {
+func (s *settings) validateRelays() error {
 	first := Relay{
 		Addr: s.Addr, TLS: s.TLS, TLSConfig: s.TLSConfig, DangerouslyPlaintext: s.DangerouslyPlaintext,
 		Username: s.Username, Password: s.Password, Token: s.Token, Mechanism: s.Mechanism,
 		MaxConns: s.MaxConns, Rate: s.Rate,
 	}
-	for i, r := range append([]Relay{first}, s.Fallbacks...) {
+	s.relays = append([]Relay{first}, s.Fallbacks...)
+	for i := range s.relays {
 		at := "smtp: Config."
 		if i > 0 {
 			at = fmt.Sprintf("smtp: Config.Fallbacks[%d].", i-1)
 		}
-		settled, err := r.settle(at)
-		if err != nil {
+		if err := s.relays[i].validate(at); err != nil {
 			return err
 		}
-		s.relays = append(s.relays, settled)
 	}
 	return nil
 }
 
-func (s *settings) settleSender() error {
+func (s *settings) validateFrom(v *transport.Validator) {
 	from, err := mail.ParseAddress(s.From)
 	if err != nil {
-		return errors.New(`smtp: Config.From is not "Name <address>"`)
+		v.Check(false, "From", `is not "Name <address>"`)
+		return
 	}
 	address, err := addrspec.ASCII(from.Address)
-	if err != nil || !fitsHeader(from.Name) {
-		return errors.New("smtp: Config.From is malformed, or not ASCII before the @")
-	}
+	v.Check(err == nil && fitsHeader(from.Name), "From", "is malformed, or not ASCII before the @")
 	s.from = mailbox{name: from.Name, address: address}
 	s.domain = address[strings.LastIndexByte(address, '@')+1:]
+}
 
-	s.envelope = address
+func (s *settings) validateEnvelope(v *transport.Validator) {
+	v.Check(s.VERP == nil || s.VERP.made(), "VERP", "was not made by NewVERP")
+	v.Check(s.VERP == nil || s.EnvelopeFrom == "", "VERP", "and EnvelopeFrom exclude each other")
+	s.envelope = s.from.address
 	if s.EnvelopeFrom != "" {
-		if s.envelope, err = addrspec.ASCII(s.EnvelopeFrom); err != nil {
-			return errors.New("smtp: Config.EnvelopeFrom is malformed, or not ASCII before the @")
-		}
+		var err error
+		s.envelope, err = addrspec.ASCII(s.EnvelopeFrom)
+		v.Check(err == nil, "EnvelopeFrom", "is malformed, or not ASCII before the @")
 	}
 	if s.HelloName == "" {
 		s.HelloName = s.domain
 	}
-	if strings.ContainsFunc(s.HelloName, func(r rune) bool { return r <= ' ' || r > unicode.MaxASCII-1 }) {
-		return errors.New("smtp: Config.HelloName is not a domain name or address literal")
-	}
-	return nil
+	isWord := !strings.ContainsFunc(s.HelloName, func(r rune) bool { return r <= ' ' || r > unicode.MaxASCII-1 })
+	v.Check(isWord, "HelloName", "is not a domain name or address literal")
 }
 
-func (s *settings) settleLimits() error {
-	for _, limit := range []struct {
-		name  string
-		value *time.Duration
-		dflt  time.Duration
-	}{
-		{"Timeout", &s.Timeout, 30 * time.Second},
-		{"IdleTimeout", &s.IdleTimeout, 15 * time.Second},
-	} {
-		if *limit.value < 0 {
-			return fmt.Errorf("smtp: Config.%s is negative", limit.name)
-		}
-		if *limit.value == 0 {
-			*limit.value = limit.dflt
-		}
-	}
-	if s.DSN > NoDSN {
-		return errors.New("smtp: Config.DSN is no known request")
-	}
-	return nil
+func (s *settings) validateSignature(v *transport.Validator) {
+	v.Check(s.DKIM == nil || s.DKIM.made(), "DKIM", "was not made by NewDKIM")
+	v.Check(s.DKIM == nil || addrspec.Aligned(s.DKIM.domain, s.domain), "DKIM",
+		"signs for another domain than that of From")
+	v.Check(s.FeedbackID == "" || isFeedbackID(s.FeedbackID), "FeedbackID",
+		"is not 1 to 4 identifiers between colons, the last of 5 to 15 characters, all in 60 octets")
+}
+
+func (s *settings) validateLimits(v *transport.Validator) {
+	v.Duration("Timeout", &s.Timeout, 30*time.Second)
+	v.Duration("IdleTimeout", &s.IdleTimeout, 15*time.Second)
+	v.Check(s.DSN <= NoDSN, "DSN", "%d is no known request", s.DSN)
 }

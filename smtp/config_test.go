@@ -22,18 +22,20 @@ func TestNewNamesTheField(t *testing.T) {
 			func(c *Config) { c.Addr = ":587" },
 			func(c *Config) { c.Addr = "smtp.example.com:" },
 		},
-		"Config.TLS":                  {func(c *Config) { c.TLS = 9 }},
-		"Config.TLSConfig.MaxVersion": {func(c *Config) { c.TLSConfig = &tls.Config{MaxVersion: tls.VersionTLS11} }},
-		"Config.DangerouslyPlaintext": {func(c *Config) { c.DangerouslyPlaintext, c.TLS = true, StartTLS }},
+		"Config.TLS":                   {func(c *Config) { c.TLS = 9 }},
+		"Config.TLSConfig: MaxVersion": {func(c *Config) { c.TLSConfig = &tls.Config{MaxVersion: tls.VersionTLS11} }},
+		"Config.DangerouslyPlaintext":  {func(c *Config) { c.DangerouslyPlaintext, c.TLS = true, StartTLS }},
 		"Config.Username": {
 			func(c *Config) { c.Username = "u" },
 			func(c *Config) { c.Password = "secret" },
 			func(c *Config) { c.Token = token },
 			func(c *Config) { c.Username, c.Password = "u\x01", "secret" },
-			func(c *Config) { c.Username, c.Password = "u", "secret\x00" },
 			func(c *Config) { c.Username, c.Password, c.DangerouslyPlaintext = "u", "secret", true },
 		},
-		"Config.Password": {func(c *Config) { c.Username, c.Password, c.Token = "u", "secret", token }},
+		"Config.Password": {
+			func(c *Config) { c.Username, c.Password, c.Token = "u", "secret", token },
+			func(c *Config) { c.Username, c.Password = "u", "secret\x00" },
+		},
 		"Config.Mechanism": {
 			func(c *Config) { c.Mechanism = "PLAIN" },
 			func(c *Config) { c.Username, c.Password, c.Mechanism = "u", "secret", "CRAM-MD5" },
@@ -77,7 +79,8 @@ func TestNewNamesTheField(t *testing.T) {
 			c := Config{Addr: "smtp.example.com:587", From: "MyBank <codes@mybank.example>"}
 			change(&c)
 			_, err := New(c)
-			if err == nil || !strings.HasPrefix(err.Error(), "smtp: "+field) || strings.Contains(err.Error(), "secret") {
+			if err == nil || !strings.HasPrefix(err.Error(), "smtp: "+field) ||
+				strings.Contains(err.Error(), "secret") {
 				t.Errorf("%s, case %d: error %v", field, i, err)
 			}
 		}
@@ -87,24 +90,27 @@ func TestNewNamesTheField(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	given := &tls.Config{MinVersion: tls.VersionTLS10}
-	s, err := Config{Addr: "smtp.example.com:587", From: "Müller <codes@münchen.example>", TLSConfig: given}.settle()
+	s, err := Config{Addr: "smtp.example.com:587", From: "Müller <codes@münchen.example>", TLSConfig: given}.validate()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := s.relays[0]; r.TLS != StartTLS || r.TLSConfig.MinVersion != tls.VersionTLS12 || r.TLSConfig.ServerName != "smtp.example.com" || r.MaxConns != 8 {
-		t.Errorf("TLS: mode %v, from version %#x, name %q, %d connections", r.TLS, r.TLSConfig.MinVersion, r.TLSConfig.ServerName, r.MaxConns)
+	if r := s.relays[0]; r.TLS != StartTLS || r.TLSConfig.MinVersion != tls.VersionTLS12 ||
+		r.TLSConfig.ServerName != "smtp.example.com" || r.MaxConns != 8 {
+		t.Errorf("TLS: mode %v, from version %#x, name %q, %d connections", r.TLS, r.TLSConfig.MinVersion,
+			r.TLSConfig.ServerName, r.MaxConns)
 	}
 	if given.MinVersion != tls.VersionTLS10 || given.ServerName != "" {
 		t.Error("the caller's tls.Config was changed")
 	}
-	if s.from != (mailbox{"Müller", "codes@xn--mnchen-3ya.example"}) || s.envelope != s.from.address || s.HelloName != "xn--mnchen-3ya.example" {
+	if s.from != (mailbox{"Müller", "codes@xn--mnchen-3ya.example"}) || s.envelope != s.from.address ||
+		s.HelloName != "xn--mnchen-3ya.example" {
 		t.Errorf("sender %v, envelope %s, EHLO %s", s.from, s.envelope, s.HelloName)
 	}
 	if s.Timeout != 30*time.Second || s.IdleTimeout != 15*time.Second {
 		t.Errorf("Timeout %v, IdleTimeout %v", s.Timeout, s.IdleTimeout)
 	}
 	for addr, want := range map[string]TLSMode{"h:465": ImplicitTLS, "h:25": StartTLS, "h:2465": StartTLS} {
-		if s, err := (Config{Addr: addr, From: "a@b.example"}).settle(); err != nil || s.relays[0].TLS != want {
+		if s, err := (Config{Addr: addr, From: "a@b.example"}).validate(); err != nil || s.relays[0].TLS != want {
 			t.Errorf("%s: mode %v, error %v", addr, s.relays, err)
 		}
 	}
@@ -115,7 +121,8 @@ func TestDefaults(t *testing.T) {
 func TestPasswordIsNotPrinted(t *testing.T) {
 	t.Parallel()
 	r := Relay{Addr: "smtp.example.com:587", Username: "codes", Password: "correct horse"}
-	c := Config{Addr: r.Addr, Username: r.Username, Password: r.Password, From: "codes@mybank.example", Fallbacks: []Relay{r}}
+	c := Config{Addr: r.Addr, Username: r.Username, Password: r.Password, From: "codes@mybank.example",
+		Fallbacks: []Relay{r}}
 	ch, err := New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +132,8 @@ func TestPasswordIsNotPrinted(t *testing.T) {
 		var log strings.Builder
 		slog.New(slog.NewTextHandler(&log, nil)).Info("made", "holder", holder)
 		slog.New(slog.NewJSONHandler(&log, nil)).Info("made", "holder", holder)
-		for _, shown := range []string{fmt.Sprint(holder), fmt.Sprintf("%+v", holder), fmt.Sprintf("%#v", holder), log.String()} {
+		for _, shown := range []string{fmt.Sprint(holder), fmt.Sprintf("%+v", holder), fmt.Sprintf("%#v", holder),
+			log.String()} {
 			if strings.Contains(shown, "horse") || !strings.Contains(shown, r.Addr) {
 				t.Errorf("%T: %s", holder, shown)
 			}

@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/smtp/internal/addrspec"
 )
 
 // boundary holds "=_", which neither quoted-printable nor base64 can, so it is
@@ -26,23 +25,6 @@ var (
 	errNoBody     = errors.New("Message.Body is empty")
 	errNeedsUTF8  = errors.New("the e-mail address needs SMTPUTF8, which the relay lacks")
 )
-
-// settleHeaders checks what is the same in the headers of all mails.
-func (s *settings) settleHeaders() error {
-	if s.VERP != nil && !s.VERP.made() || s.DKIM != nil && !s.DKIM.made() {
-		return errors.New("smtp: Config.VERP or Config.DKIM was not made by NewVERP or NewDKIM")
-	}
-	if s.VERP != nil && s.EnvelopeFrom != "" {
-		return errors.New("smtp: Config.VERP and Config.EnvelopeFrom exclude each other")
-	}
-	if s.DKIM != nil && !addrspec.Aligned(s.DKIM.domain, s.domain) {
-		return errors.New("smtp: Config.DKIM signs for another domain than that of Config.From")
-	}
-	if s.FeedbackID != "" && !isFeedbackID(s.FeedbackID) {
-		return errors.New("smtp: Config.FeedbackID is not 1 to 4 identifiers between colons, the last of 5 to 15 characters, all in 60 octets")
-	}
-	return nil
-}
 
 // isFeedbackID reports whether id fits what Gmail asks for, and one line.
 func isFeedbackID(id string) bool {

@@ -21,7 +21,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.FixedZone("", 3600))
 
 func newSettings(t testing.TB, from string) *settings {
 	t.Helper()
-	s, err := Config{Addr: "smtp.example.com:587", From: from}.settle()
+	s, err := Config{Addr: "smtp.example.com:587", From: from}.validate()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package smtp
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"log/slog"
 	"math"
 	"net"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/otpcourier/otpcourier/channel/transport"
 )
 
 // A Relay is a mail relay besides the one that [Config] itself describes. Its
@@ -56,87 +57,51 @@ type Rate struct {
 	WarmSince time.Time
 }
 
-// settle checks r and fills in defaults. Its errors begin with at and a field's
-// name.
-func (r Relay) settle(at string) (Relay, error) {
-	for _, step := range []func(at string) error{r.settleTransport, r.settleLogin, r.settleLimits} {
-		if err := step(at); err != nil {
-			return Relay{}, err
-		}
-	}
-	return r, nil
+// validate fills in defaults. Its errors begin with at and a field's name.
+func (r *Relay) validate(at string) error {
+	return transport.Validate(at).Steps(r.validateTransport, r.validateLogin, r.validateLimits)
 }
 
-func (r *Relay) settleTransport(at string) error {
+func (r *Relay) validateTransport(v *transport.Validator) {
 	host, port, err := net.SplitHostPort(r.Addr)
-	if err != nil || host == "" || port == "" {
-		return errors.New(at + `Addr is not "host:port"`)
-	}
+	v.Check(err == nil && host != "" && port != "", "Addr", `is not "host:port"`)
+	v.Check(r.TLS <= ImplicitTLS, "TLS", "%d is no known mode", r.TLS)
+	v.Check(!r.DangerouslyPlaintext || r.TLS == AutoTLS, "DangerouslyPlaintext", "contradicts TLS")
 	switch {
-	case r.TLS > ImplicitTLS:
-		return errors.New(at + "TLS is no known mode")
-	case r.DangerouslyPlaintext && r.TLS != AutoTLS:
-		return errors.New(at + "DangerouslyPlaintext contradicts TLS")
 	case r.TLS == AutoTLS && port == "465":
 		r.TLS = ImplicitTLS
 	case r.TLS == AutoTLS:
 		r.TLS = StartTLS
 	}
-	if r.TLSConfig == nil {
-		r.TLSConfig = new(tls.Config)
-	}
-	r.TLSConfig = r.TLSConfig.Clone()
-	r.TLSConfig.MinVersion = max(r.TLSConfig.MinVersion, tls.VersionTLS12)
-	if v := r.TLSConfig.MaxVersion; v != 0 && v < tls.VersionTLS12 {
-		return errors.New(at + "TLSConfig.MaxVersion is below TLS 1.2")
-	}
-	if r.TLSConfig.ServerName == "" {
-		r.TLSConfig.ServerName = host
-	}
-	return nil
+	r.TLSConfig = v.ClientTLS("TLSConfig", r.TLSConfig, host)
 }
 
-func (r *Relay) settleLogin(at string) error {
+func (r *Relay) validateLogin(v *transport.Validator) {
 	mechanisms := passwordMechanisms
 	if r.Token != nil {
 		mechanisms = tokenMechanisms
 	}
-	switch {
-	case r.Password != "" && r.Token != nil:
-		return errors.New(at + "Password and Token exclude each other")
-	case (r.Username == "") != (r.Password == "" && r.Token == nil):
-		return errors.New(at + "Username needs a Password or a Token, and they need it")
-	case r.Username != "" && r.DangerouslyPlaintext:
-		return errors.New(at + "Username: a password is never sent without TLS")
-	case strings.ContainsFunc(r.Username, unicode.IsControl), strings.ContainsRune(r.Password, 0):
-		return errors.New(at + "Username or Password contains a control character")
-	case r.Mechanism != "" && r.Username == "":
-		return errors.New(at + "Mechanism needs a Username")
-	case r.Mechanism != "" && !slices.Contains(mechanisms, r.Mechanism):
-		return errors.New(at + "Mechanism is not one of " + strings.Join(mechanisms, ", "))
+	hasSecret := r.Password != "" || r.Token != nil
+	v.Check(r.Password == "" || r.Token == nil, "Password", "and Token exclude each other")
+	v.Check((r.Username != "") == hasSecret, "Username", "needs a Password or a Token, and they need it")
+	v.Check(r.Username == "" || !r.DangerouslyPlaintext, "Username", "a password is never sent without TLS")
+	v.Check(!strings.ContainsFunc(r.Username, unicode.IsControl), "Username", "contains a control character")
+	v.Check(!strings.ContainsRune(r.Password, 0), "Password", "contains NUL")
+	if r.Mechanism != "" {
+		v.Check(r.Username != "", "Mechanism", "needs a Username")
+		v.Check(slices.Contains(mechanisms, r.Mechanism), "Mechanism", "is not one of %s",
+			strings.Join(mechanisms, ", "))
 	}
-	return nil
 }
 
-func (r *Relay) settleLimits(at string) error {
-	switch rate := &r.Rate; {
-	case r.MaxConns < 0:
-		return errors.New(at + "MaxConns is negative")
-	case !isRate(rate.PerSecond):
-		return errors.New(at + "Rate.PerSecond is not a number from 0")
-	case rate.Burst < 0:
-		return errors.New(at + "Rate.Burst is negative")
-	case !isRate(rate.WarmFrom), rate.WarmFrom > rate.PerSecond:
-		return errors.New(at + "Rate.WarmFrom is not a number from 0 to PerSecond")
-	case (rate.WarmFrom == 0) != rate.WarmSince.IsZero():
-		return errors.New(at + "Rate.WarmFrom and WarmSince need each other")
-	case rate.Burst == 0:
-		rate.Burst = max(1, int(math.Ceil(min(rate.PerSecond, math.MaxInt32))))
-	}
-	if r.MaxConns == 0 {
-		r.MaxConns = 8
-	}
-	return nil
+func (r *Relay) validateLimits(v *transport.Validator) {
+	v.Int("MaxConns", &r.MaxConns, 1, 8, math.MaxInt32)
+	rate := &r.Rate
+	v.Check(isRate(rate.PerSecond), "Rate.PerSecond", "%v is not a number from 0", rate.PerSecond)
+	v.Check(isRate(rate.WarmFrom) && rate.WarmFrom <= rate.PerSecond, "Rate.WarmFrom",
+		"is not a number from 0 to PerSecond")
+	v.Check((rate.WarmFrom == 0) == rate.WarmSince.IsZero(), "Rate.WarmFrom", "and WarmSince need each other")
+	v.Int("Rate.Burst", &rate.Burst, 1, max(1, int(math.Ceil(min(rate.PerSecond, math.MaxInt32)))), math.MaxInt32)
 }
 
 func isRate(f float64) bool { return f >= 0 && !math.IsInf(f, 0) }

@@ -117,7 +117,7 @@ func (t *tokenClient) Next([]byte) ([]byte, error) {
 }
 
 // A scramClient lets a conversation of package scram be a sasl.Client.
-type scramClient struct{ talk *scram.ClientConversation }
+type scramClient struct{ conversation *scram.ClientConversation }
 
 var _ sasl.Client = (*scramClient)(nil)
 
@@ -146,34 +146,34 @@ func (r *relay) scramLogin() (*scramClient, error) {
 		k.client, k.logins = client, 0
 	}
 	k.logins++
-	return &scramClient{talk: k.client.NewConversation()}, nil
+	return &scramClient{conversation: k.client.NewConversation()}, nil
 }
 
 var errSCRAMPassword = errors.New("SCRAM-SHA-256: the user name or the password holds characters that RFC 4013 forbids")
 
 func (s *scramClient) Start() (mech string, ir []byte, err error) {
-	first, err := s.talk.Step("")
+	first, err := s.conversation.Step("")
 	return scramSHA256, []byte(first), err
 }
 
 func (s *scramClient) Next(challenge []byte) ([]byte, error) {
-	if asksTooMuch(string(challenge)) {
+	if exceedsLimits(string(challenge)) {
 		return nil, errSCRAM
 	}
-	response, err := s.talk.Step(string(challenge))
+	response, err := s.conversation.Step(string(challenge))
 	if err != nil { // its text may hold the server's words
 		return nil, errSCRAM
 	}
 	return []byte(response), nil // empty, not nil: the last challenge wants an answer
 }
 
-// proven reports whether the server, too, has shown that it knows the password.
-func (s *scramClient) proven() bool { return s.talk.Valid() }
+// verified reports whether the server, too, has shown that it knows the password.
+func (s *scramClient) verified() bool { return s.conversation.Valid() }
 
-// asksTooMuch reports a number of iterations, in the server's first message,
+// exceedsLimits reports a number of iterations, in the server's first message,
 // that would keep a processor busy for longer than a login may take, or a salt
 // longer than any needs to be.
-func asksTooMuch(challenge string) bool {
+func exceedsLimits(challenge string) bool {
 	const most, longest = 200_000, 1 << 10
 	for field := range strings.SplitSeq(challenge, ",") {
 		if strings.HasPrefix(field, "s=") && len(field) > longest {

@@ -86,7 +86,7 @@ func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) 
 	}
 	mail, err := c.settings.compose(m, to, now)
 	if err != nil {
-		return "", unwritable(err)
+		return "", composeError(err)
 	}
 	if !c.lifecycle.Begin() {
 		return "", refuse(channel.Temporary, ErrClosed)
@@ -95,20 +95,20 @@ func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) 
 
 	ctx, cancel := c.lifecycle.Bound(ctx, now.Add(c.settings.Timeout), m.Expires)
 	defer cancel()
-	said, err := c.deliver(ctx, envelope{
+	text, err := c.deliver(ctx, envelope{
 		from: c.settings.envelopeFrom(m), to: to, utf8: needsUTF8,
 		dsn: c.settings.DSN, id: m.ID, data: mail.data,
 	})
 	if err != nil {
 		return "", err
 	}
-	if id := queueID(said); id != "" {
+	if id := queueID(text); id != "" {
 		return id, nil
 	}
 	return mail.id, nil
 }
 
-// refuse is for messages that never come near the relay.
+// refuse returns the error of a message that is not offered to a relay.
 func refuse(class channel.Class, err error) error {
 	return &channel.Error{Class: class, Op: "smtp: message", Err: err}
 }
@@ -117,10 +117,11 @@ func refuse(class channel.Class, err error) error {
 // go-smtp and Haraka, of Exim, and of Sendmail-like servers.
 var queueIDMarks = []string{"queued as ", " id=", "queued as: "}
 
-// queueID finds the relay's id for a mail in its last reply; empty: none.
-func queueID(said string) string {
+// queueID finds the relay's id for a mail in the text of its last reply; empty:
+// none.
+func queueID(text string) string {
 	for _, mark := range queueIDMarks {
-		_, rest, found := strings.Cut(said, mark)
+		_, rest, found := strings.Cut(text, mark)
 		if !found {
 			continue
 		}

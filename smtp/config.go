@@ -26,16 +26,17 @@ const (
 	ImplicitTLS                // from the first byte; the way of port 465
 )
 
-// DSN says of what the relay, and those after it, notify the envelope sender
-// (RFC 3461 §4.1), where they offer that. A request for anything also asks that
-// what comes back has the mail's headers only, not its body with the code.
+// A DSN (delivery status notification) says which events the relay, and those
+// after it, report to the envelope sender if they can (RFC 3461 §4.1).
+// FailureOnly and FailureAndSuccess also ask that a notification repeats the
+// mail's headers only, not its body with the code.
 type DSN uint8
 
 // The requests.
 const (
-	FailureOnly       DSN = iota // of failures
-	FailureAndSuccess            // of failures, and of delivery by systems that tell
-	NoDSN                        // no request: as mail systems do by themselves, of failures and long delays, often with the body
+	FailureOnly       DSN = iota // failures
+	FailureAndSuccess            // failures, and delivery by systems that report it
+	NoDSN                        // no request: mail systems then report failures and long delays, often with the body
 )
 
 // Config describes a relay, or several, and the sender. Logged or printed with

@@ -2,38 +2,62 @@ package smtp
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"fmt"
 	"net/textproto"
-	"strings"
 	"time"
 
 	gosmtp "github.com/emersion/go-smtp"
 )
 
-var (
-	errNoStartTLS  = errors.New("the server does not offer STARTTLS; nothing was sent in the clear")
-	errNotTLSFirst = errors.New("the server speaks in the clear first: it wants Config.TLS StartTLS, the way of port 587")
-	errNoGreeting  = errors.New("no greeting in the clear: does the server want Config.TLS ImplicitTLS, the way of port 465?")
+// A conn is a connection that is logged in. One goroutine uses it at a time.
+type conn struct {
+	client  *gosmtp.Client
+	pipe    *pipeline     // what client reads and writes
+	limiter *replyLimiter // beneath pipe, above TLS
+	raw     *deadlineConn // beneath TLS
+
+	pipelining bool // the server offers PIPELINING
+	dsn        bool // the server offers DSN, and has not refused it yet
+
+	state  connState
+	uses   int         // transactions begun
+	opened time.Time   // by dial
+	expire *time.Timer // runs while the connection is idle, and then closes it
+}
+
+// A connState says how far a connection is. dial returns one that is ready; a
+// transaction moves it:
+//
+//	ready, needsReset ─begin─► busy ─accepted─► ready
+//	                            │ ────refused─► needsReset
+//	                            └ excess octets ► desynchronized
+//
+// A connection that is ready or needs a RSET goes back to the pool. A transaction
+// that ends in another way, by a lost connection or by a refusal after which the
+// server may close, leaves the connection busy: it is closed.
+type connState uint8
+
+const (
+	stateReady          connState = iota // the next transaction begins with MAIL
+	stateNeedsReset                      // a command was refused: the next transaction begins with RSET
+	stateBusy                            // a transaction is under way, or broke off
+	stateDesynchronized                  // octets came that no command asked for
 )
 
-// A conn is a connection that is logged in and ready for mail. One goroutine
-// uses it at a time.
-type conn struct {
-	client *gosmtp.Client
-	guard  *guard
-	meter  *meter
-	pipe   *pipeline
-
-	pipelining, dsn bool // the server offers it; dsn: and has not refused it yet
-
-	uses   int
-	opened time.Time
-	expire *time.Timer // while idle
-	clean  bool        // the last transaction failed, and the connection can be used again
-	dirty  bool        // the next must begin with RSET
+// begin moves the connection to busy, and reports whether a RSET must go first.
+func (c *conn) begin() (reset bool) {
+	reset = c.state == stateNeedsReset
+	c.state = stateBusy
+	return reset
 }
+
+// refused notes that the server has refused a command, and is ready for a RSET.
+func (c *conn) refused() { c.state = stateNeedsReset }
+
+// accepted notes that the server has taken the mail.
+func (c *conn) accepted() { c.state = stateReady }
+
+// isReusable reports whether another transaction may follow.
+func (c *conn) isReusable() bool { return c.state == stateReady || c.state == stateNeedsReset }
 
 // An envelope is one message and where it goes.
 type envelope struct {
@@ -44,134 +68,21 @@ type envelope struct {
 	data     []byte
 }
 
-// dial opens a connection and logs in. Its error belongs to the phase.
-func (r *relay) dial(ctx context.Context) (*conn, phase, error) {
-	raw, err := r.open(ctx, "tcp", r.Addr)
-	if err != nil {
-		return nil, phaseDial, err
-	}
-	c := &conn{guard: &guard{Conn: raw}, opened: time.Now()}
-	release := c.guard.follow(ctx, time.Time{})
-	defer release()
-	c.meter = newMeter(c.guard)
-	p, err := phaseTLS, error(nil)
-	if !r.DangerouslyPlaintext {
-		p, err = r.secure(ctx, c)
-	}
-	if err == nil {
-		p, err = r.greet(ctx, c)
-	}
-	if err != nil {
-		c.close()
-		return nil, p, err
-	}
-	return c, p, nil
-}
-
-// secure puts TLS between the meter and the guard.
-func (r *relay) secure(ctx context.Context, c *conn) (phase, error) {
-	if r.TLS == StartTLS {
-		if p, err := c.meter.upgrade(r.hello); err != nil {
-			return p, err
-		}
-		// go-smtp awaits a greeting; the server has given it already.
-		c.meter.pending = "220 TLS\r\n"
-	}
-	secured := tls.Client(c.guard, r.TLSConfig)
-	if err := secured.HandshakeContext(ctx); err != nil {
-		if header, ok := errors.AsType[tls.RecordHeaderError](err); ok && r.TLS == ImplicitTLS && string(header.RecordHeader[:3]) == "220" {
-			err = errNotTLSFirst
-		}
-		return phaseTLS, err
-	}
-	c.meter.Conn = secured
-	return phaseTLS, nil
-}
-
-// greet says hello and logs in.
-func (r *relay) greet(ctx context.Context, c *conn) (phase, error) {
-	c.pipe = &pipeline{meter: c.meter}
-	c.client = gosmtp.NewClient(c.pipe)
-	c.pipe.upper = true // go-smtp knows no other keywords; servers may write them anyhow (RFC 5321 §4.1.1.1)
-	if err := c.meter.whole(c.client.Hello(r.hello)); err != nil {
-		return phaseHello, err
-	}
-	c.pipe.upper = false
-	c.pipelining, _ = c.client.Extension("PIPELINING")
-	c.dsn, _ = c.client.Extension("DSN")
-	if r.Username == "" {
-		return phaseHello, nil
-	}
-	mechanism, err := r.login(ctx, c.client.SupportsAuth)
-	if err != nil {
-		return phaseAuth, err
-	}
-	if err := c.meter.whole(c.client.Auth(mechanism)); err != nil {
-		return phaseAuth, err
-	}
-	if s, ok := mechanism.(*scramClient); ok && !s.proven() {
-		return phaseAuth, errSCRAM
-	}
-	return phaseAuth, nil
-}
-
-// upgrade brings a connection from the greeting to where the TLS handshake
-// begins. go-smtp's own way there always says "EHLO localhost", and passes
-// over what a man in the middle adds after the reply to STARTTLS (RFC 3207
-// §6); the meter does not.
-func (m *meter) upgrade(name string) (phase, error) {
-	text := textproto.NewConn(m)
-	if _, _, err := text.ReadResponse(220); err != nil {
-		if _, refused := replyOf(err); !refused {
-			err = fmt.Errorf("%w: %w", errNoGreeting, speechless(err))
-		}
-		return phaseHello, err
-	}
-	extensions, err := m.ask(text, 250, "EHLO "+name)
-	if err != nil {
-		return phaseHello, err
-	}
-	if !offersStartTLS(extensions) {
-		return phaseTLS, errNoStartTLS
-	}
-	_, err = m.ask(text, 220, "STARTTLS")
-	return phaseTLS, err
-}
-
-func (m *meter) ask(text *textproto.Conn, expect int, command string) (string, error) {
-	if err := text.PrintfLine("%s", command); err != nil {
-		return "", err
-	}
-	_, message, err := text.ReadResponse(expect)
-	return message, m.whole(err)
-}
-
-func offersStartTLS(extensions string) bool {
-	for line := range strings.SplitSeq(extensions, "\n") {
-		if strings.EqualFold(strings.TrimSpace(line), "STARTTLS") {
-			return true
-		}
-	}
-	return false
-}
-
 // limits are the times by which a transaction must have come so far, within
 // the life of its context.
 type limits struct {
-	first time.Time // the server has said something
-	ready time.Time // it has replied to DATA
+	first time.Time // the server has sent something
+	ready time.Time // the server has replied to DATA
 }
 
-// transact sends one mail and returns what the server says of it. The error
-// belongs to the phase. The connection may be used again where err is nil or
-// c.clean is set.
-func (c *conn) transact(ctx context.Context, e envelope, l limits) (said string, p phase, err error) {
-	defer c.guard.follow(ctx, l.first)()
-	c.meter.heard = func() { c.guard.limit(ctx, l.ready) }
+// transact sends one mail and returns the text of the server's last reply. The
+// error belongs to the phase.
+func (c *conn) transact(ctx context.Context, e envelope, l limits) (text string, p phase, err error) {
+	defer c.raw.bind(ctx, l.first)()
+	c.limiter.onReply = func() { c.raw.limit(ctx, l.ready) }
 	c.uses++
 	if e.utf8 {
 		if offered, _ := c.client.Extension("SMTPUTF8"); !offered {
-			c.clean = true
 			return "", phaseRcpt, errNeedsUTF8
 		}
 	}
@@ -179,24 +90,26 @@ func (c *conn) transact(ctx context.Context, e envelope, l limits) (said string,
 		e.dsn = NoDSN
 	}
 	w, p, err := c.commands(e)
-	if e.dsn != NoDSN && c.clean && isAboutParameters(err) {
+	if e.dsn != NoDSN && c.isReusable() && isAboutParameters(err) {
 		e.dsn = NoDSN
 		w, p, err = c.commands(e)
-		c.dsn = err != nil // else it was the request that was refused
+		c.dsn = err != nil // else the server has refused the request for notifications
 	}
-	if err != nil {
-		return "", p, err
+	if err == nil {
+		c.raw.limit(ctx, time.Time{})
+		text, p, err = c.content(w, e.data)
 	}
-	c.guard.limit(ctx, time.Time{})
-	return c.content(w, e.data)
+	if c.limiter.excess {
+		c.state = stateDesynchronized
+	}
+	return text, p, err
 }
 
 // commands gets the server ready for the message's content.
 func (c *conn) commands(e envelope) (*gosmtp.DataCommand, phase, error) {
-	reset := c.dirty
-	c.clean, c.dirty = false, false
+	reset := c.begin()
 	if c.pipelining {
-		return c.together(e, reset)
+		return c.pipelined(e, reset)
 	}
 	if reset {
 		if err := c.reset(); err != nil {
@@ -204,25 +117,25 @@ func (c *conn) commands(e envelope) (*gosmtp.DataCommand, phase, error) {
 		}
 	}
 	w, p, err := c.oneByOne(e)
-	err = c.meter.whole(err)
-	if r, refused := replyOf(err); refused {
-		c.clean = r.code >= 400 && r.code < 600 && r.code != 421
-		c.dirty = c.clean
+	err = c.limiter.ifComplete(err)
+	if r, refused := replyOf(err); refused && r.code >= 400 && r.code < 600 && r.code != 421 {
+		c.refused()
 	}
 	return w, p, err
 }
 
-// together has the pipeline send the commands in one go.
-func (c *conn) together(e envelope, reset bool) (*gosmtp.DataCommand, phase, error) {
+// pipelined has the pipeline send the commands in one go.
+func (c *conn) pipelined(e envelope, reset bool) (*gosmtp.DataCommand, phase, error) {
 	c.pipe.begin(reset)
 	w, p, err := c.oneByOne(e)
 	c.pipe.end()
 	if c.pipe.failed == "" {
 		return w, p, err
 	}
-	c.clean = c.pipe.whole && c.pipe.failed != phaseReset
-	c.dirty = c.clean
-	if err == nil { // what refuses an earlier command would be right for DATA
+	if c.pipe.resettable && c.pipe.failed != phaseReset {
+		c.refused()
+	}
+	if err == nil { // the reply that refuses an earlier command would be right for DATA
 		err = &textproto.Error{Code: 354}
 	}
 	return nil, c.pipe.failed, err
@@ -263,45 +176,39 @@ func notifications(e envelope) *gosmtp.RcptOptions {
 // reset ends a transaction that was broken off. go-smtp's own Reset makes the
 // next command say EHLO again.
 func (c *conn) reset() error {
-	_, err := c.meter.ask(textproto.NewConn(c.meter), 250, "RSET")
+	_, err := c.limiter.ask(textproto.NewConn(c.limiter), 250, "RSET")
 	return err
 }
 
 // content sends the message. A writer that has failed is never closed: closing
 // adds the final dot, and a truncated mail would be delivered.
-func (c *conn) content(w *gosmtp.DataCommand, message []byte) (said string, p phase, err error) {
+func (c *conn) content(w *gosmtp.DataCommand, message []byte) (text string, p phase, err error) {
 	if isReady(message) {
 		c.pipe.mail = message
 	} else if _, err = w.Write(message); err != nil {
 		return "", phaseData, err
 	}
-	c.meter.final = true
+	c.limiter.final = true
 	response, err := w.CloseWithResponse()
-	c.meter.final = false
-	err = c.meter.whole(err)
+	c.limiter.final = false
+	err = c.limiter.ifComplete(err)
 	switch {
 	case err == nil:
+		c.accepted()
 		return response.StatusText, phaseDot, nil
-	case c.meter.written != nil: // the dot, the last thing written, did not go out whole
+	case c.limiter.writeErr != nil: // the dot, the last thing written, did not go out whole
 		return "", phaseData, err
 	}
 	return "", phaseDot, err
 }
 
-// quit takes leave without awaiting the answer, and closes.
+// quit sends QUIT without awaiting the reply, and closes.
 func (c *conn) quit() {
-	c.guard.limitTo(time.Now().Add(farewell))
-	_, _ = c.meter.Write([]byte("QUIT\r\n"))
+	c.raw.setDeadline(time.Now().Add(quitTimeout))
+	_, _ = c.limiter.Write([]byte("QUIT\r\n"))
 	c.close()
 }
 
-func (c *conn) tlsVersion() string {
-	if secured, ok := c.meter.Conn.(*tls.Conn); ok {
-		return tls.VersionName(secured.ConnectionState().Version)
-	}
-	return "none"
-}
-
 // close closes the connection beneath TLS, whose own Close may wait seconds to
-// write its farewell to a server that does not read.
-func (c *conn) close() { _ = c.guard.Conn.Close() }
+// write a close_notify to a server that does not read.
+func (c *conn) close() { _ = c.raw.Conn.Close() }

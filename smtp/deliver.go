@@ -19,12 +19,12 @@ import (
 const (
 	breakAfter = 5               // faults in a row
 	breakPause = 5 * time.Second // before one message tries the relay again
-	slow       = time.Second     // a relay may take; less is no fault of its own where the caller gives up
+	slow       = time.Second     // a relay may take: if the caller gives up before, the relay is not at fault
 )
 
-// maxProbe is how long a connection that was idle may take for its first
-// reply, where the message has three times as long: one that a firewall has
-// forgotten never answers.
+// maxProbe is how long a connection that was idle may take for its first reply,
+// if the message has at least three times as long. A connection that a firewall
+// has forgotten never answers.
 const maxProbe = 5 * time.Second
 
 var (
@@ -56,72 +56,94 @@ func newRelay(s *settings, config Relay) *relay {
 		MaxRequests: 1,
 		Timeout:     breakPause,
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakAfter },
-		IsExcluded:  func(err error) bool { return errors.Is(err, errNoVerdict) },
+		IsExcluded:  func(err error) bool { return errors.Is(err, errNotCounted) },
 	})
 	return r
 }
 
 // deliver offers the mail to the relays in turn until one takes it, refuses it
-// for what it is, or leaves open whether it took it: that is the last word,
-// whatever the relays before said. Where none is left, the mail waits for the
-// relay whose Rate has room first. Where all fail for reasons of their own, the
-// error is one after which trying again may help, if there was any, else the
-// last.
+// for a reason of the message, or leaves open whether it took it: that result is
+// final, whatever the relays before replied. If no relay is left, the mail waits
+// for the relay whose Rate has room first. If all relays fail for reasons of
+// their own, deliver returns the mildest error.
 func (c *Channel) deliver(ctx context.Context, e envelope) (string, error) {
 	var (
-		worst error
-		full  *relay    // of those whose Rate is used up, the one that has room first
-		room  time.Time // when that is
+		mildest error
+		limited *relay    // whose Rate is used up: of several, the one that has room first
+		room    time.Time // when limited has room
 	)
 	for i, r := range c.relays {
 		last := i == len(c.relays)-1
-		t := oneOfSeveral
-		if last && full == nil {
-			t = lastOne
+		b := halfOfTime
+		if last && limited == nil {
+			b = allOfTime
 		}
-		said, err := r.deliver(ctx, e, t)
-		if err == nil || !isRelays(err) {
-			return said, err
+		text, err := r.deliver(ctx, e, b)
+		if err == nil || severityOf(err) == final {
+			return text, err
 		}
-		if at, used := roomAt(err); used && (full == nil || at.Before(room)) {
-			full, room = r, at
+		if at, used := roomAt(err); used && (limited == nil || at.Before(room)) {
+			limited, room = r, at
 		} else if !used {
-			worst = worse(worst, err)
+			mildest = milder(mildest, err)
 		}
 		if last || ctx.Err() != nil {
 			break
 		}
 		r.log.LogAttrs(ctx, slog.LevelWarn, "smtp: trying the next relay", slog.Any("error", err))
 	}
-	if full == nil {
-		return "", worst
+	if limited == nil {
+		return "", mildest
 	}
-	said, err := full.deliver(ctx, e, waiting)
-	if err == nil || !isRelays(err) {
-		return said, err
+	text, err := limited.deliver(ctx, e, allOfTimeWaiting)
+	if err == nil || severityOf(err) == final {
+		return text, err
 	}
-	return "", worse(worst, err)
+	return "", milder(mildest, err)
 }
 
-// A turn is how much of a message's time a relay may take.
-type turn uint8
+// A budget is how much of a message's time a relay may take.
+type budget uint8
 
 const (
-	oneOfSeveral turn = iota // half of it, until the message's content may go
-	lastOne                  // all
-	waiting                  // all, and some of it to wait for Rate
+	halfOfTime       budget = iota // half of it, until the message's content may go
+	allOfTime                      // all of it
+	allOfTimeWaiting               // all of it, also to wait for the relay's Rate
 )
 
-// worse is the one of two errors of relays that Send returns; the first may be
-// nil.
-func worse(one, two error) error {
-	if one == nil || hope(two) >= hope(one) {
+// A severity ranks the error of a relay by the chance that a later try of the
+// same message succeeds, the best chance first.
+type severity uint8
+
+const (
+	passing     severity = iota // the relay may take the message later
+	configured                  // the relay takes the message once its configuration is right
+	unsupported                 // the recipient needs SMTPUTF8, which the relay lacks
+	final                       // no other relay would do better
+)
+
+func severityOf(err error) severity {
+	switch class := channel.ClassOf(err); {
+	case class == channel.Temporary, class == channel.Throttled:
+		return passing
+	case class == channel.Misconfigured:
+		return configured
+	case errors.Is(err, errNeedsUTF8):
+		return unsupported
+	}
+	return final
+}
+
+// milder returns the less severe of two errors, of equals the second. The first
+// may be nil.
+func milder(one, two error) error {
+	if one == nil || severityOf(two) <= severityOf(one) {
 		return two
 	}
 	return one
 }
 
-// roomAt returns when a relay has room, whose Rate is used up.
+// roomAt returns when a relay whose Rate is used up has room.
 func roomAt(err error) (at time.Time, used bool) {
 	e, ok := errors.AsType[*channel.Error](err)
 	if !ok || !errors.Is(err, errRate) {
@@ -130,49 +152,25 @@ func roomAt(err error) (at time.Time, used bool) {
 	return time.Now().Add(e.RetryAfter), true
 }
 
-// mayPass reports that the same message may be taken later.
-func mayPass(err error) bool {
-	class := channel.ClassOf(err)
-	return class == channel.Temporary || class == channel.Throttled
-}
-
-// isRelays reports that the message was not sent for a reason that another
-// relay need not have.
-func isRelays(err error) bool { return hope(err) > 0 }
-
-// hope is how much there is, after an error of a relay's own, that the message
-// can ever go; 0 for an error of another kind. A recipient who needs SMTPUTF8
-// has none where all relays lack it.
-func hope(err error) int {
-	switch {
-	case mayPass(err):
-		return 3
-	case channel.ClassOf(err) == channel.Misconfigured:
-		return 2
-	case errors.Is(err, errNeedsUTF8):
-		return 1
-	}
-	return 0
-}
-
 // deliver gives the mail to r.
-func (r *relay) deliver(ctx context.Context, e envelope, t turn) (string, error) {
-	verdict, err := r.breaker.Allow()
+func (r *relay) deliver(ctx context.Context, e envelope, b budget) (string, error) {
+	report, err := r.breaker.Allow()
 	if err != nil {
-		return "", r.broken()
+		return "", r.openError()
 	}
 	begun := time.Now()
-	said, err := r.inTurn(ctx, e, t)
-	verdict(r.judge(ctx, err, time.Since(begun)))
-	return said, err
+	text, err := r.attempt(ctx, e, b)
+	report(r.outcome(ctx, err, time.Since(begun)))
+	return text, err
 }
 
-func (r *relay) inTurn(ctx context.Context, e envelope, t turn) (string, error) {
-	if err := r.throttle(ctx, t == waiting); err != nil {
+// attempt offers the mail to r within the budget.
+func (r *relay) attempt(ctx context.Context, e envelope, b budget) (string, error) {
+	if err := r.throttle(ctx, b == allOfTimeWaiting); err != nil {
 		return "", err
 	}
 	early := ctx
-	if deadline, ok := ctx.Deadline(); ok && t == oneOfSeveral {
+	if deadline, ok := ctx.Deadline(); ok && b == halfOfTime {
 		var cancel context.CancelFunc
 		early, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
 		defer cancel()
@@ -184,8 +182,8 @@ func (r *relay) inTurn(ctx context.Context, e envelope, t turn) (string, error) 
 	return r.submit(ctx, early, e)
 }
 
-// throttle takes a place of the relay's Rate, and waits for it if that is
-// wanted.
+// throttle takes a token of the relay's Rate. If there is none, throttle waits for
+// the next if wait is set, and else fails.
 func (r *relay) throttle(ctx context.Context, wait bool) error {
 	if r.bucket == nil {
 		return nil
@@ -199,10 +197,10 @@ func (r *relay) throttle(ctx context.Context, wait bool) error {
 		missing := max(0, 1-r.bucket.TokensAt(now))
 		return usedUp(time.Duration(missing / float64(r.bucket.Limit()) * float64(time.Second)))
 	}
-	place := r.bucket.ReserveN(now, 1)
-	delay := place.DelayFrom(now)
+	reservation := r.bucket.ReserveN(now, 1)
+	delay := reservation.DelayFrom(now)
 	if deadline, _ := ctx.Deadline(); now.Add(delay).After(deadline) {
-		place.CancelAt(now)
+		reservation.CancelAt(now)
 		return usedUp(delay)
 	}
 	timer := time.NewTimer(delay)
@@ -211,7 +209,7 @@ func (r *relay) throttle(ctx context.Context, wait bool) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		place.Cancel()
+		reservation.Cancel()
 		return failure(ctx, phaseQueue, context.Cause(ctx))
 	}
 }
@@ -221,7 +219,7 @@ func usedUp(delay time.Duration) error {
 	return &channel.Error{Class: channel.Throttled, Op: "smtp: " + string(phaseRelay), RetryAfter: delay, Err: errRate}
 }
 
-// warm raises the bound of a relay whose address is new.
+// warm raises the bound of a relay to which mail comes from a new address.
 func (r *relay) warm(now time.Time) {
 	if r.Rate.WarmSince.IsZero() {
 		return
@@ -241,32 +239,33 @@ func (r Rate) at(now time.Time) float64 {
 	return min(r.PerSecond, r.WarmFrom*math.Exp2(max(0, days)))
 }
 
-// What the breaker is told besides nil, which is a relay that does its work,
-// whatever it says of a message.
+// The outcomes for the breaker. nil is a success: the relay works, whatever it
+// replies about a message.
 var (
-	errFault     = errors.New("smtp: the relay is at fault")
-	errNoVerdict = errors.New("smtp: it did not come to that")
+	errFault      = errors.New("smtp: the relay is at fault")
+	errNotCounted = errors.New("smtp: the attempt shows nothing about the relay")
 )
 
-func (r *relay) judge(ctx context.Context, err error, took time.Duration) error {
+// outcome returns the outcome of an attempt for the breaker.
+func (r *relay) outcome(ctx context.Context, err error, took time.Duration) error {
 	e, failed := errors.AsType[*channel.Error](err)
 	_, refused := errors.AsType[reply](err)
 	switch {
 	case !failed, errors.Is(err, errNeedsUTF8):
 		return nil
 	case e.Op == "smtp: "+string(phaseQueue), e.Op == "smtp: "+string(phaseRelay):
-		return errNoVerdict
+		return errNotCounted
 	case ctx.Err() != nil && (took < slow || !errors.Is(ctx.Err(), context.DeadlineExceeded)):
-		return errNoVerdict
-	case refused && !isOfRelay(e):
+		return errNotCounted
+	case refused && !refusesClient(e):
 		return nil
 	}
 	r.lastFault.Store(e)
 	return errFault
 }
 
-// isOfRelay tells a refusal to serve us from one of a message.
-func isOfRelay(e *channel.Error) bool {
+// refusesClient reports a refusal to serve us, as opposed to one of a message.
+func refusesClient(e *channel.Error) bool {
 	r, _ := errors.AsType[reply](e)
 	switch e.Op {
 	case "smtp: " + string(phaseTLS), "smtp: " + string(phaseHello), "smtp: " + string(phaseAuth):
@@ -275,9 +274,10 @@ func isOfRelay(e *channel.Error) bool {
 	return r.code == 421 || r.code == 530
 }
 
-// broken is the error while the breaker is open: the last fault again.
-func (r *relay) broken() error {
-	e := channel.Error{Class: channel.Temporary, Op: "smtp: " + string(phaseRelay), RetryAfter: breakPause, Err: errBroken}
+// openError is the error while the breaker is open: the last fault again.
+func (r *relay) openError() error {
+	e := channel.Error{Class: channel.Temporary, Op: "smtp: " + string(phaseRelay), RetryAfter: breakPause,
+		Err: errBroken}
 	if fault := r.lastFault.Load(); fault != nil {
 		e.Code = fault.Code
 		if fault.Class == channel.Misconfigured {
@@ -288,16 +288,16 @@ func (r *relay) broken() error {
 }
 
 // submit sends the mail over an idle connection, or a new one. An idle
-// connection that turns out to be dead before it has taken anything is
-// replaced once. What precedes the message's content ends with early, which is
-// a part of ctx.
+// connection that turns out to be dead before it has taken anything is replaced
+// once. All steps before the message's content end with early, whose deadline is
+// not after that of ctx.
 func (r *relay) submit(ctx, early context.Context, e envelope) (string, error) {
-	ready, _ := early.Deadline()
+	deadline, _ := early.Deadline()
 	if cn := r.pool.take(); cn != nil {
-		probe := time.Now().Add(min(maxProbe, time.Until(ready)/3))
-		said, p, err := r.transact(ctx, cn, e, limits{first: probe, ready: ready})
+		probe := time.Now().Add(min(maxProbe, time.Until(deadline)/3))
+		text, p, err := r.transact(ctx, cn, e, limits{first: probe, ready: deadline})
 		if !isStale(ctx, p, err) {
-			return said, wrap(ctx, p, err)
+			return text, transactionError(ctx, p, err)
 		}
 		r.log.LogAttrs(ctx, slog.LevelDebug, "smtp: idle connection was dead")
 	}
@@ -305,8 +305,8 @@ func (r *relay) submit(ctx, early context.Context, e envelope) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	said, p, err := r.transact(ctx, cn, e, limits{first: ready, ready: ready})
-	return said, wrap(ctx, p, err)
+	text, p, err := r.transact(ctx, cn, e, limits{first: deadline, ready: deadline})
+	return text, transactionError(ctx, p, err)
 }
 
 func (r *relay) connect(ctx context.Context) (*conn, error) {
@@ -318,21 +318,20 @@ func (r *relay) connect(ctx context.Context) (*conn, error) {
 	return cn, nil
 }
 
-// transact uses cn and puts it back or closes it.
+// transact uses cn, and then puts it back or closes it. QUIT is for a server that
+// still replies.
 func (r *relay) transact(ctx context.Context, cn *conn, e envelope, l limits) (string, phase, error) {
-	said, p, err := cn.transact(ctx, e, l)
+	text, p, err := cn.transact(ctx, e, l)
 	_, refused := replyOf(err)
 	switch {
-	case cn.meter.excess:
-		cn.close()
-	case err == nil, cn.clean:
+	case cn.isReusable():
 		r.pool.put(cn)
-	case refused:
+	case refused && cn.state != stateDesynchronized:
 		cn.quit()
 	default:
 		cn.close()
 	}
-	return said, p, err
+	return text, p, err
 }
 
 // isStale reports that a reused connection was lost, or silent, or closed by
@@ -345,7 +344,8 @@ func isStale(ctx context.Context, p phase, err error) bool {
 	return !refused || r.code == 421 || p == phaseReset
 }
 
-func wrap(ctx context.Context, p phase, err error) error {
+// transactionError returns err, met in phase p, as an error of Send; nil for nil.
+func transactionError(ctx context.Context, p phase, err error) error {
 	switch {
 	case err == nil:
 		return nil

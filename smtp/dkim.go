@@ -88,7 +88,8 @@ func NewDKIM(domain string, keys ...DKIMKey) (*DKIM, error) {
 	if err != nil {
 		return nil, errors.New("smtp: DKIM domain is no domain name")
 	}
-	if suffix, icann := publicsuffix.PublicSuffix(domain); suffix == domain && (icann || !strings.Contains(domain, ".")) {
+	suffix, icann := publicsuffix.PublicSuffix(domain)
+	if suffix == domain && (icann || !strings.Contains(domain, ".")) {
 		return nil, errors.New("smtp: DKIM domain is one that others register theirs under")
 	}
 	d := &DKIM{domain: domain}
@@ -118,7 +119,9 @@ func (d *DKIM) Rotate(keys ...DKIMKey) error {
 			return fmt.Errorf("smtp: DKIMKey.Selector %q is there twice", k.Selector)
 		}
 		if !k.isUsable() {
-			return fmt.Errorf("smtp: DKIMKey.Private of %q is neither an RSA key of at least %d bits nor an Ed25519 key", k.Selector, minRSA)
+			return fmt.Errorf(
+				"smtp: DKIMKey.Private of %q is neither an RSA key of at least %d bits nor an Ed25519 key",
+				k.Selector, minRSA)
 		}
 		seen[selector] = true
 	}
@@ -133,30 +136,32 @@ func (d *DKIM) String() string { return "dkim " + d.domain }
 // GoString shows no key.
 func (d *DKIM) GoString() string { return "smtp.DKIM{" + d.domain + "}" }
 
-// shown are the headers that a mail of ours has: signed, and once more for
-// being there only once. Those of the second line are not in all.
-var shown = [...]string{
+// oversigned are the headers of a mail of ours. Each is named twice in the
+// signature, so that no other of the name can be added. The headers of the second
+// line are not in every mail.
+var oversigned = [...]string{
 	"From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type",
 	"Auto-Submitted", "Content-Language", "Content-Transfer-Encoding", "Feedback-ID",
 }
 
-// absent are headers that change what a reader sees, signed for being absent
-// where they are. Only the last is in some mails of ours.
-var absent = [...]string{"Reply-To", "Cc", "Content-Disposition", "Content-Transfer-Encoding"}
+// signedIfAbsent are headers that change the mail for its reader. If a mail lacks
+// one, the signature names it, so that it cannot be added. Only the last is in
+// some mails of ours.
+var signedIfAbsent = [...]string{"Reply-To", "Cc", "Content-Disposition", "Content-Transfer-Encoding"}
 
-// signedHeaders lists what is signed, by RFC 6376 §5.4. It leaves out what is
-// not there and not shown, which a relay may add.
+// signedHeaders lists the headers that the signature names (RFC 6376 §5.4). A
+// relay may add others.
 func signedHeaders(mail []byte) []string {
 	end := bytes.Index(mail, []byte("\r\n\r\n"))
 	header := append([]byte("\r\n"), mail[:max(end, 0)]...)
-	keys := make([]string, 0, 2*len(shown)+len(absent))
+	keys := make([]string, 0, 2*len(oversigned)+len(signedIfAbsent))
 	has := func(name string) bool { return bytes.Contains(header, []byte("\r\n"+name+": ")) }
-	for _, name := range shown {
+	for _, name := range oversigned {
 		if has(name) {
 			keys = append(keys, name, name)
 		}
 	}
-	for _, name := range absent {
+	for _, name := range signedIfAbsent {
 		if !has(name) {
 			keys = append(keys, name)
 		}
@@ -226,9 +231,9 @@ func (d *DKIM) signature(mail []byte, headers []string, k DKIMKey) (string, erro
 	return s.Signature(), nil
 }
 
-// unwritable says what an error of compose means: a key that is held elsewhere
+// composeError gives an error of compose its class: a key that is held elsewhere
 // may be back soon, the rest stays wrong.
-func unwritable(err error) error {
+func composeError(err error) error {
 	if errors.Is(err, errUnsigned) {
 		return refuse(channel.Temporary, err)
 	}

@@ -166,13 +166,16 @@ func TestDKIMHeaders(t *testing.T) {
 			t.Errorf("line %d has %d octets", i, len(line))
 		}
 	}
-	for _, want := range []string{"a=rsa-sha256;", "a=ed25519-sha256;", "c=relaxed/relaxed;", "s=r2026;", "s=e2026;", "d=mybank.example;", "h=From:From:To:To:Subject:Subject:", ":Reply-To:Cc:Content-Disposition;", "Content-Transfer-Encoding:Content-Transfer-Encoding"} {
+	for _, want := range []string{"a=rsa-sha256;", "a=ed25519-sha256;", "c=relaxed/relaxed;", "s=r2026;", "s=e2026;",
+		"d=mybank.example;", "h=From:From:To:To:Subject:Subject:", ":Reply-To:Cc:Content-Disposition;",
+		"Content-Transfer-Encoding:Content-Transfer-Encoding"} {
 		if !strings.Contains(string(mail), want) {
 			t.Errorf("no %s in\n%s", want, mail)
 		}
 	}
-	if mail := signedMail(t, newDKIM(t, testKeys()[1]), true); strings.Contains(string(mail), "h=From:From:To:To:Content-Transfer") || strings.Count(string(mail), "DKIM-Signature:") != 1 {
-		t.Errorf("signed:\n%s", mail)
+	once := string(signedMail(t, newDKIM(t, testKeys()[1]), true))
+	if strings.Contains(once, "h=From:From:To:To:Content-Transfer") || strings.Count(once, "DKIM-Signature:") != 1 {
+		t.Errorf("signed:\n%s", once)
 	}
 }
 
@@ -183,7 +186,8 @@ func TestDKIMRotate(t *testing.T) {
 	if err := d.Rotate(keys[1]); err != nil {
 		t.Fatal(err)
 	}
-	if mail := signedMail(t, d, true); !bytes.Contains(mail, []byte("s=e2026;")) || bytes.Contains(mail, []byte("s=r2026;")) {
+	if mail := signedMail(t, d, true); !bytes.Contains(mail, []byte("s=e2026;")) ||
+		bytes.Contains(mail, []byte("s=r2026;")) {
 		t.Error("the old key still signs")
 	}
 	if err := d.Rotate(); err == nil {
@@ -258,7 +262,8 @@ func TestDKIMKeyOutOfReach(t *testing.T) {
 	s := newSettings(t, "codes@mybank.example")
 	s.DKIM = newDKIM(t, DKIMKey{Selector: "v", Private: brokenKey{key}})
 	_, err := s.compose(sample(), "ann@example.com", noon)
-	if !errors.Is(err, errUnsigned) || !errors.Is(unwritable(err), errVault) || channel.ClassOf(unwritable(err)) != channel.Temporary {
+	if !errors.Is(err, errUnsigned) || !errors.Is(composeError(err), errVault) ||
+		channel.ClassOf(composeError(err)) != channel.Temporary {
 		t.Errorf("error %v", err)
 	}
 }

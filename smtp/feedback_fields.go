@@ -95,16 +95,16 @@ func statusOf(group fields) string {
 	if status != "" && !strings.HasSuffix(status, ".0.0") {
 		return status
 	}
-	kind, said, _ := strings.Cut(group["diagnostic-code"], ";")
-	said = strings.TrimSpace(said)
-	if !strings.EqualFold(strings.TrimSpace(kind), "smtp") || len(said) < 4 {
+	kind, text, _ := strings.Cut(group["diagnostic-code"], ";")
+	text = strings.TrimSpace(text)
+	if !strings.EqualFold(strings.TrimSpace(kind), "smtp") || len(text) < 4 {
 		return status
 	}
-	code, err := strconv.Atoi(said[:3])
+	code, err := strconv.Atoi(text[:3])
 	if err != nil {
 		return status
 	}
-	if better := enhancedIn(code, strings.TrimLeft(said[3:], " -")); better != "" {
+	if better := enhancedIn(code, strings.TrimLeft(text[3:], " -")); better != "" {
 		return better
 	}
 	return status
@@ -117,7 +117,7 @@ func isStatus(s string) bool {
 
 // statusClass says why a mail bounced, as the same status would mean it at
 // RCPT. A relay that has given up on a temporary fault says 4.x.x: another may
-// do better. What is said without a reason is taken to be about this mailbox.
+// do better. A bounce without a reason counts as one of this mailbox.
 func statusClass(status string) channel.Class {
 	switch {
 	case status == "" || status[0] == '2':
@@ -134,7 +134,8 @@ func statusClass(status string) channel.Class {
 // do not know; but not just any text.
 func complaintType(f fields) string {
 	kind := f.word("feedback-type")
-	if kind == "" || len(kind) > 32 || strings.ContainsFunc(kind, func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') }) {
+	if kind == "" || len(kind) > 32 ||
+		strings.ContainsFunc(kind, func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') }) {
 		return "other"
 	}
 	return kind

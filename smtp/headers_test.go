@@ -40,9 +40,11 @@ func TestEveryLanguage(t *testing.T) {
 			}
 			checkForm(t, got.data)
 			want := readMail{
-				FromName: brand, From: "codes@mybank.example", To: "<ann@example.com>", Subject: "582037 - " + text.Subject,
-				ID: "<c4n7.1@mybank.example>", Language: language,
-				Kinds: []string{"text/plain", "text/html"}, Bodies: []string{canonical(text.Body), canonical(text.HTML)},
+				FromName: brand, From: "codes@mybank.example", To: "<ann@example.com>",
+				Subject: "582037 - " + text.Subject,
+				ID:      "<c4n7.1@mybank.example>", Language: language,
+				Kinds:  []string{"text/plain", "text/html"},
+				Bodies: []string{canonical(text.Body), canonical(text.HTML)},
 			}
 			if diff := cmp.Diff(want, read(t, got.data)); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", language, diff)
@@ -122,7 +124,8 @@ func TestHeaderConfig(t *testing.T) {
 	t.Parallel()
 	v := newVERP(t, returnPath, keyA)
 	config := Config{Addr: "smtp.example.com:587", From: "codes@mybank.example", VERP: v}
-	for _, id := range []string{"a:b:c:d:mybank", "mybank:bank", "login:mybank\r\nBcc: x@example.com", strings.Repeat("a", 60) + ":mybank", "mybank-the-great", "a b:mybank", ":"} {
+	for _, id := range []string{"a:b:c:d:mybank", "mybank:bank", "login:mybank\r\nBcc: x@example.com",
+		strings.Repeat("a", 60) + ":mybank", "mybank-the-great", "a b:mybank", ":"} {
 		config.FeedbackID = id
 		if _, err := New(config); err == nil || !strings.Contains(err.Error(), "Config.FeedbackID") {
 			t.Errorf("%q: %v", id, err)
@@ -160,7 +163,7 @@ func FuzzHeaders(f *testing.F) {
 		m.ID, m.Language, m.Code, m.Subject, m.Sender = id, language, code, subject, sender
 		got, err := s.compose(m, "ann@example.com", noon)
 		if err != nil {
-			if channel.ClassOf(unwritable(err)) != channel.Misconfigured {
+			if channel.ClassOf(composeError(err)) != channel.Misconfigured {
 				t.Errorf("error %v", err)
 			}
 			return

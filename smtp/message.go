@@ -17,10 +17,12 @@ const boundary = "=_otpcourier"
 // maxHeader bounds a subject or a name, in octets.
 const maxHeader = 998
 
+const noHeader = "holds a line end or another control character, is not UTF-8, or is over 998 octets"
+
 var (
 	errMessageID  = errors.New("Message.ID is not 1 to 36 of [A-Za-z0-9.-]")
-	errSubject    = errors.New("the subject holds a line end or another control character, is not UTF-8, or is over 998 octets")
-	errSenderName = errors.New("Message.Sender holds a line end or another control character, is not UTF-8, or is over 998 octets")
+	errSubject    = errors.New("the subject " + noHeader)
+	errSenderName = errors.New("Message.Sender " + noHeader)
 	errBody       = errors.New("Message.Body or Message.HTML holds NUL or is not UTF-8")
 	errNoBody     = errors.New("Message.Body is empty")
 	errNeedsUTF8  = errors.New("the e-mail address needs SMTPUTF8, which the relay lacks")

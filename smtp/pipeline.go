@@ -7,26 +7,29 @@ import (
 )
 
 // A pipeline sends the commands of a transaction together (RFC 2920), to a
-// server that allows it: what takes a client four round trips takes two. go-smtp
-// does not know of it. Between begin and the reply to DATA the commands MAIL and
-// RCPT are held back and answered as if they had been accepted; DATA sends all
-// three at once, and is answered with the first refusal among their replies, or
-// else with its own. There is one RCPT, so nothing is lost by that. A pipeline
-// belongs above TLS, and above the meter; one goroutine uses it.
+// server that allows it: a transaction takes two round trips instead of four.
+// go-smtp does not know of it. Between begin and the reply to DATA the pipeline
+// holds back the commands MAIL and RCPT, and answers them as if they had been
+// accepted. With DATA it sends all three at once, and answers with the first
+// refusal among their replies, or else with the reply to DATA. There is one RCPT,
+// so nothing is lost by that.
+//
+// A pipeline belongs above the reply limiter, and so above TLS; one goroutine
+// uses it.
 type pipeline struct {
-	*meter
-	steps   []step // of the group being held back or answered; empty: nothing is
+	*replyLimiter
+	steps   []step // of the group being held back or answered; empty: there is none
 	waiting int    // of steps, those whose command go-smtp has not given yet
 	group   []byte // the commands held back
 	answer  []byte // for go-smtp to read
 	replies []byte // to the group, as they came
 
-	mail []byte // to be sent in place of an empty one
+	mail []byte // to be sent in place of an empty mail; nil: none
 
-	upper bool // what is read is made upper case
+	upper bool // letters that are read become upper case
 
-	failed phase // of the first refusal, or of the first reply that did not come
-	whole  bool  // all replies have come, and leave the connection ready for a RSET
+	failed     phase // of the first refusal, or of the first reply that did not come
+	resettable bool  // all replies have come, and leave the connection ready for a RSET
 }
 
 // A step is a command and how the reply begins that accepts it.
@@ -35,14 +38,14 @@ type step struct {
 	accept string
 }
 
-// group is what a transaction begins with. A RSET goes first where the one
-// before was broken off.
+// group lists the commands that a transaction begins with. The RSET is left out
+// unless a refusal ended the transaction before.
 var group = [...]step{{phaseReset, "250"}, {phaseMail, "250"}, {phaseRcpt, "25"}, {phaseData, "354"}}
 
 // begin holds back the commands that follow, up to DATA.
 func (p *pipeline) begin(reset bool) {
 	p.group, p.answer = p.group[:0], nil
-	p.failed, p.whole = "", false
+	p.failed, p.resettable = "", false
 	p.steps, p.waiting = group[1:], 3
 	if reset {
 		p.steps = group[:]
@@ -50,7 +53,7 @@ func (p *pipeline) begin(reset bool) {
 	}
 }
 
-// end goes back to passing everything through, whatever was held back.
+// end drops what is held back, and passes everything through again.
 func (p *pipeline) end() { p.steps, p.waiting = nil, 0 }
 
 var held = []byte("250 held back\r\n")
@@ -61,30 +64,47 @@ var (
 	errEnding    = errors.New("go-smtp ends an empty mail in an unknown way")
 )
 
-// isReady reports that mail can be sent as it is, without dot-stuffing. It may
-// then wait in p.mail, to go out in one write with the dot that ends it, when
-// go-smtp ends a mail that it takes for empty: octet by octet, its writer takes
-// longer than everything else here.
+// isReady reports that mail can be sent as it is, without dot-stuffing.
 func isReady(mail []byte) bool {
-	return len(mail) > 0 && mail[0] != '.' && !bytes.Contains(mail, []byte("\n.")) && bytes.HasSuffix(mail, []byte("\r\n"))
+	return len(mail) > 0 && mail[0] != '.' && !bytes.Contains(mail, []byte("\n.")) &&
+		bytes.HasSuffix(mail, []byte("\r\n"))
 }
 
+// Write has three modes:
+//
+//   - A mail waits in p.mail: go-smtp's end of an empty mail is replaced by it.
+//   - Commands are awaited, since begin: they are held back, and the last of them
+//     sends all.
+//   - Otherwise everything passes through: before begin, after DATA, and for the
+//     whole of a session without PIPELINING.
 func (p *pipeline) Write(b []byte) (int, error) {
-	if p.mail != nil {
-		if !bytes.Equal(b, endOfNothing) { // it would end an empty mail
-			p.meter.written = errEnding
-			return 0, errEnding
-		}
-		whole := append(p.mail, ".\r\n"...)
-		p.mail = nil
-		if _, err := p.meter.Write(whole); err != nil {
-			return 0, err
-		}
-		return len(b), nil
+	switch {
+	case p.mail != nil:
+		return p.writeMail(b)
+	case p.waiting > 0:
+		return p.hold(b)
 	}
-	if p.waiting == 0 {
-		return p.meter.Write(b)
+	return p.replyLimiter.Write(b)
+}
+
+// writeMail sends the mail that waits, together with the dot that ends it, when
+// go-smtp ends a mail that it takes for empty. go-smtp's own writer handles a
+// mail octet by octet, which takes longer than everything else here.
+func (p *pipeline) writeMail(end []byte) (int, error) {
+	if !bytes.Equal(end, endOfNothing) {
+		p.writeErr = errEnding
+		return 0, errEnding // sent on, it would end an empty mail
 	}
+	whole := append(p.mail, ".\r\n"...)
+	p.mail = nil
+	if _, err := p.replyLimiter.Write(whole); err != nil {
+		return 0, err
+	}
+	return len(end), nil
+}
+
+// hold keeps a command, and sends the group once it is complete.
+func (p *pipeline) hold(b []byte) (int, error) {
 	p.group = append(p.group, b...)
 	if !bytes.HasSuffix(b, []byte("\n")) {
 		return len(b), nil // the rest of the command follows
@@ -94,7 +114,7 @@ func (p *pipeline) Write(b []byte) (int, error) {
 		p.answer = held
 		return len(b), nil
 	}
-	if _, err := p.meter.send(p.group, len(p.steps)); err != nil {
+	if _, err := p.send(p.group, len(p.steps)); err != nil {
 		p.failed = p.steps[0].phase
 		return 0, err
 	}
@@ -112,7 +132,7 @@ func (p *pipeline) Read(b []byte) (int, error) {
 		p.answer = p.answer[n:]
 		return n, nil
 	}
-	n, err := p.meter.Read(b)
+	n, err := p.replyLimiter.Read(b)
 	if p.upper {
 		for i, c := range b[:n] {
 			if c >= 'a' && c <= 'z' {
@@ -128,15 +148,8 @@ func (p *pipeline) Read(b []byte) (int, error) {
 func (p *pipeline) collect() error {
 	steps := p.steps
 	p.end()
-	var err error
-	p.replies = p.replies[:0]
-	for !p.done() && err == nil {
-		p.replies = growFor(p.replies)
-		var n int
-		n, err = p.meter.Read(p.replies[len(p.replies):cap(p.replies)])
-		p.replies = p.replies[:len(p.replies)+n]
-	}
-	busy, last := false, 0
+	err := p.readReplies()
+	closing, last := false, 0
 	rest := p.replies
 	for _, s := range steps {
 		var reply []byte
@@ -150,7 +163,7 @@ func (p *pipeline) collect() error {
 			return nil // a refusal, and then nothing more
 		}
 		last, _ = strconv.Atoi(string(reply[:min(3, len(reply))]))
-		busy = busy || last == 421
+		closing = closing || last == 421
 		if p.failed == "" && !s.isAccepted(reply) {
 			p.failed, p.answer = s.phase, reply
 		}
@@ -158,13 +171,25 @@ func (p *pipeline) collect() error {
 			p.answer = reply
 		}
 	}
-	// Where DATA is refused too, as it should be, no mail has begun.
-	p.whole = last >= 400 && last < 600 && !busy
+	// If DATA is refused too, as it should be, no mail has begun.
+	p.resettable = last >= 400 && last < 600 && !closing
 	return nil
 }
 
-// isAccepted reports whether the reply is one, and accepts the command. go-smtp
-// sees none that does.
+// readReplies reads until all replies to the group have come, or an error.
+func (p *pipeline) readReplies() (err error) {
+	p.replies = p.replies[:0]
+	for !p.done() && err == nil {
+		p.replies = growFor(p.replies)
+		var n int
+		n, err = p.replyLimiter.Read(p.replies[len(p.replies):cap(p.replies)])
+		p.replies = p.replies[:len(p.replies)+n]
+	}
+	return err
+}
+
+// isAccepted reports whether reply is well-formed and accepts the command. go-smtp
+// does not see such a reply, and so cannot check it.
 func (s step) isAccepted(reply []byte) bool {
 	const maxLine = 2000 // as for go-smtp
 	code := reply[:min(3, len(reply))]
@@ -186,7 +211,7 @@ func growFor(b []byte) []byte {
 	return append(make([]byte, 0, max(1024, 2*cap(b))), b...)
 }
 
-// cutReply cuts the first whole reply off b, nil where there is none.
+// cutReply cuts the first whole reply off b; nil: there is none.
 func cutReply(b []byte) (reply, rest []byte) {
 	for at := 0; ; {
 		end := bytes.IndexByte(b[at:], '\n')

@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	maxUses  = 1000                   // messages on one connection; a relay may close it before
-	maxAge   = 5 * time.Minute        // of a connection, so that a relay's addresses may change
-	farewell = time.Millisecond * 100 // for the QUIT of a connection that is closed
+	maxUses     = 1000                   // messages on one connection; a relay may close it before
+	maxAge      = 5 * time.Minute        // of a connection, so that a relay's addresses may change
+	quitTimeout = time.Millisecond * 100 // for the QUIT of a connection that is closed
 )
 
 // A pool keeps connections between messages. Each one in use holds a slot, and
@@ -59,7 +59,7 @@ func (p *pool) take() *conn {
 	return c
 }
 
-// put keeps c for the next message, or says goodbye to it.
+// put keeps c for the next message, or closes it with QUIT.
 func (p *pool) put(c *conn) {
 	if c.uses >= maxUses || time.Since(c.opened) >= maxAge || !p.keep(c) {
 		c.quit()

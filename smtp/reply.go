@@ -174,7 +174,7 @@ func failure(ctx context.Context, p phase, err error) *channel.Error {
 		}
 		err = errUnexpected
 	}
-	e.Class, e.Err = channel.Temporary, speechless(err)
+	e.Class, e.Err = channel.Temporary, withoutServerText(err)
 	cause := causeOf(ctx, err)
 	switch {
 	case p == phaseDot: // written, and no refusal
@@ -198,7 +198,9 @@ func failure(ctx context.Context, p phase, err error) *channel.Error {
 
 // isLoginFault reports a login that will not work as it is configured.
 func isLoginFault(err error) bool {
-	for _, fault := range [...]error{errNoMechanism, errSCRAM, errSCRAMPassword, errToken, sasl.ErrUnexpectedServerChallenge} {
+	for _, fault := range [...]error{
+		errNoMechanism, errSCRAM, errSCRAMPassword, errToken, sasl.ErrUnexpectedServerChallenge,
+	} {
 		if errors.Is(err, fault) {
 			return true
 		}
@@ -223,8 +225,8 @@ func causeOf(ctx context.Context, err error) error {
 	return context.Cause(ctx)
 }
 
-// speechless removes what a server said from err.
-func speechless(err error) error {
+// withoutServerText removes the server's words from err.
+func withoutServerText(err error) error {
 	if _, ok := errors.AsType[textproto.ProtocolError](err); ok {
 		return errMalformedReply
 	}
@@ -240,7 +242,8 @@ func isAlert(err error) bool {
 
 // isNetworkError tells a lost or slow connection from a disagreement about TLS.
 func isNetworkError(err error) bool {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, io.ErrClosedPipe) {
 		return true
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {

@@ -72,7 +72,7 @@ func NewVERP(address string, keys ...[]byte) (*VERP, error) {
 	after = wire[len(before)+1:]
 	room := strings.IndexByte(wire, '@') - 1
 	if room+macLen+maxID > maxLocal || len(wire)-1+macLen+maxID > maxAddress {
-		return nil, errors.New("smtp: VERP address is too long: more than 12 octets around the token, or more than 254 in all")
+		return nil, errors.New("smtp: VERP address is too long: more than 12 octets around the token, or 254 in all")
 	}
 	v := &VERP{before: before, after: after}
 	if err := v.Rotate(keys...); err != nil {

@@ -61,9 +61,10 @@ func TestNoEmptyMail(t *testing.T) {
 	t.Parallel()
 	for end, want := range map[string]string{"\r\n.\r\n": "a\r\n.\r\n", ".\r\n": "", "\r\n": ""} {
 		written := &script{}
-		p := &pipeline{meter: newMeter(written), mail: []byte("a\r\n")}
+		p := &pipeline{replyLimiter: newReplyLimiter(written), mail: []byte("a\r\n")}
 		_, err := p.Write([]byte(end))
-		if got := string(written.heard); got != want || (err == nil) != (want != "") || (p.written == nil) != (want != "") {
+		if got := string(written.heard); got != want || (err == nil) != (want != "") ||
+			(p.writeErr == nil) != (want != "") {
 			t.Errorf("%q: %q is written, error %v", end, got, err)
 		}
 	}
@@ -85,7 +86,7 @@ func TestSCRAMKeysAreBounded(t *testing.T) {
 	}
 }
 
-func TestSCRAMAsksTooMuch(t *testing.T) {
+func TestSCRAMExceedsLimits(t *testing.T) {
 	t.Parallel()
 	for challenge, want := range map[string]bool{
 		"r=n,s=c2FsdA==,i=4096":                          false,
@@ -97,7 +98,7 @@ func TestSCRAMAsksTooMuch(t *testing.T) {
 		"r=n,s=" + strings.Repeat("A", 1022) + ",i=4096": false,
 		"r=n,s=" + strings.Repeat("A", 1023) + ",i=4096": true,
 	} {
-		if got := asksTooMuch(challenge); got != want {
+		if got := exceedsLimits(challenge); got != want {
 			t.Errorf("%q: %v", challenge, got)
 		}
 	}
@@ -107,13 +108,14 @@ func TestSCRAMAsksTooMuch(t *testing.T) {
 // commands although one was refused, and for a panic.
 func FuzzPipeline(f *testing.F) {
 	for _, s := range []string{
-		"250 a\r\n250 b\r\n354 c\r\n", "250 a\r\n550 b\r\n503 c\r\n", "250-a\r\n250 b\r\n251 c\r\n354 d\r\n", "25", "\n\n\n", "421 x\r\n",
+		"250 a\r\n250 b\r\n354 c\r\n", "250 a\r\n550 b\r\n503 c\r\n", "250-a\r\n250 b\r\n251 c\r\n354 d\r\n", "25",
+		"\n\n\n", "421 x\r\n",
 		"250 a\r\n550 b\r\n354 c\r\n",
 	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, said []byte) {
-		p := &pipeline{meter: newMeter(&script{said: said})}
+		p := &pipeline{replyLimiter: newReplyLimiter(&script{said: said})}
 		p.begin(false)
 		for _, command := range []string{"MAIL FROM:<a@b>\r\n", "RCPT TO:<c@d>\r\n", "DATA\r\n"} {
 			if _, err := p.Write([]byte(command)); err != nil {
@@ -131,7 +133,7 @@ func FuzzPipeline(f *testing.F) {
 		if err == nil && p.failed == "" && string(answer[:min(n, 3)]) != "354" {
 			t.Errorf("accepted with %q", answer[:n])
 		}
-		if p.whole && p.failed == "" {
+		if p.resettable && p.failed == "" {
 			t.Error("to be reset, though nothing failed")
 		}
 	})
@@ -175,19 +177,19 @@ func (s *slowConn) SetDeadline(t time.Time) error {
 
 // A context that ends while its message leaves the connection ends nothing of
 // the next message.
-func TestGuardLeavesNothingBehind(t *testing.T) {
+func TestDeadlineEndsWithItsMessage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		conn := &slowConn{release: make(chan struct{})}
-		g := &guard{Conn: conn}
+		g := &deadlineConn{Conn: conn}
 		ctx, cancel := context.WithCancel(t.Context())
-		leave := g.follow(ctx, time.Time{})
+		release := g.bind(ctx, time.Time{})
 		cancel()
 		synctest.Wait()
 		next := time.Now().Add(time.Minute)
 		go func() {
-			leave()
-			g.limitTo(next)
+			release()
+			g.setDeadline(next)
 		}()
 		synctest.Wait()
 		close(conn.release)

@@ -1,0 +1,52 @@
+package smtp
+
+import (
+	"context"
+	"net"
+	"time"
+)
+
+// A deadlineConn is a connection whose deadlines are those of a context.
+// go-smtp knows no context: it sets deadlines of minutes before each command,
+// clears them after it, and writes a message's body without any. On a
+// deadlineConn the context's deadline is the only one, and all I/O ends when the
+// context is cancelled. It belongs under TLS, so that the handshake obeys too.
+type deadlineConn struct{ net.Conn }
+
+// bind makes ctx the connection's context until release is called. I/O also ends
+// at the time until, unless that is zero.
+func (c *deadlineConn) bind(ctx context.Context, until time.Time) (release func()) {
+	c.limit(ctx, until)
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		c.setDeadline(longAgo)
+	})
+	return func() {
+		if !stop() {
+			<-ended
+		}
+	}
+}
+
+var longAgo = time.Unix(1, 0)
+
+// limit replaces the time until while the connection is bound to ctx.
+func (c *deadlineConn) limit(ctx context.Context, until time.Time) {
+	deadline, bounded := ctx.Deadline()
+	if !until.IsZero() && (!bounded || until.Before(deadline)) {
+		deadline = until
+	}
+	c.setDeadline(deadline)
+	if ctx.Err() != nil { // a cancel that came just before is not undone
+		c.setDeadline(longAgo)
+	}
+}
+
+func (c *deadlineConn) setDeadline(t time.Time) { _ = c.Conn.SetDeadline(t) } // fails only on a closed connection
+
+// SetDeadline and the like leave the context's deadline in force: a message's
+// context always has one, and a later one is never wanted.
+func (c *deadlineConn) SetDeadline(time.Time) error      { return nil }
+func (c *deadlineConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *deadlineConn) SetWriteDeadline(time.Time) error { return nil }

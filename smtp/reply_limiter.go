@@ -1,0 +1,128 @@
+package smtp
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"net"
+)
+
+// maxReply is how many octets a server may send in answer to one command;
+// RFC 5321 §4.5.3.1.5 allows 512 for a line of a reply.
+const maxReply = 64 << 10
+
+var (
+	errReplyTooLong = errors.New("the server's reply is longer than 64 KiB")
+	errUnsolicited  = errors.New("the server sent more than the reply it was asked for")
+	errAuthAborted  = errors.New("authentication aborted")
+)
+
+// A replyLimiter is a connection that lets through only the replies that were
+// asked for: one for each command that is written, of limited length in all.
+// Without it an endless reply would fill the memory. Octets sent after a reply,
+// such as in the clear after that to STARTTLS, would be read as the reply to the
+// next command.
+//
+// Octets after the reply to the final dot are cut off instead of being an error:
+// what the server has taken stays taken. The connection is then not used again.
+//
+// A replyLimiter belongs above TLS, where replies can be read; one goroutine
+// uses it.
+type replyLimiter struct {
+	net.Conn
+	pending string // read before anything the server sends
+
+	awaited int    // replies that have not ended; the greeting is the first
+	octets  int    // of replies since the last command
+	column  int    // in the current line
+	more    bool   // the current line says that others follow
+	onReply func() // called once, when the server next sends something
+
+	writeErr error // of the last write that failed
+	readErr  error // of the last read
+
+	final  bool // the reply awaited is that to the final dot
+	excess bool // octets followed that reply, and were cut off
+}
+
+func newReplyLimiter(c net.Conn) *replyLimiter { return &replyLimiter{Conn: c, awaited: 1} }
+
+func (l *replyLimiter) Write(p []byte) (int, error) {
+	// go-smtp answers a refused password with "*" and waits for the reply to
+	// that, which not every server gives. The connection ends here anyway.
+	if string(p) == "*\r\n" {
+		return 0, errAuthAborted
+	}
+	return l.send(p, 1)
+}
+
+// send writes p, which asks for so many replies.
+func (l *replyLimiter) send(p []byte, replies int) (int, error) {
+	l.awaited, l.octets, l.column, l.more = replies, 0, 0, false
+	n, err := l.Conn.Write(p)
+	if err != nil {
+		l.writeErr = err
+	}
+	return n, err
+}
+
+// done reports that all replies have come.
+func (l *replyLimiter) done() bool { return l.awaited == 0 }
+
+// ifComplete returns err, which go-smtp made of a reply, unless that reply broke
+// off within a line. go-smtp takes "550 5." for a refusal, because
+// bufio.Reader.ReadLine passes over an error that comes after half a line.
+func (l *replyLimiter) ifComplete(err error) error {
+	if l.done() {
+		return err
+	}
+	if _, replied := replyOf(err); err != nil && !replied {
+		return err
+	}
+	return cmp.Or(l.readErr, io.ErrUnexpectedEOF)
+}
+
+func (l *replyLimiter) Read(p []byte) (n int, err error) {
+	defer func() { l.readErr = err }()
+	if l.pending != "" {
+		n := copy(p, l.pending)
+		l.pending = l.pending[n:]
+		return n, nil
+	}
+	if l.octets >= maxReply {
+		return 0, errReplyTooLong
+	}
+	n, err = l.Conn.Read(p[:min(len(p), maxReply-l.octets)])
+	l.octets += n
+	if n > 0 && l.onReply != nil {
+		l.onReply()
+		l.onReply = nil
+	}
+	for i, b := range p[:n] {
+		switch {
+		case l.done() && l.final && i > 0: // the reply about the mail is whole
+			l.excess = true
+			return i, nil
+		case l.done():
+			return 0, errUnsolicited
+		}
+		l.scan(b)
+	}
+	return n, err
+}
+
+// scan follows the lines of the replies: "250-" begins a line that others
+// follow.
+func (l *replyLimiter) scan(b byte) {
+	switch {
+	case b == '\n':
+		if !l.more {
+			l.awaited--
+		}
+		l.column, l.more = 0, false
+		return
+	case l.column == 3:
+		l.more = b == '-'
+	}
+	l.column++
+}

@@ -57,14 +57,15 @@ func TestMechanisms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const token = "correct-horse" // as a token has no spaces
-			srv, ch := start(t, smtptest.Config{Username: username, Password: token, Mechanisms: tt.offered}, func(c *smtp.Config) {
-				tt.change(c)
-				if c.Token != nil {
-					if given, _ := c.Token(t.Context()); given == password {
-						withToken(token)(c)
+			srv, ch := start(t, smtptest.Config{Username: username, Password: token, Mechanisms: tt.offered},
+				func(c *smtp.Config) {
+					tt.change(c)
+					if c.Token != nil {
+						if given, _ := c.Token(t.Context()); given == password {
+							withToken(token)(c)
+						}
 					}
-				}
-			})
+				})
 			_, err := ch.Send(t.Context(), message("auth.1"))
 			if tt.want == "" {
 				if channel.ClassOf(err) != channel.Misconfigured || strings.Contains(err.Error(), token) {
@@ -92,7 +93,8 @@ func TestTokenSourceFails(t *testing.T) {
 			want   error
 		}{
 			{func(context.Context) (string, error) { return "", errDown }, errDown},
-			{func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }, context.DeadlineExceeded},
+			{func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() },
+				context.DeadlineExceeded},
 		} {
 			f, c := newFake(map[string]string{"EHLO+": "250-fake\r\n250 AUTH OAUTHBEARER\r\n"})
 			c.Password, c.Token, c.Timeout = "", tt.source, time.Second

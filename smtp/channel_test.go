@@ -56,7 +56,8 @@ func start(t testing.TB, sc smtptest.Config, change ...func(*smtp.Config)) (*smt
 func message(id string) *channel.Message { return channeltest.Message(channel.Email, id) }
 
 func TestConformance(t *testing.T) {
-	for name, mode := range map[string]smtptest.TLSMode{"StartTLS": smtptest.StartTLS, "ImplicitTLS": smtptest.ImplicitTLS} {
+	modes := map[string]smtptest.TLSMode{"StartTLS": smtptest.StartTLS, "ImplicitTLS": smtptest.ImplicitTLS}
+	for name, mode := range modes {
 		t.Run(name, func(t *testing.T) {
 			channeltest.Run(t, channeltest.Harness{
 				Address:     channel.Email,
@@ -70,12 +71,17 @@ func TestConformance(t *testing.T) {
 func subject(t testing.TB, mode smtptest.TLSMode) channeltest.Subject {
 	srv, ch := start(t, smtptest.Config{TLS: mode, Username: username, Password: password})
 	refusals := map[channel.Class]smtptest.Rule{
-		channel.Unknown:          {Phase: smtptest.AtDot, Action: smtptest.Disconnect},
-		channel.Temporary:        {Phase: smtptest.AtRcpt, Reply: smtptest.Reply{Code: 451, Enhanced: "4.7.1", Text: "greylisted <ann.recipient@example.com>"}},
-		channel.Throttled:        {Phase: smtptest.AtMail, Reply: smtptest.Reply{Code: 421, Enhanced: "4.7.28", Text: "slow down"}},
-		channel.Unreachable:      {Phase: smtptest.AtRcpt, Reply: smtptest.Reply{Code: 552, Enhanced: "5.2.2", Text: "<ann.recipient@example.com> is full"}},
-		channel.InvalidRecipient: {Phase: smtptest.AtRcpt, Reply: smtptest.Reply{Code: 550, Enhanced: "5.1.1", Text: "<ann.recipient@example.com> unknown"}},
-		channel.Misconfigured:    {Phase: smtptest.AtAuth, Reply: smtptest.Reply{Code: 535, Enhanced: "5.7.8", Text: "no"}},
+		channel.Unknown: {Phase: smtptest.AtDot, Action: smtptest.Disconnect},
+		channel.Temporary: {Phase: smtptest.AtRcpt,
+			Reply: smtptest.Reply{Code: 451, Enhanced: "4.7.1", Text: "greylisted <ann.recipient@example.com>"}},
+		channel.Throttled: {Phase: smtptest.AtMail,
+			Reply: smtptest.Reply{Code: 421, Enhanced: "4.7.28", Text: "slow down"}},
+		channel.Unreachable: {Phase: smtptest.AtRcpt,
+			Reply: smtptest.Reply{Code: 552, Enhanced: "5.2.2", Text: "<ann.recipient@example.com> is full"}},
+		channel.InvalidRecipient: {Phase: smtptest.AtRcpt,
+			Reply: smtptest.Reply{Code: 550, Enhanced: "5.1.1", Text: "<ann.recipient@example.com> unknown"}},
+		channel.Misconfigured: {Phase: smtptest.AtAuth,
+			Reply: smtptest.Reply{Code: 535, Enhanced: "5.7.8", Text: "no"}},
 	}
 	return channeltest.Subject{
 		Channel:  ch,
@@ -101,7 +107,8 @@ func TestSend(t *testing.T) {
 		server smtptest.Config
 	}{
 		{"STARTTLS, AUTH PLAIN", smtptest.Config{Username: username, Password: password}},
-		{"STARTTLS, AUTH LOGIN only", smtptest.Config{Username: username, Password: password, Mechanisms: []string{"LOGIN"}}},
+		{"STARTTLS, AUTH LOGIN only",
+			smtptest.Config{Username: username, Password: password, Mechanisms: []string{"LOGIN"}}},
 		{"implicit TLS", smtptest.Config{TLS: smtptest.ImplicitTLS, Username: username, Password: password}},
 		{"no login", smtptest.Config{}},
 		{"plaintext", smtptest.Config{TLS: smtptest.Plaintext}},
@@ -119,7 +126,8 @@ func TestSend(t *testing.T) {
 				t.Fatalf("%d mails, want 1", len(mails))
 			}
 			mail := mails[0]
-			if diff := cmp.Diff(channel.Submission{ProviderIDs: []string{mail.ID}, State: channel.Sent}, got); diff != "" {
+			submission := channel.Submission{ProviderIDs: []string{mail.ID}, State: channel.Sent}
+			if diff := cmp.Diff(submission, got); diff != "" {
 				t.Errorf("submission (-want +got):\n%s", diff)
 			}
 			want := smtptest.Mail{
@@ -200,7 +208,8 @@ func TestStaleConnectionIsReplaced(t *testing.T) {
 		rule smtptest.Rule
 	}{
 		{"closed at MAIL", smtptest.Rule{Phase: smtptest.AtMail, Action: smtptest.Disconnect, Times: 1}},
-		{"421", smtptest.Rule{Phase: smtptest.AtMail, Times: 1, Reply: smtptest.Reply{Code: 421, Enhanced: "4.4.2", Text: "idle for too long"}}},
+		{"421", smtptest.Rule{Phase: smtptest.AtMail, Times: 1,
+			Reply: smtptest.Reply{Code: 421, Enhanced: "4.4.2", Text: "idle for too long"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -250,7 +259,8 @@ func TestNothingIsSentTwice(t *testing.T) {
 func TestRefusedRecipientDoesNotPoisonTheNext(t *testing.T) {
 	t.Parallel()
 	srv, ch := start(t, smtptest.Config{})
-	srv.Script(smtptest.Rule{Phase: smtptest.AtRcpt, Recipient: "nobody@example.com", Reply: smtptest.Reply{Code: 550, Enhanced: "5.1.1", Text: "unknown"}})
+	srv.Script(smtptest.Rule{Phase: smtptest.AtRcpt, Recipient: "nobody@example.com",
+		Reply: smtptest.Reply{Code: 550, Enhanced: "5.1.1", Text: "unknown"}})
 	refused := message("poison.1")
 	refused.To.Email = "nobody@example.com"
 	_, err := ch.Send(t.Context(), refused)
@@ -304,7 +314,8 @@ func TestLogs(t *testing.T) {
 		srv.Script(smtptest.Rule{Phase: phase, Times: 1, Reply: smtptest.Reply{
 			Code: 550, Enhanced: "5.7.1", Text: "ann.recipient@example.com may not have 58203719 nor " + password,
 		}})
-		if _, err := ch.Send(t.Context(), message(fmt.Sprint("refused.", i))); channel.ClassOf(err) != channel.Misconfigured {
+		_, err := ch.Send(t.Context(), message(fmt.Sprint("refused.", i)))
+		if channel.ClassOf(err) != channel.Misconfigured {
 			t.Errorf("error %v, want class Misconfigured", err)
 		}
 	}
@@ -313,7 +324,8 @@ func TestLogs(t *testing.T) {
 			t.Errorf("the log holds %q:\n%s", secret, log.String())
 		}
 	}
-	for _, word := range []string{"level=ERROR", "5.7.1", "smtp: connected", "tls=\"TLS 1.3\"", "idle connection was dead"} {
+	for _, word := range []string{"level=ERROR", "5.7.1", "smtp: connected", "tls=\"TLS 1.3\"",
+		"idle connection was dead"} {
 		if !strings.Contains(log.String(), word) {
 			t.Errorf("the log lacks %q:\n%s", word, log.String())
 		}

@@ -62,7 +62,8 @@ func (c *chaos) chance() float64 {
 // The faults. The first are such that a relay may show after it has taken a
 // mail.
 var (
-	faults    = []string{hangUp, stall, "250 2.0.0\r\n250 twice\r\n", "25", "421 4.3.2 closing\r\n", "451 4.3.0 disk\r\n"}
+	faults = []string{hangUp, stall, "250 2.0.0\r\n250 twice\r\n", "25", "421 4.3.2 closing\r\n",
+		"451 4.3.0 disk\r\n"}
 	dotFaults = faults[:4]
 )
 
@@ -192,7 +193,8 @@ func TestNothingLostNothingTwice(t *testing.T) {
 				relays := make(map[string]*chaos)
 				c := smtp.Config{From: "MyBank <codes@mybank.example>", Timeout: 2 * time.Second}
 				for i, addr := range tt.relays {
-					relay := &chaos{ledger: taken, name: addr, faults: 1.0 / 12, random: rand.New(rand.NewPCG(1, uint64(2+i)))}
+					relay := &chaos{ledger: taken, name: addr, faults: 1.0 / 12,
+						random: rand.New(rand.NewPCG(1, uint64(2+i)))}
 					r := smtp.Relay{Addr: addr, MaxConns: tt.maxConns, DangerouslyPlaintext: !tt.tls}
 					if tt.tls {
 						f, trusting := newFake(nil)
@@ -205,7 +207,8 @@ func TestNothingLostNothingTwice(t *testing.T) {
 						c.Fallbacks = append(c.Fallbacks, r)
 						continue
 					}
-					c.Addr, c.MaxConns, c.DangerouslyPlaintext, c.TLSConfig = r.Addr, r.MaxConns, r.DangerouslyPlaintext, r.TLSConfig
+					c.Addr, c.MaxConns, c.DangerouslyPlaintext, c.TLSConfig = r.Addr, r.MaxConns,
+						r.DangerouslyPlaintext, r.TLSConfig
 				}
 				c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 					return relays[addr].dial(ctx, network, addr)
@@ -263,7 +266,8 @@ func (l *ledger) check(t *testing.T, messages, tries int, unknown []string) {
 	for _, id := range unknown {
 		arrived += l.times(id)
 	}
-	t.Logf("%d messages in %d tries: %d certain, %d unknown, of which %d had arrived; taken %v", messages, tries, messages-len(unknown), len(unknown), arrived, l.by)
+	t.Logf("%d messages in %d tries: %d certain, %d unknown, of which %d had arrived; taken %v", messages, tries,
+		messages-len(unknown), len(unknown), arrived, l.by)
 	t.Logf("unknown: %s", strings.Join(unknown, " "))
 	if len(l.broken) > 0 {
 		t.Errorf("cut short: %v", l.broken)
@@ -306,7 +310,8 @@ func sendUntil(t *testing.T, ch *smtp.Channel, taken *ledger, id string) (tries 
 		if taken.times(id) != 0 {
 			t.Errorf("%s is said not to be sent, and came: %v", id, err)
 		}
-		if e.Class != channel.Temporary && e.Class != channel.Misconfigured { // such as "503 no sender" after two replies to MAIL
+		// Misconfigured is for "503 no sender" after two replies to MAIL.
+		if e.Class != channel.Temporary && e.Class != channel.Misconfigured {
 			t.Errorf("%s: %v", id, err)
 		}
 		time.Sleep(max(e.RetryAfter, 10*time.Millisecond))

@@ -54,9 +54,11 @@ func TestFallback(t *testing.T) {
 		{"mailbox full", map[string]string{"RCPT": "552 5.2.2 full\r\n"}, nil, "unreachable", 0},
 		{"gone after the dot", map[string]string{".": hangUp}, nil, "unknown", 0},
 		{"both", map[string]string{"greeting": hangUp}, map[string]string{"AUTH": "535 5.7.8 no\r\n"}, "temporary", 1},
-		{"both, the other way", map[string]string{"AUTH": "535 5.7.8 no\r\n"}, map[string]string{"greeting": hangUp}, "temporary", 1},
+		{"both, the other way", map[string]string{"AUTH": "535 5.7.8 no\r\n"}, map[string]string{"greeting": hangUp},
+			"temporary", 1},
 		{"down, then gone after the dot", down, map[string]string{".": hangUp}, "unknown", 1},
-		{"down, then knows no such user", down, map[string]string{"RCPT": "550 5.1.1 unknown\r\n"}, "invalid recipient", 1},
+		{"down, then knows no such user", down, map[string]string{"RCPT": "550 5.1.1 unknown\r\n"}, "invalid recipient",
+			1},
 		{"down, then mailbox full", down, map[string]string{"RCPT": "552 5.2.2 full\r\n"}, "unreachable", 1},
 		{"silent at AUTH", map[string]string{"AUTH": stall}, nil, "", 1},
 		{"silent at MAIL", map[string]string{"MAIL": stall}, nil, "", 1},
@@ -120,7 +122,8 @@ func TestFallbackForSMTPUTF8(t *testing.T) {
 				for i := range 7 { // more than a breaker lets pass
 					m := message(fmt.Sprint("utf8.", i))
 					m.To.Email = "añn.recipient@example.com"
-					if _, err := ch.Send(t.Context(), m); (err != nil || tt.class != 0) && channel.ClassOf(err) != tt.class {
+					_, err := ch.Send(t.Context(), m)
+					if (err != nil || tt.class != 0) && channel.ClassOf(err) != tt.class {
 						t.Errorf("message %d: %v, want class %v", i, err, tt.class)
 					}
 				}
@@ -150,7 +153,8 @@ func TestFallbackWhenBusy(t *testing.T) {
 		}()
 		synctest.Wait()
 		begun := time.Now()
-		if _, err := ch.Send(t.Context(), message("busy.2")); err != nil || b.dials != 1 || time.Since(begun) != 5*time.Second {
+		if _, err := ch.Send(t.Context(), message("busy.2")); err != nil || b.dials != 1 ||
+			time.Since(begun) != 5*time.Second {
 			t.Errorf("%v after %v, %d connections to the second", err, time.Since(begun), b.dials)
 		}
 		if err := <-first; channel.ClassOf(err) != channel.Unknown {
@@ -226,7 +230,8 @@ func TestFallbackWaitsForTheDot(t *testing.T) {
 func TestBreaker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a, b, c := twoRelays(map[string]string{"greeting": "421 4.3.2 down\r\n"}, map[string]string{"RCPT": "550 5.1.1 unknown\r\n"})
+		a, b, c := twoRelays(map[string]string{"greeting": "421 4.3.2 down\r\n"},
+			map[string]string{"RCPT": "550 5.1.1 unknown\r\n"})
 		defer a.stop()
 		defer b.stop()
 		ch, err := smtp.New(c)
@@ -290,7 +295,8 @@ func TestBreakerKeepsTheReason(t *testing.T) {
 					for i := range 6 {
 						_, err := ch.Send(t.Context(), message("open.1"))
 						var e *channel.Error
-						if !errors.As(err, &e) || e.Class != tt.class || e.Code != tt.code || (e.RetryAfter > 0) != (i == 5) {
+						if !errors.As(err, &e) || e.Class != tt.class || e.Code != tt.code ||
+							(e.RetryAfter > 0) != (i == 5) {
 							t.Errorf("message %d: %v", i, err)
 						}
 					}
@@ -392,7 +398,8 @@ func TestRate(t *testing.T) {
 				}
 				_, err := ch.Send(t.Context(), message("rate.1"))
 				var e *channel.Error
-				if (err == nil) != (want == 0) || err != nil && (!errors.As(err, &e) || e.Class != channel.Throttled || e.RetryAfter != want) {
+				if (err == nil) != (want == 0) ||
+					err != nil && (!errors.As(err, &e) || e.Class != channel.Throttled || e.RetryAfter != want) {
 					t.Errorf("message %d: %v, want it to be tried after %v", i, err, want)
 				}
 			}
@@ -413,7 +420,8 @@ func TestRate(t *testing.T) {
 			_, first := ch.Send(ctx, message("rate.1"))
 			begun := time.Now()
 			_, second := ch.Send(ctx, message("rate.2"))
-			if took := time.Since(begun); first != nil || !errors.Is(second, context.Canceled) || took > 100*time.Millisecond {
+			if took := time.Since(begun); first != nil || !errors.Is(second, context.Canceled) ||
+				took > 100*time.Millisecond {
 				t.Errorf("%v, then %v after %v", first, second, took)
 			}
 		})
@@ -427,7 +435,8 @@ func TestRate(t *testing.T) {
 			if diff := cmp.Diff(make([]string, 4), sendAll(t, a, c, 4)); diff != "" {
 				t.Error(diff)
 			}
-			if got := [2]int{countOf(a.commands(), ".+"), countOf(b.commands(), ".+")}; got != [2]int{1, 3} || time.Since(begun) != 0 {
+			if got := [2]int{countOf(a.commands(), ".+"), countOf(b.commands(), ".+")}; got != [2]int{1, 3} ||
+				time.Since(begun) != 0 {
 				t.Errorf("%v messages each, after %v", got, time.Since(begun))
 			}
 		})
@@ -441,7 +450,8 @@ func TestRate(t *testing.T) {
 			if diff := cmp.Diff(make([]string, 12), sendAll(t, f, c, 12)); diff != "" {
 				t.Error(diff)
 			}
-			if took := time.Since(begun); took < 1900*time.Millisecond || took > 2100*time.Millisecond { // 4 at once, 8 more at 4 a second
+			// 4 at once, 8 more at 4 a second
+			if took := time.Since(begun); took < 1900*time.Millisecond || took > 2100*time.Millisecond {
 				t.Errorf("took %v, want 2s", took)
 			}
 		})
@@ -462,12 +472,17 @@ func testRateOfSeveral(t *testing.T) {
 	}{
 		{"the first is sooner", secondly, minutely, nil, make([]string, 4), [2]int{3, 1}, 2 * time.Second},
 		{"the second is sooner", minutely, secondly, nil, make([]string, 4), [2]int{1, 3}, 2 * time.Second},
-		{"the second is down", secondly, smtp.Rate{}, map[string]string{"greeting": hangUp}, make([]string, 3), [2]int{3, 0}, 2 * time.Second},
-		{"the second is silent", secondly, smtp.Rate{}, map[string]string{"greeting": stall}, make([]string, 3), [2]int{3, 0}, 20 * time.Second},
-		{"the second refuses us", secondly, smtp.Rate{}, map[string]string{"AUTH": "535 5.7.8 no\r\n"}, make([]string, 3), [2]int{3, 0}, 2 * time.Second},
-		{"the second refuses the message", secondly, smtp.Rate{}, map[string]string{"RCPT": "550 5.1.1 unknown\r\n"}, []string{"", "invalid recipient"}, [2]int{1, 0}, 0},
+		{"the second is down", secondly, smtp.Rate{}, map[string]string{"greeting": hangUp}, make([]string, 3),
+			[2]int{3, 0}, 2 * time.Second},
+		{"the second is silent", secondly, smtp.Rate{}, map[string]string{"greeting": stall}, make([]string, 3),
+			[2]int{3, 0}, 20 * time.Second},
+		{"the second refuses us", secondly, smtp.Rate{}, map[string]string{"AUTH": "535 5.7.8 no\r\n"},
+			make([]string, 3), [2]int{3, 0}, 2 * time.Second},
+		{"the second refuses the message", secondly, smtp.Rate{}, map[string]string{"RCPT": "550 5.1.1 unknown\r\n"},
+			[]string{"", "invalid recipient"}, [2]int{1, 0}, 0},
 		{"neither in time", minutely, minutely, nil, []string{"", "", "throttled"}, [2]int{1, 1}, 0},
-		{"the second is down, the first not in time", minutely, smtp.Rate{}, map[string]string{"greeting": hangUp}, []string{"", "throttled"}, [2]int{1, 0}, 0},
+		{"the second is down, the first not in time", minutely, smtp.Rate{}, map[string]string{"greeting": hangUp},
+			[]string{"", "throttled"}, [2]int{1, 0}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

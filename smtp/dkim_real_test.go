@@ -55,7 +55,8 @@ func TestRealOpenDKIM(t *testing.T) {
 	if err != nil {
 		program = "/usr/sbin/opendkim"
 	}
-	if version, err := exec.Command(program, "-V").CombinedOutput(); err != nil || !bytes.Contains(version, []byte("ed25519-sha256")) {
+	if version, err := exec.Command(program, "-V").CombinedOutput(); err != nil ||
+		!bytes.Contains(version, []byte("ed25519-sha256")) {
 		missing(t, "no opendkim that knows Ed25519 (apt-get install opendkim): %v", err)
 	}
 	d := newDKIM(t, testKeys()...)
@@ -81,12 +82,14 @@ func TestRealOpenDKIM(t *testing.T) {
 		passed := 0
 		for line := range strings.Lines(string(out)) {
 			for _, algorithm := range []string{"rsa-sha256", "ed25519-sha256"} {
-				if strings.Contains(line, "dkim=pass ") && strings.Contains(line, "header.d=mybank.example ") && strings.Contains(line, "header.a="+algorithm+" ") {
+				if strings.Contains(line, "dkim=pass ") && strings.Contains(line, "header.d=mybank.example ") &&
+					strings.Contains(line, "header.a="+algorithm+" ") {
 					passed++
 				}
 			}
 		}
-		if want := map[bool]int{true: 2, false: 0}[m.passes]; passed != want || m.passes != bytes.Contains(out, []byte(") succeeded")) {
+		if want := map[bool]int{true: 2, false: 0}[m.passes]; passed != want ||
+			m.passes != bytes.Contains(out, []byte(") succeeded")) {
 			t.Errorf("%s: %d signatures verified, want %d:\n%s", m.name, passed, want, out)
 		}
 	}

@@ -34,23 +34,34 @@ var feedbackTests = map[string]struct {
 	undated bool
 	want    []channel.Receipt // without MessageID and At
 }{
-	"postfix-failed":             {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Failed, Class: channel.InvalidRecipient, Code: "5.1.1"}}},
-	"delayed":                    {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Sent, Code: "4.4.1"}}},
-	"delivered":                  {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Delivered, Code: "2.0.0"}}},
-	"relayed":                    {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Sent, Code: "2.0.0"}, {State: channel.Sent, Code: "2.0.0"}}},
-	"status-in-diagnostic":       {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Failed, Class: channel.InvalidRecipient, Code: "5.1.1"}}},
-	"expired-in-queue":           {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Failed, Class: channel.Temporary, Code: "4.4.7"}}},
-	"refused-by-policy":          {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Failed, Class: channel.Misconfigured, Code: "5.7.26"}}},
-	"no-status":                  {kind: DeliveryReport, undated: true, want: []channel.Receipt{{State: channel.Failed, Class: channel.Unreachable}}},
-	"utf8-base64":                {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Failed, Class: channel.InvalidRecipient, Code: "5.1.1"}}},
-	"in-a-mailing-gateway":       {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Failed, Class: channel.InvalidRecipient, Code: "5.1.10"}}},
-	"cut-off":                    {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Failed, Class: channel.InvalidRecipient, Code: "5.1.1"}}},
+	"postfix-failed": {kind: DeliveryReport,
+		want: []channel.Receipt{{State: channel.Failed, Class: channel.InvalidRecipient, Code: "5.1.1"}}},
+	"delayed": {kind: DeliveryReport, want: []channel.Receipt{{State: channel.Sent, Code: "4.4.1"}}},
+	"delivered": {kind: DeliveryReport,
+		want: []channel.Receipt{{State: channel.Delivered, Code: "2.0.0"}}},
+	"relayed": {kind: DeliveryReport,
+		want: []channel.Receipt{{State: channel.Sent, Code: "2.0.0"}, {State: channel.Sent, Code: "2.0.0"}}},
+	"status-in-diagnostic": {kind: DeliveryReport,
+		want: []channel.Receipt{{State: channel.Failed, Class: channel.InvalidRecipient, Code: "5.1.1"}}},
+	"expired-in-queue": {kind: DeliveryReport,
+		want: []channel.Receipt{{State: channel.Failed, Class: channel.Temporary, Code: "4.4.7"}}},
+	"refused-by-policy": {kind: DeliveryReport,
+		want: []channel.Receipt{{State: channel.Failed, Class: channel.Misconfigured, Code: "5.7.26"}}},
+	"no-status": {kind: DeliveryReport, undated: true,
+		want: []channel.Receipt{{State: channel.Failed, Class: channel.Unreachable}}},
+	"utf8-base64": {kind: DeliveryReport,
+		want: []channel.Receipt{{State: channel.Failed, Class: channel.InvalidRecipient, Code: "5.1.1"}}},
+	"in-a-mailing-gateway": {kind: DeliveryReport,
+		want: []channel.Receipt{{State: channel.Failed, Class: channel.InvalidRecipient, Code: "5.1.10"}}},
+	"cut-off": {kind: DeliveryReport,
+		want: []channel.Receipt{{State: channel.Failed, Class: channel.InvalidRecipient, Code: "5.1.1"}}},
 	"complaint-abuse":            {kind: Complaint, want: []channel.Receipt{{State: channel.Delivered, Code: "abuse"}}},
 	"complaint-with-return-path": {kind: Complaint, want: []channel.Receipt{{State: channel.Delivered, Code: "fraud"}}},
-	"complaint-auth-failure":     {kind: Complaint, want: []channel.Receipt{{State: channel.Sent, Code: "auth-failure"}}},
-	"prose-bounce":               {err: ErrNotFeedback},
-	"absence":                    {err: ErrNotFeedback},
-	"read-receipt":               {err: ErrNotFeedback},
+	"complaint-auth-failure": {kind: Complaint,
+		want: []channel.Receipt{{State: channel.Sent, Code: "auth-failure"}}},
+	"prose-bounce": {err: ErrNotFeedback},
+	"absence":      {err: ErrNotFeedback},
+	"read-receipt": {err: ErrNotFeedback},
 	"two-recipients": {kind: DeliveryReport, want: []channel.Receipt{
 		{State: channel.Failed, Class: channel.Unreachable, Code: "5.2.2"},
 		{State: channel.Delivered, Code: "2.1.5"},
@@ -78,7 +89,8 @@ func TestParseFeedback(t *testing.T) {
 				}
 				continue
 			}
-			if got.Kind != tt.kind || got.MessageID != "c4n7.1" || (got.Kind == Complaint) != (got.ComplaintType != "") {
+			if got.Kind != tt.kind || got.MessageID != "c4n7.1" ||
+				(got.Kind == Complaint) != (got.ComplaintType != "") {
 				t.Errorf("%s: %+v", name, got)
 			}
 			for i, r := range got.Receipts {
@@ -147,7 +159,8 @@ func TestFeedbackLimits(t *testing.T) {
 		"too deep":    {nested(maxDepth + 1), ErrFeedbackLimit},
 		"3000 deep":   {nested(3000), ErrFeedbackLimit},
 		"many parts":  {flat + strings.Repeat("--b\r\n\r\nx\r\n", maxParts+1), ErrFeedbackLimit},
-		"many groups": {flat + "--b\r\nContent-Type: message/delivery-status\r\n\r\n" + strings.Repeat("Action: failed\r\n\r\n", 1000), nil},
+		"many groups": {flat + "--b\r\nContent-Type: message/delivery-status\r\n\r\n" +
+			strings.Repeat("Action: failed\r\n\r\n", 1000), nil},
 	} {
 		got, err := ParseFeedback(strings.NewReader(tt.mail), v)
 		if !errors.Is(err, tt.want) || tt.want == nil && err != nil {
@@ -172,7 +185,8 @@ func TestFoldedFeedback(t *testing.T) { // alone: it counts what is allocated
 	v := newVERP(t, returnPath, keyA)
 	for _, kind := range []string{"message/delivery-status", "message/feedback-report"} {
 		part := "--b\nContent-Type: " + kind + "\n\nAction: failed\n" + strings.Repeat(" x\n", maxReport/3-20) + "\n"
-		mail := "To: " + v.address("c4n7.1") + "\nContent-Type: multipart/report; boundary=b\n\n" + strings.Repeat(part, maxFeedback/len(part)-1)
+		mail := "To: " + v.address("c4n7.1") + "\nContent-Type: multipart/report; boundary=b\n\n" +
+			strings.Repeat(part, maxFeedback/len(part)-1)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		got, err := ParseFeedback(strings.NewReader(mail), v)
@@ -239,8 +253,10 @@ func TestStatusClass(t *testing.T) {
 	for status, want := range map[string]channel.Class{
 		"5.1.1": channel.InvalidRecipient, "5.1.2": channel.InvalidRecipient, "5.1.3": channel.InvalidRecipient,
 		"5.1.6": channel.InvalidRecipient, "5.1.10": channel.InvalidRecipient, "5.2.1": channel.InvalidRecipient,
-		"5.2.2": channel.Unreachable, "4.2.2": channel.Unreachable, "5.4.4": channel.Unreachable, "5.0.0": channel.Unreachable, "": channel.Unreachable, "2.0.0": channel.Unreachable,
-		"5.7.1": channel.Misconfigured, "5.7.515": channel.Misconfigured, "5.1.8": channel.Misconfigured, "5.6.3": channel.Misconfigured, "5.5.2": channel.Misconfigured,
+		"5.2.2": channel.Unreachable, "4.2.2": channel.Unreachable, "5.4.4": channel.Unreachable,
+		"5.0.0": channel.Unreachable, "": channel.Unreachable, "2.0.0": channel.Unreachable,
+		"5.7.1": channel.Misconfigured, "5.7.515": channel.Misconfigured, "5.1.8": channel.Misconfigured,
+		"5.6.3": channel.Misconfigured, "5.5.2": channel.Misconfigured,
 		"4.4.7": channel.Temporary, "4.7.1": channel.Temporary, "4.3.2": channel.Temporary,
 	} {
 		if got := statusClass(status); got != want {
@@ -278,7 +294,8 @@ func FuzzParseFeedback(f *testing.F) {
 			}
 			t.Fatalf("error %v", err)
 		}
-		if len(got.Receipts) == 0 || len(got.Receipts) > maxGroups || !bytes.Contains(bytes.ToLower(raw), []byte(sign(keyA, got.MessageID))) {
+		if len(got.Receipts) == 0 || len(got.Receipts) > maxGroups ||
+			!bytes.Contains(bytes.ToLower(raw), []byte(sign(keyA, got.MessageID))) {
 			t.Fatalf("%+v", got)
 		}
 		for _, r := range got.Receipts {

@@ -143,7 +143,8 @@ func checkForm(t testing.TB, raw []byte) {
 		if strings.ContainsAny(line, "\r\n\x00") {
 			t.Errorf("line %d holds a bare CR or LF, or NUL: %q", i, line)
 		}
-		isTo := strings.HasPrefix(line, "To: ") || strings.HasPrefix(line, "Message-ID: ") || strings.HasPrefix(line, " <")
+		isTo := strings.HasPrefix(line, "To: ") || strings.HasPrefix(line, "Message-ID: ") ||
+			strings.HasPrefix(line, " <")
 		limit := 78
 		if header && strings.Contains(line, "=?utf-8?") || !header {
 			limit = 76
@@ -287,7 +288,8 @@ func TestBodiesComeBack(t *testing.T) {
 func TestMessagesThatAreNoMail(t *testing.T) {
 	t.Parallel()
 	s := newSettings(t, "codes@mybank.example")
-	for _, bad := range []string{"a\r\nBcc: x@example.com", "a\nb", "a\rb", "a\x00b", "a\tb", "a\u0085b", "\xff", strings.Repeat("x", 999)} {
+	for _, bad := range []string{"a\r\nBcc: x@example.com", "a\nb", "a\rb", "a\x00b", "a\tb", "a\u0085b", "\xff",
+		strings.Repeat("x", 999)} {
 		for want, set := range map[error]func(*channel.Message){
 			errSubject:    func(m *channel.Message) { m.Subject = bad },
 			errSenderName: func(m *channel.Message) { m.Sender = bad },
@@ -369,8 +371,10 @@ func FuzzMessage(f *testing.F) {
 		m.Subject, m.Sender, m.Body, m.HTML = subject, name, body, html
 		got, err := s.compose(m, "ann@example.com", noon)
 		if err != nil {
-			good := utf8.ValidString(subject) && utf8.ValidString(name) && utf8.ValidString(body) && utf8.ValidString(html) && !strings.ContainsFunc(subject+name, isControlRune) &&
-				!strings.Contains(body+html, "\x00") && body != "" && len(subject) <= maxHeader && len(name) <= maxHeader
+			good := utf8.ValidString(subject) && utf8.ValidString(name) && utf8.ValidString(body) &&
+				utf8.ValidString(html) && !strings.ContainsFunc(subject+name, isControlRune) &&
+				!strings.Contains(body+html, "\x00") && body != "" && len(subject) <= maxHeader &&
+				len(name) <= maxHeader
 			if good {
 				t.Fatalf("refused: %v", err)
 			}
@@ -400,7 +404,8 @@ func BenchmarkCompose(b *testing.B) {
 	s := newSettings(b, "MyBank <codes@mybank.example>")
 	long := sample()
 	long.Subject = texts["accents"]
-	long.HTML = "<!doctype html><html lang=fr><body style=\"font:16px sans-serif\">" + strings.Repeat("<p>Votre code à usage unique est 582037.</p>\n", 12) + "</body></html>"
+	long.HTML = "<!doctype html><html lang=fr><body style=\"font:16px sans-serif\">" +
+		strings.Repeat("<p>Votre code à usage unique est 582037.</p>\n", 12) + "</body></html>"
 	for name, m := range map[string]*channel.Message{"short": sample(), "1.1KB": long} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

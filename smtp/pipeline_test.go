@@ -167,9 +167,12 @@ func TestConnectionInDoubtIsLeft(t *testing.T) {
 				return first(line)
 			}
 		}, []string{"invalid recipient", ""}},
-		"421 at RCPT":        {func() func(string) string { return once("RCPT", "421 4.3.2 closing\r\n", 0) }, []string{"temporary", ""}},
-		"421 at MAIL, idle":  {func() func(string) string { return once("MAIL", "421 4.4.2 idle\r\n", 1) }, []string{"", ""}},
-		"refusal of the dot": {func() func(string) string { return once(".", "554 5.6.0 no\r\n", 0) }, []string{"misconfigured", ""}},
+		"421 at RCPT": {func() func(string) string { return once("RCPT", "421 4.3.2 closing\r\n", 0) },
+			[]string{"temporary", ""}},
+		"421 at MAIL, idle": {func() func(string) string { return once("MAIL", "421 4.4.2 idle\r\n", 1) },
+			[]string{"", ""}},
+		"refusal of the dot": {func() func(string) string { return once(".", "554 5.6.0 no\r\n", 0) },
+			[]string{"misconfigured", ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bothWays(t, func(t *testing.T, newFake newFakeFunc) {
@@ -336,8 +339,10 @@ func TestDSN(t *testing.T) {
 		{"not offered", smtp.FailureOnly, bare, "", "", 0, []string{mail, rcpt}, nil, ""},
 		{"default", 0, offer, "", "", 0, withDSN, nil, ""},
 		{"failure", smtp.FailureOnly, offer, "", "", 0, withDSN, nil, ""},
-		{"success", smtp.FailureAndSuccess, offer, "", "", 0, []string{dsnMail, rcpt + " NOTIFY=FAILURE,SUCCESS" + original}, nil, ""},
-		{"refused at MAIL", smtp.FailureOnly, offer, "MAIL", "555 5.5.4 what?\r\n", 1, []string{dsnMail, "RSET", mail, rcpt}, twice, ""},
+		{"success", smtp.FailureAndSuccess, offer, "", "", 0,
+			[]string{dsnMail, rcpt + " NOTIFY=FAILURE,SUCCESS" + original}, nil, ""},
+		{"refused at MAIL", smtp.FailureOnly, offer, "MAIL", "555 5.5.4 what?\r\n", 1,
+			[]string{dsnMail, "RSET", mail, rcpt}, twice, ""},
 		{"refused at RCPT", smtp.FailureOnly, offer, "RCPT", "501 5.5.4 what?\r\n", 1, twice, nil, ""},
 		{"refused twice", smtp.FailureOnly, offer, "RCPT", "555 5.5.4 what?\r\n", 2, twice, nil, "misconfigured"},
 	} {
@@ -395,11 +400,13 @@ func TestExtensionsInAnyCase(t *testing.T) {
 		if diff := cmp.Diff([]string{"invalid recipient"}, sendAll(t, f, c, 1)); diff != "" {
 			t.Errorf("errors (-want +got):\n%s", diff)
 		}
-		want := []string{"EHLO", "STARTTLS", "EHLO+", "AUTH+", "MAIL+", "RCPT+", "DATA+", "QUIT+"} // DATA in spite of RCPT: pipelined
+		// DATA in spite of RCPT: pipelined
+		want := []string{"EHLO", "STARTTLS", "EHLO+", "AUTH+", "MAIL+", "RCPT+", "DATA+", "QUIT+"}
 		if diff := cmp.Diff(want, f.commands()); diff != "" {
 			t.Errorf("commands (-want +got):\n%s", diff)
 		}
-		if mail := "MAIL FROM:<codes@mybank.example> BODY=8BITMIME RET=HDRS ENVID=seq.1"; !slices.Contains(f.lines, mail) {
+		mail := "MAIL FROM:<codes@mybank.example> BODY=8BITMIME RET=HDRS ENVID=seq.1"
+		if !slices.Contains(f.lines, mail) {
 			t.Errorf("no %s in %q", mail, f.lines)
 		}
 	})

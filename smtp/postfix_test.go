@@ -61,7 +61,8 @@ func startPostfix(t *testing.T) *postfix {
 	if os.Geteuid() != 0 {
 		lacks("Postfix starts only as root")
 	}
-	dir, err := os.MkdirTemp("", "otpcourier-postfix-") //nolint:usetesting // what TempDir returns is closed to Postfix's user
+	//nolint:usetesting // the directory of TempDir is closed to Postfix's user
+	dir, err := os.MkdirTemp("", "otpcourier-postfix-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +146,8 @@ smtpd_recipient_restrictions = permit_sasl_authenticated,reject
 `
 
 const masterCF = `STARTTLS inet n - n - - smtpd -o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes
-ACCEPT inet n - n - - smtpd -o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes -o smtpd_reject_unlisted_recipient=no
+ACCEPT inet n - n - - smtpd -o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes
+  -o smtpd_reject_unlisted_recipient=no
 IMPLICIT inet n - n - - smtpd -o smtpd_tls_wrappermode=yes -o smtpd_sasl_auth_enable=yes
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -176,18 +178,21 @@ func (p *postfix) configure(t *testing.T) {
 	}
 	certificate, key := p.certify(t)
 	for name, content := range map[string]string{
-		"main.cf":         strings.ReplaceAll(mainCF, "D/", p.dir+"/") + "maillog_file_prefixes = " + p.dir + "\n",
-		"master.cf":       strings.NewReplacer("STARTTLS", p.starttls, "ACCEPT", p.accept, "IMPLICIT", p.implicit).Replace(masterCF),
-		"vmailbox":        "alice@example.test alice/\nbounce@otp.test bounces/\n",
-		"sasl/smtpd.conf": "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: " + p.path("data", "sasldb2") + "\nmech_list: PLAIN LOGIN SCRAM-SHA-256\n",
-		"cert.pem":        certificate,
-		"key.pem":         key,
+		"main.cf": strings.ReplaceAll(mainCF, "D/", p.dir+"/") + "maillog_file_prefixes = " + p.dir + "\n",
+		"master.cf": strings.NewReplacer("STARTTLS", p.starttls, "ACCEPT", p.accept, "IMPLICIT",
+			p.implicit).Replace(masterCF),
+		"vmailbox": "alice@example.test alice/\nbounce@otp.test bounces/\n",
+		"sasl/smtpd.conf": "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: " +
+			p.path("data", "sasldb2") + "\nmech_list: PLAIN LOGIN SCRAM-SHA-256\n",
+		"cert.pem": certificate,
+		"key.pem":  key,
 	} {
 		if err := os.WriteFile(p.path("etc", name), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	p.runWith(t, strings.NewReader("secret"), "saslpasswd2", "-p", "-c", "-f", p.path("data", "sasldb2"), "-u", "otp.test", "otp")
+	p.runWith(t, strings.NewReader("secret"), "saslpasswd2", "-p", "-c", "-f", p.path("data", "sasldb2"), "-u",
+		"otp.test", "otp")
 	p.run(t, "chown", "-R", "postfix", p.path("data"))
 	p.run(t, "chown", "nobody", p.path("mail"))
 }
@@ -327,7 +332,8 @@ func testPostfixDelivery(t *testing.T, p *postfix) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if id := got.Header.Get("Message-Id"); id != "<real.1@otp.test>" || !bytes.Contains(raw, []byte("58203719")) {
+				if id := got.Header.Get("Message-Id"); id != "<real.1@otp.test>" ||
+					!bytes.Contains(raw, []byte("58203719")) {
 					t.Errorf("Message-ID %s, mail:\n%s", id, raw)
 				}
 				if received := got.Header.Get("Received"); !strings.Contains(received, "id "+s.ProviderIDs[0]) {
@@ -337,7 +343,8 @@ func testPostfixDelivery(t *testing.T, p *postfix) {
 				if want == "" {
 					want = "SCRAM-SHA-256"
 				}
-				if log := p.log(); !strings.Contains(log, s.ProviderIDs[0]+": client=localhost[127.0.0.1], sasl_method="+want) {
+				login := s.ProviderIDs[0] + ": client=localhost[127.0.0.1], sasl_method=" + want
+				if log := p.log(); !strings.Contains(log, login) {
 					t.Errorf("not logged in by %s:\n%s", want, log)
 				}
 			})
@@ -359,8 +366,10 @@ func testPostfixRefusals(t *testing.T, p *postfix) {
 		{"wrong password, SCRAM", "alice@example.test", wrong("SCRAM-SHA-256"), channel.Misconfigured, "5.7.8"},
 		{"wrong password, PLAIN", "alice@example.test", wrong("PLAIN"), channel.Misconfigured, "5.7.8"},
 		{"wrong password, LOGIN", "alice@example.test", wrong("LOGIN"), channel.Misconfigured, "5.7.8"},
-		{"no login", "alice@example.test", func(c *smtp.Config) { c.Username, c.Password = "", "" }, channel.Misconfigured, "5.7.1"},
-		{"unknown authority", "alice@example.test", func(c *smtp.Config) { c.TLSConfig = nil }, channel.Misconfigured, ""},
+		{"no login", "alice@example.test", func(c *smtp.Config) { c.Username, c.Password = "", "" },
+			channel.Misconfigured, "5.7.1"},
+		{"unknown authority", "alice@example.test", func(c *smtp.Config) { c.TLSConfig = nil }, channel.Misconfigured,
+			""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ch := p.channel(t, p.starttls, tt.change)
@@ -383,7 +392,8 @@ func testPostfixMany(t *testing.T, p *postfix) {
 		}
 	})
 	for i := range 10 {
-		if _, err := ch.Send(t.Context(), p.message(fmt.Sprint("many.", i), "nobody@example.test")); channel.ClassOf(err) != channel.InvalidRecipient {
+		_, err := ch.Send(t.Context(), p.message(fmt.Sprint("many.", i), "nobody@example.test"))
+		if channel.ClassOf(err) != channel.InvalidRecipient {
 			t.Fatal(err)
 		}
 		if _, err := ch.Send(t.Context(), p.message(fmt.Sprint("some.", i), "alice@example.test")); err != nil {
@@ -410,7 +420,8 @@ func testPostfixBounce(t *testing.T, p *postfix) {
 		t.Fatalf("%v\n%s", err, p.log())
 	}
 	bounce := p.mailbox(t, "bounces")
-	for _, field := range []string{"Original-Envelope-Id: bounced.1", "Original-Recipient: RFC822;nobody@example.test", "Action: failed", "Status: 5.1.1"} {
+	for _, field := range []string{"Original-Envelope-Id: bounced.1", "Original-Recipient: RFC822;nobody@example.test",
+		"Action: failed", "Status: 5.1.1"} {
 		if !bytes.Contains(bounce, []byte(field)) {
 			t.Errorf("the notification lacks %q:\n%s", field, bounce)
 		}
@@ -422,7 +433,8 @@ func testPostfixBounce(t *testing.T, p *postfix) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, bounce)
 	}
-	want := channel.Receipt{MessageID: "bounced.1", State: channel.Failed, Class: channel.InvalidRecipient, Code: "5.1.1"}
+	want := channel.Receipt{MessageID: "bounced.1", State: channel.Failed, Class: channel.InvalidRecipient,
+		Code: "5.1.1"}
 	for i := range feedback.Receipts {
 		feedback.Receipts[i].At = time.Time{}
 	}

@@ -26,7 +26,8 @@ func TestBounceReachesService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mail, err := smtp.New(smtp.Config{Addr: relay.Addr(), TLSConfig: relay.ClientTLS(), From: "codes@mybank.example", VERP: verp})
+	mail, err := smtp.New(smtp.Config{Addr: relay.Addr(), TLSConfig: relay.ClientTLS(), From: "codes@mybank.example",
+		VERP: verp})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,10 +35,11 @@ func TestBounceReachesService(t *testing.T) {
 	texts := make(chan channel.Message, 4)
 	routes, err := failover.New(failover.Config{Router: failover.List(
 		channel.Route{Name: "email", Channel: mail, Address: channel.Email, Await: time.Minute},
-		channel.Route{Name: "sms", Address: channel.Phone, Channel: channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
-			texts <- *m
-			return channel.Submission{State: channel.Sent}, nil
-		})},
+		channel.Route{Name: "sms", Address: channel.Phone,
+			Channel: channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
+				texts <- *m
+				return channel.Submission{State: channel.Sent}, nil
+			})},
 	)})
 	if err != nil {
 		t.Fatal(err)

@@ -31,7 +31,8 @@ func newVERP(t testing.TB, address string, keys ...[]byte) *VERP {
 func TestVERP(t *testing.T) {
 	t.Parallel()
 	longest := strings.Repeat("a", maxID)
-	for _, pattern := range []string{returnPath, "*@bounces.mybank.example", "twelve.oct+*@b.example", "a-*-z@münchen.example"} {
+	for _, pattern := range []string{returnPath, "*@bounces.mybank.example", "twelve.oct+*@b.example",
+		"a-*-z@münchen.example"} {
 		v := newVERP(t, pattern, keyA)
 		for _, id := range []string{"c4n7.1", "1", "-", ".", "a..b", "a.", ".a", longest} {
 			address := v.address(id)
@@ -78,7 +79,8 @@ func TestVERPForged(t *testing.T) {
 			}
 		}
 	}
-	for _, no := range []string{"", "@", "bounce@mybank.example", "bounce+@mybank.example", address + "x", "x" + address, "bounce+aaaa@mybank.example"} {
+	for _, no := range []string{"", "@", "bounce@mybank.example", "bounce+@mybank.example", address + "x",
+		"x" + address, "bounce+aaaa@mybank.example"} {
 		if id, err := v.messageID(no); !errors.Is(err, ErrNoToken) || id != "" {
 			t.Errorf("%q: %q, %v", no, id, err)
 		}
@@ -181,7 +183,8 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	secret := bytes.Repeat([]byte("Z"), 32)
 	v := newVERP(t, returnPath, secret)
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-		if got := fmt.Sprintf(format, v); strings.Contains(got, "ZZ") || strings.Contains(got, "90") || !strings.Contains(got, "bounce+*") {
+		if got := fmt.Sprintf(format, v); strings.Contains(got, "ZZ") || strings.Contains(got, "90") ||
+			!strings.Contains(got, "bounce+*") {
 			t.Errorf("%s: %s", format, got)
 		}
 	}
@@ -202,7 +205,8 @@ func TestEnvelopeFrom(t *testing.T) {
 
 func FuzzVERP(f *testing.F) {
 	v := newVERP(f, returnPath, keyA)
-	for _, s := range []string{"", v.address("c4n7.1"), v.address("."), "<" + v.address("a..b") + ">,", "bounce+aaaaaaaaaaaaaaaab@mybank.example", "bounce+\xff@mybank.example", "BOUNCE+@"} {
+	for _, s := range []string{"", v.address("c4n7.1"), v.address("."), "<" + v.address("a..b") + ">,",
+		"bounce+aaaaaaaaaaaaaaaab@mybank.example", "bounce+\xff@mybank.example", "BOUNCE+@"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

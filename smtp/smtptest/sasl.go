@@ -95,9 +95,9 @@ func (t *tokenServer) Next(response []byte) (challenge []byte, done bool, err er
 
 // A scramServer lets a conversation of package scram be a sasl.Server.
 type scramServer struct {
-	talk   *scram.ServerConversation
-	login  func() error
-	proven bool
+	conversation *scram.ServerConversation
+	login        func() error
+	proven       bool
 }
 
 func (s *session) scramServer() (sasl.Server, error) {
@@ -116,7 +116,8 @@ func (s *session) scramServer() (sasl.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &scramServer{talk: server.NewConversation(), login: func() error { return s.login(c.Username, c.Password) }}, nil
+	login := func() error { return s.login(c.Username, c.Password) }
+	return &scramServer{conversation: server.NewConversation(), login: login}, nil
 }
 
 func (s *scramServer) Next(response []byte) (challenge []byte, done bool, err error) {
@@ -126,10 +127,10 @@ func (s *scramServer) Next(response []byte) (challenge []byte, done bool, err er
 	if response == nil {
 		return nil, false, nil
 	}
-	next, err := s.talk.Step(string(response))
+	next, err := s.conversation.Step(string(response))
 	if err != nil {
 		return nil, true, gosmtp.ErrAuthFailed
 	}
-	s.proven = s.talk.Valid()
+	s.proven = s.conversation.Valid()
 	return []byte(next), false, nil
 }

@@ -33,7 +33,9 @@ func newServer(t *testing.T, c smtptest.Config) *smtptest.Server {
 func client(t *testing.T, srv *smtptest.Server, mode smtptest.TLSMode, login sasl.Client) *gosmtp.Client {
 	t.Helper()
 	dial := map[smtptest.TLSMode]func() (*gosmtp.Client, error){
-		smtptest.StartTLS:    func() (*gosmtp.Client, error) { return gosmtp.DialStartTLS(srv.Addr(), srv.ClientTLS()) },
+		smtptest.StartTLS: func() (*gosmtp.Client, error) {
+			return gosmtp.DialStartTLS(srv.Addr(), srv.ClientTLS())
+		},
 		smtptest.ImplicitTLS: func() (*gosmtp.Client, error) { return gosmtp.DialTLS(srv.Addr(), srv.ClientTLS()) },
 		smtptest.Plaintext:   func() (*gosmtp.Client, error) { return gosmtp.Dial(srv.Addr()) },
 	}[mode]
@@ -55,7 +57,8 @@ func TestModes(t *testing.T) {
 	for _, mode := range []smtptest.TLSMode{smtptest.StartTLS, smtptest.ImplicitTLS, smtptest.Plaintext} {
 		srv := newServer(t, smtptest.Config{TLS: mode})
 		c := client(t, srv, mode, nil)
-		if err := c.SendMail("a@example.com", []string{"b@example.com", "c@example.com"}, strings.NewReader(raw)); err != nil {
+		if err := c.SendMail("a@example.com", []string{"b@example.com", "c@example.com"},
+			strings.NewReader(raw)); err != nil {
 			t.Fatal(err)
 		}
 		mails, err := srv.Wait(t.Context(), 1)
@@ -124,7 +127,8 @@ func TestScript(t *testing.T) {
 		return c.SendMail("a@example.com", []string{to}, strings.NewReader(raw))
 	}
 	srv.Script(
-		smtptest.Rule{Phase: smtptest.AtRcpt, Recipient: "Full@example.com", Reply: smtptest.Reply{Code: 452, Enhanced: "4.2.2", Text: "full"}},
+		smtptest.Rule{Phase: smtptest.AtRcpt, Recipient: "Full@example.com",
+			Reply: smtptest.Reply{Code: 452, Enhanced: "4.2.2", Text: "full"}},
 		smtptest.Rule{Phase: smtptest.AtDot, Recipient: "spam@example.com", Reply: reply(554)},
 		smtptest.Rule{Phase: smtptest.AtDot, Recipient: "lost@example.com", Action: smtptest.Disconnect},
 		smtptest.Rule{Phase: smtptest.AtBody, Recipient: "cut@example.com", Action: smtptest.Disconnect},
@@ -153,7 +157,8 @@ func TestScript(t *testing.T) {
 
 // isReset reports a connection that the server closed with octets unread.
 func isReset(err error) bool {
-	return err != nil && (strings.Contains(err.Error(), "reset by peer") || strings.Contains(err.Error(), "broken pipe"))
+	return err != nil && (strings.Contains(err.Error(), "reset by peer") ||
+		strings.Contains(err.Error(), "broken pipe"))
 }
 
 func TestStallEnds(t *testing.T) {

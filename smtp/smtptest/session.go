@@ -10,8 +10,10 @@ import (
 )
 
 var (
-	errNeedsTLS   = &gosmtp.SMTPError{Code: 530, EnhancedCode: gosmtp.EnhancedCode{5, 7, 0}, Message: "Must issue a STARTTLS command first"}
-	errNeedsLogin = &gosmtp.SMTPError{Code: 530, EnhancedCode: gosmtp.EnhancedCode{5, 7, 0}, Message: "Authentication required"}
+	errNeedsTLS = &gosmtp.SMTPError{Code: 530, EnhancedCode: gosmtp.EnhancedCode{5, 7, 0},
+		Message: "Must issue a STARTTLS command first"}
+	errNeedsLogin = &gosmtp.SMTPError{Code: 530, EnhancedCode: gosmtp.EnhancedCode{5, 7, 0},
+		Message: "Authentication required"}
 )
 
 // A session is one connection's conversation.
@@ -93,7 +95,8 @@ func (s *session) Data(r io.Reader) error {
 	}
 	m, err := parse(raw)
 	if err != nil {
-		return &gosmtp.SMTPError{Code: 554, EnhancedCode: gosmtp.EnhancedCode{5, 6, 0}, Message: "not a mail: " + err.Error()}
+		return &gosmtp.SMTPError{Code: 554, EnhancedCode: gosmtp.EnhancedCode{5, 6, 0},
+			Message: "not a mail: " + err.Error()}
 	}
 	m.Mechanism = s.mechanism
 	m.ID, m.From, m.To = rand.Text()[:12], s.from, append([]string(nil), s.to...)

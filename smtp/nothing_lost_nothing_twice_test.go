@@ -19,9 +19,9 @@ import (
 	"github.com/otpcourier/otpcourier/smtp"
 )
 
-// A chaos is a relay that goes wrong at random: at any step it may refuse, hang
+// A faultyRelay is a relay that goes wrong at random: at any step it may refuse, hang
 // up, or say nothing more, before or after it has taken the mail.
-type chaos struct {
+type faultyRelay struct {
 	*ledger
 	name   string
 	faults float64     // the share of steps that go wrong
@@ -40,7 +40,7 @@ type ledger struct {
 	broken []string       // mails that were not whole
 }
 
-func (c *chaos) dial(context.Context, string, string) (net.Conn, error) {
+func (c *faultyRelay) dial(context.Context, string, string) (net.Conn, error) {
 	client, server := net.Pipe()
 	c.serve.Go(func() {
 		defer server.Close()
@@ -53,7 +53,7 @@ func (c *chaos) dial(context.Context, string, string) (net.Conn, error) {
 	return client, nil
 }
 
-func (c *chaos) chance() float64 {
+func (c *faultyRelay) chance() float64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.random.Float64()
@@ -68,7 +68,7 @@ var (
 )
 
 // answer gives the reply, or a fault instead; false: the connection is over.
-func (c *chaos) answer(conn net.Conn, reply string, faults []string) (faulty, alive bool) {
+func (c *faultyRelay) answer(conn net.Conn, reply string, faults []string) (faulty, alive bool) {
 	if c.chance() < c.faults {
 		reply, faulty = faults[int(c.chance()*float64(len(faults)))], true
 	}
@@ -83,7 +83,7 @@ func (c *chaos) answer(conn net.Conn, reply string, faults []string) (faulty, al
 	return faulty, err == nil && !strings.HasPrefix(reply, "421")
 }
 
-func (c *chaos) talk(conn net.Conn) {
+func (c *faultyRelay) talk(conn net.Conn) {
 	if _, alive := c.answer(conn, "220 chaos ESMTP\r\n", faults); !alive {
 		return
 	}
@@ -129,7 +129,7 @@ func (c *chaos) talk(conn net.Conn) {
 }
 
 // take reads a mail, and keeps it or not, and says so or not.
-func (c *chaos) take(conn net.Conn, lines *bufio.Reader) (alive bool) {
+func (c *faultyRelay) take(conn net.Conn, lines *bufio.Reader) (alive bool) {
 	var mail strings.Builder
 	for {
 		line, err := lines.ReadString('\n')
@@ -190,10 +190,10 @@ func TestNothingLostNothingTwice(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				taken := &ledger{taken: make(map[string]int), by: make(map[string]int)}
-				relays := make(map[string]*chaos)
+				relays := make(map[string]*faultyRelay)
 				c := smtp.Config{From: "MyBank <codes@mybank.example>", Timeout: 2 * time.Second}
 				for i, addr := range tt.relays {
-					relay := &chaos{ledger: taken, name: addr, faults: 1.0 / 12,
+					relay := &faultyRelay{ledger: taken, name: addr, faults: 1.0 / 12,
 						random: rand.New(rand.NewPCG(1, uint64(2+i)))}
 					r := smtp.Relay{Addr: addr, MaxConns: tt.maxConns, DangerouslyPlaintext: !tt.tls}
 					if tt.tls {

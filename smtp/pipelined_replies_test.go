@@ -1,15 +1,9 @@
 package smtp
 
 import (
-	"context"
 	"io"
 	"net"
-	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
-
-	"github.com/xdg-go/scram"
 )
 
 func TestReplyIsAccepted(t *testing.T) {
@@ -70,40 +64,6 @@ func TestNoEmptyMail(t *testing.T) {
 	}
 }
 
-// Keys are kept from login to login, but not without a bound.
-func TestSCRAMKeysAreBounded(t *testing.T) {
-	t.Parallel()
-	r := &relay{Relay: Relay{Username: "codes", Password: "correct horse"}}
-	logins := make(map[*scram.Client]int)
-	for range 3 * maxSCRAMLogins {
-		if _, err := r.scramLogin(); err != nil {
-			t.Fatal(err)
-		}
-		logins[r.scram.client]++
-	}
-	if len(logins) != 3 || logins[r.scram.client] != maxSCRAMLogins {
-		t.Errorf("%d sets of keys for %d logins", len(logins), 3*maxSCRAMLogins)
-	}
-}
-
-func TestSCRAMExceedsLimits(t *testing.T) {
-	t.Parallel()
-	for challenge, want := range map[string]bool{
-		"r=n,s=c2FsdA==,i=4096":                          false,
-		"r=n,s=c2FsdA==,i=200000":                        false,
-		"r=n,s=c2FsdA==,i=200001":                        true,
-		"r=n,s=c2FsdA==,i=99999999999999999999":          true,
-		"r=n,s=c2FsdA==,i=":                              true,
-		"v=c2lnbmF0dXJl":                                 false,
-		"r=n,s=" + strings.Repeat("A", 1022) + ",i=4096": false,
-		"r=n,s=" + strings.Repeat("A", 1023) + ",i=4096": true,
-	} {
-		if got := exceedsLimits(challenge); got != want {
-			t.Errorf("%q: %v", challenge, got)
-		}
-	}
-}
-
 // FuzzPipeline looks for replies that a pipeline takes for an acceptance of all
 // commands although one was refused, and for a panic.
 func FuzzPipeline(f *testing.F) {
@@ -158,44 +118,4 @@ func (s *script) Read(p []byte) (int, error) {
 	n := copy(p[:min(7, len(p))], s.said)
 	s.said = s.said[n:]
 	return n, nil
-}
-
-// A slowConn is a connection on which it takes a while to end I/O.
-type slowConn struct {
-	net.Conn
-	last    time.Time // the deadline set last
-	release chan struct{}
-}
-
-func (s *slowConn) SetDeadline(t time.Time) error {
-	if t.Before(time.Now()) && !t.IsZero() {
-		<-s.release
-	}
-	s.last = t
-	return nil
-}
-
-// A context that ends while its message leaves the connection ends nothing of
-// the next message.
-func TestDeadlineEndsWithItsMessage(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		conn := &slowConn{release: make(chan struct{})}
-		g := &deadlineConn{Conn: conn}
-		ctx, cancel := context.WithCancel(t.Context())
-		release := g.bind(ctx, time.Time{})
-		cancel()
-		synctest.Wait()
-		next := time.Now().Add(time.Minute)
-		go func() {
-			release()
-			g.setDeadline(next)
-		}()
-		synctest.Wait()
-		close(conn.release)
-		synctest.Wait()
-		if !conn.last.Equal(next) {
-			t.Errorf("the next message has until %v, want %v", conn.last, next)
-		}
-	})
 }

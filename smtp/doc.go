@@ -13,125 +13,126 @@
 //	defer mail.Close()
 //	submission, err := mail.Send(ctx, message)
 //
-// TLS of version 1.2 or later is required: by STARTTLS, or from the first byte
-// at port 465 (RFC 8314). A password is never sent without it. Package
-// smtp/smtptest has a mailbox for tests.
+// TLS 1.2 or later is required: by STARTTLS, or from the first byte at port 465
+// (RFC 8314). A password is never sent without it.
+//
+// Package smtp/maildns prints and checks the DNS records that make receivers
+// trust the mail. Package smtp/smtptest has a mailbox for tests.
+//
+// # Errors
+//
+// Every error of Send is an *[channel.Error]. Its text leaves out the server's
+// words, which often repeat the recipient's address. Its class:
+//
+//   - Temporary: no connection, a refusal to greet, 421, 4xx; the connection was
+//     lost before the final dot was written; the relay is left alone for a
+//     moment; a token source or a signature failed
+//   - Throttled: 421 4.7.28, or Config.Rate has no room in the message's time
+//   - InvalidRecipient: 5.1.1 5.1.2 5.1.3 5.1.6 5.1.10 5.2.1 after RCPT; 551 and
+//     553 at RCPT without an enhanced status code; a malformed address, or one
+//     that needs SMTPUTF8 where no relay has it
+//   - Unreachable: 4.2.1 4.2.2 5.2.2, and every other permanent refusal of RCPT
+//     that may be about the recipient, such as 550 without an enhanced status code
+//   - Misconfigured: 530 534 535 538 5.7.8, TLS, STARTTLS not offered, no
+//     mechanism to log in by; every other permanent refusal, such as of the sender,
+//     its authentication (5.7.1 5.7.26 5.7.515) or the content; a message that
+//     cannot be written as mail
+//   - Expired: Message.Expires has passed; nothing was handed over
+//   - Unknown: no reply after the final dot; the mail may have been delivered
+//
+// After Unknown, send again, if at all, with the same Message.ID and code: the
+// person may then get the mail twice, but not two codes.
 //
 // # Messages
 //
 // A message is text and HTML as multipart/alternative, or text alone. Its
-// Message-ID is made from Message.ID at the domain of Config.From and is the
-// same each time a step is tried, so that a mail system may know duplicates.
-// The fields Subject, Body and HTML are used as they are, but see
-// Config.CodeInSubject. Every mail says that a program has written it
-// (Auto-Submitted), and nothing that only bulk mail says. Addresses are
-// dot-atom "@" domain; a domain in another script is sent in ASCII (IDNA), a
-// local part in another script needs a relay with SMTPUTF8.
+// Message-ID is made from Message.ID at the domain of Config.From: it is the same
+// on each try, so that a mail system can drop duplicates. Subject, Body and HTML
+// are used as they are; Config.CodeInSubject can put the code before the subject.
+// Every mail carries Auto-Submitted, and no header of bulk mail.
 //
-// # Trust
-//
-// Receivers ask the DNS whose mail it is. Config.DKIM signs it, unless the relay
-// does; package smtp/maildns prints the records to publish, and checks what is
-// published.
+// An address must be a dot-atom, "@" and a domain. A domain in another script is
+// sent in ASCII (IDNA); a local part in another script needs a relay with
+// SMTPUTF8. Config.DKIM signs the mail, for a relay that does not.
 //
 // # Bounces and complaints
 //
-// What a relay has accepted may still come back. With Config.VERP each mail has
-// a return path of its own, which cannot be forged; give the mail that arrives
-// there to [ParseFeedback], and what it returns to the handler of receipts:
+// A relay may accept a mail that later bounces. With Config.VERP each mail has a
+// return path of its own, which cannot be forged. Give the mail that arrives
+// there to [ParseFeedback], and its receipts to the Service:
 //
 //	feedback, err := smtp.ParseFeedback(mail, verp)
 //	if err != nil {
-//		return err // neither a report nor a complaint, or not about a mail of ours
+//		return err // no report or complaint, or not about a mail of ours
 //	}
 //	return feedback.Deliver(ctx, receipts.For("email"))
 //
-// A bounce that comes while the route awaits it (channel.Route.Await) sends the
-// code by the next route.
+// If a bounce comes while the route awaits a receipt (channel.Route.Await), the
+// code goes out by the next route.
+//
+// # Logging in
+//
+// The channel uses the strongest mechanism that the relay offers. With a password
+// these are SCRAM-SHA-256, which does not show it, PLAIN and LOGIN. With
+// Config.Token, an OAuth 2.0 token source, they are OAUTHBEARER and XOAUTH2. If a
+// relay offers a mechanism that does not work, Config.Mechanism chooses another.
 //
 // # Connections
 //
 // Up to Config.MaxConns connections to a relay are kept for the next message,
 // until they have been idle for Config.IdleTimeout, are 5 minutes old, or have
-// carried 1000 messages. An idle one that the relay has closed is replaced
-// without an error, because that is noticed before anything was handed over; so
-// is one that gives no reply to its first command within 5 seconds, or a third
-// of the message's time if that is shorter. What a relay says unasked on an
-// idle connection passes for its reply to the next command: harmless if it is
-// the 421 that it may say, at most an error if not. A connection is used again
-// after a success, and, beginning with RSET, after a refusal of MAIL, RCPT or
-// DATA; it is closed after anything else. A message costs two round trips where
-// the relay offers PIPELINING, else four.
+// carried 1000 messages. A message costs two round trips if the relay offers
+// PIPELINING, and four otherwise.
+//
+// If the relay has closed an idle connection, the channel replaces it without an
+// error, because it notices before anything was handed over. It does the same if
+// an idle connection gives no reply to its first command within 5 seconds, or a
+// third of the message's time if that is shorter. Unsolicited data on an idle
+// connection is read as the reply to the next command: a 421 is harmless, other
+// data causes an error at most.
+//
+// After a success a connection is used again; after a refusal of MAIL, RCPT or
+// DATA, too, beginning with RSET. After anything else it is closed.
 //
 // The context's deadline and cancellation hold at every step, the TLS handshake
-// and a stalled body included; so do Config.Timeout and Message.Expires. There
-// is no other timeout of a command: a relay may take all of that time for one.
-//
-// # Logging in
-//
-// Of the mechanisms that the relay offers the strongest is used: with a
-// password SCRAM-SHA-256, which never shows it, PLAIN, LOGIN; with
-// Config.Token, an OAuth 2.0 token source, OAUTHBEARER, XOAUTH2.
-// Config.Mechanism chooses one, for a relay that offers what it cannot do.
+// and a stalled body included. So do Config.Timeout and Message.Expires. No
+// command has a timeout of its own: a relay may take all of that time for one.
 //
 // # Several relays
 //
-// A message goes to the first relay, and to the next of Config.Fallbacks only
-// when it is known not to have been sent for a reason that another relay need
-// not have: class Temporary, Throttled or Misconfigured, or no SMTPUTF8 for a
-// recipient who needs it. A relay after which another may still be tried may
-// take at most half of the time that is left until it is ready for the message's
-// content. A relay that fails five times in a row, by being down and not by refusing
-// messages, is left alone for 5 seconds, and then tried with one message.
-// Config.Rate bounds how fast a relay is given messages, and can rise from day
-// to day for a sending address that is new; where no other relay takes a
-// message, it waits for the first that has room.
+// A message goes to the first relay. It goes to the next of Config.Fallbacks only
+// if it was certainly not sent, and for a reason that another relay need not
+// have: class Temporary, Throttled or Misconfigured, or no SMTPUTF8 for a
+// recipient who needs it. If another relay may still be tried, a relay must be
+// ready for the message's content within half of the time that is left.
+//
+// If a relay fails five times in a row, by being down and not by refusing
+// messages, it is left alone for 5 seconds, and then tried with one message.
+//
+// Config.Rate bounds how fast a relay is given messages, and can rise from day to
+// day for a new sending address. If no other relay takes a message, it waits for
+// the first that has room.
 //
 // # In production
 //
 //   - Publish SPF, DKIM and DMARC for the domain of Config.From, and let the
-//     envelope sender be of that domain: package smtp/maildns prints and checks. The
-//     address that mail leaves from needs a PTR record.
-//   - Use ports 465 or 587. Give TLSConfig.RootCAs for a private authority; do
-//     not switch verification off.
-//   - Leave Config.IdleTimeout below the relay's own limit, and MaxConns below
-//     what it allows one client.
+//     envelope sender be of that domain: see package smtp/maildns. The address
+//     that mail leaves from needs a PTR record.
+//   - Use ports 465 or 587. Set TLSConfig.RootCAs for a private authority; do not
+//     switch verification off.
+//   - Keep Config.IdleTimeout below the relay's own limit, and MaxConns below the
+//     number that it allows one client.
 //   - Set Message.Expires, and a deadline for the context.
-//   - After class Unknown send again, if at all, with the same Message.ID and
-//     code: the person may then have the mail twice, but not two codes.
-//   - Read the bounces: Config.VERP and [ParseFeedback]. Stop mail to whoever
-//     complains. Leave Config.DSN on, or bounces carry the code.
-//   - Keep the code out of the subject where locked screens and bounces matter:
+//   - Read the bounces: Config.VERP and [ParseFeedback]. Stop mail to people who
+//     complain. Leave Config.DSN on, or bounces carry the code.
+//   - Keep the code out of the subject if locked screens and bounces matter:
 //     Config.CodeInSubject.
 //   - Raise Config.Rate slowly for a new address.
-//   - Give Config.Logger. Misconfigured is logged at level Error.
+//   - Set Config.Logger. Misconfigured is logged at level Error.
 //   - End with Shutdown, which lets messages under way finish.
-//
-// # Errors
-//
-// Every error of Send is an *[channel.Error]. Its text leaves out what the
-// server said, which often repeats the recipient's address. Its class:
-//
-//   - Temporary: not connected, a refusal to greet, 421, 4xx, a connection
-//     lost before the final dot was written; a relay that is left alone; a
-//     token source or a signature that failed
-//   - Throttled: 421 4.7.28; Config.Rate is used up for longer than the message
-//     may wait
-//   - InvalidRecipient: 5.1.1 5.1.2 5.1.3 5.1.6 5.1.10 5.2.1 once the recipient
-//     was named; without an enhanced status code 551 and 553 at RCPT; an
-//     address that cannot be right in form, or that needs SMTPUTF8 where no
-//     relay has it
-//   - Unreachable: 4.2.1 4.2.2 5.2.2 and any other permanent refusal of RCPT
-//     that is not about us, or may not be: 550 without an enhanced status code
-//   - Misconfigured: 530 534 535 538 5.7.8; certificates and versions of TLS,
-//     STARTTLS not offered; other permanent refusals: of the sender, of its
-//     authentication (5.7.1 5.7.26 5.7.515), of the content; no mechanism to
-//     log in by; a message that cannot be written as mail
-//   - Expired: Message.Expires has passed, nothing was handed over
-//   - Unknown: no reply after the final dot; the mail may have been delivered
 //
 // # Concurrency
 //
-// A Channel is safe for concurrent use. Its goroutines are those that close
-// idle connections; they end with Close or Shutdown.
+// A Channel is safe for concurrent use. Its goroutines close idle connections;
+// they end with Close or Shutdown.
 package smtp

@@ -122,9 +122,9 @@ type scramClient struct{ conversation *scram.ClientConversation }
 var _ sasl.Client = (*scramClient)(nil)
 
 // scramKeys keeps keys, which take thousands of hashes to derive, from one
-// connection to the next. A scram.Client keeps those of each salt that it has
-// met, for ever, so it is replaced after some logins, lest a server that
-// changes its salt fills the memory.
+// connection to the next. A scram.Client keeps the keys of each salt for ever, so
+// it is replaced after some logins: a server that changes its salt must not fill
+// the memory.
 type scramKeys struct {
 	mu     sync.Mutex
 	client *scram.Client

@@ -56,8 +56,8 @@ func (c *Channel) LogValue() slog.Value { return c.settings.Config.LogValue() }
 // one, else the Message-ID, which is made from m.ID.
 //
 // The error is an *[channel.Error] whose Code is the enhanced status code of
-// RFC 3463, "5.1.1", or else the reply code, "550". The package comment tells
-// which class means what.
+// RFC 3463, "5.1.1", or else the reply code, "550". The package comment lists
+// the classes.
 func (c *Channel) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
 	id, err := c.send(ctx, m)
 	if err != nil {

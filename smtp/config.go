@@ -63,15 +63,15 @@ type Config struct {
 	Username, Password string
 
 	// Token logs in as Username instead of a Password: it returns an OAuth 2.0
-	// access token for OAUTHBEARER (RFC 7628), or for XOAUTH2 where only that
-	// is offered. It is called for each connection, perhaps by several
-	// goroutines, and keeps a token until it expires; [golang.org/x/oauth2]
-	// has such sources. Default: none.
+	// access token for OAUTHBEARER (RFC 7628), or for XOAUTH2 if the relay offers
+	// only that. It is called for each connection, concurrently, and should keep a
+	// token until it expires, as the sources of [golang.org/x/oauth2] do. Default:
+	// none.
 	Token func(ctx context.Context) (string, error)
 
-	// Mechanism is the only one to log in by: SCRAM-SHA-256, PLAIN or LOGIN
-	// with a Password, OAUTHBEARER or XOAUTH2 with a Token. Default: the first
-	// of these that the relay offers.
+	// Mechanism is the AUTH mechanism to use: SCRAM-SHA-256, PLAIN or LOGIN with
+	// a Password, OAUTHBEARER or XOAUTH2 with a Token. Default: the first of
+	// these that the relay offers.
 	Mechanism string
 
 	// From is the mailbox in the From header, "MyBank <codes@example.com>".
@@ -83,11 +83,11 @@ type Config struct {
 	EnvelopeFrom string
 
 	// VERP gives each mail an address of its own in MAIL FROM instead, by
-	// which [ParseFeedback] knows what a bounce is about. Default: none.
+	// which [ParseFeedback] finds the message of a bounce. Default: none.
 	VERP *VERP
 
-	// DKIM signs the mail, for receivers to know whose it is. Default: not
-	// signed here; a relay that does so itself costs no time of ours.
+	// DKIM signs the mail, for receivers to verify its domain. Default: nil, for
+	// a relay that signs, or for mail without a signature.
 	DKIM *DKIM
 
 	// FeedbackID is the value of the header Feedback-ID, by which Gmail's
@@ -97,13 +97,13 @@ type Config struct {
 	FeedbackID string
 
 	// CodeInSubject puts Message.Code before the subject, unless it is there
-	// already: read without opening the mail, but also by others, on locked
-	// screens, and in bounces, which repeat the subject. Default false.
+	// already. The person can read it without opening the mail; so can others, on
+	// a locked screen and in a bounce, which repeats the subject. Default false.
 	CodeInSubject bool
 
-	// HelloName is what EHLO says: a domain name or an address literal,
-	// "[192.0.2.1]". Default: the domain of From, which resolves, unlike a
-	// container's host name, and is not refused as "localhost" often is.
+	// HelloName is the argument of EHLO: a domain name or an address literal,
+	// "[192.0.2.1]". Default: the domain of From. It resolves, unlike a
+	// container's host name, and relays do not refuse it as they do "localhost".
 	HelloName string
 
 	// Timeout bounds one message from waiting for a connection to the reply
@@ -117,9 +117,9 @@ type Config struct {
 	// Rate bounds how fast the relay is given messages. Default: no bound.
 	Rate Rate
 
-	// Fallbacks are further relays, best first. A message goes to the next one
-	// when those before refuse it for a reason of their own, are down, or have
-	// used up their Rate, and is known not to have been sent. Default: none.
+	// Fallbacks are further relays, best first. A message goes to the next relay
+	// if it was certainly not sent: all relays before are down, refuse it for a
+	// reason of their own, or have used up their Rate. Default: none.
 	Fallbacks []Relay
 
 	// DSN asks relays that can (RFC 3461) for notifications to the envelope
@@ -133,8 +133,8 @@ type Config struct {
 	// Dial opens connections. Default: net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// Logger hears of connections made and lost, never of codes, credentials
-	// or recipients. Default: none.
+	// Logger gets records of connections made and lost and of messages not sent,
+	// without codes, credentials or recipients. Default: none.
 	Logger *slog.Logger
 }
 

@@ -19,7 +19,7 @@ import (
 	"github.com/otpcourier/otpcourier/smtp/internal/addrspec"
 )
 
-// minRSA is what RFC 8301 §3.2 asks of signers, in bits.
+// minRSA is the least length of a signer's key, in bits (RFC 8301 §3.2).
 const minRSA = 2048
 
 // maxDKIMKeys bounds the signatures of one mail. Verifiers look at few.
@@ -33,9 +33,9 @@ type DKIMKey struct {
 	// one for each new key, "202603-rsa". Required.
 	Selector string
 
-	// Private is an RSA key of at least 2048 bits or an Ed25519 key, or stands
-	// for one that is held elsewhere. It must be safe for concurrent use, and
-	// return soon: signing knows no context. Required.
+	// Private is an RSA key of at least 2048 bits or an Ed25519 key, or signs
+	// with such a key elsewhere. It must be safe for concurrent use, and return
+	// soon: signing has no context. Required.
 	Private crypto.Signer
 }
 
@@ -62,18 +62,19 @@ func (k DKIMKey) isUsable() bool {
 	return false
 }
 
-// A DKIM signs mail for a domain, RFC 6376: with each of its keys, in relaxed
-// form, which survives changes of white space. On the way to the reader nobody
-// can change, or add another (§8.15), From, To, Cc, Reply-To, Subject, Date,
-// Message-ID, MIME-Version, Content-Type, Content-Transfer-Encoding or
-// Content-Disposition, nor those of Auto-Submitted, Content-Language and
-// Feedback-ID that a mail has. Other headers can be added: a relay may have to
-// name a Sender.
+// A DKIM signs mail for a domain (RFC 6376): with each of its keys, in relaxed
+// form, which survives changes of white space.
 //
-// Give it two keys: RSA, which everybody verifies, and Ed25519 (RFC 8463), which
-// is shorter and twenty times as fast, but not known everywhere. An RSA-2048
-// signature costs about a millisecond of a processor; a relay that signs by
-// itself needs none of ours.
+// On the way to the reader, nobody can change, or add another (§8.15) of, From,
+// To, Cc, Reply-To, Subject, Date, Message-ID, MIME-Version, Content-Type,
+// Content-Transfer-Encoding and Content-Disposition. The same holds for
+// Auto-Submitted, Content-Language and Feedback-ID if a mail has them. Other
+// headers can be added: a relay may have to name a Sender.
+//
+// Use two keys: RSA, which every receiver verifies, and Ed25519 (RFC 8463), which
+// is shorter and twenty times as fast, but which some receivers do not know. An
+// RSA-2048 signature costs about a millisecond of a processor. If the relay signs,
+// leave Config.DKIM out.
 //
 // A DKIM is safe for concurrent use.
 type DKIM struct {
@@ -81,8 +82,8 @@ type DKIM struct {
 	keys   atomic.Pointer[[]DKIMKey]
 }
 
-// NewDKIM returns a DKIM for domain, which is that of Config.From, or above or
-// beneath it, so that DMARC finds them aligned.
+// NewDKIM returns a DKIM for domain. It must be the domain of Config.From, or a
+// parent or a subdomain of it, so that DMARC finds them aligned.
 func NewDKIM(domain string, keys ...DKIMKey) (*DKIM, error) {
 	domain, err := addrspec.Domain(domain)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// Errors of mail that [ParseFeedback] does not take; beside them [ErrNoToken]
-// and [ErrForgedToken]. Reading the mail again changes nothing about any.
+// Errors of [ParseFeedback], besides [ErrNoToken] and [ErrForgedToken]. To parse
+// the same mail again gives the same error.
 var (
 	// ErrNotFeedback means a mail that is neither a delivery report nor a
 	// complaint in the standard form: an answer, an absence notice, a bounce
@@ -44,8 +44,8 @@ type FeedbackKind uint8
 
 // The kinds of feedback.
 const (
-	DeliveryReport FeedbackKind = iota + 1 // what became of a mail: bounced, delayed, delivered (RFC 3464)
-	Complaint                              // what its reader says of it: abuse (RFC 5965)
+	DeliveryReport FeedbackKind = iota + 1 // a mail was bounced, delayed or delivered (RFC 3464)
+	Complaint                              // a reader reports abuse (RFC 5965)
 )
 
 // String returns the kind's name in lower-case words.
@@ -59,21 +59,21 @@ func (k FeedbackKind) String() string {
 	return "none"
 }
 
-// Feedback is what a mail to a return path says of a message.
+// Feedback is a delivery report or a complaint about a message.
 type Feedback struct {
 	Kind FeedbackKind
 
 	// MessageID is the Message.ID that the return path was made for.
 	MessageID string
 
-	// ComplaintType is the complaint's Feedback-Type, "abuse", "fraud" and the
-	// like, in lower case. Stop mail to whoever complains of abuse.
+	// ComplaintType is the complaint's Feedback-Type, such as "abuse" or "fraud",
+	// in lower case. Stop mail to a person who complains of abuse.
 	ComplaintType string
 
-	// Receipts has one for each recipient of a report, who are several where
-	// mail is forwarded, and one for a complaint. They hold no address. Code
-	// is the enhanced status code, or the complaint's type; At is the date of
-	// the feedback, zero where it has none.
+	// Receipts holds one receipt for each recipient in a report, and one for a
+	// complaint. If mail is forwarded, a report may have several recipients. No
+	// receipt holds an address. Code is the enhanced status code, or the
+	// complaint's type; At is the date of the feedback, zero if it has none.
 	//
 	//   - bounced: Failed, with the class that the status has as a reply to RCPT
 	//   - delayed, relayed or expanded to a list: Sent
@@ -94,12 +94,13 @@ func (f Feedback) Deliver(ctx context.Context, handle channel.ReceiptFunc) error
 	return nil
 }
 
-// ParseFeedback reads one mail from the mailbox of the return paths that v
-// makes, with its headers. Anybody may write there: what it says is believed
-// only of the message whose return path it knows. That is looked for in the
-// mail's own headers and in what the report repeats of ours. Where the mail
-// system hands the envelope's recipient over apart, put it before the mail as a
-// header, "Delivered-To: <" + recipient + ">\r\n".
+// ParseFeedback reads one mail, with its headers, from the mailbox of the return
+// paths that v makes. Anybody may write there, so ParseFeedback believes a mail
+// only about the message whose return path it holds. It looks for the return path
+// in the mail's own headers and in the headers of ours that the report repeats.
+//
+// If the mail system passes the envelope's recipient apart from the mail, put it
+// before the mail as a header, "Delivered-To: <" + recipient + ">\r\n".
 //
 // The error is one of [ErrNotFeedback], [ErrFeedbackLimit], [ErrNoToken] and
 // [ErrForgedToken], for [errors.Is], or r's own. It holds nothing of the mail.
@@ -167,7 +168,7 @@ func isForeign(err error) bool {
 	return message.IsUnknownCharset(err) || message.IsUnknownEncoding(err)
 }
 
-// walk collects what is of use. A mail that was cut off on its way is read as
+// walk visits the parts of a mail. A mail that was cut off on its way is read as
 // far as it goes.
 func (rep *report) walk(e *message.Entity, depth int) error {
 	parts := e.MultipartReader()
@@ -220,7 +221,7 @@ func readPart(e *message.Entity) []byte {
 	return content
 }
 
-// headerOf returns what stands before the first empty line.
+// headerOf returns the lines before the first empty line.
 func headerOf(mail []byte) []byte {
 	for _, end := range []string{"\r\n\r\n", "\n\n"} {
 		if i := bytes.Index(mail, []byte(end)); i >= 0 {
@@ -230,8 +231,8 @@ func headerOf(mail []byte) []byte {
 	return mail[:min(len(mail), maxReport)]
 }
 
-// messageID finds a return path of ours: where the mail went to, or what it
-// repeats.
+// messageID finds a return path of ours, in the mail's own header or in the parts
+// that it repeats.
 func (rep *report) messageID(v *VERP) (string, error) {
 	places := []string{string(rep.header), rep.complaint["original-mail-from"], string(rep.original)}
 	forged := error(nil)

@@ -84,9 +84,8 @@ func statusReceipts(groups []fields) []channel.Receipt {
 	return receipts
 }
 
-// statusOf returns the enhanced status code of a group, by its Status field or,
-// where that says nothing in particular, by what the remote server replied.
-// Empty: it has none.
+// statusOf returns the enhanced status code of a group; empty: it has none. If the
+// Status field is unspecific, x.0.0, the reply of the remote server counts.
 func statusOf(group fields) string {
 	status := group.word("status")
 	if !isStatus(status) {
@@ -141,8 +140,8 @@ func complaintType(f fields) string {
 	return kind
 }
 
-// complaintReceipt says what a complaint (RFC 5965 §7.3, RFC 6430) tells of the
-// mail's way: someone who complains has got it.
+// complaintReceipt returns the receipt for a complaint (RFC 5965 §7.3, RFC 6430):
+// a person who complains has got the mail.
 func complaintReceipt(kind string) channel.Receipt {
 	r := channel.Receipt{State: channel.Sent, Code: kind}
 	switch kind {

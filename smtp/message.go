@@ -28,7 +28,7 @@ var (
 	errNeedsUTF8  = errors.New("the e-mail address needs SMTPUTF8, which the relay lacks")
 )
 
-// isFeedbackID reports whether id fits what Gmail asks for, and one line.
+// isFeedbackID reports whether id has the form that Gmail asks for, on one line.
 func isFeedbackID(id string) bool {
 	sender := id[strings.LastIndexByte(id, ':')+1:]
 	return len(id) <= 60 && strings.Count(id, ":") <= 3 && len(sender) >= 5 && len(sender) <= 15 &&

@@ -58,8 +58,8 @@ func (p *pipeline) end() { p.steps, p.waiting = nil, 0 }
 
 var held = []byte("250 held back\r\n")
 
-// endOfNothing is what ends the content of a mail that has none.
 var (
+	// endOfNothing is written by go-smtp at the end of an empty mail.
 	endOfNothing = []byte("\r\n.\r\n")
 	errEnding    = errors.New("go-smtp ends an empty mail in an unknown way")
 )

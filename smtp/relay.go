@@ -14,9 +14,8 @@ import (
 	"github.com/otpcourier/otpcourier/channel/transport"
 )
 
-// A Relay is a mail relay besides the one that [Config] itself describes. Its
-// fields mean what Config's of the same names mean, with the same defaults;
-// nothing is taken over from Config's first relay.
+// A Relay is a further mail relay. Its fields have the meanings and the defaults
+// of the same fields of [Config], and do not depend on their values there.
 type Relay struct {
 	Addr                 string // required
 	TLS                  TLSMode
@@ -39,15 +38,15 @@ func (r Relay) GoString() string { return "smtp.Relay{" + r.Addr + "}" }
 func (r Relay) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 // A Rate bounds how fast a relay is given messages. The zero value sets no
-// bound. A message for which there is no room now goes to a fallback that
-// takes it, else waits for the relay that has room first, and is refused as
-// Throttled when it would wait longer than it may live.
+// bound. If there is no room for a message now, it goes to a fallback that takes
+// it. If there is none, it waits for the relay that has room first. If it would
+// wait longer than its time, it is refused as Throttled.
 type Rate struct {
 	// PerSecond is how many messages a second, on average. Default: no bound.
 	PerSecond float64
 
-	// Burst is how many may go at once after a pause. Default: those of one
-	// second, at least 1.
+	// Burst is how many messages may go at once after a pause. Default: the
+	// messages of one second, at least 1.
 	Burst int
 
 	// WarmFrom is the rate at the time WarmSince, which doubles each day until

@@ -18,9 +18,9 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// A phase is the step of a transaction that an error belongs to. What a reply
-// means depends on it: 5.1.1 after RCPT is about the recipient, after MAIL
-// about us.
+// A phase is the step of a transaction that an error belongs to. It decides the
+// meaning of a reply: 5.1.1 after RCPT is about the recipient, after MAIL about
+// us.
 type phase string
 
 const (
@@ -108,7 +108,7 @@ var recipientClasses = map[string]channel.Class{
 	"5.2.2":  channel.Unreachable,      // full
 }
 
-// class says what the refusal means. Every code is at least 400.
+// class returns the class of the refusal. Every code is at least 400.
 func (r reply) class(p phase) channel.Class {
 	switch {
 	case r.code == 530, r.code == 534, r.code == 535, r.code == 538, r.enhanced == "5.7.8":
@@ -163,7 +163,7 @@ var (
 	errUnexpected     = errors.New("the server's reply does not fit the command")
 )
 
-// failure says what err, met in phase p, means for a message.
+// failure returns the error of a message for err, met in phase p.
 func failure(ctx context.Context, p phase, err error) *channel.Error {
 	e := &channel.Error{Op: "smtp: " + string(p)}
 	if r, ok := replyOf(err); ok {
@@ -181,7 +181,7 @@ func failure(ctx context.Context, p phase, err error) *channel.Error {
 		e.Class = channel.Unknown
 	case errors.Is(cause, errExpired):
 		e.Class = channel.Expired
-	case cause != nil: // whatever went wrong, went wrong for that
+	case cause != nil: // the end of ctx caused err
 	case p == phaseTLS && !isNetworkError(err), isAlert(err):
 		e.Class = channel.Misconfigured
 	case isLoginFault(err):
@@ -208,15 +208,15 @@ func isLoginFault(err error) bool {
 	return false
 }
 
-// isAboutParameters reports a refusal of what stands behind an address in MAIL
-// or RCPT, or may be one. A status 5.1.x is about the address.
+// isAboutParameters reports a reply that refuses, or may refuse, the parameters
+// behind an address in MAIL or RCPT. A status 5.1.x is about the address.
 func isAboutParameters(err error) bool {
 	r, refused := replyOf(err)
 	return refused && (r.code == 555 || r.code == 501 && !strings.HasPrefix(r.enhanced, "5.1."))
 }
 
 // causeOf returns why ctx has ended, nil if it has not. The connection's
-// deadline, which is the context's, may pass a moment before that is told.
+// deadline is the context's, and may pass a moment before the context ends.
 func causeOf(ctx context.Context, err error) error {
 	deadline, ok := ctx.Deadline()
 	if ok && errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(deadline) {
@@ -234,7 +234,7 @@ func withoutServerText(err error) error {
 }
 
 // isAlert reports a TLS alert from the server. In TLS 1.3 a refused client
-// certificate is told after the handshake (RFC 8446 §4.4.2.4).
+// certificate is reported after the handshake (RFC 8446 §4.4.2.4).
 func isAlert(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "remote error"

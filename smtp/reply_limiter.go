@@ -23,8 +23,9 @@ var (
 // such as in the clear after that to STARTTLS, would be read as the reply to the
 // next command.
 //
-// Octets after the reply to the final dot are cut off instead of being an error:
-// what the server has taken stays taken. The connection is then not used again.
+// Octets after the reply to the final dot are cut off instead of being an error,
+// because the reply still says whether the mail was taken. The connection is then
+// not used again.
 //
 // A replyLimiter belongs above TLS, where replies can be read; one goroutine
 // uses it.

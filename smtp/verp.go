@@ -12,10 +12,10 @@ import (
 	"github.com/otpcourier/otpcourier/smtp/internal/addrspec"
 )
 
-// Errors of feedback whose message cannot be told.
+// Errors of feedback whose message is unknown.
 var (
-	// ErrNoToken means that no return path of ours is in a mail: it may be a
-	// bounce, but of what?
+	// ErrNoToken means that a mail holds no return path of ours. It may be a
+	// bounce of another sender's mail.
 	ErrNoToken = errors.New("smtp: no return path of ours")
 
 	// ErrForgedToken means that a return path has our form and was not made
@@ -38,12 +38,12 @@ const (
 var macEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 // A VERP (variable envelope return path) gives each mail a return path of its
-// own, and knows by it which message a bounce is about. Anybody can write a
-// bounce; so the return path carries, besides the Message.ID, an HMAC-SHA256 of
-// it, cut to 80 bits. It holds nothing of the code or the recipient.
+// own, by which it finds the message of a bounce. Anybody can write a bounce, so
+// the return path carries the Message.ID and an HMAC-SHA256 of it, cut to 80 bits.
+// It holds nothing of the code or the recipient.
 //
-// Let each Message.ID be in lower case: some systems make addresses so, and the
-// return path of an id with capitals then counts as forged.
+// A Message.ID should be in lower case: some mail systems change addresses to
+// lower case, and the return path of an id with capitals then counts as forged.
 //
 // A VERP is safe for concurrent use. Processes that share its keys know each
 // other's return paths.
@@ -52,13 +52,13 @@ type VERP struct {
 	keys          atomic.Pointer[[][]byte]
 }
 
-// NewVERP returns a VERP for the addresses that address stands for: a "*"
-// before the "@" is the token's place, "bounce+*@mybank.example". Mail to all of
-// them must reach one mailbox, whose mail is given to [ParseFeedback]. For SPF
-// to count for DMARC the domain is that of Config.From, or beneath the same.
+// NewVERP returns a VERP for the addresses of a pattern: the "*" before the "@" is
+// the token's place, "bounce+*@mybank.example". Mail to all of them must reach one
+// mailbox, whose mail is given to [ParseFeedback]. For SPF to count for DMARC, the
+// domain must be that of Config.From, or belong to the same organization.
 //
-// What surrounds the token before the "@" has at most 12 octets. The first key
-// signs; all verify. A key has at least 16 octets, and is best 32 random ones.
+// Around the token, before the "@", at most 12 octets may stand. The first key
+// signs; all keys verify. A key has at least 16 octets; use 32 random ones.
 func NewVERP(address string, keys ...[]byte) (*VERP, error) {
 	local, _, _ := strings.Cut(address, "@")
 	if strings.Count(local, "*") != 1 || strings.Count(address, "*") != 1 {
@@ -84,9 +84,9 @@ func NewVERP(address string, keys ...[]byte) (*VERP, error) {
 // made reports whether v comes from NewVERP.
 func (v *VERP) made() bool { return v != nil && v.keys.Load() != nil }
 
-// Rotate replaces the keys, from now on. Keep an old key behind the new one
-// until the mails it has signed can no longer bounce: relays give up after
-// about five days, but nobody asks after a code that has expired.
+// Rotate replaces the keys, from now on. Keep an old key behind the new one until
+// bounces of the mails that it has signed no longer matter: relays give up after
+// about five days, a code expires sooner.
 func (v *VERP) Rotate(keys ...[]byte) error {
 	if len(keys) == 0 {
 		return errors.New("smtp: VERP has no key")
@@ -145,8 +145,8 @@ func (v *VERP) messageID(address string) (string, error) {
 	return "", ErrForgedToken
 }
 
-// find looks for return paths in a header or a field of a report, among
-// whatever else there is.
+// find looks for return paths in a header or a field of a report, which may hold
+// other text.
 func (v *VERP) find(text string) (id string, err error) {
 	err = ErrNoToken
 	words := strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(" \t\r\n<>()[],;:\"", r) })

@@ -65,7 +65,7 @@ func (p Problem) String() string {
 // wrong, in the order of [Setup.Records]. If there are no problems, mail will be
 // trusted as far as the DNS goes.
 //
-// Check accepts whatever receivers accept, also if Records suggests something
+// Check accepts every record that receivers accept, also if Records suggests something
 // else: further senders in SPF, senders named by an include, a DMARC record of a
 // parent domain. It resolves no addresses: "a", "mx", "exists" and "ptr" only
 // count as look-ups.

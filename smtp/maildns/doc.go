@@ -18,7 +18,7 @@
 // tests, after each rotation of a DKIM key, and from time to time: other teams
 // change a zone, too.
 //
-// # What each record is for
+// # The records
 //
 //   - [SPF] names the hosts that may send for the domain of the return path
 //     (RFC 7208). It costs a receiver at most ten look-ups.

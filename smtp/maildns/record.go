@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// A Kind is what a DNS record is for.
+// A Kind is the purpose of a DNS record.
 type Kind uint8
 
 // The kinds.
 const (
-	SPF   Kind = iota + 1 // which hosts send for the return path's domain (RFC 7208)
+	SPF   Kind = iota + 1 // the hosts that send for the return path's domain (RFC 7208)
 	DKIM                  // a public key of DKIM (RFC 6376 §3.6.1)
-	DMARC                 // what receivers do with mail that passes neither, aligned with From (RFC 7489)
+	DMARC                 // the policy for mail that passes neither, aligned with From (RFC 7489)
 )
 
 // String returns the kind's name.

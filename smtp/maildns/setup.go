@@ -12,7 +12,7 @@ import (
 	"github.com/otpcourier/otpcourier/smtp/internal/addrspec"
 )
 
-// A Setup says what the DNS should hold for the mail of a domain to be trusted.
+// A Setup describes the mail of a domain, for which the DNS must vouch.
 type Setup struct {
 	// From is the domain of smtp.Config.From. Required.
 	From string

@@ -1,6 +1,6 @@
 // Package smtptest has a mail relay for tests, used like httptest.Server: it
 // listens on a free port of the loopback interface, speaks SMTP over real TLS,
-// keeps what it is sent, and misbehaves when told to.
+// keeps what it is sent, and misbehaves by script.
 //
 //	srv := smtptest.NewServer(smtptest.Config{Username: "codes", Password: "secret"})
 //	defer srv.Close()
@@ -24,8 +24,7 @@
 //
 // # Errors
 //
-// What can only be a mistake in the test, such as a rule that its phase has no
-// room for, panics.
+// A mistake in the test, such as a rule that does not fit its phase, panics.
 //
 // # Concurrency
 //

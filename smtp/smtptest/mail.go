@@ -11,7 +11,7 @@ import (
 	"github.com/emersion/go-message"
 )
 
-// A Mail is what the server has taken responsibility for.
+// A Mail is a mail that the server has accepted.
 type Mail struct {
 	ID        string // the queue id in the server's last reply
 	From      string // of the envelope

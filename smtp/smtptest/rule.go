@@ -22,7 +22,7 @@ const (
 	AtDot                    // the final dot has come
 )
 
-// An Action is what a [Rule] does apart from replying.
+// An Action is the effect of a [Rule] apart from its reply.
 type Action uint8
 
 // The actions.

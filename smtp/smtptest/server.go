@@ -26,17 +26,17 @@ const (
 	Plaintext                  // never
 )
 
-// Config describes a server. The zero value is one with STARTTLS that asks for
-// no login.
+// Config describes a server. The zero value is a server with STARTTLS and without
+// a login.
 type Config struct {
 	TLS TLSMode
 
-	// Username and Password are what AUTH must bring before mail is taken,
+	// Username and Password are the credentials that AUTH requires before mail,
 	// under TLS; OAUTHBEARER and XOAUTH2 bring the Password as the token.
 	// Empty: no login.
 	Username, Password string
 
-	// Mechanisms are those that AUTH offers, of SCRAM-SHA-256, PLAIN, LOGIN,
+	// Mechanisms are the AUTH mechanisms that the server offers, of SCRAM-SHA-256, PLAIN, LOGIN,
 	// OAUTHBEARER and XOAUTH2. Default: PLAIN and LOGIN.
 	Mechanisms []string
 
@@ -44,7 +44,7 @@ type Config struct {
 	SMTPUTF8 bool
 }
 
-// A Server is a mail relay that keeps what it is sent.
+// A Server is a mail relay that keeps the mails it is sent.
 type Server struct {
 	config   Config
 	server   *gosmtp.Server
@@ -129,11 +129,11 @@ func (s *Server) CloseClientConnections() {
 	open := slices.Collect(maps.Keys(s.open))
 	s.mu.Unlock()
 	for _, c := range open {
-		_ = c.Conn.Close() // what serves it notices, and calls c.Close
+		_ = c.Conn.Close() // its session notices, and calls c.Close
 	}
 }
 
-// Script adds rules. Of those that apply, the one added last goes.
+// Script adds rules. If several apply, the server follows the last added.
 func (s *Server) Script(rules ...Rule) {
 	for _, rule := range rules {
 		rule.check()
@@ -143,7 +143,7 @@ func (s *Server) Script(rules ...Rule) {
 	s.rules = append(s.rules, rules...)
 }
 
-// ClearScript removes all rules. What stalls goes on as if there had been none.
+// ClearScript removes all rules. A session that stalls goes on without its rule.
 func (s *Server) ClearScript() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,8 +159,8 @@ func (s *Server) Mails() []Mail {
 	return slices.Clone(s.mails)
 }
 
-// Received returns how many mails have come up to their final dot, whatever was
-// then replied, or is yet to be.
+// Received returns how many mails have come up to their final dot, whatever the
+// server then replies.
 func (s *Server) Received() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

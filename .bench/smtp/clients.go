@@ -43,11 +43,15 @@ const (
 var (
 	text = "582037 is your MyBank code. It is valid for 5 minutes. Nobody at MyBank will ever ask you for it.\n"
 	html = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>` + subject + `</title></head><body><p>` +
-		`<b style="font-size:28px">582037</b></p><p>` + strings.Repeat("is your MyBank code. ", 9) + `</p></body></html>`
-	ready = strings.ReplaceAll("Date: Mon, 02 Jan 2006 15:04:05 +0000\nFrom: \"MyBank\" <"+from+">\nTo: <"+to+">\nMessage-ID: <c4n7.1@mybank.example>\n"+
-		"Subject: "+subject+"\nMIME-Version: 1.0\nAuto-Submitted: auto-generated\nContent-Type: multipart/alternative; boundary=\"=_b\"\n\n"+
+		`<b style="font-size:28px">582037</b></p><p>` + strings.Repeat("is your MyBank code. ", 9) +
+		`</p></body></html>`
+	ready = strings.ReplaceAll("Date: Mon, 02 Jan 2006 15:04:05 +0000\nFrom: \"MyBank\" <"+from+">\n"+
+		"To: <"+to+">\nMessage-ID: <c4n7.1@mybank.example>\n"+
+		"Subject: "+subject+"\nMIME-Version: 1.0\nAuto-Submitted: auto-generated\n"+
+		"Content-Type: multipart/alternative; boundary=\"=_b\"\n\n"+
 		"--=_b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n"+wrap(text)+
-		"\n--=_b\nContent-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n"+wrap(html)+"\n--=_b--\n", "\n", "\r\n")
+		"\n--=_b\nContent-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n"+
+		wrap(html)+"\n--=_b--\n", "\n", "\r\n")
 )
 
 // wrap breaks lines softly, well enough for the text at hand.
@@ -83,7 +87,8 @@ func clients(only string) ([]client, error) {
 	}
 	if wanted("nodemailer") {
 		if err := exec.Command("node", "-e", `require("nodemailer")`).Run(); err != nil {
-			return nil, fmt.Errorf("nodemailer: node or the package is not there (NODE_PATH; or leave it out by -only): %w", err)
+			return nil, fmt.Errorf(
+				"nodemailer: node or the package is not there (NODE_PATH; or leave it out by -only): %w", err)
 		}
 		all = append(all, client{"nodemailer", nodemailer})
 	}
@@ -177,7 +182,8 @@ func openSigned(t target, conns int) (sender, func(), error) {
 }
 
 func openWith(t target, conns int, dkim *smtp.DKIM) (sender, func(), error) {
-	c := smtp.Config{Addr: t.addr, From: "MyBank <" + from + ">", MaxConns: conns, DKIM: dkim, DangerouslyPlaintext: t.tls == nil}
+	c := smtp.Config{Addr: t.addr, From: "MyBank <" + from + ">", MaxConns: conns, DKIM: dkim,
+		DangerouslyPlaintext: t.tls == nil}
 	if t.tls != nil {
 		c.TLS, c.TLSConfig = smtp.ImplicitTLS, t.tls
 	}
@@ -298,7 +304,8 @@ func openRaw(t target) (func() error, io.Closer, error) {
 		}
 		return expect(suffix)
 	}
-	if err := errors.Join(expect("ESMTP\r\n"), exchange([]byte("EHLO client.example\r\n"), "SIZE 10485760\r\n")); err != nil {
+	if err := errors.Join(expect("ESMTP\r\n"),
+		exchange([]byte("EHLO client.example\r\n"), "SIZE 10485760\r\n")); err != nil {
 		return nil, nil, err
 	}
 	commands := []byte("MAIL FROM:<" + from + ">\r\nRCPT TO:<" + to + ">\r\nDATA\r\n")
@@ -321,7 +328,8 @@ func nodemailer(t target, conns int, during time.Duration) (float64, error) {
 	}
 	command := exec.Command("node", "-e", nodemailerScript)
 	command.Env = append(os.Environ(),
-		"HOST="+host, "PORT="+port, "CA="+t.pem, "CONNS="+strconv.Itoa(conns), fmt.Sprint("MILLIS=", during.Milliseconds()),
+		"HOST="+host, "PORT="+port, "CA="+t.pem, "CONNS="+strconv.Itoa(conns),
+		fmt.Sprint("MILLIS=", during.Milliseconds()),
 		"FROM="+from, "TO="+to, "SUBJECT="+subject, "TEXT="+text, "HTML="+html)
 	command.Stderr = os.Stderr
 	out, err := command.Output()

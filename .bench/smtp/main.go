@@ -142,7 +142,8 @@ func report(chosen []client, results map[string][]float64) {
 		kind, conns, _ := strings.Cut(col.name, " ")
 		own := median(results[ours+"/"+col.name])
 		for _, c := range chosen {
-			if other := median(results[c.name+"/"+col.name]); c.name != ours && c.name != signed && other > 0 && own > 0 {
+			other := median(results[c.name+"/"+col.name])
+			if c.name != ours && c.name != signed && other > 0 && own > 0 {
 				fmt.Printf("RATIO smtp %s %s vs=%s %.2f\n", kind, conns, c.name, own/other)
 			}
 		}

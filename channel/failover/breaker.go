@@ -14,15 +14,15 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// BreakerConfig sets when a route is given a rest. Each route has a breaker of
-// its own, by name.
+// BreakerConfig sets when a route is skipped. Each route has a breaker of its own,
+// by name.
 type BreakerConfig struct {
-	// Failures is how many failures in a row open the breaker; a
-	// Misconfigured opens it at once. Default 5.
+	// Failures is how many failures in a row open the breaker. One failure of
+	// class Misconfigured opens it at once. Default 5.
 	Failures int
 
-	// Open is how long the route is skipped before one message is let
-	// through to probe it. Default 30 s.
+	// Open is how long the route is skipped before one message probes it.
+	// Default 30 s.
 	Open time.Duration
 }
 
@@ -34,26 +34,25 @@ type RouteHealth struct {
 }
 
 const (
-	// maxBreakers bounds the memory that a router with ever new names of
-	// routes can take. Beyond it, a breaker that is closed is forgotten for
-	// each new one.
+	// maxBreakers bounds the memory for a router that invents names of routes.
+	// Beyond it, each new breaker takes the place of one that is closed.
 	maxBreakers = 1024
 
 	// probing is the RetryAfter of a route that is being probed.
 	probing = time.Second
 )
 
-// A result is what a try tells about its route.
+// A result is the result of a try as its breaker counts it.
 type result uint8
 
 const (
 	success result = iota
 	failure
 	misconfigured // a failure that opens the breaker at once
-	neutral
+	neutral       // not counted
 )
 
-// What gobreaker is told of them; success is nil.
+// The results for gobreaker; success is nil.
 var (
 	errFailure = errors.New("failure")
 	errNeutral = errors.New("neutral")
@@ -69,14 +68,11 @@ type breakers struct {
 }
 
 func newBreakers(c BreakerConfig, log *slog.Logger) *breakers {
-	failures := uint32(min(c.Failures, 1<<30))
-	if failures == 0 {
-		failures = 5
-	}
-	return &breakers{failures: failures, open: orDefault(c.Open, 30*time.Second), log: log, byName: map[string]*breaker{}}
+	return &breakers{failures: uint32(c.Failures), open: c.Open, log: log, byName: map[string]*breaker{}}
 }
 
-func (bs *breakers) of(name string) *breaker {
+// get returns the breaker of a route.
+func (bs *breakers) get(name string) *breaker {
 	bs.mu.RLock()
 	b := bs.byName[name]
 	bs.mu.RUnlock()
@@ -86,16 +82,16 @@ func (bs *breakers) of(name string) *breaker {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
 	if b = bs.byName[name]; b == nil {
-		bs.makeRoom()
+		bs.evict()
 		b = newBreaker(name, bs)
 		bs.byName[name] = b
 	}
 	return b
 }
 
-// makeRoom forgets a breaker where there are too many, one that is closed if
-// a few looks find one.
-func (bs *breakers) makeRoom() {
+// evict drops a breaker if there are too many: a closed one, unless 16 of them are
+// open.
+func (bs *breakers) evict() {
 	if len(bs.byName) < maxBreakers {
 		return
 	}
@@ -136,8 +132,8 @@ type breaker struct {
 	log  *slog.Logger
 
 	since atomic.Pointer[time.Time] // of the last opening or closing
-	loud  atomic.Int32              // results "misconfigured" being counted
-	news  atomic.Pointer[string]    // to be logged once no lock is held
+	trips atomic.Int32              // results "misconfigured" being counted
+	event atomic.Pointer[string]    // text of a change of state that is not logged yet; nil: none
 }
 
 func newBreaker(name string, bs *breakers) *breaker {
@@ -147,62 +143,64 @@ func newBreaker(name string, bs *breakers) *breaker {
 		MaxRequests: 1,
 		Timeout:     bs.open,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			return c.ConsecutiveFailures >= bs.failures || b.loud.Load() > 0
+			return c.ConsecutiveFailures >= bs.failures || b.trips.Load() > 0
 		},
-		OnStateChange: b.moved,
+		OnStateChange: b.stateChanged,
 		IsExcluded:    func(err error) bool { return errors.Is(err, errNeutral) },
 	})
 	return b
 }
 
-// moved is called under gobreaker's lock.
-func (b *breaker) moved(_ string, from, to gobreaker.State) {
-	var news string
+// stateChanged is called under gobreaker's lock, so it does not log.
+func (b *breaker) stateChanged(_ string, from, to gobreaker.State) {
+	var event string
 	switch {
 	case to == gobreaker.StateOpen && from == gobreaker.StateHalfOpen:
-		news = "failover: breaker stays open"
+		event = "failover: breaker stays open"
 	case to == gobreaker.StateOpen:
-		news = "failover: breaker opens"
+		event = "failover: breaker opens"
 	case to == gobreaker.StateClosed:
-		news = "failover: breaker closes"
+		event = "failover: breaker closes"
 	default:
 		return
 	}
 	now := time.Now()
 	b.since.Store(&now)
-	b.news.Store(&news)
+	b.event.Store(&event)
 }
 
-// allow asks for a try, whose ticket is for tell, once. The error is a
-// *channel.Error with ErrBreakerOpen.
-func (b *breaker) allow() (ticket func(error), err error) {
-	ticket, err = b.cb.Allow()
+// allow begins a try. After it, report must be called once with done. The error is
+// a *channel.Error with ErrBreakerOpen.
+func (b *breaker) allow() (done func(error), err error) {
+	done, err = b.cb.Allow()
 	if err != nil {
-		return nil, &channel.Error{Class: channel.Temporary, Op: "failover: breaker", RetryAfter: b.wait(err), Err: ErrBreakerOpen}
+		return nil, &channel.Error{
+			Class: channel.Temporary, Op: "failover: breaker", RetryAfter: b.wait(err), Err: ErrBreakerOpen,
+		}
 	}
-	return ticket, nil
+	return done, nil
 }
 
-// tell counts the result of a try.
-func (b *breaker) tell(ticket func(error), r result) {
+// report counts the result of a try, and logs a change of the breaker's state.
+func (b *breaker) report(done func(error), r result) {
 	switch r {
 	case success:
-		ticket(nil)
+		done(nil)
 	case neutral:
-		ticket(errNeutral)
+		done(errNeutral)
 	case failure:
-		ticket(errFailure)
+		done(errFailure)
 	case misconfigured:
-		b.loud.Add(1)
-		ticket(errFailure)
-		b.loud.Add(-1)
+		b.trips.Add(1)
+		done(errFailure)
+		b.trips.Add(-1)
 	}
-	if news := b.news.Swap(nil); news != nil {
-		b.log.Warn(*news, "route", b.name)
+	if event := b.event.Swap(nil); event != nil {
+		b.log.Warn(*event, "route", b.name)
 	}
 }
 
-// wait returns how long the route will be skipped yet.
+// wait returns how much longer the route will be skipped.
 func (b *breaker) wait(err error) time.Duration {
 	since := b.since.Load()
 	if since == nil || errors.Is(err, gobreaker.ErrTooManyRequests) {

@@ -79,7 +79,8 @@ func TestClasses(t *testing.T) {
 			name:   "InvalidRecipient of a later route",
 			first:  []channel.Func{refuse(channel.Unreachable, "0x45")},
 			second: []channel.Func{refuse(channel.InvalidRecipient, "0x0B")},
-			want:   []hop{sms("a").as(channel.Unreachable, "0x45"), sms("b").as(channel.InvalidRecipient, "0x0B"), mail("email")},
+			want:   []hop{sms("a").as(channel.Unreachable, "0x45"), sms("b").as(channel.InvalidRecipient, "0x0B"),
+				mail("email")},
 		}, {
 			name:  "Misconfigured goes on at once",
 			first: []channel.Func{refuse(channel.Misconfigured, "0x0E")},
@@ -107,8 +108,10 @@ func TestClasses(t *testing.T) {
 					wantError(t, s, err, row.failed)
 					return
 				}
-				want := channel.Submission{Route: last.Route, ProviderIDs: []string{last.Route + "-1"}, State: channel.Sent, Attempts: s.Attempts}
-				if diff := cmp.Diff(want, s, cmp.Comparer(func(a, b channel.Attempt) bool { return a.Route == b.Route })); err != nil || diff != "" {
+				want := channel.Submission{Route: last.Route, ProviderIDs: []string{last.Route + "-1"},
+					State: channel.Sent, Attempts: s.Attempts}
+				if diff := cmp.Diff(want, s, cmp.Comparer(func(a,
+					b channel.Attempt) bool { return a.Route == b.Route })); err != nil || diff != "" {
 					t.Errorf("error %v, submission (-want +got):\n%s", err, diff)
 				}
 			})
@@ -119,7 +122,8 @@ func TestClasses(t *testing.T) {
 // TestErrorClass shows which class Send answers when all routes have failed.
 func TestErrorClass(t *testing.T) {
 	t.Parallel()
-	temporary := channeltest.Fail(&channel.Error{Class: channel.Temporary, Op: "fake: send", Code: "421", RetryAfter: 7 * time.Second})
+	temporary := channeltest.Fail(&channel.Error{Class: channel.Temporary, Op: "fake: send", Code: "421",
+		RetryAfter: 7 * time.Second})
 	for _, row := range []struct {
 		name    string
 		answers []channel.Func // of a, b, email
@@ -129,24 +133,28 @@ func TestErrorClass(t *testing.T) {
 		text    string
 	}{
 		{
-			"Unknown over all", []channel.Func{temporary, refuse(channel.Unknown, "lost"), refuse(channel.Misconfigured, "535")},
+			"Unknown over all", []channel.Func{temporary, refuse(channel.Unknown, "lost"),
+				refuse(channel.Misconfigured, "535")},
 			channel.Unknown, "lost", 0,
 			"failover: send: unknown (lost): a temporary (421); b unknown (lost); email misconfigured (535)",
 		}, {
 			"Expired over Temporary", []channel.Func{temporary, refuse(channel.Expired, "")},
 			channel.Expired, "", 0, "failover: send: expired: a temporary (421); b expired",
 		}, {
-			"Temporary over the rest", []channel.Func{refuse(channel.Unreachable, "0x45"), temporary, refuse(channel.InvalidRecipient, "5.1.1")},
+			"Temporary over the rest", []channel.Func{refuse(channel.Unreachable, "0x45"), temporary,
+				refuse(channel.InvalidRecipient, "5.1.1")},
 			channel.Temporary, "421", 7 * time.Second,
 			"failover: send: temporary (421): a unreachable (0x45); b temporary (421); email invalid recipient (5.1.1)",
 		}, {
 			"the shortest RetryAfter", []channel.Func{temporary, throttle(time.Hour), throttle(time.Second)},
 			channel.Temporary, "421", time.Second, "",
 		}, {
-			"InvalidRecipient over the rest", []channel.Func{refuse(channel.Unreachable, "0x45"), refuse(channel.InvalidRecipient, "0x0B"), refuse(channel.Misconfigured, "535")},
+			"InvalidRecipient over the rest", []channel.Func{refuse(channel.Unreachable, "0x45"),
+				refuse(channel.InvalidRecipient, "0x0B"), refuse(channel.Misconfigured, "535")},
 			channel.InvalidRecipient, "0x0B", 0, "",
 		}, {
-			"Misconfigured over Unreachable", []channel.Func{refuse(channel.Unreachable, "0x45"), refuse(channel.Misconfigured, "0x0E"), refuse(channel.Unreachable, "5.2.2")},
+			"Misconfigured over Unreachable", []channel.Func{refuse(channel.Unreachable, "0x45"),
+				refuse(channel.Misconfigured, "0x0E"), refuse(channel.Unreachable, "5.2.2")},
 			channel.Misconfigured, "0x0E", 0, "",
 		},
 	} {
@@ -210,7 +218,8 @@ func TestOverride(t *testing.T) {
 
 func testOverride(t *testing.T) {
 	f := &fakes{}
-	f.route("imessage", refuse(channel.InvalidRecipient, "0x0B")).Classes = map[string]channel.Class{"0x0B": channel.Unreachable, "": channel.Expired}
+	f.route("imessage", refuse(channel.InvalidRecipient,
+		"0x0B")).Classes = map[string]channel.Class{"0x0B": channel.Unreachable, "": channel.Expired}
 	f.route("carrier", refuse(channel.Unknown, "")).Classes = map[string]channel.Class{"": channel.Expired}
 	f.route("email")
 	f.build(t)
@@ -218,7 +227,8 @@ func testOverride(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantHops(t, s, sms("imessage").as(channel.Unreachable, "0x0B"), sms("carrier").as(channel.Unknown, ""), mail("email"))
+	wantHops(t, s, sms("imessage").as(channel.Unreachable, "0x0B"), sms("carrier").as(channel.Unknown, ""),
+		mail("email"))
 }
 
 // TestOTPBlue walks the picture of OTP Blue's integration guide: iMessage,
@@ -228,7 +238,8 @@ func TestOTPBlue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakes{}
 		f.route("imessage", slow(300*time.Millisecond, refuse(channel.Unreachable, "0x45")))
-		f.route("carrier-a", slow(50*time.Millisecond, refuse(channel.Temporary, "0x08")), slow(70*time.Millisecond, refuse(channel.Temporary, "0x08"))).Retry.Attempts = 2
+		f.route("carrier-a", slow(50*time.Millisecond, refuse(channel.Temporary, "0x08")),
+			slow(70*time.Millisecond, refuse(channel.Temporary, "0x08"))).Retry.Attempts = 2
 		f.route("carrier-b", channeltest.Stall())
 		f.route("email", slow(20*time.Millisecond, channeltest.Accept("queued-1")))
 		f.config.TryTimeout = 3 * time.Second
@@ -248,13 +259,13 @@ func TestOTPBlue(t *testing.T) {
 	})
 }
 
-// TestEveryClassHasItsGravity fails when a class is added that failover has no
+// TestEveryClassHasASeverity fails when a class is added that failover has no
 // rule for.
-func TestEveryClassHasItsGravity(t *testing.T) {
+func TestEveryClassHasASeverity(t *testing.T) {
 	t.Parallel()
 	for c := channel.Class(0); c.Valid(); c++ {
-		if failover.Gravity(c) == 0 {
-			t.Errorf("%s has no gravity", c)
+		if failover.Severity(c) == 0 {
+			t.Errorf("%s has no severity", c)
 		}
 	}
 }

@@ -2,12 +2,12 @@ package failover
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/transport"
 )
 
 // Countries says which routes serve which numbers; see [ByCountry].
@@ -22,12 +22,12 @@ type Countries struct {
 	// region is not known, and recipients without a number. Default: none.
 	Default []channel.Route
 
-	// Everyone follows after those, whatever the number: e-mail, push.
+	// Everyone are the routes after those, for every number: e-mail, push.
 	// Default: none.
 	Everyone []channel.Route
 
-	// Region returns the region of a number in E.164, and false where it has
-	// none; phone.Region of package channel/phone does. Required.
+	// Region returns the region of a number in E.164, and false if it has none,
+	// as phone.Region of package channel/phone does. Required.
 	Region func(e164 string) (region string, ok bool)
 }
 
@@ -35,34 +35,41 @@ type Countries struct {
 // recipient's number: a route that does not serve it is never tried. The error
 // names the field that is missing or wrong.
 func ByCountry(c Countries) (channel.Router, error) {
-	if c.Region == nil {
-		return nil, errors.New("failover: Countries.Region is required")
+	if err := c.validate(); err != nil {
+		return nil, err
 	}
 	router := &byCountry{
 		routes: make(map[string][]channel.Route, len(c.Routes)),
 		others: slices.Concat(c.Default, c.Everyone),
 		region: c.Region,
+		known:  firsts(c.all()),
 	}
-	known := append([]channel.Route{}, router.others...)
-	for _, region := range slices.Sorted(maps.Keys(c.Routes)) {
-		if !isRegion(region) {
-			return nil, fmt.Errorf("failover: Countries.Routes: %q is not a region of two capital letters", region)
-		}
-		all := slices.Concat(c.Routes[region], c.Everyone)
-		if err := checkAll(all); err != nil {
-			return nil, fmt.Errorf("failover: Countries.Routes[%q]: %w", region, err)
-		}
-		router.routes[region] = all
-		known = append(known, all...)
-	}
-	if err := checkAll(router.others); err != nil {
-		return nil, fmt.Errorf("failover: Countries.Default and Everyone: %w", err)
-	}
-	router.known = firsts(known)
-	if err := checkKinds(known, router.known); err != nil {
-		return nil, err
+	for region, routes := range c.Routes {
+		router.routes[region] = slices.Concat(routes, c.Everyone)
 	}
 	return router, nil
+}
+
+func (c *Countries) validate() error {
+	v := transport.Validate("failover: Countries.")
+	v.Check(c.Region != nil, "Region", "is required")
+	for _, region := range slices.Sorted(maps.Keys(c.Routes)) {
+		v.Check(isRegion(region), "Routes", "%q is not a region of two capital letters", region)
+		v.Error(fmt.Sprintf("Routes[%q]", region), validateAll(slices.Concat(c.Routes[region], c.Everyone)))
+	}
+	v.Error("Default and Everyone", validateAll(slices.Concat(c.Default, c.Everyone)))
+	all := c.all()
+	v.Error("Routes", validateKinds(all, firsts(all)))
+	return v.Err()
+}
+
+// all returns the routes of all fields. A name may recur.
+func (c *Countries) all() []channel.Route {
+	all := slices.Concat(c.Default, c.Everyone)
+	for _, region := range slices.Sorted(maps.Keys(c.Routes)) {
+		all = slices.Concat(all, c.Routes[region])
+	}
+	return all
 }
 
 func isRegion(s string) bool {
@@ -79,16 +86,16 @@ func firsts(routes []channel.Route) []channel.Route {
 	})
 }
 
-// checkKinds reports a name that recurs for another route. Only the kinds of
-// address are looked at: not all channels can be compared.
-func checkKinds(all, firsts []channel.Route) error {
+// validateKinds returns an error if two routes of one name differ. It compares the
+// kinds of address only: not all channels can be compared.
+func validateKinds(all, firsts []channel.Route) error {
 	kinds := map[string]channel.Address{}
 	for i := range firsts {
 		kinds[firsts[i].Name] = firsts[i].Address
 	}
 	for i := range all {
 		if r := &all[i]; r.Address != kinds[r.Name] {
-			return fmt.Errorf("failover: Countries: Route.Name %q is taken by a route with another Route.Address", r.Name)
+			return fmt.Errorf("Route.Name %q is taken by a route with another Route.Address", r.Name)
 		}
 	}
 	return nil

@@ -12,13 +12,14 @@ import (
 const op = "failover: send"
 
 // ErrBreakerOpen is the cause of a hop that was skipped because its route has
-// failed too often of late.
+// failed too often recently.
 var ErrBreakerOpen = errors.New("failover: breaker is open")
 
 var errExpired = errors.New("the code has expired")
 
-// gravity orders the classes by what the caller must reckon with.
-var gravity = [...]int{
+// severities orders the classes by how much they matter to the caller: the error
+// of Send has the class of the most severe hop.
+var severities = [...]int{
 	channel.Unknown:          6, // the person may have the code
 	channel.Expired:          5, // nothing will help
 	channel.Temporary:        4, // another Send may help
@@ -28,14 +29,14 @@ var gravity = [...]int{
 	channel.Unreachable:      1,
 }
 
-func graver(a, b channel.Class) bool { return weigh(a) > weigh(b) }
+func moreSevere(a, b channel.Class) bool { return severity(a) > severity(b) }
 
-// weigh reads an invalid class as Unknown.
-func weigh(c channel.Class) int {
+// severity treats an invalid class as Unknown.
+func severity(c channel.Class) int {
 	if c.Valid() {
-		return gravity[c]
+		return severities[c]
 	}
-	return gravity[channel.Unknown]
+	return severities[channel.Unknown]
 }
 
 // summarize makes the one error of all hops.
@@ -43,27 +44,27 @@ func summarize(attempts []channel.Attempt, ended error) error {
 	e := &channel.Error{Class: channel.Unreachable, Op: op, Err: &hopsError{attempts, ended}}
 	first := true
 	for _, a := range attempts {
-		if first || graver(a.Class, e.Class) {
+		if first || moreSevere(a.Class, e.Class) {
 			e.Class, e.Code, first = a.Class, a.Code, false
 		}
 	}
 	switch {
-	case errors.Is(ended, errExpired) && (first || graver(channel.Expired, e.Class)):
+	case errors.Is(ended, errExpired) && (first || moreSevere(channel.Expired, e.Class)):
 		e.Class, e.Code = channel.Expired, ""
 	case first: // ctx had ended before anything was sent
 		e.Class = channel.Temporary
 	}
-	if weigh(e.Class) == weigh(channel.Temporary) {
+	if severity(e.Class) == severity(channel.Temporary) {
 		e.RetryAfter = soonest(attempts)
 	}
 	return e
 }
 
-// soonest returns the shortest wait that a hop has asked for.
+// soonest returns the shortest RetryAfter of the hops; zero: there is none.
 func soonest(attempts []channel.Attempt) time.Duration {
 	var least time.Duration
 	for _, a := range attempts {
-		if weigh(a.Class) != weigh(channel.Temporary) {
+		if severity(a.Class) != severity(channel.Temporary) {
 			continue
 		}
 		if d := retryAfter(a.Err); d > 0 && (least == 0 || d < least) {
@@ -73,11 +74,11 @@ func soonest(attempts []channel.Attempt) time.Duration {
 	return least
 }
 
-// hopsError is the cause of a failed Send: what every hop came to. Its text does
-// not repeat the channels' own.
+// hopsError is the cause of a failed Send. Its text lists the hops and their
+// classes, without the texts of the channels' errors.
 type hopsError struct {
 	attempts []channel.Attempt
-	ended    error
+	ended    error // the reason to end before all routes were tried; nil: none
 }
 
 func (h *hopsError) Error() string {
@@ -110,8 +111,8 @@ func hopText(a channel.Attempt) string {
 	return fmt.Sprintf("%s %v", a.Route, a.Class)
 }
 
-// Unwrap returns the errors of the hops, without those in which a channel says
-// that it had no route: the failover had one, that channel's.
+// Unwrap returns the errors of the hops. It leaves out errors with
+// channel.ErrNoRoute: the failover itself did have a route.
 func (h *hopsError) Unwrap() []error {
 	var all []error
 	for _, a := range h.attempts {

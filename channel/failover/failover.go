@@ -5,36 +5,39 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/transport"
 )
 
 // Config configures a [Channel].
 type Config struct {
-	// Router picks the routes of each message. Required. Where it has a
-	// method Routes() []channel.Route, as those of this package do, New
-	// checks its routes. The same name always means the same channel: breakers,
-	// receipts and Cancel know a route by nothing else. No route's Channel may
-	// be a failover.
+	// Router picks the routes of each message. Required. If it is a
+	// [channel.RouteLister], as the routers of this package are, New validates
+	// its routes. A name must always mean the same channel: breakers, receipts
+	// and Cancel know a route by its name only. No route's Channel may be a
+	// failover.
 	Router channel.Router
 
 	// StopOnUnknown ends Send after a hop of class Unknown: nobody gets a
-	// code twice, and some get none. Default: go on with the next route.
+	// code twice, and some people get none. Default false: the next route is
+	// tried.
 	StopOnUnknown bool
 
 	// TryTimeout limits one try of one route, so that a provider that does
 	// not answer leaves time for the others. Default 10 s.
 	TryTimeout time.Duration
 
-	// MaxPause is the longest pause before a route is tried again. A backoff
-	// is cut to it; a provider that asks for more loses the message to the
-	// next route. Where there is none, what a Throttled asks for is limited
-	// by the deadline instead. Default 5 s.
+	// MaxPause is the longest pause before a route is tried again. A backoff is
+	// cut to it. If a provider asks for more, the next route is used. If there
+	// is no next route, the deadline limits the pause after a Throttled instead.
+	// Default 5 s.
 	MaxPause time.Duration
 
-	// Breaker sets the routes' circuit breakers.
+	// Breaker configures the routes' circuit breakers.
 	Breaker BreakerConfig
 
 	// Logger receives hops at level Debug, breakers that open or close at
@@ -63,66 +66,59 @@ var (
 // New returns a channel over the routes of c.Router. Its error names the field
 // of Config that is missing or out of range.
 func New(c Config) (*Channel, error) {
-	switch {
-	case c.Router == nil:
-		return nil, errors.New("failover: Config.Router is required")
-	case c.TryTimeout < 0:
-		return nil, errors.New("failover: Config.TryTimeout is negative")
-	case c.MaxPause < 0:
-		return nil, errors.New("failover: Config.MaxPause is negative")
-	case c.Breaker.Failures < 0:
-		return nil, errors.New("failover: Config.Breaker.Failures is negative")
-	case c.Breaker.Open < 0:
-		return nil, errors.New("failover: Config.Breaker.Open is negative")
-	}
-	routes := routesOf(c.Router)
-	if routes != nil && len(routes) == 0 {
-		return nil, errors.New("failover: Config.Router has no routes")
-	}
-	if err := checkAll(routes); err != nil {
-		return nil, fmt.Errorf("failover: Config.Router: %w", err)
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
+	routes, err := c.validate()
+	if err != nil {
+		return nil, err
 	}
 	return &Channel{
 		router:        c.Router,
 		routes:        routes,
 		stopOnUnknown: c.StopOnUnknown,
-		tryTimeout:    orDefault(c.TryTimeout, 10*time.Second),
-		maxPause:      orDefault(c.MaxPause, 5*time.Second),
+		tryTimeout:    c.TryTimeout,
+		maxPause:      c.MaxPause,
 		breakers:      newBreakers(c.Breaker, c.Logger),
 		log:           c.Logger,
 	}, nil
 }
 
-func orDefault(d, otherwise time.Duration) time.Duration {
-	if d == 0 {
-		return otherwise
+// validate fills in defaults, and returns the routes that are known beforehand.
+func (c *Config) validate() ([]channel.Route, error) {
+	v := transport.Validate("failover: Config.")
+	if c.Router == nil {
+		v.Check(false, "Router", "is required")
+		return nil, v.Err()
 	}
-	return d
+	v.Duration("TryTimeout", &c.TryTimeout, 10*time.Second)
+	v.Duration("MaxPause", &c.MaxPause, 5*time.Second)
+	v.Int("Breaker.Failures", &c.Breaker.Failures, 1, 5, math.MaxInt32)
+	v.Duration("Breaker.Open", &c.Breaker.Open, 30*time.Second)
+	v.Logger(&c.Logger)
+	routes := routesOf(c.Router)
+	v.Check(routes == nil || len(routes) > 0, "Router", "has no routes")
+	v.Error("Router", validateAll(routes))
+	return routes, v.Err()
 }
 
 // Send hands m to its routes, one after another, until one takes it. The
-// Submission tells which, with the provider's ids, every hop in order, and
-// until when a receipt is to be awaited, if a route that could still follow
-// is left.
+// Submission holds the name of that route, the provider's ids, and every hop in
+// order. If a route is left that could still follow, Submission.Await is the time
+// until which a receipt is awaited.
 func (c *Channel) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
-	w := walk{c: c, m: m, began: time.Now(), invalid: m.Invalid}
-	w.setDeadline(ctx)
-	if w.over(ctx, w.began) {
-		return w.failed()
+	d := dispatch{c: c, m: m, began: time.Now(), invalid: m.Invalid}
+	d.setDeadline(ctx)
+	if d.over(ctx, d.began) {
+		return d.failed()
 	}
 	routes, err := c.router.Route(ctx, m)
 	if err != nil {
 		return channel.Submission{State: channel.Failed}, routerError(err)
 	}
-	w.routes = routes
-	return w.run(ctx)
+	d.routes = routes
+	return d.run(ctx)
 }
 
 // routerError gives a router's error a class. No message was sent, so Unknown
-// would be too dark: an error without a class is Temporary.
+// would be too pessimistic: an error without a class is Temporary.
 func routerError(err error) error {
 	routing := &channel.Error{Class: channel.ClassOf(err), Op: "failover: route", Err: err}
 	if routing.Class == channel.Unknown {
@@ -131,9 +127,10 @@ func routerError(err error) error {
 	return routing
 }
 
-// Cancel withdraws a message from the route that took it, by s.Route: the one
-// that the router has for m, else the one known beforehand. The error wraps
-// [errors.ErrUnsupported] where that route's channel cannot cancel.
+// Cancel withdraws a message from the route that took it, s.Route. It looks for
+// that name among the routes that the router picks for m, and then among those
+// known beforehand. If the route's channel cannot cancel, the error wraps
+// [errors.ErrUnsupported].
 func (c *Channel) Cancel(ctx context.Context, m *channel.Message, s channel.Submission) error {
 	const op = "failover: cancel"
 	taken := func(r channel.Route) bool { return r.Name == s.Route }
@@ -151,13 +148,14 @@ func (c *Channel) Cancel(ctx context.Context, m *channel.Message, s channel.Subm
 	}
 	canceler, ok := channel.As[channel.Canceler](routes[i].Channel)
 	if !ok {
-		return &channel.Error{Class: channel.Unreachable, Op: op, Err: fmt.Errorf("route %q: %w", s.Route, errors.ErrUnsupported)}
+		return &channel.Error{Class: channel.Unreachable, Op: op,
+			Err: fmt.Errorf("route %q: %w", s.Route, errors.ErrUnsupported)}
 	}
 	return canceler.Cancel(ctx, m, s)
 }
 
-// Routes returns the routes where the router knows them without a message, and
-// nil where it does not.
+// Routes returns the routes, or nil if the router does not know them without a
+// message.
 func (c *Channel) Routes() []channel.Route { return slices.Clone(c.routes) }
 
 // Health returns the state of each route's breaker, by name. A route that was

@@ -12,27 +12,29 @@ import (
 
 const defaultBackoff = 200 * time.Millisecond
 
-// most returns how many tries the route has after such a failure. A provider
-// that is too busy and says for how long is asked again without a Retry too.
-func most(r *channel.Route, a channel.Attempt) int {
+// maxTries returns how many tries the route has after such a failure. If a
+// provider throttles and says for how long, it is tried again even without a
+// Retry.
+func maxTries(r *channel.Route, a channel.Attempt) int {
 	if a.Class == channel.Throttled && retryAfter(a.Err) > 0 {
 		return max(r.Retry.Attempts, 2)
 	}
 	return r.Retry.Attempts
 }
 
-// pause returns how long to wait before route i is tried again, and false
-// where it is not: because of the failure's class, because the provider wants
-// a longer pause than is allowed, or because the pause would not end in time.
-func (w *walk) pause(i int, a channel.Attempt, tries int) (time.Duration, bool) {
+// pause returns how long to wait before route i is tried again. It returns false
+// if the route is not tried again: because of the failure's class, because the
+// provider asks for a longer pause than is allowed, or because the pause would not
+// end in time.
+func (d *dispatch) pause(i int, a channel.Attempt, tries int) (time.Duration, bool) {
 	if a.Class != channel.Temporary && a.Class != channel.Throttled || errors.Is(a.Err, ErrBreakerOpen) {
 		return 0, false
 	}
-	limit, room := w.c.maxPause, time.Duration(math.MaxInt64)
-	if !w.until.IsZero() {
-		room = time.Until(w.until)
-		if a.Class == channel.Throttled && !w.follows(i) {
-			limit = max(limit, room) // it is this route or none
+	limit, room := d.c.maxPause, time.Duration(math.MaxInt64)
+	if !d.until.IsZero() {
+		room = time.Until(d.until)
+		if a.Class == channel.Throttled && !d.follows(i) {
+			limit = max(limit, room) // no other route is left
 		}
 	}
 	asked := retryAfter(a.Err)
@@ -40,9 +42,9 @@ func (w *walk) pause(i int, a channel.Attempt, tries int) (time.Duration, bool) 
 		return 0, false
 	}
 	// The jitter leaves time for the try.
-	d := max(backoff(w.routes[i].Retry.Backoff, w.c.maxPause, tries), jittered(asked, asked, min(asked/4, (room-asked)/2)))
-	d = min(d, limit)
-	return d, d < room
+	own := backoff(d.routes[i].Retry.Backoff, d.c.maxPause, tries)
+	pause := min(max(own, jittered(asked, asked, min(asked/4, (room-asked)/2))), limit)
+	return pause, pause < room
 }
 
 // backoff returns the pause after so many tries: base, doubled after each but

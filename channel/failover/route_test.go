@@ -26,8 +26,10 @@ func TestSelection(t *testing.T) {
 		text   string // in the error, where there is no hop
 	}{
 		{name: "all", change: func(*channel.Message) {}, want: []string{"a", "b", "email"}},
-		{name: "tried", change: func(m *channel.Message) { m.Tried = []string{"a", "x"} }, want: []string{"b", "email"}},
-		{name: "invalid phone", change: func(m *channel.Message) { m.Invalid = channel.Phone }, want: []string{"email"}},
+		{name: "tried", change: func(m *channel.Message) { m.Tried = []string{"a", "x"} },
+			want: []string{"b", "email"}},
+		{name: "invalid phone", change: func(m *channel.Message) { m.Invalid = channel.Phone },
+			want: []string{"email"}},
 		{name: "no phone", change: func(m *channel.Message) { m.To.Phone = "" }, want: []string{"email"}},
 		{name: "forced e-mail", change: func(m *channel.Message) { m.Route = "email" }, want: []string{"email"}},
 		{
@@ -40,7 +42,8 @@ func TestSelection(t *testing.T) {
 			name: "forced, tried before", change: func(m *channel.Message) { m.Route, m.Tried = "b", []string{"b"} },
 			class: channel.Unreachable, text: `route "b" cannot take this message`,
 		}, {
-			name: "forced, address invalid", change: func(m *channel.Message) { m.Route, m.Invalid = "email", channel.Email },
+			name: "forced, address invalid", change: func(m *channel.Message) { m.Route, m.Invalid = "email",
+				channel.Email },
 			class: channel.Unreachable, text: `route "email" cannot take this message`,
 		}, {
 			name: "all tried", change: func(m *channel.Message) { m.Tried = []string{"a", "b", "email"} },
@@ -49,7 +52,8 @@ func TestSelection(t *testing.T) {
 			name: "no address at all", change: func(m *channel.Message) { m.To = channel.Recipient{} },
 			class: channel.InvalidRecipient, text: "no address that a route could use",
 		}, {
-			name: "no address that is not invalid", change: func(m *channel.Message) { m.To.Email, m.Invalid = "", channel.Phone },
+			name: "no address that is not invalid",
+				change: func(m *channel.Message) { m.To.Email, m.Invalid = "", channel.Phone },
 			class: channel.InvalidRecipient, text: "no address that a route could use",
 		},
 	} {
@@ -75,7 +79,8 @@ func TestSelection(t *testing.T) {
 			}
 			if row.class != 0 {
 				wantError(t, s, err, row.class)
-				if none := len(names) == 0; errors.Is(err, channel.ErrNoRoute) != none || !strings.Contains(err.Error(), row.text) {
+				if none := len(names) == 0; errors.Is(err, channel.ErrNoRoute) != none ||
+					!strings.Contains(err.Error(), row.text) {
 					t.Errorf("error %v, want ErrNoRoute: %v, and %q", err, none, row.text)
 				}
 			} else if err != nil || s.Route != names[len(names)-1] {
@@ -138,7 +143,8 @@ func TestState(t *testing.T) {
 	f := &fakes{}
 	answer := func(state channel.State) channel.Func {
 		return func(context.Context, *channel.Message) (channel.Submission, error) {
-			return channel.Submission{Route: "inner", ProviderIDs: []string{"1", "2"}, State: state, Await: time.Now()}, nil
+			return channel.Submission{Route: "inner", ProviderIDs: []string{"1", "2"}, State: state, Await: time.Now()},
+				nil
 		}
 	}
 	f.route("a", answer(0), answer(channel.Delivered), answer(channel.Queued))
@@ -158,7 +164,8 @@ func TestRouter(t *testing.T) {
 	var routes []channel.Route
 	var failure error
 	f := &fakes{}
-	f.config.Router = channel.RouterFunc(func(context.Context, *channel.Message) ([]channel.Route, error) { return routes, failure })
+	f.config.Router = channel.RouterFunc(func(context.Context, *channel.Message) ([]channel.Route,
+		error) { return routes, failure })
 	f.build(t)
 	if f.Routes() != nil {
 		t.Errorf("routes %v are known", f.Routes())
@@ -193,7 +200,8 @@ func TestRouter(t *testing.T) {
 	if len(s.Attempts) != 4 {
 		t.Errorf("%+v", s)
 	}
-	routes = append(routes, channel.Route{Name: "good", Channel: good, Address: channel.Phone, Retry: channel.Retry{Attempts: -1, Backoff: -1}, Await: -1})
+	routes = append(routes, channel.Route{Name: "good", Channel: good, Address: channel.Phone,
+		Retry: channel.Retry{Attempts: -1, Backoff: -1}, Await: -1})
 	if s, err = f.Send(t.Context(), message()); err != nil || s.Route != "good" {
 		t.Errorf("%v, %+v", err, s)
 	}
@@ -209,8 +217,8 @@ func TestNewRefuses(t *testing.T) {
 	}
 	router := failover.List(good)
 	for want, config := range map[string]failover.Config{
-		"Config.Router is required":              {},
-		"Config.Router has no routes":            {Router: failover.List()},
+		"Config.Router: is required":             {},
+		"Config.Router: has no routes":           {Router: failover.List()},
 		"Config.TryTimeout":                      {Router: router, TryTimeout: -1},
 		"Config.MaxPause":                        {Router: router, MaxPause: -1},
 		"Config.Breaker.Open":                    {Router: router, Breaker: failover.BreakerConfig{Open: -1}},
@@ -224,7 +232,8 @@ func TestNewRefuses(t *testing.T) {
 		`route 0 "a": Route.Await is negative`:   with(func(r *channel.Route) { r.Await = -1 }),
 		`route 0 "a": Route.Classes["0x0B"] is`:  with(func(r *channel.Route) { r.Classes = map[string]channel.Class{"0x0B": 9} }),
 	} {
-		if _, err := failover.New(config); err == nil || !strings.HasPrefix(err.Error(), "failover: ") || !strings.Contains(err.Error(), want) {
+		if _, err := failover.New(config); err == nil || !strings.HasPrefix(err.Error(), "failover: ") ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
@@ -239,7 +248,8 @@ func TestRepeatedName(t *testing.T) {
 			a := &channeltest.Fake{Name: "a", Then: refuse(class, "1")}
 			again := channel.Route{Name: "a", Channel: a, Address: channel.Phone}
 			b := channel.Route{Name: "b", Channel: &channeltest.Fake{}, Address: channel.Phone, Await: time.Minute}
-			f := (&fakes{config: failover.Config{Router: &fickle{now: []channel.Route{again, again, b, again}}}}).build(t)
+			f := (&fakes{config: failover.Config{Router: &fickle{now: []channel.Route{again, again, b,
+				again}}}}).build(t)
 			s, err := f.Send(t.Context(), message())
 			if err != nil || len(a.Calls()) != 1 || !s.Await.IsZero() {
 				t.Errorf("%v: error %v, a was called %d times, await %v", class, err, len(a.Calls()), s.Await)
@@ -258,10 +268,12 @@ func TestNested(t *testing.T) {
 	const advice = "put its routes into the outer Router"
 	for name, c := range map[string]channel.Channel{"bare": inner.Channel, "wrapped": wrapper{wrapper{inner.Channel}}} {
 		nested.Channel = c
-		if _, err := failover.New(failover.Config{Router: failover.List(nested)}); err == nil || !strings.Contains(err.Error(), `route 0 "inner"`) || !strings.Contains(err.Error(), advice) {
+		if _, err := failover.New(failover.Config{Router: failover.List(nested)}); err == nil ||
+			!strings.Contains(err.Error(), `route 0 "inner"`) || !strings.Contains(err.Error(), advice) {
 			t.Errorf("%s: New: error %v", name, err)
 		}
-		if _, err := failover.ByCountry(failover.Countries{Default: []channel.Route{nested}, Region: region}); err == nil || !strings.Contains(err.Error(), advice) {
+		if _, err := failover.ByCountry(failover.Countries{Default: []channel.Route{nested},
+			Region: region}); err == nil || !strings.Contains(err.Error(), advice) {
 			t.Errorf("%s: ByCountry: error %v", name, err)
 		}
 		outer := (&fakes{config: failover.Config{Router: &fickle{now: []channel.Route{nested, route("b")}}}}).build(t)
@@ -279,9 +291,11 @@ func TestNested(t *testing.T) {
 func TestForeignErrNoRoute(t *testing.T) {
 	t.Parallel()
 	f := &fakes{}
-	f.route("a", channeltest.Fail(&channel.Error{Class: channel.Unreachable, Op: "fake: send", Err: channel.ErrNoRoute}))
+	f.route("a", channeltest.Fail(&channel.Error{Class: channel.Unreachable, Op: "fake: send",
+		Err: channel.ErrNoRoute}))
 	f.build(t)
-	if _, err := f.Send(t.Context(), message()); errors.Is(err, channel.ErrNoRoute) || channel.ClassOf(err) != channel.Unreachable {
+	if _, err := f.Send(t.Context(), message()); errors.Is(err, channel.ErrNoRoute) ||
+		channel.ClassOf(err) != channel.Unreachable {
 		t.Errorf("there was a route: %v", err)
 	}
 }
@@ -293,7 +307,8 @@ func TestConformance(t *testing.T) {
 		Address: channel.Phone, ProviderIDs: true,
 		New: func(t testing.TB) channeltest.Subject {
 			fake := &channeltest.Fake{Address: channel.Phone}
-			c, err := failover.New(failover.Config{Router: failover.List(channel.Route{Name: "only", Channel: fake, Address: channel.Phone})})
+			c, err := failover.New(failover.Config{Router: failover.List(channel.Route{Name: "only", Channel: fake,
+				Address: channel.Phone})})
 			if err != nil {
 				t.Fatal(err)
 			}

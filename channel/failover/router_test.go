@@ -116,12 +116,13 @@ func TestByCountry(t *testing.T) {
 func TestByCountryRefuses(t *testing.T) {
 	t.Parallel()
 	for want, c := range map[string]failover.Countries{
-		"Countries.Region is required": {},
-		`"gb" is not a region`:         {Region: region, Routes: map[string][]channel.Route{"gb": nil}},
+		"Countries.Region: is required": {},
+		`"gb" is not a region`:          {Region: region, Routes: map[string][]channel.Route{"gb": nil}},
 		`Countries.Routes["GB"]: route 1 "a": Route.Name is taken`: {
-			Region: region, Routes: map[string][]channel.Route{"GB": {route("a")}}, Everyone: []channel.Route{route("a")},
+			Region: region, Routes: map[string][]channel.Route{"GB": {route("a")}},
+				Everyone: []channel.Route{route("a")},
 		},
-		`Countries: Route.Name "a" is taken`: {
+		`Countries.Routes: Route.Name "a" is taken`: {
 			Region:  region,
 			Routes:  map[string][]channel.Route{"GB": {route("a")}},
 			Default: []channel.Route{{Name: "a", Address: channel.Email, Channel: &channeltest.Fake{}}},
@@ -144,7 +145,8 @@ func TestByWeight(t *testing.T) {
 		return d
 	}
 	r, err := failover.ByWeight(failover.Weights{Rand: next, Routes: []failover.Weighted{
-		{Route: route("email"), Weight: 0}, {Route: route("a"), Weight: 6}, {Route: route("b"), Weight: 3}, {Route: route("c"), Weight: 1}, {Route: route("email2")},
+		{Route: route("email"), Weight: 0}, {Route: route("a"), Weight: 6}, {Route: route("b"), Weight: 3},
+			{Route: route("c"), Weight: 1}, {Route: route("email2")},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +174,8 @@ func TestByWeight(t *testing.T) {
 // deviations.
 func TestByWeightRandom(t *testing.T) {
 	t.Parallel()
-	r, err := failover.ByWeight(failover.Weights{Routes: []failover.Weighted{{Route: route("a"), Weight: 70}, {Route: route("b"), Weight: 30}}})
+	r, err := failover.ByWeight(failover.Weights{Routes: []failover.Weighted{{Route: route("a"), Weight: 70},
+		{Route: route("b"), Weight: 30}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,9 +206,9 @@ func TestByWeightRandom(t *testing.T) {
 func TestByWeightRefuses(t *testing.T) {
 	t.Parallel()
 	for want, w := range map[string]failover.Weights{
-		"Weights.Routes is required":      {},
-		"Weights.Routes[0].Weight is not": {Routes: []failover.Weighted{{Route: route("a"), Weight: -1}}},
-		"Weights.Routes: route 0":         {Routes: []failover.Weighted{{}}},
+		"Weights.Routes: is required":         {},
+		"Weights.Routes[0].Weight: -1 is not": {Routes: []failover.Weighted{{Route: route("a"), Weight: -1}}},
+		"Weights.Routes: route 0":             {Routes: []failover.Weighted{{}}},
 	} {
 		if _, err := failover.ByWeight(w); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)

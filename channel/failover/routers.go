@@ -19,8 +19,7 @@ func routesOf(r channel.Router) []channel.Route {
 }
 
 // List returns a router that gives every message the same routes in the same
-// order. It has a method Routes() []channel.Route, as every router of this
-// package.
+// order. Like every router of this package it is a [channel.RouteLister].
 func List(routes ...channel.Route) channel.Router {
 	return list(append([]channel.Route{}, routes...))
 }
@@ -31,8 +30,8 @@ func (l list) Route(context.Context, *channel.Message) ([]channel.Route, error) 
 
 func (l list) Routes() []channel.Route { return slices.Clone(l) }
 
-// check reports what makes a route unusable.
-func check(r *channel.Route) error {
+// validate returns the reason why a route cannot be used.
+func validate(r *channel.Route) error {
 	switch {
 	case r.Name == "":
 		return errRouteName
@@ -54,13 +53,13 @@ var (
 	errRouteNested  = errors.New("Route.Channel is a failover: put its routes into the outer Router instead")
 )
 
-// checkAll is check for routes that are known beforehand, which can be
-// expected to be right in all fields.
-func checkAll(routes []channel.Route) error {
+// validateAll is validate for routes that are known beforehand. All their fields
+// must be valid.
+func validateAll(routes []channel.Route) error {
 	seen := map[string]bool{}
 	for i := range routes {
 		r := &routes[i]
-		err := check(r)
+		err := validate(r)
 		switch {
 		case err != nil:
 		case seen[r.Name]:

@@ -2,12 +2,12 @@ package failover
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/transport"
 )
 
 // Weighted is a route with its share of the messages.
@@ -21,7 +21,7 @@ type Weighted struct {
 
 // Weights says how messages are shared out; see [ByWeight].
 type Weights struct {
-	// Routes are shared among. At least one is required.
+	// Routes are the routes and their weights. At least one is required.
 	Routes []Weighted
 
 	// Rand returns a number in [0,n), evenly distributed, and is called
@@ -31,28 +31,33 @@ type Weights struct {
 
 const maxWeight = 1_000_000
 
-// ByWeight returns a router that draws the first route at random by weight,
-// the second among the rest in the same way, and so on: what a dead route
-// leaves is shared out by weight too. The error names the field that is
-// missing or wrong.
+// ByWeight returns a router that draws the first route at random by weight, the
+// second among the rest in the same way, and so on: the messages of a dead route
+// are shared out by weight, too. The error names the field that is missing or
+// wrong.
 func ByWeight(w Weights) (channel.Router, error) {
-	if len(w.Routes) == 0 {
-		return nil, errors.New("failover: Weights.Routes is required")
+	known, err := w.validate()
+	if err != nil {
+		return nil, err
 	}
+	return &byWeight{routes: slices.Clone(w.Routes), known: known, rand: w.Rand}, nil
+}
+
+// validate fills in defaults, and returns the routes without their weights.
+func (w *Weights) validate() ([]channel.Route, error) {
+	v := transport.Validate("failover: Weights.")
+	v.Check(len(w.Routes) > 0, "Routes", "is required")
 	known := make([]channel.Route, len(w.Routes))
 	for i, r := range w.Routes {
-		if r.Weight < 0 || r.Weight > maxWeight {
-			return nil, fmt.Errorf("failover: Weights.Routes[%d].Weight is not in 0…%d", i, maxWeight)
-		}
+		v.Check(0 <= r.Weight && r.Weight <= maxWeight, fmt.Sprintf("Routes[%d].Weight", i),
+			"%d is not within 0..%d", r.Weight, maxWeight)
 		known[i] = r.Route
 	}
-	if err := checkAll(known); err != nil {
-		return nil, fmt.Errorf("failover: Weights.Routes: %w", err)
-	}
+	v.Error("Routes", validateAll(known))
 	if w.Rand == nil {
 		w.Rand = rand.IntN
 	}
-	return &byWeight{routes: slices.Clone(w.Routes), known: known, rand: w.Rand}, nil
+	return known, v.Err()
 }
 
 type byWeight struct {

@@ -1,0 +1,270 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+// A dispatch hands one message to its routes, in order, until one takes it.
+type dispatch struct {
+	c       *Channel
+	m       *channel.Message
+	routes  []channel.Route
+	began   time.Time
+	until   time.Time       // end of ctx or of the code, the earlier; zero: none
+	invalid channel.Address // kinds of address known to be wrong by now
+	sub     channel.Submission
+	ended   error // the reason to end before all routes were tried; nil: none
+}
+
+// A decision says how a dispatch goes on after a route.
+type decision uint8
+
+const (
+	next  decision = iota // with the next route
+	taken                 // not at all: the route took the message
+	stop                  // not at all: no route may be tried any more
+)
+
+func (d *dispatch) setDeadline(ctx context.Context) {
+	d.until = d.m.Expires
+	if deadline, ok := ctx.Deadline(); ok && (d.until.IsZero() || deadline.Before(d.until)) {
+		d.until = deadline
+	}
+}
+
+// over reports whether nothing may be tried any more, and sets ended.
+func (d *dispatch) over(ctx context.Context, now time.Time) bool {
+	switch {
+	case !d.m.Expires.IsZero() && !now.Before(d.m.Expires):
+		d.ended = errExpired
+	case ctx.Err() != nil:
+		d.ended = ctx.Err()
+	}
+	return d.ended != nil
+}
+
+func (d *dispatch) run(ctx context.Context) (channel.Submission, error) {
+	for i := range d.routes {
+		r := &d.routes[i]
+		if d.tried(r.Name) { // a router may repeat itself
+			continue
+		}
+		if err := validate(r); err != nil {
+			err = &channel.Error{Class: channel.Misconfigured, Op: "failover: route", Err: err}
+			d.record(ctx, channel.Attempt{Route: r.Name, Address: r.Address, Class: channel.Misconfigured, Err: err})
+			continue
+		}
+		if !d.usable(r) {
+			continue
+		}
+		switch d.try(ctx, i) {
+		case taken:
+			d.setAwait(i)
+			return d.sub, nil
+		case stop:
+			return d.failed()
+		case next:
+		}
+	}
+	return d.failed()
+}
+
+// usable reports whether the message may go by this route.
+func (d *dispatch) usable(r *channel.Route) bool {
+	return (d.m.Route == "" || d.m.Route == r.Name) &&
+		d.m.To.Has(r.Address) && r.Address&d.invalid == 0 &&
+		!slices.Contains(d.m.Tried, r.Name)
+}
+
+// setAwait sets the time until which the receipt of route i is awaited, if
+// another route could take the message then.
+func (d *dispatch) setAwait(i int) {
+	if await := d.routes[i].Await; await > 0 && d.follows(i) {
+		d.sub.Await = time.Now().Add(await)
+	}
+}
+
+// follows reports whether a route after i could take the message.
+func (d *dispatch) follows(i int) bool {
+	for j := i + 1; j < len(d.routes); j++ {
+		if r := &d.routes[j]; !d.tried(r.Name) && validate(r) == nil && d.usable(r) {
+			return true
+		}
+	}
+	return false
+}
+
+// tried reports whether there was a hop by the route of this name.
+func (d *dispatch) tried(name string) bool {
+	return slices.ContainsFunc(d.sub.Attempts, func(a channel.Attempt) bool { return a.Route == name })
+}
+
+// try hands the message to route i. It does so again if the class of the failure,
+// the route's Retry and the time allow.
+func (d *dispatch) try(ctx context.Context, i int) decision {
+	r := &d.routes[i]
+	b := d.c.breakers.get(r.Name)
+	for tries := 1; ; tries++ {
+		start := time.Now()
+		if d.over(ctx, start) {
+			return stop
+		}
+		s, a := d.tryOnce(ctx, r, b, start)
+		d.record(ctx, a)
+		if a.Err == nil {
+			d.sub.Route, d.sub.ProviderIDs, d.sub.State = r.Name, s.ProviderIDs, s.State
+			if s.State == 0 {
+				d.sub.State = channel.Sent
+			}
+			return taken
+		}
+		if then := d.decide(ctx, a); then != next || tries >= maxTries(r, a) {
+			return then
+		}
+		pause, ok := d.pause(i, a, tries)
+		if !ok {
+			return next
+		}
+		if !sleep(ctx, pause) {
+			d.ended = ctx.Err()
+			return stop
+		}
+	}
+}
+
+// decide returns how the dispatch goes on after a failed try.
+func (d *dispatch) decide(ctx context.Context, a channel.Attempt) decision {
+	switch {
+	case a.Class == channel.Expired, a.Class == channel.Unknown && d.c.stopOnUnknown:
+		return stop
+	case ctx.Err() != nil:
+		d.ended = ctx.Err()
+		return stop
+	case a.Class == channel.InvalidRecipient:
+		d.invalid |= a.Address
+	}
+	return next
+}
+
+// tryOnce makes one try, if the breaker allows it.
+func (d *dispatch) tryOnce(ctx context.Context, r *channel.Route, b *breaker, start time.Time) (channel.Submission,
+	channel.Attempt) {
+	a := channel.Attempt{Route: r.Name, Address: r.Address}
+	done, err := b.allow()
+	if err != nil {
+		a.Class, a.Err = channel.Temporary, err
+		return channel.Submission{}, a
+	}
+	result := failure // if the channel panics
+	defer func() { b.report(done, result) }()
+
+	limited, cancel := d.tryContext(ctx, start)
+	defer cancel()
+	s, err := r.Channel.Send(limited, d.m)
+	a.Took, a.Err = time.Since(start), err
+	if err == nil {
+		result = success
+		return s, a
+	}
+	a.Class, a.Code = classify(r, err)
+	result = d.resultOf(ctx, limited, a)
+	return s, a
+}
+
+// tryContext limits one try by ctx, by the life of the code and by TryTimeout.
+func (d *dispatch) tryContext(ctx context.Context, start time.Time) (context.Context, context.CancelFunc) {
+	limit := start.Add(d.c.tryTimeout)
+	if !d.m.Expires.IsZero() && d.m.Expires.Before(limit) {
+		limit = d.m.Expires
+	}
+	return context.WithDeadline(ctx, limit)
+}
+
+// resultOf returns the result of a failed try for the route's breaker, by the
+// rules of the package comment.
+func (d *dispatch) resultOf(ctx, try context.Context, a channel.Attempt) result {
+	switch a.Class {
+	case channel.Misconfigured:
+		return misconfigured
+	case channel.Unreachable, channel.InvalidRecipient:
+		return success
+	case channel.Throttled, channel.Expired:
+		return neutral
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return neutral
+	}
+	if cut := try.Err() != nil && a.Took < d.c.tryTimeout; cut && 2*a.Took < time.Since(d.began) {
+		return neutral
+	}
+	return failure
+}
+
+// classify returns the class of an error, by Route.Classes if its protocol code is
+// there, and that code.
+func classify(r *channel.Route, err error) (channel.Class, string) {
+	var e *channel.Error
+	if !errors.As(err, &e) || e == nil {
+		return channel.Unknown, ""
+	}
+	if class, ok := r.Classes[e.Code]; ok && e.Code != "" {
+		return class, e.Code
+	}
+	return e.Class, e.Code
+}
+
+// record adds a hop to the Submission, and logs it if it failed.
+func (d *dispatch) record(ctx context.Context, a channel.Attempt) {
+	if d.sub.Attempts == nil {
+		d.sub.Attempts = make([]channel.Attempt, 0, 2)
+	}
+	d.sub.Attempts = append(d.sub.Attempts, a)
+	if a.Err == nil {
+		return
+	}
+	level, text := slog.LevelDebug, "failover: hop failed"
+	if a.Class == channel.Misconfigured {
+		level, text = slog.LevelError, "failover: route is misconfigured"
+	}
+	if !d.c.log.Enabled(ctx, level) {
+		return
+	}
+	d.c.log.LogAttrs(ctx, level, text,
+		slog.String("route", a.Route), slog.String("message", d.m.ID),
+		slog.String("class", a.Class.String()), slog.String("code", a.Code),
+		slog.Duration("took", a.Took), slog.String("error", d.m.Redact(a.Err.Error())))
+}
+
+// failed returns the result of a dispatch whose message no route has taken.
+func (d *dispatch) failed() (channel.Submission, error) {
+	d.sub.State = channel.Failed
+	if len(d.sub.Attempts) == 0 && d.ended == nil {
+		return d.sub, d.noRoute()
+	}
+	return d.sub, summarize(d.sub.Attempts, d.ended)
+}
+
+// noRoute returns the error of a dispatch that could not try any route.
+func (d *dispatch) noRoute() error {
+	e := &channel.Error{Class: channel.Unreachable, Op: op, Err: channel.ErrNoRoute}
+	named := func(r channel.Route) bool { return r.Name == d.m.Route }
+	fitting := func(r channel.Route) bool { return d.m.To.Has(r.Address) && r.Address&d.invalid == 0 }
+	switch {
+	case d.m.Route != "" && !slices.ContainsFunc(d.routes, named) && !slices.ContainsFunc(d.c.routes, named):
+		e.Class = channel.Misconfigured
+		e.Err = fmt.Errorf("there is no route %q: %w", d.m.Route, channel.ErrNoRoute)
+	case d.m.Route != "":
+		e.Err = fmt.Errorf("route %q cannot take this message: %w", d.m.Route, channel.ErrNoRoute)
+	case len(d.routes) > 0 && !slices.ContainsFunc(d.routes, fitting):
+		e.Class = channel.InvalidRecipient
+		e.Err = fmt.Errorf("no address that a route could use: %w", channel.ErrNoRoute)
+	}
+	return e
+}

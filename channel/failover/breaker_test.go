@@ -74,7 +74,8 @@ func TestBreaker(t *testing.T) {
 		}
 		opened := time.Now()
 		f.wantBy(t, "b, not a")
-		if diff := cmp.Diff([]failover.RouteHealth{{Route: "a", Open: true, Since: opened}, {Route: "b"}}, f.Health()); diff != "" {
+		want := []failover.RouteHealth{{Route: "a", Open: true, Since: opened}, {Route: "b"}}
+		if diff := cmp.Diff(want, f.Health()); diff != "" {
 			t.Errorf("health (-want +got):\n%s", diff)
 		}
 
@@ -86,13 +87,15 @@ func TestBreaker(t *testing.T) {
 		time.Sleep(30*time.Second + time.Millisecond)
 		f.wantBy(t, "a") // the probe succeeds
 		f.wantBy(t, "a")
-		if diff := cmp.Diff([]failover.RouteHealth{{Route: "a", Since: time.Now()}, {Route: "b"}}, f.Health()); diff != "" {
+		want = []failover.RouteHealth{{Route: "a", Since: time.Now()}, {Route: "b"}}
+		if diff := cmp.Diff(want, f.Health()); diff != "" {
 			t.Errorf("health (-want +got):\n%s", diff)
 		}
 		if n := len(a.Calls()); n != 13 {
 			t.Errorf("route a was tried %d times, want 13", n)
 		}
-		for _, line := range []string{"breaker opens\" route=a", "breaker stays open\" route=a", "breaker closes\" route=a"} {
+		for _, line := range []string{"breaker opens\" route=a", "breaker stays open\" route=a",
+			"breaker closes\" route=a"} {
 			if strings.Count(f.log.String(), line) != 1 {
 				t.Errorf("not logged once: %s", line)
 			}
@@ -129,12 +132,16 @@ func TestBreakerCounts(t *testing.T) {
 		opens   bool
 	}{
 		{"Unknown and Temporary", append(repeat(2, refuse(channel.Unknown, "")), refuse(channel.Temporary, "")), true},
-		{"Misconfigured, once", []channel.Func{refuse(channel.Misconfigured, ""), channeltest.Accept(), channeltest.Accept()}, true},
+		{"Misconfigured, once", []channel.Func{
+			refuse(channel.Misconfigured, ""), channeltest.Accept(), channeltest.Accept(),
+		}, true},
 		{"Throttled", repeat(9, throttle(0)), false},
 		{"Unreachable", repeat(9, refuse(channel.Unreachable, "")), false},
 		{"InvalidRecipient", repeat(9, refuse(channel.InvalidRecipient, "")), false},
-		{"Unreachable ends the run", []channel.Func{refuse(channel.Unknown, ""), refuse(channel.Unknown, ""), refuse(channel.Unreachable, ""), refuse(channel.Unknown, "")}, false},
-		{"Throttled does not", []channel.Func{refuse(channel.Unknown, ""), refuse(channel.Unknown, ""), throttle(0), refuse(channel.Unknown, "")}, true},
+		{"Unreachable ends the run", []channel.Func{refuse(channel.Unknown, ""), refuse(channel.Unknown, ""),
+			refuse(channel.Unreachable, ""), refuse(channel.Unknown, "")}, false},
+		{"Throttled does not", []channel.Func{refuse(channel.Unknown, ""), refuse(channel.Unknown, ""), throttle(0),
+			refuse(channel.Unknown, "")}, true},
 		{"overridden", repeat(9, refuse(channel.Temporary, "mild")), false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -240,7 +247,8 @@ func TestAllBreakersOpen(t *testing.T) {
 		began := time.Now()
 		s, err := f.Send(t.Context(), message())
 		e := wantError(t, s, err, channel.Temporary)
-		if !errors.Is(err, failover.ErrBreakerOpen) || e.RetryAfter != 10*time.Second+time.Millisecond || time.Since(began) != 0 {
+		if !errors.Is(err, failover.ErrBreakerOpen) || e.RetryAfter != 10*time.Second+time.Millisecond ||
+			time.Since(began) != 0 {
 			t.Errorf("error %v, RetryAfter %v, after %v", err, e.RetryAfter, time.Since(began))
 		}
 		if want := "failover: send: temporary: a breaker open; email breaker open"; err.Error() != want {
@@ -285,10 +293,11 @@ func TestManyBreakers(t *testing.T) {
 	broken := &channeltest.Fake{Then: refuse(channel.Misconfigured, "")}
 	dead := channel.Route{Name: "dead", Address: channel.Phone, Channel: broken}
 	n := 0
-	f := &fakes{config: failover.Config{Router: channel.RouterFunc(func(context.Context, *channel.Message) ([]channel.Route, error) {
+	router := func(context.Context, *channel.Message) ([]channel.Route, error) {
 		n++
 		return []channel.Route{dead, {Name: strconv.Itoa(n), Address: channel.Phone, Channel: &channeltest.Fake{}}}, nil
-	})}}
+	}
+	f := &fakes{config: failover.Config{Router: channel.RouterFunc(router)}}
 	f.build(t)
 	for range 3000 {
 		f.by(t)

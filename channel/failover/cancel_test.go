@@ -42,13 +42,16 @@ func TestCancel(t *testing.T) {
 		if !ok {
 			t.Fatal("the failover is no Canceler")
 		}
-		if err := found.Cancel(t.Context(), message(), channel.Submission{Route: "b", ProviderIDs: []string{"7"}}); err != nil || !cmp.Equal(c.cancelled, []string{"7"}) {
+		taken := channel.Submission{Route: "b", ProviderIDs: []string{"7"}}
+		if err := found.Cancel(t.Context(), message(), taken); err != nil || !cmp.Equal(c.cancelled, []string{"7"}) {
 			t.Errorf("%s: error %v, cancelled %q", name, err, c.cancelled)
 		}
-		if err := found.Cancel(t.Context(), message(), channel.Submission{Route: "a"}); !errors.Is(err, errors.ErrUnsupported) {
+		taken = channel.Submission{Route: "a"}
+		if err := found.Cancel(t.Context(), message(), taken); !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("%s: a channel that cannot: %v", name, err)
 		}
-		if err := found.Cancel(t.Context(), message(), channel.Submission{Route: "x"}); channel.ClassOf(err) != channel.Misconfigured {
+		taken = channel.Submission{Route: "x"}
+		if err := found.Cancel(t.Context(), message(), taken); channel.ClassOf(err) != channel.Misconfigured {
 			t.Errorf("%s: no such route: %v", name, err)
 		}
 	}
@@ -76,8 +79,10 @@ func TestCancelByCountry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Cancel(t.Context(), m, s); err != nil || len(british.cancelled) != 0 || !cmp.Equal(american.cancelled, s.ProviderIDs) {
-		t.Errorf("error %v; cancelled %q at the American one, %q at the British one", err, american.cancelled, british.cancelled)
+	if err := f.Cancel(t.Context(), m, s); err != nil || len(british.cancelled) != 0 ||
+		!cmp.Equal(american.cancelled, s.ProviderIDs) {
+		t.Errorf("error %v; cancelled %q at the American one, %q at the British one", err, american.cancelled,
+			british.cancelled)
 	}
 }
 

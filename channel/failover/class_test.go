@@ -79,7 +79,7 @@ func TestClasses(t *testing.T) {
 			name:   "InvalidRecipient of a later route",
 			first:  []channel.Func{refuse(channel.Unreachable, "0x45")},
 			second: []channel.Func{refuse(channel.InvalidRecipient, "0x0B")},
-			want:   []hop{sms("a").as(channel.Unreachable, "0x45"), sms("b").as(channel.InvalidRecipient, "0x0B"),
+			want: []hop{sms("a").as(channel.Unreachable, "0x45"), sms("b").as(channel.InvalidRecipient, "0x0B"),
 				mail("email")},
 		}, {
 			name:  "Misconfigured goes on at once",
@@ -110,8 +110,8 @@ func TestClasses(t *testing.T) {
 				}
 				want := channel.Submission{Route: last.Route, ProviderIDs: []string{last.Route + "-1"},
 					State: channel.Sent, Attempts: s.Attempts}
-				if diff := cmp.Diff(want, s, cmp.Comparer(func(a,
-					b channel.Attempt) bool { return a.Route == b.Route })); err != nil || diff != "" {
+				sameRoute := cmp.Comparer(func(a, b channel.Attempt) bool { return a.Route == b.Route })
+				if diff := cmp.Diff(want, s, sameRoute); err != nil || diff != "" {
 					t.Errorf("error %v, submission (-want +got):\n%s", err, diff)
 				}
 			})
@@ -218,8 +218,8 @@ func TestOverride(t *testing.T) {
 
 func testOverride(t *testing.T) {
 	f := &fakes{}
-	f.route("imessage", refuse(channel.InvalidRecipient,
-		"0x0B")).Classes = map[string]channel.Class{"0x0B": channel.Unreachable, "": channel.Expired}
+	imessage := f.route("imessage", refuse(channel.InvalidRecipient, "0x0B"))
+	imessage.Classes = map[string]channel.Class{"0x0B": channel.Unreachable, "": channel.Expired}
 	f.route("carrier", refuse(channel.Unknown, "")).Classes = map[string]channel.Class{"": channel.Expired}
 	f.route("email")
 	f.build(t)

@@ -1,6 +1,6 @@
-// Package failover joins several routes into one [channel.Channel]: it hands a
-// message to the best route, and to the next one where that fails, as the
-// class of the failure asks.
+// Package failover joins several routes into one [channel.Channel]. It hands a
+// message to the best route. If that fails, the class of the failure decides
+// whether the next route gets the message.
 //
 //	sms, err := failover.New(failover.Config{
 //		Router: failover.List(
@@ -11,80 +11,92 @@
 //	})
 //	submission, err := sms.Send(ctx, message)
 //
-// A [channel.Router] picks the routes: [List] always the same, [ByCountry] by
-// the recipient's number, [ByWeight] at random in proportion, or your own.
-// Routes that a message cannot use are skipped: a kind of address that the
-// recipient lacks or that Message.Invalid rules out, names in Message.Tried,
-// and, where Message.Route is set, all of another name.
+// A [channel.Router] picks the routes: [List] always picks the same, [ByCountry]
+// decides by the recipient's number, [ByWeight] draws at random in proportion. A
+// program may bring its own.
 //
-// A failover cannot be a route of another: Message.Route and Tried name
-// routes of the outer one, receipts those of the inner one, and neither would
-// find the other's. New refuses it, and where the routes are not known before
-// Send does, as Misconfigured. Put the inner routes into the outer Router,
-// which may ask other Routers and join their answers. The same name always
-// means the same channel; within one answer, a name that comes again is
-// skipped.
+// A route is skipped if the message cannot use it: the recipient lacks its kind
+// of address, Message.Invalid rules that kind out, Message.Tried names the route,
+// or Message.Route is set and names another.
 //
-// # What follows a failure
+// # After a failure
 //
 //	Unknown           next route with the same code, never the same route again;
-//	                  Config.StopOnUnknown stops instead
-//	Temporary         the same route after a pause (Route.Retry), then the next
-//	Throttled         the same, the pause being at least Error.RetryAfter; where
-//	                  that is set, one more try even without a Route.Retry
+//	                  with Config.StopOnUnknown: stop
+//	Temporary         same route after a pause (Route.Retry), then the next
+//	Throttled         as Temporary, after at least Error.RetryAfter; if that is
+//	                  set, one more try even without a Route.Retry
 //	Unreachable       next route at once
 //	InvalidRecipient  next route that needs another kind of address
 //	Misconfigured     next route; logged as an error; the breaker opens
 //	Expired           stop
 //
-// Route.Classes overrules the class that a channel gives to a protocol code,
-// before anything else looks at it. An error that has no class is Unknown.
+// Route.Classes overrules the class that a channel gives to a protocol code. An
+// error without a class is Unknown.
 //
-// Going on after Unknown may bring a person the same code twice, by two ways.
-// That is the default because the code is the same one, and a code that does
-// not come costs more than one that comes twice.
+// After Unknown a person may get the same code twice, by two routes. That is the
+// default because the code is the same, and a code that does not come costs more
+// than a code that comes twice.
 //
 // # Time
 //
-// A try ends with ctx, at Message.Expires, or after Config.TryTimeout,
-// whichever is first; a channel that then cannot say more answers Unknown, and
-// the next route is tried if there is time. To leave time for the last route,
-// keep TryTimeout below the caller's deadline divided by the number of routes.
-// A pause that could not end before the deadline, or for which a provider asks
-// more than Config.MaxPause, is not begun: the next route is tried at once. A
-// Throttled that no usable route follows may ask for any pause within the
-// deadline. Nothing is tried after ctx or the code has ended.
+// A try ends with ctx, at Message.Expires, or after Config.TryTimeout, whichever
+// is first. If the channel cannot say more then, the try is Unknown, and the next
+// route is tried if there is time. To leave time for the last route, keep
+// TryTimeout below the caller's deadline divided by the number of routes.
+//
+// If a pause could not end before the deadline, or if a provider asks for more
+// than Config.MaxPause, the next route is tried at once. If no usable route
+// follows, a Throttled may ask for any pause within the deadline. Nothing is tried
+// after ctx or the code has ended.
 //
 // # Breakers
 //
-// Each route has a circuit breaker, by name. It opens after
-// Breaker.Failures failures in a row, or one Misconfigured, and then the route
-// is skipped: its hop is a Temporary with [ErrBreakerOpen] that took no time.
-// After Breaker.Open one message is let through as a probe; its success closes
-// the breaker, its failure opens it again. Failures are Unknown and Temporary.
-// Unreachable and InvalidRecipient count as success, for the route did answer;
-// Throttled and Expired count as neither. A try that was cut short counts as
-// a failure only if it was the caller's deadline or Message.Expires that ended
-// it, not a cancellation, and if it had at least half of the time that Send
-// had: the last route is not blamed for what an earlier one left over.
+// Each route has a circuit breaker, by name. It opens after Breaker.Failures
+// failures in a row, or after one Misconfigured. While it is open, the route is
+// skipped: its hop is a Temporary with [ErrBreakerOpen] that took no time. After
+// Breaker.Open one message is let through as a probe. If the probe succeeds, the
+// breaker closes; if it fails, the breaker stays open.
+//
+//   - Unknown and Temporary count as failures.
+//   - Unreachable and InvalidRecipient count as successes: the route did answer.
+//   - Throttled and Expired do not count.
+//   - A try that was cancelled does not count.
+//   - A try that the caller's deadline or Message.Expires cut short counts as a
+//     failure only if it had at least half of Send's time: the routes before may
+//     have used up the rest.
+//
+// # Routes and names
+//
+// A name always means the same channel. Within one answer of a Router, a name that
+// comes again is skipped.
+//
+// A failover must not be a route of another failover: Message.Route and Tried name
+// routes of the outer one, receipts those of the inner one, and neither would find
+// the other's. New refuses it; if the routes are not known before Send, the hop is
+// Misconfigured. Put the inner routes into the outer Router, which may ask other
+// Routers and join their answers.
 //
 // # Errors
 //
-// An error of Send is a [channel.Error] of the class that the caller must
-// reckon with: Unknown if any hop was (the message may be out), else Expired,
-// else Temporary or Throttled (worth another Send after RetryAfter), else
-// InvalidRecipient, Misconfigured, Unreachable. errors.Is finds
-// [channel.ErrNoRoute] where no route could be tried at all (InvalidRecipient
-// if the recipient has no address that any route could use, Misconfigured if
-// Message.Route is the name of none, else Unreachable), [ErrBreakerOpen], and
-// what the channels' own errors wrap. Its text names routes, classes and
-// protocol codes only. Submission.Attempts tells every hop, beside an error
-// too.
+// An error of Send is a [channel.Error]. Its class is that of the most severe hop:
+//
+//   - Unknown: the message may be out
+//   - Expired: no other Send can help
+//   - Temporary, Throttled: another Send may help after RetryAfter
+//   - InvalidRecipient, Misconfigured, Unreachable, in this order
+//
+// errors.Is finds [ErrBreakerOpen], and the causes of the channels' own errors. If
+// no route could be tried, it finds [channel.ErrNoRoute]. The class is then
+// InvalidRecipient if the recipient has no address that any route could use,
+// Misconfigured if no route is named Message.Route, and Unreachable otherwise.
+//
+// The error's text names routes, classes and protocol codes only.
+// Submission.Attempts holds every hop, also if Send fails.
 //
 // # Concurrency
 //
-// A [Channel] is safe for concurrent use and has no goroutines: channels are
-// called on the caller's. So a channel that ignores its context holds up Send,
-// and a panic in a channel is the caller's panic; the breaker counts it as a
-// failure.
+// A [Channel] is safe for concurrent use and has no goroutines: it calls channels
+// on the caller's. If a channel ignores its context, Send waits for it. If a
+// channel panics, the breaker counts a failure, and the caller gets the panic.
 package failover

@@ -13,7 +13,7 @@ import (
 )
 
 // The routes that OTP Blue's integration guide recommends: iMessage first, and
-// for who has none the SMS carriers at once, without delay.
+// if the person has none, the SMS carriers take over without delay.
 func Example() {
 	// In place of three smpp.Clients.
 	blue := &channeltest.Fake{Then: channeltest.Refuse(channel.Unreachable, "0x45")} // no iMessage
@@ -105,7 +105,7 @@ func ExampleChannel_Send_preferred() {
 	// Output: email <nil>
 }
 
-// Two carriers share the messages; e-mail is for what neither takes.
+// Two carriers share the messages; e-mail takes over if both fail.
 func ExampleByWeight() {
 	router, err := failover.ByWeight(failover.Weights{Routes: []failover.Weighted{
 		{Weight: 70, Route: channel.Route{Name: "carrier-a", Channel: &channeltest.Fake{}, Address: channel.Phone}},

@@ -120,7 +120,7 @@ func TestByCountryRefuses(t *testing.T) {
 		`"gb" is not a region`:          {Region: region, Routes: map[string][]channel.Route{"gb": nil}},
 		`Countries.Routes["GB"]: route 1 "a": Route.Name is taken`: {
 			Region: region, Routes: map[string][]channel.Route{"GB": {route("a")}},
-				Everyone: []channel.Route{route("a")},
+			Everyone: []channel.Route{route("a")},
 		},
 		`Countries.Routes: Route.Name "a" is taken`: {
 			Region:  region,
@@ -146,7 +146,7 @@ func TestByWeight(t *testing.T) {
 	}
 	r, err := failover.ByWeight(failover.Weights{Rand: next, Routes: []failover.Weighted{
 		{Route: route("email"), Weight: 0}, {Route: route("a"), Weight: 6}, {Route: route("b"), Weight: 3},
-			{Route: route("c"), Weight: 1}, {Route: route("email2")},
+		{Route: route("c"), Weight: 1}, {Route: route("email2")},
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -42,8 +42,10 @@ func TestSelection(t *testing.T) {
 			name: "forced, tried before", change: func(m *channel.Message) { m.Route, m.Tried = "b", []string{"b"} },
 			class: channel.Unreachable, text: `route "b" cannot take this message`,
 		}, {
-			name: "forced, address invalid", change: func(m *channel.Message) { m.Route, m.Invalid = "email",
-				channel.Email },
+			name: "forced, address invalid", change: func(m *channel.Message) {
+				m.Route, m.Invalid = "email",
+					channel.Email
+			},
 			class: channel.Unreachable, text: `route "email" cannot take this message`,
 		}, {
 			name: "all tried", change: func(m *channel.Message) { m.Tried = []string{"a", "b", "email"} },
@@ -52,9 +54,9 @@ func TestSelection(t *testing.T) {
 			name: "no address at all", change: func(m *channel.Message) { m.To = channel.Recipient{} },
 			class: channel.InvalidRecipient, text: "no address that a route could use",
 		}, {
-			name: "no address that is not invalid",
-				change: func(m *channel.Message) { m.To.Email, m.Invalid = "", channel.Phone },
-			class: channel.InvalidRecipient, text: "no address that a route could use",
+			name:   "no address that is not invalid",
+			change: func(m *channel.Message) { m.To.Email, m.Invalid = "", channel.Phone },
+			class:  channel.InvalidRecipient, text: "no address that a route could use",
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -93,70 +95,6 @@ func TestSelection(t *testing.T) {
 	}
 }
 
-// TestAwait shows that a receipt is awaited only where somebody could take
-// over.
-func TestAwait(t *testing.T) {
-	t.Parallel()
-	for _, row := range []struct {
-		name   string
-		change func(m *channel.Message)
-		first  []channel.Func
-		route  string
-		await  time.Duration
-	}{
-		{"next route left", func(*channel.Message) {}, nil, "a", time.Minute},
-		{"the last but one", func(m *channel.Message) { m.Tried = []string{"a"} }, nil, "b", 30 * time.Second},
-		{"the rest tried", func(m *channel.Message) { m.Tried = []string{"b", "email"} }, nil, "a", 0},
-		{"the rest has no address", func(m *channel.Message) { m.Tried, m.To.Email = []string{"a"}, "" }, nil, "b", 0},
-		{"forced", func(m *channel.Message) { m.Route = "a" }, nil, "a", 0},
-		{"the last", func(m *channel.Message) { m.Invalid = channel.Phone }, nil, "email", 0},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				f := &fakes{}
-				f.route("a", row.first...).Await = time.Minute
-				f.route("b").Await = 30 * time.Second
-				f.route("email").Await = time.Hour
-				f.build(t)
-				m := message()
-				row.change(m)
-				s, err := f.Send(t.Context(), m)
-				if err != nil || s.Route != row.route {
-					t.Fatalf("error %v, route %q", err, s.Route)
-				}
-				var want time.Time
-				if row.await > 0 {
-					want = time.Now().Add(row.await)
-				}
-				if !s.Await.Equal(want) {
-					t.Errorf("await %v, want %v", s.Await, want)
-				}
-			})
-		})
-	}
-}
-
-// TestState shows that what the channel says of the message is passed on.
-func TestState(t *testing.T) {
-	t.Parallel()
-	f := &fakes{}
-	answer := func(state channel.State) channel.Func {
-		return func(context.Context, *channel.Message) (channel.Submission, error) {
-			return channel.Submission{Route: "inner", ProviderIDs: []string{"1", "2"}, State: state, Await: time.Now()},
-				nil
-		}
-	}
-	f.route("a", answer(0), answer(channel.Delivered), answer(channel.Queued))
-	f.build(t)
-	for _, want := range []channel.State{channel.Sent, channel.Delivered, channel.Queued} {
-		s, err := f.Send(t.Context(), message())
-		if err != nil || s.State != want || s.Route != "a" || len(s.ProviderIDs) != 2 || !s.Await.IsZero() {
-			t.Errorf("error %v, submission %+v, want state %v", err, s, want)
-		}
-	}
-}
-
 // TestRouter shows what becomes of a router that fails, or returns routes that
 // no message could use.
 func TestRouter(t *testing.T) {
@@ -164,8 +102,9 @@ func TestRouter(t *testing.T) {
 	var routes []channel.Route
 	var failure error
 	f := &fakes{}
-	f.config.Router = channel.RouterFunc(func(context.Context, *channel.Message) ([]channel.Route,
-		error) { return routes, failure })
+	f.config.Router = channel.RouterFunc(
+		func(context.Context, *channel.Message) ([]channel.Route, error) { return routes, failure },
+	)
 	f.build(t)
 	if f.Routes() != nil {
 		t.Errorf("routes %v are known", f.Routes())
@@ -204,38 +143,6 @@ func TestRouter(t *testing.T) {
 		Retry: channel.Retry{Attempts: -1, Backoff: -1}, Await: -1})
 	if s, err = f.Send(t.Context(), message()); err != nil || s.Route != "good" {
 		t.Errorf("%v, %+v", err, s)
-	}
-}
-
-func TestNewRefuses(t *testing.T) {
-	t.Parallel()
-	good := channel.Route{Name: "a", Channel: &channeltest.Fake{}, Address: channel.Phone}
-	with := func(change func(*channel.Route)) failover.Config {
-		r := good
-		change(&r)
-		return failover.Config{Router: failover.List(r)}
-	}
-	router := failover.List(good)
-	for want, config := range map[string]failover.Config{
-		"Config.Router: is required":             {},
-		"Config.Router: has no routes":           {Router: failover.List()},
-		"Config.TryTimeout":                      {Router: router, TryTimeout: -1},
-		"Config.MaxPause":                        {Router: router, MaxPause: -1},
-		"Config.Breaker.Open":                    {Router: router, Breaker: failover.BreakerConfig{Open: -1}},
-		"Config.Breaker.Failures":                {Router: router, Breaker: failover.BreakerConfig{Failures: -1}},
-		`route 1 "a": Route.Name is taken`:       {Router: failover.List(good, good)},
-		`route 0 "": Route.Name is required`:     with(func(r *channel.Route) { r.Name = "" }),
-		`route 0 "a": Route.Channel is required`: with(func(r *channel.Route) { r.Channel = nil }),
-		`route 0 "a": Route.Address must be`:     with(func(r *channel.Route) { r.Address = 0 }),
-		`route 0 "a": Route.Retry.Attempts is`:   with(func(r *channel.Route) { r.Retry.Attempts = 1000 }),
-		`route 0 "a": Route.Retry.Backoff is`:    with(func(r *channel.Route) { r.Retry.Backoff = -1 }),
-		`route 0 "a": Route.Await is negative`:   with(func(r *channel.Route) { r.Await = -1 }),
-		`route 0 "a": Route.Classes["0x0B"] is`:  with(func(r *channel.Route) { r.Classes = map[string]channel.Class{"0x0B": 9} }),
-	} {
-		if _, err := failover.New(config); err == nil || !strings.HasPrefix(err.Error(), "failover: ") ||
-			!strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want %q", err, want)
-		}
 	}
 }
 
@@ -298,39 +205,4 @@ func TestForeignErrNoRoute(t *testing.T) {
 		channel.ClassOf(err) != channel.Unreachable {
 		t.Errorf("there was a route: %v", err)
 	}
-}
-
-// TestConformance puts the failover through the suite for channels.
-func TestConformance(t *testing.T) {
-	t.Parallel()
-	channeltest.Run(t, channeltest.Harness{
-		Address: channel.Phone, ProviderIDs: true,
-		New: func(t testing.TB) channeltest.Subject {
-			fake := &channeltest.Fake{Address: channel.Phone}
-			c, err := failover.New(failover.Config{Router: failover.List(channel.Route{Name: "only", Channel: fake,
-				Address: channel.Phone})})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return channeltest.Subject{
-				Channel:  c,
-				Accepted: func() int { return taken(fake) },
-				Refuse:   func(class channel.Class) bool { fake.Then = refuse(class, "1"); return true },
-				Stall: func() func() {
-					fake.Then = channeltest.Stall()
-					return func() { fake.Then = nil }
-				},
-			}
-		},
-	})
-}
-
-// taken counts the messages that the fake accepted or read without an answer.
-func taken(f *channeltest.Fake) (n int) {
-	for _, c := range f.Calls() {
-		if c.Answered && (c.Err == nil || channel.ClassOf(c.Err) == channel.Unknown) {
-			n++
-		}
-	}
-	return n
 }

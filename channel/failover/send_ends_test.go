@@ -1,0 +1,173 @@
+package failover_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/channeltest"
+)
+
+// TestEnds shows when Send gives up, what it says then, and that a later
+// route is not tried.
+func TestEnds(t *testing.T) {
+	t.Parallel()
+	const second = time.Second
+	for _, row := range []struct {
+		name    string
+		timeout time.Duration // of ctx; negative: cancelled then
+		life    time.Duration // of the code
+		answer  channel.Func  // of the first route
+		class   channel.Class
+		cause   error
+		took    time.Duration
+		hops    int
+	}{
+		{"expired before", 0, 0, nil, channel.Expired, nil, 0, 0},
+		{"cancelled before", -1, 60 * second, nil, channel.Temporary, context.Canceled, 0, 0},
+		{"deadline in a try", 3 * second, 60 * second, channeltest.Stall(), channel.Unknown, context.DeadlineExceeded,
+			3 * second, 1},
+		{"cancelled in a try", -3 * second, 60 * second, channeltest.Stall(), channel.Unknown, context.Canceled,
+			3 * second, 1},
+		{"expires in a try", 0, 3 * second, channeltest.Stall(), channel.Unknown, context.DeadlineExceeded, 3 * second,
+			1},
+		{"cancelled in a pause", -3 * second, 60 * second, refuse(channel.Temporary, ""), channel.Temporary,
+			context.Canceled, 3 * second, 1},
+		{"refused with the last moment", 0, 3 * second, refuseAtEnd, channel.Expired, nil, 3 * second, 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := &fakes{}
+				f.config.MaxPause = time.Minute
+				r := f.route("a")
+				r.Retry = channel.Retry{Attempts: 2, Backoff: 20 * second}
+				if row.answer != nil {
+					r.Channel = row.answer
+				}
+				f.route("b", func(context.Context, *channel.Message) (channel.Submission, error) {
+					t.Error("the next route was tried")
+					return channel.Submission{}, nil
+				})
+				f.build(t)
+				ctx, cancel := context.WithCancel(t.Context())
+				if row.timeout > 0 {
+					ctx, cancel = context.WithTimeout(ctx, row.timeout)
+				}
+				defer cancel()
+				if row.timeout == -1 {
+					cancel()
+				} else if row.timeout < 0 {
+					defer time.AfterFunc(-row.timeout, cancel).Stop()
+				}
+				m := message()
+				began := time.Now()
+				m.Expires = began.Add(row.life)
+				s, err := f.Send(ctx, m)
+				wantError(t, s, err, row.class)
+				if took := time.Since(began); took != row.took || len(s.Attempts) != row.hops {
+					t.Errorf("took %v, want %v; hops %+v", took, row.took, s.Attempts)
+				}
+				if row.cause != nil && !errors.Is(err, row.cause) {
+					t.Errorf("error %v does not wrap %v", err, row.cause)
+				}
+			})
+		})
+	}
+}
+
+// TestCancelledAtTheEnd shows that the error tells of a cancellation even where
+// the channel, the last one, does not.
+func TestCancelledAtTheEnd(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	f := &fakes{}
+	f.route("a", func(context.Context, *channel.Message) (channel.Submission, error) {
+		cancel()
+		return refuse(channel.Unreachable, "0x45")(ctx, nil)
+	})
+	f.build(t)
+	if _, err := f.Send(ctx, message()); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestTryTimeout shows that a route which does not answer leaves time for the
+// others, and that its class is the channel's to say.
+func TestTryTimeout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakes{}
+		f.route("a", channeltest.Stall())
+		f.route("b").Channel = channel.Func(refuseAtEnd)
+		f.route("c", func(ctx context.Context, _ *channel.Message) (channel.Submission, error) {
+			<-ctx.Done()
+			return channel.Submission{}, ctx.Err()
+		})
+		f.route("email")
+		f.build(t)
+		s, err := f.Send(t.Context(), message())
+		if err != nil || s.Route != "email" {
+			t.Errorf("route %q, error %v", s.Route, err)
+		}
+		wantHops(t, s,
+			sms("a").as(channel.Unknown, "").took(10*time.Second),
+			sms("b").as(channel.Temporary, "").took(10*time.Second),
+			sms("c").as(channel.Unknown, "").took(10*time.Second),
+			mail("email"))
+	})
+}
+
+// TestParallel sends many messages at once by routes that fail in all ways.
+func TestParallel(t *testing.T) {
+	t.Parallel()
+	f := &fakes{}
+	f.route("imessage").Channel = channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
+		n, _ := strconv.Atoi(strings.TrimSuffix(m.ID, ".1"))
+		if class := channel.Class(n % 8); class <= channel.Misconfigured {
+			return channel.Submission{}, &channel.Error{Class: class, Op: "fake: send"}
+		}
+		return channel.Submission{ProviderIDs: []string{m.ID}}, nil
+	})
+	f.routes[0].Retry = channel.Retry{Attempts: 2, Backoff: time.Microsecond}
+	carrier, mail := &channeltest.Fake{}, &channeltest.Fake{}
+	f.route("carrier").Channel = carrier
+	f.route("email").Channel = mail
+	f.build(t)
+
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	by := map[string]int{}
+	for i := range 100 {
+		wg.Go(func() {
+			m := message()
+			m.ID = strconv.Itoa(i) + ".1"
+			s, err := f.Send(t.Context(), m)
+			_ = f.Health()
+			mu.Lock()
+			defer mu.Unlock()
+			by[s.Route]++
+			if err != nil {
+				t.Errorf("%s: %v", m.ID, err)
+			}
+		})
+	}
+	wg.Wait()
+	if by["carrier"] != len(carrier.Accepted()) || by["email"] != len(mail.Accepted()) ||
+		by["imessage"]+by["carrier"]+by["email"] != 100 {
+		t.Errorf("%v; carrier took %d, email %d", by, len(carrier.Accepted()), len(mail.Accepted()))
+	}
+}
+
+// refuseAtEnd holds the message until its context ends, but knows then that
+// it was not sent.
+func refuseAtEnd(ctx context.Context, _ *channel.Message) (channel.Submission, error) {
+	<-ctx.Done()
+	return channel.Submission{}, &channel.Error{Class: channel.Temporary, Op: "fake: send", Err: ctx.Err()}
+}

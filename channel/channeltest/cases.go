@@ -14,7 +14,8 @@ import (
 var cases = []testCase{
 	{
 		"Accepted",
-		"a message that the provider accepts gives no error, a state other than Failed, and the provider's ids where it has any",
+		"a message that the provider accepts gives no error, a state other than Failed, " +
+			"and the provider's ids if it has any",
 		testAccepted,
 	}, {
 		"NoExpiry",
@@ -30,7 +31,8 @@ var cases = []testCase{
 		testCancelled,
 	}, {
 		"CancelledWhileStalled",
-		"Send returns soon after its context ends, whatever the provider does, with class Unknown (the message may have gone out) or Temporary (it has not)",
+		"Send returns soon after its context ends, whatever the provider does, " +
+			"with class Unknown (the message may have gone out) or Temporary (it has not)",
 		testCancelledWhileStalled,
 	}, {
 		"UsableAfterStall",
@@ -38,31 +40,40 @@ var cases = []testCase{
 		testUsableAfterStall,
 	}, {
 		"DeadlineWhileStalled",
-		"Send returns soon after its context's deadline, with class Unknown (the message may have gone out) or Temporary (it has not)",
+		"Send returns soon after its context's deadline, " +
+			"with class Unknown (the message may have gone out) or Temporary (it has not)",
 		testDeadlineWhileStalled,
 	}, {
 		"InvalidRecipient",
-		"an address that is missing or malformed is refused with class InvalidRecipient before anything is submitted; the provider's own check is no excuse, line breaks in an address inject headers and commands",
+		"an address that is missing or malformed is refused with class InvalidRecipient before anything is " +
+			"submitted; " +
+			"the provider's own check is no excuse, line breaks in an address inject headers and commands",
 		testInvalidRecipient,
 	}, {
 		"MessageUntouched",
-		"Send neither changes its Message nor keeps it after returning: the same one goes to the next route (run with -race)",
+		"Send neither changes its Message nor keeps it after returning: the same one goes to the next route " +
+			"(run with -race)",
 		testMessageUntouched,
 	}, {
 		"Twice",
-		"a repeated Send of the same Message.ID is safe, and the same message where the provider knows idempotency keys",
+		"a repeated Send of the same Message.ID is safe, and the same message if the provider knows idempotency " +
+			"keys",
 		testTwice,
 	}, {
 		"Concurrent",
 		"Send is safe for concurrent use: each call has its own answer, none is lost and none doubled (run with -race)",
 		testConcurrent,
 	},
-	refusal(channel.Temporary, "the provider is not able to take the message now: not sent, the same route may work soon"),
+	refusal(channel.Temporary,
+		"the provider is not able to take the message now: not sent, the same route may work soon"),
 	refusal(channel.Throttled, "the provider says it is too fast: not sent"),
 	refusal(channel.Unreachable, "this route cannot reach this person: not sent, another route may"),
-	refusal(channel.InvalidRecipient, "the provider says that the address itself is wrong: no route of this kind of address can help"),
-	refusal(channel.Misconfigured, "the provider refuses credentials, sender or format: not sent, somebody has to repair it"),
-	refusal(channel.Unknown, "the connection was lost after the message was written: it may have gone out, and no other class may claim otherwise"),
+	refusal(channel.InvalidRecipient,
+		"the provider says that the address itself is wrong: no route of this kind of address can help"),
+	refusal(channel.Misconfigured,
+		"the provider refuses credentials, sender or format: not sent, somebody has to repair it"),
+	refusal(channel.Unknown, "the connection was lost after the message was written: "+
+		"it may have gone out, and no other class may claim otherwise"),
 }
 
 func testAccepted(t *trial) {
@@ -170,14 +181,16 @@ func badRecipients(kind channel.Address) []channel.Recipient {
 	if kind&channel.Phone == 0 {
 		all = append(all, channel.Recipient{Phone: "+447700900123"})
 	} else {
-		for _, s := range []string{"447700900123", "+0447700900123", "+44 7700 900123", "+12345", "+12345678901234567", "+44770090012a", "+447700900123\r\nRCPT TO"} {
+		for _, s := range []string{"447700900123", "+0447700900123", "+44 7700 900123", "+12345", "+12345678901234567",
+			"+44770090012a", "+447700900123\r\nRCPT TO"} {
 			all = append(all, channel.Recipient{Phone: s})
 		}
 	}
 	if kind&channel.Email == 0 {
 		all = append(all, channel.Recipient{Email: "ann.recipient@example.com"})
 	} else {
-		for _, s := range []string{"ann.recipient", "@example.com", "ann.recipient@", "ann recipient@example.com", "<ann.recipient@example.com>", "ann.recipient@example.com\r\nBcc: bob.recipient@example.com"} {
+		for _, s := range []string{"ann.recipient", "@example.com", "ann.recipient@", "ann recipient@example.com",
+			"<ann.recipient@example.com>", "ann.recipient@example.com\r\nBcc: bob.recipient@example.com"} {
 			all = append(all, channel.Recipient{Email: s})
 		}
 	}

@@ -154,7 +154,8 @@ func Hold(release <-chan struct{}, then channel.Func) channel.Func {
 			return then(ctx, m)
 		case <-ctx.Done():
 			err := fmt.Errorf("%w: %w", errNoAnswer, ctx.Err())
-			return channel.Submission{State: channel.Failed}, &channel.Error{Class: channel.Unknown, Op: "fake: send", Err: err}
+			return channel.Submission{State: channel.Failed},
+				&channel.Error{Class: channel.Unknown, Op: "fake: send", Err: err}
 		}
 	}
 }

@@ -18,7 +18,7 @@ func TestNewRefuses(t *testing.T) {
 		return failover.Config{Router: failover.List(r)}
 	}
 	router := failover.List(good)
-	classes := map[string]channel.Class{"0x0B": 9}
+	classes := map[string]channel.Class{"0x0B": 255}
 	for want, config := range map[string]failover.Config{
 		"Config.Router: is required":             {},
 		"Config.Router: has no routes":           {Router: failover.List()},

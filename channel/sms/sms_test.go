@@ -108,14 +108,20 @@ func TestEncodeRefuses(t *testing.T) {
 		want sms.Error
 		says string
 	}{
-		{"élève ’", sms.Error{Reason: sms.Unencodable, Encoding: sms.GSM7, Offset: 8, Char: '’'}, "sms: U+2019 at offset 8 is not in GSM-7"},
-		{"a\x1be", sms.Error{Reason: sms.Unencodable, Encoding: sms.GSM7, Offset: 1, Char: 0x1B}, "sms: U+001B at offset 1 is not in GSM-7"},
-		{"\ufffd", sms.Error{Reason: sms.Unencodable, Encoding: sms.GSM7, Char: '\ufffd'}, "sms: U+FFFD at offset 0 is not in GSM-7"},
+		{"élève ’", sms.Error{Reason: sms.Unencodable, Encoding: sms.GSM7, Offset: 8, Char: '’'},
+			"sms: U+2019 at offset 8 is not in GSM-7"},
+		{"a\x1be", sms.Error{Reason: sms.Unencodable, Encoding: sms.GSM7, Offset: 1, Char: 0x1B},
+			"sms: U+001B at offset 1 is not in GSM-7"},
+		{"\ufffd", sms.Error{Reason: sms.Unencodable, Encoding: sms.GSM7, Char: '\ufffd'},
+			"sms: U+FFFD at offset 0 is not in GSM-7"},
 		{"ab\xc3", sms.Error{Reason: sms.NotUTF8, Encoding: sms.GSM7, Offset: 2}, "sms: text is not UTF-8 at offset 2"},
 		{"ж\xff", sms.Error{Reason: sms.NotUTF8, Encoding: sms.UCS2, Offset: 2}, "sms: text is not UTF-8 at offset 2"},
-		{"1€", sms.Error{Reason: sms.Unencodable, Encoding: sms.Latin1, Offset: 1, Char: '€'}, "sms: U+20AC at offset 1 is not in Latin-1"},
-		{"\x1b", sms.Error{Reason: sms.Unencodable, Encoding: sms.Latin1, Char: 0x1B}, "sms: U+001B at offset 0 is not in Latin-1"},
-		{"\u0085", sms.Error{Reason: sms.Unencodable, Encoding: sms.Latin1, Char: 0x85}, "sms: U+0085 at offset 0 is not in Latin-1"},
+		{"1€", sms.Error{Reason: sms.Unencodable, Encoding: sms.Latin1, Offset: 1, Char: '€'},
+			"sms: U+20AC at offset 1 is not in Latin-1"},
+		{"\x1b", sms.Error{Reason: sms.Unencodable, Encoding: sms.Latin1, Char: 0x1B},
+			"sms: U+001B at offset 0 is not in Latin-1"},
+		{"\u0085", sms.Error{Reason: sms.Unencodable, Encoding: sms.Latin1, Char: 0x85},
+			"sms: U+0085 at offset 0 is not in Latin-1"},
 		{"a", sms.Error{Reason: sms.UnknownEncoding, Encoding: bad}, "sms: unknown encoding 9"},
 	} {
 		_, err := sms.Encode(tt.text, tt.want.Encoding)
@@ -157,9 +163,12 @@ func TestDecodeRefuses(t *testing.T) {
 		want sms.Error
 		says string
 	}{
-		{"ab\x80", sms.Error{Reason: sms.Malformed, Encoding: sms.GSM7, Offset: 2}, "sms: octets are not GSM-7 at offset 2"},
-		{"a\x1b\xff", sms.Error{Reason: sms.Malformed, Encoding: sms.GSM7, Offset: 2}, "sms: octets are not GSM-7 at offset 2"},
-		{"\x00ab", sms.Error{Reason: sms.Malformed, Encoding: sms.UCS2, Offset: 2}, "sms: octets are not UCS-2 at offset 2"},
+		{"ab\x80", sms.Error{Reason: sms.Malformed, Encoding: sms.GSM7, Offset: 2},
+			"sms: octets are not GSM-7 at offset 2"},
+		{"a\x1b\xff", sms.Error{Reason: sms.Malformed, Encoding: sms.GSM7, Offset: 2},
+			"sms: octets are not GSM-7 at offset 2"},
+		{"\x00ab", sms.Error{Reason: sms.Malformed, Encoding: sms.UCS2, Offset: 2},
+			"sms: octets are not UCS-2 at offset 2"},
 		{"a", sms.Error{Reason: sms.UnknownEncoding, Encoding: 9}, "sms: unknown encoding 9"},
 	} {
 		_, err := sms.Decode([]byte(tt.b), tt.want.Encoding)
@@ -186,7 +195,8 @@ func TestFold(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, text, want string }{
 		{"GSM-7 stays", "Ça va? {é} ñ Ü €", "Ça va? {é} ñ Ü €"},
-		{"French", "N’envoyez « ce code » à personne — bientôt, dès l’été…", `N'envoyez " ce code " à personne - bientot, dès l'été...`},
+		{"French", "N’envoyez « ce code » à personne — bientôt, dès l’été…",
+			`N'envoyez " ce code " à personne - bientot, dès l'été...`},
 		{"spaces", "482\u00a0910\u202f1\u3000\t2", "482 910 1  2"},
 		{"invisible", "\ufeff48\u00ad29\u200b10", "482910"},
 		{"Spanish", "¿Tú código?", "¿Tu codigo?"},

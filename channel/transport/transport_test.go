@@ -78,7 +78,8 @@ func TestTLSIsAtLeast12(t *testing.T) {
 	t.Parallel()
 	v := transport.Validate("x: Config.")
 	given := &tls.Config{MinVersion: tls.VersionTLS10} //nolint:gosec // it is raised
-	if c := v.ClientTLS("TLS", given, "smsc.example"); c.MinVersion != tls.VersionTLS12 || c.ServerName != "smsc.example" {
+	if c := v.ClientTLS("TLS", given, "smsc.example"); c.MinVersion != tls.VersionTLS12 ||
+		c.ServerName != "smsc.example" {
 		t.Errorf("got %x for %q", c.MinVersion, c.ServerName)
 	}
 	if given.MinVersion != tls.VersionTLS10 || given.ServerName != "" {
@@ -97,9 +98,12 @@ func TestTLSIsAtLeast12(t *testing.T) {
 		t.Fatal(v.Err())
 	}
 	for want, set := range map[string]func(*transport.Validator){
-		"MaxVersion is below": func(v *transport.Validator) { v.ClientTLS("TLS", &tls.Config{MaxVersion: tls.VersionTLS11}, "") },
-		"is required":         func(v *transport.Validator) { v.ServerTLS("TLS", nil) },
-		"has no certificate":  func(v *transport.Validator) { v.ServerTLS("TLS", &tls.Config{}) },
+		"MaxVersion is below": func(v *transport.Validator) {
+			v.ClientTLS("TLS",
+				&tls.Config{MaxVersion: tls.VersionTLS11}, "")
+		},
+		"is required":        func(v *transport.Validator) { v.ServerTLS("TLS", nil) },
+		"has no certificate": func(v *transport.Validator) { v.ServerTLS("TLS", &tls.Config{}) },
 	} {
 		v := transport.Validate("x: Config.")
 		if set(v); v.Err() == nil || !strings.Contains(v.Err().Error(), want) {

@@ -20,14 +20,20 @@ type mutant struct {
 }
 
 // do makes a mutant's Channel from what it does around the correct one.
-func do(f func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error)) func(*rig) channel.Channel {
+func do(
+	f func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error),
+) func(*rig) channel.Channel {
 	return func(r *rig) channel.Channel {
-		return channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) { return f(ctx, m, r) })
+		return channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+			return f(ctx, m, r)
+		})
 	}
 }
 
 // spoil makes a mutant's Channel that changes the answers of the correct one.
-func spoil(f func(m *channel.Message, s channel.Submission, err error) (channel.Submission, error)) func(*rig) channel.Channel {
+func spoil(
+	f func(m *channel.Message, s channel.Submission, err error) (channel.Submission, error),
+) func(*rig) channel.Channel {
 	return do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
 		s, err := r.fake.Send(ctx, m)
 		return f(m, s, err)
@@ -80,17 +86,21 @@ func carelessMutants() []mutant {
 		{"class expired when cancelled", "CancelledWhileStalled", reclass(channel.Unknown, channel.Expired)},
 		{"calls a cancelled message not sent", "CancelledWhileStalled", spoil(callUnsent)},
 		{"calls a message that timed out not sent", "DeadlineWhileStalled", spoil(callUnsent)},
-		{"accepts any address", "InvalidRecipient", rewrite(func(m *channel.Message) { m.To = Message(channel.Phone, "").To })},
-		{"trims addresses", "InvalidRecipient", rewrite(func(m *channel.Message) { m.To.Phone, _, _ = strings.Cut(m.To.Phone, "\r") })},
+		{"accepts any address", "InvalidRecipient",
+			rewrite(func(m *channel.Message) { m.To = Message(channel.Phone, "").To })},
+		{"trims addresses", "InvalidRecipient",
+			rewrite(func(m *channel.Message) { m.To.Phone, _, _ = strings.Cut(m.To.Phone, "\r") })},
 		{"changes the message", "MessageUntouched", do(changeMessage)},
 		{"changes what the message points to", "MessageUntouched", do(changeTried)},
-		{"sends twice", "Accepted", do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
-			_, _ = r.fake.Send(ctx, m)
-			return r.fake.Send(ctx, m)
-		})},
-		{"answers before sending", "Accepted", do(func(context.Context, *channel.Message, *rig) (channel.Submission, error) {
-			return channel.Submission{ProviderIDs: []string{"1"}}, nil
-		})},
+		{"sends twice", "Accepted",
+			do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
+				_, _ = r.fake.Send(ctx, m)
+				return r.fake.Send(ctx, m)
+			})},
+		{"answers before sending", "Accepted",
+			do(func(context.Context, *channel.Message, *rig) (channel.Submission, error) {
+				return channel.Submission{ProviderIDs: []string{"1"}}, nil
+			})},
 		{"mixes up concurrent sends", "Concurrent", mixUp},
 		{"refuses a known id", "Twice", refuseKnown},
 	}
@@ -110,57 +120,68 @@ func leakyMutants() []mutant {
 // wrongAnswerMutants do not say what they have done.
 func wrongAnswerMutants() []mutant {
 	return []mutant{
-		{"untyped errors", "Expired", spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
-			if err != nil {
-				err = errors.New("something happened")
-			}
-			return s, err
-		})},
-		{"no Op", "Refused/throttled", spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
-			if err != nil {
-				err = &channel.Error{Class: channel.ClassOf(err)}
-			}
-			return s, err
-		})},
-		{"swallows errors", "Refused/misconfigured", spoil(func(_ *channel.Message, s channel.Submission, _ error) (channel.Submission, error) {
-			return s, nil
-		})},
-		{"state sent beside an error", "Refused/temporary", spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
-			s.State = channel.Sent
-			return s, err
-		})},
-		{"state failed without an error", "Accepted", spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
-			s.State = channel.Failed
-			return s, err
-		})},
-		{"drops the provider's ids", "Accepted", spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
-			s.ProviderIDs = nil
-			return s, err
-		})},
-		{"empty provider id", "Twice", spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
-			return channel.Submission{ProviderIDs: []string{""}}, err
-		})},
-		{"one provider id for all", "Concurrent", spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
-			return channel.Submission{ProviderIDs: []string{"1"}}, err
-		})},
-		{"accepts, then says refused", "Refused/temporary", do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
-			s, err := r.fake.Send(ctx, m)
-			if err != nil {
-				r.late.Add(1)
-			}
-			return s, err
-		})},
+		{"untyped errors", "Expired",
+			spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
+				if err != nil {
+					err = errors.New("something happened")
+				}
+				return s, err
+			})},
+		{"no Op", "Refused/throttled",
+			spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
+				if err != nil {
+					err = &channel.Error{Class: channel.ClassOf(err)}
+				}
+				return s, err
+			})},
+		{"swallows errors", "Refused/misconfigured",
+			spoil(func(_ *channel.Message, s channel.Submission, _ error) (channel.Submission, error) {
+				return s, nil
+			})},
+		{"state sent beside an error", "Refused/temporary",
+			spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
+				s.State = channel.Sent
+				return s, err
+			})},
+		{"state failed without an error", "Accepted",
+			spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
+				s.State = channel.Failed
+				return s, err
+			})},
+		{"drops the provider's ids", "Accepted",
+			spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
+				s.ProviderIDs = nil
+				return s, err
+			})},
+		{"empty provider id", "Twice",
+			spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
+				return channel.Submission{ProviderIDs: []string{""}}, err
+			})},
+		{"one provider id for all", "Concurrent",
+			spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
+				return channel.Submission{ProviderIDs: []string{"1"}}, err
+			})},
+		{"accepts, then says refused", "Refused/temporary",
+			do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
+				s, err := r.fake.Send(ctx, m)
+				if err != nil {
+					r.late.Add(1)
+				}
+				return s, err
+			})},
 	}
 }
 
 // wrongClassMutants take each class for another.
 func wrongClassMutants() (all []mutant) {
-	for _, class := range []channel.Class{channel.Unknown, channel.Temporary, channel.Throttled, channel.Unreachable, channel.InvalidRecipient, channel.Misconfigured} {
+	for _, class := range []channel.Class{channel.Unknown, channel.Temporary, channel.Throttled, channel.Unreachable,
+		channel.InvalidRecipient, channel.Misconfigured} {
 		to := channel.Temporary
 		if class == to {
 			to = channel.Unknown
 		}
-		all = append(all, mutant{class.String() + " as " + to.String(), "Refused/" + class.String(), reclass(class, to)})
+		all = append(all,
+			mutant{class.String() + " as " + to.String(), "Refused/" + class.String(), reclass(class, to)})
 	}
 	return all
 }
@@ -235,7 +256,8 @@ func changeTried(ctx context.Context, m *channel.Message, r *rig) (channel.Submi
 
 func leakDeep(m *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
 	if err != nil {
-		err = &quiet{channel.Error{Class: channel.ClassOf(err), Op: "mutant: send", Err: errors.New("550 " + m.To.Phone)}}
+		err = &quiet{channel.Error{Class: channel.ClassOf(err), Op: "mutant: send",
+			Err: errors.New("550 " + m.To.Phone)}}
 	}
 	return s, err
 }

@@ -77,8 +77,13 @@ func newStage(ctx context.Context) (s *stage, err error) {
 
 	s.mailbox = smtptest.NewServer(smtptest.Config{Username: "codes", Password: "secret"})
 	s.later(s.mailbox.Close)
-	mail, err := smtp.New(smtp.Config{Addr: s.mailbox.Addr(), TLSConfig: s.mailbox.ClientTLS(), Username: "codes", Password: "secret",
-		From: "MyBank <codes@mybank.example>"})
+	mail, err := smtp.New(smtp.Config{
+		Addr:      s.mailbox.Addr(),
+		TLSConfig: s.mailbox.ClientTLS(),
+		Username:  "codes",
+		Password:  "secret",
+		From:      "MyBank <codes@mybank.example>",
+	})
 	if err != nil {
 		return s, err
 	}
@@ -146,7 +151,8 @@ func demo(ctx context.Context, out io.Writer) error {
 	}{
 		{"Ann: the phone sends her code", ann, func() {}, "phone", channel.Delivered, s.lastText},
 		{"Bob: the phone has no service", bob, func() {}, "email", channel.Sent, s.lastMail},
-		{"Eve: the phone was last seen two hours ago", eve, func() { s.phone.SetLastSeen(time.Now().Add(-2 * time.Hour)) },
+		{"Eve: the phone was last seen two hours ago", eve,
+			func() { s.phone.SetLastSeen(time.Now().Add(-2 * time.Hour)) },
 			"email", channel.Sent, s.lastMail},
 	} {
 		fmt.Fprintf(out, "%d. %s\n", i+1, scene.title)
@@ -162,7 +168,8 @@ func demo(ctx context.Context, out io.Writer) error {
 		}
 		text, _, _ := strings.Cut(scene.shown(), "\n")
 		fmt.Fprintf(out, "   ┌\n   │ %s\n   └\n", strings.TrimSpace(text))
-		if _, err := printVerify(ctx, out, s.svc, otp.Verification{ID: c.ID, Subject: subject, Purpose: "login", Code: code(text)}); err != nil {
+		typed := otp.Verification{ID: c.ID, Subject: subject, Purpose: "login", Code: code(text)}
+		if _, err := printVerify(ctx, out, s.svc, typed); err != nil {
 			return err
 		}
 	}

@@ -65,7 +65,9 @@ func (l *lines) Write(p []byte) (int, error) {
 
 // newService joins the routes to a service. Its Work carries a code to the next
 // route when a phone reports that it could not send it, or keeps silent.
-func newService(routes []channel.Route, receipts *channel.Receipts, events func(context.Context, otp.Event)) (svc *otp.Service, stop func(), err error) {
+func newService(
+	routes []channel.Route, receipts *channel.Receipts, events func(context.Context, otp.Event),
+) (svc *otp.Service, stop func(), err error) {
 	courier, err := failover.New(failover.Config{Router: failover.List(routes...)})
 	if err != nil {
 		return nil, nil, err

@@ -34,21 +34,28 @@ func parse(args []string, env func(string) string, out io.Writer) (*options, err
 	f.StringVar(&o.to, "to", "", "phone `number`, with its +")
 	f.StringVar(&o.sms.URL, "url", env("SMSGATE_URL"), "base `URL` of the API; default: sms-gate.app's cloud")
 	f.StringVar(&device, "device", env("SMSGATE_DEVICE"), "`id` of the phone to send with; default: any of the account")
-	f.IntVar(&o.sms.SIM, "sim", 0, "SIM `slot` to send with, 1 to 3; default: what is set on the phone; without -device, that of the recipient's country first")
+	f.IntVar(&o.sms.SIM, "sim", 0,
+		"SIM `slot` to send with, 1 to 3; default: as set on the phone; "+
+			"without -device, that of the recipient's country first")
 	f.BoolVar(&o.sms.JWT, "jwt", false, "exchange the password for tokens")
-	f.StringVar(&o.hook, "webhook", "", "public https `URL` at which the phone finds -listen; default: the server is asked for states")
-	f.StringVar(&o.listen, "listen", "127.0.0.1:8085", "`address` of the webhook, behind a reverse proxy that speaks TLS")
+	f.StringVar(&o.hook, "webhook", "",
+		"public https `URL` at which the phone finds -listen; default: the server is asked for states")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8085",
+		"`address` of the webhook, behind a reverse proxy that speaks TLS")
 	f.StringVar(&ca, "ca", "", "PEM `file` of certificates to trust instead of the system's")
-	f.BoolVar(&o.sms.DangerouslyPlaintext, "dangerously-plaintext", false, "allow an http URL, for a phone on a network of one's own")
+	f.BoolVar(&o.sms.DangerouslyPlaintext, "dangerously-plaintext", false,
+		"allow an http URL, for a phone on a network of one's own")
 	f.Usage = func() {
-		fmt.Fprintln(out, "SMSGATE_USERNAME, SMSGATE_PASSWORD, SMSGATE_SIGNING_KEY and SMSGATE_PASSPHRASE are taken from the environment,")
+		fmt.Fprintln(out, "SMSGATE_USERNAME, SMSGATE_PASSWORD, SMSGATE_SIGNING_KEY and SMSGATE_PASSPHRASE "+
+			"are taken from the environment,")
 		fmt.Fprintln(out, "and SMSGATE_URL and SMSGATE_DEVICE where -url and -device are not given.")
 		f.PrintDefaults()
 	}
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
-	o.sms.Username, o.sms.Password, o.sms.Passphrase = env("SMSGATE_USERNAME"), env("SMSGATE_PASSWORD"), env("SMSGATE_PASSPHRASE")
+	o.sms.Username, o.sms.Password, o.sms.Passphrase = env("SMSGATE_USERNAME"), env("SMSGATE_PASSWORD"),
+		env("SMSGATE_PASSPHRASE")
 	if key := env("SMSGATE_SIGNING_KEY"); key != "" {
 		o.sms.SigningKeys = []string{key}
 	}

@@ -44,7 +44,8 @@ func demo(ctx context.Context, out io.Writer) error {
 	args := []string{"serve", "-redis", redis.Addr, "-keys", keys, "-await", "2s"}
 	phones := make(chan parcel, 16)
 	for i := range 2 {
-		c, err := open(ctx, "127.0.0.1:0", func(m *channel.Message) { phones <- parcel{i + 1, sixDigits.FindString(m.Text)} })
+		c, err := open(ctx, "127.0.0.1:0",
+			func(m *channel.Message) { phones <- parcel{i + 1, sixDigits.FindString(m.Text)} })
 		if err != nil {
 			return err
 		}
@@ -156,7 +157,8 @@ func (d *show) silence(ctx context.Context, one, two *process) error {
 		return err
 	}
 	same := map[bool]string{true: "the same code", false: "another code"}[first.code == second.code]
-	fmt.Fprintf(d.out, "   two: sent by carrier-%d after %v, %s\n", second.carrier, time.Since(began).Round(100*time.Millisecond), same)
+	fmt.Fprintf(d.out, "   two: sent by carrier-%d after %v, %s\n", second.carrier,
+		time.Since(began).Round(100*time.Millisecond), same)
 	fmt.Fprintf(d.out, "   typed at two: %s\n", two.verify(ctx, c.ID, "eve", second.code))
 	return nil
 }

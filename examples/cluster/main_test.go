@@ -31,7 +31,8 @@ func TestRealRedisDemo(t *testing.T) {
 	if err := run(t.Context(), nil, &out); err != nil {
 		t.Fatal(err, out.String())
 	}
-	for _, want := range []string{"sent by one: 5, by two: 15", "verified at one: 4, at two: 16", "the same code", "typed at two: verified"} {
+	for _, want := range []string{"sent by one: 5, by two: 15", "verified at one: 4, at two: 16", "the same code",
+		"typed at two: verified"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, &out)
 		}
@@ -45,7 +46,8 @@ func TestProcessID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := start(t.Context(), "one", []string{"serve", "-keys", keys, "-redis", "127.0.0.1:1", "-smsc", "127.0.0.1:1"})
+	p, err := start(t.Context(), "one",
+		[]string{"serve", "-keys", keys, "-redis", "127.0.0.1:1", "-smsc", "127.0.0.1:1"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,8 @@ func (p *process) send(ctx context.Context, subject, phone string) (c challenge,
 
 // verify asks the process whether a code is right.
 func (p *process) verify(ctx context.Context, id, subject, code string) string {
-	if _, err := p.call(ctx, http.MethodPost, "/codes/"+id+"/verify", url.Values{"subject": {subject}, "code": {code}}); err != nil {
+	form := url.Values{"subject": {subject}, "code": {code}}
+	if _, err := p.call(ctx, http.MethodPost, "/codes/"+id+"/verify", form); err != nil {
 		return err.Error()
 	}
 	return "verified"

@@ -98,7 +98,9 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 
 // newService is what differs from a program of one process: the store, keys
 // that all processes have, and Work running in each.
-func (o *options) newService(client *redis.Client, routes []channel.Route, receipts *channel.Receipts) (*otp.Service, error) {
+func (o *options) newService(
+	client *redis.Client, routes []channel.Route, receipts *channel.Receipts,
+) (*otp.Service, error) {
 	store, err := redisstore.New(redisstore.Config{Client: client, Prefix: "mybank"})
 	if err != nil {
 		return nil, err
@@ -164,7 +166,8 @@ func handler(svc *otp.Service) http.Handler {
 		answer(w, c, err)
 	})
 	mux.HandleFunc("POST /codes/{id}/verify", func(w http.ResponseWriter, r *http.Request) {
-		err := svc.Verify(r.Context(), otp.Verification{ID: r.PathValue("id"), Subject: r.FormValue("subject"), Purpose: "login", Code: r.FormValue("code")})
+		err := svc.Verify(r.Context(), otp.Verification{ID: r.PathValue("id"), Subject: r.FormValue("subject"),
+			Purpose: "login", Code: r.FormValue("code")})
 		if err != nil {
 			answer(w, nil, err)
 			return
@@ -185,7 +188,8 @@ func answer(w http.ResponseWriter, c *otp.Challenge, err error) {
 	switch {
 	case err == nil:
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(challenge{c.ID, strings.ToLower(c.State.String()), c.Route}) // the front end may have gone
+		// An error means that the front end has gone.
+		_ = json.NewEncoder(w).Encode(challenge{c.ID, strings.ToLower(c.State.String()), c.Route})
 	case errors.Is(err, otp.ErrInvalidRequest):
 		http.Error(w, err.Error(), http.StatusBadRequest)
 	case errors.Is(err, otp.ErrInvalidCode):

@@ -31,7 +31,8 @@ type servers struct {
 
 func startServers() *servers {
 	s := &servers{
-		blue:    smpptest.NewTLSServer(smpptest.Config{SystemID: "mybank", Password: "secret", Handler: smpptest.OTPBlue(func(number string) bool { return number == ann })}),
+		blue: smpptest.NewTLSServer(smpptest.Config{SystemID: "mybank", Password: "secret",
+			Handler: smpptest.OTPBlue(func(number string) bool { return number == ann })}),
 		carrier: smpptest.NewTLSServer(smpptest.Config{SystemID: "mybank", Password: "secret"}),
 		mailbox: smtptest.NewServer(smtptest.Config{Username: "codes", Password: "secret"}),
 	}
@@ -58,8 +59,14 @@ func (s *servers) connect(receipts *channel.Receipts) (routes []channel.Route, c
 		name   string
 		server *smpptest.Server
 	}{{"otp-blue", s.blue}, {"carrier", s.carrier}} {
-		client, err := smpp.New(smpp.Config{Addr: smsc.server.Addr, TLS: smsc.server.ClientTLS(), SystemID: "mybank", Password: "secret",
-			Sender: "MyBank", Receipt: receipts.For(smsc.name)})
+		client, err := smpp.New(smpp.Config{
+			Addr:     smsc.server.Addr,
+			TLS:      smsc.server.ClientTLS(),
+			SystemID: "mybank",
+			Password: "secret",
+			Sender:   "MyBank",
+			Receipt:  receipts.For(smsc.name),
+		})
 		if err != nil {
 			return nil, closeAll, err
 		}
@@ -67,8 +74,13 @@ func (s *servers) connect(receipts *channel.Receipts) (routes []channel.Route, c
 		routes = append(routes, channel.Route{Name: smsc.name, Channel: client, Address: channel.Phone,
 			Retry: channel.Retry{Attempts: 2, Backoff: 50 * time.Millisecond}})
 	}
-	mail, err := smtp.New(smtp.Config{Addr: s.mailbox.Addr(), TLSConfig: s.mailbox.ClientTLS(), Username: "codes", Password: "secret",
-		From: "MyBank <codes@mybank.example>"})
+	mail, err := smtp.New(smtp.Config{
+		Addr:      s.mailbox.Addr(),
+		TLSConfig: s.mailbox.ClientTLS(),
+		Username:  "codes",
+		Password:  "secret",
+		From:      "MyBank <codes@mybank.example>",
+	})
 	if err != nil {
 		return nil, closeAll, err
 	}
@@ -123,7 +135,8 @@ func demo(ctx context.Context, out io.Writer) error {
 		}
 		text := p.shown()
 		fmt.Fprintf(out, "   ┌\n   │ %s\n   └\n", strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n   │ "))
-		if err := type3(ctx, out, svc, otp.Verification{ID: c.ID, Subject: subject, Purpose: "login"}, code(text)); err != nil {
+		v := otp.Verification{ID: c.ID, Subject: subject, Purpose: "login"}
+		if err := type3(ctx, out, svc, v, code(text)); err != nil {
 			return err
 		}
 	}

@@ -55,7 +55,9 @@ func run(ctx context.Context, args []string, env func(string) string, in io.Read
 
 // newService is all it takes to embed the library: routes, a store, keys and
 // the name to show.
-func newService(routes []channel.Route, receipts *channel.Receipts, events func(context.Context, otp.Event)) (*otp.Service, error) {
+func newService(
+	routes []channel.Route, receipts *channel.Receipts, events func(context.Context, otp.Event),
+) (*otp.Service, error) {
 	courier, err := failover.New(failover.Config{Router: failover.List(routes...)})
 	if err != nil {
 		return nil, err

@@ -22,7 +22,8 @@ func TestDemo(t *testing.T) {
 	if err := run(t.Context(), nil, os.Getenv, nil, &out); err != nil {
 		t.Fatal(err, out.String())
 	}
-	for _, want := range []string{"otp-blue: unreachable 0x45", "carrier: receipt delivered", "email: accepted", "wrong, 4 attempts left", ": verified", "refused, closed"} {
+	for _, want := range []string{"otp-blue: unreachable 0x45", "carrier: receipt delivered", "email: accepted",
+		"wrong, 4 attempts left", ": verified", "refused, closed"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, &out)
 		}
@@ -86,9 +87,12 @@ func TestRealServices(t *testing.T) {
 		next func(context.Context) string
 		want string
 	}{
-		"sms": {[]string{"-to", "+14155552671", "-smpp", "smpps://user:p%40ss@" + smsc.Addr + "?sender=MyBank", "-ca", caFile(t, smsc.Addr, smsc.ClientTLS())},
+		"sms": {[]string{"-to", "+14155552671", "-smpp", "smpps://user:p%40ss@" + smsc.Addr + "?sender=MyBank", "-ca",
+			caFile(t, smsc.Addr, smsc.ClientTLS())},
 			read, "smsc-1: accepted"},
-		"mail": {[]string{"-email", "a@b.example", "-smtp", "smtps://user@" + mailbox.Addr() + "?from=codes@mybank.example", "-ca", caFile(t, mailbox.Addr(), mailbox.ClientTLS())},
+		"mail": {[]string{"-email", "a@b.example", "-smtp",
+			"smtps://user@" + mailbox.Addr() + "?from=codes@mybank.example", "-ca",
+			caFile(t, mailbox.Addr(), mailbox.ClientTLS())},
 			func(ctx context.Context) string {
 				mails, err := mailbox.Wait(ctx, 1)
 				if err != nil {

@@ -47,11 +47,13 @@ func parse(args []string, out io.Writer) (*options, error) {
 	f.SetOutput(out)
 	f.StringVar(&o.to.Phone, "to", "", "phone `number`, with its +")
 	f.StringVar(&o.to.Email, "email", "", "e-mail `address`, for when no SMS route works")
-	f.Func("smpp", "`URL` of an SMSC, smpps://user:password@host:2776?sender=MyBank; more than one are tried in order", func(s string) error {
-		o.smpp = append(o.smpp, s)
-		return nil
-	})
-	f.StringVar(&o.smtp, "smtp", "", "`URL` of a mail relay, smtp://user:password@host:587?from=codes@mybank.example, or smtps: for port 465")
+	f.Func("smpp", "`URL` of an SMSC, smpps://user:password@host:2776?sender=MyBank; more than one are tried in order",
+		func(s string) error {
+			o.smpp = append(o.smpp, s)
+			return nil
+		})
+	f.StringVar(&o.smtp, "smtp", "",
+		"`URL` of a mail relay, smtp://user:password@host:587?from=codes@mybank.example, or smtps: for port 465")
 	f.StringVar(&ca, "ca", "", "PEM `file` of certificates to trust instead of the system's")
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -80,7 +82,9 @@ func parse(args []string, out io.Writer) (*options, error) {
 
 // endpoint reads a service's URL. Its errors do not repeat the URL, which may
 // hold a password.
-func endpoint(text string, env func(string) string, variable string, schemes ...string) (u *url.URL, password string, err error) {
+func endpoint(
+	text string, env func(string) string, variable string, schemes ...string,
+) (u *url.URL, password string, err error) {
 	if u, err = url.Parse(text); err != nil {
 		return nil, "", errors.New("that is no URL")
 	}
@@ -97,7 +101,9 @@ func endpoint(text string, env func(string) string, variable string, schemes ...
 }
 
 // routes opens the services of the command line.
-func (o *options) routes(env func(string) string, receipts *channel.Receipts) (routes []channel.Route, closeAll func(), err error) {
+func (o *options) routes(
+	env func(string) string, receipts *channel.Receipts,
+) (routes []channel.Route, closeAll func(), err error) {
 	var closers []func() error
 	closeAll = func() {
 		for _, c := range closers {
@@ -110,8 +116,11 @@ func (o *options) routes(env func(string) string, receipts *channel.Receipts) (r
 			return nil, closeAll, fmt.Errorf("-smpp: %w", err)
 		}
 		name := fmt.Sprintf("smsc-%d", i+1)
-		client, err := smpp.New(smpp.Config{Addr: u.Host, TLS: &tls.Config{RootCAs: o.roots}, SystemID: u.User.Username(), Password: password,
-			Sender: u.Query().Get("sender"), Receipt: receipts.For(name)})
+		client, err := smpp.New(smpp.Config{
+			Addr: u.Host, TLS: &tls.Config{RootCAs: o.roots},
+			SystemID: u.User.Username(), Password: password,
+			Sender: u.Query().Get("sender"), Receipt: receipts.For(name),
+		})
 		if err != nil {
 			return nil, closeAll, fmt.Errorf("-smpp: %w", err)
 		}
@@ -129,8 +138,10 @@ func (o *options) routes(env func(string) string, receipts *channel.Receipts) (r
 	if u.Scheme == "smtps" {
 		mode = smtp.ImplicitTLS
 	}
-	mail, err := smtp.New(smtp.Config{Addr: u.Host, TLS: mode, TLSConfig: &tls.Config{RootCAs: o.roots}, Username: u.User.Username(),
-		Password: password, From: u.Query().Get("from")})
+	mail, err := smtp.New(smtp.Config{
+		Addr: u.Host, TLS: mode, TLSConfig: &tls.Config{RootCAs: o.roots},
+		Username: u.User.Username(), Password: password, From: u.Query().Get("from"),
+	})
 	if err != nil {
 		return nil, closeAll, fmt.Errorf("-smtp: %w", err)
 	}

@@ -24,7 +24,7 @@ var stateNames = [...]string{0: "none", Queued: "queued", Sent: "sent", Failed: 
 // String returns the state's name in lower case, "none" for zero.
 func (s State) String() string {
 	if int(s) >= len(stateNames) {
-		return "invalid state"
+		return stateNames[0]
 	}
 	return stateNames[s]
 }

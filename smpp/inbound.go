@@ -3,6 +3,7 @@ package smpp
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/ajankovic/smpp/pdu"
 
@@ -116,38 +117,23 @@ func (s *session) handOverOne(ctx context.Context, d delivery, parts *joiner) er
 		return err
 	}
 	err = s.config.Inbound(ctx, Inbound{
-		From: written(d.message.Source), To: written(d.message.Dest), Text: s.config.decode(data, d.message.DataCoding),
+		From: d.message.Source.Number(), To: d.message.Dest.Number(),
+		Text: wire.DecodeText(data, s.config.encoding(d.message.DataCoding)),
 	})
 	done(err == nil)
 	return err
 }
 
-// written is an address, with a "+" if its TON is international.
-func written(a wire.Addr) string {
-	if a.TON == tonInternational && a.Digits != "" && a.Digits[0] != '+' {
-		return "+" + a.Digits
-	}
-	return a.Digits
-}
-
-// decode returns the text of a message from the SMSC. What is in no encoding
-// that is known reads as Latin-1, which holds anything.
-func (c *Config) decode(data []byte, coding uint8) string {
-	e := sms.Latin1
-	switch coding {
-	case wire.CodingDefault:
-		e = sms.GSM7
-	case wire.CodingUCS2:
-		e = sms.UCS2
-	}
-	for _, own := range c.Codings {
+// encoding returns how a message from the SMSC is encoded: the last of Codings
+// with its data_coding decides. An unknown data_coding is read as Latin-1.
+func (c *Config) encoding(coding uint8) sms.Encoding {
+	for _, own := range slices.Backward(c.Codings) {
 		if own.DataCoding == coding {
-			e = own.Encoding
+			return own.Encoding
 		}
 	}
-	text, err := sms.Decode(data, e)
-	if err != nil {
-		text, _ = sms.Decode(data, sms.Latin1)
+	if coding == wire.CodingDefault {
+		return sms.GSM7
 	}
-	return text
+	return wire.Encoding(coding, sms.Latin1)
 }

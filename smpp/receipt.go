@@ -49,50 +49,56 @@ func (f IDFormat) canonical(id string) string {
 	return n.String()
 }
 
-// A stat is one of the states a receipt may name.
-type stat struct {
+// A receiptState is the state that a receipt names, and its meaning.
+type receiptState struct {
 	word  string // of Appendix B
 	state channel.State
 	class channel.Class
 }
 
-// stats are indexed by message_state (SMPP 3.4, section 5.2.28; 0 and 9 are of
-// SMPP 5.0). What this route could not deliver another may: Unreachable. A
-// receipt never rules a number out, since no SMSC's error codes mean the same.
-// UNKNOWN may have been delivered after all.
-var stats = [...]stat{
-	0: {"SCHEDULED", channel.Sent, 0},
-	1: {"ENROUTE", channel.Sent, 0},
-	2: {"DELIVRD", channel.Delivered, 0},
-	3: {"EXPIRED", channel.Failed, channel.Unreachable},
-	4: {"DELETED", channel.Failed, channel.Unreachable},
-	5: {"UNDELIV", channel.Failed, channel.Unreachable},
-	6: {"ACCEPTD", channel.Sent, 0},
-	7: {"UNKNOWN", channel.Failed, channel.Unknown},
-	8: {"REJECTD", channel.Failed, channel.Unreachable},
-	9: {"SKIPPED", channel.Failed, channel.Unreachable},
+// meanings are indexed by message_state. A message that this route could not
+// deliver may be deliverable over another: Unreachable. A receipt never rules a
+// number out, since error codes differ among SMSCs. A message in state UNKNOWN
+// may have been delivered.
+var meanings = [len(wire.States)]struct {
+	state channel.State
+	class channel.Class
+}{
+	0: {channel.Sent, 0},
+	1: {channel.Sent, 0},
+	2: {channel.Delivered, 0},
+	3: {channel.Failed, channel.Unreachable},
+	4: {channel.Failed, channel.Unreachable},
+	5: {channel.Failed, channel.Unreachable},
+	6: {channel.Sent, 0},
+	7: {channel.Failed, channel.Unknown},
+	8: {channel.Failed, channel.Unreachable},
+	9: {channel.Failed, channel.Unreachable},
 }
 
-// statOf finds a state by its word. Some SMSCs write words out or have their
-// own; one that is not known is not final.
-func statOf(word string) stat {
+// stateOf returns the state for a message_state.
+func stateOf(n uint8) receiptState {
+	return receiptState{wire.States[n], meanings[n].state, meanings[n].class}
+}
+
+// stateOfWord returns the state for a word. Some SMSCs write words out or have
+// their own. An unknown word is not final.
+func stateOfWord(word string) receiptState {
 	word = strings.ToUpper(word)
 	switch word {
 	case "DELIVERED":
-		return stats[2]
+		return stateOf(wire.StateDelivered)
 	case "UNDELIVERABLE", "UNDELIVERED":
-		return stats[5]
+		return stateOf(wire.StateUndeliverable)
 	case "FAILED":
-		return stat{word, channel.Failed, channel.Unreachable}
+		return receiptState{word, channel.Failed, channel.Unreachable}
 	case "REJECTED":
-		return stats[8]
+		return stateOf(wire.StateRejected)
 	}
-	for _, s := range stats {
-		if s.word == word {
-			return s
-		}
+	if n, ok := wire.StateOf(word); ok {
+		return stateOf(n)
 	}
-	return stat{plain(word), channel.Sent, 0}
+	return receiptState{plain(word), channel.Sent, 0}
 }
 
 // receipt reads m as a delivery receipt. The parameters receipted_message_id
@@ -109,9 +115,9 @@ func (c *Config) receipt(m *wire.Message) (channel.Receipt, bool) {
 	if id == "" {
 		id = text.ID
 	}
-	st := statOf(text.Stat)
-	if n, ok := m.TLVs.Uint8(pdu.TagMessageState); ok && int(n) < len(stats) {
-		st = stats[n]
+	st := stateOfWord(text.Stat)
+	if n, ok := m.TLVs.Uint8(pdu.TagMessageState); ok && int(n) < len(wire.States) {
+		st = stateOf(n)
 	}
 	if kind == wire.EsmIntermediate && st.state == channel.Failed { // so far: the SMSC goes on trying
 		st.state, st.class = channel.Sent, 0

@@ -83,7 +83,7 @@ func (s *ServerSession) acceptCancel(f wire.Frame) (*CancelRequest, Status) {
 		return nil, StatusInvalidCmdLength
 	case len(v.ServiceType) > wire.MaxServiceType:
 		return nil, StatusInvalidServiceType
-	case len(v.ID) > maxMessageID:
+	case len(v.ID) > wire.MaxMessageID:
 		return nil, StatusInvalidMessageID
 	case len(v.Source.Digits) > maxServerAddress:
 		return nil, StatusInvalidSource
@@ -96,7 +96,7 @@ func (s *ServerSession) acceptCancel(f wire.Frame) (*CancelRequest, Status) {
 	}
 	return &CancelRequest{
 		Session: s, SystemID: s.bind.SystemID, Sequence: f.Seq,
-		ID: v.ID, From: v.Source.Digits, FromTON: v.Source.TON, To: written(v.Dest), ToTON: v.Dest.TON,
+		ID: v.ID, From: v.Source.Digits, FromTON: v.Source.TON, To: v.Dest.Number(), ToTON: v.Dest.TON,
 	}, StatusOK
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
 // ChannelHandler hands each message to c, which makes a [Server] the front of
@@ -56,7 +57,7 @@ func (m *Submit) message(now time.Time) *channel.Message {
 		To:   channel.Recipient{Phone: "+" + strings.TrimPrefix(m.To, "+")},
 		Text: m.Text, Sender: m.From, Created: now,
 	}
-	if m.FromTON == tonInternational && m.From != "" {
+	if m.FromTON == wire.TONInternational && m.From != "" {
 		out.Sender = "+" + strings.TrimPrefix(m.From, "+")
 	}
 	if m.Validity > 0 {

@@ -122,7 +122,7 @@ func TestServerReceiptsAreNoBacklog(t *testing.T) {
 	receipt := DeliveryReceipt{ID: strings.Repeat("1", 64)}
 	for v.Deliver(receipt, nil) == nil {
 	}
-	if v.out.Queued() <= maxBacklog {
+	if v.out.Queued() <= wire.MaxBacklog {
 		t.Fatalf("only %d octets of receipts wait", v.out.Queued())
 	}
 	v.respond(wire.Header{ID: pdu.EnquireLinkID}, StatusOK)
@@ -131,7 +131,7 @@ func TestServerReceiptsAreNoBacklog(t *testing.T) {
 		t.Fatalf("ended by its receipts: %v", v.cause)
 	default:
 	}
-	for range maxBacklog / 16 {
+	for range wire.MaxBacklog / 16 {
 		v.respond(wire.Header{ID: pdu.EnquireLinkID}, StatusOK)
 	}
 	if v.stage.Load() != stageParting || !errors.Is(v.cause, errUnread) {

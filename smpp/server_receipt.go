@@ -68,7 +68,7 @@ func (r *DeliveryReceipt) check() error {
 		most        int
 		blanks      bool // may be in it: it does not stand in the text
 	}{
-		{"ID", r.ID, maxMessageID, false},
+		{"ID", r.ID, wire.MaxMessageID, false},
 		{"From", r.From, maxServerAddress + 1, true}, // with its "+"
 		{"To", r.To, maxServerAddress, true},
 		{"Stat", r.Stat, 16, false},
@@ -88,7 +88,7 @@ func (r *DeliveryReceipt) check() error {
 func (r *DeliveryReceipt) message(now time.Time) *wire.Message {
 	stat, code := r.Stat, r.Err
 	if stat == "" {
-		stat = stats[2].word
+		stat = wire.States[wire.StateDelivered]
 	}
 	if code == "" {
 		code = "000"
@@ -97,16 +97,16 @@ func (r *DeliveryReceipt) message(now time.Time) *wire.Message {
 		ID: r.ID, Sub: "001", Dlvrd: "000", SubmitDate: receiptDate(r.Submitted, now), DoneDate: receiptDate(r.Done, now),
 		Stat: stat, Err: code,
 	}
-	if stat == stats[2].word {
+	if stat == wire.States[wire.StateDelivered] {
 		text.Dlvrd = "001"
 	}
 	m := &wire.Message{Source: receiptSource(r.From), Dest: wire.Addr{TON: r.ToTON, Digits: r.To}, EsmClass: wire.EsmReceipt}
-	if m.Dest.TON == tonInternational {
-		m.Dest.NPI = npiE164
+	if m.Dest.TON == wire.TONInternational {
+		m.Dest.NPI = wire.NPIE164
 	}
 	if !r.TextOnly {
 		m.TLVs = m.TLVs.Append(pdu.TagReceiptedMessageID, append([]byte(r.ID), 0))
-		if state, ok := stateOf(stat); ok {
+		if state, ok := wire.StateOf(stat); ok {
 			m.TLVs = m.TLVs.Append(pdu.TagMessageState, []byte{state})
 		}
 	}
@@ -130,19 +130,9 @@ func receiptDate(t, now time.Time) string {
 // receiptSource is the address for a number with or without its "+".
 func receiptSource(s string) wire.Addr {
 	if digits, ok := strings.CutPrefix(s, "+"); ok {
-		return wire.Addr{TON: tonInternational, NPI: npiE164, Digits: digits}
+		return wire.Addr{TON: wire.TONInternational, NPI: wire.NPIE164, Digits: digits}
 	}
 	return wire.Addr{Digits: s}
-}
-
-// stateOf is the message_state for a word of Appendix B.
-func stateOf(word string) (uint8, bool) {
-	for n := range stats {
-		if stats[n].word == word {
-			return uint8(n), true
-		}
-	}
-	return 0, false
 }
 
 // delivered is a receipt that awaits its answer.
@@ -196,7 +186,7 @@ func (s *ServerSession) deliver(r *DeliveryReceipt, answered func(Status, error)
 		return errSessionEnded
 	case !s.bind.CanReceive:
 		return errNotReceiver
-	case len(s.pending) >= maxPending || s.out.Queued() > maxBacklog:
+	case len(s.pending) >= maxPending || s.out.Queued() > wire.MaxBacklog:
 		return errNoRoom
 	}
 	v := *r

@@ -301,7 +301,7 @@ func (s *ServerSession) ring() {
 // send queues a frame for a peer that has to read: receipts, which have a limit
 // of their own, do not count. After the end there is nobody to tell.
 func (s *ServerSession) send(frame func([]byte) []byte) {
-	if owed, _ := s.out.Respond(frame); owed > maxBacklog {
+	if owed, _ := s.out.Respond(frame); owed > wire.MaxBacklog {
 		s.end(errUnread)
 	}
 }

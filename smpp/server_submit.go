@@ -14,7 +14,6 @@ import (
 	"github.com/ajankovic/smpp/pdu"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/channel/sms"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
@@ -226,7 +225,7 @@ func (s *ServerSession) complete(h wire.Header, m *Submit, id string, err error)
 	if id == "" {
 		id = newMessageID()
 	}
-	if len(id) > maxMessageID || strings.IndexByte(id, 0) >= 0 {
+	if len(id) > wire.MaxMessageID || strings.IndexByte(id, 0) >= 0 {
 		s.server.config.Logger.Error("smpp: handler returned a message_id that cannot be sent")
 		status = StatusSystemError
 	}
@@ -250,8 +249,6 @@ func (s *ServerSession) answer(h wire.Header, id string, status Status) {
 	s.send(func(b []byte) []byte { return wire.AppendID(b, h.Response(), 0, h.Seq, id) })
 }
 
-const maxMessageID = 64 // SMPP 3.4, section 5.2.23
-
 func newMessageID() string { return strings.ToLower(rand.Text()[:20]) } // 100 bits
 
 // Longest addresses that are taken: one more than SMPP 3.4 has room for beside
@@ -266,7 +263,7 @@ func (c *ServerConfig) check(m *wire.Message) Status {
 		return StatusInvalidTLVStream
 	case len(m.ServiceType) > wire.MaxServiceType:
 		return StatusInvalidServiceType
-	case len(m.Source.Digits) > maxServerAddress, m.Source.TON == tonAlphanumeric && len(m.Source.Digits) > maxAlphanumeric:
+	case len(m.Source.Digits) > maxServerAddress, m.Source.TON == wire.TONAlphanumeric && len(m.Source.Digits) > wire.MaxAlphanumeric:
 		return StatusInvalidSource
 	case !c.checkDest(m.Dest):
 		return StatusInvalidDestination
@@ -303,17 +300,17 @@ func (c *ServerConfig) checkDest(a wire.Addr) bool {
 		return true
 	}
 	number := channel.Recipient{Phone: "+" + strings.TrimPrefix(a.Digits, "+")}
-	return a.TON <= tonInternational && number.Validate() == nil
+	return a.TON <= wire.TONInternational && number.Validate() == nil
 }
 
 // describe says what a message holds.
 func (c *ServerConfig) describe(m *wire.Message) *Submit {
 	udh, data := m.Payload()
 	v := &Submit{
-		From: m.Source.Digits, FromTON: m.Source.TON, To: written(m.Dest), ToTON: m.Dest.TON,
+		From: m.Source.Digits, FromTON: m.Source.TON, To: m.Dest.Number(), ToTON: m.Dest.TON,
 		Data: data, DataCoding: m.DataCoding, Text: c.decode(data, m.DataCoding),
 		Part: 1, Parts: 1,
-		Receipt:     m.Registered&0x03 == receiptWanted,
+		Receipt:     m.Registered&0x03 == wire.ReceiptWanted,
 		ServiceType: m.ServiceType, ProtocolID: m.ProtocolID, Priority: m.Priority,
 		tlvs: m.TLVs,
 	}
@@ -326,18 +323,7 @@ func (c *ServerConfig) describe(m *wire.Message) *Submit {
 
 // decode returns the text of a message, or of a part.
 func (c *ServerConfig) decode(data []byte, coding uint8) string {
-	e := c.Alphabet
-	switch coding {
-	case wire.CodingUCS2:
-		e = sms.UCS2
-	case wire.CodingLatin1:
-		e = sms.Latin1
-	}
-	text, err := sms.Decode(data, e)
-	if err != nil {
-		text, _ = sms.Decode(data, sms.Latin1) // holds anything
-	}
-	return text
+	return wire.DecodeText(data, wire.Encoding(coding, c.Alphabet))
 }
 
 // concatenation reads which part of which long message this is, from a user

@@ -16,10 +16,6 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// maxBacklog is how many octets of responses may wait for a peer that does not
-// read them.
-const maxBacklog = 1 << 20
-
 var errBacklog = errors.New("SMSC does not read the responses it asks for")
 
 // A session is one bound connection. Three goroutines serve it: the reader
@@ -247,7 +243,7 @@ func (s *session) respond(id pdu.CommandID, status Status, seq uint32) {
 		}
 		return wire.AppendEmpty(b, id, uint32(status), seq)
 	})
-	if owed > maxBacklog {
+	if owed > wire.MaxBacklog {
 		s.end(errBacklog)
 	}
 }

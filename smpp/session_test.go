@@ -24,7 +24,7 @@ func TestBacklogIsOfResponses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if q := s.out.Queued(); q <= maxBacklog {
+	if q := s.out.Queued(); q <= wire.MaxBacklog {
 		t.Fatalf("only %d octets of messages wait", q)
 	}
 	s.respond(pdu.EnquireLinkRespID, StatusOK, 1)
@@ -33,7 +33,7 @@ func TestBacklogIsOfResponses(t *testing.T) {
 		t.Fatalf("ended by its own messages: %v", s.cause)
 	default:
 	}
-	for range maxBacklog / 16 {
+	for range wire.MaxBacklog / 16 {
 		s.respond(pdu.EnquireLinkRespID, StatusOK, 1)
 	}
 	select {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
 // A Status is a command_status (SMPP 3.4, section 5.1.3). As an error it is the
@@ -145,13 +146,6 @@ func (s Status) String() string {
 // Error returns the name.
 func (s Status) Error() string { return s.String() }
 
-// refusesBind reports whether a bind that was answered so will be refused
-// again until somebody changes something, or waits long: the SMSC may count
-// further tries as an attack.
-func (s Status) refusesBind() bool {
-	switch s {
-	case StatusBindFailed, StatusInvalidPassword, StatusInvalidSystemID, StatusInvalidSystemType:
-		return true
-	}
-	return false
-}
+// refusesBind reports whether a bind that was answered so must not be repeated
+// soon.
+func (s Status) refusesBind() bool { return wire.RefusesBind(uint32(s)) }

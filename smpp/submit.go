@@ -10,21 +10,8 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// Types of number and numbering plans (SMPP 3.4, sections 5.2.5 and 5.2.6).
-const (
-	tonUnknown         = 0
-	tonInternational   = 1
-	tonNetworkSpecific = 3
-	tonAlphanumeric    = 5
-	npiUnknown         = 0
-	npiE164            = 1
-)
-
-const (
-	maxShortCode    = 8
-	maxAlphanumeric = 11
-	receiptWanted   = 0x01 // registered_delivery (SMPP 3.4, section 5.2.17)
-)
+// maxShortCode is the length up to which a sender of digits is a short code.
+const maxShortCode = 8
 
 // compose makes what m needs, in out, which stays off the heap. Its errors are
 // found before anything is sent.
@@ -57,7 +44,7 @@ func (c *Client) address(to *wire.Message, m *channel.Message) error {
 		return fmt.Errorf("sender: %w", err)
 	}
 	to.Source = from
-	to.Dest = wire.Addr{TON: tonInternational, NPI: npiE164, Digits: strings.TrimPrefix(m.To.Phone, "+")}
+	to.Dest = wire.Addr{TON: wire.TONInternational, NPI: wire.NPIE164, Digits: strings.TrimPrefix(m.To.Phone, "+")}
 	if n := c.config.DestNumbering; n != nil {
 		to.Dest.TON, to.Dest.NPI = n.TON, n.NPI
 	}
@@ -76,7 +63,7 @@ func (c *Client) envelope(common *wire.Message, m *channel.Message) error {
 		return err
 	}
 	if c.config.Receipt != nil {
-		common.Registered = receiptWanted
+		common.Registered = wire.ReceiptWanted
 	}
 	if c.config.MessageTLVs != nil {
 		var err error
@@ -109,21 +96,21 @@ func source(sender string, n *Numbering) (wire.Addr, error) {
 	digits := strings.TrimPrefix(sender, "+")
 	switch {
 	case sender == "":
-		a.TON, a.NPI = tonUnknown, npiUnknown
+		a.TON, a.NPI = wire.TONUnknown, wire.NPIUnknown
 	case isDigits(digits):
-		a.TON, a.NPI, a.Digits = tonInternational, npiE164, digits
+		a.TON, a.NPI, a.Digits = wire.TONInternational, wire.NPIE164, digits
 		if digits == sender && len(digits) <= maxShortCode {
-			a.TON, a.NPI = tonNetworkSpecific, npiUnknown
+			a.TON, a.NPI = wire.TONNetworkSpecific, wire.NPIUnknown
 		}
 	default:
-		a.TON, a.NPI = tonAlphanumeric, npiUnknown
+		a.TON, a.NPI = wire.TONAlphanumeric, wire.NPIUnknown
 	}
 	if n != nil {
 		a.TON, a.NPI = n.TON, n.NPI
 	}
 	most := wire.MaxAddress
-	if a.TON == tonAlphanumeric {
-		most = maxAlphanumeric
+	if a.TON == wire.TONAlphanumeric {
+		most = wire.MaxAlphanumeric
 	}
 	if len(a.Digits) > most {
 		return a, fmt.Errorf("longer than %d characters", most)

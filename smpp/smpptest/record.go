@@ -130,22 +130,6 @@ func (s *Server) describe(m *smpp.Submit) Submit {
 	}
 }
 
-// decode returns the text of a message.
-func decode(data []byte, coding uint8) string {
-	e := sms.GSM7
-	switch coding {
-	case wire.CodingUCS2:
-		e = sms.UCS2
-	case wire.CodingLatin1:
-		e = sms.Latin1
-	}
-	text, err := sms.Decode(data, e)
-	if err != nil {
-		text, _ = sms.Decode(data, sms.Latin1) // holds anything
-	}
-	return text
-}
-
 // assemble joins the accepted parts. A text is decoded as a whole, since not
 // every sender keeps a surrogate pair within one part.
 func assemble(submits []Submit) []Message {
@@ -177,6 +161,6 @@ func join(parts []Submit) Message {
 		m.IDs = append(m.IDs, p.ID)
 		data = append(data, p.data...)
 	}
-	m.Text = decode(data, parts[0].DataCoding)
+	m.Text = wire.DecodeText(data, wire.Encoding(parts[0].DataCoding, sms.GSM7))
 	return m
 }

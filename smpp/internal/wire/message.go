@@ -36,17 +36,16 @@ const (
 	MaxAddress      = 20
 	MaxTime         = 16
 	MaxShortMessage = 254
+	MaxAlphanumeric = 11 // source_addr of an alphanumeric sender (3GPP TS 23.040, section 9.1.2.5)
+	MaxMessageID    = 64 // section 5.2.23
 )
+
+// ReceiptWanted is the value of registered_delivery that asks for a delivery
+// receipt, whatever the outcome (SMPP 3.4, section 5.2.17).
+const ReceiptWanted = 0x01
 
 // ErrTruncated says that a PDU ends within a mandatory field.
 var ErrTruncated = errors.New("smpp: PDU is truncated")
-
-// An Addr is an address with its type of number and numbering plan (SMPP 3.4,
-// sections 5.2.5 and 5.2.6).
-type Addr struct {
-	TON, NPI uint8
-	Digits   string
-}
 
 // A Message is the body of submit_sm and deliver_sm, and of data_sm as far as
 // it has the fields.

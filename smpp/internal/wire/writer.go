@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// MaxBacklog is how many octets of responses may wait for a peer that does not
+// read them. A session that owes more ends.
+const MaxBacklog = 1 << 20
+
 // ErrStopped is returned by Append once nothing is written any more.
 var ErrStopped = errors.New("smpp: connection is closed")
 

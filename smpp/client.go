@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp/internal/concat"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
@@ -21,10 +22,10 @@ type Client struct {
 	config    Config
 	links     []*link // fixed; what is in them is guarded by mu
 	pace      *pacer
-	parts     *joiner
-	intake    *intake       // of Sends
-	reference atomic.Uint32 // of the last long message
-	binding   chan struct{} // held while a bind awaits its answer
+	inbound   *concat.Reassembler // of long messages from people
+	intake    *intake             // of Sends
+	reference atomic.Uint32       // of the last long message
+	binding   chan struct{}       // held while a bind awaits its answer
 
 	cancel         context.CancelFunc // ends everything
 	stopConnecting context.CancelFunc // ends reconnecting only
@@ -61,7 +62,7 @@ func start(config Config) *Client {
 	ctx, cancel := context.WithCancel(context.Background())
 	connecting, stopConnecting := context.WithCancel(ctx)
 	c := &Client{
-		config: config, parts: newInboundJoiner(), events: make(chan Event, maxEvents),
+		config: config, inbound: concat.New(inboundLimits), events: make(chan Event, maxEvents),
 		cancel: cancel, stopConnecting: stopConnecting,
 		unlinked: make(chan struct{}), stopped: make(chan struct{}),
 		changed: make(chan struct{}), intake: newIntake(), binding: make(chan struct{}, 1),

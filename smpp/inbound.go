@@ -2,13 +2,16 @@ package smpp
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/ajankovic/smpp/pdu"
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/sms"
+	"github.com/otpcourier/otpcourier/smpp/internal/concat"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
@@ -91,13 +94,13 @@ func (s *session) enqueue(d delivery) {
 // reach nobody, for ResponseTimeout or until ctx ends: the receipts are true
 // all the same. What is left is dropped, as the SMSC repeats it over the next
 // session; otherwise a receiver that hangs would keep every session there was.
-func (s *session) handOver(ctx context.Context, parts *joiner) {
+func (s *session) handOver(ctx context.Context, long *concat.Reassembler) {
 	for d := range s.inbound {
 		if ctx.Err() != nil || s.endedFor() >= s.config.ResponseTimeout {
 			return
 		}
 		status := StatusOK
-		if err := s.handOverOne(ctx, d, parts); err != nil {
+		if err := s.handOverOne(ctx, d, long); err != nil {
 			s.log.Warn("smpp: receipt or message was not taken, the SMSC will repeat it", "error", err)
 			status = StatusReceiverTemporary
 		}
@@ -106,14 +109,14 @@ func (s *session) handOver(ctx context.Context, parts *joiner) {
 	}
 }
 
-func (s *session) handOverOne(ctx context.Context, d delivery, parts *joiner) error {
+func (s *session) handOverOne(ctx context.Context, d delivery, long *concat.Reassembler) error {
 	ctx, cancel := context.WithTimeout(ctx, s.config.ResponseTimeout)
 	defer cancel()
 	if d.message == nil {
 		return s.config.Receipt(ctx, d.receipt)
 	}
-	data, done, err := parts.addInbound(d.message)
-	if data == nil { // more is to come
+	data, done, err := reassemble(long, d.message)
+	if data == nil { // other parts are missing
 		return err
 	}
 	err = s.config.Inbound(ctx, Inbound{
@@ -122,6 +125,36 @@ func (s *session) handOverOne(ctx context.Context, d delivery, parts *joiner) er
 	})
 	done(err == nil)
 	return err
+}
+
+// inboundLimits bound the parts of incomplete messages from people. All of them
+// have one owner.
+var inboundLimits = concat.Limits{Life: 10 * time.Minute, PerOwner: 256, Octets: 255 * wire.MaxShortMessage}
+
+// reassemble takes a message from a person, or a part of one. If the message is
+// complete, it returns the message's octets, not nil, and a function to call
+// with the outcome: a message that was not taken waits for its last part again.
+func reassemble(r *concat.Reassembler, m *wire.Message) (data []byte, done func(taken bool), err error) {
+	udh, text := m.Payload()
+	h, ok := concat.ReadHeader(udh, m.TLVs)
+	if !ok || len(text) > wire.MaxShortMessage {
+		return append([]byte{}, text...), func(bool) {}, nil
+	}
+	key := concat.Key{From: m.Source.Digits, To: m.Dest.Digits, Reference: h.Reference, Parts: h.Parts}
+	long, _, err := r.Add(key, h.Part, concat.Part{Text: text})
+	switch {
+	case errors.Is(err, concat.ErrTooLong): // no other try would be shorter
+		return nil, nil, nil
+	case long == nil:
+		return nil, nil, err
+	}
+	return long.Text(), func(taken bool) {
+		if taken {
+			r.Forget(long)
+		} else {
+			r.Retry(long)
+		}
+	}, nil
 }
 
 // encoding returns how a message from the SMSC is encoded: the last of Codings

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/otpcourier/otpcourier/smpp/internal/concat"
 )
 
 // ErrServerClosed is returned by Serve and ServeConn after Shutdown or Close
@@ -70,7 +72,7 @@ type Server struct {
 	config ServerConfig
 	guard  *bindGuard
 	rates  *rates
-	parts  *joiner
+	parts  *concat.Reassembler
 	post   *postOffice
 
 	ctx      context.Context // ends with Close; never a request's
@@ -103,7 +105,7 @@ func NewServer(c ServerConfig) (*Server, error) {
 		ended:     make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.parts = newSubmitJoiner(&s.config)
+	s.parts = concat.New(s.config.assembleLimits())
 	s.post = newPostOffice(&s.config)
 	s.wg.Go(func() { s.post.run(s.ctx) })
 	return s, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/ajankovic/smpp/pdu"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp/internal/concat"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
@@ -76,7 +77,7 @@ type Submit struct {
 
 	tlvs     wire.TLVs
 	receipts []DeliveryReceipt
-	joined   *joined // what this was put together from; nil: it came whole
+	long     *concat.Message // of whose parts this was put together; nil: it came whole
 }
 
 // TLV returns the value of an optional parameter. It must not be changed.
@@ -149,7 +150,7 @@ func (s *ServerSession) submit(f wire.Frame) {
 	}
 	if s.server.config.Assemble && m.Parts > 1 {
 		var id string
-		if m, id, status = s.server.parts.addSubmit(m, &s.server.config); m == nil {
+		if m, id, status = s.server.assemble(m); m == nil {
 			s.uncount()
 			s.answer(f.Header, id, status)
 			s.checkParted()
@@ -229,9 +230,8 @@ func (s *ServerSession) complete(h wire.Header, m *Submit, id string, err error)
 		s.server.config.Logger.Error("smpp: handler returned a message_id that cannot be sent")
 		status = StatusSystemError
 	}
-	if m.joined != nil { // before the answer, which may bring the last part again
-		class := status.Class()
-		s.server.parts.settle(m.joined, class == channel.Temporary || class == channel.Throttled)
+	if m.long != nil { // before the answer, which may bring the last part again
+		s.server.assembled(m.long, status)
 	}
 	s.uncount()
 	s.answer(h, id, status)
@@ -315,8 +315,8 @@ func (c *ServerConfig) describe(m *wire.Message) *Submit {
 		tlvs: m.TLVs,
 	}
 	v.Validity, _ = wire.ParseRelativeTime(m.Validity)
-	if ref, total, part, ok := concatenation(udh, m.TLVs); ok {
-		v.Reference, v.Parts, v.Part = ref, total, part
+	if h, ok := concat.ReadHeader(udh, m.TLVs); ok {
+		v.Reference, v.Parts, v.Part = h.Reference, h.Parts, h.Part
 	}
 	return v
 }
@@ -324,32 +324,4 @@ func (c *ServerConfig) describe(m *wire.Message) *Submit {
 // decode returns the text of a message, or of a part.
 func (c *ServerConfig) decode(data []byte, coding uint8) string {
 	return wire.DecodeText(data, wire.Encoding(coding, c.Alphabet))
-}
-
-// concatenation reads which part of which long message this is, from a user
-// data header (3GPP TS 23.040, sections 9.2.3.24.1 and 9.2.3.24.8) or else from
-// TLVs (SMPP 3.4, sections 5.3.2.22 to 5.3.2.24).
-func concatenation(udh []byte, tlvs wire.TLVs) (ref, total, part int, ok bool) {
-	if len(udh) > 0 {
-		for e := udh[1:]; len(e) >= 2 && len(e) >= 2+int(e[1]); e = e[2+int(e[1]):] {
-			switch v := e[2 : 2+int(e[1])]; {
-			case e[0] == 0x00 && len(v) == 3:
-				return isPart(int(v[0]), v[1], v[2])
-			case e[0] == 0x08 && len(v) == 4:
-				return isPart(int(v[0])<<8|int(v[1]), v[2], v[3])
-			}
-		}
-	}
-	number, has := tlvs.Get(pdu.TagSarMsgRefNum)
-	parts, _ := tlvs.Uint8(pdu.TagSarTotalSegments)
-	n, _ := tlvs.Uint8(pdu.TagSarSegmentSeqnum)
-	if !has || len(number) != 2 {
-		return 0, 0, 0, false
-	}
-	return isPart(int(number[0])<<8|int(number[1]), parts, n)
-}
-
-// isPart reports whether there can be a part n of so many.
-func isPart(ref int, parts, n uint8) (int, int, int, bool) {
-	return ref, int(parts), int(n), n >= 1 && n <= parts
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 	"github.com/otpcourier/otpcourier/smpp/smpptest"
 )
@@ -134,7 +135,7 @@ func TestLeastOutstanding(t *testing.T) {
 
 // bindAs accepts one bind and returns its command_id and body.
 func (p *peer) bindAs() (pdu.CommandID, wire.Bind) {
-	f := p.next()
+	f := p.Next()
 	b, _ := wire.DecodeBind(f.Body)
 	_, _ = p.Write(wire.AppendID(nil, f.Response(), 0, f.Seq, "smsc"))
 	return f.ID, b
@@ -156,13 +157,13 @@ func TestPair(t *testing.T) {
 			if kind == pdu.BindReceiverID {
 				<-submitted
 				_, _ = p.Write(deliver(1, "m1"))
-				answered = p.next().Header
-			} else if f, ok := p.await(pdu.SubmitSmID); ok && kind == pdu.BindTransmitterID {
+				answered = p.Next().Header
+			} else if f, ok := p.Await(pdu.SubmitSmID); ok && kind == pdu.BindTransmitterID {
 				_, _ = p.Write(accept(f, "m1"))
 				close(submitted)
 			}
-			if f, ok := p.await(pdu.UnbindID); ok {
-				_, _ = p.Write(answer(f))
+			if f, ok := p.Await(pdu.UnbindID); ok {
+				_, _ = p.Write(peertest.Answer(f))
 			}
 		})
 		config.Pair, config.Version, config.Receipt = true, 0x50, got.handle
@@ -190,13 +191,13 @@ func TestPairWithoutTransmitter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		config := peers(t, func(p *peer, _ int) {
-			f := p.next()
+			f := p.Next()
 			if f.ID == pdu.BindTransmitterID {
 				_, _ = p.Write(wire.AppendEmpty(nil, f.Response(), uint32(smpp.StatusSystemError), f.Seq))
 				return
 			}
 			_, _ = p.Write(wire.AppendID(nil, f.Response(), 0, f.Seq, "smsc"))
-			p.drain()
+			p.Drain()
 		})
 		config.Pair = true
 		c := newClient(t, config)
@@ -249,13 +250,13 @@ func TestAlreadyBound(t *testing.T) {
 			if first {
 				first = false
 				p.bindAs()
-				f, ok := p.await(pdu.SubmitSmID)
-				for ; ok; f, ok = p.await(pdu.SubmitSmID) {
+				f, ok := p.Await(pdu.SubmitSmID)
+				for ; ok; f, ok = p.Await(pdu.SubmitSmID) {
 					_, _ = p.Write(accept(f, "m1"))
 				}
 				return
 			}
-			f := p.next()
+			f := p.Next()
 			tries = append(tries, time.Now())
 			_, _ = p.Write(wire.AppendEmpty(nil, f.Response(), uint32(smpp.StatusAlreadyBound), f.Seq))
 		})

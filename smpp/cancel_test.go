@@ -361,9 +361,9 @@ func TestCancelHeedsCongestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := peers(t, func(p *peer, _ int) {
 			p.bind()
-			f, _ := p.await(pdu.CancelSmID)
+			f, _ := p.Await(pdu.CancelSmID)
 			p.Write([]byte{0, 0, 0, 21, 0x80, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, byte(f.Seq), 0x04, 0x28, 0, 1, 80})
-			p.drain()
+			p.Drain()
 		})
 		config.TPS = 10
 		c := newClient(t, config)
@@ -404,7 +404,7 @@ func TestAnswerToAnotherCommand(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newClient(t, peers(t, func(p *peer, _ int) {
 					p.bind()
-					for f := p.next(); f.ID != 0; f = p.next() {
+					for f := p.Next(); f.ID != 0; f = p.Next() {
 						if f.ID == pdu.SubmitSmID || f.ID == pdu.CancelSmID {
 							p.Write(tt.answer(f))
 						}

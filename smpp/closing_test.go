@@ -10,57 +10,9 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
-
-// A closer is what a callback closes the thing with that calls it.
-type closer interface {
-	Close() error
-	Shutdown(ctx context.Context) error
-}
-
-// closings are the ways.
-var closings = map[string]func(closer) error{
-	"Close":    func(c closer) error { return c.Close() },
-	"Shutdown": func(c closer) error { return c.Shutdown(context.Background()) },
-}
-
-// closesItself runs callback in a bubble, once, and wants it to be told within
-// a time that it waits for itself, and everything to end then.
-func closesItself(t *testing.T, most time.Duration, start func(t *testing.T, callback func()) closer) {
-	for name, end := range closings {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				var c closer
-				started, told := make(chan struct{}), make(chan error, 1)
-				called := make(chan struct{}, 1)
-				called <- struct{}{}
-				c = start(t, func() {
-					select {
-					case <-called:
-					default:
-						return
-					}
-					<-started
-					told <- end(c)
-				})
-				began := time.Now()
-				close(started)
-				if err := <-told; err == nil {
-					t.Errorf("%s in a callback returned no error", name)
-				}
-				if took := time.Since(began); took > most {
-					t.Errorf("%s in a callback took %v, want at most %v", name, took, most)
-				}
-				synctest.Wait()
-				if err := c.Close(); err != nil {
-					t.Errorf("afterwards: %v", err)
-				}
-			})
-		})
-	}
-}
 
 // TestClosedFromCallback: a callback that closes its client is told that it
 // waits for itself, instead of doing so for ever.
@@ -77,14 +29,14 @@ func TestClosedFromCallback(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			closesItself(t, 40*time.Second, func(t *testing.T, callback func()) closer {
+			peertest.ClosesItself(t, 40*time.Second, func(t *testing.T, callback func()) peertest.Closer {
 				config := peers(t, func(p *peer, _ int) {
 					p.bind()
 					_, _ = p.Write(deliver(1, "m1"))
 					_, _ = p.Write(wire.AppendMessage(nil, pdu.DeliverSmID, 2, from("STOP")))
-					for f := p.next(); f.ID != 0; f = p.next() {
+					for f := p.Next(); f.ID != 0; f = p.Next() {
 						if !f.IsResponse() {
-							_, _ = p.Write(answer(f))
+							_, _ = p.Write(peertest.Answer(f))
 						}
 					}
 				})
@@ -129,7 +81,7 @@ func TestServerClosedFromCallback(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			closesItself(t, 20*time.Second, func(t *testing.T, callback func()) closer {
+			peertest.ClosesItself(t, 20*time.Second, func(t *testing.T, callback func()) peertest.Closer {
 				config := serverConfig()
 				set(&config, callback)
 				s, err := smpp.NewServer(config)
@@ -143,9 +95,9 @@ func TestServerClosedFromCallback(t *testing.T) {
 				go func() {
 					e.Write(bindFrame(t, pdu.BindTransceiverID, "bank", "secret"))
 					e.Write(submitFrame(2, nil))
-					for f := e.next(); f.ID != 0; f = e.next() {
+					for f := e.Next(); f.ID != 0; f = e.Next() {
 						if !f.IsResponse() && (f.ID != pdu.DeliverSmID || config.ReceiptAttempts != 1) {
-							e.Write(answer(f))
+							e.Write(peertest.Answer(f))
 						}
 					}
 				}()

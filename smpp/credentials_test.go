@@ -15,6 +15,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 	"github.com/otpcourier/otpcourier/smpp/smpptest"
 )
@@ -195,7 +196,7 @@ func TestSilentHost(t *testing.T) {
 			if n%2 == 0 {
 				p.bind()
 			}
-			p.drain()
+			p.Drain()
 		})
 		config.Addrs = []string{"b.example:2775"}
 		c := newClient(t, config)
@@ -217,12 +218,12 @@ func TestShutdownWhileBinding(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				heard := make(chan pdu.CommandID, 2)
 				c := newClient(t, peers(t, func(p *peer, _ int) {
-					f, _ := p.await(pdu.BindTransceiverID)
+					f, _ := p.Await(pdu.BindTransceiverID)
 					time.Sleep(2 * time.Second)
 					_, _ = p.Write(wire.AppendID(nil, f.Response(), uint32(status), f.Seq, "smsc"))
-					f = p.next()
+					f = p.Next()
 					heard <- f.ID
-					_, _ = p.Write(answer(f))
+					_, _ = p.Write(peertest.Answer(f))
 				}))
 				time.Sleep(time.Second)
 				began := time.Now()

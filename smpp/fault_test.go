@@ -166,7 +166,7 @@ func TestStrayResponses(t *testing.T) {
 	t.Parallel()
 	config := peers(t, func(p *peer, _ int) {
 		p.bind()
-		f, ok := p.await(pdu.SubmitSmID)
+		f, ok := p.Await(pdu.SubmitSmID)
 		if !ok {
 			return
 		}
@@ -180,7 +180,7 @@ func TestStrayResponses(t *testing.T) {
 		} {
 			_, _ = p.Write(b)
 		}
-		p.drain()
+		p.Drain()
 	})
 	sub, err := newClient(t, config).Send(t.Context(), message(ann, "482910"))
 	if err != nil || sub.ProviderIDs[0] != "m1" {
@@ -197,7 +197,7 @@ func TestFloodWithoutReading(t *testing.T) {
 	config := peers(t, func(p *peer, n int) {
 		p.bind()
 		if n > 1 {
-			p.drain()
+			p.Drain()
 			return
 		}
 		flood := make([]byte, 0, 1<<16)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 	"github.com/otpcourier/otpcourier/smpp/smpptest"
 )
 
@@ -135,13 +136,13 @@ func TestGuideKeepalive(t *testing.T) {
 		c := newClient(t, peers(t, func(p *peer, _ int) {
 			p.bind()
 			last = time.Now()
-			for f := p.next(); f.ID != 0; f = p.next() {
+			for f := p.Next(); f.ID != 0; f = p.Next() {
 				if gap := time.Since(last); gap > time.Minute {
 					t.Errorf("silent for %v", gap)
 				}
 				last = time.Now()
 				if !f.IsResponse() {
-					_, _ = p.Write(answer(f))
+					_, _ = p.Write(peertest.Answer(f))
 				}
 			}
 		}))

@@ -33,14 +33,14 @@ func inbound(t *testing.T, all []*wire.Message, edit func(*smpp.Config)) ([]smpp
 				b = wire.AppendDataSM(nil, seq, m)
 			}
 			_, _ = p.Write(b)
-			f := p.next()
+			f := p.Next()
 			if f.Seq != seq {
 				t.Errorf("answer to %d is %+v", seq, f.Header)
 			}
 			statuses = append(statuses, smpp.Status(f.Status))
 		}
 		answers <- statuses
-		p.drain()
+		p.Drain()
 	})
 	config.Inbound = func(_ context.Context, m smpp.Inbound) error {
 		mu.Lock()

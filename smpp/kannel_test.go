@@ -3,7 +3,6 @@ package smpp_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 )
 
 // A kannel is Debian's Kannel: a bearerbox bound as ESME, and a smsbox whose
@@ -208,7 +208,7 @@ func testKannel(t *testing.T, secure bool) {
 	c := serverConfig()
 	c.Assemble, c.RequireE164 = true, true
 	if secure {
-		c.TLS, _ = serverTLS(t)
+		c.TLS, _ = peertest.TLS(t)
 		c.DangerouslyPlaintext = false
 	}
 	c.Handler = func(_ context.Context, m *smpp.Submit) (string, error) {
@@ -265,17 +265,6 @@ func testKannel(t *testing.T, secure bool) {
 	if err := <-served; !errors.Is(err, smpp.ErrServerClosed) {
 		t.Errorf("Serve: %v", err)
 	}
-}
-
-// serverTLS is a server's certificate, and what its clients trust.
-func serverTLS(t *testing.T) (server, client *tls.Config) {
-	t.Helper()
-	key, cert, client := certificate(t)
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, client
 }
 
 // kannelText is a message's text; one of them is long.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 	"github.com/otpcourier/otpcourier/smpp/smpptest"
 )
@@ -35,7 +36,7 @@ func TestThousandReconnects(t *testing.T) {
 			conns = n
 			mu.Unlock()
 			for taken := 0; taken < 3 || n > reconnects; taken++ {
-				f, ok := p.await(pdu.SubmitSmID)
+				f, ok := p.Await(pdu.SubmitSmID)
 				if !ok {
 					return
 				}
@@ -52,7 +53,7 @@ func TestThousandReconnects(t *testing.T) {
 			switch n % 3 {
 			case 0:
 				_, _ = p.Write(wire.AppendEmpty(nil, pdu.UnbindID, 0, 1))
-				p.drain()
+				p.Drain()
 			case 1:
 				_, _ = p.Write(accept(wire.Frame{}, "m1")[:17])
 			}
@@ -101,18 +102,18 @@ func TestUnbindMidWindow(t *testing.T) {
 		config := peers(t, func(p *peer, n int) {
 			p.bind()
 			if n > 1 {
-				for f, ok := p.await(pdu.SubmitSmID); ok; f, ok = p.await(pdu.SubmitSmID) {
+				for f, ok := p.Await(pdu.SubmitSmID); ok; f, ok = p.Await(pdu.SubmitSmID) {
 					_, _ = p.Write(accept(f, "second"))
 				}
 				return
 			}
 			var all []wire.Frame
 			for range window {
-				f, _ := p.await(pdu.SubmitSmID)
+				f, _ := p.Await(pdu.SubmitSmID)
 				all = append(all, f)
 			}
 			_, _ = p.Write(wire.AppendEmpty(nil, pdu.UnbindID, 0, 1))
-			p.await(pdu.UnbindRespID)
+			p.Await(pdu.UnbindRespID)
 			for _, f := range all[:window/2] {
 				_, _ = p.Write(accept(f, "first"))
 			}
@@ -155,13 +156,13 @@ func TestHalfOpen(t *testing.T) {
 			if n > 1 {
 				second = time.Since(gone)
 			}
-			for f := p.next(); f.ID != 0; f = p.next() {
+			for f := p.Next(); f.ID != 0; f = p.Next() {
 				switch {
 				case n == 1 && !gone.IsZero(): // it reads, as a network's buffers do, and that is all
 				case f.ID == pdu.SubmitSmID:
 					_, _ = p.Write(accept(f, "m1"))
 				case !f.IsResponse():
-					_, _ = p.Write(answer(f))
+					_, _ = p.Write(peertest.Answer(f))
 				}
 			}
 		})
@@ -210,7 +211,7 @@ func (l *limited) serve(p *peer) {
 			deadline = end
 		}
 		_ = p.SetReadDeadline(deadline)
-		f, err := p.in.Next()
+		f, err := p.In.Next()
 		l.mu.Lock()
 		switch timeout := net.Error(nil); {
 		case err == nil:
@@ -233,7 +234,7 @@ func (l *limited) serve(p *peer) {
 		case f.ID == pdu.SubmitSmID:
 			_, _ = p.Write(accept(f, "m1"))
 		case !f.IsResponse():
-			_, _ = p.Write(answer(f))
+			_, _ = p.Write(peertest.Answer(f))
 		}
 		if f.ID == pdu.UnbindID {
 			return

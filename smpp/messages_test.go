@@ -22,7 +22,7 @@ func submitted(t *testing.T, m *channel.Message, edit func(*smpp.Config)) ([]*wi
 	var all []*wire.Message
 	config := peers(t, func(p *peer, _ int) {
 		p.bind()
-		for f, ok := p.await(pdu.SubmitSmID); ok; f, ok = p.await(pdu.SubmitSmID) {
+		for f, ok := p.Await(pdu.SubmitSmID); ok; f, ok = p.Await(pdu.SubmitSmID) {
 			got, err := wire.DecodeMessage(f.Body)
 			if err != nil {
 				t.Errorf("submit_sm: %v", err)
@@ -155,7 +155,7 @@ func TestMessageTLVsAreTheirOwn(t *testing.T) {
 	var mu sync.Mutex
 	config := peers(t, func(p *peer, _ int) {
 		p.bind()
-		for f, ok := p.await(pdu.SubmitSmID); ok; f, ok = p.await(pdu.SubmitSmID) {
+		for f, ok := p.Await(pdu.SubmitSmID); ok; f, ok = p.Await(pdu.SubmitSmID) {
 			m, _ := wire.DecodeMessage(f.Body)
 			mu.Lock()
 			if id := m.TLVs.String(0x1401); id != string(m.Short) {

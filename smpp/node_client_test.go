@@ -16,16 +16,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 )
 
 // TestRealNodeSMPPAsClient has node-smpp bind to a Server, plain and over TLS,
 // submit 1,000 messages, await as many receipts, and unbind.
 func TestRealNodeSMPPAsClient(t *testing.T) {
-	requireNodeSMPP(t)
+	peertest.RequireNodeSMPP(t)
 	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
 		t.Run(name, func(t *testing.T) {
 			const n = 1000
-			key, cert, _ := certificate(t)
+			key, cert, _ := peertest.Certificate(t)
 			config := serverConfig()
 			if secure {
 				pair, err := tls.LoadX509KeyPair(cert, key)

@@ -329,7 +329,7 @@ func TestCongestionState(t *testing.T) {
 			config := peers(t, func(p *peer, _ int) {
 				p.bind()
 				began := time.Now()
-				for f, ok := p.await(pdu.SubmitSmID); ok; f, ok = p.await(pdu.SubmitSmID) {
+				for f, ok := p.Await(pdu.SubmitSmID); ok; f, ok = p.Await(pdu.SubmitSmID) {
 					b := accept(f, "m1")
 					if time.Since(began) < time.Second {
 						_, _ = p.Write(b)

@@ -9,15 +9,12 @@ import (
 	"github.com/ajankovic/smpp/pdu"
 
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A peer is the SMSC's end of a connection in a test's own hands, for what no
-// SMSC should do.
-type peer struct {
-	net.Conn
-	in *wire.Reader
-}
+// A peer is the SMSC's end of a connection.
+type peer struct{ peertest.Peer }
 
 // peers is a configuration whose every connection is served by script, over
 // net.Pipe. The number counts connections from 1.
@@ -38,38 +35,16 @@ func peers(t testing.TB, script func(p *peer, number int)) smpp.Config {
 			mu.Unlock()
 			wg.Go(func() {
 				defer server.Close()
-				script(&peer{Conn: server, in: wire.NewReader(server)}, n)
+				script(&peer{peertest.New(server)}, n)
 			})
 			return client, nil
 		},
 	}
 }
 
-// next returns the next frame, or one with no ID at the end.
-func (p *peer) next() wire.Frame {
-	f, err := p.in.Next()
-	if err != nil {
-		return wire.Frame{}
-	}
-	return f
-}
-
-// await discards frames up to one with the id. It reports whether it came.
-func (p *peer) await(id pdu.CommandID) (wire.Frame, bool) {
-	for {
-		f := p.next()
-		if f.ID == id || f.ID == 0 {
-			return f, f.ID == id
-		}
-	}
-}
-
-// drain reads until the connection is closed.
-func (p *peer) drain() { p.await(0xFFFFFFFF) }
-
 // bind accepts the bind.
 func (p *peer) bind() {
-	f, _ := p.await(pdu.BindTransceiverID)
+	f, _ := p.Await(pdu.BindTransceiverID)
 	_, _ = p.Write(wire.AppendID(nil, pdu.BindTransceiverRespID, 0, f.Seq, "smsc"))
 }
 
@@ -87,6 +62,3 @@ func deliver(seq uint32, id string) []byte {
 	m.TLVs = m.TLVs.Append(pdu.TagReceiptedMessageID, append([]byte(id), 0)).Append(pdu.TagMessageState, []byte{2})
 	return wire.AppendMessage(nil, pdu.DeliverSmID, seq, m)
 }
-
-// answer is a response without a body.
-func answer(f wire.Frame) []byte { return wire.AppendEmpty(nil, f.Response(), 0, f.Seq) }

@@ -3,16 +3,9 @@ package smpp_test
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
-	"math/big"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +18,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/sms"
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 )
 
 // A nodeSMSC is node-smpp 0.5.1 (npm) as SMSC, in a process of its own.
@@ -53,30 +47,17 @@ type nodeMessage struct {
 	Status     uint32 // of "answer"
 }
 
-// requireNodeSMPP skips the test where node or its package smpp is missing, but
-// fails it under OTPCOURIER_REAL=require. NODE_PATH may say where the package is.
-func requireNodeSMPP(t *testing.T) {
-	t.Helper()
-	if err := exec.Command("node", "-e", "require('smpp')").Run(); err != nil {
-		reason := fmt.Sprintf("node-smpp is not there (npm install smpp@0.5.1, NODE_PATH): %v", err)
-		if os.Getenv("OTPCOURIER_REAL") == "require" {
-			t.Fatal(reason)
-		}
-		t.Skip(reason)
-	}
-}
-
 // startNodeSMSC starts node-smpp over TLS.
 func startNodeSMSC(t *testing.T) *nodeSMSC { return startNode(t, true) }
 
 // startNode starts node-smpp, over TLS or plain, and stops it with the test.
 func startNode(t *testing.T, secure bool) *nodeSMSC {
 	t.Helper()
-	requireNodeSMPP(t)
+	peertest.RequireNodeSMPP(t)
 	args := []string{filepath.Join("testdata", "node-smsc.js")}
 	var config *tls.Config
 	if secure {
-		key, cert, trusting := certificate(t)
+		key, cert, trusting := peertest.Certificate(t)
 		args, config = append(args, key, cert), trusting
 	}
 	cmd := exec.Command("node", args...)
@@ -135,43 +116,6 @@ func (n *nodeSMSC) listen(lines *bufio.Scanner, port chan<- int) {
 		default: // nobody wants that many
 		}
 	}
-}
-
-// certificate writes a key and a certificate for 127.0.0.1 and returns their
-// files, and a configuration that trusts them.
-func certificate(t *testing.T) (keyFile, certFile string, client *tls.Config) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(name, kind string, b []byte) string {
-		file := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(leaf)
-	return write("key.pem", "PRIVATE KEY", pkcs8), write("cert.pem", "CERTIFICATE", der), &tls.Config{RootCAs: roots}
 }
 
 // receive takes one line, or fails.

@@ -285,8 +285,8 @@ func TestReceiptForms(t *testing.T) {
 			config := peers(t, func(p *peer, _ int) {
 				p.bind()
 				_, _ = p.Write(wire.AppendMessage(nil, pdu.DeliverSmID, 77, &tt.m))
-				answered <- p.next().Header
-				p.drain()
+				answered <- p.Next().Header
+				p.Drain()
 			})
 			config.Receipt = got.handle
 			newClient(t, config)
@@ -311,8 +311,8 @@ func TestNoReceiver(t *testing.T) {
 	c := newClient(t, peers(t, func(p *peer, _ int) {
 		p.bind()
 		_, _ = p.Write(deliver(1, "m1"))
-		answered <- p.next().Header
-		p.drain()
+		answered <- p.Next().Header
+		p.Drain()
 	}))
 	if h := <-answered; h != (wire.Header{ID: pdu.DeliverSmRespID, Seq: 1}) {
 		t.Errorf("answered with %+v", h)

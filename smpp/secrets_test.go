@@ -17,6 +17,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 	"github.com/otpcourier/otpcourier/smpp/smpptest"
 )
@@ -47,13 +48,13 @@ func TestNoSecretsInLogs(t *testing.T) {
 		const code, password = "KXQWZJVB", "pa55-w0rd-7f3a"
 		var log syncBuffer
 		config := peers(t, func(p *peer, n int) {
-			f, _ := p.await(pdu.BindTransceiverID)
+			f, _ := p.Await(pdu.BindTransceiverID)
 			if n == 1 {
 				_, _ = p.Write(wire.AppendEmpty(nil, f.Response(), uint32(smpp.StatusInvalidPassword), f.Seq))
 				return
 			}
 			_, _ = p.Write(wire.AppendID(nil, f.Response(), 0, f.Seq, "smsc"))
-			f, ok := p.await(pdu.SubmitSmID)
+			f, ok := p.Await(pdu.SubmitSmID)
 			if !ok {
 				return
 			}
@@ -67,10 +68,10 @@ func TestNoSecretsInLogs(t *testing.T) {
 				quoting,
 			} {
 				_, _ = p.Write(b)
-				p.next()
+				p.Next()
 			}
 			_, _ = p.Write([]byte("\xff\xff\xff\xff" + code + code))
-			p.drain()
+			p.Drain()
 		})
 		config.SystemID, config.Password = "bank", password
 		config.RefusedWait = time.Minute
@@ -131,7 +132,7 @@ func TestTLSIsVerified(t *testing.T) {
 // An SMSC of yesterday is refused whatever Config.TLS says.
 func TestTLSVersion(t *testing.T) {
 	t.Parallel()
-	_, _, config := certificate(t)
+	_, _, config := peertest.Certificate(t)
 	config.MinVersion = tls.VersionTLS10
 	failed := make(chan error, 1)
 	c := peers(t, func(p *peer, n int) {

@@ -29,7 +29,7 @@ func (e *esme) withdraw(change func(*wire.Cancel)) smpp.Status {
 	if change != nil {
 		change(&v)
 	}
-	f := e.ask(wire.AppendCancel(nil, 8, v))
+	f := e.Ask(wire.AppendCancel(nil, 8, v))
 	if f.ID != pdu.CancelSmRespID || f.Seq != 8 || len(f.Body) != 0 {
 		e.t.Fatalf("answered with %+v", f)
 	}
@@ -125,7 +125,7 @@ func TestServerCancelRefuses(t *testing.T) {
 	if got := receiver.withdraw(nil); got != smpp.StatusInvalidBindStatus {
 		t.Errorf("as receiver: %v", got)
 	}
-	if f := bound(t, s).ask(wire.AppendID(nil, pdu.CancelSmID, 0, 9, "")); f.ID != pdu.CancelSmRespID || smpp.Status(f.Status) != smpp.StatusInvalidCmdLength {
+	if f := bound(t, s).Ask(wire.AppendID(nil, pdu.CancelSmID, 0, 9, "")); f.ID != pdu.CancelSmRespID || smpp.Status(f.Status) != smpp.StatusInvalidCmdLength {
 		t.Errorf("cut off: %+v", f.Header)
 	}
 }
@@ -146,7 +146,7 @@ func TestServerCancelLimits(t *testing.T) {
 		if got := e.submit(nil); got != smpp.StatusThrottled {
 			t.Errorf("over the window: %v", got)
 		}
-		if f := e.next(); f.Seq != 8 || smpp.Status(f.Status) != smpp.StatusCancelFailed {
+		if f := e.Next(); f.Seq != 8 || smpp.Status(f.Status) != smpp.StatusCancelFailed {
 			t.Errorf("after HandlerTimeout: %+v", f.Header)
 		}
 		took(t, began, 3*time.Second)

@@ -68,8 +68,8 @@ func TestServerGuessesAtOnce(t *testing.T) {
 		for range 100 {
 			e := dialFrom(t, s, "2001:db8::1")
 			e2 := dialFrom(t, s, "2001:db8::2")
-			wg.Go(func() { e.ask(append(guess, guess...)) })
-			wg.Go(func() { e2.ask(guess) })
+			wg.Go(func() { e.Ask(append(guess, guess...)) })
+			wg.Go(func() { e2.Ask(guess) })
 		}
 		wg.Wait()
 		if asked != 5 {
@@ -91,7 +91,7 @@ func TestServerOneBindEach(t *testing.T) {
 			return authenticate(ctx, b)
 		}
 		e := dial(t, startServer(t, c))
-		f := e.ask(append(bindFrame(t, pdu.BindTransceiverID, "bank", "guess"),
+		f := e.Ask(append(bindFrame(t, pdu.BindTransceiverID, "bank", "guess"),
 			bindFrame(t, pdu.BindTransceiverID, "bank", "secret")...))
 		if smpp.Status(f.Status) != smpp.StatusInvalidPassword || !e.isClosed() || asked != 1 {
 			t.Errorf("answered with %+v, %d binds were checked", f.Header, asked)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
@@ -170,13 +171,13 @@ func TestServerGuideTimeouts(t *testing.T) {
 				e := tt.begin(t, s)
 				var last pdu.CommandID
 				for {
-					f := e.next()
+					f := e.Next()
 					if f.ID == 0 {
 						break
 					}
 					last = f.ID
 					if f.ID == pdu.UnbindID {
-						e.Write(answer(f))
+						e.Write(peertest.Answer(f))
 					}
 				}
 				if took := time.Since(began); took != tt.after {
@@ -286,7 +287,7 @@ func TestServerGuideSharedRate(t *testing.T) {
 			t.Errorf("%d messages, want 20", accepted)
 		}
 		free := dial(t, s)
-		free.ask(bindFrame(t, pdu.BindTransmitterID, "other", "secret"))
+		free.Ask(bindFrame(t, pdu.BindTransmitterID, "other", "secret"))
 		for range 100 {
 			if got := free.submit(nil); got != smpp.StatusOK {
 				t.Fatalf("system_id without a rate: %v", got)

@@ -51,7 +51,7 @@ func FuzzServerSession(f *testing.F) {
 	f.Add(wire.AppendEmpty(nil, pdu.DeliverSmRespID, 8, 1))
 	f.Add(bindFrame(f, pdu.BindReceiverID, "bank", "secret"))
 	f.Add(submitFrame(1, func(m *wire.Message) { m.EsmClass, m.UDH = wire.EsmUDHI, []byte{5, 0, 3, 1, 2, 1} }))
-	for _, h := range hostile.PDUs(f, hostileFile) {
+	for _, h := range hostile.PDUs(f) {
 		f.Add(h.Octets)
 	}
 	f.Fuzz(func(t *testing.T, input []byte) {
@@ -66,7 +66,7 @@ func FuzzServerSession(f *testing.F) {
 		go func() {
 			defer close(drained)
 			for {
-				f, err := e.in.Next()
+				f, err := e.In.Next()
 				if err != nil {
 					return
 				}

@@ -64,7 +64,7 @@ func TestServerAssemble(t *testing.T) {
 		a.submit(udh(1, "stale "))
 		a.submit(udh(2, "stale "))
 		time.Sleep(time.Minute)
-		a.ask(wire.AppendEmpty(nil, pdu.EnquireLinkID, 0, 1))
+		a.Ask(wire.AppendEmpty(nil, pdu.EnquireLinkID, 0, 1))
 		a.submit(udh(3, "done"))
 		if m := <-got; m.Text != "stale stale done" {
 			t.Errorf("text is %q", m.Text)
@@ -150,11 +150,11 @@ func TestServerAssembleWhileHandled(t *testing.T) {
 			t.Errorf("while it is handled: %v", got)
 		}
 		answers <- smpp.StatusSystemError
-		if f := a.next(); smpp.Status(f.Status) != smpp.StatusSystemError {
+		if f := a.Next(); smpp.Status(f.Status) != smpp.StatusSystemError {
 			t.Errorf("last part: %+v", f.Header)
 		}
 		answers <- nil
-		if f := b.ask(submitFrame(9, part(2))); f.Status != 0 || wire.DecodeID(f.Body) != "last" {
+		if f := b.Ask(submitFrame(9, part(2))); f.Status != 0 || wire.DecodeID(f.Body) != "last" {
 			t.Errorf("last part again: %+v, id %q", f.Header, wire.DecodeID(f.Body))
 		}
 	})
@@ -174,7 +174,7 @@ func TestServerAssembleFull(t *testing.T) {
 		}
 		s := startServer(t, c)
 		bank, shop := bound(t, s), dial(t, s)
-		shop.ask(bindFrame(t, pdu.BindTransceiverID, "shop", "secret"))
+		shop.Ask(bindFrame(t, pdu.BindTransceiverID, "shop", "secret"))
 		part := func(e *esme, ref int, n byte) smpp.Status {
 			return e.submit(func(m *wire.Message) {
 				m.EsmClass, m.UDH = wire.EsmUDHI, []byte{6, 8, 4, byte(ref >> 8), byte(ref), 2, n}

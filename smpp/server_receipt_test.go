@@ -16,6 +16,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
@@ -58,7 +59,7 @@ func TestServerGuideReceipt(t *testing.T) {
 		if err := s.Deliver("bank", r); err != nil {
 			t.Fatal(err)
 		}
-		f := e.next()
+		f := e.Next()
 		m, err := wire.DecodeMessage(f.Body)
 		if err != nil {
 			t.Fatal(err)
@@ -70,7 +71,7 @@ func TestServerGuideReceipt(t *testing.T) {
 		if m.Source != (wire.Addr{TON: 1, NPI: 1, Digits: "447911123456"}) || m.Dest != (wire.Addr{TON: 5, Digits: "MyBank"}) {
 			t.Errorf("from %+v to %+v", m.Source, m.Dest)
 		}
-		e.Write(answer(f))
+		e.Write(peertest.Answer(f))
 	}
 }
 
@@ -85,7 +86,7 @@ func TestServerOldVersion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := e.ask(bind)
+		f := e.Ask(bind)
 		if tlvs := wire.TLVs(f.Body[len("front")+1:]); f.Status != 0 || (len(tlvs) == 0) != old {
 			t.Errorf("version 0x%02X: bind is answered with %+v and TLVs %x", version, f.Header, tlvs)
 		}
@@ -99,8 +100,8 @@ func TestServerOldVersion(t *testing.T) {
 			if err := s.Deliver("bank", r); err != nil {
 				t.Fatal(err)
 			}
-			f := e.next()
-			e.Write(answer(f))
+			f := e.Next()
+			e.Write(peertest.Answer(f))
 			if !old {
 				continue
 			}
@@ -118,7 +119,7 @@ func TestServerDeliver(t *testing.T) {
 	t.Parallel()
 	next := func(t *testing.T, e *esme) wire.Frame {
 		t.Helper()
-		f := e.next()
+		f := e.Next()
 		if f.ID != pdu.DeliverSmID {
 			t.Fatalf("heard %+v, want deliver_sm", f.Header)
 		}
@@ -134,25 +135,25 @@ func TestServerDeliver(t *testing.T) {
 		{"before the bind", func(t *testing.T, s *smpp.Server) {
 			time.Sleep(10 * time.Minute)
 			e := bound(t, s)
-			e.Write(answer(next(t, e)))
+			e.Write(peertest.Answer(next(t, e)))
 		}, nil, 10 * time.Minute},
 		{"not to a transmitter", func(t *testing.T, s *smpp.Server) {
 			tx, rx := dial(t, s), dial(t, s)
 			tx.bindAs(pdu.BindTransmitterID, "secret")
 			rx.bindAs(pdu.BindReceiverID, "secret")
-			rx.Write(answer(next(t, rx)))
+			rx.Write(peertest.Answer(next(t, rx)))
 		}, nil, 0},
 		{"refused, then taken", func(t *testing.T, s *smpp.Server) {
 			e := bound(t, s)
 			e.Write(refuse(next(t, e)))
-			e.Write(answer(next(t, e)))
+			e.Write(peertest.Answer(next(t, e)))
 		}, nil, 30 * time.Second},
 		{"session lost, other at once", func(t *testing.T, s *smpp.Server) {
 			a := bound(t, s)
 			next(t, a)
 			b := bound(t, s)
 			a.Close()
-			b.Write(answer(next(t, b)))
+			b.Write(peertest.Answer(next(t, b)))
 		}, nil, 0},
 		{"never answered", func(t *testing.T, s *smpp.Server) {
 			e := bound(t, s)
@@ -205,7 +206,7 @@ func TestServerDeliverWhileShutdown(t *testing.T) {
 		c.OnReceipt = got.add
 		s := startServer(t, c)
 		e := bound(t, s) // does not answer the unbind
-		go e.drain()
+		go e.Drain()
 		ended := make(chan error, 1)
 		go func() { ended <- s.Shutdown(context.Background()) }()
 		synctest.Wait()
@@ -259,7 +260,7 @@ func TestServerDeliverChecks(t *testing.T) {
 	if err := s.Deliver("bank", smpp.DeliveryReceipt{ID: "m1", From: ann, To: "My Bank", ToTON: 5}); err != nil {
 		t.Fatal(err)
 	}
-	f := e.next()
+	f := e.Next()
 	if m, err := wire.DecodeMessage(f.Body); err != nil || m.Dest.Digits != "My Bank" {
 		t.Errorf("%+v: %+v, %v", f.Header, m, err)
 	}
@@ -276,7 +277,7 @@ func TestServerClient(t *testing.T) {
 	c := serverConfig()
 	c.DangerouslyPlaintext, c.Assemble = false, true
 	var client smpp.Config
-	c.TLS, client.TLS = serverTLS(t)
+	c.TLS, client.TLS = peertest.TLS(t)
 	c.Handler = smpp.ChannelHandler(channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
 		if m.Text != "482910 is your code" || m.Sender != "MyBank" {
 			return channel.Submission{}, &channel.Error{Class: channel.Misconfigured}
@@ -370,7 +371,7 @@ func TestChannelHandlerMessage(t *testing.T) {
 			got = *m
 			return channel.Submission{State: channel.Sent}, nil
 		}))
-		f := bound(t, startServer(t, c)).ask(submitFrame(3, func(m *wire.Message) {
+		f := bound(t, startServer(t, c)).Ask(submitFrame(3, func(m *wire.Message) {
 			m.Validity, m.DataCoding, m.Short = "000000001000000R", 8, []byte{0x04, 0x1A, 0x04, 0x3E, 0x04, 0x34}
 		}))
 		want := channel.Message{
@@ -443,8 +444,8 @@ func TestServerAnsweredOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		e.next()
-		e.Write(answer(e.next()))
+		e.Next()
+		e.Write(peertest.Answer(e.Next()))
 		synctest.Wait()
 		e.Close()
 		s.Close()

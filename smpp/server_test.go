@@ -15,6 +15,7 @@ import (
 	"github.com/ajankovic/smpp/pdu"
 
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
@@ -53,10 +54,10 @@ func (l located) RemoteAddr() net.Addr {
 	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(l.from), 40000))
 }
 
-// An esme is the client's end of a pipe to a server, in a test's own hands.
+// An esme is the client's end of a pipe to a server.
 type esme struct {
 	t testing.TB
-	peer
+	peertest.Peer
 }
 
 func dialFrom(t testing.TB, s *smpp.Server, from string) *esme {
@@ -66,7 +67,7 @@ func dialFrom(t testing.TB, s *smpp.Server, from string) *esme {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { client.Close() })
-	return &esme{t, peer{Conn: client, in: wire.NewReader(client)}}
+	return &esme{t, peertest.New(client)}
 }
 
 func dial(t testing.TB, s *smpp.Server) *esme { return dialFrom(t, s, "192.0.2.1") }
@@ -79,15 +80,6 @@ func dialer(s *smpp.Server) func(context.Context, string, string) (net.Conn, err
 	}
 }
 
-// ask sends a frame and returns the next one that comes.
-func (e *esme) ask(frame []byte) wire.Frame {
-	e.t.Helper()
-	if _, err := e.Write(frame); err != nil {
-		return wire.Frame{}
-	}
-	return e.next()
-}
-
 func bindFrame(t testing.TB, id pdu.CommandID, systemID, password string) []byte {
 	b, err := wire.AppendBind(nil, id, 1, wire.Bind{SystemID: systemID, Password: password, Version: 0x34})
 	if err != nil {
@@ -98,7 +90,7 @@ func bindFrame(t testing.TB, id pdu.CommandID, systemID, password string) []byte
 
 func (e *esme) bindAs(id pdu.CommandID, password string) smpp.Status {
 	e.t.Helper()
-	f := e.ask(bindFrame(e.t, id, "bank", password))
+	f := e.Ask(bindFrame(e.t, id, "bank", password))
 	if f.ID != 0 && f.ID != id|pdu.GenericNackID { // 0: closed
 		e.t.Errorf("a bind is answered with %+v", f.Header)
 	}
@@ -132,7 +124,7 @@ func submitFrame(seq uint32, change func(*wire.Message)) []byte {
 
 func (e *esme) submit(change func(*wire.Message)) smpp.Status {
 	e.t.Helper()
-	f := e.ask(submitFrame(7, change))
+	f := e.Ask(submitFrame(7, change))
 	if f.ID != pdu.SubmitSmRespID || f.Seq != 7 {
 		e.t.Fatalf("answered with %+v", f.Header)
 	}
@@ -140,7 +132,7 @@ func (e *esme) submit(change func(*wire.Message)) smpp.Status {
 }
 
 func (e *esme) isClosed() bool {
-	_, err := e.in.Next()
+	_, err := e.In.Next()
 	return err != nil
 }
 
@@ -163,13 +155,13 @@ func TestServerWindow(t *testing.T) {
 		}
 		e.Write(burst)
 		for range 2 {
-			if f := e.next(); smpp.Status(f.Status) != smpp.StatusThrottled || f.Seq < 4 {
+			if f := e.Next(); smpp.Status(f.Status) != smpp.StatusThrottled || f.Seq < 4 {
 				t.Errorf("answered with %+v", f.Header)
 			}
 		}
 		close(release)
 		for range 3 {
-			if f := e.next(); f.Status != 0 || f.Seq > 3 || wire.DecodeID(f.Body) != "late" {
+			if f := e.Next(); f.Status != 0 || f.Seq > 3 || wire.DecodeID(f.Body) != "late" {
 				t.Errorf("answered with %+v", f.Header)
 			}
 		}
@@ -192,16 +184,16 @@ func TestServerShutdown(t *testing.T) {
 		heard := make(chan []pdu.CommandID, 1)
 		go func() {
 			var ids []pdu.CommandID
-			for f := polite.next(); f.ID != 0; f = polite.next() {
+			for f := polite.Next(); f.ID != 0; f = polite.Next() {
 				ids = append(ids, f.ID)
 				if f.ID == pdu.UnbindID {
-					polite.Write(answer(f))
+					polite.Write(peertest.Answer(f))
 				}
 			}
 			heard <- ids
 		}()
-		go rude.drain()
-		go silent.drain()
+		go rude.Drain()
+		go silent.Drain()
 		began := time.Now()
 		if err := s.Shutdown(t.Context()); err != nil {
 			t.Error(err)
@@ -254,7 +246,7 @@ func TestServerUnbindsAfterBind(t *testing.T) {
 		if got := e.bindAs(pdu.BindTransceiverID, "secret"); got != smpp.StatusOK {
 			t.Errorf("bind: %v", got)
 		}
-		if f := e.next(); f.ID != pdu.UnbindID {
+		if f := e.Next(); f.ID != pdu.UnbindID {
 			t.Errorf("then %+v", f.Header)
 		}
 	})
@@ -271,10 +263,10 @@ func TestServerPeerUnbinds(t *testing.T) {
 		}
 		e := bound(t, startServer(t, c))
 		e.Write(append(submitFrame(5, nil), wire.AppendEmpty(nil, pdu.UnbindID, 0, 6)...))
-		if f := e.next(); f.ID != pdu.SubmitSmRespID || f.Status != 0 {
+		if f := e.Next(); f.ID != pdu.SubmitSmRespID || f.Status != 0 {
 			t.Errorf("first %+v", f.Header)
 		}
-		if f := e.next(); f.Header != (wire.Header{ID: pdu.UnbindRespID, Seq: 6}) {
+		if f := e.Next(); f.Header != (wire.Header{ID: pdu.UnbindRespID, Seq: 6}) {
 			t.Errorf("then %+v", f.Header)
 		}
 		if !e.isClosed() {

@@ -2,7 +2,6 @@ package smpp_test
 
 import (
 	"crypto/tls"
-	"fmt"
 	"net"
 	"slices"
 	"testing"
@@ -10,44 +9,9 @@ import (
 	"github.com/ajankovic/smpp/pdu"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
-
-// secrets are a certificate for 127.0.0.1 and who trusts it, or nil for both.
-func secrets(t *testing.T, secure bool) (server, client *tls.Config) {
-	t.Helper()
-	if !secure {
-		return nil, nil
-	}
-	key, cert, client := certificate(t)
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client.ServerName = "127.0.0.1"
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, client
-}
-
-// eachSplit runs f for a stream of so many octets that is cut into two at every
-// octet, and into single octets; plain, and with a TLS record for each piece.
-// chunks cuts b, which begins at an octet of the stream.
-func eachSplit(t *testing.T, total int, f func(t *testing.T, server, client *tls.Config, chunks func(b []byte, from int) [][]byte)) {
-	for _, secure := range []bool{false, true} {
-		server, client := secrets(t, secure)
-		for cut := range total + 1 {
-			t.Run(fmt.Sprintf("TLS %v/%d", secure, cut), func(t *testing.T) {
-				t.Parallel()
-				f(t, server, client, func(b []byte, from int) [][]byte {
-					if cut == total { // the last case: one by one
-						return slices.Collect(slices.Chunk(b, 1))
-					}
-					at := min(max(cut-from, 0), len(b))
-					return [][]byte{b[:at], b[at:]}
-				})
-			})
-		}
-	}
-}
 
 // TestSplitAtEveryOctet cuts what the SMSC sends to a client.
 func TestSplitAtEveryOctet(t *testing.T) {
@@ -59,7 +23,7 @@ func TestSplitAtEveryOctet(t *testing.T) {
 		wire.AppendEmpty(nil, 0x00000DEF, 0, 2), // no command of SMPP
 		wire.AppendEmpty(nil, pdu.EnquireLinkID, 0, 3),
 	)
-	eachSplit(t, len(bound)+len(answers), func(t *testing.T, server, client *tls.Config, chunks func([]byte, int) [][]byte) {
+	peertest.EachSplit(t, len(bound)+len(answers), func(t *testing.T, server, client *tls.Config, chunks peertest.Chunks) {
 		testStream(t, server, client, chunks(bound, 0), chunks(answers, len(bound)))
 	})
 }
@@ -70,13 +34,13 @@ func testStream(t *testing.T, server, client *tls.Config, bound, answers [][]byt
 	config := peers(t, func(p *peer, _ int) {
 		if server != nil {
 			conn := tls.Server(p.Conn, server)
-			p = &peer{Conn: conn, in: wire.NewReader(conn)}
+			p = &peer{peertest.New(conn)}
 		}
-		p.await(pdu.BindTransceiverID)
+		p.Await(pdu.BindTransceiverID)
 		for _, b := range bound {
 			_, _ = p.Write(b)
 		}
-		p.await(pdu.SubmitSmID)
+		p.Await(pdu.SubmitSmID)
 		go func() {
 			for _, b := range answers {
 				_, _ = p.Write(b)
@@ -84,11 +48,11 @@ func testStream(t *testing.T, server, client *tls.Config, bound, answers [][]byt
 		}()
 		var ids []pdu.CommandID
 		for range 3 {
-			ids = append(ids, p.next().ID)
+			ids = append(ids, p.Next().ID)
 		}
 		slices.Sort(ids)
 		heard <- ids
-		p.drain()
+		p.Drain()
 	})
 	config.TLS, config.DangerouslyPlaintext = client, client == nil
 	config.Receipt = got.handle
@@ -119,7 +83,7 @@ func TestServerSplitAtEveryOctet(t *testing.T) {
 		{ID: pdu.BindTransceiverRespID, Seq: 1}, {ID: pdu.SubmitSmRespID, Seq: 2},
 		{ID: pdu.GenericNackID, Status: 3, Seq: 3}, {ID: pdu.EnquireLinkRespID, Seq: 4},
 	}
-	eachSplit(t, len(bind)+len(asks), func(t *testing.T, server, client *tls.Config, chunks func([]byte, int) [][]byte) {
+	peertest.EachSplit(t, len(bind)+len(asks), func(t *testing.T, server, client *tls.Config, chunks peertest.Chunks) {
 		config := serverConfig()
 		config.TLS, config.DangerouslyPlaintext = server, server == nil
 		near, far := net.Pipe()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 	"github.com/otpcourier/otpcourier/smpp/smpptest"
 )
@@ -153,7 +154,7 @@ func TestExpiresWhileWaiting(t *testing.T) {
 func TestExpiresUnbound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := newClient(t, peers(t, func(p *peer, _ int) { p.drain() }))
+		c := newClient(t, peers(t, func(p *peer, _ int) { p.Drain() }))
 		for _, life := range []time.Duration{-time.Second, 0, 3 * time.Second} {
 			m := message(ann, "482910")
 			m.Expires = time.Now().Add(life)
@@ -171,7 +172,7 @@ func TestEnquireLinkKeepsSession(t *testing.T) {
 		var links int
 		c := newClient(t, peers(t, func(p *peer, _ int) {
 			p.bind()
-			for f := p.next(); f.ID != 0; f = p.next() {
+			for f := p.Next(); f.ID != 0; f = p.Next() {
 				if f.ID == pdu.EnquireLinkID {
 					links++
 					_, _ = p.Write(wire.AppendEmpty(nil, f.Response(), 0, f.Seq))
@@ -194,7 +195,7 @@ func TestEnquireLinkUnanswered(t *testing.T) {
 		c := newClient(t, peers(t, func(p *peer, _ int) {
 			p.bind()
 			binds = append(binds, time.Now())
-			p.drain()
+			p.Drain()
 		}))
 		ready(t, c)
 		began := time.Now()
@@ -371,7 +372,7 @@ func TestSendWaitsForBind(t *testing.T) {
 func TestBindTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := newClient(t, peers(t, func(p *peer, _ int) { p.drain() }))
+		c := newClient(t, peers(t, func(p *peer, _ int) { p.Drain() }))
 		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second+time.Millisecond)
 		defer cancel()
 		err := c.Ready(ctx)
@@ -490,7 +491,7 @@ func TestShutdownWithoutAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := peers(t, func(p *peer, _ int) {
 			p.bind()
-			p.drain()
+			p.Drain()
 		})
 		c := newClient(t, config)
 		ready(t, c)
@@ -520,13 +521,13 @@ func TestShutdownAnswersReceipts(t *testing.T) {
 				defer close(done)
 				p.bind()
 				_, _ = p.Write(deliver(5, "m1"))
-				for f := p.next(); f.ID != 0; f = p.next() {
+				for f := p.Next(); f.ID != 0; f = p.Next() {
 					switch f.ID {
 					case pdu.EnquireLinkID:
-						_, _ = p.Write(answer(f))
+						_, _ = p.Write(peertest.Answer(f))
 						continue
 					case pdu.UnbindID:
-						_, _ = p.Write(answer(f))
+						_, _ = p.Write(peertest.Answer(f))
 					}
 					got = append(got, f.ID)
 				}
@@ -631,16 +632,16 @@ func TestUnbindThenResponse(t *testing.T) {
 		ended := make(chan time.Time, 1)
 		c := newClient(t, peers(t, func(p *peer, _ int) {
 			p.bind()
-			f, ok := p.await(pdu.SubmitSmID)
+			f, ok := p.Await(pdu.SubmitSmID)
 			if !ok {
 				return
 			}
 			_, _ = p.Write(wire.AppendEmpty(nil, pdu.UnbindID, 0, 1))
-			if _, ok := p.await(pdu.UnbindRespID); ok {
+			if _, ok := p.Await(pdu.UnbindRespID); ok {
 				time.Sleep(time.Second)
 				_, _ = p.Write(accept(f, "m1"))
 			}
-			p.drain() // until the client closes: the SMSC has had its say
+			p.Drain() // until the client closes: the SMSC has had its say
 			ended <- time.Now()
 		}))
 		began := time.Now()

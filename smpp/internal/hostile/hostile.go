@@ -4,9 +4,9 @@ package hostile
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,21 +25,20 @@ type Answer struct {
 	Closes          bool   // the connection is closed afterwards
 }
 
-// PDUs reads a file, hostile.txt of smpp/testdata, whose head describes it.
-func PDUs(tb testing.TB, file string) []PDU {
+//go:embed hostile.txt
+var text string
+
+// PDUs returns the PDUs of hostile.txt, whose head describes it.
+func PDUs(tb testing.TB) []PDU {
 	tb.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		tb.Fatal(err)
-	}
 	var all []PDU
-	for n, line := range strings.Split(string(text), "\n") {
+	for n, line := range strings.Split(text, "\n") {
 		if line == "" || line[0] == '#' {
 			continue
 		}
 		p, err := parse(line)
 		if err != nil {
-			tb.Fatalf("%s:%d: %v", file, n+1, err)
+			tb.Fatalf("hostile.txt:%d: %v", n+1, err)
 		}
 		all = append(all, p)
 	}

@@ -16,8 +16,6 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/hostile"
 )
 
-const hostileFile = "../../testdata/hostile.txt"
-
 func TestReader(t *testing.T) {
 	t.Parallel()
 	var stream []byte
@@ -215,7 +213,7 @@ func FuzzFrame(f *testing.F) {
 	for _, length := range []uint32{16, 17, MaxFrame} {
 		f.Add(binary.BigEndian.AppendUint32(nil, length))
 	}
-	for _, h := range hostile.PDUs(f, hostileFile) {
+	for _, h := range hostile.PDUs(f) {
 		f.Add(h.Octets)
 	}
 	f.Fuzz(func(t *testing.T, stream []byte) {
@@ -247,7 +245,7 @@ func FuzzPDU(f *testing.F) {
 	f.Add(AppendDataSM(nil, 1, m)[HeaderLen:])
 	f.Add(AppendCancel(nil, 1, Cancel{ID: "1", Source: m.Source, Dest: m.Dest})[HeaderLen:])
 	f.Add([]byte{})
-	for _, h := range hostile.PDUs(f, hostileFile) {
+	for _, h := range hostile.PDUs(f) {
 		f.Add(h.Octets[min(HeaderLen, len(h.Octets)):])
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -426,21 +426,3 @@ func TestAnswerToAnotherCommand(t *testing.T) {
 		})
 	}
 }
-
-// A server without Cancel knows no cancel_sm, and its client says so.
-func TestServerWithoutCancel(t *testing.T) {
-	t.Parallel()
-	front := startServer(t, serverConfig())
-	config := smpp.Config{Addr: "front:2775", DangerouslyPlaintext: true, SystemID: "bank", Password: "secret", Dial: dialer(front)}
-	c := newClient(t, config)
-	m := message(ann, "482910")
-	sub, err := c.Send(t.Context(), m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = c.Cancel(t.Context(), m, sub)
-	wantClass(t, err, channel.Misconfigured, "0x03")
-	if !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("a server without Cancel: %v", err)
-	}
-}

@@ -1,19 +1,14 @@
 package smpp_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
-
-	"github.com/ajankovic/smpp/pdu"
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
-	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 	"github.com/otpcourier/otpcourier/smpp/smpptest"
 )
 
@@ -160,24 +155,6 @@ func TestGuideTroubleshooting(t *testing.T) {
 			}
 		})
 	}
-	run("Bind rejected (0x0D) repeatedly: wait 15 minutes, then retry with correct credentials", func(t *testing.T) {
-		config := serverConfig() // blocks an address for 15 minutes, as the guide says
-		s := startServer(t, config)
-		for range 5 {
-			dial(t, s).bindAs(pdu.BindTransceiverID, "guess")
-		}
-		c := newClient(t, smpp.Config{
-			Addr: "smsc.example:2775", DangerouslyPlaintext: true, SystemID: "bank", Password: "secret",
-			Dial: dialer(s),
-		})
-		wantClass(t, c.Ready(t.Context()), channel.Misconfigured, "0x0D")
-		time.Sleep(15*time.Minute - time.Second)
-		wantClass(t, c.Ready(t.Context()), channel.Misconfigured, "0x0D")
-		time.Sleep(4 * time.Minute) // RefusedWait and a quarter more
-		if err := c.Ready(t.Context()); err != nil {
-			t.Errorf("after the block: %v", err)
-		}
-	})
 	run("submit_sm returns 0x04: bind first", func(t *testing.T) {
 		s, c := newPipe(t, smpptest.Config{}, nil)
 		s.Next(1, smpptest.Reply{Status: smpp.StatusInvalidBindStatus})
@@ -212,24 +189,5 @@ func TestGuideTroubleshooting(t *testing.T) {
 				t.Errorf("asked for %v, %d came", asked, len(got.got))
 			}
 		})
-	}
-}
-
-// TestServerGuideTroubleshooting is the server's side of a bind that was
-// refused, and of a receipt that was not asked for.
-func TestServerGuideTroubleshooting(t *testing.T) {
-	t.Parallel()
-	for registered, want := range map[uint8]bool{0: false, 1: true} {
-		asked := make(chan bool, 1)
-		config := serverConfig()
-		config.Handler = func(_ context.Context, m *smpp.Submit) (string, error) {
-			asked <- m.Receipt
-			return "", nil
-		}
-		e := bound(t, startServer(t, config))
-		e.submit(func(m *wire.Message) { m.Registered = registered })
-		if got := <-asked; got != want {
-			t.Errorf("registered_delivery %d: asked for %v", registered, got)
-		}
 	}
 }

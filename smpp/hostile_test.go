@@ -2,10 +2,8 @@ package smpp_test
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"net"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -49,48 +47,13 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestServerHostile sends a server what no ESME should. It goes on serving.
-func TestServerHostile(t *testing.T) {
-	t.Parallel()
-	config := serverConfig()
-	config.Assemble = true
-	s := startServer(t, config)
-	for _, h := range hostile.PDUs(t) {
-		t.Run(h.Name, func(t *testing.T) {
-			t.Parallel()
-			peertest.AnswersHostile(t, &bound(t, s).Peer, h.Octets, h.Server)
-			if got := bound(t, s).submit(nil); got != smpp.StatusOK {
-				t.Errorf("over another session: %v", got)
-			}
-		})
-	}
-}
-
-// TestHostileMemory: no length that a peer claims makes a connection take more
-// memory than one that behaves does. It is not parallel, as it looks at all of
-// the process's memory.
+// TestHostileMemory: no length that an SMSC claims makes a connection take more
+// memory than a well-behaved one does. The test is not parallel, as it looks at
+// the memory of the whole process.
 func TestHostileMemory(t *testing.T) {
-	const (
-		rounds        = 200
-		perConnection = 256 << 10 // a client's session has room for 1024 receipts at once
-		perPDU        = 256
-	)
 	for _, length := range []uint32{0, 8, 15, 0xFFFFFFFF} {
-		header := binary.BigEndian.AppendUint32(nil, length)
-		header = append(header, wire.AppendEmpty(nil, pdu.DeliverSmID, 0, 9)[4:]...)
-		t.Run(fmt.Sprintf("Server/command_length 0x%X", length), func(t *testing.T) {
-			s := startServer(t, serverConfig())
-			peertest.AllocatesAtMost(t, rounds, perConnection, func() {
-				client := bound(t, s)
-				go func() { _, _ = client.Write(header) }()
-				client.Drain()
-				_ = client.Close()
-				for len(s.Sessions()) > 0 {
-					runtime.Gosched()
-				}
-			})
-		})
-		t.Run(fmt.Sprintf("Client/command_length 0x%X", length), func(t *testing.T) {
+		header := peertest.Header(length)
+		t.Run(fmt.Sprintf("command_length 0x%X", length), func(t *testing.T) {
 			next, ended := make(chan struct{}), make(chan struct{})
 			config := peers(t, func(p *peer, _ int) {
 				p.bind()
@@ -109,40 +72,24 @@ func TestHostileMemory(t *testing.T) {
 				}
 			}
 			newClient(t, config)
-			peertest.AllocatesAtMost(t, rounds, perConnection, func() {
+			// A session has room for 1024 receipts at once.
+			peertest.AllocatesAtMost(t, 200, 256<<10, func() {
 				next <- struct{}{}
 				<-ended
 			})
 		})
 	}
-	unknown := []byte{}
-	for range 1000 {
-		unknown = append(unknown, wire.AppendEmpty(nil, 0x0DEF, 0, 9)...)
-	}
-	flood := func(p *peertest.Peer) {
-		go func() { _, _ = p.Write(unknown) }()
-		for range 1000 {
-			if f := p.Next(); f.ID != pdu.GenericNackID {
-				t.Errorf("answered with %+v", f.Header)
-				return
-			}
-		}
-	}
-	t.Run("Server/unknown commands", func(t *testing.T) {
-		client := bound(t, startServer(t, serverConfig()))
-		peertest.AllocatesAtMost(t, rounds, 1000*perPDU, func() { flood(&client.Peer) })
-	})
-	t.Run("Client/unknown commands", func(t *testing.T) {
+	t.Run("unknown commands", func(t *testing.T) {
 		next, done := make(chan struct{}), make(chan struct{})
 		newClient(t, peers(t, func(p *peer, _ int) {
 			p.bind()
 			for range next {
-				flood(&p.Peer)
+				peertest.Flood(t, &p.Peer, 1000)
 				done <- struct{}{}
 			}
 			p.Drain()
 		}))
-		peertest.AllocatesAtMost(t, rounds, 1000*perPDU, func() {
+		peertest.AllocatesAtMost(t, 200, 1000*256, func() {
 			next <- struct{}{}
 			<-done
 		})

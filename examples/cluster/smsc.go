@@ -11,13 +11,14 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
 // A carrier shows the messages that it delivers. A phone whose number ends in
 // 99 is switched off: its messages stay with the carrier, without a receipt.
 type carrier struct {
 	addr   string
-	server *smpp.Server
+	server *smppserver.Server
 	ended  sync.WaitGroup
 }
 
@@ -30,9 +31,9 @@ func open(ctx context.Context, addr string, show func(*channel.Message)) (*carri
 		}
 		return channel.Submission{State: channel.Delivered}, nil
 	})
-	server, err := smpp.NewServer(smpp.ServerConfig{
-		Authenticate:         func(context.Context, smpp.BindRequest) smpp.Status { return smpp.StatusOK },
-		Handler:              smpp.ChannelHandler(deliver),
+	server, err := smppserver.New(smppserver.Config{
+		Authenticate:         func(context.Context, smppserver.BindRequest) smpp.Status { return smpp.StatusOK },
+		Handler:              smppserver.ChannelHandler(deliver),
 		Assemble:             true,
 		DangerouslyPlaintext: true, // within one machine
 	})

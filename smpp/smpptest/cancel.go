@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
 // A Cancel is a cancel_sm as it was received.
@@ -53,7 +54,7 @@ func (s *Server) settle(id string) bool {
 }
 
 // cancel answers a cancel_sm.
-func (s *Server) cancel(ctx context.Context, r *smpp.CancelRequest) error {
+func (s *Server) cancel(ctx context.Context, r *smppserver.CancelRequest) error {
 	plan := s.decide(r)
 	done := make(chan error, 1)
 	stall := func() {
@@ -85,7 +86,7 @@ func status(v smpp.Status) error {
 }
 
 // decide says how a cancel_sm is answered, and notes it.
-func (s *Server) decide(r *smpp.CancelRequest) Reply {
+func (s *Server) decide(r *smppserver.CancelRequest) Reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var plan Reply
@@ -102,7 +103,7 @@ func (s *Server) decide(r *smpp.CancelRequest) Reply {
 }
 
 // withdraw withdraws a message if that can be. s.mu is held.
-func (s *Server) withdraw(r *smpp.CancelRequest) smpp.Status {
+func (s *Server) withdraw(r *smppserver.CancelRequest) smpp.Status {
 	f := s.fates[r.ID]
 	switch {
 	case f == nil, f.from != r.From, r.To != "" && f.to != r.To:

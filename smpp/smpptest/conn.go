@@ -12,10 +12,11 @@ import (
 
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
 // A conn is a connection of a client that can be made to fail: what an SMSC
-// does on purpose is smpp.Server's, what it must not do is done here.
+// does on purpose is smppserver.Server's, what it must not do is done here.
 type conn struct {
 	net.Conn
 	leaving chan struct{} // closed: nothing outstanding is answered any more
@@ -32,7 +33,7 @@ type addr struct {
 	conn *conn
 }
 
-func connOf(s *smpp.ServerSession) *conn { return s.RemoteAddr().(addr).conn }
+func connOf(s *smppserver.Session) *conn { return s.RemoteAddr().(addr).conn }
 
 // leave lets nothing be answered any more.
 func (c *conn) leave() {
@@ -94,7 +95,7 @@ func (c *conn) filter(b []byte) (kept []byte, hangup bool) {
 
 // hold runs f when Until is closed and Delay is over, or stall when nothing is
 // answered any more, unless the connection is closed before.
-func (s *Server) hold(c *smpp.ServerSession, r Reply, f, stall func()) {
+func (s *Server) hold(c *smppserver.Session, r Reply, f, stall func()) {
 	if r.Until == nil && r.Delay <= 0 {
 		f()
 		return
@@ -124,7 +125,7 @@ func (s *Server) hold(c *smpp.ServerSession, r Reply, f, stall func()) {
 }
 
 // later runs f after d, unless the connection is closed before.
-func (s *Server) later(c *smpp.ServerSession, d time.Duration, f func()) {
+func (s *Server) later(c *smppserver.Session, d time.Duration, f func()) {
 	if d <= 0 {
 		f()
 		return
@@ -141,7 +142,7 @@ func (s *Server) later(c *smpp.ServerSession, d time.Duration, f func()) {
 }
 
 // submit answers a submit_sm as the script says.
-func (s *Server) submit(m *smpp.Submit, answer func(string, error)) {
+func (s *Server) submit(m *smppserver.Submit, answer func(string, error)) {
 	v := s.describe(m)
 	r := s.reply(v)
 	c := m.Session
@@ -165,7 +166,7 @@ func (s *Server) submit(m *smpp.Submit, answer func(string, error)) {
 	s.hold(c, r, func() { s.respond(c, v, r, answer) }, stall)
 }
 
-func (s *Server) respond(c *smpp.ServerSession, v Submit, r Reply, answer func(string, error)) {
+func (s *Server) respond(c *smppserver.Session, v Submit, r Reply, answer func(string, error)) {
 	if r.Hangup {
 		connOf(c).fail(v.Sequence, r)
 	}
@@ -180,11 +181,11 @@ func (s *Server) respond(c *smpp.ServerSession, v Submit, r Reply, answer func(s
 }
 
 // receipt sends what the plan says, over the same connection.
-func (s *Server) receipt(c *smpp.ServerSession, v Submit, plan Receipt) {
+func (s *Server) receipt(c *smppserver.Session, v Submit, plan Receipt) {
 	if !v.Receipt || plan.None || v.Status != smpp.StatusOK {
 		return
 	}
-	r := smpp.DeliveryReceipt{
+	r := smppserver.DeliveryReceipt{
 		ID: plan.ID, From: v.To, To: v.From, ToTON: v.FromTON, Stat: plan.Stat, Err: plan.Err,
 		TextOnly: plan.TextOnly, TLVOnly: plan.TLVOnly, DataSM: plan.DataSM,
 	}
@@ -202,7 +203,7 @@ func (s *Server) receipt(c *smpp.ServerSession, v Submit, plan Receipt) {
 // deliver sends a receipt, again and again if it is refused and the
 // configuration says so. There is nobody to tell that the connection has
 // closed; a receipt that no SMSC can send is a mistake in the script.
-func (s *Server) deliver(c *smpp.ServerSession, r smpp.DeliveryReceipt) {
+func (s *Server) deliver(c *smppserver.Session, r smppserver.DeliveryReceipt) {
 	err := c.Deliver(r, func(status smpp.Status, err error) {
 		if err != nil {
 			return
@@ -212,12 +213,12 @@ func (s *Server) deliver(c *smpp.ServerSession, r smpp.DeliveryReceipt) {
 			s.later(c, again, func() { s.deliver(c, r) })
 		}
 	})
-	if err != nil && !errors.Is(err, smpp.ErrUndelivered) {
+	if err != nil && !errors.Is(err, smppserver.ErrUndelivered) {
 		panic(fmt.Sprintf("smpptest: %v", err))
 	}
 }
 
-func (s *Server) checkBind(b smpp.BindRequest) smpp.Status {
+func (s *Server) checkBind(b smppserver.BindRequest) smpp.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

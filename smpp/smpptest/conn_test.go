@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
 // A script whose receipt cannot be sent is not one that sends none.
@@ -16,5 +16,5 @@ func TestImpossibleReceipt(t *testing.T) {
 			t.Errorf("said %q", said)
 		}
 	}()
-	new(Server).deliver(new(smpp.ServerSession), smpp.DeliveryReceipt{ID: "m1", Stat: "NOT YET"})
+	new(Server).deliver(new(smppserver.Session), smppserver.DeliveryReceipt{ID: "m1", Stat: "NOT YET"})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel/sms"
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
 // A Bind is a bind as it was received and answered.
@@ -88,7 +89,7 @@ func (s *Server) wait(ctx context.Context, what string, n int, count func() int)
 	}
 }
 
-func (s *Server) addBind(b smpp.BindRequest, status smpp.Status) {
+func (s *Server) addBind(b smppserver.BindRequest, status smpp.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.binds = append(s.binds, Bind{
@@ -117,7 +118,7 @@ func (s *Server) record(m Submit) {
 }
 
 // describe says what a submit_sm holds.
-func (s *Server) describe(m *smpp.Submit) Submit {
+func (s *Server) describe(m *smppserver.Submit) Submit {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.received++

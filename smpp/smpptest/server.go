@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
 // A Config says how a [Server] behaves. The zero value accepts everything.
@@ -33,13 +34,13 @@ type Config struct {
 	Forget bool
 }
 
-// A Server is an SMSC: an [smpp.Server] that does as it is told, without the
+// A Server is an SMSC: an [smppserver.Server] that does as it is told, without the
 // limits that a real one sets to its clients' patience.
 type Server struct {
 	// Addr is where the server listens, "127.0.0.1:40123".
 	Addr string
 
-	server      *smpp.Server
+	server      *smppserver.Server
 	certificate *tls.Certificate
 	wg          sync.WaitGroup
 
@@ -86,12 +87,12 @@ const never = 100 * 365 * 24 * time.Hour
 func newServer(c Config) *Server {
 	s := &Server{config: c, on: make(map[string][]Reply), fates: make(map[string]*fate), changed: make(chan struct{})}
 	var err error
-	s.server, err = smpp.NewServer(smpp.ServerConfig{
+	s.server, err = smppserver.New(smppserver.Config{
 		SystemID:             "smpptest",
 		DangerouslyPlaintext: true, // TLS is under a conn
-		Authenticate:         func(_ context.Context, b smpp.BindRequest) smpp.Status { return s.checkBind(b) },
+		Authenticate:         func(_ context.Context, b smppserver.BindRequest) smpp.Status { return s.checkBind(b) },
 		OnBind:               s.addBind,
-		AsyncHandler: func(_ context.Context, m *smpp.Submit, answer func(string, error)) {
+		AsyncHandler: func(_ context.Context, m *smppserver.Submit, answer func(string, error)) {
 			s.submit(m, answer)
 		},
 		Cancel: s.cancel, HandlerTimeout: never,

@@ -1,6 +1,7 @@
 package peertest
 
 import (
+	"encoding/binary"
 	"runtime"
 	"testing"
 
@@ -55,5 +56,26 @@ func AllocatesAtMost(t *testing.T, n int, perRound uint64, round func()) {
 	t.Logf("%d octets a round", each)
 	if each > perRound {
 		t.Errorf("%d octets a round, want at most %d", each, perRound)
+	}
+}
+
+// Header returns the header of a PDU that claims a length.
+func Header(length uint32) []byte {
+	header := binary.BigEndian.AppendUint32(nil, length)
+	return append(header, wire.AppendEmpty(nil, pdu.DeliverSmID, 0, 9)[4:]...)
+}
+
+// Flood sends n PDUs of no known command and wants n generic_nack.
+func Flood(t *testing.T, p *Peer, n int) {
+	var unknown []byte
+	for range n {
+		unknown = append(unknown, wire.AppendEmpty(nil, 0x0DEF, 0, 9)...)
+	}
+	go func() { _, _ = p.Write(unknown) }()
+	for range n {
+		if f := p.Next(); f.ID != pdu.GenericNackID {
+			t.Errorf("answered with %+v", f.Header)
+			return
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package smpp
+package smppserver
 
 import (
 	"context"
@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
 // ChannelHandler hands each message to c, which makes a [Server] the front of
 // any channel: a failover, another SMSC, an Android gateway. It wants
-// ServerConfig.Assemble, so that c gets long messages whole: it answers a part
+// Config.Assemble, so that c gets long messages whole: it answers a part
 // with ESME_RSYSERR.
 //
 // The channel's Message has the recipient, the text, the sender, and a deadline
@@ -23,21 +24,21 @@ import (
 //
 // Nothing is kept of a message once it is answered. Who wants cancel_sm to be
 // honoured keeps, by the Message's ID, what c.Send returned, and has c's
-// [channel.Canceler] called by ServerConfig.Cancel.
+// [channel.Canceler] called by Config.Cancel.
 //
 // An error is told as StatusOf its class; the statuses of an SMSC behind c are
 // nobody else's business.
 func ChannelHandler(c channel.Channel) Handler {
 	return func(ctx context.Context, m *Submit) (string, error) {
 		if m.Parts > 1 {
-			return "", StatusSystemError
+			return "", smpp.StatusSystemError
 		}
 		if m.Text == "" {
-			return "", StatusInvalidMsgLength
+			return "", smpp.StatusInvalidMsgLength
 		}
 		out := m.message(time.Now())
 		if out.To.Validate() != nil {
-			return "", StatusInvalidDestination
+			return "", smpp.StatusInvalidDestination
 		}
 		sub, err := c.Send(ctx, out)
 		if err != nil {

@@ -1,4 +1,4 @@
-package smpp
+package smppserver
 
 import (
 	"context"
@@ -9,67 +9,20 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/otpcourier/otpcourier/channel/transport"
 	"github.com/otpcourier/otpcourier/smpp/internal/concat"
 )
 
-// ErrServerClosed is returned by Serve and ServeConn after Shutdown or Close
+// ErrClosed is returned by Serve and ServeConn after Shutdown or Close
 // began, and by Deliver once the receipts that wait have been given up, which
 // is when the last session has ended.
-var ErrServerClosed = errors.New("smpp: server is closed")
+var ErrClosed = errors.New("smppserver: server is closed")
 
-// A Server is an SMSC's front: it lets ESMEs bind over SMPP 3.4, hands what
-// they submit to a handler, and sends them delivery receipts.
-//
-//	server, err := smpp.NewServer(smpp.ServerConfig{
-//		TLS:          &tls.Config{Certificates: []tls.Certificate{cert}},
-//		Authenticate: accounts.check,
-//		Handler:      smpp.ChannelHandler(routes),
-//		Assemble:     true,
-//	})
-//	if err != nil {
-//		return err
-//	}
-//	defer server.Shutdown(ctx)
-//	listener, err := net.Listen("tcp", ":2776")
-//	…
-//	return server.Serve(listener)
-//
-// # What it answers
-//
-//	before a bind, or as receiver: submit_sm       ESME_RINVBNDSTS (0x04)
-//	a second bind                                  ESME_RALYBND (0x05)
-//	Authenticate refuses                           its status
-//	address not allowed, or blocked                ESME_RBINDFAIL (0x0D)
-//	over TPS, or over Window                       ESME_RTHROTTLED (0x58)
-//	too many long messages with parts missing      ESME_RMSGQFUL (0x14)
-//	a mandatory field is cut off                   ESME_RINVCMDLEN (0x02)
-//	TLVs that are cut off                          ESME_RINVOPTPARSTREAM (0xC0)
-//	source_addr over 21 characters, over 11 alphanumeric  ESME_RINVSRCADR (0x0A)
-//	destination_addr empty or over 21 characters   ESME_RINVDSTADR (0x0B)
-//	service_type over 5 characters                 ESME_RINVSERTYP (0x15)
-//	any schedule_delivery_time                     ESME_RINVSCHED (0x61)
-//	validity_period over 16 characters             ESME_RINVEXPIRY (0x62)
-//	a user data header longer than the message     ESME_RINVESMCLASS (0x43)
-//	over MaxMessage                                ESME_RINVMSGLEN (0x01)
-//	a cancel_sm without message_id, for many       ESME_RCANCELFAIL (0x11)
-//	any other command, data_sm, query_sm,
-//	replace_sm and submit_multi included, and
-//	cancel_sm without ServerConfig.Cancel          generic_nack, ESME_RINVCMDID (0x03)
-//	command_length under 16 or over 64 KiB         generic_nack, ESME_RINVCMDLEN (0x02), and the end
-//
-// A connection that does not bind in time is closed, and so is one that is
-// inactive or does not read; the server does not send enquire_link, it answers
-// it.
-//
-// # Concurrency
-//
-// A Server is safe for concurrent use. Each connection has three goroutines,
-// and one more for each message with a Handler and each cancel_sm with Cancel.
-// What a peer can make it hold is bounded: per connection one PDU, Window
-// messages and 1 MiB of unread responses; per system_id the parts of 1000
-// incomplete messages, and ReceiptQueue receipts.
+// A Server lets ESMEs bind, hands the messages that they submit to a handler,
+// and sends them delivery receipts. Make one with [New]. It is safe for
+// concurrent use.
 type Server struct {
-	config ServerConfig
+	config Config
 	guard  *bindGuard
 	rates  *rates
 	parts  *concat.Reassembler
@@ -80,19 +33,19 @@ type Server struct {
 	wg       sync.WaitGroup
 	ending   sync.Once     // begins to wait for wg
 	ended    chan struct{} // closed: so wg is done
-	patience patience      // of Close
+	deadline transport.CloseDeadline
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
-	sessions  map[*ServerSession]struct{}
+	sessions  map[*Session]struct{}
 	barred    int // of sessions: those from an address that may not bind
 	accepted  uint64
 	closing   bool
 }
 
-// NewServer checks the configuration. An error names the field. Shut the server
+// New checks the configuration. An error names the field. Shut the server
 // down in the end, also if Serve was never called.
-func NewServer(c ServerConfig) (*Server, error) {
+func New(c Config) (*Server, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
@@ -101,7 +54,7 @@ func NewServer(c ServerConfig) (*Server, error) {
 		guard:     newBindGuard(c.MaxBindFailures, c.BlockFor),
 		rates:     newRates(),
 		listeners: make(map[net.Listener]struct{}),
-		sessions:  make(map[*ServerSession]struct{}),
+		sessions:  make(map[*Session]struct{}),
 		ended:     make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -112,13 +65,13 @@ func NewServer(c ServerConfig) (*Server, error) {
 }
 
 // Serve accepts connections until Shutdown or Close, after which it returns
-// ErrServerClosed, or until the listener fails for good. It closes the
+// ErrClosed, or until the listener fails for good. It closes the
 // listener. A Server may serve several listeners at once. The listener's
 // connections are plain: the server adds TLS.
 func (s *Server) Serve(l net.Listener) error {
 	defer func() { _ = l.Close() }()
 	if !s.track(l) {
-		return ErrServerClosed
+		return ErrClosed
 	}
 	defer s.untrack(l)
 	for pause := time.Duration(0); ; {
@@ -127,15 +80,15 @@ func (s *Server) Serve(l net.Listener) error {
 		case err == nil:
 			pause = 0
 			if err := s.ServeConn(c); err != nil {
-				s.config.Logger.Warn("smpp: connection refused", "remote", c.RemoteAddr(), "error", err)
+				s.config.Logger.Warn("smppserver: connection refused", "remote", c.RemoteAddr(), "error", err)
 			}
 		case s.isClosing():
-			return ErrServerClosed
+			return ErrClosed
 		case !passing(err):
-			return fmt.Errorf("smpp: accept: %w", err)
+			return fmt.Errorf("smppserver: accept: %w", err)
 		default:
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.config.Logger.Warn("smpp: accept", "error", err, "next_try", pause)
+			s.config.Logger.Warn("smppserver: accept", "error", err, "next_try", pause)
 			s.pause(pause)
 		}
 	}
@@ -183,10 +136,10 @@ func (s *Server) isClosing() bool {
 
 // ErrTooManyConnections says that MaxConnections are open, or too many from
 // addresses that may not bind.
-var ErrTooManyConnections = errors.New("smpp: too many connections")
+var ErrTooManyConnections = errors.New("smppserver: too many connections")
 
 // ServeConn serves a connection that comes from elsewhere than a listener, and
-// does not wait for it. Its errors are ErrServerClosed and
+// does not wait for it. Its errors are ErrClosed and
 // ErrTooManyConnections, after which the connection is closed.
 func (s *Server) ServeConn(raw net.Conn) error {
 	err := s.admit(raw)
@@ -206,12 +159,12 @@ func (s *Server) admit(raw net.Conn) error {
 	defer s.mu.Unlock()
 	switch {
 	case s.closing:
-		return ErrServerClosed
+		return ErrClosed
 	case barred && s.barred >= maxBarred, !barred && len(s.sessions)-s.barred >= s.config.MaxConnections:
 		return ErrTooManyConnections
 	}
 	s.accepted++
-	session := newServerSession(s, raw, s.accepted)
+	session := newSession(s, raw, s.accepted)
 	session.barred = barred
 	s.sessions[session] = struct{}{}
 	if barred {
@@ -224,7 +177,7 @@ func (s *Server) admit(raw net.Conn) error {
 	return nil
 }
 
-func (s *Server) forget(session *ServerSession) {
+func (s *Server) forget(session *Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, session)
@@ -235,10 +188,10 @@ func (s *Server) forget(session *ServerSession) {
 
 // Sessions returns the connections that are open, bound or not, in no
 // particular order.
-func (s *Server) Sessions() []*ServerSession {
+func (s *Server) Sessions() []*Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]*ServerSession, 0, len(s.sessions))
+	all := make([]*Session, 0, len(s.sessions))
 	for session := range s.sessions {
 		all = append(all, session)
 	}
@@ -273,7 +226,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		select {
 		case <-session.ended:
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("smpp: shutdown: %w", ctx.Err()), s.Close())
+			return errors.Join(fmt.Errorf("smppserver: shutdown: %w", ctx.Err()), s.Close())
 		}
 	}
 	return s.Close()
@@ -283,7 +236,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // ctx. It may be called more than once.
 //
 // Close returns when all goroutines of the server have ended, among them
-// running handlers and callbacks of the ServerConfig. It waits for them no
+// running handlers and callbacks of the Config. It waits for them no
 // longer than UnbindTimeout and returns an error then: for one that is deaf to
 // its ctx, or that called Close itself. A callback closes the server with a
 // goroutine of its own, which it does not wait for.
@@ -299,5 +252,8 @@ func (s *Server) Close() error {
 			close(s.ended)
 		}()
 	})
-	return s.patience.await(s.ended, s.config.UnbindTimeout)
+	if err := s.deadline.Await(s.ended, s.config.UnbindTimeout); err != nil {
+		return fmt.Errorf("smppserver: %w", err)
+	}
+	return nil
 }

@@ -1,4 +1,4 @@
-package smpp_test
+package smppserver_test
 
 import (
 	"context"
@@ -13,11 +13,12 @@ import (
 	"github.com/ajankovic/smpp/pdu"
 
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
-// TestServerGuessesBetweenBinds: who has an account cannot use it to guess the
+// TestGuessesBetweenBinds: who has an account cannot use it to guess the
 // password of another. Failures are forgotten with time only.
-func TestServerGuessesBetweenBinds(t *testing.T) {
+func TestGuessesBetweenBinds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := startServer(t, serverConfig())
@@ -47,15 +48,15 @@ func TestServerGuessesBetweenBinds(t *testing.T) {
 	})
 }
 
-// TestServerGuessesAtOnce: of many guesses made at once only so many are
+// TestGuessesAtOnce: of many guesses made at once only so many are
 // checked, and neither a pipelined second bind nor a whole /64 gets round it.
-func TestServerGuessesAtOnce(t *testing.T) {
+func TestGuessesAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		asked := 0
 		c := serverConfig()
-		c.Authenticate = func(context.Context, smpp.BindRequest) smpp.Status {
+		c.Authenticate = func(context.Context, smppserver.BindRequest) smpp.Status {
 			mu.Lock()
 			asked++
 			mu.Unlock()
@@ -78,15 +79,15 @@ func TestServerGuessesAtOnce(t *testing.T) {
 	})
 }
 
-// TestServerOneBindEach: what follows a refused bind is not looked at.
-func TestServerOneBindEach(t *testing.T) {
+// TestOneBindEach: what follows a refused bind is not looked at.
+func TestOneBindEach(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
 		c := serverConfig()
 		c.MaxBindFailures = -1
 		authenticate := c.Authenticate
-		c.Authenticate = func(ctx context.Context, b smpp.BindRequest) smpp.Status {
+		c.Authenticate = func(ctx context.Context, b smppserver.BindRequest) smpp.Status {
 			asked++
 			return authenticate(ctx, b)
 		}
@@ -99,18 +100,18 @@ func TestServerOneBindEach(t *testing.T) {
 	})
 }
 
-// TestServerBarredConnections: those who may not bind keep nobody out who may,
+// TestBarredConnections: those who may not bind keep nobody out who may,
 // and are few.
-func TestServerBarredConnections(t *testing.T) {
+func TestBarredConnections(t *testing.T) {
 	t.Parallel()
-	for name, bar := range map[string]func(*testing.T, *smpp.ServerConfig) func(*smpp.Server){
-		"not allowed": func(_ *testing.T, c *smpp.ServerConfig) func(*smpp.Server) {
+	for name, bar := range map[string]func(*testing.T, *smppserver.Config) func(*smppserver.Server){
+		"not allowed": func(_ *testing.T, c *smppserver.Config) func(*smppserver.Server) {
 			c.Allow = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
-			return func(*smpp.Server) {}
+			return func(*smppserver.Server) {}
 		},
-		"blocked": func(t *testing.T, c *smpp.ServerConfig) func(*smpp.Server) {
+		"blocked": func(t *testing.T, c *smppserver.Config) func(*smppserver.Server) {
 			c.MaxBindFailures = 1
-			return func(s *smpp.Server) {
+			return func(s *smppserver.Server) {
 				e := dial(t, s)
 				e.bindAs(pdu.BindTransceiverID, "guess")
 				e.isClosed()
@@ -140,7 +141,7 @@ func TestServerBarredConnections(t *testing.T) {
 							t.Errorf("connection %d from %s: %v", i, tt.from, err)
 						}
 					}
-					if err := connect(tt.from); !errors.Is(err, smpp.ErrTooManyConnections) {
+					if err := connect(tt.from); !errors.Is(err, smppserver.ErrTooManyConnections) {
 						t.Errorf("one more from %s: %v", tt.from, err)
 					}
 				}

@@ -1,4 +1,4 @@
-package smpp
+package smppserver
 
 import (
 	"context"
@@ -12,14 +12,15 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel/sms"
+	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A ServerConfig says whom a [Server] lets in, what it takes, and who answers.
+// A Config says whom a [Server] lets in, what it takes, and who answers.
 // TLS (or DangerouslyPlaintext), Authenticate and one of the two handlers are
 // required; the zero value of every other field is its default, which is what
 // OTP Blue's integration guide names where it names one.
-type ServerConfig struct {
+type Config struct {
 	// SystemID is what the server calls itself in the responses to binds.
 	// Default: empty. At most 64 characters.
 	SystemID string
@@ -33,11 +34,11 @@ type ServerConfig struct {
 	// ends TLS. Default: false.
 	DangerouslyPlaintext bool
 
-	// Authenticate decides on a bind: StatusOK lets it in, anything else is
+	// Authenticate decides on a bind: smpp.StatusOK lets it in, anything else is
 	// the answer, after which the connection is closed. Compare passwords in
 	// constant time. It is called concurrently, and must return soon after its
 	// ctx ends, which is no later than PreBindTimeout. Required.
-	Authenticate func(ctx context.Context, b BindRequest) Status
+	Authenticate func(ctx context.Context, b BindRequest) smpp.Status
 
 	// Allow are the networks that may bind; others are answered with
 	// ESME_RBINDFAIL, whatever their password. Default: every address.
@@ -143,7 +144,7 @@ type ServerConfig struct {
 
 	// OnBind is told of each bind and its answer, those that the server itself
 	// refused included. It must not block. Default: nobody is told.
-	OnBind func(b BindRequest, answer Status)
+	OnBind func(b BindRequest, answer smpp.Status)
 
 	// OnReceipt is told how a receipt given to Server.Deliver ended: with a
 	// nil error when it was acknowledged, else with ErrUndelivered. It must
@@ -159,7 +160,7 @@ type ServerConfig struct {
 // A BindRequest is a bind_transceiver, bind_transmitter or bind_receiver.
 // Printed or logged it does not show its password.
 type BindRequest struct {
-	Session    *ServerSession // which asks
+	Session    *Session // which asks
 	SystemID   string
 	Password   string
 	SystemType string
@@ -175,7 +176,7 @@ func (b BindRequest) String() string {
 }
 
 // GoString keeps the password out of %#v.
-func (b BindRequest) GoString() string { return "smpp.BindRequest{" + b.String() + "}" }
+func (b BindRequest) GoString() string { return "smppserver.BindRequest{" + b.String() + "}" }
 
 // LogValue keeps the password out of logs.
 func (b BindRequest) LogValue() slog.Value {
@@ -183,21 +184,21 @@ func (b BindRequest) LogValue() slog.Value {
 }
 
 // complete validates c and sets its defaults.
-func (c *ServerConfig) complete() error {
+func (c *Config) complete() error {
 	switch {
 	case c.Authenticate == nil:
-		return errors.New("smpp: ServerConfig.Authenticate: required")
+		return errors.New("smppserver: Config.Authenticate: required")
 	case (c.Handler == nil) == (c.AsyncHandler == nil):
-		return errors.New("smpp: ServerConfig.Handler: required, or AsyncHandler instead of it")
+		return errors.New("smppserver: Config.Handler: required, or AsyncHandler instead of it")
 	case c.Alphabet > sms.Latin1:
-		return errors.New("smpp: ServerConfig.Alphabet: unknown encoding")
+		return errors.New("smppserver: Config.Alphabet: unknown encoding")
 	}
 	if err := wire.CheckCString("SystemID", c.SystemID, wire.MaxSystemID); err != nil {
-		return fmt.Errorf("smpp: ServerConfig.%w", err)
+		return fmt.Errorf("smppserver: Config.%w", err)
 	}
 	for _, p := range c.Allow {
 		if !p.IsValid() {
-			return errors.New("smpp: ServerConfig.Allow: holds an invalid prefix")
+			return errors.New("smppserver: Config.Allow: holds an invalid prefix")
 		}
 	}
 	c.Allow = slices.Clone(c.Allow)
@@ -210,7 +211,7 @@ func (c *ServerConfig) complete() error {
 	return c.completeTLS()
 }
 
-func (c *ServerConfig) completeDurations() error {
+func (c *Config) completeDurations() error {
 	for _, f := range []struct {
 		name string
 		v    *time.Duration
@@ -228,7 +229,7 @@ func (c *ServerConfig) completeDurations() error {
 		{"ReceiptLife", &c.ReceiptLife, time.Hour},
 	} {
 		if *f.v < 0 {
-			return fmt.Errorf("smpp: ServerConfig.%s: %v is negative", f.name, *f.v)
+			return fmt.Errorf("smppserver: Config.%s: %v is negative", f.name, *f.v)
 		}
 		if *f.v == 0 {
 			*f.v = f.def
@@ -237,7 +238,7 @@ func (c *ServerConfig) completeDurations() error {
 	return nil
 }
 
-func (c *ServerConfig) completeNumbers() error {
+func (c *Config) completeNumbers() error {
 	if c.MaxBindFailures < 0 {
 		c.MaxBindFailures = -1
 	}
@@ -254,7 +255,7 @@ func (c *ServerConfig) completeNumbers() error {
 		{"ReceiptQueue", &c.ReceiptQueue, 0, 10_000, 10_000_000},
 	} {
 		if *f.v < f.least || *f.v > f.most {
-			return fmt.Errorf("smpp: ServerConfig.%s: %d is not within %d..%d", f.name, *f.v, f.least, f.most)
+			return fmt.Errorf("smppserver: Config.%s: %d is not within %d..%d", f.name, *f.v, f.least, f.most)
 		}
 		if *f.v == 0 {
 			*f.v = f.def
@@ -263,23 +264,23 @@ func (c *ServerConfig) completeNumbers() error {
 	return nil
 }
 
-func (c *ServerConfig) completeTLS() error {
+func (c *Config) completeTLS() error {
 	if c.DangerouslyPlaintext {
 		if c.TLS != nil {
-			return errors.New("smpp: ServerConfig.DangerouslyPlaintext: set together with TLS")
+			return errors.New("smppserver: Config.DangerouslyPlaintext: set together with TLS")
 		}
 		return nil
 	}
 	if c.TLS == nil {
-		return errors.New("smpp: ServerConfig.TLS: required")
+		return errors.New("smppserver: Config.TLS: required")
 	}
 	if len(c.TLS.Certificates) == 0 && c.TLS.GetCertificate == nil && c.TLS.GetConfigForClient == nil {
-		return errors.New("smpp: ServerConfig.TLS: has no certificate")
+		return errors.New("smppserver: Config.TLS: has no certificate")
 	}
 	c.TLS = c.TLS.Clone()
 	c.TLS.MinVersion = max(c.TLS.MinVersion, tls.VersionTLS12)
 	if c.TLS.MaxVersion != 0 && c.TLS.MaxVersion < tls.VersionTLS12 {
-		return errors.New("smpp: ServerConfig.TLS: MaxVersion is below TLS 1.2")
+		return errors.New("smppserver: Config.TLS: MaxVersion is below TLS 1.2")
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package smpp_test
+package smppserver_test
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
+	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
 // TestRealNodeSMPPAsClient has node-smpp bind to a Server, plain and over TLS,
@@ -38,14 +38,14 @@ func TestRealNodeSMPPAsClient(t *testing.T) {
 			var mu sync.Mutex
 			texts := map[string]string{}
 			acknowledged := 0
-			config.Handler = func(_ context.Context, m *smpp.Submit) (string, error) {
+			config.Handler = func(_ context.Context, m *smppserver.Submit) (string, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				texts[m.To] = m.Text
-				m.Deliver(smpp.DeliveryReceipt{})
+				m.Deliver(smppserver.DeliveryReceipt{})
 				return "", nil
 			}
-			config.OnReceipt = func(_ string, _ smpp.DeliveryReceipt, err error) {
+			config.OnReceipt = func(_ string, _ smppserver.DeliveryReceipt, err error) {
 				mu.Lock()
 				defer mu.Unlock()
 				if err == nil {
@@ -77,7 +77,7 @@ type nodeResult struct {
 }
 
 // runNodeESME lets node-smpp submit n messages to s, and waits for its end.
-func runNodeESME(t *testing.T, s *smpp.Server, n int, cert string) (result nodeResult) {
+func runNodeESME(t *testing.T, s *smppserver.Server, n int, cert string) (result nodeResult) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

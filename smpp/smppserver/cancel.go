@@ -1,4 +1,4 @@
-package smpp
+package smppserver
 
 import (
 	"context"
@@ -8,23 +8,24 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
 // A CancelRequest is a cancel_sm for one message (SMPP 3.4, section 4.9).
 // Printed or logged it does not show its addresses.
 //
-// ServerConfig.Cancel answers it: with a nil error the message is withdrawn and
+// Config.Cancel answers it: with a nil error the message is withdrawn and
 // will not be delivered. It is for Cancel to see that SystemID itself submitted
 // the message, and that the addresses are the message's. An error is told as
-// the Status in its tree where it has no [channel.Error], else by its class:
+// the smpp.Status in its tree where it has no [channel.Error], else by its class:
 // Temporary and Misconfigured as ESME_RSYSERR, Throttled as ESME_RTHROTTLED,
 // any other, and none, as ESME_RCANCELFAIL.
 //
 // Cancel is called as a [Handler] is: concurrently, with a ctx that ends with
 // the connection and after HandlerTimeout.
 type CancelRequest struct {
-	Session  *ServerSession
+	Session  *Session
 	SystemID string
 	Sequence uint32 // sequence_number
 
@@ -41,13 +42,13 @@ func (r *CancelRequest) String() string {
 }
 
 // GoString keeps addresses out of %#v.
-func (r *CancelRequest) GoString() string { return "smpp.CancelRequest{" + r.String() + "}" }
+func (r *CancelRequest) GoString() string { return "smppserver.CancelRequest{" + r.String() + "}" }
 
 // LogValue keeps addresses out of logs.
 func (r *CancelRequest) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 // withdraw checks a cancel_sm and hands it on.
-func (s *ServerSession) withdraw(f wire.Frame) {
+func (s *Session) withdraw(f wire.Frame) {
 	c, h := &s.server.config, f.Header
 	if c.Cancel == nil {
 		s.refuse(h)
@@ -55,7 +56,7 @@ func (s *ServerSession) withdraw(f wire.Frame) {
 	}
 	s.touch()
 	r, status := s.acceptCancel(f)
-	if status != StatusOK {
+	if status != smpp.StatusOK {
 		s.respond(h, status)
 		return
 	}
@@ -70,51 +71,51 @@ func (s *ServerSession) withdraw(f wire.Frame) {
 }
 
 // acceptCancel returns what f asks for, counted as outstanding, or why not.
-func (s *ServerSession) acceptCancel(f wire.Frame) (*CancelRequest, Status) {
+func (s *Session) acceptCancel(f wire.Frame) (*CancelRequest, smpp.Status) {
 	if !s.takes() {
-		return nil, StatusInvalidBindStatus
+		return nil, smpp.StatusInvalidBindStatus
 	}
 	if !s.rate.take(time.Now()) {
-		return nil, StatusThrottled
+		return nil, smpp.StatusThrottled
 	}
 	v, err := wire.DecodeCancel(f.Body)
 	switch {
 	case err != nil:
-		return nil, StatusInvalidCmdLength
+		return nil, smpp.StatusInvalidCmdLength
 	case len(v.ServiceType) > wire.MaxServiceType:
-		return nil, StatusInvalidServiceType
+		return nil, smpp.StatusInvalidServiceType
 	case len(v.ID) > wire.MaxMessageID:
-		return nil, StatusInvalidMessageID
-	case len(v.Source.Digits) > maxServerAddress:
-		return nil, StatusInvalidSource
-	case len(v.Dest.Digits) > maxServerAddress:
-		return nil, StatusInvalidDestination
+		return nil, smpp.StatusInvalidMessageID
+	case len(v.Source.Digits) > maxAddress:
+		return nil, smpp.StatusInvalidSource
+	case len(v.Dest.Digits) > maxAddress:
+		return nil, smpp.StatusInvalidDestination
 	case v.ID == "":
-		return nil, StatusCancelFailed
+		return nil, smpp.StatusCancelFailed
 	case !s.count():
-		return nil, StatusThrottled
+		return nil, smpp.StatusThrottled
 	}
 	return &CancelRequest{
 		Session: s, SystemID: s.bind.SystemID, Sequence: f.Seq,
 		ID: v.ID, From: v.Source.Digits, FromTON: v.Source.TON, To: v.Dest.Number(), ToTON: v.Dest.TON,
-	}, StatusOK
+	}, smpp.StatusOK
 }
 
-// statusOfCancel is how an error of ServerConfig.Cancel is told. Of a status
+// statusOfCancel is how an error of Config.Cancel is told. Of a status
 // that another SMSC answered, its class is.
-func statusOfCancel(err error) Status {
+func statusOfCancel(err error) smpp.Status {
 	if err == nil {
-		return StatusOK
+		return smpp.StatusOK
 	}
 	if e, ok := errors.AsType[*channel.Error](err); !ok || e == nil {
-		if s, ok := errors.AsType[Status](err); ok && s != StatusOK {
+		if s, ok := errors.AsType[smpp.Status](err); ok && s != smpp.StatusOK {
 			return s
 		}
-		return StatusCancelFailed
+		return smpp.StatusCancelFailed
 	}
 	switch class := channel.ClassOf(err); class {
 	case channel.Temporary, channel.Misconfigured, channel.Throttled:
 		return StatusOfClass(class)
 	}
-	return StatusCancelFailed
+	return smpp.StatusCancelFailed
 }

@@ -1,4 +1,4 @@
-package smpp
+package smppserver
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/ajankovic/smpp/pdu"
 
+	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
@@ -28,9 +29,9 @@ var (
 	errUnread      = errors.New("peer does not read the responses it asks for")
 )
 
-// A ServerSession is one connection to a [Server]. It is safe for concurrent
+// A Session is one connection to a [Server]. It is safe for concurrent
 // use.
-type ServerSession struct {
+type Session struct {
 	server *Server
 	number uint64
 	raw    net.Conn // without TLS: closing it never blocks
@@ -74,8 +75,8 @@ const (
 	stageParting
 )
 
-func newServerSession(s *Server, raw net.Conn, number uint64) *ServerSession {
-	v := &ServerSession{
+func newSession(s *Server, raw net.Conn, number uint64) *Session {
+	v := &Session{
 		server: s, number: number, raw: raw, conn: raw, opened: time.Now(),
 		bell: make(chan struct{}, 1), ended: make(chan struct{}), pending: make(map[uint32]*delivered),
 	}
@@ -88,30 +89,30 @@ func newServerSession(s *Server, raw net.Conn, number uint64) *ServerSession {
 }
 
 // Number counts the server's connections, from 1.
-func (s *ServerSession) Number() uint64 { return s.number }
+func (s *Session) Number() uint64 { return s.number }
 
 // SystemID is who has bound; empty before the bind.
-func (s *ServerSession) SystemID() string {
+func (s *Session) SystemID() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.bind.SystemID
 }
 
 // RemoteAddr is the peer's address.
-func (s *ServerSession) RemoteAddr() net.Addr { return s.raw.RemoteAddr() }
+func (s *Session) RemoteAddr() net.Addr { return s.raw.RemoteAddr() }
 
 // Done is closed when the connection is.
-func (s *ServerSession) Done() <-chan struct{} { return s.ended }
+func (s *Session) Done() <-chan struct{} { return s.ended }
 
 // Close closes the connection at once, without unbind.
-func (s *ServerSession) Close() { s.end(errKicked) }
+func (s *Session) Close() { s.end(errKicked) }
 
 // Unbind ends the session as Server.Shutdown does, without waiting for it.
-func (s *ServerSession) Unbind() { s.part(errUnbinding) }
+func (s *Session) Unbind() { s.part(errUnbinding) }
 
 // run serves the connection until it is closed, and returns when nothing of it
 // is left.
-func (s *ServerSession) run() {
+func (s *Session) run() {
 	var wg sync.WaitGroup
 	wg.Go(s.keep)
 	err := s.handshake()
@@ -125,7 +126,7 @@ func (s *ServerSession) run() {
 	s.handlers.Wait()
 }
 
-func (s *ServerSession) handshake() error {
+func (s *Session) handshake() error {
 	t, ok := s.conn.(*tls.Conn)
 	if !ok || s.server.config.DangerouslyPlaintext { // a listener may do TLS itself, at the first read
 		return nil
@@ -136,7 +137,7 @@ func (s *ServerSession) handshake() error {
 	return nil
 }
 
-func (s *ServerSession) write() {
+func (s *Session) write() {
 	err := s.out.Run()
 	if err == nil { // all is said; with TLS, goodbye too
 		_ = s.conn.SetWriteDeadline(time.Now().Add(s.server.config.WriteTimeout))
@@ -148,7 +149,7 @@ func (s *ServerSession) write() {
 
 // end closes the connection. The reason to part, or else the first cause,
 // counts.
-func (s *ServerSession) end(cause error) {
+func (s *Session) end(cause error) {
 	var lost []*delivered
 	s.endOnce.Do(func() {
 		lost = s.close(cause)
@@ -161,7 +162,7 @@ func (s *ServerSession) end(cause error) {
 }
 
 // close is end, the first time. It returns the receipts that nobody answered.
-func (s *ServerSession) close(cause error) []*delivered {
+func (s *Session) close(cause error) []*delivered {
 	s.mu.Lock()
 	was := s.stage.Swap(stageParting)
 	if s.cause == nil {
@@ -180,13 +181,13 @@ func (s *ServerSession) close(cause error) []*delivered {
 		s.server.post.leave(s)
 		s.server.rates.release(limit)
 	}
-	s.server.config.Logger.Info("smpp: session ended", "session", s.number, "remote", s.RemoteAddr(),
+	s.server.config.Logger.Info("smppserver: session ended", "session", s.number, "remote", s.RemoteAddr(),
 		"system_id", systemID, "cause", cause)
 	return lost
 }
 
 // part ends the session once nothing is outstanding, and says goodbye.
-func (s *ServerSession) part(cause error) {
+func (s *Session) part(cause error) {
 	s.mu.Lock()
 	if was := s.stage.Load(); was != stageBound {
 		s.mu.Unlock()
@@ -210,7 +211,7 @@ func (s *ServerSession) part(cause error) {
 }
 
 // checkParted lets the connection close if it is parting and all is said.
-func (s *ServerSession) checkParted() {
+func (s *Session) checkParted() {
 	if s.stage.Load() != stageParting {
 		return
 	}
@@ -226,7 +227,7 @@ func (s *ServerSession) checkParted() {
 }
 
 // keep ends the session when its time is up.
-func (s *ServerSession) keep() {
+func (s *Session) keep() {
 	timer := time.NewTimer(s.server.config.PreBindTimeout)
 	defer timer.Stop()
 	for {
@@ -249,7 +250,7 @@ func (s *ServerSession) keep() {
 
 // due returns how long until something may be due, or why the session is to
 // end now. Receipts whose answer is overdue are given back.
-func (s *ServerSession) due(now time.Time) (time.Duration, error) {
+func (s *Session) due(now time.Time) (time.Duration, error) {
 	c := &s.server.config
 	age := now.Sub(s.opened)
 	switch s.stage.Load() {
@@ -279,7 +280,7 @@ func (s *ServerSession) due(now time.Time) (time.Duration, error) {
 
 // takes reports whether the session takes messages: bound, and until the peer
 // knows that it is not.
-func (s *ServerSession) takes() bool {
+func (s *Session) takes() bool {
 	switch s.stage.Load() {
 	case stageBound:
 		return s.bind.CanSubmit
@@ -291,7 +292,7 @@ func (s *ServerSession) takes() bool {
 	return false
 }
 
-func (s *ServerSession) ring() {
+func (s *Session) ring() {
 	select {
 	case s.bell <- struct{}{}:
 	default:
@@ -300,20 +301,20 @@ func (s *ServerSession) ring() {
 
 // send queues a frame for a peer that has to read: receipts, which have a limit
 // of their own, do not count. After the end there is nobody to tell.
-func (s *ServerSession) send(frame func([]byte) []byte) {
+func (s *Session) send(frame func([]byte) []byte) {
 	if owed, _ := s.out.Respond(frame); owed > wire.MaxBacklog {
 		s.end(errUnread)
 	}
 }
 
 // respond answers without a body.
-func (s *ServerSession) respond(h wire.Header, status Status) {
+func (s *Session) respond(h wire.Header, status smpp.Status) {
 	s.send(func(b []byte) []byte { return wire.AppendEmpty(b, h.Response(), uint32(status), h.Seq) })
 }
 
 // nextSeq returns the next sequence number that nothing awaits an answer to.
 // s.mu is held.
-func (s *ServerSession) nextSeq() uint32 {
+func (s *Session) nextSeq() uint32 {
 	for {
 		s.seq = s.seq%wire.MaxSequence + 1
 		if s.pending[s.seq] == nil {
@@ -323,13 +324,13 @@ func (s *ServerSession) nextSeq() uint32 {
 }
 
 // read handles frames until the connection fails.
-func (s *ServerSession) read() error {
+func (s *Session) read() error {
 	in := wire.NewReader(s.conn)
 	for {
 		f, err := in.Next()
 		switch {
 		case errors.Is(err, wire.ErrFrameLength):
-			s.respond(wire.Header{ID: pdu.GenericNackID}, StatusInvalidCmdLength)
+			s.respond(wire.Header{ID: pdu.GenericNackID}, smpp.StatusInvalidCmdLength)
 			s.finish(err)
 			<-s.ended
 			return err
@@ -344,7 +345,7 @@ func (s *ServerSession) read() error {
 	}
 }
 
-func (s *ServerSession) handle(f wire.Frame) {
+func (s *Session) handle(f wire.Frame) {
 	switch f.ID {
 	case pdu.BindTransceiverID, pdu.BindTransmitterID, pdu.BindReceiverID:
 		s.handleBind(f)
@@ -355,7 +356,7 @@ func (s *ServerSession) handle(f wire.Frame) {
 		s.withdraw(f)
 	case pdu.EnquireLinkID:
 		s.touch()
-		s.respond(f.Header, StatusOK)
+		s.respond(f.Header, smpp.StatusOK)
 	case pdu.UnbindID:
 		s.handleUnbind(f.Header)
 	case pdu.UnbindRespID:
@@ -374,15 +375,15 @@ func (s *ServerSession) handle(f wire.Frame) {
 }
 
 // refuse answers a command that the server does not know.
-func (s *ServerSession) refuse(h wire.Header) {
-	s.server.config.Logger.Debug("smpp: unexpected request", "session", s.number, "command_id", fmt.Sprintf("0x%08X", uint32(h.ID)))
-	s.respond(wire.Header{ID: pdu.GenericNackID, Seq: h.Seq}, StatusInvalidCmdID)
+func (s *Session) refuse(h wire.Header) {
+	s.server.config.Logger.Debug("smppserver: unexpected request", "session", s.number, "command_id", fmt.Sprintf("0x%08X", uint32(h.ID)))
+	s.respond(wire.Header{ID: pdu.GenericNackID, Seq: h.Seq}, smpp.StatusInvalidCmdID)
 }
 
 // finish closes the connection once what is queued is written. Nothing more is
 // read: a refused bind must not be followed by the next guess. Only the reader
 // calls it.
-func (s *ServerSession) finish(cause error) {
+func (s *Session) finish(cause error) {
 	s.finished = true
 	s.mu.Lock()
 	if s.cause == nil {
@@ -393,11 +394,11 @@ func (s *ServerSession) finish(cause error) {
 }
 
 // touch notes that the peer is active.
-func (s *ServerSession) touch() { s.active.Store(int64(time.Since(s.opened))) }
+func (s *Session) touch() { s.active.Store(int64(time.Since(s.opened))) }
 
-func (s *ServerSession) handleUnbind(h wire.Header) {
+func (s *Session) handleUnbind(h wire.Header) {
 	if s.stage.Load() == stageOpen { // there is nothing to end but the connection
-		s.respond(h, StatusOK)
+		s.respond(h, smpp.StatusOK)
 		s.finish(errPeerLeft)
 		return
 	}

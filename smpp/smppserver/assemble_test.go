@@ -1,4 +1,4 @@
-package smpp_test
+package smppserver_test
 
 import (
 	"context"
@@ -12,17 +12,18 @@ import (
 
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
-// TestServerAssemble: parts by user data header and by TLVs, in any order and
+// TestAssemble: parts by user data header and by TLVs, in any order and
 // over two sessions, are one message.
-func TestServerAssemble(t *testing.T) {
+func TestAssemble(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		got := make(chan *smpp.Submit, 10)
+		got := make(chan *smppserver.Submit, 10)
 		c := serverConfig()
 		c.Assemble = true
-		c.Handler = func(_ context.Context, m *smpp.Submit) (string, error) {
+		c.Handler = func(_ context.Context, m *smppserver.Submit) (string, error) {
 			got <- m
 			return "last", nil
 		}
@@ -77,19 +78,19 @@ func TestServerAssemble(t *testing.T) {
 	})
 }
 
-// TestServerAssembleAgain: the status that refuses a whole message says whether
+// TestAssembleAgain: the status that refuses a whole message says whether
 // its last part may come again, and so whether the others are kept.
-func TestServerAssembleAgain(t *testing.T) {
+func TestAssembleAgain(t *testing.T) {
 	t.Parallel()
 	for refusal, kept := range map[smpp.Status]bool{
 		smpp.StatusSystemError: true, smpp.StatusThrottled: true, smpp.StatusReceiverTemporary: true,
 		smpp.StatusSubmitFailed: false, smpp.StatusUnknownError: false,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			var got []*smpp.Submit
+			var got []*smppserver.Submit
 			c := serverConfig()
 			c.Assemble = true
-			c.Handler = func(_ context.Context, m *smpp.Submit) (string, error) {
+			c.Handler = func(_ context.Context, m *smppserver.Submit) (string, error) {
 				got = append(got, m)
 				if len(got) < 3 {
 					return "", refusal
@@ -127,15 +128,15 @@ func TestServerAssembleAgain(t *testing.T) {
 	}
 }
 
-// TestServerAssembleWhileHandled: a part that comes again while its message is
+// TestAssembleWhileHandled: a part that comes again while its message is
 // with the handler waits for what becomes of that.
-func TestServerAssembleWhileHandled(t *testing.T) {
+func TestAssembleWhileHandled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		answers := make(chan error, 1)
 		c := serverConfig()
 		c.Assemble = true
-		c.Handler = func(context.Context, *smpp.Submit) (string, error) { return "last", <-answers }
+		c.Handler = func(context.Context, *smppserver.Submit) (string, error) { return "last", <-answers }
 		s := startServer(t, c)
 		a, b := bound(t, s), bound(t, s)
 		part := func(n byte) func(*wire.Message) {
@@ -160,15 +161,15 @@ func TestServerAssembleWhileHandled(t *testing.T) {
 	})
 }
 
-// TestServerAssembleFull: what one account leaves incomplete costs another
+// TestAssembleFull: what one account leaves incomplete costs another
 // nothing, and itself no part that was acknowledged.
-func TestServerAssembleFull(t *testing.T) {
+func TestAssembleFull(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		got := make(chan string, 2)
 		c := serverConfig()
 		c.Assemble = true
-		c.Handler = func(_ context.Context, m *smpp.Submit) (string, error) {
+		c.Handler = func(_ context.Context, m *smppserver.Submit) (string, error) {
 			got <- m.SystemID
 			return "", nil
 		}

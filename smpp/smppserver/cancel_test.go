@@ -1,4 +1,4 @@
-package smpp_test
+package smppserver_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
 var aCancel = wire.Cancel{
@@ -37,23 +38,23 @@ func (e *esme) withdraw(change func(*wire.Cancel)) smpp.Status {
 }
 
 // canceling is a server whose Cancel is f.
-func canceling(t testing.TB, f func(context.Context, *smpp.CancelRequest) error) *smpp.Server {
+func canceling(t testing.TB, f func(context.Context, *smppserver.CancelRequest) error) *smppserver.Server {
 	c := serverConfig()
 	c.Cancel = f
 	return startServer(t, c)
 }
 
-func TestServerCancel(t *testing.T) {
+func TestCancel(t *testing.T) {
 	t.Parallel()
-	var got *smpp.CancelRequest
-	e := bound(t, canceling(t, func(_ context.Context, r *smpp.CancelRequest) error {
+	var got *smppserver.CancelRequest
+	e := bound(t, canceling(t, func(_ context.Context, r *smppserver.CancelRequest) error {
 		got = r
 		return nil
 	}))
 	if status := e.withdraw(nil); status != smpp.StatusOK {
 		t.Fatal(status)
 	}
-	want := &smpp.CancelRequest{
+	want := &smppserver.CancelRequest{
 		SystemID: "bank", Sequence: 8, ID: "m1", From: "MyBank", FromTON: 5, To: "+447911123456", ToTON: 1,
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(*want, "Session")); diff != "" || got.Session.SystemID() != "bank" {
@@ -67,7 +68,7 @@ func TestServerCancel(t *testing.T) {
 	}
 }
 
-func TestServerCancelAnswers(t *testing.T) {
+func TestCancelAnswers(t *testing.T) {
 	t.Parallel()
 	refused := func(class channel.Class, cause error) error {
 		return &channel.Error{Class: class, Op: "test", Err: cause}
@@ -88,7 +89,7 @@ func TestServerCancelAnswers(t *testing.T) {
 		{refused(channel.Throttled, smpp.StatusQueueFull), smpp.StatusThrottled},
 		{refused(channel.Unknown, smpp.StatusInvalidMessageID), smpp.StatusCancelFailed},
 	} {
-		e := bound(t, canceling(t, func(context.Context, *smpp.CancelRequest) error { return tt.err }))
+		e := bound(t, canceling(t, func(context.Context, *smppserver.CancelRequest) error { return tt.err }))
 		if got := e.withdraw(nil); got != tt.want {
 			t.Errorf("%v: answered with %v, want %v", tt.err, got, tt.want)
 		}
@@ -96,9 +97,9 @@ func TestServerCancelAnswers(t *testing.T) {
 }
 
 // What is wrong with a cancel_sm is found before anybody is asked.
-func TestServerCancelRefuses(t *testing.T) {
+func TestCancelRefuses(t *testing.T) {
 	t.Parallel()
-	s := canceling(t, func(context.Context, *smpp.CancelRequest) error {
+	s := canceling(t, func(context.Context, *smppserver.CancelRequest) error {
 		t.Error("Cancel was called")
 		return nil
 	})
@@ -130,12 +131,12 @@ func TestServerCancelRefuses(t *testing.T) {
 	}
 }
 
-func TestServerCancelLimits(t *testing.T) {
+func TestCancelLimits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := serverConfig()
 		c.Window, c.HandlerTimeout = 1, 3*time.Second
-		c.Cancel = func(ctx context.Context, _ *smpp.CancelRequest) error {
+		c.Cancel = func(ctx context.Context, _ *smppserver.CancelRequest) error {
 			<-ctx.Done()
 			return ctx.Err()
 		}
@@ -157,7 +158,7 @@ func TestServerCancelLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serverConfig()
 		c.TPS = func(string) int { return 1 }
-		c.Cancel = func(context.Context, *smpp.CancelRequest) error { return nil }
+		c.Cancel = func(context.Context, *smppserver.CancelRequest) error { return nil }
 		e := bound(t, startServer(t, c))
 		if a, b := e.withdraw(nil), e.withdraw(nil); a != smpp.StatusOK || b != smpp.StatusThrottled {
 			t.Errorf("two at once: %v, %v", a, b)

@@ -1,10 +1,9 @@
-package smpp_test
+package smppserver_test
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -12,15 +11,14 @@ import (
 	"time"
 
 	"github.com/ajankovic/smpp/pdu"
-	"github.com/google/go-cmp/cmp"
 
-	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
-var aReceipt = smpp.DeliveryReceipt{ID: "abc-123", From: "+447911123456", To: "MyBank", ToTON: 5}
+var aReceipt = smppserver.DeliveryReceipt{ID: "abc-123", From: "+447911123456", To: "MyBank", ToTON: 5}
 
 // outcomes collects what OnReceipt is told.
 type outcomes struct {
@@ -28,7 +26,7 @@ type outcomes struct {
 	all []error
 }
 
-func (o *outcomes) add(_ string, _ smpp.DeliveryReceipt, err error) {
+func (o *outcomes) add(_ string, _ smppserver.DeliveryReceipt, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.all = append(o.all, err)
@@ -40,8 +38,8 @@ func (o *outcomes) take() []error {
 	return o.all
 }
 
-// TestServerGuideReceipt checks the receipt that the guide prints.
-func TestServerGuideReceipt(t *testing.T) {
+// TestGuideReceipt checks the receipt that the guide prints.
+func TestGuideReceipt(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, serverConfig())
 	e := bound(t, s)
@@ -75,9 +73,9 @@ func TestServerGuideReceipt(t *testing.T) {
 	}
 }
 
-// TestServerOldVersion: who binds with a version before 3.4 is sent no TLV, and
+// TestOldVersion: who binds with a version before 3.4 is sent no TLV, and
 // no command, that came with it.
-func TestServerOldVersion(t *testing.T) {
+func TestOldVersion(t *testing.T) {
 	t.Parallel()
 	for version, old := range map[uint8]bool{0x00: true, 0x33: true, 0x34: false, 0x50: false} {
 		s := startServer(t, serverConfig())
@@ -90,10 +88,10 @@ func TestServerOldVersion(t *testing.T) {
 		if tlvs := wire.TLVs(f.Body[len("front")+1:]); f.Status != 0 || (len(tlvs) == 0) != old {
 			t.Errorf("version 0x%02X: bind is answered with %+v and TLVs %x", version, f.Header, tlvs)
 		}
-		for _, change := range []func(*smpp.DeliveryReceipt){
-			func(*smpp.DeliveryReceipt) {},
-			func(r *smpp.DeliveryReceipt) { r.TLVOnly = true },
-			func(r *smpp.DeliveryReceipt) { r.DataSM = true },
+		for _, change := range []func(*smppserver.DeliveryReceipt){
+			func(*smppserver.DeliveryReceipt) {},
+			func(r *smppserver.DeliveryReceipt) { r.TLVOnly = true },
+			func(r *smppserver.DeliveryReceipt) { r.DataSM = true },
 		} {
 			r := aReceipt
 			change(&r)
@@ -113,9 +111,9 @@ func TestServerOldVersion(t *testing.T) {
 	}
 }
 
-// TestServerDeliver: a receipt is sent until it is acknowledged, over whichever
+// TestDeliver: a receipt is sent until it is acknowledged, over whichever
 // session there is, and given up in time.
-func TestServerDeliver(t *testing.T) {
+func TestDeliver(t *testing.T) {
 	t.Parallel()
 	next := func(t *testing.T, e *esme) wire.Frame {
 		t.Helper()
@@ -128,34 +126,34 @@ func TestServerDeliver(t *testing.T) {
 	refuse := func(f wire.Frame) []byte { return wire.AppendEmpty(nil, f.Response(), 0x64, f.Seq) }
 	for _, tt := range []struct {
 		name  string
-		run   func(*testing.T, *smpp.Server)
+		run   func(*testing.T, *smppserver.Server)
 		want  error // nil: acknowledged
 		after time.Duration
 	}{
-		{"before the bind", func(t *testing.T, s *smpp.Server) {
+		{"before the bind", func(t *testing.T, s *smppserver.Server) {
 			time.Sleep(10 * time.Minute)
 			e := bound(t, s)
 			e.Write(peertest.Answer(next(t, e)))
 		}, nil, 10 * time.Minute},
-		{"not to a transmitter", func(t *testing.T, s *smpp.Server) {
+		{"not to a transmitter", func(t *testing.T, s *smppserver.Server) {
 			tx, rx := dial(t, s), dial(t, s)
 			tx.bindAs(pdu.BindTransmitterID, "secret")
 			rx.bindAs(pdu.BindReceiverID, "secret")
 			rx.Write(peertest.Answer(next(t, rx)))
 		}, nil, 0},
-		{"refused, then taken", func(t *testing.T, s *smpp.Server) {
+		{"refused, then taken", func(t *testing.T, s *smppserver.Server) {
 			e := bound(t, s)
 			e.Write(refuse(next(t, e)))
 			e.Write(peertest.Answer(next(t, e)))
 		}, nil, 30 * time.Second},
-		{"session lost, other at once", func(t *testing.T, s *smpp.Server) {
+		{"session lost, other at once", func(t *testing.T, s *smppserver.Server) {
 			a := bound(t, s)
 			next(t, a)
 			b := bound(t, s)
 			a.Close()
 			b.Write(peertest.Answer(next(t, b)))
 		}, nil, 0},
-		{"never answered", func(t *testing.T, s *smpp.Server) {
+		{"never answered", func(t *testing.T, s *smppserver.Server) {
 			e := bound(t, s)
 
 			for range 5 {
@@ -163,9 +161,9 @@ func TestServerDeliver(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 			e.Close()
-		}, smpp.ErrUndelivered, 5*10*time.Second + 4*30*time.Second},
-		{"never bound", func(*testing.T, *smpp.Server) { time.Sleep(2 * time.Hour) }, smpp.ErrUndelivered, time.Hour},
-		{"closed before", func(_ *testing.T, s *smpp.Server) { s.Close() }, smpp.ErrUndelivered, 0},
+		}, smppserver.ErrUndelivered, 5*10*time.Second + 4*30*time.Second},
+		{"never bound", func(*testing.T, *smppserver.Server) { time.Sleep(2 * time.Hour) }, smppserver.ErrUndelivered, time.Hour},
+		{"closed before", func(_ *testing.T, s *smppserver.Server) { s.Close() }, smppserver.ErrUndelivered, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -175,7 +173,7 @@ func TestServerDeliver(t *testing.T) {
 				began := time.Now()
 				var took time.Duration
 				c.InactivityTimeout = 24 * time.Hour
-				c.OnReceipt = func(id string, r smpp.DeliveryReceipt, err error) {
+				c.OnReceipt = func(id string, r smppserver.DeliveryReceipt, err error) {
 					took = time.Since(began)
 					got.add(id, r, err)
 				}
@@ -196,9 +194,9 @@ func TestServerDeliver(t *testing.T) {
 	}
 }
 
-// TestServerDeliverWhileShutdown: a receipt that comes while the server shuts
+// TestDeliverWhileShutdown: a receipt that comes while the server shuts
 // down is either refused, or told to be undelivered.
-func TestServerDeliverWhileShutdown(t *testing.T) {
+func TestDeliverWhileShutdown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var got outcomes
@@ -216,21 +214,21 @@ func TestServerDeliverWhileShutdown(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		if all := got.take(); len(all) != 1 || !errors.Is(all[0], smpp.ErrUndelivered) {
-			t.Errorf("told %v, want %v", all, smpp.ErrUndelivered)
+		if all := got.take(); len(all) != 1 || !errors.Is(all[0], smppserver.ErrUndelivered) {
+			t.Errorf("told %v, want %v", all, smppserver.ErrUndelivered)
 		}
-		if err := s.Deliver("bank", aReceipt); !errors.Is(err, smpp.ErrServerClosed) {
+		if err := s.Deliver("bank", aReceipt); !errors.Is(err, smppserver.ErrClosed) {
 			t.Errorf("afterwards: %v", err)
 		}
 	})
 }
 
-func TestServerDeliverLimits(t *testing.T) {
+func TestDeliverLimits(t *testing.T) {
 	t.Parallel()
 	c := serverConfig()
 	c.ReceiptQueue = 2
 	s := startServer(t, c)
-	for i, want := range []error{nil, nil, smpp.ErrReceiptQueueFull} {
+	for i, want := range []error{nil, nil, smppserver.ErrReceiptQueueFull} {
 		if err := s.Deliver("bank", aReceipt); !errors.Is(err, want) {
 			t.Errorf("receipt %d: %v, want %v", i, err, want)
 		}
@@ -240,24 +238,24 @@ func TestServerDeliverLimits(t *testing.T) {
 	}
 }
 
-// TestServerDeliverChecks: what stands in the text of a receipt has no blanks;
+// TestDeliverChecks: what stands in the text of a receipt has no blanks;
 // a sender may.
-func TestServerDeliverChecks(t *testing.T) {
+func TestDeliverChecks(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, serverConfig())
 	e := bound(t, s)
 	session := s.Sessions()[0]
-	for field, r := range map[string]smpp.DeliveryReceipt{
+	for field, r := range map[string]smppserver.DeliveryReceipt{
 		"ID": {}, "ID ": {ID: "m 1"}, "Stat": {ID: "m1", Stat: "NOT YET"}, "Err": {ID: "m1", Err: "0\t1"},
 		"To": {ID: "m1", To: "My\x00Bank"}, "From": {ID: "m1", From: strings.Repeat("1", 23)},
 	} {
 		for _, err := range []error{s.Deliver("bank", r), session.Deliver(r, nil)} {
-			if err == nil || !strings.Contains(err.Error(), "DeliveryReceipt."+strings.TrimSpace(field)) || errors.Is(err, smpp.ErrUndelivered) {
+			if err == nil || !strings.Contains(err.Error(), "DeliveryReceipt."+strings.TrimSpace(field)) || errors.Is(err, smppserver.ErrUndelivered) {
 				t.Errorf("%s: %v", field, err)
 			}
 		}
 	}
-	if err := s.Deliver("bank", smpp.DeliveryReceipt{ID: "m1", From: ann, To: "My Bank", ToTON: 5}); err != nil {
+	if err := s.Deliver("bank", smppserver.DeliveryReceipt{ID: "m1", From: ann, To: "My Bank", ToTON: 5}); err != nil {
 		t.Fatal(err)
 	}
 	f := e.Next()
@@ -266,132 +264,19 @@ func TestServerDeliverChecks(t *testing.T) {
 	}
 	e.Close()
 	<-session.Done()
-	if err := session.Deliver(aReceipt, nil); !errors.Is(err, smpp.ErrUndelivered) {
+	if err := session.Deliver(aReceipt, nil); !errors.Is(err, smppserver.ErrUndelivered) {
 		t.Errorf("after the end: %v", err)
 	}
 }
 
-// TestServerClient: our own client over TLS, 1,000 messages and their receipts.
-func TestServerClient(t *testing.T) {
-	t.Parallel()
-	c := serverConfig()
-	c.DangerouslyPlaintext, c.Assemble = false, true
-	var client smpp.Config
-	c.TLS, client.TLS = peertest.TLS(t)
-	c.Handler = smpp.ChannelHandler(channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
-		if m.Text != "482910 is your code" || m.Sender != "MyBank" {
-			return channel.Submission{}, &channel.Error{Class: channel.Misconfigured}
-		}
-		return channel.Submission{State: channel.Delivered}, nil
-	}))
-	server := startServer(t, c)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
-	got := newReceipts()
-	client.Addr, client.SystemID, client.Password = l.Addr().String(), "bank", "secret"
-	client.Receipt, client.Window = got.handle, 50
-	esme := newClient(t, client)
-	ready(t, esme)
-	var (
-		mu  sync.Mutex
-		ids = make(map[string]bool)
-		wg  sync.WaitGroup
-	)
-	for w := range 50 {
-		wg.Go(func() {
-			for i := range 20 {
-				sub, err := esme.Send(context.Background(), message(numbered(20*w+i), "482910 is your code"))
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				mu.Lock()
-				ids[sub.ProviderIDs[0]] = true
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	for _, r := range got.wait(t, 1000) {
-		if r.State != channel.Delivered || !ids[r.ProviderID] {
-			t.Errorf("receipt %+v matches nothing", r)
-		}
-		delete(ids, r.ProviderID)
-	}
-	if len(ids) != 0 {
-		t.Errorf("%d messages without a receipt", len(ids))
-	}
-	if err := server.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := <-served; !errors.Is(err, smpp.ErrServerClosed) {
-		t.Errorf("Serve: %v", err)
-	}
-}
-
-// TestChannelHandler: what a class becomes on the wire, and what the client
-// makes of it again.
-func TestChannelHandler(t *testing.T) {
-	t.Parallel()
-	for class, want := range map[channel.Class]smpp.Status{
-		channel.Unknown:          smpp.StatusUnknownError,
-		channel.Temporary:        smpp.StatusSystemError,
-		channel.Throttled:        smpp.StatusThrottled,
-		channel.Unreachable:      smpp.StatusSubmitFailed,
-		channel.InvalidRecipient: smpp.StatusInvalidDestination,
-		channel.Misconfigured:    smpp.StatusSystemError,
-		channel.Expired:          smpp.StatusInvalidExpiry,
-	} {
-		c := serverConfig()
-		// What an SMSC behind the channel said is nobody's business here.
-		c.Handler = smpp.ChannelHandler(channel.Func(func(context.Context, *channel.Message) (channel.Submission, error) {
-			return channel.Submission{}, &channel.Error{Class: class, Code: "0x0E", Err: smpp.StatusInvalidPassword}
-		}))
-		got := bound(t, startServer(t, c)).submit(nil)
-		if got != want {
-			t.Errorf("%v is told as %v, want %v", class, got, want)
-		}
-		if class != channel.Misconfigured && class != channel.Expired && got.Class() != class {
-			t.Errorf("%v comes out as %v", class, got.Class())
-		}
-	}
-}
-
-// TestChannelHandlerMessage: the message as the channel gets it.
-func TestChannelHandlerMessage(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var got channel.Message
-		c := serverConfig()
-		c.Handler = smpp.ChannelHandler(channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
-			got = *m
-			return channel.Submission{State: channel.Sent}, nil
-		}))
-		f := bound(t, startServer(t, c)).Ask(submitFrame(3, func(m *wire.Message) {
-			m.Validity, m.DataCoding, m.Short = "000000001000000R", 8, []byte{0x04, 0x1A, 0x04, 0x3E, 0x04, 0x34}
-		}))
-		want := channel.Message{
-			ID: wire.DecodeID(f.Body), To: channel.Recipient{Phone: ann}, Text: "Код", Sender: "MyBank",
-			Created: time.Now(), Expires: time.Now().Add(10 * time.Minute),
-		}
-		if diff := cmp.Diff(want, got); diff != "" || len(got.ID) > 36 {
-			t.Errorf("message (-want +got):\n%s", diff)
-		}
-	})
-}
-
-// TestServerSecrets: nothing that is printed shows a password, a text or an
+// TestSecrets: nothing that is printed shows a password, a text or an
 // address.
-func TestServerSecrets(t *testing.T) {
+func TestSecrets(t *testing.T) {
 	t.Parallel()
 	for _, v := range []any{
-		smpp.BindRequest{SystemID: "bank", Password: "hunter22"},
-		&smpp.Submit{Text: "hunter22", Data: []byte("hunter22"), To: "+447911123456"},
-		smpp.DeliveryReceipt{ID: "m1", From: "+447911123456"},
+		smppserver.BindRequest{SystemID: "bank", Password: "hunter22"},
+		&smppserver.Submit{Text: "hunter22", Data: []byte("hunter22"), To: "+447911123456"},
+		smppserver.DeliveryReceipt{ID: "m1", From: "+447911123456"},
 	} {
 		for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
 			if got := fmt.Sprintf(format, v); strings.Contains(got, "hunter22") || strings.Contains(got, "447911123456") {
@@ -401,9 +286,9 @@ func TestServerSecrets(t *testing.T) {
 	}
 }
 
-// TestServerCloseFromAnswered: the function that is told that a receipt is lost
+// TestCloseFromAnswered: the function that is told that a receipt is lost
 // may close the session, and Close of the server waits for it.
-func TestServerCloseFromAnswered(t *testing.T) {
+func TestCloseFromAnswered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := startServer(t, serverConfig())
@@ -430,9 +315,9 @@ func TestServerCloseFromAnswered(t *testing.T) {
 	})
 }
 
-// TestServerAnsweredOnce: a receipt that was answered out of turn is not given
+// TestAnsweredOnce: a receipt that was answered out of turn is not given
 // back when the session ends.
-func TestServerAnsweredOnce(t *testing.T) {
+func TestAnsweredOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := startServer(t, serverConfig())

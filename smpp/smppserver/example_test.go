@@ -1,4 +1,4 @@
-package smpp_test
+package smppserver_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
 // A front for customers who speak SMPP, with any channel behind it: a failover,
@@ -21,15 +22,15 @@ func ExampleServer() {
 		fmt.Printf("%s to %s: %s\n", m.Sender, m.To.Phone, m.Text)
 		return channel.Submission{State: channel.Delivered}, nil
 	})
-	server, err := smpp.NewServer(smpp.ServerConfig{
+	server, err := smppserver.New(smppserver.Config{
 		DangerouslyPlaintext: true, // for the example: TLS with a certificate of yours
-		Authenticate: func(_ context.Context, b smpp.BindRequest) smpp.Status {
+		Authenticate: func(_ context.Context, b smppserver.BindRequest) smpp.Status {
 			if b.SystemID != "shop" || subtle.ConstantTimeCompare([]byte(b.Password), []byte("secret")) == 0 {
 				return smpp.StatusInvalidPassword
 			}
 			return smpp.StatusOK
 		},
-		Handler:  smpp.ChannelHandler(routes),
+		Handler:  smppserver.ChannelHandler(routes),
 		Assemble: true,
 		TPS:      func(string) int { return 50 },
 	})
@@ -63,5 +64,5 @@ func ExampleServer() {
 	// Shop to +447911123456: 482910 is your code.
 	// <nil>
 	// smpp: submit_sm: unreachable (0x45): ESME_RSUBMITFAIL
-	// <nil> smpp: server is closed
+	// <nil> smppserver: server is closed
 }

@@ -1,4 +1,4 @@
-package smpp
+package smppserver
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"github.com/ajankovic/smpp/pdu"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
@@ -53,7 +54,7 @@ func (r DeliveryReceipt) String() string {
 }
 
 // GoString keeps addresses out of %#v.
-func (r DeliveryReceipt) GoString() string { return "smpp.DeliveryReceipt{" + r.String() + "}" }
+func (r DeliveryReceipt) GoString() string { return "smppserver.DeliveryReceipt{" + r.String() + "}" }
 
 // LogValue keeps addresses out of logs.
 func (r DeliveryReceipt) LogValue() slog.Value { return slog.StringValue(r.String()) }
@@ -61,7 +62,7 @@ func (r DeliveryReceipt) LogValue() slog.Value { return slog.StringValue(r.Strin
 // check says which field cannot be sent. The error does not hold its value.
 func (r *DeliveryReceipt) check() error {
 	if r.ID == "" {
-		return errors.New("smpp: DeliveryReceipt.ID: required")
+		return errors.New("smppserver: DeliveryReceipt.ID: required")
 	}
 	for _, f := range []struct {
 		name, value string
@@ -69,16 +70,16 @@ func (r *DeliveryReceipt) check() error {
 		blanks      bool // may be in it: it does not stand in the text
 	}{
 		{"ID", r.ID, wire.MaxMessageID, false},
-		{"From", r.From, maxServerAddress + 1, true}, // with its "+"
-		{"To", r.To, maxServerAddress, true},
+		{"From", r.From, maxAddress + 1, true}, // with its "+"
+		{"To", r.To, maxAddress, true},
 		{"Stat", r.Stat, 16, false},
 		{"Err", r.Err, 3, false},
 	} {
 		if err := wire.CheckCString(f.name, f.value, f.most); err != nil {
-			return fmt.Errorf("smpp: DeliveryReceipt.%w", err)
+			return fmt.Errorf("smppserver: DeliveryReceipt.%w", err)
 		}
 		if !f.blanks && strings.ContainsAny(f.value, " \r\n\t") {
-			return fmt.Errorf("smpp: DeliveryReceipt.%s: holds a blank", f.name)
+			return fmt.Errorf("smppserver: DeliveryReceipt.%s: holds a blank", f.name)
 		}
 	}
 	return nil
@@ -140,10 +141,10 @@ type delivered struct {
 	seq      uint32
 	deadline time.Time
 	over     bool // answered, or given up; of session.mu
-	done     func(Status, error)
+	done     func(smpp.Status, error)
 }
 
-func (d *delivered) finish(status Status, err error) {
+func (d *delivered) finish(status smpp.Status, err error) {
 	if d.done != nil {
 		d.done(status, err)
 	}
@@ -151,10 +152,10 @@ func (d *delivered) finish(status Status, err error) {
 
 // Why a receipt was not answered.
 var (
-	errSessionEnded = errors.New("smpp: session has ended")
-	errNotReceiver  = errors.New("smpp: session is not bound as receiver or transceiver")
-	errUnanswered   = errors.New("smpp: receipt was not answered in time")
-	errNoRoom       = errors.New("smpp: too many receipts await an answer")
+	errSessionEnded = errors.New("smppserver: session has ended")
+	errNotReceiver  = errors.New("smppserver: session is not bound as receiver or transceiver")
+	errUnanswered   = errors.New("smppserver: receipt was not answered in time")
+	errNoRoom       = errors.New("smppserver: too many receipts await an answer")
 )
 
 // maxPending is how many receipts of one session may await an answer.
@@ -166,7 +167,7 @@ const maxPending = 10_000
 // ReceiptTimeout or the session ended. It must not block. A nil error of
 // Deliver means that it will be called; its error is an ErrUndelivered, unless
 // r itself cannot be sent.
-func (s *ServerSession) Deliver(r DeliveryReceipt, answered func(Status, error)) error {
+func (s *Session) Deliver(r DeliveryReceipt, answered func(smpp.Status, error)) error {
 	if err := r.check(); err != nil {
 		return err
 	}
@@ -177,7 +178,7 @@ func (s *ServerSession) Deliver(r DeliveryReceipt, answered func(Status, error))
 }
 
 // deliver is Deliver for a receipt that was checked.
-func (s *ServerSession) deliver(r *DeliveryReceipt, answered func(Status, error)) error {
+func (s *Session) deliver(r *DeliveryReceipt, answered func(smpp.Status, error)) error {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,7 +214,7 @@ func (s *ServerSession) deliver(r *DeliveryReceipt, answered func(Status, error)
 }
 
 // answered takes the answer to a receipt.
-func (s *ServerSession) answered(h wire.Header) {
+func (s *Session) answered(h wire.Header) {
 	s.mu.Lock()
 	d := s.pending[h.Seq]
 	if d != nil {
@@ -225,15 +226,15 @@ func (s *ServerSession) answered(h wire.Header) {
 	if d == nil {
 		return
 	}
-	status := Status(h.Status)
-	if h.ID == pdu.GenericNackID && status == StatusOK {
-		status = StatusUnknownError
+	status := smpp.Status(h.Status)
+	if h.ID == pdu.GenericNackID && status == smpp.StatusOK {
+		status = smpp.StatusUnknownError
 	}
 	d.finish(status, nil)
 }
 
 // trim drops answered receipts from the front. s.mu is held.
-func (s *ServerSession) trim() {
+func (s *Session) trim() {
 	for len(s.order) > 0 && s.order[0].over {
 		s.order[0] = nil
 		s.order = s.order[1:]
@@ -242,7 +243,7 @@ func (s *ServerSession) trim() {
 
 // overdue gives back receipts whose answer is overdue, and returns how long the
 // next one has.
-func (s *ServerSession) overdue(now time.Time) time.Duration {
+func (s *Session) overdue(now time.Time) time.Duration {
 	var late []*delivered
 	left := s.server.config.MaxSession
 	s.mu.Lock()

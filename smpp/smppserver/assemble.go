@@ -1,35 +1,36 @@
-package smpp
+package smppserver
 
 import (
 	"errors"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/concat"
 )
 
 // assembleLimits bound the parts of incomplete messages. An owner is a
 // system_id.
-func (c *ServerConfig) assembleLimits() concat.Limits {
+func (c *Config) assembleLimits() concat.Limits {
 	return concat.Limits{Life: 5 * time.Minute, PerOwner: 1000, Octets: c.MaxMessage}
 }
 
 // assemble takes a part of a long message. It returns the whole message if m is
 // the last part to come, else nil and the answer to the part.
-func (s *Server) assemble(m *Submit) (whole *Submit, id string, status Status) {
+func (s *Server) assemble(m *Submit) (whole *Submit, id string, status smpp.Status) {
 	key := concat.Key{Owner: m.SystemID, From: m.From, To: m.To, Reference: m.Reference, Parts: m.Parts}
 	long, id, err := s.parts.Add(key, m.Part, concat.Part{Text: m.Data, ID: newMessageID(), Receipt: m.Receipt})
 	switch {
 	case errors.Is(err, concat.ErrFull):
-		return nil, "", StatusQueueFull
+		return nil, "", smpp.StatusQueueFull
 	case errors.Is(err, concat.ErrHandled):
-		return nil, "", StatusThrottled
+		return nil, "", smpp.StatusThrottled
 	case err != nil:
-		return nil, "", StatusInvalidMsgLength
+		return nil, "", smpp.StatusInvalidMsgLength
 	case long == nil:
-		return nil, id, StatusOK
+		return nil, id, smpp.StatusOK
 	}
-	return s.whole(m, long), "", StatusOK
+	return s.whole(m, long), "", smpp.StatusOK
 }
 
 // whole returns the message of which m is the part that came last. Its answer
@@ -46,7 +47,7 @@ func (s *Server) whole(m *Submit, long *concat.Message) *Submit {
 
 // assembled notes the answer to a whole message. If the answer asks for another
 // try, the parts are kept for it.
-func (s *Server) assembled(long *concat.Message, status Status) {
+func (s *Server) assembled(long *concat.Message, status smpp.Status) {
 	switch status.Class() {
 	case channel.Temporary, channel.Throttled:
 		s.parts.Retry(long)

@@ -1,6 +1,8 @@
-package smpp_test
+package smppserver_test
 
 import (
+	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,12 +11,14 @@ import (
 
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/hostile"
+	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
-// TestServerStalledPeer: a peer that does not read is given up, and holds up
+// TestStalledPeer: a peer that does not read is given up, and holds up
 // nobody else.
-func TestServerStalledPeer(t *testing.T) {
+func TestStalledPeer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := startServer(t, serverConfig())
@@ -41,9 +45,9 @@ func TestServerStalledPeer(t *testing.T) {
 	})
 }
 
-// FuzzServerSession feeds a bound session whatever comes, and wants the server
+// FuzzSession feeds a bound session whatever comes, and wants the server
 // to end when it is told to, having kept nothing.
-func FuzzServerSession(f *testing.F) {
+func FuzzSession(f *testing.F) {
 	f.Add(submitFrame(1, nil))
 	f.Add(append(submitFrame(1, nil), wire.AppendEmpty(nil, pdu.UnbindID, 0, 2)...))
 	f.Add(wire.AppendEmpty(nil, pdu.EnquireLinkID, 0, 1))
@@ -58,7 +62,7 @@ func FuzzServerSession(f *testing.F) {
 		c := serverConfig()
 		c.Assemble, c.RequireE164 = true, true
 		s := startServer(t, c)
-		if err := s.Deliver("bank", smpp.DeliveryReceipt{ID: "m1", From: "+447911123456", To: "MyBank"}); err != nil {
+		if err := s.Deliver("bank", smppserver.DeliveryReceipt{ID: "m1", From: "+447911123456", To: "MyBank"}); err != nil {
 			t.Fatal(err)
 		}
 		e := bound(t, s)
@@ -82,5 +86,47 @@ func FuzzServerSession(f *testing.F) {
 		if n := len(s.Sessions()); n != 0 {
 			t.Errorf("%d sessions are left", n)
 		}
+	})
+}
+
+// TestHostile sends a server what no ESME should. It goes on serving.
+func TestHostile(t *testing.T) {
+	t.Parallel()
+	config := serverConfig()
+	config.Assemble = true
+	s := startServer(t, config)
+	for _, h := range hostile.PDUs(t) {
+		t.Run(h.Name, func(t *testing.T) {
+			t.Parallel()
+			peertest.AnswersHostile(t, &bound(t, s).Peer, h.Octets, h.Server)
+			if got := bound(t, s).submit(nil); got != smpp.StatusOK {
+				t.Errorf("over another session: %v", got)
+			}
+		})
+	}
+}
+
+// TestHostileMemory: no length that an ESME claims makes a connection take more
+// memory than a well-behaved one does. The test is not parallel, as it looks at
+// the memory of the whole process.
+func TestHostileMemory(t *testing.T) {
+	for _, length := range []uint32{0, 8, 15, 0xFFFFFFFF} {
+		header := peertest.Header(length)
+		t.Run(fmt.Sprintf("command_length 0x%X", length), func(t *testing.T) {
+			s := startServer(t, serverConfig())
+			peertest.AllocatesAtMost(t, 200, 256<<10, func() {
+				client := bound(t, s)
+				go func() { _, _ = client.Write(header) }()
+				client.Drain()
+				_ = client.Close()
+				for len(s.Sessions()) > 0 {
+					runtime.Gosched()
+				}
+			})
+		})
+	}
+	t.Run("unknown commands", func(t *testing.T) {
+		client := bound(t, startServer(t, serverConfig()))
+		peertest.AllocatesAtMost(t, 200, 1000*256, func() { peertest.Flood(t, &client.Peer, 1000) })
 	})
 }

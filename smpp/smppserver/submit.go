@@ -1,4 +1,4 @@
-package smpp
+package smppserver
 
 import (
 	"bytes"
@@ -14,13 +14,14 @@ import (
 	"github.com/ajankovic/smpp/pdu"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/concat"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
 // A Handler answers a message: with a nil error it is accepted, under the
 // message_id returned (at most 64 characters; empty: a new random one). The
-// error is told as its Status, or where there is none in its tree as
+// error is told as its smpp.Status, or where there is none in its tree as
 // StatusOf says.
 //
 // It is called concurrently, in a goroutine of its own for each message. Its
@@ -38,7 +39,7 @@ type Handler func(ctx context.Context, m *Submit) (id string, err error)
 type AsyncHandler func(ctx context.Context, m *Submit, answer func(id string, err error))
 
 // A Submit is a submit_sm that passed the server's checks, or with
-// ServerConfig.Assemble a whole message. Printed or logged it shows neither
+// Config.Assemble a whole message. Printed or logged it shows neither
 // text nor addresses.
 //
 // A long message comes in parts, by user data header or by the TLVs sar_…, each
@@ -46,13 +47,13 @@ type AsyncHandler func(ctx context.Context, m *Submit, answer func(id string, er
 // it, a part that is not the last to come is answered with ESME_ROK at once, as
 // its sender may wait for that before it sends the next one; the last one
 // brings the Submit, and the handler's answer is its answer. Where that asks
-// for another try (a Status of class Temporary or Throttled), the other parts
+// for another try (a smpp.Status of class Temporary or Throttled), the other parts
 // are kept for it, as only the last one will come again. Meanwhile a part that
 // comes again is answered with ESME_RTHROTTLED. Parts whose message is not
 // complete after 5 minutes are forgotten; while 1000 messages of one system_id
 // are incomplete, the first part of another is answered with ESME_RMSGQFUL.
 type Submit struct {
-	Session  *ServerSession
+	Session  *Session
 	SystemID string
 	Sequence uint32 // sequence_number
 
@@ -95,56 +96,56 @@ func (m *Submit) String() string {
 }
 
 // GoString keeps text and addresses out of %#v.
-func (m *Submit) GoString() string { return "smpp.Submit{" + m.String() + "}" }
+func (m *Submit) GoString() string { return "smppserver.Submit{" + m.String() + "}" }
 
 // LogValue keeps text and addresses out of logs.
 func (m *Submit) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// StatusOf is how a handler's error is told: as the [Status] in its tree if
+// StatusOf is how a handler's error is told: as the [smpp.Status] in its tree if
 // there is one, else as StatusOfClass of its class.
 //
-// Where a [channel.Error] is in the tree too, its class counts: a Status of
+// Where a [channel.Error] is in the tree too, its class counts: a smpp.Status of
 // another class is not told, as a message of which some parts were accepted is
 // Unknown, whatever refused the rest, and must not be sent again. Nor is the
-// Status that refused a bind of the server's own.
-func StatusOf(err error) Status {
+// smpp.Status that refused a bind of the server's own.
+func StatusOf(err error) smpp.Status {
 	if err == nil {
-		return StatusOK
+		return smpp.StatusOK
 	}
 	class := channel.ClassOf(err)
-	s, ok := errors.AsType[Status](err)
-	if !ok || s == StatusOK {
+	s, ok := errors.AsType[smpp.Status](err)
+	if !ok || s == smpp.StatusOK {
 		return StatusOfClass(class)
 	}
-	if e, ok := errors.AsType[*channel.Error](err); ok && e != nil && (s.Class() != class || s.refusesBind()) {
+	if e, ok := errors.AsType[*channel.Error](err); ok && e != nil && (s.Class() != class || wire.RefusesBind(uint32(s))) {
 		return StatusOfClass(class)
 	}
 	return s
 }
 
 // StatusOfClass is the status that stands for a class, so that the peer's
-// Status.Class is the same again where it can be: what is wrong with the
+// smpp.Status.Class is the same again where it can be: what is wrong with the
 // server's own configuration is ESME_RSYSERR.
-func StatusOfClass(c channel.Class) Status {
+func StatusOfClass(c channel.Class) smpp.Status {
 	switch c {
 	case channel.Temporary, channel.Misconfigured:
-		return StatusSystemError
+		return smpp.StatusSystemError
 	case channel.Throttled:
-		return StatusThrottled
+		return smpp.StatusThrottled
 	case channel.Unreachable:
-		return StatusSubmitFailed
+		return smpp.StatusSubmitFailed
 	case channel.InvalidRecipient:
-		return StatusInvalidDestination
+		return smpp.StatusInvalidDestination
 	case channel.Expired:
-		return StatusInvalidExpiry
+		return smpp.StatusInvalidExpiry
 	}
-	return StatusUnknownError
+	return smpp.StatusUnknownError
 }
 
 // submit checks a submit_sm and hands it on.
-func (s *ServerSession) submit(f wire.Frame) {
+func (s *Session) submit(f wire.Frame) {
 	m, status := s.accept(f)
-	if status != StatusOK {
+	if status != smpp.StatusOK {
 		s.respond(f.Header, status)
 		return
 	}
@@ -161,30 +162,30 @@ func (s *ServerSession) submit(f wire.Frame) {
 }
 
 // accept returns what f submits, counted as outstanding, or why not.
-func (s *ServerSession) accept(f wire.Frame) (*Submit, Status) {
+func (s *Session) accept(f wire.Frame) (*Submit, smpp.Status) {
 	if !s.takes() {
-		return nil, StatusInvalidBindStatus
+		return nil, smpp.StatusInvalidBindStatus
 	}
 	if !s.rate.take(time.Now()) {
-		return nil, StatusThrottled
+		return nil, smpp.StatusThrottled
 	}
 	m, err := wire.DecodeMessage(f.Body)
 	if err != nil {
-		return nil, StatusInvalidCmdLength
+		return nil, smpp.StatusInvalidCmdLength
 	}
 	c := &s.server.config
-	if status := c.check(m); status != StatusOK {
+	if status := c.check(m); status != smpp.StatusOK {
 		return nil, status
 	}
 	if !s.count() {
-		return nil, StatusThrottled
+		return nil, smpp.StatusThrottled
 	}
 	v := c.describe(m)
 	v.Session, v.SystemID, v.Sequence = s, s.bind.SystemID, f.Seq
-	return v, StatusOK
+	return v, smpp.StatusOK
 }
 
-func (s *ServerSession) count() bool {
+func (s *Session) count() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.outstanding >= s.server.config.Window {
@@ -194,14 +195,14 @@ func (s *ServerSession) count() bool {
 	return true
 }
 
-func (s *ServerSession) uncount() {
+func (s *Session) uncount() {
 	s.mu.Lock()
 	s.outstanding--
 	s.mu.Unlock()
 }
 
 // dispatch gives m to the handler.
-func (s *ServerSession) dispatch(h wire.Header, m *Submit) {
+func (s *Session) dispatch(h wire.Header, m *Submit) {
 	c := &s.server.config
 	if c.AsyncHandler != nil {
 		var answered atomic.Bool
@@ -221,28 +222,28 @@ func (s *ServerSession) dispatch(h wire.Header, m *Submit) {
 }
 
 // complete answers a message that was with the handler.
-func (s *ServerSession) complete(h wire.Header, m *Submit, id string, err error) {
+func (s *Session) complete(h wire.Header, m *Submit, id string, err error) {
 	status := StatusOf(err)
 	if id == "" {
 		id = newMessageID()
 	}
 	if len(id) > wire.MaxMessageID || strings.IndexByte(id, 0) >= 0 {
-		s.server.config.Logger.Error("smpp: handler returned a message_id that cannot be sent")
-		status = StatusSystemError
+		s.server.config.Logger.Error("smppserver: handler returned a message_id that cannot be sent")
+		status = smpp.StatusSystemError
 	}
 	if m.long != nil { // before the answer, which may bring the last part again
 		s.server.assembled(m.long, status)
 	}
 	s.uncount()
 	s.answer(h, id, status)
-	if status == StatusOK {
+	if status == smpp.StatusOK {
 		s.server.deliverAll(m, id)
 	}
 	s.checkParted()
 }
 
-func (s *ServerSession) answer(h wire.Header, id string, status Status) {
-	if status != StatusOK {
+func (s *Session) answer(h wire.Header, id string, status smpp.Status) {
+	if status != smpp.StatusOK {
 		s.respond(h, status)
 		return
 	}
@@ -253,30 +254,30 @@ func newMessageID() string { return strings.ToLower(rand.Text()[:20]) } // 100 b
 
 // Longest addresses that are taken: one more than SMPP 3.4 has room for beside
 // the NUL, as OTP Blue's integration guide grants.
-const maxServerAddress = 21
+const maxAddress = 21
 
 // check says what is wrong with a message.
-func (c *ServerConfig) check(m *wire.Message) Status {
+func (c *Config) check(m *wire.Message) smpp.Status {
 	udh, data := m.Payload()
 	switch {
 	case !isWhole(m.TLVs):
-		return StatusInvalidTLVStream
+		return smpp.StatusInvalidTLVStream
 	case len(m.ServiceType) > wire.MaxServiceType:
-		return StatusInvalidServiceType
-	case len(m.Source.Digits) > maxServerAddress, m.Source.TON == wire.TONAlphanumeric && len(m.Source.Digits) > wire.MaxAlphanumeric:
-		return StatusInvalidSource
+		return smpp.StatusInvalidServiceType
+	case len(m.Source.Digits) > maxAddress, m.Source.TON == wire.TONAlphanumeric && len(m.Source.Digits) > wire.MaxAlphanumeric:
+		return smpp.StatusInvalidSource
 	case !c.checkDest(m.Dest):
-		return StatusInvalidDestination
+		return smpp.StatusInvalidDestination
 	case m.Schedule != "": // sending at once is not what was asked for
-		return StatusInvalidSchedule
+		return smpp.StatusInvalidSchedule
 	case len(m.Validity) > wire.MaxTime:
-		return StatusInvalidExpiry
+		return smpp.StatusInvalidExpiry
 	case m.EsmClass&wire.EsmUDHI != 0 && udh == nil:
-		return StatusInvalidEsmClass
+		return smpp.StatusInvalidEsmClass
 	case len(data) > c.MaxMessage:
-		return StatusInvalidMsgLength
+		return smpp.StatusInvalidMsgLength
 	}
-	return StatusOK
+	return smpp.StatusOK
 }
 
 // isWhole reports whether no parameter is cut off. Trailing NULs are no
@@ -292,8 +293,8 @@ func isWhole(t wire.TLVs) bool {
 	return len(bytes.Trim(t, "\x00")) == 0
 }
 
-func (c *ServerConfig) checkDest(a wire.Addr) bool {
-	if len(a.Digits) == 0 || len(a.Digits) > maxServerAddress {
+func (c *Config) checkDest(a wire.Addr) bool {
+	if len(a.Digits) == 0 || len(a.Digits) > maxAddress {
 		return false
 	}
 	if !c.RequireE164 {
@@ -304,7 +305,7 @@ func (c *ServerConfig) checkDest(a wire.Addr) bool {
 }
 
 // describe says what a message holds.
-func (c *ServerConfig) describe(m *wire.Message) *Submit {
+func (c *Config) describe(m *wire.Message) *Submit {
 	udh, data := m.Payload()
 	v := &Submit{
 		From: m.Source.Digits, FromTON: m.Source.TON, To: m.Dest.Number(), ToTON: m.Dest.TON,
@@ -322,6 +323,6 @@ func (c *ServerConfig) describe(m *wire.Message) *Submit {
 }
 
 // decode returns the text of a message, or of a part.
-func (c *ServerConfig) decode(data []byte, coding uint8) string {
+func (c *Config) decode(data []byte, coding uint8) string {
 	return wire.DecodeText(data, wire.Encoding(coding, c.Alphabet))
 }

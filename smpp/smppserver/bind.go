@@ -1,39 +1,40 @@
-package smpp
+package smppserver
 
 import (
 	"encoding/binary"
 
 	"github.com/ajankovic/smpp/pdu"
 
+	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
 // handleBind answers a bind. It runs in the reader, which has nothing else to
 // do before the bind is decided.
-func (s *ServerSession) handleBind(f wire.Frame) {
+func (s *Session) handleBind(f wire.Frame) {
 	b, err := wire.DecodeBind(f.Body)
 	r := BindRequest{
 		Session: s, SystemID: b.SystemID, Password: b.Password, SystemType: b.SystemType, Version: b.Version,
 		RemoteAddr: s.RemoteAddr(),
 		CanSubmit:  f.ID != pdu.BindReceiverID, CanReceive: f.ID != pdu.BindTransmitterID,
 	}
-	status := StatusInvalidCmdLength
+	status := smpp.StatusInvalidCmdLength
 	switch {
 	case s.stage.Load() != stageOpen:
-		status = StatusAlreadyBound
+		status = smpp.StatusAlreadyBound
 	case err == nil:
 		status = s.checkBind(r)
 	}
 	s.answerBind(f.Header, r, status)
 }
 
-func (s *ServerSession) answerBind(h wire.Header, r BindRequest, status Status) {
+func (s *Session) answerBind(h wire.Header, r BindRequest, status smpp.Status) {
 	c := &s.server.config
 	if c.OnBind != nil {
 		c.OnBind(r, status)
 	}
-	if status != StatusOK {
-		c.Logger.Warn("smpp: bind refused", "session", s.number, "bind", r, "status", status.Code())
+	if status != smpp.StatusOK {
+		c.Logger.Warn("smppserver: bind refused", "session", s.number, "bind", r, "status", status.Code())
 		s.respond(h, status)
 		if s.stage.Load() == stageOpen {
 			s.finish(errBindRefused)
@@ -43,7 +44,7 @@ func (s *ServerSession) answerBind(h wire.Header, r BindRequest, status Status) 
 	if !s.enter(h, r) {
 		return
 	}
-	c.Logger.Info("smpp: bound", "session", s.number, "bind", r)
+	c.Logger.Info("smppserver: bound", "session", s.number, "bind", r)
 	if r.CanReceive {
 		s.server.post.enter(s)
 	}
@@ -51,7 +52,7 @@ func (s *ServerSession) answerBind(h wire.Header, r BindRequest, status Status) 
 
 // enter makes the session bound and says so, unless it has ended meanwhile.
 // Nothing that is sent to a bound session, as unbind is, comes before that.
-func (s *ServerSession) enter(h wire.Header, r BindRequest) bool {
+func (s *Session) enter(h wire.Header, r BindRequest) bool {
 	r.Password = ""
 	var limit *rate
 	if tps := s.server.config.TPS; tps != nil {
@@ -75,19 +76,19 @@ func (s *ServerSession) enter(h wire.Header, r BindRequest) bool {
 
 // checkBind decides on a bind, in this order: whether the address may bind at
 // all, whether it is blocked, and whether system_id and password are right.
-func (s *ServerSession) checkBind(r BindRequest) Status {
+func (s *Session) checkBind(r BindRequest) smpp.Status {
 	c := &s.server.config
 	exact, source := bindSource(r.RemoteAddr)
 	if !c.allows(exact) || !s.server.guard.begin(s.ctx, source) {
-		return StatusBindFailed
+		return smpp.StatusBindFailed
 	}
-	status := StatusSystemError // what the guard is told if Authenticate panics
+	status := smpp.StatusSystemError // what the guard is told if Authenticate panics
 	defer func() { s.server.guard.end(source, status) }()
 	switch {
 	case len(r.SystemID) > wire.MaxSystemID:
-		status = StatusInvalidSystemID
+		status = smpp.StatusInvalidSystemID
 	case len(r.Password) > wire.MaxPassword:
-		status = StatusInvalidPassword
+		status = smpp.StatusInvalidPassword
 	default:
 		status = c.Authenticate(s.ctx, r)
 	}

@@ -1,4 +1,4 @@
-package smpp_test
+package smppserver_test
 
 import (
 	"bytes"
@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
+	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
 // A kannel is Debian's Kannel: a bearerbox bound as ESME, and a smsbox whose
@@ -211,17 +211,17 @@ func testKannel(t *testing.T, secure bool) {
 		c.TLS, _ = peertest.TLS(t)
 		c.DangerouslyPlaintext = false
 	}
-	c.Handler = func(_ context.Context, m *smpp.Submit) (string, error) {
+	c.Handler = func(_ context.Context, m *smppserver.Submit) (string, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		texts[m.To] = m.Text
 		if m.Receipt {
-			m.Deliver(smpp.DeliveryReceipt{})
+			m.Deliver(smppserver.DeliveryReceipt{})
 		}
 		return "", nil
 	}
 	acknowledged := 0
-	c.OnReceipt = func(_ string, _ smpp.DeliveryReceipt, err error) {
+	c.OnReceipt = func(_ string, _ smppserver.DeliveryReceipt, err error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if err == nil {
@@ -262,7 +262,7 @@ func testKannel(t *testing.T, secure bool) {
 	if err := server.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := <-served; !errors.Is(err, smpp.ErrServerClosed) {
+	if err := <-served; !errors.Is(err, smppserver.ErrClosed) {
 		t.Errorf("Serve: %v", err)
 	}
 }

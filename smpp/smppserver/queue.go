@@ -1,4 +1,4 @@
-package smpp
+package smppserver
 
 import (
 	"context"
@@ -6,16 +6,18 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/otpcourier/otpcourier/smpp"
 )
 
-// Errors of Server.Deliver and ServerConfig.OnReceipt.
+// Errors of Server.Deliver and Config.OnReceipt.
 var (
 	// ErrReceiptQueueFull says that ReceiptQueue receipts wait for a system_id.
-	ErrReceiptQueueFull = errors.New("smpp: receipt queue is full")
+	ErrReceiptQueueFull = errors.New("smppserver: receipt queue is full")
 
 	// ErrUndelivered says that a receipt was given up. The peer may have it
 	// nevertheless, where only its answer was lost.
-	ErrUndelivered = errors.New("smpp: receipt was not delivered")
+	ErrUndelivered = errors.New("smppserver: receipt was not delivered")
 )
 
 // receiptWindow is how many receipts of the queue await an answer in one
@@ -51,7 +53,7 @@ func (s *Server) deliverAll(m *Submit, id string) {
 		}
 		for _, r.ID = range ids {
 			if err := s.Deliver(m.SystemID, r); err != nil {
-				s.config.Logger.Warn("smpp: receipt is lost", "system_id", m.SystemID, "receipt", r, "error", err)
+				s.config.Logger.Warn("smppserver: receipt is lost", "system_id", m.SystemID, "receipt", r, "error", err)
 			}
 		}
 	}
@@ -69,7 +71,7 @@ type letter struct {
 // A postOffice holds the receipts of every system_id until they are delivered.
 // Its mutex is taken before a session's.
 type postOffice struct {
-	config *ServerConfig
+	config *Config
 	wake   chan struct{} // a letter waits for its time
 
 	mu     sync.Mutex
@@ -87,12 +89,12 @@ type box struct {
 
 // A postRound is a session and how many receipts await an answer in it.
 type postRound struct {
-	session *ServerSession
+	session *Session
 	sent    int
 	full    bool // took no more; tried again when something was answered, or a while later
 }
 
-func newPostOffice(c *ServerConfig) *postOffice {
+func newPostOffice(c *Config) *postOffice {
 	return &postOffice{config: c, wake: make(chan struct{}, 1), boxes: make(map[string]*box)}
 }
 
@@ -110,7 +112,7 @@ func (p *postOffice) add(l *letter) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return ErrServerClosed
+		return ErrClosed
 	}
 	b := p.box(l.systemID)
 	if len(b.ready)+len(b.later)+b.sent >= p.config.ReceiptQueue {
@@ -122,7 +124,7 @@ func (p *postOffice) add(l *letter) error {
 }
 
 // enter lets a session take receipts, unless it is already on its way out.
-func (p *postOffice) enter(s *ServerSession) {
+func (p *postOffice) enter(s *Session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if s.stage.Load() != stageBound {
@@ -133,7 +135,7 @@ func (p *postOffice) enter(s *ServerSession) {
 	p.pump(b)
 }
 
-func (p *postOffice) leave(s *ServerSession) {
+func (p *postOffice) leave(s *Session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	b := p.boxes[s.bind.SystemID]
@@ -166,7 +168,7 @@ func (p *postOffice) pump(b *box) {
 			return
 		}
 		l := b.ready[0]
-		err := round.session.deliver(&l.receipt, func(status Status, err error) { p.answered(round, l, status, err) })
+		err := round.session.deliver(&l.receipt, func(status smpp.Status, err error) { p.answered(round, l, status, err) })
 		if err != nil { // or ending, and leave is under way
 			round.full = true
 			continue
@@ -198,8 +200,8 @@ func (p *postOffice) ring() {
 }
 
 // answered takes the answer to a letter, or that there is none.
-func (p *postOffice) answered(round *postRound, l *letter, status Status, err error) {
-	if status != StatusOK {
+func (p *postOffice) answered(round *postRound, l *letter, status smpp.Status, err error) {
+	if status != smpp.StatusOK {
 		err = status
 	}
 	p.mu.Lock()
@@ -233,7 +235,7 @@ func (p *postOffice) answered(round *postRound, l *letter, status Status, err er
 func (p *postOffice) tell(l *letter, err error) {
 	if err != nil {
 		err = fmt.Errorf("%w after %d attempts: %w", ErrUndelivered, l.attempts, err)
-		p.config.Logger.Warn("smpp: receipt given up", "system_id", l.systemID, "receipt", l.receipt, "error", err)
+		p.config.Logger.Warn("smppserver: receipt given up", "system_id", l.systemID, "receipt", l.receipt, "error", err)
 	}
 	if p.config.OnReceipt != nil {
 		p.config.OnReceipt(l.systemID, l.receipt, err)

@@ -1,4 +1,4 @@
-package smpp_test
+package smppserver_test
 
 import (
 	"context"
@@ -16,59 +16,60 @@ import (
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
-// TestServerGuideCommandStatus has a case for each row of the command_status
+// TestGuideCommandStatus has a case for each row of the command_status
 // table in OTP Blue's integration guide.
-func TestServerGuideCommandStatus(t *testing.T) {
+func TestGuideCommandStatus(t *testing.T) {
 	t.Parallel()
-	handler := func(status error) func(*smpp.ServerConfig) {
-		return func(c *smpp.ServerConfig) {
-			c.Handler = func(context.Context, *smpp.Submit) (string, error) { return "m1", status }
+	handler := func(status error) func(*smppserver.Config) {
+		return func(c *smppserver.Config) {
+			c.Handler = func(context.Context, *smppserver.Submit) (string, error) { return "m1", status }
 		}
 	}
-	submit := func(t *testing.T, s *smpp.Server) smpp.Status { return bound(t, s).submit(nil) }
+	submit := func(t *testing.T, s *smppserver.Server) smpp.Status { return bound(t, s).submit(nil) }
 	for _, tt := range []struct {
 		name  string
-		setup func(*smpp.ServerConfig)
-		ask   func(*testing.T, *smpp.Server) smpp.Status
+		setup func(*smppserver.Config)
+		ask   func(*testing.T, *smppserver.Server) smpp.Status
 		want  smpp.Status
 	}{
 		{"ESME_ROK", handler(nil), submit, 0x00},
 		{"ESME_RSUBMITFAIL no iMessage", handler(smpp.StatusSubmitFailed), submit, 0x45},
-		{"ESME_RTHROTTLED rate limit", func(c *smpp.ServerConfig) { c.TPS = func(string) int { return 1 } },
-			func(t *testing.T, s *smpp.Server) smpp.Status {
+		{"ESME_RTHROTTLED rate limit", func(c *smppserver.Config) { c.TPS = func(string) int { return 1 } },
+			func(t *testing.T, s *smppserver.Server) smpp.Status {
 				e := bound(t, s)
 				e.submit(nil)
 				return e.submit(nil)
 			}, 0x58},
 		{"ESME_RTHROTTLED no capacity", handler(&channel.Error{Class: channel.Throttled}), submit, 0x58},
-		{"ESME_RINVDSTADR invalid number", func(c *smpp.ServerConfig) { c.RequireE164 = true },
-			func(t *testing.T, s *smpp.Server) smpp.Status {
+		{"ESME_RINVDSTADR invalid number", func(c *smppserver.Config) { c.RequireE164 = true },
+			func(t *testing.T, s *smppserver.Server) smpp.Status {
 				return bound(t, s).submit(func(m *wire.Message) { m.Dest.Digits = "0123" })
 			}, 0x0B},
 		{"ESME_RSYSERR temporary", handler(&channel.Error{Class: channel.Temporary}), submit, 0x08},
 		{"ESME_RINVMSGLEN no code in the message", handler(smpp.StatusInvalidMsgLength), submit, 0x01},
 		{"ESME_RINVBNDSTS not bound", nil,
-			func(t *testing.T, s *smpp.Server) smpp.Status { return dial(t, s).submit(nil) }, 0x04},
-		{"ESME_RINVBNDSTS bound as receiver", nil, func(t *testing.T, s *smpp.Server) smpp.Status {
+			func(t *testing.T, s *smppserver.Server) smpp.Status { return dial(t, s).submit(nil) }, 0x04},
+		{"ESME_RINVBNDSTS bound as receiver", nil, func(t *testing.T, s *smppserver.Server) smpp.Status {
 			e := dial(t, s)
 			e.bindAs(pdu.BindReceiverID, "secret")
 			return e.submit(nil)
 		}, 0x04},
-		{"ESME_RINVPASWD", nil, func(t *testing.T, s *smpp.Server) smpp.Status {
+		{"ESME_RINVPASWD", nil, func(t *testing.T, s *smppserver.Server) smpp.Status {
 			return dial(t, s).bindAs(pdu.BindTransceiverID, "guess")
 		}, 0x0E},
-		{"ESME_RBINDFAIL address not allowed", func(c *smpp.ServerConfig) {
+		{"ESME_RBINDFAIL address not allowed", func(c *smppserver.Config) {
 			c.Allow = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
-		}, func(t *testing.T, s *smpp.Server) smpp.Status {
+		}, func(t *testing.T, s *smppserver.Server) smpp.Status {
 			if got := dialFrom(t, s, "198.51.100.9").bindAs(pdu.BindTransceiverID, "secret"); got != 0 {
 				t.Errorf("from an allowed address: %v", got)
 			}
 			return dial(t, s).bindAs(pdu.BindTransceiverID, "secret")
 		}, 0x0D},
-		{"ESME_RBINDFAIL address blocked", func(c *smpp.ServerConfig) { c.MaxBindFailures = 1 },
-			func(t *testing.T, s *smpp.Server) smpp.Status {
+		{"ESME_RBINDFAIL address blocked", func(c *smppserver.Config) { c.MaxBindFailures = 1 },
+			func(t *testing.T, s *smppserver.Server) smpp.Status {
 				dial(t, s).bindAs(pdu.BindTransceiverID, "guess")
 				return dial(t, s).bindAs(pdu.BindTransceiverID, "secret")
 			}, 0x0D},
@@ -86,9 +87,9 @@ func TestServerGuideCommandStatus(t *testing.T) {
 	}
 }
 
-// TestServerGuideInputLimits has a case for each row of the guide's input
+// TestGuideInputLimits has a case for each row of the guide's input
 // limits, and for what else the server checks.
-func TestServerGuideInputLimits(t *testing.T) {
+func TestGuideInputLimits(t *testing.T) {
 	t.Parallel()
 	text := func(n int) func(*wire.Message) {
 		return func(m *wire.Message) { m.Short = []byte(strings.Repeat("1", n)) }
@@ -124,8 +125,8 @@ func TestServerGuideInputLimits(t *testing.T) {
 	}
 }
 
-// TestServerGuideTimeouts has a case for each row of the guide's timeouts.
-func TestServerGuideTimeouts(t *testing.T) {
+// TestGuideTimeouts has a case for each row of the guide's timeouts.
+func TestGuideTimeouts(t *testing.T) {
 	t.Parallel()
 	keepAlive := func(e *esme) {
 		go func() {
@@ -139,12 +140,12 @@ func TestServerGuideTimeouts(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name  string
-		begin func(*testing.T, *smpp.Server) *esme
+		begin func(*testing.T, *smppserver.Server) *esme
 		after time.Duration
 		last  pdu.CommandID // what is said before the end; 0: nothing
 	}{
-		{"pre-bind 30 s", func(t *testing.T, s *smpp.Server) *esme { return dial(t, s) }, 30 * time.Second, 0},
-		{"pre-bind 30 s in spite of enquire_link", func(t *testing.T, s *smpp.Server) *esme {
+		{"pre-bind 30 s", func(t *testing.T, s *smppserver.Server) *esme { return dial(t, s) }, 30 * time.Second, 0},
+		{"pre-bind 30 s in spite of enquire_link", func(t *testing.T, s *smppserver.Server) *esme {
 			e := dial(t, s)
 			go func() {
 				for {
@@ -156,8 +157,8 @@ func TestServerGuideTimeouts(t *testing.T) {
 			}()
 			return e
 		}, 30 * time.Second, pdu.EnquireLinkRespID},
-		{"inactivity 90 s", func(t *testing.T, s *smpp.Server) *esme { return bound(t, s) }, 90 * time.Second, 0},
-		{"24 h regardless of activity", func(t *testing.T, s *smpp.Server) *esme {
+		{"inactivity 90 s", func(t *testing.T, s *smppserver.Server) *esme { return bound(t, s) }, 90 * time.Second, 0},
+		{"24 h regardless of activity", func(t *testing.T, s *smppserver.Server) *esme {
 			e := bound(t, s)
 			keepAlive(e)
 			return e
@@ -192,14 +193,14 @@ func TestServerGuideTimeouts(t *testing.T) {
 	}
 }
 
-// TestServerGuideBlock: after repeated failed binds an address is blocked for
+// TestGuideBlock: after repeated failed binds an address is blocked for
 // 15 minutes, and others are not.
-func TestServerGuideBlock(t *testing.T) {
+func TestGuideBlock(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, asked := serverConfig(), 0
 		authenticate := c.Authenticate
-		c.Authenticate = func(ctx context.Context, b smpp.BindRequest) smpp.Status {
+		c.Authenticate = func(ctx context.Context, b smppserver.BindRequest) smpp.Status {
 			asked++
 			return authenticate(ctx, b)
 		}
@@ -231,9 +232,9 @@ func TestServerGuideBlock(t *testing.T) {
 	})
 }
 
-// TestServerGuideConnections: over the global limit connections are rejected
+// TestGuideConnections: over the global limit connections are rejected
 // until others close.
-func TestServerGuideConnections(t *testing.T) {
+func TestGuideConnections(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := startServer(t, serverConfig())
@@ -242,7 +243,7 @@ func TestServerGuideConnections(t *testing.T) {
 			all = append(all, dial(t, s))
 		}
 		client, server := net.Pipe()
-		if err := s.ServeConn(server); !errors.Is(err, smpp.ErrTooManyConnections) {
+		if err := s.ServeConn(server); !errors.Is(err, smppserver.ErrTooManyConnections) {
 			t.Errorf("connection 1001: %v", err)
 		}
 		if _, err := client.Read(make([]byte, 1)); err == nil {
@@ -254,9 +255,9 @@ func TestServerGuideConnections(t *testing.T) {
 	})
 }
 
-// TestServerGuideSharedRate: all sessions of a system_id share one rate, which
+// TestGuideSharedRate: all sessions of a system_id share one rate, which
 // holds for any one second, and binding again is no way round it.
-func TestServerGuideSharedRate(t *testing.T) {
+func TestGuideSharedRate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := serverConfig()
@@ -294,4 +295,23 @@ func TestServerGuideSharedRate(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestGuideTroubleshooting is the server's side of a bind that was
+// refused, and of a receipt that was not asked for.
+func TestGuideTroubleshooting(t *testing.T) {
+	t.Parallel()
+	for registered, want := range map[uint8]bool{0: false, 1: true} {
+		asked := make(chan bool, 1)
+		config := serverConfig()
+		config.Handler = func(_ context.Context, m *smppserver.Submit) (string, error) {
+			asked <- m.Receipt
+			return "", nil
+		}
+		e := bound(t, startServer(t, config))
+		e.submit(func(m *wire.Message) { m.Registered = registered })
+		if got := <-asked; got != want {
+			t.Errorf("registered_delivery %d: asked for %v", registered, got)
+		}
+	}
 }

@@ -1,4 +1,4 @@
-package smpp
+package smppserver
 
 import (
 	"container/list"
@@ -7,6 +7,9 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
 // maxSuspects is how many addresses with failed binds are remembered; then the
@@ -87,7 +90,7 @@ func (g *bindGuard) tryBegin(addr netip.Addr) (wait <-chan struct{}, ok bool) {
 }
 
 // end says how the bind ended.
-func (g *bindGuard) end(addr netip.Addr, status Status) {
+func (g *bindGuard) end(addr netip.Addr, status smpp.Status) {
 	if g.limit < 0 {
 		return
 	}
@@ -97,7 +100,7 @@ func (g *bindGuard) end(addr netip.Addr, status Status) {
 	s.checking--
 	close(s.changed)
 	s.changed = make(chan struct{})
-	if status.refusesBind() {
+	if wire.RefusesBind(uint32(status)) {
 		s.failures++
 		s.until = time.Now().Add(g.block)
 	}
@@ -149,7 +152,7 @@ func bindSource(a net.Addr) (exact, blocked netip.Addr) {
 }
 
 // allows reports whether an address may bind.
-func (c *ServerConfig) allows(a netip.Addr) bool {
+func (c *Config) allows(a netip.Addr) bool {
 	for _, p := range c.Allow {
 		if p.Contains(a) {
 			return true

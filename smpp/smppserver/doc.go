@@ -1,0 +1,74 @@
+// Package smppserver is the front of an SMSC: ESMEs bind to it over SMPP 3.4,
+// and what they submit goes to a channel.
+//
+//	server, err := smppserver.New(smppserver.Config{
+//		TLS: &tls.Config{Certificates: []tls.Certificate{certificate}},
+//		Authenticate: func(ctx context.Context, b smppserver.BindRequest) smpp.Status {
+//			if !accounts.Check(ctx, b.SystemID, b.Password) {
+//				return smpp.StatusInvalidPassword
+//			}
+//			return smpp.StatusOK
+//		},
+//		Handler:  smppserver.ChannelHandler(routes),
+//		Assemble: true,
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	defer server.Shutdown(ctx)
+//	listener, err := net.Listen("tcp", ":2776")
+//	if err != nil {
+//		return err
+//	}
+//	return server.Serve(listener)
+//
+// [ChannelHandler] hands each message to a [channel.Channel]: a failover, an
+// Android gateway, another SMSC. A [Handler] of one's own answers otherwise, and
+// an [AsyncHandler] answers later. [Server.Deliver] sends delivery receipts.
+// The client is package smpp, which also has the protocol's statuses.
+//
+// # Answers
+//
+//	before a bind, or as receiver: submit_sm       ESME_RINVBNDSTS (0x04)
+//	a second bind                                  ESME_RALYBND (0x05)
+//	Authenticate refuses                           its status
+//	address not allowed, or blocked                ESME_RBINDFAIL (0x0D)
+//	over TPS, or over Window                       ESME_RTHROTTLED (0x58)
+//	too many long messages with parts missing      ESME_RMSGQFUL (0x14)
+//	a mandatory field is cut off                   ESME_RINVCMDLEN (0x02)
+//	TLVs that are cut off                          ESME_RINVOPTPARSTREAM (0xC0)
+//	source_addr over 21 characters, over 11 alphanumeric  ESME_RINVSRCADR (0x0A)
+//	destination_addr empty or over 21 characters   ESME_RINVDSTADR (0x0B)
+//	service_type over 5 characters                 ESME_RINVSERTYP (0x15)
+//	any schedule_delivery_time                     ESME_RINVSCHED (0x61)
+//	validity_period over 16 characters             ESME_RINVEXPIRY (0x62)
+//	a user data header longer than the message     ESME_RINVESMCLASS (0x43)
+//	over MaxMessage                                ESME_RINVMSGLEN (0x01)
+//	a cancel_sm without message_id, for many       ESME_RCANCELFAIL (0x11)
+//	any other command, data_sm, query_sm,
+//	replace_sm and submit_multi included, and
+//	cancel_sm without Config.Cancel                generic_nack, ESME_RINVCMDID (0x03)
+//	command_length under 16 or over 64 KiB         generic_nack, ESME_RINVCMDLEN (0x02), and the end
+//
+// The error of a handler is answered as [StatusOf] says.
+//
+// The server closes a connection that does not bind in time, is inactive, or
+// does not read. It answers enquire_link, and sends none.
+//
+// # Resources
+//
+// Each connection has three goroutines, and one more for each message with a
+// Handler and each cancel_sm with Cancel. A peer can make the server hold, for
+// each connection, one PDU, Window messages and 1 MiB of unread responses; and
+// for each system_id the parts of 1000 incomplete messages and ReceiptQueue
+// receipts.
+//
+// Receipts are kept in memory. At the end of the process those that were not
+// delivered are lost, and Config.OnReceipt is called for each.
+//
+// # Concurrency
+//
+// A [Server] and a [Session] are safe for concurrent use. Callbacks of a Config
+// run on the server's goroutines. A callback must not wait for Close or
+// Shutdown of its own server; it may start a goroutine for that.
+package smppserver

@@ -123,7 +123,7 @@ func (f IDFormat) spellAll(ids []string) ([]string, error) {
 	spelled := make([]string, len(ids))
 	for i, id := range ids {
 		spelled[i] = f.spell(id)
-		if id == "" || wire.CheckCString("message_id", spelled[i], wire.MaxMessageID) != nil {
+		if id == "" || wire.CheckCString(spelled[i], wire.MaxMessageID) != nil {
 			return nil, errBadMessageID
 		}
 	}

@@ -115,10 +115,13 @@ func (l *link) credentials(ctx context.Context) (wire.Bind, error) {
 	if b.SystemID, b.Password, err = config.Credentials(ctx); err != nil {
 		return b, fmt.Errorf("credentials: %w", err)
 	}
-	return b, errors.Join(
-		wire.CheckCString("system_id", b.SystemID, wire.MaxSystemID),
-		wire.CheckCString("password", b.Password, wire.MaxPassword),
-	)
+	if err := wire.CheckCString(b.SystemID, wire.MaxSystemID); err != nil {
+		return b, fmt.Errorf("system_id %w", err)
+	}
+	if err := wire.CheckCString(b.Password, wire.MaxPassword); err != nil {
+		return b, fmt.Errorf("password %w", err)
+	}
+	return b, nil
 }
 
 // open binds.

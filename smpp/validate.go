@@ -2,9 +2,7 @@ package smpp
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net"
 	"slices"
@@ -12,137 +10,88 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel/sms"
+	"github.com/otpcourier/otpcourier/channel/transport"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// New checks the configuration and starts to connect in the background. An
-// error names the field. Close or Shutdown the client in the end.
+// New validates the configuration and starts to connect in the background. An
+// error names the field. The caller must call Close or Shutdown in the end.
 func New(c Config) (*Client, error) {
-	if err := c.complete(); err != nil {
+	if err := c.validate(); err != nil {
 		return nil, err
 	}
 	return start(c), nil
 }
 
-// complete validates c and sets its defaults.
-func (c *Config) complete() error {
-	for _, check := range []func() error{c.completeBinds, c.completeTLS, c.checkStrings, c.completeMessages, c.completeTimes} {
-		if err := check(); err != nil {
-			return err
-		}
-	}
-	if c.Window < 0 || c.Window > 10000 {
-		return fmt.Errorf("smpp: Config.Window: %d is not within 0..10000", c.Window)
-	}
-	if c.TPS < 0 || c.TPS > 100000 {
-		return fmt.Errorf("smpp: Config.TPS: %d is not within 0..100000", c.TPS)
-	}
-	if c.Window == 0 {
-		c.Window = 10
-	}
-	if c.Dial == nil {
-		c.Dial = new(net.Dialer).DialContext
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	return nil
+// validate checks c and fills in its defaults. It copies slices and maps.
+func (c *Config) validate() error {
+	v := transport.Validate("smpp: Config.")
+	return v.Steps(c.validateBinds, c.validateTLS, c.validateStrings, c.validateSenders, c.validateMessages,
+		c.validateTimes, c.validateLimits)
 }
 
 const maxBinds = 100
 
-func (c *Config) completeBinds() error {
+// version50 is SMPP 5.0 as interface_version.
+const version50 = 0x50
+
+func (c *Config) validateBinds(v *transport.Validator) {
 	c.Addrs = slices.Clone(c.Addrs)
 	for i, addr := range c.addrs() {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			if i == 0 {
-				return fmt.Errorf("smpp: Config.Addr: %w", err)
-			}
-			return fmt.Errorf("smpp: Config.Addrs[%d]: %w", i-1, err)
+		field := "Addr"
+		if i > 0 {
+			field = fmt.Sprintf("Addrs[%d]", i-1)
 		}
+		_, _, err := net.SplitHostPort(addr)
+		v.Error(field, err)
 	}
 	hosts := 1 + len(c.Addrs)
 	if c.Binds == 0 {
 		c.Binds = hosts
 	}
-	if c.Binds < hosts || c.Binds > maxBinds {
-		return fmt.Errorf("smpp: Config.Binds: %d is not within %d (a bind to each address) and %d", c.Binds, hosts, maxBinds)
-	}
-	switch c.Version {
-	case 0:
+	v.Check(hosts <= c.Binds && c.Binds <= maxBinds, "Binds",
+		"%d is not within %d (a bind to each address) and %d", c.Binds, hosts, maxBinds)
+	if c.Version == 0 {
 		c.Version = wire.Version34
-	case wire.Version34, version50:
-	default:
-		return fmt.Errorf("smpp: Config.Version: 0x%02X is neither 0x34 nor 0x50", c.Version)
 	}
-	if c.Credentials != nil && (c.SystemID != "" || c.Password != "") {
-		return errors.New("smpp: Config.Credentials: set together with SystemID or Password")
+	v.Check(c.Version == wire.Version34 || c.Version == version50, "Version",
+		"0x%02X is neither 0x34 nor 0x50", c.Version)
+	v.Check(c.Credentials == nil || c.SystemID == "" && c.Password == "", "Credentials",
+		"set together with SystemID or Password")
+	if c.Dial == nil {
+		c.Dial = new(net.Dialer).DialContext
 	}
-	return nil
 }
 
-// version50 is SMPP 5.0 as interface_version.
-const version50 = 0x50
-
-func (c *Config) completeTimes() error {
-	for _, f := range []struct {
-		name string
-		v    *time.Duration
-		def  time.Duration
-	}{
-		{"ResponseTimeout", &c.ResponseTimeout, 10 * time.Second},
-		{"BindTimeout", &c.BindTimeout, 15 * time.Second},
-		{"BindWait", &c.BindWait, 5 * time.Second},
-		{"WriteTimeout", &c.WriteTimeout, 10 * time.Second},
-		{"EnquireLink", &c.EnquireLink, 30 * time.Second},
-		{"EnquireLinkTimeout", &c.EnquireLinkTimeout, 10 * time.Second},
-		{"ReconnectMin", &c.ReconnectMin, 500 * time.Millisecond},
-		{"ReconnectMax", &c.ReconnectMax, max(30*time.Second, c.ReconnectMin)},
-		{"RefusedWait", &c.RefusedWait, 15 * time.Minute},
-		{"MaxSession", &c.MaxSession, 24*time.Hour - 5*time.Minute},
-	} {
-		if *f.v < 0 {
-			return fmt.Errorf("smpp: Config.%s: %v is negative", f.name, *f.v)
-		}
-		if *f.v == 0 {
-			*f.v = f.def
-		}
+// validateTLS sets hostTLS.
+func (c *Config) validateTLS(v *transport.Validator) {
+	c.hostTLS = make([]*tls.Config, 1+len(c.Addrs))
+	if c.DangerouslyPlaintext {
+		v.Check(c.TLS == nil, "DangerouslyPlaintext", "set together with TLS")
+		return
 	}
-	if c.ReconnectMax < c.ReconnectMin {
-		return fmt.Errorf("smpp: Config.ReconnectMax: %v is less than ReconnectMin", c.ReconnectMax)
+	for i, addr := range c.addrs() {
+		host, _, _ := net.SplitHostPort(addr) // checked by validateBinds
+		c.hostTLS[i] = v.ClientTLS("TLS", c.TLS, host)
 	}
-	return nil
 }
 
-func (c *Config) checkStrings() error {
-	for _, f := range []struct {
-		field, value string
-		most         int
-	}{
-		{"SystemID", c.SystemID, wire.MaxSystemID},
-		{"Password", c.Password, wire.MaxPassword},
-		{"SystemType", c.SystemType, wire.MaxSystemType},
-		{"ServiceType", c.ServiceType, wire.MaxServiceType},
-	} {
-		if err := wire.CheckCString(f.field, f.value, f.most); err != nil {
-			return fmt.Errorf("smpp: Config.%w", err)
-		}
-	}
-	if _, err := source(c.Sender, c.SenderNumbering); err != nil {
-		return fmt.Errorf("smpp: Config.Sender: %w", err)
-	}
+func (c *Config) validateStrings(v *transport.Validator) {
+	v.Error("SystemID", wire.CheckCString(c.SystemID, wire.MaxSystemID))
+	v.Error("Password", wire.CheckCString(c.Password, wire.MaxPassword))
+	v.Error("SystemType", wire.CheckCString(c.SystemType, wire.MaxSystemType))
+	v.Error("ServiceType", wire.CheckCString(c.ServiceType, wire.MaxServiceType))
+}
+
+func (c *Config) validateSenders(v *transport.Validator) {
+	c.Senders = maps.Clone(c.Senders)
+	_, err := source(c.Sender, c.SenderNumbering)
+	v.Error("Sender", err)
 	for prefix, sender := range c.Senders {
-		if !isPrefix(prefix) {
-			return fmt.Errorf("smpp: Config.Senders: %q is not the beginning of an international number", prefix)
-		}
-		if _, err := source(sender, c.SenderNumbering); err != nil {
-			return fmt.Errorf("smpp: Config.Senders[%q]: %w", prefix, err)
-		}
+		v.Check(isPrefix(prefix), "Senders", "%q is not the beginning of an international number", prefix)
+		_, err := source(sender, c.SenderNumbering)
+		v.Error(fmt.Sprintf("Senders[%q]", prefix), err)
 	}
-	if c.SubmitIDs > IDDecimal || c.ReceiptIDs > IDDecimal {
-		return errors.New("smpp: Config.SubmitIDs or ReceiptIDs: unknown IDFormat")
-	}
-	return nil
 }
 
 // isPrefix reports whether s is "+" and 1 to 15 digits.
@@ -150,54 +99,41 @@ func isPrefix(s string) bool {
 	return len(s) > 1 && len(s) <= 16 && s[0] == '+' && strings.Trim(s[1:], "0123456789") == ""
 }
 
-// completeMessages checks what is said of messages, and keeps copies.
-func (c *Config) completeMessages() error {
-	c.Codings, c.Classes, c.Senders = slices.Clone(c.Codings), maps.Clone(c.Classes), maps.Clone(c.Senders)
+func (c *Config) validateMessages(v *transport.Validator) {
+	c.Codings, c.Classes = slices.Clone(c.Codings), maps.Clone(c.Classes)
 	for i, coding := range c.Codings {
-		if coding.Encoding > sms.Latin1 {
-			return fmt.Errorf("smpp: Config.Codings[%d]: unknown encoding", i)
-		}
+		v.Check(coding.Encoding <= sms.Latin1, fmt.Sprintf("Codings[%d]", i), "unknown encoding")
 	}
-	if c.Long > LongPayload {
-		return errors.New("smpp: Config.Long: unknown LongForm")
-	}
-	if c.Priority > 3 {
-		return fmt.Errorf("smpp: Config.Priority: %d is not within 0..3", c.Priority)
-	}
+	v.Check(c.Long <= LongPayload, "Long", "unknown LongForm")
+	v.Check(c.Priority <= 3, "Priority", "%d is not within 0..3", c.Priority)
+	v.Check(c.SubmitIDs <= IDDecimal, "SubmitIDs", "unknown IDFormat")
+	v.Check(c.ReceiptIDs <= IDDecimal, "ReceiptIDs", "unknown IDFormat")
 	for status, class := range c.Classes {
-		if status == StatusOK || !class.Valid() {
-			return fmt.Errorf("smpp: Config.Classes[%s]: a success has no class, or there is no such class", status.Code())
-		}
+		field := "Classes[" + status.Code() + "]"
+		v.Check(status != StatusOK, field, "a success has no class")
+		v.Check(class.Valid(), field, "there is no such class")
 	}
 	var err error
-	if c.tlvs, err = appendTLVs(nil, c.TLVs); err != nil {
-		return fmt.Errorf("smpp: Config.TLVs: %w", err)
-	}
-	return nil
+	c.tlvs, err = appendTLVs(nil, c.TLVs)
+	v.Error("TLVs", err)
 }
 
-// completeTLS sets hostTLS.
-func (c *Config) completeTLS() error {
-	c.hostTLS = make([]*tls.Config, 1+len(c.Addrs))
-	if c.DangerouslyPlaintext {
-		if c.TLS != nil {
-			return errors.New("smpp: Config.DangerouslyPlaintext: set together with TLS")
-		}
-		return nil
-	}
-	if c.TLS == nil {
-		c.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	if c.TLS.MaxVersion != 0 && c.TLS.MaxVersion < tls.VersionTLS12 {
-		return errors.New("smpp: Config.TLS: MaxVersion is below TLS 1.2")
-	}
-	for i, addr := range c.addrs() {
-		t := c.TLS.Clone()
-		t.MinVersion = max(t.MinVersion, tls.VersionTLS12)
-		if t.ServerName == "" {
-			t.ServerName, _, _ = net.SplitHostPort(addr) // it was checked
-		}
-		c.hostTLS[i] = t
-	}
-	return nil
+func (c *Config) validateTimes(v *transport.Validator) {
+	v.Duration("ResponseTimeout", &c.ResponseTimeout, 10*time.Second)
+	v.Duration("BindTimeout", &c.BindTimeout, 15*time.Second)
+	v.Duration("BindWait", &c.BindWait, 5*time.Second)
+	v.Duration("WriteTimeout", &c.WriteTimeout, 10*time.Second)
+	v.Duration("EnquireLink", &c.EnquireLink, 30*time.Second)
+	v.Duration("EnquireLinkTimeout", &c.EnquireLinkTimeout, 10*time.Second)
+	v.Duration("ReconnectMin", &c.ReconnectMin, 500*time.Millisecond)
+	v.Duration("ReconnectMax", &c.ReconnectMax, max(30*time.Second, c.ReconnectMin))
+	v.Duration("RefusedWait", &c.RefusedWait, 15*time.Minute)
+	v.Duration("MaxSession", &c.MaxSession, 24*time.Hour-5*time.Minute)
+	v.Check(c.ReconnectMin <= c.ReconnectMax, "ReconnectMax", "%v is less than ReconnectMin", c.ReconnectMax)
+}
+
+func (c *Config) validateLimits(v *transport.Validator) {
+	v.Int("Window", &c.Window, 1, 10, 10_000)
+	v.Int("TPS", &c.TPS, 1, 0, 100_000)
+	v.Logger(&c.Logger)
 }

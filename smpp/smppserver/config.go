@@ -3,17 +3,14 @@ package smppserver
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel/sms"
 	"github.com/otpcourier/otpcourier/smpp"
-	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
 // A Config says whom a [Server] lets in, what it takes, and who answers.
@@ -181,106 +178,4 @@ func (b BindRequest) GoString() string { return "smppserver.BindRequest{" + b.St
 // LogValue keeps the password out of logs.
 func (b BindRequest) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("system_id", b.SystemID), slog.Any("remote", b.RemoteAddr))
-}
-
-// complete validates c and sets its defaults.
-func (c *Config) complete() error {
-	switch {
-	case c.Authenticate == nil:
-		return errors.New("smppserver: Config.Authenticate: required")
-	case (c.Handler == nil) == (c.AsyncHandler == nil):
-		return errors.New("smppserver: Config.Handler: required, or AsyncHandler instead of it")
-	case c.Alphabet > sms.Latin1:
-		return errors.New("smppserver: Config.Alphabet: unknown encoding")
-	}
-	if err := wire.CheckCString("SystemID", c.SystemID, wire.MaxSystemID); err != nil {
-		return fmt.Errorf("smppserver: Config.%w", err)
-	}
-	for _, p := range c.Allow {
-		if !p.IsValid() {
-			return errors.New("smppserver: Config.Allow: holds an invalid prefix")
-		}
-	}
-	c.Allow = slices.Clone(c.Allow)
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	if err := errors.Join(c.completeDurations(), c.completeNumbers()); err != nil {
-		return err
-	}
-	return c.completeTLS()
-}
-
-func (c *Config) completeDurations() error {
-	for _, f := range []struct {
-		name string
-		v    *time.Duration
-		def  time.Duration
-	}{
-		{"BlockFor", &c.BlockFor, 15 * time.Minute},
-		{"HandlerTimeout", &c.HandlerTimeout, 30 * time.Second},
-		{"PreBindTimeout", &c.PreBindTimeout, 30 * time.Second},
-		{"InactivityTimeout", &c.InactivityTimeout, 90 * time.Second},
-		{"MaxSession", &c.MaxSession, 24 * time.Hour},
-		{"UnbindTimeout", &c.UnbindTimeout, 5 * time.Second},
-		{"WriteTimeout", &c.WriteTimeout, 10 * time.Second},
-		{"ReceiptTimeout", &c.ReceiptTimeout, 10 * time.Second},
-		{"ReceiptRetry", &c.ReceiptRetry, 30 * time.Second},
-		{"ReceiptLife", &c.ReceiptLife, time.Hour},
-	} {
-		if *f.v < 0 {
-			return fmt.Errorf("smppserver: Config.%s: %v is negative", f.name, *f.v)
-		}
-		if *f.v == 0 {
-			*f.v = f.def
-		}
-	}
-	return nil
-}
-
-func (c *Config) completeNumbers() error {
-	if c.MaxBindFailures < 0 {
-		c.MaxBindFailures = -1
-	}
-	for _, f := range []struct {
-		name             string
-		v                *int
-		least, def, most int
-	}{
-		{"MaxBindFailures", &c.MaxBindFailures, -1, 5, 1000},
-		{"Window", &c.Window, 0, 100, 100_000},
-		{"MaxMessage", &c.MaxMessage, 0, 512, 0xFFFF},
-		{"MaxConnections", &c.MaxConnections, 0, 1000, 1_000_000},
-		{"ReceiptAttempts", &c.ReceiptAttempts, 0, 5, 1000},
-		{"ReceiptQueue", &c.ReceiptQueue, 0, 10_000, 10_000_000},
-	} {
-		if *f.v < f.least || *f.v > f.most {
-			return fmt.Errorf("smppserver: Config.%s: %d is not within %d..%d", f.name, *f.v, f.least, f.most)
-		}
-		if *f.v == 0 {
-			*f.v = f.def
-		}
-	}
-	return nil
-}
-
-func (c *Config) completeTLS() error {
-	if c.DangerouslyPlaintext {
-		if c.TLS != nil {
-			return errors.New("smppserver: Config.DangerouslyPlaintext: set together with TLS")
-		}
-		return nil
-	}
-	if c.TLS == nil {
-		return errors.New("smppserver: Config.TLS: required")
-	}
-	if len(c.TLS.Certificates) == 0 && c.TLS.GetCertificate == nil && c.TLS.GetConfigForClient == nil {
-		return errors.New("smppserver: Config.TLS: has no certificate")
-	}
-	c.TLS = c.TLS.Clone()
-	c.TLS.MinVersion = max(c.TLS.MinVersion, tls.VersionTLS12)
-	if c.TLS.MaxVersion != 0 && c.TLS.MaxVersion < tls.VersionTLS12 {
-		return errors.New("smppserver: Config.TLS: MaxVersion is below TLS 1.2")
-	}
-	return nil
 }

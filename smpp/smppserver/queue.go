@@ -37,7 +37,7 @@ const postSweep = time.Second
 // and OnReceipt told so by Shutdown and Close, also of what is queued while they
 // run.
 func (s *Server) Deliver(systemID string, r DeliveryReceipt) error {
-	if err := r.check(); err != nil {
+	if err := r.validate(); err != nil {
 		return err
 	}
 	return s.post.add(&letter{systemID: systemID, receipt: r, expires: time.Now().Add(s.config.ReceiptLife)})

@@ -10,6 +10,7 @@ import (
 	"github.com/ajankovic/smpp/pdu"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/transport"
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
@@ -59,15 +60,15 @@ func (r DeliveryReceipt) GoString() string { return "smppserver.DeliveryReceipt{
 // LogValue keeps addresses out of logs.
 func (r DeliveryReceipt) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
-// check says which field cannot be sent. The error does not hold its value.
-func (r *DeliveryReceipt) check() error {
-	if r.ID == "" {
-		return errors.New("smppserver: DeliveryReceipt.ID: required")
-	}
+// validate returns an error that names the field which cannot be sent. The error
+// does not hold its value.
+func (r *DeliveryReceipt) validate() error {
+	v := transport.Validate("smppserver: DeliveryReceipt.")
+	v.Check(r.ID != "", "ID", "is required")
 	for _, f := range []struct {
 		name, value string
 		most        int
-		blanks      bool // may be in it: it does not stand in the text
+		blanks      bool // allowed: the field does not stand in the text
 	}{
 		{"ID", r.ID, wire.MaxMessageID, false},
 		{"From", r.From, maxAddress + 1, true}, // with its "+"
@@ -75,14 +76,10 @@ func (r *DeliveryReceipt) check() error {
 		{"Stat", r.Stat, 16, false},
 		{"Err", r.Err, 3, false},
 	} {
-		if err := wire.CheckCString(f.name, f.value, f.most); err != nil {
-			return fmt.Errorf("smppserver: DeliveryReceipt.%w", err)
-		}
-		if !f.blanks && strings.ContainsAny(f.value, " \r\n\t") {
-			return fmt.Errorf("smppserver: DeliveryReceipt.%s: holds a blank", f.name)
-		}
+		v.Error(f.name, wire.CheckCString(f.value, f.most))
+		v.Check(f.blanks || !strings.ContainsAny(f.value, " \r\n\t"), f.name, "holds a blank")
 	}
-	return nil
+	return v.Err()
 }
 
 // message is the receipt as it goes over the wire.
@@ -168,7 +165,7 @@ const maxPending = 10_000
 // Deliver means that it will be called; its error is an ErrUndelivered, unless
 // r itself cannot be sent.
 func (s *Session) Deliver(r DeliveryReceipt, answered func(smpp.Status, error)) error {
-	if err := r.check(); err != nil {
+	if err := r.validate(); err != nil {
 		return err
 	}
 	if err := s.deliver(&r, answered); err != nil {

@@ -46,7 +46,7 @@ type Server struct {
 // New checks the configuration. An error names the field. Shut the server
 // down in the end, also if Serve was never called.
 func New(c Config) (*Server, error) {
-	if err := c.complete(); err != nil {
+	if err := c.validate(); err != nil {
 		return nil, err
 	}
 	s := &Server{

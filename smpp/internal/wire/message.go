@@ -80,8 +80,8 @@ func (m *Message) Check() error {
 		{"schedule_delivery_time", m.Schedule, MaxTime},
 		{"validity_period", m.Validity, MaxTime},
 	} {
-		if err := CheckCString(f.name, f.value, f.most); err != nil {
-			return err
+		if err := CheckCString(f.value, f.most); err != nil {
+			return fmt.Errorf("%s %w", f.name, err)
 		}
 	}
 	if n := len(m.UDH) + len(m.Short); n > MaxShortMessage {
@@ -90,17 +90,19 @@ func (m *Message) Check() error {
 	return nil
 }
 
-// CheckCString says why s cannot be a C-string field of at most so many
-// characters.
-func CheckCString(name, s string, most int) error {
+// CheckCString returns an error if s cannot be a C-string field of at most so
+// many characters. The error does not hold s.
+func CheckCString(s string, most int) error {
 	if len(s) > most {
-		return fmt.Errorf("%s is longer than %d characters", name, most)
+		return fmt.Errorf("is longer than %d characters", most)
 	}
 	if strings.IndexByte(s, 0) >= 0 {
-		return fmt.Errorf("%s holds a NUL", name)
+		return errNUL
 	}
 	return nil
 }
+
+var errNUL = errors.New("holds a NUL")
 
 // AppendMessage appends a submit_sm or deliver_sm. The message must pass Check.
 func AppendMessage(b []byte, id pdu.CommandID, seq uint32, m *Message) []byte {

@@ -208,6 +208,32 @@ func TestManyCallsAndOneClose(t *testing.T) {
 	}
 }
 
+func TestNoCallRunsWhenIdle(t *testing.T) {
+	t.Parallel()
+	for range 200 {
+		l, running := transport.NewLifecycle(errClosed, errExpired), make(chan struct{}, 8)
+		var wg sync.WaitGroup
+		for range cap(running) {
+			wg.Go(func() {
+				for l.Begin() {
+					running <- struct{}{}
+					<-running
+					l.End()
+				}
+			})
+		}
+		l.Refuse()
+		<-l.Idle()
+		if len(running) > 0 {
+			t.Fatal("a call runs though Idle is closed")
+		}
+		wg.Wait()
+	}
+	empty := transport.NewLifecycle(errClosed, errExpired)
+	empty.Refuse()
+	<-empty.Idle()
+}
+
 func TestCloseDeadlineCountsFromTheFirstAwait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -49,10 +49,10 @@ var (
 //
 // After the withdrawal the SMSC may send a receipt of the state DELETED.
 func (c *Client) Cancel(ctx context.Context, m *channel.Message, s channel.Submission) error {
-	if !c.intake.enter() {
+	if !c.life.Begin() {
 		return cancelError(channel.Temporary, ErrClosed)
 	}
-	defer c.intake.leave()
+	defer c.life.End()
 	if err := checkRecipient(m); err != nil {
 		return cancelFailure(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/transport"
 	"github.com/otpcourier/otpcourier/smpp/internal/concat"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
@@ -20,28 +21,27 @@ import (
 // messages over them. It is safe for concurrent use.
 type Client struct {
 	config    Config
-	links     []*link // fixed; what is in them is guarded by mu
+	links     []*link // fixed; their fields are guarded by mu
 	pace      *pacer
-	inbound   *concat.Reassembler // of long messages from people
-	intake    *intake             // of Sends
-	reference atomic.Uint32       // of the last long message
-	binding   chan struct{}       // held while a bind awaits its answer
+	inbound   *concat.Reassembler  // of long messages from people
+	life      *transport.Lifecycle // of calls of Send and Cancel; refuses under mu
+	reference atomic.Uint32        // of the last long message
+	binding   chan struct{}        // semaphore: held while a bind awaits its answer
 
-	cancel         context.CancelFunc // ends everything
+	cancel         context.CancelFunc // ends the goroutines of the client
 	stopConnecting context.CancelFunc // ends reconnecting only
-	unlinked       chan struct{}      // closed: every connection is
-	stopped        chan struct{}      // closed when the owner goroutine has ended
-	receivers      sync.WaitGroup     // hand receipts over; waited for by the owner
-	patience       patience           // of Close
-	events         chan Event         // wait for Config.Event; closed by the owner
+	unlinked       chan struct{}      // closed when every connection is closed for good
+	stopped        chan struct{}      // closed when run has returned
+	receivers      sync.WaitGroup     // goroutines that hand receipts over; run waits for them
+	deadline       transport.CloseDeadline
+	events         chan Event // queue for Config.Event; closed by run
 
 	mu      sync.Mutex
 	failure error         // of the link that failed last
-	refused error         // by which the last bind that was answered was, for its credentials
-	lockout lockout       // after that
-	next    int           // index of the link that is asked first
+	refused error         // answer to the last answered bind, if it refused the credentials
+	backoff bindBackoff   // after refused credentials
+	next    int           // index of the link that pick looks at first
 	changed chan struct{} // closed and replaced when a link changes
-	closing bool          // intake is closed
 }
 
 var (
@@ -65,7 +65,7 @@ func start(config Config) *Client {
 		config: config, inbound: concat.New(inboundLimits), events: make(chan Event, maxEvents),
 		cancel: cancel, stopConnecting: stopConnecting,
 		unlinked: make(chan struct{}), stopped: make(chan struct{}),
-		changed: make(chan struct{}), intake: newIntake(), binding: make(chan struct{}, 1),
+		changed: make(chan struct{}), life: transport.NewLifecycle(ErrClosed, errExpired), binding: make(chan struct{}, 1),
 	}
 	c.links = c.newLinks()
 	c.pace = newPacer(ctx, config.TPS, c.slowed)
@@ -109,10 +109,10 @@ func (c *Client) log() *slog.Logger { return c.config.Logger }
 // A ctx that ends while the message is being written to an SMSC that does not
 // read is heeded when the write is over, Config.WriteTimeout later at most.
 func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
-	if !c.intake.enter() {
+	if !c.life.Begin() {
 		return channel.Submission{State: channel.Failed}, submitError(channel.Temporary, ErrClosed)
 	}
-	defer c.intake.leave()
+	defer c.life.End()
 	var out composed
 	if err := c.compose(&out, m); err != nil {
 		return channel.Submission{State: channel.Failed}, err
@@ -181,16 +181,17 @@ func (c *Client) Ready(ctx context.Context) error {
 	return err
 }
 
-// bound returns the session that has the least to do, or waits for one, where
-// patience is positive no longer than that from when no session is parting, and
-// never longer than until expires, unless that is zero.
-func (c *Client) bound(ctx context.Context, patience time.Duration, expires time.Time) (*session, error) {
+// bound returns the session that has the least to do, or waits for one. If
+// bindWait is positive, it waits for that long at most, counted from when no
+// session is retiring. It never waits longer than until expires, unless that is
+// zero.
+func (c *Client) bound(ctx context.Context, bindWait time.Duration, expires time.Time) (*session, error) {
 	var timeout, expired <-chan time.Time
 	for {
 		c.mu.Lock()
 		s, refused := c.pick()
-		failure, closing, changed := c.failure, c.closing, c.changed
-		patient := patience > 0 && !c.parting()
+		failure, closing, changed := c.failure, c.life.Closed(), c.changed
+		waits := bindWait > 0 && !c.retiring()
 		c.mu.Unlock()
 		switch {
 		case s != nil:
@@ -199,8 +200,8 @@ func (c *Client) bound(ctx context.Context, patience time.Duration, expires time
 			return nil, refused
 		case closing:
 			return nil, submitError(channel.Temporary, ErrClosed)
-		case timeout == nil && patient:
-			t := time.NewTimer(patience)
+		case timeout == nil && waits:
+			t := time.NewTimer(bindWait)
 			defer t.Stop()
 			timeout = t.C
 		}
@@ -258,7 +259,7 @@ func (c *Client) notBound(err, failure error) error {
 // attach lets Sends use s, unless the client is closing.
 func (c *Client) attach(l *link, s *session) {
 	c.mu.Lock()
-	closing := c.closing
+	closing := c.life.Closed()
 	if !closing {
 		l.session, l.since, l.failure, c.failure = s, time.Now(), nil, nil
 		l.host.refused, c.refused = nil, nil
@@ -278,7 +279,7 @@ func (c *Client) detach(l *link, s *session, cause error) {
 	lost := l.session == s
 	if lost {
 		l.session, l.since, l.failure, c.failure = nil, time.Now(), cause, cause
-		l.parting = true
+		l.retiring = true
 		c.announce()
 	}
 	c.mu.Unlock()
@@ -287,19 +288,19 @@ func (c *Client) detach(l *link, s *session, cause error) {
 	}
 }
 
-// parted notes that the link's session has ended.
-func (c *Client) parted(l *link) {
+// ended notes that the link's session has ended.
+func (c *Client) ended(l *link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l.parting = false
+	l.retiring = false
 	c.announce()
 }
 
-// parting reports whether a session answers what it has taken, for at most
-// ResponseTimeout, and says goodbye, for at most EnquireLinkTimeout, before the
-// next one can take its place. c.mu is held.
-func (c *Client) parting() bool {
-	return slices.ContainsFunc(c.links, func(l *link) bool { return l.submits() && l.parting })
+// retiring reports whether a session awaits its last responses, for at most
+// ResponseTimeout, and the answer to its unbind, for at most EnquireLinkTimeout,
+// before the next session can take its place. c.mu is held.
+func (c *Client) retiring() bool {
+	return slices.ContainsFunc(c.links, func(l *link) bool { return l.submits() && l.retiring })
 }
 
 // failed notes why a link has no session.
@@ -334,17 +335,15 @@ func (c *Client) slowed(rate float64) {
 	c.emit(Event{Kind: EventThrottled, Rate: rate})
 }
 
-// beginClosing stops intake and reconnecting.
+// beginClosing refuses further Sends and ends reconnecting.
 func (c *Client) beginClosing() {
 	c.stopConnecting()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closing {
-		return
+	if !c.life.Closed() {
+		c.life.Refuse()
+		c.announce()
 	}
-	c.closing = true
-	c.intake.close()
-	c.announce()
 }
 
 // Shutdown lets no Send begin any more, waits for those that have begun, hands
@@ -356,14 +355,14 @@ func (c *Client) beginClosing() {
 func (c *Client) Shutdown(ctx context.Context) error {
 	c.beginClosing()
 	select {
-	case <-c.intake.idle:
+	case <-c.life.Idle():
 		c.retireSessions()
 	case <-ctx.Done():
 	}
 	select {
 	case <-c.unlinked:
 		defer c.cancel()
-		return c.patience.await(c.stopped, c.config.ResponseTimeout)
+		return c.awaitStopped()
 	case <-ctx.Done():
 		return errors.Join(fmt.Errorf("smpp: shutdown: %w", ctx.Err()), c.Close())
 	}
@@ -395,5 +394,14 @@ func (c *Client) retireSessions() {
 func (c *Client) Close() error {
 	c.beginClosing()
 	c.cancel()
-	return c.patience.await(c.stopped, c.config.ResponseTimeout)
+	return c.awaitStopped()
+}
+
+// awaitStopped waits until every goroutine of the client has ended, for
+// Config.ResponseTimeout at most.
+func (c *Client) awaitStopped() error {
+	if err := c.deadline.Await(c.stopped, c.config.ResponseTimeout); err != nil {
+		return fmt.Errorf("smpp: %w", err)
+	}
+	return nil
 }

@@ -32,12 +32,13 @@ func refusedForLong(err error) bool {
 	return ok && status.refusesBind()
 }
 
-// errBarred says that a bind was refused while this one was about to be sent.
+// errBarred is the error of a bind that was not sent, because another one was
+// refused just before.
 var errBarred = errors.New("smpp: another bind was refused")
 
-// connect returns a session that is bound but not served yet. When connecting
-// ends it gives up, but a bind that was sent is waited for until ctx ends: the
-// SMSC may have accepted it, and is told goodbye.
+// connect returns a session that is bound but not served yet. It gives up when
+// connecting ends, unless a bind was sent; then it waits for the answer until
+// ctx ends.
 func (l *link) connect(ctx, connecting context.Context) (*session, error) {
 	for {
 		s, err := l.tryConnect(ctx, connecting)
@@ -47,18 +48,26 @@ func (l *link) connect(ctx, connecting context.Context) (*session, error) {
 	}
 }
 
+// tryConnect is connect, but fails with errBarred if another bind is refused
+// meanwhile.
+//
+// It has two contexts, each with the deadline of BindTimeout. connecting ends
+// when Shutdown or Close begins: until the bind is sent nothing has happened at
+// the SMSC, so the link can stop at once. ctx ends with Close only: once the
+// bind is sent the SMSC may have accepted it, so Shutdown waits for the answer,
+// in order to unbind the session.
 func (l *link) tryConnect(ctx, connecting context.Context) (*session, error) {
 	config := &l.client.config
-	if err := l.enter(connecting); err != nil {
+	if err := l.awaitTurn(connecting); err != nil {
 		return nil, l.bindError(err)
 	}
-	defer l.host.leave()
+	defer l.host.release()
 	deadline := time.Now().Add(config.BindTimeout)
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	connecting, stop := context.WithDeadline(connecting, deadline)
 	defer stop()
-	who, err := l.credentials(connecting)
+	credentials, err := l.credentials(connecting)
 	if err != nil {
 		return nil, l.bindFailure(connecting, err)
 	}
@@ -66,17 +75,17 @@ func (l *link) tryConnect(ctx, connecting context.Context) (*session, error) {
 	if err != nil {
 		return nil, l.bindFailure(connecting, err)
 	}
-	defer l.alone(connecting)()
-	if l.barred(who) {
+	defer l.bindAlone(connecting)()
+	if l.barred(credentials) {
 		_ = raw.Close()
 		return nil, errBarred
 	}
-	s, err := l.open(ctx, conn, raw, who)
+	s, err := l.open(ctx, conn, raw, credentials)
 	switch {
 	case refusedForLong(err):
-		l.block(who, err)
+		l.backOff(credentials, err)
 	case err == nil:
-		l.unblock()
+		l.endBackoff()
 	}
 	return s, err
 }
@@ -102,7 +111,7 @@ func (l *link) dial(ctx context.Context) (conn, raw net.Conn, err error) {
 	return conn, raw, nil
 }
 
-// credentials is what the next bind says.
+// credentials returns those of the next bind.
 func (l *link) credentials(ctx context.Context) (wire.Bind, error) {
 	config := &l.client.config
 	b := wire.Bind{
@@ -124,11 +133,11 @@ func (l *link) credentials(ctx context.Context) (wire.Bind, error) {
 	return b, nil
 }
 
-// open binds.
-func (l *link) open(ctx context.Context, conn, raw net.Conn, who wire.Bind) (*session, error) {
+// open binds over a connection.
+func (l *link) open(ctx context.Context, conn, raw net.Conn, credentials wire.Bind) (*session, error) {
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() }) // ends every read and write below
 	in := wire.NewReader(conn)
-	err := l.bind(conn, in, who)
+	err := l.bind(conn, in, credentials)
 	if !stop() {
 		err = context.Cause(ctx)
 	}
@@ -139,11 +148,11 @@ func (l *link) open(ctx context.Context, conn, raw net.Conn, who wire.Bind) (*se
 	return newSession(&l.client.config, conn, raw, in), nil
 }
 
-// bind sends the bind and awaits its answer. Whatever the SMSC asks before that
-// is not answered.
-func (l *link) bind(conn net.Conn, in *wire.Reader, who wire.Bind) error {
+// bind sends the bind and awaits its answer. Requests of the SMSC before that
+// are not answered.
+func (l *link) bind(conn net.Conn, in *wire.Reader, credentials wire.Bind) error {
 	const seq = 1
-	frame, err := wire.AppendBind(nil, l.kind, seq, who)
+	frame, err := wire.AppendBind(nil, l.kind, seq, credentials)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/ajankovic/smpp/pdu"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/transport"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
@@ -174,7 +175,8 @@ func TestAttachWhileClosing(t *testing.T) {
 	t.Parallel()
 	s := newTestSession(t, 1)
 	s.onRetire = func(error) {}
-	c := &Client{closing: true}
+	c := &Client{life: transport.NewLifecycle(ErrClosed, errExpired)}
+	c.life.Refuse()
 	l := &link{client: c, host: &host{}}
 	c.links = []*link{l}
 	c.attach(l, s)

@@ -37,9 +37,9 @@ func (m Inbound) GoString() string { return "smpp.Inbound{" + m.String() + "}" }
 // LogValue masks the message.
 func (m Inbound) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// A delivery is a receipt or a message that is to be handed over and then
+// An incoming is a receipt or a message that is to be handed over and then
 // answered.
-type delivery struct {
+type incoming struct {
 	response pdu.CommandID
 	seq      uint32
 	receipt  channel.Receipt
@@ -59,7 +59,7 @@ func (s *session) receive(f wire.Frame) {
 		s.respond(f.Response(), StatusInvalidCmdLength, f.Seq)
 		return
 	}
-	d := delivery{response: f.Response(), seq: f.Seq}
+	d := incoming{response: f.Response(), seq: f.Seq}
 	var isReceipt bool
 	d.receipt, isReceipt = s.config.receipt(m)
 	switch {
@@ -78,12 +78,12 @@ func (s *session) receive(f wire.Frame) {
 	s.respond(f.Response(), StatusOK, f.Seq)
 }
 
-func (s *session) enqueue(d delivery) {
-	s.handed(+1) // before it can be answered
+func (s *session) enqueue(d incoming) {
+	s.addUnanswered(+1) // before it can be answered
 	select {
 	case s.inbound <- d:
 	default:
-		s.handed(-1)
+		s.addUnanswered(-1)
 		s.log.Warn("smpp: receipts and messages come faster than they are handled", "waiting", maxInbound)
 		s.respond(d.response, StatusReceiverTemporary, d.seq)
 	}
@@ -105,11 +105,11 @@ func (s *session) handOver(ctx context.Context, long *concat.Reassembler) {
 			status = StatusReceiverTemporary
 		}
 		s.respond(d.response, status, d.seq)
-		s.handed(-1)
+		s.addUnanswered(-1)
 	}
 }
 
-func (s *session) handOverOne(ctx context.Context, d delivery, long *concat.Reassembler) error {
+func (s *session) handOverOne(ctx context.Context, d incoming, long *concat.Reassembler) error {
 	ctx, cancel := context.WithTimeout(ctx, s.config.ResponseTimeout)
 	defer cancel()
 	if d.message == nil {

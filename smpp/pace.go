@@ -31,11 +31,11 @@ const (
 // rate then begins at what the SMSC took until now, and the limit is gone again
 // when the rate has risen to twice that.
 type pacer struct {
-	ceiling float64         // Config.TPS; 0: none
-	slowed  func(float64)   // told of every decrease
-	limits  atomic.Bool     // there is a limit
-	closed  context.Context // ends with the client; never a request's
-	turn    chan struct{}   // held by the one that waits for the limiter, so that all others heed a change
+	ceiling   float64         // Config.TPS; 0: none
+	slowed    func(float64)   // told of every decrease
+	limits    atomic.Bool     // there is a limit
+	closed    context.Context // ends with the client; never a request's
+	semaphore chan struct{}   // held by the message that waits for the limiter, so that the others heed a change
 
 	limiter *xrate.Limiter // unused while limits is false
 
@@ -52,7 +52,7 @@ type pacer struct {
 
 func newPacer(closed context.Context, tps int, slowed func(rate float64)) *pacer {
 	p := &pacer{
-		closed: closed, ceiling: float64(tps), slowed: slowed, turn: make(chan struct{}, 1), limiter: xrate.NewLimiter(xrate.Inf, 1),
+		closed: closed, ceiling: float64(tps), slowed: slowed, semaphore: make(chan struct{}, 1), limiter: xrate.NewLimiter(xrate.Inf, 1),
 	}
 	if tps > 0 {
 		p.normal = p.ceiling
@@ -76,11 +76,11 @@ func (p *pacer) wait(ctx context.Context, r request) error {
 		defer cancel()
 	}
 	select {
-	case p.turn <- struct{}{}:
+	case p.semaphore <- struct{}{}:
 	case <-ctx.Done():
 		return paceError(ctx, ctx.Err())
 	}
-	defer func() { <-p.turn }()
+	defer func() { <-p.semaphore }()
 	for range r.cost {
 		p.rise(time.Now())
 		if err := p.limiter.Wait(ctx); err != nil {
@@ -149,11 +149,12 @@ func (p *pacer) note(now time.Time, o outcome, congestion uint8) {
 func (p *pacer) count(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.turnSecond(now)
+	p.nextSecond(now)
 	p.accepted++
 }
 
-func (p *pacer) turnSecond(now time.Time) {
+// nextSecond lets a new second begin if the last one is over.
+func (p *pacer) nextSecond(now time.Time) {
 	passed := now.Sub(p.second)
 	if passed < time.Second {
 		return
@@ -176,7 +177,7 @@ func (p *pacer) fall(now time.Time, factor float64) {
 		p.mu.Unlock()
 		return
 	}
-	p.turnSecond(now)
+	p.nextSecond(now)
 	limit := max(p.before, float64(p.accepted))
 	limited := p.limits.Load()
 	switch {

@@ -20,56 +20,95 @@ var errBacklog = errors.New("SMSC does not read the responses it asks for")
 
 // A session is one bound connection. Three goroutines serve it: the reader
 // (serve itself), the writer and the keeper. A fourth hands receipts over; it
-// belongs to the client, since a slow receiver must not hold up a reconnect.
-//
-// A session ends in two steps. Retired, it takes no more messages; once it is
-// drained, nothing is outstanding any more on either side, it says goodbye and
-// ends; what waits for Config.Receipt delays that by ResponseTimeout at most. A
-// lost connection ends at once, and what is outstanding fails.
+// belongs to the client, since a slow receiver must not delay a reconnect.
 type session struct {
 	config   *Config
 	log      *slog.Logger
-	conn     net.Conn // with TLS, where there is
-	raw      net.Conn // without: closing it never blocks
+	conn     net.Conn // with TLS, if the Config has it
+	raw      net.Conn // without TLS: closing it never blocks
 	in       *wire.Reader
 	out      *wire.Writer
-	inbound  chan delivery
-	onRetire func(error) // set before serve; told, perhaps twice, that it takes no more messages
+	inbound  chan incoming
+	onRetire func(error) // set before serve; called, perhaps twice, when the session takes no more messages
 
-	pace *pacer       // set before serve; told of every response
-	load atomic.Int32 // requests given to send that it has not returned yet
+	pace *pacer       // set before serve; notes every response
+	load atomic.Int32 // requests in send
 
-	retired chan struct{} // closed: takes no more messages
-	drained chan struct{} // closed: retired, and nothing outstanding
-	ended   chan struct{} // closed: connection closed
+	retired chan struct{} // closed when the session leaves sessionBound
+	drained chan struct{} // closed at sessionDrained
+	ended   chan struct{} // closed at sessionEnded, after every call has its outcome
 
 	endOnce sync.Once
-	cause   error     // of the end; valid after ended
+	cause   error     // reason for the end; valid after ended
 	endedAt time.Time // valid after ended
 
-	mu       sync.Mutex
-	seq      uint32
-	slots    int // calls that may begin
-	waiting  callList
-	calls    map[uint32]*call
-	open     callList    // those of calls, oldest first
-	expiry   *time.Timer // fires at the deadline of the oldest, or before
-	armed    bool
-	retiring bool
-	reason   error // why it retires
-	handing  int   // deliveries that are not answered yet
-	hurried  bool  // it parts without their answers
+	mu         sync.Mutex
+	state      sessionState
+	reason     error // for retiring
+	seq        uint32
+	slots      int // free slots of the window
+	waiting    callList
+	calls      map[uint32]*call
+	open       callList    // the same calls, oldest first
+	expiry     *time.Timer // fires at the deadline of the oldest call, or before
+	armed      bool        // expiry runs
+	unanswered int         // receipts and messages from the SMSC that are not answered yet
 
 	spare sync.Pool // of calls
 
-	peerUnbound atomic.Bool // it asked to end, so we need not
+	peerUnbound atomic.Bool // the SMSC has unbound, so the session need not
 	pinged      atomic.Bool // nothing was answered since the last enquire_link
+}
+
+// A sessionState is how far a session has come. It never goes back:
+//
+//	sessionBound ─► sessionRetired ─► sessionHurried ─► sessionDrained ─► sessionEnded
+//	                       └────────────────────────────────▲
+//
+// Any state may be followed by sessionEnded: a lost connection ends the session
+// at once, and what is outstanding fails.
+type sessionState uint8
+
+const (
+	// sessionBound takes messages. retire ends it: at Config.MaxSession, when
+	// the SMSC unbinds or says that the session is not bound, after a frame of
+	// impossible length, and when the client closes.
+	sessionBound sessionState = iota
+
+	// sessionRetired takes no more messages, and awaits the last responses and
+	// the answers of Config.Receipt and Config.Inbound.
+	sessionRetired
+
+	// sessionHurried awaits the last responses only. It follows sessionRetired
+	// after Config.ResponseTimeout.
+	sessionHurried
+
+	// sessionDrained has nothing outstanding. The keeper unbinds.
+	sessionDrained
+
+	// sessionEnded has no connection any more.
+	sessionEnded
+)
+
+// enter moves the session on to a state, unless it is there or further. s.mu is
+// held.
+func (s *session) enter(next sessionState) {
+	if next <= s.state {
+		return
+	}
+	if s.state == sessionBound {
+		close(s.retired)
+	}
+	if next == sessionDrained {
+		close(s.drained)
+	}
+	s.state = next
 }
 
 func newSession(c *Config, conn, raw net.Conn, in *wire.Reader) *session {
 	s := &session{
 		config: c, log: c.Logger, conn: conn, raw: raw, in: in, out: wire.NewWriter(conn, c.WriteTimeout),
-		inbound: make(chan delivery, maxInbound),
+		inbound: make(chan incoming, maxInbound),
 		retired: make(chan struct{}), drained: make(chan struct{}), ended: make(chan struct{}),
 		seq:    1, // the bind's
 		slots:  c.Window,
@@ -99,8 +138,8 @@ func (s *session) serve() error {
 	return s.cause
 }
 
-// end closes the connection and fails what is outstanding. The reason to
-// retire, or else the first cause, counts.
+// end closes the connection and fails what is outstanding. The session's cause
+// is the reason to retire, if it has one, else the first cause of an end.
 func (s *session) end(cause error) {
 	s.endOnce.Do(func() {
 		s.mu.Lock()
@@ -117,7 +156,8 @@ func (s *session) end(cause error) {
 	})
 }
 
-// endedFor is how long ago the session ended, negative where it has not.
+// endedFor returns how long ago the session ended. It is negative if the session
+// has not ended.
 func (s *session) endedFor() time.Duration {
 	select {
 	case <-s.ended:
@@ -135,47 +175,36 @@ func (s *session) retire(reason error) {
 	if s.reason == nil {
 		s.reason = reason
 	}
-	s.stopIntake()
+	s.enter(sessionRetired)
 	s.checkDrained()
 }
 
-// stopIntake makes every later submit fail. s.mu is held.
-func (s *session) stopIntake() {
-	if !s.retiring {
-		s.retiring = true
-		close(s.retired)
-	}
-}
-
-// checkDrained tells the keeper when it is time to part. s.mu is held.
+// checkDrained notes that nothing is outstanding any more. s.mu is held.
 func (s *session) checkDrained() {
-	if !s.retiring || s.open.first != nil || s.handing > 0 && !s.hurried {
-		return
-	}
-	select {
-	case <-s.drained:
-	default:
-		close(s.drained)
+	switch {
+	case s.open.first != nil:
+	case s.state == sessionRetired && s.unanswered == 0, s.state == sessionHurried:
+		s.enter(sessionDrained)
 	}
 }
 
-// handed notes that so many more, or fewer, deliveries are to be answered.
-func (s *session) handed(n int) {
+// addUnanswered counts receipts and messages that are to be answered.
+func (s *session) addUnanswered(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.handing += n
+	s.unanswered += n
 	s.checkDrained()
 }
 
-// hurry gives up on the answers to deliveries.
+// hurry gives up on the answers to receipts and messages.
 func (s *session) hurry() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.hurried = true
+	s.enter(sessionHurried)
 	s.checkDrained()
 }
 
-// keep sends enquire_link, ends calls whose time is up, and parts.
+// keep sends enquire_link, ends calls whose time is up, and unbinds.
 func (s *session) keep() {
 	enquire := time.NewTicker(s.config.EnquireLink)
 	defer enquire.Stop()
@@ -183,7 +212,7 @@ func (s *session) keep() {
 	defer answer.Stop()
 	defer s.expiry.Stop()
 	retired, drained := s.retired, s.drained
-	var late, parted <-chan time.Time
+	var hurry, unbound <-chan time.Time
 	for {
 		select {
 		case <-enquire.C:
@@ -199,14 +228,14 @@ func (s *session) keep() {
 			s.expire()
 		case <-retired:
 			retired = nil
-			late = time.After(s.config.ResponseTimeout)
-		case <-late:
+			hurry = time.After(s.config.ResponseTimeout)
+		case <-hurry:
 			s.hurry()
 		case <-drained:
 			drained = nil
-			s.part()
-			parted = time.After(s.config.EnquireLinkTimeout)
-		case <-parted:
+			s.unbind()
+			unbound = time.After(s.config.EnquireLinkTimeout)
+		case <-unbound:
 			s.end(errUnbound)
 		case <-s.ended:
 			return
@@ -214,8 +243,9 @@ func (s *session) keep() {
 	}
 }
 
-// part unbinds, or lets the connection close where the SMSC did so already.
-func (s *session) part() {
+// unbind unbinds. If the SMSC has unbound already, the connection closes once
+// everything is written.
+func (s *session) unbind() {
 	if s.peerUnbound.Load() {
 		s.out.Finish()
 		return

@@ -22,11 +22,11 @@ type call struct {
 	deadline   time.Time
 	prev, next *call
 	holds      bool          // a slot
-	turn       chan struct{} // holds one, when a slot is handed over
+	granted    chan struct{} // receives one when the call is given a slot
 	done       chan outcome  // holds one
 }
 
-func newCall() *call { return &call{turn: make(chan struct{}, 1), done: make(chan outcome, 1)} }
+func newCall() *call { return &call{granted: make(chan struct{}, 1), done: make(chan outcome, 1)} }
 
 // errWindowFull is for session.wait.
 var errWindowFull = errors.New("window is full")
@@ -79,7 +79,7 @@ func (s *session) submit(c *call, m *wire.Message, now time.Time) error {
 // the caller itself writes. Where it reads nothing all the same, the caller is
 // held up for WriteTimeout at most, whatever its ctx. s.mu is held.
 func (s *session) begin(c *call, m *wire.Message, now time.Time) (alone bool, err error) {
-	if s.retiring {
+	if s.state != sessionBound {
 		s.release(c)
 		return false, errRetired
 	}
@@ -130,7 +130,7 @@ func (s *session) release(c *call) {
 	}
 	s.waiting.unlink(next)
 	next.holds = true
-	next.turn <- struct{}{}
+	next.granted <- struct{}{}
 }
 
 // wait waits in line until c holds a slot.
@@ -146,7 +146,7 @@ func (s *session) wait(ctx context.Context, c *call) error {
 	}
 	var err error
 	select {
-	case <-c.turn:
+	case <-c.granted:
 		return nil
 	case <-s.retired:
 		err = errRetired
@@ -166,7 +166,7 @@ func (s *session) giveBack(c *call) {
 		return
 	}
 	select {
-	case <-c.turn: // came in the meantime
+	case <-c.granted: // came in the meantime
 	default:
 	}
 	s.release(c)
@@ -213,7 +213,7 @@ func (s *session) expire() {
 func (s *session) abandon(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stopIntake()
+	s.enter(sessionEnded)
 	for s.open.first != nil {
 		err := submitError(channel.Unknown, cause)
 		if !s.out.Handed(s.open.first.batch) {

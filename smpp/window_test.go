@@ -92,10 +92,10 @@ func TestWindowLine(t *testing.T) {
 			t.Fatalf("window of one takes two: %v", err)
 		}
 		var served []int
-		var patience []context.CancelFunc
+		var giveUp []context.CancelFunc
 		for i := range 4 {
 			ctx, cancel := context.WithCancel(t.Context())
-			patience = append(patience, cancel)
+			giveUp = append(giveUp, cancel)
 			go func() {
 				c := newCall()
 				if err := s.wait(ctx, c); err != nil {
@@ -109,8 +109,8 @@ func TestWindowLine(t *testing.T) {
 			}()
 			synctest.Wait()
 		}
-		patience[0]()
-		patience[2]()
+		giveUp[0]()
+		giveUp[2]()
 		synctest.Wait()
 		if len(served) != 0 {
 			t.Errorf("served before there is a slot: %v", served)
@@ -120,25 +120,25 @@ func TestWindowLine(t *testing.T) {
 		if !slices.Equal(served, []int{1, 3}) || s.slots != 1 || s.waiting != (callList{}) {
 			t.Errorf("served %v; %d slots", served, s.slots)
 		}
-		patience[1]()
-		patience[3]()
+		giveUp[1]()
+		giveUp[3]()
 	})
 }
 
 // A slot that is handed over to one who gives up meanwhile goes on to the next.
-func TestWindowTurnNotTaken(t *testing.T) {
+func TestWindowSlotNotTaken(t *testing.T) {
 	t.Parallel()
 	s := newTestSession(t, 1)
 	open, leaving, next := submitOne(t, s), newCall(), newCall()
 	s.waiting.push(leaving)
 	s.waiting.push(next)
 	s.complete(pdu.SubmitSmRespID, open.seq, outcome{})
-	s.giveBack(leaving) // has its turn already
-	if leaving.holds || !next.holds || len(next.turn) != 1 || len(leaving.turn) != 0 || s.slots != 0 {
+	s.giveBack(leaving) // has its slot already
+	if leaving.holds || !next.holds || len(next.granted) != 1 || len(leaving.granted) != 0 || s.slots != 0 {
 		t.Errorf("the slot did not go on: %d free", s.slots)
 	}
 	s.giveBack(next)
-	if s.slots != 1 || len(next.turn) != 0 {
+	if s.slots != 1 || len(next.granted) != 0 {
 		t.Errorf("%d slots in the end", s.slots)
 	}
 }

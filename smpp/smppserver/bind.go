@@ -9,8 +9,8 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// handleBind answers a bind. It runs in the reader, which has nothing else to
-// do before the bind is decided.
+// handleBind answers a bind. It runs in the reader: nothing else is read before
+// the bind is decided.
 func (s *Session) handleBind(f wire.Frame) {
 	b, err := wire.DecodeBind(f.Body)
 	r := BindRequest{
@@ -20,7 +20,7 @@ func (s *Session) handleBind(f wire.Frame) {
 	}
 	status := smpp.StatusInvalidCmdLength
 	switch {
-	case s.stage.Load() != stageOpen:
+	case s.state.Load() != stateOpen:
 		status = smpp.StatusAlreadyBound
 	case err == nil:
 		status = s.checkBind(r)
@@ -36,7 +36,7 @@ func (s *Session) answerBind(h wire.Header, r BindRequest, status smpp.Status) {
 	if status != smpp.StatusOK {
 		c.Logger.Warn("smppserver: bind refused", "session", s.number, "bind", r, "status", status.Code())
 		s.respond(h, status)
-		if s.stage.Load() == stageOpen {
+		if s.state.Load() == stateOpen {
 			s.finish(errBindRefused)
 		}
 		return
@@ -46,12 +46,13 @@ func (s *Session) answerBind(h wire.Header, r BindRequest, status smpp.Status) {
 	}
 	c.Logger.Info("smppserver: bound", "session", s.number, "bind", r)
 	if r.CanReceive {
-		s.server.post.enter(s)
+		s.server.receipts.enter(s)
 	}
 }
 
-// enter makes the session bound and says so, unless it has ended meanwhile.
-// Nothing that is sent to a bound session, as unbind is, comes before that.
+// enter makes the session bound and answers the bind, unless the session has
+// ended meanwhile. Nothing that is sent to a bound session, unbind for example,
+// comes before the answer.
 func (s *Session) enter(h wire.Header, r BindRequest) bool {
 	r.Password = ""
 	var limit *rate
@@ -61,7 +62,7 @@ func (s *Session) enter(h wire.Header, r BindRequest) bool {
 	s.touch()
 	s.mu.Lock()
 	s.bind, s.rate = r, limit
-	entered := s.stage.CompareAndSwap(stageOpen, stageBound)
+	entered := s.state.CompareAndSwap(stateOpen, stateBound)
 	if entered {
 		_, _ = s.out.Append(func(b []byte) []byte { return appendBindResp(b, h, r.Version, s.server.config.SystemID) })
 	}
@@ -70,19 +71,20 @@ func (s *Session) enter(h wire.Header, r BindRequest) bool {
 		s.server.rates.release(limit)
 		return false
 	}
-	s.ring()
+	s.wakeKeeper()
 	return true
 }
 
-// checkBind decides on a bind, in this order: whether the address may bind at
-// all, whether it is blocked, and whether system_id and password are right.
+// checkBind returns the answer to a bind. It checks, in this order, that the
+// address may bind at all, that it is not blocked, and that system_id and
+// password are right.
 func (s *Session) checkBind(r BindRequest) smpp.Status {
 	c := &s.server.config
 	exact, source := bindSource(r.RemoteAddr)
 	if !c.allows(exact) || !s.server.guard.begin(s.ctx, source) {
 		return smpp.StatusBindFailed
 	}
-	status := smpp.StatusSystemError // what the guard is told if Authenticate panics
+	status := smpp.StatusSystemError // for the guard, if Authenticate panics
 	defer func() { s.server.guard.end(source, status) }()
 	switch {
 	case len(r.SystemID) > wire.MaxSystemID:

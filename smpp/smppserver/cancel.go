@@ -12,18 +12,18 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A CancelRequest is a cancel_sm for one message (SMPP 3.4, section 4.9).
-// Printed or logged it does not show its addresses.
+// A CancelRequest is a cancel_sm for one message (SMPP 3.4, section 4.9). If it
+// is printed or logged, it does not show its addresses.
 //
-// Config.Cancel answers it: with a nil error the message is withdrawn and
-// will not be delivered. It is for Cancel to see that SystemID itself submitted
-// the message, and that the addresses are the message's. An error is told as
-// the smpp.Status in its tree where it has no [channel.Error], else by its class:
-// Temporary and Misconfigured as ESME_RSYSERR, Throttled as ESME_RTHROTTLED,
-// any other, and none, as ESME_RCANCELFAIL.
+// Config.Cancel answers it. A nil error means that the message is withdrawn and
+// will not be delivered. Cancel must check that SystemID itself submitted the
+// message, and that the addresses are the message's. The answer to an error is
+// the [smpp.Status] in its tree, unless it has a [channel.Error] too. Then its
+// class decides: Temporary and Misconfigured are ESME_RSYSERR, Throttled is
+// ESME_RTHROTTLED. Any other error is ESME_RCANCELFAIL.
 //
-// Cancel is called as a [Handler] is: concurrently, with a ctx that ends with
-// the connection and after HandlerTimeout.
+// Cancel is called as a [Handler] is: concurrently, with a ctx that ends with the
+// connection and after Config.HandlerTimeout.
 type CancelRequest struct {
 	Session  *Session
 	SystemID string
@@ -47,7 +47,7 @@ func (r *CancelRequest) GoString() string { return "smppserver.CancelRequest{" +
 // LogValue keeps addresses out of logs.
 func (r *CancelRequest) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
-// withdraw checks a cancel_sm and hands it on.
+// withdraw checks a cancel_sm and hands it to Config.Cancel.
 func (s *Session) withdraw(f wire.Frame) {
 	c, h := &s.server.config, f.Header
 	if c.Cancel == nil {
@@ -66,11 +66,12 @@ func (s *Session) withdraw(f wire.Frame) {
 		status := statusOfCancel(c.Cancel(ctx, r))
 		s.uncount()
 		s.respond(h, status)
-		s.checkParted()
+		s.checkUnbound()
 	})
 }
 
-// acceptCancel returns what f asks for, counted as outstanding, or why not.
+// acceptCancel returns the request of f, counted as outstanding, or the status
+// that refuses it.
 func (s *Session) acceptCancel(f wire.Frame) (*CancelRequest, smpp.Status) {
 	if !s.takes() {
 		return nil, smpp.StatusInvalidBindStatus
@@ -101,8 +102,8 @@ func (s *Session) acceptCancel(f wire.Frame) (*CancelRequest, smpp.Status) {
 	}, smpp.StatusOK
 }
 
-// statusOfCancel is how an error of Config.Cancel is told. Of a status
-// that another SMSC answered, its class is.
+// statusOfCancel returns the answer for an error of Config.Cancel. A Status that
+// another SMSC answered is not passed on; its class is.
 func statusOfCancel(err error) smpp.Status {
 	if err == nil {
 		return smpp.StatusOK

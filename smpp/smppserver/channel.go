@@ -10,24 +10,24 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// ChannelHandler hands each message to c, which makes a [Server] the front of
-// any channel: a failover, another SMSC, an Android gateway. It wants
-// Config.Assemble, so that c gets long messages whole: it answers a part
-// with ESME_RSYSERR.
+// ChannelHandler returns a Handler that hands each message to c, which makes a
+// [Server] the front of any channel: a failover, another SMSC, an Android
+// gateway. It needs Config.Assemble, so that c gets long messages whole; it
+// answers a part with ESME_RSYSERR.
 //
 // The channel's Message has the recipient, the text, the sender, and a deadline
-// where the submit_sm has a relative validity_period. Its ID is the message_id
-// that the ESME is given, so a receipt that comes later is passed on as
-// Server.Deliver(systemID, DeliveryReceipt{ID: receipt.MessageID, …}). Where c
+// if the submit_sm has a relative validity_period. Its ID is the message_id that
+// the ESME is given. So a receipt that comes later can be passed on by
+// Server.Deliver(systemID, DeliveryReceipt{ID: receipt.MessageID, …}). If c
 // reports at once that the message is delivered, as OTP Blue does, and the ESME
-// asked for a receipt, it gets one right behind the response.
+// asked for a receipt, the receipt follows the response.
 //
-// Nothing is kept of a message once it is answered. Who wants cancel_sm to be
-// honoured keeps, by the Message's ID, what c.Send returned, and has c's
-// [channel.Canceler] called by Config.Cancel.
+// The handler keeps nothing of a message that is answered. An application that
+// wants to honour cancel_sm stores the Submission of c.Send by the Message's ID,
+// and calls c's [channel.Canceler] in Config.Cancel.
 //
-// An error is told as StatusOf its class; the statuses of an SMSC behind c are
-// nobody else's business.
+// An error is answered as StatusOf its class. The Status of an SMSC behind c is
+// not passed on.
 func ChannelHandler(c channel.Channel) Handler {
 	return func(ctx context.Context, m *Submit) (string, error) {
 		if m.Parts > 1 {
@@ -51,7 +51,7 @@ func ChannelHandler(c channel.Channel) Handler {
 	}
 }
 
-// message is m for a channel.
+// message returns m as a message for a channel.
 func (m *Submit) message(now time.Time) *channel.Message {
 	out := &channel.Message{
 		ID:   newMessageID(),

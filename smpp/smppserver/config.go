@@ -13,12 +13,12 @@ import (
 	"github.com/otpcourier/otpcourier/smpp"
 )
 
-// A Config says whom a [Server] lets in, what it takes, and who answers.
-// TLS (or DangerouslyPlaintext), Authenticate and one of the two handlers are
-// required; the zero value of every other field is its default, which is what
-// OTP Blue's integration guide names where it names one.
+// A Config holds the limits of a [Server], and the functions that answer. TLS (or
+// DangerouslyPlaintext), Authenticate and one of the two handlers are required.
+// The zero value of every other field is its default, which is that of OTP Blue's
+// integration guide if the guide names one.
 type Config struct {
-	// SystemID is what the server calls itself in the responses to binds.
+	// SystemID is the system_id of the server in its responses to binds.
 	// Default: empty. At most 64 characters.
 	SystemID string
 
@@ -27,40 +27,43 @@ type Config struct {
 	TLS *tls.Config
 
 	// DangerouslyPlaintext serves without TLS: passwords, codes and phone
-	// numbers cross the network readable. For tests, or behind something that
-	// ends TLS. Default: false.
+	// numbers cross the network readable. It is for tests, and for servers
+	// behind a TLS proxy. Default: false.
 	DangerouslyPlaintext bool
 
-	// Authenticate decides on a bind: smpp.StatusOK lets it in, anything else is
-	// the answer, after which the connection is closed. Compare passwords in
-	// constant time. It is called concurrently, and must return soon after its
-	// ctx ends, which is no later than PreBindTimeout. Required.
+	// Authenticate decides on a bind: smpp.StatusOK accepts it. Any other
+	// status refuses it, and the connection is closed. Passwords should be
+	// compared in constant time. Authenticate is called concurrently. It must
+	// return soon after its ctx ends, at PreBindTimeout at the latest.
+	// Required.
 	Authenticate func(ctx context.Context, b BindRequest) smpp.Status
 
-	// Allow are the networks that may bind; others are answered with
-	// ESME_RBINDFAIL, whatever their password. Default: every address.
+	// Allow are the networks that may bind. Binds from others are answered
+	// with ESME_RBINDFAIL, whatever their password. Default: every address.
 	Allow []netip.Prefix
 
-	// MaxBindFailures is after how many failed binds (0x0D, 0x0E, 0x0F, 0x53)
-	// an address, in IPv6 its /64, is blocked for BlockFor: its binds are
-	// answered with ESME_RBINDFAIL without asking Authenticate. No more than
-	// that many guesses are checked, however many come at once. Binds that
-	// succeed in between change nothing. Default 5; negative: never.
+	// MaxBindFailures is the number of failed binds (0x0D, 0x0E, 0x0F, 0x53)
+	// after which an address, in IPv6 its /64, is blocked for BlockFor: its
+	// binds are answered with ESME_RBINDFAIL without a call of Authenticate. No
+	// more guesses are checked, however many come at once. Binds that succeed
+	// in between change nothing. Default 5; negative: addresses are never
+	// blocked.
 	MaxBindFailures int
 
-	// BlockFor is how long an address is blocked, and after how long without a
-	// further failure its failures are forgotten. Default 15 min.
+	// BlockFor is how long an address is blocked. After the same time without
+	// a further failure its failures are forgotten. Default 15 min.
 	BlockFor time.Duration
 
 	// Handler answers messages; see [Handler]. Required unless AsyncHandler is
 	// set.
 	Handler Handler
 
-	// AsyncHandler is for those who answer from elsewhere; see [AsyncHandler].
+	// AsyncHandler answers messages later, instead of Handler; see
+	// [AsyncHandler].
 	AsyncHandler AsyncHandler
 
-	// Cancel answers cancel_sm; see [CancelRequest]. Default: they are answered
-	// as a command that the server does not know.
+	// Cancel answers cancel_sm; see [CancelRequest]. Default: cancel_sm is
+	// answered as an unknown command.
 	Cancel func(ctx context.Context, r *CancelRequest) error
 
 	// HandlerTimeout is when the ctx of a call of Handler or Cancel ends.
@@ -71,20 +74,20 @@ type Config struct {
 	// is a Submit of its own. See [Submit].
 	Assemble bool
 
-	// TPS says how many submit_sm and cancel_sm a system_id may send in any one
-	// second, over all its sessions together; beyond it they are answered with
-	// ESME_RTHROTTLED. It is asked at each bind. Zero: unlimited; at most
-	// 100000. Default: unlimited.
+	// TPS returns how many submit_sm and cancel_sm a system_id may send in any
+	// one second, over all its sessions together. Further ones are answered with
+	// ESME_RTHROTTLED. TPS is called at each bind. Zero is unlimited, the most
+	// is 100000. Default: unlimited.
 	TPS func(systemID string) int
 
 	// Window is how many messages and cancel_sm of one session may be with
-	// their handlers; beyond it they are answered with ESME_RTHROTTLED.
+	// their handlers. Further ones are answered with ESME_RTHROTTLED.
 	// Default 100, at most 100000.
 	Window int
 
 	// MaxMessage is the longest message in octets, user data headers not
 	// counted, in short_message, message_payload, or all parts of an assembled
-	// one; beyond it they are answered with ESME_RINVMSGLEN. Default 512, at
+	// message. Longer ones are answered with ESME_RINVMSGLEN. Default 512, at
 	// most 65535.
 	MaxMessage int
 
@@ -93,12 +96,12 @@ type Config struct {
 	// Default: false, a destination is any 1 to 21 characters.
 	RequireE164 bool
 
-	// Alphabet is what data_coding 0 stands for. Default sms.GSM7, unpacked.
+	// Alphabet is the encoding of data_coding 0. Default sms.GSM7, unpacked.
 	Alphabet sms.Encoding
 
-	// MaxConnections is how many connections may be open, bound or not;
-	// further ones are closed at once. Those from an address that is not in
-	// Allow, or blocked, do not count; of them 16 may be open. Default 1000.
+	// MaxConnections is how many connections may be open, bound or not.
+	// Further ones are closed at once. Connections from an address that is not
+	// in Allow, or blocked, do not count; of them 16 may be open. Default 1000.
 	MaxConnections int
 
 	// PreBindTimeout is how long a connection may take to bind, TLS handshake
@@ -109,7 +112,7 @@ type Config struct {
 	// enquire_link, submit_sm and cancel_sm. Default 90 s.
 	InactivityTimeout time.Duration
 
-	// MaxSession is how long a connection may last. Then the server unbinds.
+	// MaxSession is how long a session may last. Then the server unbinds.
 	// Default 24 h.
 	MaxSession time.Duration
 
@@ -120,8 +123,8 @@ type Config struct {
 	// WriteTimeout is how long a peer may refuse to read. Default 10 s.
 	WriteTimeout time.Duration
 
-	// ReceiptTimeout is how long a receipt may take to be answered before it
-	// is sent again. Default 10 s.
+	// ReceiptTimeout is how long the peer may take to answer a receipt before
+	// the receipt is sent again. Default 10 s.
 	ReceiptTimeout time.Duration
 
 	// ReceiptRetry is the pause before a receipt that was refused or not
@@ -139,29 +142,28 @@ type Config struct {
 	// 10000.
 	ReceiptQueue int
 
-	// OnBind is told of each bind and its answer, those that the server itself
-	// refused included. It must not block. Default: nobody is told.
+	// OnBind is called with each bind and its answer, also if the server itself
+	// refused the bind. It must not block. Default: none.
 	OnBind func(b BindRequest, answer smpp.Status)
 
-	// OnReceipt is told how a receipt given to Server.Deliver ended: with a
-	// nil error when it was acknowledged, else with ErrUndelivered. It must
-	// not block, nor call Deliver. Default: nobody is told.
+	// OnReceipt is called at the end of each receipt given to Server.Deliver:
+	// with a nil error if it was acknowledged, else with ErrUndelivered. It
+	// must neither block nor call Deliver. Default: none.
 	OnReceipt func(systemID string, r DeliveryReceipt, err error)
 
-	// Logger is told of binds, ends of sessions and what is not understood;
-	// never of a password, a text or a phone number. Default: nothing is
-	// logged.
+	// Logger logs binds, ends of sessions and PDUs that are not understood;
+	// never a password, a text or a phone number. Default: nothing is logged.
 	Logger *slog.Logger
 }
 
-// A BindRequest is a bind_transceiver, bind_transmitter or bind_receiver.
-// Printed or logged it does not show its password.
+// A BindRequest is a bind_transceiver, bind_transmitter or bind_receiver. If it is
+// printed or logged, it does not show its password.
 type BindRequest struct {
-	Session    *Session // which asks
+	Session    *Session // of the bind
 	SystemID   string
 	Password   string
 	SystemType string
-	Version    uint8    // interface_version: 0x34; below it the peer is sent no TLVs
+	Version    uint8    // interface_version; a peer below 0x34 is sent no TLVs
 	RemoteAddr net.Addr // of the connection
 	CanSubmit  bool     // as transceiver or transmitter
 	CanReceive bool     // as transceiver or receiver

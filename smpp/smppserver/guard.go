@@ -12,16 +12,17 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// maxSuspects is how many addresses with failed binds are remembered; then the
-// oldest are forgotten.
+// maxSuspects is how many addresses with failed binds are remembered. Beyond it
+// the oldest are forgotten.
 const maxSuspects = 10_000
 
-// A bindGuard blocks addresses after failed binds. A bind is charged before it
-// is checked, and the charge is taken back where it succeeds: of any number of
-// guesses made at once, no more than the limit are checked.
+// A bindGuard blocks addresses after failed binds. A bind is charged before it is
+// checked, and the charge is taken back if it succeeds: of any number of guesses
+// made at once, no more than the limit are checked.
 //
-// A bind that succeeds clears no failures before it, or whoever has one account
-// could guess the password of another without end. Time alone does.
+// A bind that succeeds does not clear the failures before it. Otherwise an
+// attacker with one account could guess the password of another without end.
+// Failures are forgotten with time only.
 type bindGuard struct {
 	limit int // negative: none
 	block time.Duration
@@ -31,6 +32,7 @@ type bindGuard struct {
 	order list.List // of *suspect without binds under way, the oldest in front
 }
 
+// A suspect is an address with failed binds, or with a bind under way.
 type suspect struct {
 	addr     netip.Addr
 	failures int
@@ -44,9 +46,9 @@ func newBindGuard(limit int, block time.Duration) *bindGuard {
 	return &bindGuard{limit: limit, block: block, known: make(map[netip.Addr]*suspect)}
 }
 
-// begin reports whether a bind from addr may be checked; then end must follow.
-// Where so many are being checked that one more would be over the limit if they
-// all fail, it waits for them.
+// begin reports whether a bind from addr may be checked. If so, end must follow.
+// If so many are being checked that one more would be over the limit, should
+// they all fail, begin waits for them.
 func (g *bindGuard) begin(ctx context.Context, addr netip.Addr) bool {
 	if g.limit < 0 {
 		return true
@@ -89,7 +91,7 @@ func (g *bindGuard) tryBegin(addr netip.Addr) (wait <-chan struct{}, ok bool) {
 	return nil, true
 }
 
-// end says how the bind ended.
+// end records the answer to the bind.
 func (g *bindGuard) end(addr netip.Addr, status smpp.Status) {
 	if g.limit < 0 {
 		return
@@ -118,7 +120,7 @@ func (g *bindGuard) end(addr netip.Addr, status smpp.Status) {
 	}
 }
 
-// blocks reports whether binds from addr are refused unseen.
+// blocks reports whether binds from addr are refused unchecked.
 func (g *bindGuard) blocks(addr netip.Addr) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -132,9 +134,9 @@ func (s *Server) bars(a net.Addr) bool {
 	return !s.config.allows(exact) || s.guard.blocks(source)
 }
 
-// bindSource is what an address is allowed and blocked by: in IPv6 its /64, of
-// which anybody has all addresses. Invalid where the connection has no IP
-// address, a pipe in tests.
+// bindSource returns the address that Config.Allow is compared with, and the one
+// that is blocked: in IPv6 its /64, since one peer usually has all addresses of
+// it. Both are invalid if the connection has no IP address, as a pipe in tests.
 func bindSource(a net.Addr) (exact, blocked netip.Addr) {
 	if a == nil {
 		return netip.Addr{}, netip.Addr{}

@@ -12,35 +12,37 @@ import (
 
 // Errors of Server.Deliver and Config.OnReceipt.
 var (
-	// ErrReceiptQueueFull says that ReceiptQueue receipts wait for a system_id.
+	// ErrReceiptQueueFull is returned if Config.ReceiptQueue receipts wait for
+	// the system_id.
 	ErrReceiptQueueFull = errors.New("smppserver: receipt queue is full")
 
-	// ErrUndelivered says that a receipt was given up. The peer may have it
-	// nevertheless, where only its answer was lost.
+	// ErrUndelivered is the error of a receipt that was given up. The peer may
+	// have it, if only its answer was lost.
 	ErrUndelivered = errors.New("smppserver: receipt was not delivered")
 )
 
-// receiptWindow is how many receipts of the queue await an answer in one
-// session at a time.
+// receiptWindow is how many receipts of the queue may await an answer in one
+// session.
 const receiptWindow = 100
 
-// postSweep is how often the queue is looked through for what is due.
-const postSweep = time.Second
+// sweepInterval is how often the queue is searched for receipts that are due.
+const sweepInterval = time.Second
 
-// Deliver queues a receipt for a system_id and returns at once. It is sent over
-// a session bound as transceiver or receiver; when it is refused, not answered,
-// or its session is lost, again, over whichever session there is then:
-// ReceiptAttempts times in all, within ReceiptLife. So an ESME may receive it
-// twice. Receipts usually go out in the order in which they were queued.
+// Deliver queues a receipt for a system_id and returns at once. The receipt is
+// sent over any session of the system_id that is bound as transceiver or
+// receiver. If it is refused or not answered, or if its session is lost, it is
+// sent again: Config.ReceiptAttempts times in all, within Config.ReceiptLife. So
+// an ESME may receive it twice. Receipts usually go out in the order in which
+// they were queued.
 //
-// The queue is kept in memory: what it holds at the end of the process is lost,
-// and OnReceipt told so by Shutdown and Close, also of what is queued while they
-// run.
+// The queue is in memory. Receipts that it holds at the end of the process are
+// lost. Shutdown and Close call Config.OnReceipt for each of them, also for
+// those that are queued meanwhile.
 func (s *Server) Deliver(systemID string, r DeliveryReceipt) error {
 	if err := r.validate(); err != nil {
 		return err
 	}
-	return s.post.add(&letter{systemID: systemID, receipt: r, expires: time.Now().Add(s.config.ReceiptLife)})
+	return s.receipts.add(&queuedReceipt{systemID: systemID, receipt: r, expires: time.Now().Add(s.config.ReceiptLife)})
 }
 
 // deliverAll queues the receipts that a handler had for its message.
@@ -59,132 +61,135 @@ func (s *Server) deliverAll(m *Submit, id string) {
 	}
 }
 
-// A letter is a receipt on its way.
-type letter struct {
+// A queuedReceipt is a receipt until it is acknowledged or given up.
+type queuedReceipt struct {
 	systemID string
 	receipt  DeliveryReceipt
-	expires  time.Time
-	after    time.Time // not sent again before; zero: at once
-	attempts int
+	expires  time.Time // end of its ReceiptLife
+	after    time.Time // end of the pause before it is sent again; zero: it is sent at once
+	attempts int       // how often it was sent
 }
 
-// A postOffice holds the receipts of every system_id until they are delivered.
-// Its mutex is taken before a session's.
-type postOffice struct {
+// A receiptQueue holds the receipts of every system_id until they are
+// acknowledged or given up. Its mutex is taken before a session's.
+type receiptQueue struct {
 	config *Config
-	wake   chan struct{} // a letter waits for its time
+	wake   chan struct{} // run must look again
 
-	mu     sync.Mutex
-	boxes  map[string]*box
-	closed bool
+	mu       sync.Mutex
+	accounts map[string]*accountQueue // by system_id
+	closed   bool
 }
 
-// A box is what waits for one system_id, and the sessions that take it.
-type box struct {
-	ready    []*letter
-	later    []*letter // wait for their time
-	sent     int       // await an answer
-	sessions []*postRound
+// An accountQueue holds the receipts of one system_id, and the sessions over
+// which they may go.
+type accountQueue struct {
+	ready     []*queuedReceipt
+	paused    []*queuedReceipt // until their time
+	sent      int              // number of receipts that await an answer
+	receivers []*receiver
 }
 
-// A postRound is a session and how many receipts await an answer in it.
-type postRound struct {
+// A receiver is a session that takes receipts.
+type receiver struct {
 	session *Session
-	sent    int
-	full    bool // took no more; tried again when something was answered, or a while later
+	sent    int  // number of receipts of the queue that await an answer in it
+	full    bool // it took no more; tried again after an answer, or at the next sweep
 }
 
-func newPostOffice(c *Config) *postOffice {
-	return &postOffice{config: c, wake: make(chan struct{}, 1), boxes: make(map[string]*box)}
+func newReceiptQueue(c *Config) *receiptQueue {
+	return &receiptQueue{config: c, wake: make(chan struct{}, 1), accounts: make(map[string]*accountQueue)}
 }
 
-// box returns the box of a system_id. p.mu is held.
-func (p *postOffice) box(systemID string) *box {
-	b := p.boxes[systemID]
-	if b == nil {
-		b = &box{}
-		p.boxes[systemID] = b
+// account returns the queue of a system_id. q.mu is held.
+func (q *receiptQueue) account(systemID string) *accountQueue {
+	a := q.accounts[systemID]
+	if a == nil {
+		a = &accountQueue{}
+		q.accounts[systemID] = a
 	}
-	return b
+	return a
 }
 
-func (p *postOffice) add(l *letter) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
+func (q *receiptQueue) add(r *queuedReceipt) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
 		return ErrClosed
 	}
-	b := p.box(l.systemID)
-	if len(b.ready)+len(b.later)+b.sent >= p.config.ReceiptQueue {
-		return fmt.Errorf("%w: %d for %q", ErrReceiptQueueFull, p.config.ReceiptQueue, l.systemID)
+	a := q.account(r.systemID)
+	if len(a.ready)+len(a.paused)+a.sent >= q.config.ReceiptQueue {
+		return fmt.Errorf("%w: %d for %q", ErrReceiptQueueFull, q.config.ReceiptQueue, r.systemID)
 	}
-	b.ready = append(b.ready, l)
-	p.pump(b)
+	a.ready = append(a.ready, r)
+	q.send(a)
 	return nil
 }
 
-// enter lets a session take receipts, unless it is already on its way out.
-func (p *postOffice) enter(s *Session) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if s.stage.Load() != stageBound {
+// enter lets a session take receipts, unless it is unbinding already.
+func (q *receiptQueue) enter(s *Session) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if s.state.Load() != stateBound {
 		return
 	}
-	b := p.box(s.bind.SystemID)
-	b.sessions = append(b.sessions, &postRound{session: s})
-	p.pump(b)
+	a := q.account(s.bind.SystemID)
+	a.receivers = append(a.receivers, &receiver{session: s})
+	q.send(a)
 }
 
-func (p *postOffice) leave(s *Session) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	b := p.boxes[s.bind.SystemID]
-	if b == nil {
+// leave sends no more receipts over a session.
+func (q *receiptQueue) leave(s *Session) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	a := q.accounts[s.bind.SystemID]
+	if a == nil {
 		return
 	}
-	for i, round := range b.sessions {
-		if round.session == s {
-			b.sessions = append(b.sessions[:i:i], b.sessions[i+1:]...)
+	for i, to := range a.receivers {
+		if to.session == s {
+			a.receivers = append(a.receivers[:i:i], a.receivers[i+1:]...)
 			break
 		}
 	}
-	p.tidy(s.bind.SystemID, b)
+	q.dropIfEmpty(s.bind.SystemID, a)
 }
 
-// tidy forgets an empty box. p.mu is held.
-func (p *postOffice) tidy(systemID string, b *box) {
-	if len(b.sessions)+len(b.ready)+len(b.later)+b.sent == 0 {
-		delete(p.boxes, systemID)
+// dropIfEmpty forgets an account with neither receipts nor sessions. q.mu is
+// held.
+func (q *receiptQueue) dropIfEmpty(systemID string, a *accountQueue) {
+	if len(a.receivers)+len(a.ready)+len(a.paused)+a.sent == 0 {
+		delete(q.accounts, systemID)
 	}
 }
 
-// pump sends what is ready, as far as the sessions have room. p.mu is held;
-// nothing here blocks.
-func (p *postOffice) pump(b *box) {
-	for len(b.ready) > 0 {
-		round := b.least()
-		if round == nil {
-			p.ring()
+// send sends the receipts that are ready, as far as the sessions have room. q.mu
+// is held; nothing here blocks.
+func (q *receiptQueue) send(a *accountQueue) {
+	for len(a.ready) > 0 {
+		to := a.least()
+		if to == nil {
+			q.wakeUp()
 			return
 		}
-		l := b.ready[0]
-		err := round.session.deliver(&l.receipt, func(status smpp.Status, err error) { p.answered(round, l, status, err) })
-		if err != nil { // or ending, and leave is under way
-			round.full = true
+		r := a.ready[0]
+		err := to.session.deliver(&r.receipt, func(status smpp.Status, err error) { q.answered(to, r, status, err) })
+		if err != nil { // no room, or the session ends and leave is under way
+			to.full = true
 			continue
 		}
-		b.ready[0] = nil
-		b.ready = b.ready[1:]
-		l.attempts++
-		round.sent++
-		b.sent++
+		a.ready[0] = nil
+		a.ready = a.ready[1:]
+		r.attempts++
+		to.sent++
+		a.sent++
 	}
 }
 
-// least returns the session with the most room, nil if none has any.
-func (b *box) least() *postRound {
-	var best *postRound
-	for _, r := range b.sessions {
+// least returns the session with the most room, or nil if none has room.
+func (a *accountQueue) least() *receiver {
+	var best *receiver
+	for _, r := range a.receivers {
 		if !r.full && r.sent < receiptWindow && (best == nil || r.sent < best.sent) {
 			best = r
 		}
@@ -192,69 +197,69 @@ func (b *box) least() *postRound {
 	return best
 }
 
-func (p *postOffice) ring() {
+func (q *receiptQueue) wakeUp() {
 	select {
-	case p.wake <- struct{}{}:
+	case q.wake <- struct{}{}:
 	default:
 	}
 }
 
-// answered takes the answer to a letter, or that there is none.
-func (p *postOffice) answered(round *postRound, l *letter, status smpp.Status, err error) {
+// answered takes the answer to a receipt, or the reason for there being none.
+func (q *receiptQueue) answered(to *receiver, r *queuedReceipt, status smpp.Status, err error) {
 	if status != smpp.StatusOK {
 		err = status
 	}
-	p.mu.Lock()
-	b := p.box(l.systemID)
-	b.sent--
-	round.sent--
-	round.full = false
+	q.mu.Lock()
+	a := q.account(r.systemID)
+	a.sent--
+	to.sent--
+	to.full = false
 	now := time.Now()
-	lost := err != nil && (p.closed || l.attempts >= p.config.ReceiptAttempts || !now.Before(l.expires))
+	lost := err != nil && (q.closed || r.attempts >= q.config.ReceiptAttempts || !now.Before(r.expires))
 	switch {
 	case err == nil || lost:
 	case errors.Is(err, errSessionEnded): // another session may have it at once
-		b.ready = append([]*letter{l}, b.ready...)
+		a.ready = append([]*queuedReceipt{r}, a.ready...)
 	default:
-		l.after = now.Add(p.config.ReceiptRetry)
-		b.later = append(b.later, l)
-		p.ring()
+		r.after = now.Add(q.config.ReceiptRetry)
+		a.paused = append(a.paused, r)
+		q.wakeUp()
 	}
-	p.pump(b)
-	p.tidy(l.systemID, b)
-	p.mu.Unlock()
+	q.send(a)
+	q.dropIfEmpty(r.systemID, a)
+	q.mu.Unlock()
 	switch {
 	case err == nil:
-		p.tell(l, nil)
+		q.report(r, nil)
 	case lost:
-		p.tell(l, err)
+		q.report(r, err)
 	}
 }
 
-// tell says how a letter ended.
-func (p *postOffice) tell(l *letter, err error) {
+// report calls OnReceipt with the end of a receipt.
+func (q *receiptQueue) report(r *queuedReceipt, err error) {
 	if err != nil {
-		err = fmt.Errorf("%w after %d attempts: %w", ErrUndelivered, l.attempts, err)
-		p.config.Logger.Warn("smppserver: receipt given up", "system_id", l.systemID, "receipt", l.receipt, "error", err)
+		err = fmt.Errorf("%w after %d attempts: %w", ErrUndelivered, r.attempts, err)
+		q.config.Logger.Warn("smppserver: receipt given up", "system_id", r.systemID, "receipt", r.receipt, "error", err)
 	}
-	if p.config.OnReceipt != nil {
-		p.config.OnReceipt(l.systemID, l.receipt, err)
+	if q.config.OnReceipt != nil {
+		q.config.OnReceipt(r.systemID, r.receipt, err)
 	}
 }
 
-// run sends what has waited for its time and gives up what waited too long, as
-// long as anything waits. In the end it gives up the rest.
-func (p *postOffice) run(ctx context.Context) {
-	defer p.close()
-	timer := time.NewTimer(postSweep)
+// run sends receipts whose pause is over and gives up those whose ReceiptLife is,
+// until ctx ends. Then it gives up the rest. It sleeps while no receipt waits.
+func (q *receiptQueue) run(ctx context.Context) {
+	defer q.close()
+	timer := time.NewTimer(sweepInterval)
 	defer timer.Stop()
 	for {
 		select {
-		case <-p.wake:
-			timer.Reset(postSweep)
+		case <-q.wake:
+			timer.Reset(sweepInterval)
 			select {
 			case <-timer.C:
-				p.sweep(time.Now())
+				q.sweep(time.Now())
 			case <-ctx.Done():
 				return
 			}
@@ -269,58 +274,58 @@ var (
 	errReceiptDropped = errors.New("server is closed")
 )
 
-func (p *postOffice) sweep(now time.Time) {
-	var lost []*letter
-	p.mu.Lock()
-	for systemID, b := range p.boxes {
-		for _, round := range b.sessions {
-			round.full = false
+func (q *receiptQueue) sweep(now time.Time) {
+	var lost []*queuedReceipt
+	q.mu.Lock()
+	for systemID, a := range q.accounts {
+		for _, to := range a.receivers {
+			to.full = false
 		}
-		later := b.later
-		b.later = nil
-		for _, l := range later {
-			if l.after.After(now) {
-				b.later = append(b.later, l)
+		paused := a.paused
+		a.paused = nil
+		for _, r := range paused {
+			if r.after.After(now) {
+				a.paused = append(a.paused, r)
 			} else {
-				b.ready = append(b.ready, l)
+				a.ready = append(a.ready, r)
 			}
 		}
-		b.ready, lost = split(b.ready, now, lost)
-		b.later, lost = split(b.later, now, lost)
-		p.pump(b)
-		p.tidy(systemID, b)
-		if len(b.later) > 0 {
-			p.ring()
+		a.ready, lost = split(a.ready, now, lost)
+		a.paused, lost = split(a.paused, now, lost)
+		q.send(a)
+		q.dropIfEmpty(systemID, a)
+		if len(a.paused) > 0 {
+			q.wakeUp()
 		}
 	}
-	p.mu.Unlock()
-	for _, l := range lost {
-		p.tell(l, errReceiptExpired)
+	q.mu.Unlock()
+	for _, r := range lost {
+		q.report(r, errReceiptExpired)
 	}
 }
 
-// split takes out what has expired.
-func split(letters []*letter, now time.Time, lost []*letter) (kept, expired []*letter) {
-	for _, l := range letters {
-		if now.Before(l.expires) {
-			kept = append(kept, l)
+// split appends the expired receipts to lost, and returns the others apart.
+func split(receipts []*queuedReceipt, now time.Time, lost []*queuedReceipt) (kept, expired []*queuedReceipt) {
+	for _, r := range receipts {
+		if now.Before(r.expires) {
+			kept = append(kept, r)
 		} else {
-			lost = append(lost, l)
+			lost = append(lost, r)
 		}
 	}
 	return kept, lost
 }
 
-func (p *postOffice) close() {
-	p.mu.Lock()
-	p.closed = true
-	var lost []*letter
-	for _, b := range p.boxes {
-		lost = append(append(lost, b.ready...), b.later...)
-		b.ready, b.later = nil, nil
+func (q *receiptQueue) close() {
+	q.mu.Lock()
+	q.closed = true
+	var lost []*queuedReceipt
+	for _, a := range q.accounts {
+		lost = append(append(lost, a.ready...), a.paused...)
+		a.ready, a.paused = nil, nil
 	}
-	p.mu.Unlock()
-	for _, l := range lost {
-		p.tell(l, errReceiptDropped)
+	q.mu.Unlock()
+	for _, r := range lost {
+		q.report(r, errReceiptDropped)
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 const maxTPS = 100_000
 
-// rates hold a rate for each system_id that is bound.
+// rates holds the rate of each system_id that is bound.
 type rates struct {
 	mu   sync.Mutex
 	byID map[string]*rate
@@ -15,8 +15,8 @@ type rates struct {
 
 func newRates() *rates { return &rates{byID: make(map[string]*rate)} }
 
-// bind returns the rate that all sessions of a system_id share, nil for none.
-// Each bind wants a release.
+// bind returns the rate that all sessions of a system_id share, or nil if it has
+// none. release must follow.
 func (r *rates) bind(systemID string, tps int) *rate {
 	if tps <= 0 {
 		return nil
@@ -45,8 +45,8 @@ func (r *rates) release(l *rate) {
 	r.sweep(time.Now())
 }
 
-// sweep forgets who is not bound any more, but not within a second of the last
-// message: binding again is no way to a fresh second. r.mu is held.
+// sweep forgets system_ids that are not bound any more, but not within a second
+// of the last message: binding again must not begin a fresh second. r.mu is held.
 func (r *rates) sweep(now time.Time) {
 	for systemID, l := range r.byID {
 		if l.sessions == 0 && l.idle(now) {
@@ -55,23 +55,24 @@ func (r *rates) sweep(now time.Time) {
 	}
 }
 
-// A rate lets so many through in any one second: it remembers when each of the
-// last ones went.
+// A rate lets so many messages through in any one second: it remembers the time
+// of each of the last ones.
 type rate struct {
-	sessions int // of rates
+	sessions int // number of bound sessions; guarded by rates.mu
 
 	mu   sync.Mutex
-	went []time.Time // a ring
-	next int         // the oldest, which the next one replaces
+	went []time.Time // times of the last messages, a ring
+	next int         // index of the oldest, which the next message replaces
 }
 
+// set changes how many messages go in a second.
 func (l *rate) set(tps int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if tps == len(l.went) {
 		return
 	}
-	// The latest stay, so that binding again is no way to a fresh second.
+	// The latest stay, so that binding again does not begin a fresh second.
 	ordered := append(append([]time.Time(nil), l.went[l.next:]...), l.went[:l.next]...)
 	l.went = make([]time.Time, tps)
 	keep := ordered[max(0, len(ordered)-tps):]
@@ -79,6 +80,7 @@ func (l *rate) set(tps int) {
 	l.next = 0
 }
 
+// take reports whether a message may go now, and counts it if so.
 func (l *rate) take(now time.Time) bool {
 	if l == nil {
 		return true
@@ -93,7 +95,7 @@ func (l *rate) take(now time.Time) bool {
 	return true
 }
 
-// idle reports whether nothing went within the last second.
+// idle reports whether no message went within the last second.
 func (l *rate) idle(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

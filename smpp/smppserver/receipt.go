@@ -15,10 +15,10 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A DeliveryReceipt tells an ESME what became of a message it submitted. It
+// A DeliveryReceipt tells an ESME the state of a message that it submitted. It
 // goes out as deliver_sm with the TLVs receipted_message_id and message_state,
-// and with the text of SMPP 3.4, Appendix B. Printed or logged its addresses
-// are masked.
+// and with the text of SMPP 3.4, Appendix B. If it is printed or logged, its
+// addresses are masked.
 type DeliveryReceipt struct {
 	// ID is the message_id that submit_sm_resp held. Required.
 	ID string
@@ -39,9 +39,8 @@ type DeliveryReceipt struct {
 	// Default: when the receipt is sent.
 	Submitted, Done time.Time
 
-	// TextOnly leaves out the TLVs, and TLVOnly the text, for ESMEs that want
-	// it so. One that binds with an interface_version before 3.4 is sent text
-	// only, by deliver_sm.
+	// TextOnly leaves out the TLVs, and TLVOnly the text. An ESME that binds
+	// with an interface_version before 3.4 is sent text only, by deliver_sm.
 	TextOnly, TLVOnly bool
 
 	// DataSM sends data_sm instead of deliver_sm, with the text as
@@ -82,7 +81,7 @@ func (r *DeliveryReceipt) validate() error {
 	return v.Err()
 }
 
-// message is the receipt as it goes over the wire.
+// message returns the receipt as it goes over the wire.
 func (r *DeliveryReceipt) message(now time.Time) *wire.Message {
 	stat, code := r.Stat, r.Err
 	if stat == "" {
@@ -125,7 +124,7 @@ func receiptDate(t, now time.Time) string {
 	return t.UTC().Format("0601021504")
 }
 
-// receiptSource is the address for a number with or without its "+".
+// receiptSource returns the address for a number with or without its "+".
 func receiptSource(s string) wire.Addr {
 	if digits, ok := strings.CutPrefix(s, "+"); ok {
 		return wire.Addr{TON: wire.TONInternational, NPI: wire.NPIE164, Digits: digits}
@@ -133,21 +132,21 @@ func receiptSource(s string) wire.Addr {
 	return wire.Addr{Digits: s}
 }
 
-// delivered is a receipt that awaits its answer.
-type delivered struct {
+// A pendingReceipt is a receipt that awaits its answer.
+type pendingReceipt struct {
 	seq      uint32
 	deadline time.Time
-	over     bool // answered, or given up; of session.mu
+	over     bool // answered, or given up; guarded by Session.mu
 	done     func(smpp.Status, error)
 }
 
-func (d *delivered) finish(status smpp.Status, err error) {
+func (d *pendingReceipt) finish(status smpp.Status, err error) {
 	if d.done != nil {
 		d.done(status, err)
 	}
 }
 
-// Why a receipt was not answered.
+// Causes for a receipt not to be answered.
 var (
 	errSessionEnded = errors.New("smppserver: session has ended")
 	errNotReceiver  = errors.New("smppserver: session is not bound as receiver or transceiver")
@@ -158,12 +157,11 @@ var (
 // maxPending is how many receipts of one session may await an answer.
 const maxPending = 10_000
 
-// Deliver sends a receipt over this session, once; Server.Deliver is what
-// keeps trying. It does not wait: answered, unless it is nil, is called with
-// the peer's answer, or with an error where there was none within
-// ReceiptTimeout or the session ended. It must not block. A nil error of
-// Deliver means that it will be called; its error is an ErrUndelivered, unless
-// r itself cannot be sent.
+// Deliver sends a receipt over this session, once; [Server.Deliver] repeats. It
+// does not wait. Later answered is called, unless it is nil: with the peer's
+// answer, or with an error if there was none within Config.ReceiptTimeout or the
+// session ended. answered must not block. If Deliver returns an error, answered
+// is not called. The error is an ErrUndelivered, unless r itself cannot be sent.
 func (s *Session) Deliver(r DeliveryReceipt, answered func(smpp.Status, error)) error {
 	if err := r.validate(); err != nil {
 		return err
@@ -174,13 +172,13 @@ func (s *Session) Deliver(r DeliveryReceipt, answered func(smpp.Status, error)) 
 	return nil
 }
 
-// deliver is Deliver for a receipt that was checked.
+// deliver is Deliver for a valid receipt.
 func (s *Session) deliver(r *DeliveryReceipt, answered func(smpp.Status, error)) error {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.pending == nil || s.stage.Load() != stageBound:
+	case s.pending == nil || s.state.Load() != stateBound:
 		return errSessionEnded
 	case !s.bind.CanReceive:
 		return errNotReceiver
@@ -188,11 +186,11 @@ func (s *Session) deliver(r *DeliveryReceipt, answered func(smpp.Status, error))
 		return errNoRoom
 	}
 	v := *r
-	if s.bind.Version < wire.Version34 { // knows neither TLVs nor data_sm
+	if s.bind.Version < wire.Version34 { // it has neither TLVs nor data_sm
 		v.TextOnly, v.TLVOnly, v.DataSM = true, false, false
 	}
 	m := v.message(now)
-	d := &delivered{seq: s.nextSeq(), deadline: now.Add(s.server.config.ReceiptTimeout), done: answered}
+	d := &pendingReceipt{seq: s.nextSeq(), deadline: now.Add(s.server.config.ReceiptTimeout), done: answered}
 	_, err := s.out.Append(func(b []byte) []byte {
 		if v.DataSM {
 			return wire.AppendDataSM(b, d.seq, m)
@@ -205,7 +203,7 @@ func (s *Session) deliver(r *DeliveryReceipt, answered func(smpp.Status, error))
 	s.pending[d.seq] = d
 	s.order = append(s.order, d)
 	if len(s.order) == 1 {
-		s.ring()
+		s.wakeKeeper()
 	}
 	return nil
 }
@@ -230,7 +228,7 @@ func (s *Session) answered(h wire.Header) {
 	d.finish(status, nil)
 }
 
-// trim drops answered receipts from the front. s.mu is held.
+// trim drops answered receipts from the front of order. s.mu is held.
 func (s *Session) trim() {
 	for len(s.order) > 0 && s.order[0].over {
 		s.order[0] = nil
@@ -238,10 +236,10 @@ func (s *Session) trim() {
 	}
 }
 
-// overdue gives back receipts whose answer is overdue, and returns how long the
-// next one has.
+// overdue gives back receipts whose answer is overdue, and returns how long until
+// the next one is.
 func (s *Session) overdue(now time.Time) time.Duration {
-	var late []*delivered
+	var late []*pendingReceipt
 	left := s.server.config.MaxSession
 	s.mu.Lock()
 	for s.trim(); len(s.order) > 0; s.trim() {

@@ -13,38 +13,38 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/concat"
 )
 
-// ErrClosed is returned by Serve and ServeConn after Shutdown or Close
-// began, and by Deliver once the receipts that wait have been given up, which
-// is when the last session has ended.
+// ErrClosed is returned by Serve and ServeConn after Shutdown or Close began, and
+// by Deliver after the last session has ended and the receipts that wait were
+// given up.
 var ErrClosed = errors.New("smppserver: server is closed")
 
 // A Server lets ESMEs bind, hands the messages that they submit to a handler,
 // and sends them delivery receipts. Make one with [New]. It is safe for
 // concurrent use.
 type Server struct {
-	config Config
-	guard  *bindGuard
-	rates  *rates
-	parts  *concat.Reassembler
-	post   *postOffice
+	config   Config
+	guard    *bindGuard
+	rates    *rates
+	parts    *concat.Reassembler
+	receipts *receiptQueue
 
-	ctx      context.Context // ends with Close; never a request's
+	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
-	ending   sync.Once     // begins to wait for wg
-	ended    chan struct{} // closed: so wg is done
+	ending   sync.Once     // starts to wait for wg
+	ended    chan struct{} // closed when wg is done
 	deadline transport.CloseDeadline
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	sessions  map[*Session]struct{}
-	barred    int // of sessions: those from an address that may not bind
+	barred    int // number of sessions from addresses that may not bind
 	accepted  uint64
 	closing   bool
 }
 
-// New checks the configuration. An error names the field. Shut the server
-// down in the end, also if Serve was never called.
+// New validates the configuration. An error names the field. The caller must call
+// Shutdown or Close in the end, also if Serve was never called.
 func New(c Config) (*Server, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -59,8 +59,8 @@ func New(c Config) (*Server, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.parts = concat.New(s.config.assembleLimits())
-	s.post = newPostOffice(&s.config)
-	s.wg.Go(func() { s.post.run(s.ctx) })
+	s.receipts = newReceiptQueue(&s.config)
+	s.wg.Go(func() { s.receipts.run(s.ctx) })
 	return s, nil
 }
 
@@ -84,7 +84,7 @@ func (s *Server) Serve(l net.Listener) error {
 			}
 		case s.isClosing():
 			return ErrClosed
-		case !passing(err):
+		case !isTemporary(err):
 			return fmt.Errorf("smppserver: accept: %w", err)
 		default:
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
@@ -103,8 +103,8 @@ func (s *Server) pause(d time.Duration) {
 	}
 }
 
-// passing reports whether an error of Accept may go away by itself.
-func passing(err error) bool {
+// isTemporary reports whether an error of Accept may go away by itself.
+func isTemporary(err error) bool {
 	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
 		if errors.Is(err, e) {
 			return true
@@ -134,13 +134,13 @@ func (s *Server) isClosing() bool {
 	return s.closing
 }
 
-// ErrTooManyConnections says that MaxConnections are open, or too many from
-// addresses that may not bind.
+// ErrTooManyConnections is the error of a connection beyond
+// Config.MaxConnections, and of one too many from addresses that may not bind.
 var ErrTooManyConnections = errors.New("smppserver: too many connections")
 
-// ServeConn serves a connection that comes from elsewhere than a listener, and
-// does not wait for it. Its errors are ErrClosed and
-// ErrTooManyConnections, after which the connection is closed.
+// ServeConn serves a connection that comes from elsewhere than a listener. It
+// does not wait for the connection to end. Its errors are ErrClosed and
+// ErrTooManyConnections; the connection is closed then.
 func (s *Server) ServeConn(raw net.Conn) error {
 	err := s.admit(raw)
 	if err != nil {
@@ -149,8 +149,9 @@ func (s *Server) ServeConn(raw net.Conn) error {
 	return err
 }
 
-// maxBarred is how many connections may be open from addresses that may not
-// bind, beside MaxConnections: they are told so, at nobody's expense.
+// maxBarred is how many connections may be open from addresses that may not bind.
+// They do not count as MaxConnections: they get their answer, and take no
+// connection from another peer.
 const maxBarred = 16
 
 func (s *Server) admit(raw net.Conn) error {
@@ -210,12 +211,13 @@ func (s *Server) beginClosing() {
 	}
 }
 
-// Shutdown accepts no more connections, unbinds from every session, waits for
-// the handlers' answers and for the peers', at most UnbindTimeout, and closes
-// the connections. Until a peer has answered, its messages are taken. Receipts
-// not delivered by then are given up. If ctx ends before that it closes at
-// once, as Close does, and returns ctx's error. Its other errors are those of
-// Close.
+// Shutdown accepts no more connections, unbinds from every session, waits for the
+// answers of the handlers and of the peers, for Config.UnbindTimeout at most, and
+// closes the connections. Until a peer has answered, its messages are taken.
+// Receipts that are not delivered by then are given up.
+//
+// If ctx ends before that, Shutdown closes at once, as Close does, and returns the
+// error of ctx. Its other errors are those of Close.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.beginClosing()
 	sessions := s.Sessions()
@@ -232,14 +234,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return s.Close()
 }
 
-// Close closes every connection at once, without unbind, and ends the handlers'
-// ctx. It may be called more than once.
+// Close closes every connection at once, without unbind, and ends the ctx of the
+// handlers. It may be called more than once.
 //
-// Close returns when all goroutines of the server have ended, among them
-// running handlers and callbacks of the Config. It waits for them no
-// longer than UnbindTimeout and returns an error then: for one that is deaf to
-// its ctx, or that called Close itself. A callback closes the server with a
-// goroutine of its own, which it does not wait for.
+// Close returns when all goroutines of the server have ended, among them running
+// handlers and callbacks of the Config. It waits for them for UnbindTimeout at
+// most, and then returns an error: a callback may ignore its ctx, and a callback
+// that calls Close would wait for itself. A callback may close the server in a
+// goroutine of its own.
 func (s *Server) Close() error {
 	s.beginClosing()
 	s.cancel()

@@ -13,11 +13,10 @@ import (
 
 	"github.com/ajankovic/smpp/pdu"
 
-	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// Why a session of a server ends.
+// Causes for the end of a session.
 var (
 	errPreBind     = errors.New("no bind in time")
 	errBindRefused = errors.New("bind refused")
@@ -29,56 +28,77 @@ var (
 	errUnread      = errors.New("peer does not read the responses it asks for")
 )
 
-// A Session is one connection to a [Server]. It is safe for concurrent
-// use.
+// A Session is one connection to a [Server]. It is safe for concurrent use.
 type Session struct {
 	server *Server
 	number uint64
 	raw    net.Conn // without TLS: closing it never blocks
-	conn   net.Conn // with TLS, where there is
+	conn   net.Conn // with TLS, if the Config has it
 	out    *wire.Writer
 	opened time.Time
-	barred bool // comes from where it may not bind; guarded by server.mu
+	barred bool // the peer's address may not bind; guarded by server.mu
 
-	ctx       context.Context // ends with the connection: of handlers and Authenticate
+	ctx       context.Context // of handlers and Authenticate; ends with the connection
 	cancel    context.CancelFunc
 	handlers  sync.WaitGroup
-	callbacks sync.WaitGroup // of receipts that the end gave back
-	bell      chan struct{}  // rung when the keeper has to look again
-	ended     chan struct{}  // closed: connection closed
+	callbacks sync.WaitGroup // of receipts that were not answered at the end
+	wake      chan struct{}  // the keeper must look again
+	ended     chan struct{}  // closed when the connection is
 	endOnce   sync.Once
 
-	finished bool // nothing more is read; used by the reader only
+	finished bool // nothing more is read; for the reader only
 
 	active atomic.Int64 // when the peer was last active, since opened
-	stage  atomic.Int32 // open, bound, parting; it only grows, under mu
+	state  atomic.Int32 // a sessionState; changes under mu
 
-	// Set by the bind, under mu; read under mu, or once stage was stageBound.
+	// Set by the bind, under mu; read under mu, or once state was stateBound.
 	bind BindRequest
 	rate *rate
 
-	mu           sync.Mutex
-	cause        error // why it parts, or else ended
-	outstanding  int   // messages, and cancel_sm, with their handler
-	seq          uint32
-	pending      map[uint32]*delivered // receipts that await an answer
-	order        []*delivered          // the same, oldest first, and some answered ones
-	partBy       time.Time             // when parting takes too long
-	unbind       wire.Header           // of the peer, to be answered once all else is; ID 0: none
-	unbindBefore bool                  // the peer need not answer: it has, or it has unbound itself
+	mu             sync.Mutex
+	cause          error // for unbinding, or else for the end
+	outstanding    int   // messages, and cancel_sm, with their handler
+	seq            uint32
+	pending        map[uint32]*pendingReceipt // receipts that await an answer
+	order          []*pendingReceipt          // the same, oldest first, and some answered ones
+	unbindBy       time.Time                  // end of UnbindTimeout; valid from stateUnbinding on
+	peerUnbind     *wire.Header               // unbind of the peer, which is answered last; nil: none has come
+	unbindAnswered bool                       // unbind_resp has come
 }
 
-// Stages of a session.
+// A sessionState is how far a session has come. It never goes back:
+//
+//	stateOpen ─► stateBound ─► stateUnbinding ─► stateUnbound ─► stateClosed
+//	                  └───────────────────────────────▲
+//
+// Any state may be followed by stateClosed.
+type sessionState = int32
+
 const (
-	stageOpen int32 = iota
-	stageBound
-	stageParting
+	// stateOpen is before the bind: only a bind changes anything.
+	stateOpen sessionState = iota
+
+	// stateBound takes messages, and gives receipts.
+	stateBound
+
+	// stateUnbinding has sent unbind, at Config.MaxSession, by Session.Unbind
+	// or Server.Shutdown. Messages are taken until the peer answers it, since
+	// the peer may have sent them before it read the unbind.
+	stateUnbinding
+
+	// stateUnbound takes no more messages: the peer has answered unbind, or has
+	// sent it. The connection closes once the messages with their handlers are
+	// answered.
+	stateUnbound
+
+	// stateClosed has no connection any more.
+	stateClosed
 )
 
 func newSession(s *Server, raw net.Conn, number uint64) *Session {
 	v := &Session{
 		server: s, number: number, raw: raw, conn: raw, opened: time.Now(),
-		bell: make(chan struct{}, 1), ended: make(chan struct{}), pending: make(map[uint32]*delivered),
+		wake: make(chan struct{}, 1), ended: make(chan struct{}), pending: make(map[uint32]*pendingReceipt),
 	}
 	if !s.config.DangerouslyPlaintext {
 		v.conn = tls.Server(raw, s.config.TLS)
@@ -91,7 +111,7 @@ func newSession(s *Server, raw net.Conn, number uint64) *Session {
 // Number counts the server's connections, from 1.
 func (s *Session) Number() uint64 { return s.number }
 
-// SystemID is who has bound; empty before the bind.
+// SystemID is the system_id of the bind; empty before the bind.
 func (s *Session) SystemID() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +128,7 @@ func (s *Session) Done() <-chan struct{} { return s.ended }
 func (s *Session) Close() { s.end(errKicked) }
 
 // Unbind ends the session as Server.Shutdown does, without waiting for it.
-func (s *Session) Unbind() { s.part(errUnbinding) }
+func (s *Session) Unbind() { s.unbind(errUnbinding) }
 
 // run serves the connection until it is closed, and returns when nothing of it
 // is left.
@@ -147,10 +167,10 @@ func (s *Session) write() {
 	s.end(fmt.Errorf("write: %w", err))
 }
 
-// end closes the connection. The reason to part, or else the first cause,
-// counts.
+// end closes the connection. The session's cause is the reason to unbind, if it
+// has one, else the first cause of an end.
 func (s *Session) end(cause error) {
-	var lost []*delivered
+	var lost []*pendingReceipt
 	s.endOnce.Do(func() {
 		lost = s.close(cause)
 		s.callbacks.Add(len(lost))
@@ -161,15 +181,15 @@ func (s *Session) end(cause error) {
 	}
 }
 
-// close is end, the first time. It returns the receipts that nobody answered.
-func (s *Session) close(cause error) []*delivered {
+// close is end, the first time. It returns the receipts that were not answered.
+func (s *Session) close(cause error) []*pendingReceipt {
 	s.mu.Lock()
-	was := s.stage.Swap(stageParting)
+	was := s.state.Swap(stateClosed)
 	if s.cause == nil {
 		s.cause = cause
 	}
 	cause = s.cause
-	lost := slices.DeleteFunc(s.order, func(d *delivered) bool { return d.over })
+	lost := slices.DeleteFunc(s.order, func(d *pendingReceipt) bool { return d.over })
 	s.order, s.pending = nil, nil
 	systemID, limit := s.bind.SystemID, s.rate
 	s.mu.Unlock()
@@ -177,8 +197,8 @@ func (s *Session) close(cause error) []*delivered {
 	s.cancel()
 	s.out.Stop()
 	_ = s.raw.Close()
-	if was != stageOpen { // else enter gives back what it took
-		s.server.post.leave(s)
+	if was != stateOpen { // else enter gives back what it took
+		s.server.receipts.leave(s)
 		s.server.rates.release(limit)
 	}
 	s.server.config.Logger.Info("smppserver: session ended", "session", s.number, "remote", s.RemoteAddr(),
@@ -186,41 +206,55 @@ func (s *Session) close(cause error) []*delivered {
 	return lost
 }
 
-// part ends the session once nothing is outstanding, and says goodbye.
-func (s *Session) part(cause error) {
+// unbind ends a bound session once nothing is outstanding. If the peer has not
+// unbound, the server does. A session that is not bound ends at once.
+func (s *Session) unbind(cause error) {
 	s.mu.Lock()
-	if was := s.stage.Load(); was != stageBound {
+	if was := s.state.Load(); was != stateBound {
 		s.mu.Unlock()
-		if was == stageOpen {
+		if was == stateOpen {
 			s.end(cause)
 		}
 		return
 	}
-	s.stage.Store(stageParting)
+	next := stateUnbinding
+	if s.peerUnbind != nil || s.unbindAnswered {
+		next = stateUnbound
+	}
+	s.state.Store(next)
 	s.cause = cause
-	s.partBy = time.Now().Add(s.server.config.UnbindTimeout) // with the stage: the keeper ends what has none
-	ask := s.unbind.ID == 0
+	s.unbindBy = time.Now().Add(s.server.config.UnbindTimeout) // with the state: the keeper reads both
+	ask := s.peerUnbind == nil
 	seq := s.nextSeq()
 	s.mu.Unlock()
 	if ask {
 		s.send(func(b []byte) []byte { return wire.AppendEmpty(b, pdu.UnbindID, 0, seq) })
 	}
-	s.server.post.leave(s)
-	s.ring()
-	s.checkParted()
+	s.server.receipts.leave(s)
+	s.wakeKeeper()
+	s.checkUnbound()
 }
 
-// checkParted lets the connection close if it is parting and all is said.
-func (s *Session) checkParted() {
-	if s.stage.Load() != stageParting {
+// peerUnbound notes that the peer has answered the unbind, or has sent its own.
+func (s *Session) peerUnbound() {
+	s.mu.Lock()
+	s.state.CompareAndSwap(stateUnbinding, stateUnbound)
+	s.mu.Unlock()
+	s.checkUnbound()
+}
+
+// checkUnbound lets the connection close if the session is unbound and nothing
+// is outstanding.
+func (s *Session) checkUnbound() {
+	if s.state.Load() != stateUnbound {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.outstanding > 0 || s.partBy.IsZero() || (!s.unbindBefore && s.unbind.ID == 0) {
+	if s.outstanding > 0 {
 		return
 	}
-	if h := s.unbind; h.ID != 0 {
+	if h := s.peerUnbind; h != nil {
 		_, _ = s.out.Append(func(b []byte) []byte { return wire.AppendEmpty(b, h.Response(), 0, h.Seq) })
 	}
 	s.out.Finish()
@@ -233,14 +267,14 @@ func (s *Session) keep() {
 	for {
 		select {
 		case <-timer.C:
-		case <-s.bell:
+		case <-s.wake:
 		case <-s.ended:
 			return
 		}
 		next, err := s.due(time.Now())
 		switch {
 		case errors.Is(err, errMaxSession):
-			s.part(err)
+			s.unbind(err)
 		case err != nil:
 			s.end(err)
 		}
@@ -248,25 +282,27 @@ func (s *Session) keep() {
 	}
 }
 
-// due returns how long until something may be due, or why the session is to
-// end now. Receipts whose answer is overdue are given back.
+// due returns how long until something may be due, or the cause for which the
+// session must end now. It gives back receipts whose answer is overdue.
 func (s *Session) due(now time.Time) (time.Duration, error) {
 	c := &s.server.config
 	age := now.Sub(s.opened)
-	switch s.stage.Load() {
-	case stageOpen:
+	switch s.state.Load() {
+	case stateOpen:
 		if age >= c.PreBindTimeout {
 			return 0, errPreBind
 		}
 		return c.PreBindTimeout - age, nil
-	case stageParting:
+	case stateUnbinding, stateUnbound:
 		s.mu.Lock()
-		left := s.partBy.Sub(now)
+		left := s.unbindBy.Sub(now)
 		s.mu.Unlock()
 		if left <= 0 {
 			return 0, errUnbinding
 		}
 		return left, nil
+	case stateClosed:
+		return c.MaxSession, nil
 	}
 	idle := age - time.Duration(s.active.Load())
 	switch {
@@ -278,133 +314,18 @@ func (s *Session) due(now time.Time) (time.Duration, error) {
 	return min(c.InactivityTimeout-idle, c.MaxSession-age, s.overdue(now)), nil
 }
 
-// takes reports whether the session takes messages: bound, and until the peer
-// knows that it is not.
+// takes reports whether the session takes messages.
 func (s *Session) takes() bool {
-	switch s.stage.Load() {
-	case stageBound:
+	switch s.state.Load() {
+	case stateBound, stateUnbinding:
 		return s.bind.CanSubmit
-	case stageParting:
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.bind.CanSubmit && s.unbind.ID == 0 && !s.unbindBefore
 	}
 	return false
 }
 
-func (s *Session) ring() {
+func (s *Session) wakeKeeper() {
 	select {
-	case s.bell <- struct{}{}:
+	case s.wake <- struct{}{}:
 	default:
 	}
-}
-
-// send queues a frame for a peer that has to read: receipts, which have a limit
-// of their own, do not count. After the end there is nobody to tell.
-func (s *Session) send(frame func([]byte) []byte) {
-	if owed, _ := s.out.Respond(frame); owed > wire.MaxBacklog {
-		s.end(errUnread)
-	}
-}
-
-// respond answers without a body.
-func (s *Session) respond(h wire.Header, status smpp.Status) {
-	s.send(func(b []byte) []byte { return wire.AppendEmpty(b, h.Response(), uint32(status), h.Seq) })
-}
-
-// nextSeq returns the next sequence number that nothing awaits an answer to.
-// s.mu is held.
-func (s *Session) nextSeq() uint32 {
-	for {
-		s.seq = s.seq%wire.MaxSequence + 1
-		if s.pending[s.seq] == nil {
-			return s.seq
-		}
-	}
-}
-
-// read handles frames until the connection fails.
-func (s *Session) read() error {
-	in := wire.NewReader(s.conn)
-	for {
-		f, err := in.Next()
-		switch {
-		case errors.Is(err, wire.ErrFrameLength):
-			s.respond(wire.Header{ID: pdu.GenericNackID}, smpp.StatusInvalidCmdLength)
-			s.finish(err)
-			<-s.ended
-			return err
-		case err != nil:
-			return fmt.Errorf("read: %w", err)
-		}
-		s.handle(f)
-		if s.finished {
-			<-s.ended
-			return errUnbinding
-		}
-	}
-}
-
-func (s *Session) handle(f wire.Frame) {
-	switch f.ID {
-	case pdu.BindTransceiverID, pdu.BindTransmitterID, pdu.BindReceiverID:
-		s.handleBind(f)
-	case pdu.SubmitSmID:
-		s.touch()
-		s.submit(f)
-	case pdu.CancelSmID:
-		s.withdraw(f)
-	case pdu.EnquireLinkID:
-		s.touch()
-		s.respond(f.Header, smpp.StatusOK)
-	case pdu.UnbindID:
-		s.handleUnbind(f.Header)
-	case pdu.UnbindRespID:
-		s.mu.Lock()
-		s.unbindBefore = true
-		s.mu.Unlock()
-		s.checkParted()
-	case pdu.DeliverSmRespID, pdu.DataSmRespID, pdu.GenericNackID:
-		s.answered(f.Header)
-	default:
-		if f.IsResponse() { // never answered: two peers could go on for ever
-			return
-		}
-		s.refuse(f.Header)
-	}
-}
-
-// refuse answers a command that the server does not know.
-func (s *Session) refuse(h wire.Header) {
-	s.server.config.Logger.Debug("smppserver: unexpected request", "session", s.number, "command_id", fmt.Sprintf("0x%08X", uint32(h.ID)))
-	s.respond(wire.Header{ID: pdu.GenericNackID, Seq: h.Seq}, smpp.StatusInvalidCmdID)
-}
-
-// finish closes the connection once what is queued is written. Nothing more is
-// read: a refused bind must not be followed by the next guess. Only the reader
-// calls it.
-func (s *Session) finish(cause error) {
-	s.finished = true
-	s.mu.Lock()
-	if s.cause == nil {
-		s.cause = cause
-	}
-	s.mu.Unlock()
-	s.out.Finish()
-}
-
-// touch notes that the peer is active.
-func (s *Session) touch() { s.active.Store(int64(time.Since(s.opened))) }
-
-func (s *Session) handleUnbind(h wire.Header) {
-	if s.stage.Load() == stageOpen { // there is nothing to end but the connection
-		s.respond(h, smpp.StatusOK)
-		s.finish(errPeerLeft)
-		return
-	}
-	s.mu.Lock()
-	s.unbind = h
-	s.mu.Unlock()
-	s.part(errPeerLeft)
-	s.checkParted()
 }

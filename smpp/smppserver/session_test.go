@@ -38,33 +38,33 @@ func newTestSession(t *testing.T, s *Server) *Session {
 	return v
 }
 
-// TestPartsInTime: the keeper gives a session its time to part while the
-// post office is still busy.
-func TestPartsInTime(t *testing.T) {
+// TestUnbindsInTime: the keeper gives a session its time to unbind while the
+// receipt queue is still busy.
+func TestUnbindsInTime(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
 	v := newTestSession(t, s)
-	v.stage.Store(stageBound)
-	parted := make(chan struct{})
-	s.post.mu.Lock()
+	v.state.Store(stateBound)
+	unbound := make(chan struct{})
+	s.receipts.mu.Lock()
 	go func() {
-		defer close(parted)
-		v.part(errUnbinding)
+		defer close(unbound)
+		v.unbind(errUnbinding)
 	}()
-	for v.stage.Load() != stageParting {
+	for v.state.Load() != stateUnbinding {
 		runtime.Gosched()
 	}
 	left, err := v.due(time.Now())
-	s.post.mu.Unlock()
+	s.receipts.mu.Unlock()
 	if err != nil || left <= 0 {
 		t.Errorf("ends in %v: %v", left, err)
 	}
-	<-parted
+	<-unbound
 }
 
-// TestPartsWhileBinding: a session that is told to part while its bind
+// TestUnbindsWhileBinding: a session that is told to unbind while its bind
 // completes does so, whichever comes first.
-func TestPartsWhileBinding(t *testing.T) {
+func TestUnbindsWhileBinding(t *testing.T) {
 	t.Parallel()
 	s := newTestServer(t)
 	for range 20_000 {
@@ -74,10 +74,10 @@ func TestPartsWhileBinding(t *testing.T) {
 			defer close(entered)
 			v.enter(wire.Header{ID: pdu.BindTransceiverID}, BindRequest{SystemID: "bank"})
 		}()
-		v.part(errUnbinding)
+		v.unbind(errUnbinding)
 		<-entered
-		if v.stage.Load() != stageParting {
-			t.Fatal("the session is bound, and nobody tells it again to part")
+		if got := v.state.Load(); got != stateUnbinding && got != stateClosed {
+			t.Fatalf("the session is in state %d, and nobody tells it again to unbind", got)
 		}
 	}
 }
@@ -103,7 +103,7 @@ func TestReceiptsAreNoBacklog(t *testing.T) {
 	for range wire.MaxBacklog / 16 {
 		v.respond(wire.Header{ID: pdu.EnquireLinkID}, smpp.StatusOK)
 	}
-	if v.stage.Load() != stageParting || !errors.Is(v.cause, errUnread) {
+	if v.state.Load() != stateClosed || !errors.Is(v.cause, errUnread) {
 		t.Errorf("ended by %v, want %v", v.cause, errUnread)
 	}
 }

@@ -19,39 +19,42 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A Handler answers a message: with a nil error it is accepted, under the
-// message_id returned (at most 64 characters; empty: a new random one). The
-// error is told as its smpp.Status, or where there is none in its tree as
-// StatusOf says.
+// A Handler answers a message. If the error is nil, the message is accepted under
+// the message_id returned (at most 64 characters; empty: a new random one).
+// [StatusOf] the error is the answer otherwise.
 //
-// It is called concurrently, in a goroutine of its own for each message. Its
-// ctx ends with the connection, which a peer may lose while its message is on
-// its way all the same, and after HandlerTimeout; it must return soon after.
+// A Handler is called concurrently, in a goroutine for each message. Its ctx ends
+// after Config.HandlerTimeout, and with the connection; the message may have been
+// sent by then. It must return soon after its ctx ends.
 type Handler func(ctx context.Context, m *Submit) (id string, err error)
 
-// An AsyncHandler answers a message by calling answer, now or later, from any
-// goroutine, as a [Handler] does by returning; only the first call counts. It
-// is called by the goroutine that reads the session, one message after the
-// other in the order in which they came, and must not block: nothing else of
-// the session is read meanwhile. A message that is never answered keeps its
-// place in the window as long as the session lasts. Its ctx ends with the
+// An AsyncHandler answers a message by calling answer, at any time and from any
+// goroutine, with the results that a [Handler] returns. Only the first call
+// counts. A message that is never answered keeps its place in the window as long
+// as the session lasts.
+//
+// An AsyncHandler is called by the goroutine that reads the session, for one
+// message after the other in the order in which they came. It must not block:
+// nothing else of the session is read meanwhile. Its ctx ends with the
 // connection.
 type AsyncHandler func(ctx context.Context, m *Submit, answer func(id string, err error))
 
 // A Submit is a submit_sm that passed the server's checks, or with
-// Config.Assemble a whole message. Printed or logged it shows neither
-// text nor addresses.
+// Config.Assemble a complete message. If it is printed or logged, it shows
+// neither text nor addresses.
 //
 // A long message comes in parts, by user data header or by the TLVs sar_…, each
-// with a message_id of its own. Without Assemble each part is a Submit. With
-// it, a part that is not the last to come is answered with ESME_ROK at once, as
-// its sender may wait for that before it sends the next one; the last one
-// brings the Submit, and the handler's answer is its answer. Where that asks
-// for another try (a smpp.Status of class Temporary or Throttled), the other parts
-// are kept for it, as only the last one will come again. Meanwhile a part that
-// comes again is answered with ESME_RTHROTTLED. Parts whose message is not
-// complete after 5 minutes are forgotten; while 1000 messages of one system_id
-// are incomplete, the first part of another is answered with ESME_RMSGQFUL.
+// with a message_id of its own. Without Assemble each part is a Submit.
+//
+// With Assemble the part that comes last brings the Submit, and the answer of the
+// handler answers that part. Any part before it is answered with ESME_ROK at
+// once, since its sender may wait for that. If the handler asks for another try
+// (a Status of class Temporary or Throttled), the server keeps the other parts,
+// as only the last one will come again. A part that comes again while its message
+// is with the handler is answered with ESME_RTHROTTLED. Parts of a message that
+// is not complete after 5 minutes are forgotten. While 1000 messages of one
+// system_id are incomplete, the first part of another is answered with
+// ESME_RMSGQFUL.
 type Submit struct {
 	Session  *Session
 	SystemID string
@@ -71,7 +74,7 @@ type Submit struct {
 	PartIDs     []string // message_ids of the parts that came before; with Assemble only
 
 	Validity    time.Duration // relative validity_period; zero: none, or an absolute one
-	Receipt     bool          // a delivery receipt is asked for, whatever becomes of it
+	Receipt     bool          // a delivery receipt is asked for, of success and of failure
 	ServiceType string
 	ProtocolID  uint8
 	Priority    uint8
@@ -84,10 +87,11 @@ type Submit struct {
 // TLV returns the value of an optional parameter. It must not be changed.
 func (m *Submit) TLV(tag uint16) ([]byte, bool) { return m.tlvs.Get(pdu.TagID(tag)) }
 
-// Deliver is Server.Deliver for the system_id that submits this, as soon as it
-// is answered with ESME_ROK. Where r.ID is empty, the receipt is for this
-// message, one for each of its parts, from its destination to its sender. Call
-// it before answering, from the handler.
+// Deliver queues a receipt for the system_id that submitted the message, by
+// [Server.Deliver], once the message is answered with ESME_ROK. If r.ID is empty,
+// the receipt is for this message: one for each of its parts, from its
+// destination to its sender. Deliver must be called by the handler, before it
+// answers.
 func (m *Submit) Deliver(r DeliveryReceipt) { m.receipts = append(m.receipts, r) }
 
 // String identifies the message without its content.
@@ -101,13 +105,13 @@ func (m *Submit) GoString() string { return "smppserver.Submit{" + m.String() + 
 // LogValue keeps text and addresses out of logs.
 func (m *Submit) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// StatusOf is how a handler's error is told: as the [smpp.Status] in its tree if
-// there is one, else as StatusOfClass of its class.
+// StatusOf returns the answer for a handler's error: the [smpp.Status] in its
+// tree, or StatusOfClass of its class.
 //
-// Where a [channel.Error] is in the tree too, its class counts: a smpp.Status of
-// another class is not told, as a message of which some parts were accepted is
-// Unknown, whatever refused the rest, and must not be sent again. Nor is the
-// smpp.Status that refused a bind of the server's own.
+// If the tree has a [channel.Error] too, its class decides: a Status of another
+// class is not used. For example a message of which some parts were accepted is
+// Unknown, whatever Status refused the rest, and must not be sent again. A Status
+// that refused a bind to an SMSC behind the server is not used either.
 func StatusOf(err error) smpp.Status {
 	if err == nil {
 		return smpp.StatusOK
@@ -123,9 +127,9 @@ func StatusOf(err error) smpp.Status {
 	return s
 }
 
-// StatusOfClass is the status that stands for a class, so that the peer's
-// smpp.Status.Class is the same again where it can be: what is wrong with the
-// server's own configuration is ESME_RSYSERR.
+// StatusOfClass returns the status that stands for a class. Its Class is the same
+// class again, apart from two: Misconfigured is answered with ESME_RSYSERR, since
+// the peer's configuration is right, and Expired with ESME_RINVEXPIRY.
 func StatusOfClass(c channel.Class) smpp.Status {
 	switch c {
 	case channel.Temporary, channel.Misconfigured:
@@ -154,14 +158,15 @@ func (s *Session) submit(f wire.Frame) {
 		if m, id, status = s.server.assemble(m); m == nil {
 			s.uncount()
 			s.answer(f.Header, id, status)
-			s.checkParted()
+			s.checkUnbound()
 			return
 		}
 	}
 	s.dispatch(f.Header, m)
 }
 
-// accept returns what f submits, counted as outstanding, or why not.
+// accept returns the message of f, counted as outstanding, or the status that
+// refuses it.
 func (s *Session) accept(f wire.Frame) (*Submit, smpp.Status) {
 	if !s.takes() {
 		return nil, smpp.StatusInvalidBindStatus
@@ -221,7 +226,7 @@ func (s *Session) dispatch(h wire.Header, m *Submit) {
 	})
 }
 
-// complete answers a message that was with the handler.
+// complete answers a message that was with its handler.
 func (s *Session) complete(h wire.Header, m *Submit, id string, err error) {
 	status := StatusOf(err)
 	if id == "" {
@@ -239,7 +244,7 @@ func (s *Session) complete(h wire.Header, m *Submit, id string, err error) {
 	if status == smpp.StatusOK {
 		s.server.deliverAll(m, id)
 	}
-	s.checkParted()
+	s.checkUnbound()
 }
 
 func (s *Session) answer(h wire.Header, id string, status smpp.Status) {
@@ -252,11 +257,11 @@ func (s *Session) answer(h wire.Header, id string, status smpp.Status) {
 
 func newMessageID() string { return strings.ToLower(rand.Text()[:20]) } // 100 bits
 
-// Longest addresses that are taken: one more than SMPP 3.4 has room for beside
-// the NUL, as OTP Blue's integration guide grants.
+// maxAddress is the longest address that is taken: one character more than SMPP
+// 3.4 has room for besides the NUL, as OTP Blue's integration guide allows.
 const maxAddress = 21
 
-// check says what is wrong with a message.
+// check returns the status that refuses a message, or StatusOK.
 func (c *Config) check(m *wire.Message) smpp.Status {
 	udh, data := m.Payload()
 	switch {
@@ -268,7 +273,7 @@ func (c *Config) check(m *wire.Message) smpp.Status {
 		return smpp.StatusInvalidSource
 	case !c.checkDest(m.Dest):
 		return smpp.StatusInvalidDestination
-	case m.Schedule != "": // sending at once is not what was asked for
+	case m.Schedule != "": // sending it at once would be too early
 		return smpp.StatusInvalidSchedule
 	case len(m.Validity) > wire.MaxTime:
 		return smpp.StatusInvalidExpiry
@@ -280,8 +285,7 @@ func (c *Config) check(m *wire.Message) smpp.Status {
 	return smpp.StatusOK
 }
 
-// isWhole reports whether no parameter is cut off. Trailing NULs are no
-// parameter.
+// isWhole reports whether no TLV is cut off. Trailing NULs are no TLV.
 func isWhole(t wire.TLVs) bool {
 	for len(t) >= 4 {
 		n := 4 + int(t[2])<<8 + int(t[3])
@@ -304,7 +308,7 @@ func (c *Config) checkDest(a wire.Addr) bool {
 	return a.TON <= wire.TONInternational && number.Validate() == nil
 }
 
-// describe says what a message holds.
+// describe returns the message for the handler.
 func (c *Config) describe(m *wire.Message) *Submit {
 	udh, data := m.Payload()
 	v := &Submit{

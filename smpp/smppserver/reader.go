@@ -1,0 +1,123 @@
+package smppserver
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ajankovic/smpp/pdu"
+
+	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+)
+
+// send queues a response or an unbind. If more than 1 MiB of them wait, the
+// session ends, since the peer does not read. Receipts have a limit of their own.
+// After the end the frame is dropped.
+func (s *Session) send(frame func([]byte) []byte) {
+	if owed, _ := s.out.Respond(frame); owed > wire.MaxBacklog {
+		s.end(errUnread)
+	}
+}
+
+// respond answers without a body.
+func (s *Session) respond(h wire.Header, status smpp.Status) {
+	s.send(func(b []byte) []byte { return wire.AppendEmpty(b, h.Response(), uint32(status), h.Seq) })
+}
+
+// nextSeq returns the next sequence number that nothing awaits an answer to.
+// s.mu is held.
+func (s *Session) nextSeq() uint32 {
+	for {
+		s.seq = s.seq%wire.MaxSequence + 1
+		if s.pending[s.seq] == nil {
+			return s.seq
+		}
+	}
+}
+
+// read handles frames until the connection fails.
+func (s *Session) read() error {
+	in := wire.NewReader(s.conn)
+	for {
+		f, err := in.Next()
+		switch {
+		case errors.Is(err, wire.ErrFrameLength):
+			s.respond(wire.Header{ID: pdu.GenericNackID}, smpp.StatusInvalidCmdLength)
+			s.finish(err)
+			<-s.ended
+			return err
+		case err != nil:
+			return fmt.Errorf("read: %w", err)
+		}
+		s.handle(f)
+		if s.finished {
+			<-s.ended
+			return errUnbinding
+		}
+	}
+}
+
+func (s *Session) handle(f wire.Frame) {
+	switch f.ID {
+	case pdu.BindTransceiverID, pdu.BindTransmitterID, pdu.BindReceiverID:
+		s.handleBind(f)
+	case pdu.SubmitSmID:
+		s.touch()
+		s.submit(f)
+	case pdu.CancelSmID:
+		s.withdraw(f)
+	case pdu.EnquireLinkID:
+		s.touch()
+		s.respond(f.Header, smpp.StatusOK)
+	case pdu.UnbindID:
+		s.handleUnbind(f.Header)
+	case pdu.UnbindRespID:
+		s.mu.Lock()
+		s.unbindAnswered = true // before the server has unbound, it is remembered
+		s.mu.Unlock()
+		s.peerUnbound()
+	case pdu.DeliverSmRespID, pdu.DataSmRespID, pdu.GenericNackID:
+		s.answered(f.Header)
+	default:
+		if f.IsResponse() { // never answered: two peers could go on for ever
+			return
+		}
+		s.refuse(f.Header)
+	}
+}
+
+// refuse answers a command that the server does not know.
+func (s *Session) refuse(h wire.Header) {
+	s.server.config.Logger.Debug("smppserver: unexpected request", "session", s.number, "command_id", fmt.Sprintf("0x%08X", uint32(h.ID)))
+	s.respond(wire.Header{ID: pdu.GenericNackID, Seq: h.Seq}, smpp.StatusInvalidCmdID)
+}
+
+// finish closes the connection once what is queued is written. Nothing more is
+// read: a refused bind must not be followed by the next guess. Only the reader
+// calls it.
+func (s *Session) finish(cause error) {
+	s.finished = true
+	s.mu.Lock()
+	if s.cause == nil {
+		s.cause = cause
+	}
+	s.mu.Unlock()
+	s.out.Finish()
+}
+
+// touch notes that the peer is active.
+func (s *Session) touch() { s.active.Store(int64(time.Since(s.opened))) }
+
+func (s *Session) handleUnbind(h wire.Header) {
+	if s.state.Load() == stateOpen { // there is nothing to end but the connection
+		s.respond(h, smpp.StatusOK)
+		s.finish(errPeerLeft)
+		return
+	}
+	s.mu.Lock()
+	s.peerUnbind = &h
+	s.mu.Unlock()
+	s.unbind(errPeerLeft)
+	s.peerUnbound()
+}

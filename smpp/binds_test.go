@@ -62,7 +62,8 @@ func TestManyBinds(t *testing.T) {
 		synctest.Wait()
 		var want []smpp.Session
 		for i := range 4 {
-			want = append(want, smpp.Session{Addr: []string{"a.example:2775", "b.example:2775"}[i%2], Bound: true, Since: time.Now()})
+			want = append(want, smpp.Session{Addr: []string{"a.example:2775", "b.example:2775"}[i%2], Bound: true,
+				Since: time.Now()})
 		}
 		if diff := cmp.Diff(smpp.State{Sessions: want}, c.State()); diff != "" {
 			t.Errorf("state (-want +got):\n%s", diff)
@@ -278,95 +279,9 @@ func TestAlreadyBound(t *testing.T) {
 		if len(tries) < 10 {
 			t.Errorf("%d tries in 10 min", len(tries))
 		}
-		if err := c.State().Sessions; !errors.Is(err[0].Err, smpp.StatusAlreadyBound) && !errors.Is(err[1].Err, smpp.StatusAlreadyBound) {
+		if err := c.State().Sessions; !errors.Is(err[0].Err, smpp.StatusAlreadyBound) &&
+			!errors.Is(err[1].Err, smpp.StatusAlreadyBound) {
 			t.Errorf("state is %+v", err)
 		}
-	})
-}
-
-// Before the SMSC cuts a session off it is replaced, again and again, and no
-// message notices.
-func TestMaxSession(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		told := &events{}
-		s, c := newPipe(t, smpptest.Config{}, func(c *smpp.Config) { c.Event, c.Binds = told.handle, 2 })
-		s.Handle(func(smpptest.Submit) smpptest.Reply { return smpptest.Reply{Delay: time.Second} })
-		ready(t, c)
-		began := time.Now()
-		var wg sync.WaitGroup
-		for i := range 3 * 24 * 3600 / 30 { // one every 30 s for three days, of which each takes a second
-			wg.Go(func() {
-				if _, err := c.Send(context.Background(), message(numbered(i), "482910")); err != nil {
-					t.Errorf("after %v: %v", time.Since(began), err)
-				}
-			})
-			time.Sleep(30 * time.Second)
-		}
-		wg.Wait()
-		binds := s.Binds()
-		if len(binds) != 8 {
-			t.Errorf("%d binds in three days, want 8", len(binds))
-		}
-		for i, b := range binds[2:] {
-			if d := b.At.Sub(binds[i].At); d > 24*time.Hour-4*time.Minute || d < 23*time.Hour+30*time.Minute {
-				t.Errorf("a session stood %v", d)
-			}
-		}
-		if got := told.kinds(); len(got) != 2+2*6 {
-			t.Errorf("events are %v", got)
-		}
-	})
-}
-
-// The session that is replaced answers what it has taken first.
-func TestMaxSessionDrains(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s, c := newPipe(t, smpptest.Config{}, func(c *smpp.Config) { c.MaxSession, c.Window = time.Minute, 1 })
-		s.On(ann, smpptest.Reply{Delay: 4 * time.Second}, smpptest.Reply{})
-		ready(t, c)
-		time.Sleep(59 * time.Second)
-		var wg sync.WaitGroup
-		for range 3 { // one outstanding, two in the queue
-			wg.Go(func() {
-				if _, err := c.Send(context.Background(), message(ann, "482910")); err != nil {
-					t.Error(err)
-				}
-			})
-			synctest.Wait()
-		}
-		wg.Wait()
-		conns := []int{}
-		for _, m := range s.Submits() {
-			conns = append(conns, m.Conn)
-		}
-		if !slices.Equal(conns, []int{1, 2, 2}) {
-			t.Errorf("messages went over connections %v, want 1 2 2", conns)
-		}
-	})
-}
-
-// A message that the SMSC does not answer holds up the session's replacement,
-// but the messages behind it are not lost for that.
-func TestMaxSessionUnanswered(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s, c := newPipe(t, smpptest.Config{}, func(c *smpp.Config) { c.MaxSession, c.ResponseTimeout = 100*time.Second, time.Minute })
-		s.On(ann, smpptest.Reply{Stall: true})
-		ready(t, c)
-		time.Sleep(98 * time.Second)
-		began := time.Now()
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			_, err := c.Send(context.Background(), message(ann, "482910"))
-			wantClass(t, err, channel.Unknown, "")
-		})
-		time.Sleep(3 * time.Second)
-		if _, err := c.Send(t.Context(), message(numbered(1), "482910")); err != nil {
-			t.Errorf("after %v: %v", time.Since(began), err)
-		}
-		took(t, began, time.Minute)
-		wg.Wait()
 	})
 }

@@ -44,14 +44,16 @@ func TestCancel(t *testing.T) {
 					t.Fatal(err)
 				}
 				sent := s.Submits()[0]
-				want := []smpptest.Cancel{{Conn: 1, Sequence: s.Cancels()[0].Sequence, ID: "m1", From: sent.From, FromTON: sent.FromTON, To: sent.To}}
+				want := []smpptest.Cancel{{Conn: 1, Sequence: s.Cancels()[0].Sequence, ID: "m1", From: sent.From,
+					FromTON: sent.FromTON, To: sent.To}}
 				if diff := cmp.Diff(want, s.Cancels()); diff != "" || sent.From == "" {
 					t.Errorf("cancel_sm (-want +got):\n%s", diff)
 				}
 				wantClass(t, c.Cancel(t.Context(), m, sub), channel.Unknown, "0x11")
 				m.Expires = time.Time{}
 				if _, err := c.Send(t.Context(), m); err != nil || len(s.Submits()) != 2 || len(s.Cancels()) != 2 {
-					t.Errorf("a message after it: %v, %d submit_sm, %d cancel_sm", err, len(s.Submits()), len(s.Cancels()))
+					t.Errorf("a message after it: %v, %d submit_sm, %d cancel_sm", err, len(s.Submits()),
+						len(s.Cancels()))
 				}
 			})
 		})
@@ -78,12 +80,14 @@ func TestCancelTooLate(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		for _, r := range got.wait(t, 2) {
-			if want := r.ProviderID == early.ProviderIDs[0]; want != (r.Code == "DELETED err:000") || want == (r.State == channel.Delivered) {
+			if want := r.ProviderID == early.ProviderIDs[0]; want != (r.Code == "DELETED err:000") ||
+				want == (r.State == channel.Delivered) {
 				t.Errorf("receipt is %+v", r)
 			}
 		}
 		wantClass(t, c.Cancel(t.Context(), m, late), channel.Unknown, "0x11")
-		wantClass(t, c.Cancel(t.Context(), m, channel.Submission{ProviderIDs: []string{"another"}}), channel.Unknown, "0x0C")
+		wantClass(t, c.Cancel(t.Context(), m, channel.Submission{ProviderIDs: []string{"another"}}), channel.Unknown,
+			"0x0C")
 		other := message(ann, "482910")
 		other.Sender = "Another"
 		wantClass(t, c.Cancel(t.Context(), other, late), channel.Unknown, "0x0C")
@@ -110,7 +114,8 @@ func TestCancelRefused(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s, c := newPipe(t, smpptest.Config{}, func(c *smpp.Config) {
 				c.Classes = map[smpp.Status]channel.Class{
-					0x0401: channel.Throttled, smpp.StatusCancelFailed: channel.Unreachable, smpp.StatusInvalidMessageID: channel.Temporary,
+					0x0401: channel.Throttled, smpp.StatusCancelFailed: channel.Unreachable,
+					smpp.StatusInvalidMessageID: channel.Temporary,
 				}
 			})
 			m := message(ann, "482910")
@@ -145,10 +150,14 @@ func TestCancelParts(t *testing.T) {
 		asked   string
 	}{
 		{"all", []smpp.Status{0, 0, 0}, 0, "", "", "m1 m2 m3"},
-		{"one delivered", []smpp.Status{0, smpp.StatusCancelFailed, 0}, channel.Unknown, "0x11", "part 2 of 3", "m1 m2 m3"},
-		{"one unknown", []smpp.Status{smpp.StatusInvalidMessageID, 0, 0}, channel.Unknown, "0x0C", "part 1 of 3", "m1 m2 m3"},
-		{"then no more", []smpp.Status{smpp.StatusCancelFailed, smpp.StatusSystemError, 0}, channel.Unknown, "0x11", "part 1 of 3", "m1 m2"},
-		{"system error", []smpp.Status{0, smpp.StatusSystemError, 0}, channel.Temporary, "0x08", "part 2 of 3", "m1 m2"},
+		{"one delivered", []smpp.Status{0, smpp.StatusCancelFailed, 0}, channel.Unknown, "0x11", "part 2 of 3",
+			"m1 m2 m3"},
+		{"one unknown", []smpp.Status{smpp.StatusInvalidMessageID, 0, 0}, channel.Unknown, "0x0C", "part 1 of 3",
+			"m1 m2 m3"},
+		{"then no more", []smpp.Status{smpp.StatusCancelFailed, smpp.StatusSystemError, 0}, channel.Unknown, "0x11",
+			"part 1 of 3", "m1 m2"},
+		{"system error", []smpp.Status{0, smpp.StatusSystemError, 0}, channel.Temporary, "0x08", "part 2 of 3",
+			"m1 m2"},
 		{"not known", []smpp.Status{smpp.StatusInvalidCmdID, 0, 0}, channel.Misconfigured, "0x03", "part 1 of 3", "m1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -228,7 +237,8 @@ func TestCancelRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, c := newPipe(t, smpptest.Config{}, nil)
 		for _, ids := range [][]string{nil, {""}, {"m1", ""}, {"a\x00b"}, {strings.Repeat("1", 65)}} {
-			wantClass(t, c.Cancel(t.Context(), message(ann, "482910"), channel.Submission{ProviderIDs: ids}), channel.Misconfigured, "")
+			wantClass(t, c.Cancel(t.Context(), message(ann, "482910"), channel.Submission{ProviderIDs: ids}),
+				channel.Misconfigured, "")
 		}
 		one := channel.Submission{ProviderIDs: []string{"m1"}}
 		wantClass(t, c.Cancel(t.Context(), message("", "482910"), one), channel.InvalidRecipient, "")
@@ -255,8 +265,10 @@ func TestCancelUnanswered(t *testing.T) {
 	}{
 		{"no answer", smpptest.Reply{Stall: true}, time.Hour, channel.Unknown, 10 * time.Second, nil},
 		{"late answer", smpptest.Reply{Delay: 11 * time.Second}, time.Hour, channel.Unknown, 10 * time.Second, nil},
-		{"connection lost", smpptest.Reply{Hangup: true, Delay: time.Second}, time.Hour, channel.Unknown, time.Second, nil},
-		{"ctx ends", smpptest.Reply{Stall: true}, 3 * time.Second, channel.Unknown, 3 * time.Second, context.DeadlineExceeded},
+		{"connection lost", smpptest.Reply{Hangup: true, Delay: time.Second}, time.Hour, channel.Unknown, time.Second,
+			nil},
+		{"ctx ends", smpptest.Reply{Stall: true}, 3 * time.Second, channel.Unknown, 3 * time.Second,
+			context.DeadlineExceeded},
 		{"ctx ended", smpptest.Reply{}, 0, channel.Temporary, 0, context.DeadlineExceeded},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -271,7 +283,8 @@ func TestCancelUnanswered(t *testing.T) {
 				err := c.Cancel(ctx, message(ann, "482910"), one)
 				wantClass(t, err, tt.class, "")
 				took(t, began, tt.took)
-				if tt.cause != nil && !errors.Is(err, tt.cause) || !strings.HasPrefix(err.Error(), "smpp: cancel_sm: ") {
+				if tt.cause != nil && !errors.Is(err, tt.cause) ||
+					!strings.HasPrefix(err.Error(), "smpp: cancel_sm: ") {
 					t.Errorf("error is %v", err)
 				}
 				if n := len(s.Cancels()); n > 1 {
@@ -367,7 +380,8 @@ func TestCancelHeedsCongestion(t *testing.T) {
 		})
 		config.TPS = 10
 		c := newClient(t, config)
-		if err := c.Cancel(t.Context(), message(ann, "482910"), channel.Submission{ProviderIDs: []string{"m1"}}); err != nil {
+		if err := c.Cancel(t.Context(), message(ann, "482910"),
+			channel.Submission{ProviderIDs: []string{"m1"}}); err != nil {
 			t.Fatal(err)
 		}
 		if rate := c.State().Rate; rate != 9 {

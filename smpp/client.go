@@ -65,7 +65,8 @@ func start(config Config) *Client {
 		config: config, inbound: concat.New(inboundLimits), events: make(chan Event, maxEvents),
 		cancel: cancel, stopConnecting: stopConnecting,
 		unlinked: make(chan struct{}), stopped: make(chan struct{}),
-		changed: make(chan struct{}), life: transport.NewLifecycle(ErrClosed, errExpired), binding: make(chan struct{}, 1),
+		changed: make(chan struct{}), life: transport.NewLifecycle(ErrClosed, errExpired),
+		binding: make(chan struct{}, 1),
 	}
 	c.links = c.newLinks()
 	c.pace = newPacer(ctx, config.TPS, c.slowed)
@@ -136,7 +137,8 @@ func partly(err error, accepted, parts int) error {
 	if accepted == 0 {
 		return err
 	}
-	e := submitError(channel.Unknown, fmt.Errorf("part %d of %d, after others were accepted: %w", accepted+1, parts, err))
+	e := submitError(channel.Unknown, fmt.Errorf("part %d of %d, after others were accepted: %w", accepted+1, parts,
+		err))
 	if cause, ok := errors.AsType[*channel.Error](err); ok {
 		e.Code = cause.Code
 	}

@@ -4,19 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/ajankovic/smpp/pdu"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
-	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
-	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 	"github.com/otpcourier/otpcourier/smpp/smpptest"
 )
 
@@ -49,8 +45,10 @@ func TestCredentials(t *testing.T) {
 		if err := c.Ready(ctx); channel.ClassOf(err) != channel.Misconfigured {
 			t.Errorf("with the third password: %v", err)
 		}
-		want := []smpptest.Bind{{SystemID: "bank", Status: smpp.StatusOK}, {SystemID: "bank", Status: smpp.StatusInvalidPassword}}
-		if diff := cmp.Diff(want, s.Binds(), cmpopts.IgnoreFields(smpptest.Bind{}, "Conn", "Version", "At")); diff != "" {
+		want := []smpptest.Bind{{SystemID: "bank", Status: smpp.StatusOK},
+			{SystemID: "bank", Status: smpp.StatusInvalidPassword}}
+		if diff := cmp.Diff(want, s.Binds(), cmpopts.IgnoreFields(smpptest.Bind{}, "Conn", "Version",
+			"At")); diff != "" {
 			t.Errorf("binds (-want +got):\n%s", diff)
 		}
 	})
@@ -205,56 +203,5 @@ func TestSilentHost(t *testing.T) {
 		if d := time.Since(began); d > 3*time.Second {
 			t.Errorf("took %v", d)
 		}
-	})
-}
-
-// TestShutdownWhileBinding: a bind that is under way is waited for, since the
-// SMSC may have accepted it, and unbound.
-func TestShutdownWhileBinding(t *testing.T) {
-	t.Parallel()
-	for name, status := range map[string]smpp.Status{"accepted": smpp.StatusOK, "refused": smpp.StatusSystemError} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				heard := make(chan pdu.CommandID, 2)
-				c := newClient(t, peers(t, func(p *peer, _ int) {
-					f, _ := p.Await(pdu.BindTransceiverID)
-					time.Sleep(2 * time.Second)
-					_, _ = p.Write(wire.AppendID(nil, f.Response(), uint32(status), f.Seq, "smsc"))
-					f = p.Next()
-					heard <- f.ID
-					_, _ = p.Write(peertest.Answer(f))
-				}))
-				time.Sleep(time.Second)
-				began := time.Now()
-				if err := c.Shutdown(t.Context()); err != nil {
-					t.Error(err)
-				}
-				took(t, began, time.Second)
-				want := pdu.UnbindID
-				if status != smpp.StatusOK {
-					want = 0 // closed
-				}
-				if got := <-heard; got != want {
-					t.Errorf("then the SMSC heard %v, want %v", got, want)
-				}
-			})
-		})
-	}
-}
-
-// TestShutdownWhileConnecting: nothing was said yet, so nothing is waited for.
-func TestShutdownWhileConnecting(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		config := peers(t, func(p *peer, _ int) { _, _ = io.Copy(io.Discard, p) })
-		config.DangerouslyPlaintext = false // the handshake is not answered
-		c := newClient(t, config)
-		time.Sleep(time.Second)
-		began := time.Now()
-		if err := c.Shutdown(t.Context()); err != nil {
-			t.Error(err)
-		}
-		took(t, began, 0)
 	})
 }

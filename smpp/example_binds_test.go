@@ -117,7 +117,8 @@ func Example_binds() {
 func Example_receipts() {
 	smsc := smpptest.NewTLSServer(smpptest.Config{Redeliver: time.Millisecond})
 	defer smsc.Close()
-	smsc.On("+447911123456", smpptest.Reply{ID: "1A2B", Receipt: smpptest.Receipt{Stat: "UNDELIV", Err: "001", ID: "0000006699"}})
+	smsc.On("+447911123456", smpptest.Reply{ID: "1A2B",
+		Receipt: smpptest.Receipt{Stat: "UNDELIV", Err: "001", ID: "0000006699"}})
 
 	tries := 0
 	got := make(chan channel.Receipt, 1)

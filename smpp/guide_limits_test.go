@@ -39,7 +39,8 @@ func TestGuideInputLimits(t *testing.T) {
 		{"short_message of 513 octets", withIMessage, sized(513), channel.Misconfigured, "0x01", 1},
 		{"destination_addr of 15 digits", "+141555501001234", "Your code is 482910", 0, "", 1},
 		{"destination_addr of 16 digits", "+1415555010012345", "Your code is 482910", channel.InvalidRecipient, "", 0},
-		{"destination_addr over 21 characters", "+1415555010012345678901", "Your code is 482910", channel.InvalidRecipient, "", 0},
+		{"destination_addr over 21 characters", "+1415555010012345678901", "Your code is 482910",
+			channel.InvalidRecipient, "", 0},
 		{"OTP code of 3 digits", withIMessage, "Your code is 123", channel.Misconfigured, "0x01", 1},
 		{"OTP code of 4 digits", withIMessage, "Your PIN is 9821", 0, "", 1},
 		{"OTP code of 10 digits", withIMessage, "Your code is 1234567890", 0, "", 1},
@@ -105,7 +106,8 @@ func TestGuideSender(t *testing.T) {
 			s := newServer(t, smpptest.Config{Handler: otpBlue()})
 			config := plain(s)
 			config.Sender = tt.sender
-			if _, err := newClient(t, config).Send(t.Context(), message(withIMessage, "Your code is 482910")); err != nil {
+			if _, err := newClient(t, config).Send(t.Context(),
+				message(withIMessage, "Your code is 482910")); err != nil {
 				t.Fatal(err)
 			}
 			if got := s.Submits()[0]; got.FromTON != tt.ton || got.From != tt.want {

@@ -92,7 +92,8 @@ func TestGuideSubmitFields(t *testing.T) {
 	s := newServer(t, smpptest.Config{Handler: otpBlue()})
 	config := plain(s)
 	config.Sender, config.Receipt = "MyBank", newReceipts().handle
-	if _, err := newClient(t, config).Send(t.Context(), message("+14155551234", "Your verification code is 482910")); err != nil {
+	if _, err := newClient(t, config).Send(t.Context(),
+		message("+14155551234", "Your verification code is 482910")); err != nil {
 		t.Fatal(err)
 	}
 	got := s.Submits()[0]

@@ -139,3 +139,63 @@ func FuzzClientSession(f *testing.F) {
 		<-sent
 	})
 }
+
+// TestStrayResponses: only a submit_sm_resp, or a generic_nack, with its own
+// sequence number answers a message.
+func TestStrayResponses(t *testing.T) {
+	t.Parallel()
+	config := peers(t, func(p *peer, _ int) {
+		p.bind()
+		f, ok := p.Await(pdu.SubmitSmID)
+		if !ok {
+			return
+		}
+		for _, b := range [][]byte{
+			wire.AppendEmpty(nil, pdu.GenericNackID, 0x02, 0),
+			wire.AppendID(nil, pdu.SubmitSmRespID, 0, 0x7FFFFFFF, "other"),
+			wire.AppendID(nil, pdu.DeliverSmRespID, 0, f.Seq, "other"),
+			wire.AppendEmpty(nil, pdu.BindTransceiverRespID, 0, f.Seq),
+			wire.AppendEmpty(nil, 0x80000DEF, 0, f.Seq),
+			accept(f, "m1\x00trailing"),
+		} {
+			_, _ = p.Write(b)
+		}
+		p.Drain()
+	})
+	sub, err := newClient(t, config).Send(t.Context(), message(ann, "482910"))
+	if err != nil || sub.ProviderIDs[0] != "m1" {
+		t.Errorf("Send: %v, %v", sub, err)
+	}
+}
+
+// A peer that has an answer to each of its requests pile up is let go.
+func TestFloodWithoutReading(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	closed := make(chan struct{})
+	config := peers(t, func(p *peer, n int) {
+		p.bind()
+		if n > 1 {
+			p.Drain()
+			return
+		}
+		flood := make([]byte, 0, 1<<16)
+		for i := range uint32(1 << 12) {
+			flood = wire.AppendEmpty(flood, pdu.EnquireLinkID, 0, i+1)
+		}
+		for ctx.Err() == nil {
+			if _, err := p.Write(flood); err != nil {
+				close(closed)
+				return
+			}
+		}
+	})
+	config.WriteTimeout = time.Hour // not for want of reading, but for what piles up
+	newClient(t, config)
+	select {
+	case <-closed:
+	case <-ctx.Done():
+		t.Error("the connection is still open")
+	}
+}

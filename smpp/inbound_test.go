@@ -61,7 +61,8 @@ func inbound(t *testing.T, all []*wire.Message, edit func(*smpp.Config)) ([]smpp
 // from is a message of Ann's to the short code 12345.
 func from(text string) *wire.Message {
 	return &wire.Message{
-		Source: wire.Addr{TON: 1, NPI: 1, Digits: ann[1:]}, Dest: wire.Addr{TON: 3, Digits: "12345"}, Short: []byte(text),
+		Source: wire.Addr{TON: 1, NPI: 1, Digits: ann[1:]}, Dest: wire.Addr{TON: 3, Digits: "12345"},
+		Short: []byte(text),
 	}
 }
 
@@ -82,7 +83,8 @@ func partsOf(t *testing.T, text string, e sms.Encoding, sar bool) []*wire.Messag
 		}
 		if sar {
 			m.TLVs = m.TLVs.Append(pdu.TagSarMsgRefNum, []byte{0x12, 0x34}).
-				Append(pdu.TagSarTotalSegments, []byte{byte(len(parts))}).Append(pdu.TagSarSegmentSeqnum, []byte{byte(i + 1)})
+				Append(pdu.TagSarTotalSegments, []byte{byte(len(parts))}).Append(pdu.TagSarSegmentSeqnum,
+				[]byte{byte(i + 1)})
 		} else {
 			m.UDH, m.EsmClass = part.UDH, wire.EsmUDHI
 		}
@@ -155,7 +157,8 @@ func TestInboundIsRepeated(t *testing.T) {
 			return nil
 		}
 	})
-	if diff := cmp.Diff([]smpp.Status{0, smpp.StatusReceiverTemporary, 0}, answers); diff != "" || len(got) != 200 || tries != 2 {
+	if diff := cmp.Diff([]smpp.Status{0, smpp.StatusReceiverTemporary, 0}, answers); diff != "" || len(got) != 200 ||
+		tries != 2 {
 		t.Errorf("read %d characters in %d tries, answers (-want +got):\n%s", len(got), tries, diff)
 	}
 }

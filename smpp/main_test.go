@@ -124,3 +124,41 @@ func (r *receipts) wait(t testing.TB, n int) []channel.Receipt {
 		}
 	}
 }
+
+// newPipe is a server and a client of it in a bubble, both closed with the test.
+func newPipe(t *testing.T, server smpptest.Config, edit func(*smpp.Config)) (*smpptest.Server, *smpp.Client) {
+	t.Helper()
+	s := smpptest.NewPipeServer(server)
+	t.Cleanup(s.Close)
+	config := piped(s)
+	if edit != nil {
+		edit(&config)
+	}
+	return s, newClient(t, config)
+}
+
+// refusing is a server that refuses binds and a client of it.
+func refusing(t *testing.T, status smpp.Status) (*smpptest.Server, *smpp.Client) {
+	t.Helper()
+	s := smpptest.NewPipeServer(smpptest.Config{})
+	t.Cleanup(s.Close)
+	s.RefuseBinds(status)
+	return s, newClient(t, piped(s))
+}
+
+// took requires that virtual time has passed since.
+func took(t *testing.T, since time.Time, want time.Duration) {
+	t.Helper()
+	if got := time.Since(since); got != want {
+		t.Errorf("took %v, want %v", got, want)
+	}
+}
+
+func waitSubmits(t testing.TB, s *smpptest.Server, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := s.WaitSubmits(ctx, n); err != nil {
+		t.Fatal(err)
+	}
+}

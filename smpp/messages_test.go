@@ -44,7 +44,8 @@ func submitted(t *testing.T, m *channel.Message, edit func(*smpp.Config)) ([]*wi
 func TestCodings(t *testing.T) {
 	t.Parallel()
 	latin := []smpp.Coding{{DataCoding: 0, Encoding: sms.Latin1}, {DataCoding: 8, Encoding: sms.UCS2}}
-	three := []smpp.Coding{{DataCoding: 0, Encoding: sms.GSM7}, {DataCoding: 3, Encoding: sms.Latin1}, {DataCoding: 8, Encoding: sms.UCS2}}
+	three := []smpp.Coding{{DataCoding: 0, Encoding: sms.GSM7}, {DataCoding: 3, Encoding: sms.Latin1},
+		{DataCoding: 8, Encoding: sms.UCS2}}
 	for _, tt := range []struct {
 		name, text string
 		codings    []smpp.Coding
@@ -102,7 +103,8 @@ func TestLongForms(t *testing.T) {
 			if want := form == smpp.LongUDH; (udh != nil) != want || m.EsmClass&wire.EsmUDHI != 0 != want {
 				t.Errorf("form %d: header %x, esm_class %#x", form, udh, m.EsmClass)
 			}
-			if sar != (form == smpp.LongSAR) || sar && (len(ref) != 2 || string(ref) != string(first) || total != 3 || int(seq) != i+1) {
+			if sar != (form == smpp.LongSAR) || sar &&
+				(len(ref) != 2 || string(ref) != string(first) || total != 3 || int(seq) != i+1) {
 				t.Errorf("form %d: part %d is %x, %d of %d", form, i, ref, seq, total)
 			}
 		}
@@ -134,7 +136,8 @@ func TestFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &wire.Message{
-		ServiceType: "OTP", Source: wire.Addr{TON: 5, Digits: "MyBank"}, Dest: wire.Addr{TON: 1, NPI: 1, Digits: ann[1:]},
+		ServiceType: "OTP", Source: wire.Addr{TON: 5, Digits: "MyBank"},
+		Dest:       wire.Addr{TON: 1, NPI: 1, Digits: ann[1:]},
 		ProtocolID: 0x41, Priority: 3, Short: []byte("482910"),
 		TLVs: wire.TLVs("\x14\x00\x00\x0e1101234567890\x00\x14\x01\x00\x03c.1\x14\x02\x00\x00"),
 	}
@@ -209,7 +212,8 @@ func TestClasses(t *testing.T) {
 	t.Parallel()
 	smsc := newServer(t, smpptest.Config{})
 	config := plain(smsc)
-	config.Classes = map[smpp.Status]channel.Class{smpp.StatusInvalidDestination: channel.Unreachable, 0x411: channel.Throttled}
+	config.Classes = map[smpp.Status]channel.Class{smpp.StatusInvalidDestination: channel.Unreachable,
+		0x411: channel.Throttled}
 	c := newClient(t, config)
 	for status, class := range map[smpp.Status]channel.Class{
 		smpp.StatusInvalidDestination: channel.Unreachable,

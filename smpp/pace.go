@@ -52,7 +52,8 @@ type pacer struct {
 
 func newPacer(closed context.Context, tps int, slowed func(rate float64)) *pacer {
 	p := &pacer{
-		closed: closed, ceiling: float64(tps), slowed: slowed, semaphore: make(chan struct{}, 1), limiter: xrate.NewLimiter(xrate.Inf, 1),
+		closed: closed, ceiling: float64(tps), slowed: slowed, semaphore: make(chan struct{}, 1),
+		limiter: xrate.NewLimiter(xrate.Inf, 1),
 	}
 	if tps > 0 {
 		p.normal = p.ceiling

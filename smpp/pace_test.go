@@ -271,7 +271,8 @@ func TestThrottlingStorm(t *testing.T) {
 		if r := c.State().Rate; r < limit/4 || r > 2*limit {
 			t.Errorf("rate after the storm is %v", r)
 		}
-		t.Logf("storm of a minute at %d/s: %d sent, %d throttled, %d decreases", limit, sent, throttled, len(told.all)-2)
+		t.Logf("storm of a minute at %d/s: %d sent, %d throttled, %d decreases", limit, sent, throttled,
+			len(told.all)-2)
 
 		mu.Lock()
 		storm = false

@@ -57,7 +57,8 @@ func accept(f wire.Frame, id string) []byte {
 func deliver(seq uint32, id string) []byte {
 	m := &wire.Message{
 		Source: wire.Addr{TON: 1, NPI: 1, Digits: "447911123456"}, EsmClass: wire.EsmReceipt,
-		Short: []byte("id:" + id + " sub:001 dlvrd:001 submit date:2602121430 done date:2602121430 stat:DELIVRD err:000 text:"),
+		Short: []byte("id:" + id + " sub:001 dlvrd:001 submit date:2602121430 done date:2602121430" +
+			" stat:DELIVRD err:000 text:"),
 	}
 	m.TLVs = m.TLVs.Append(pdu.TagReceiptedMessageID, append([]byte(id), 0)).Append(pdu.TagMessageState, []byte{2})
 	return wire.AppendMessage(nil, pdu.DeliverSmID, seq, m)

@@ -3,7 +3,6 @@ package smpp_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,9 +16,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
-	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
-	"github.com/otpcourier/otpcourier/smpp/smpptest"
 )
 
 // A syncBuffer is a log that may be read while it is written.
@@ -63,7 +60,8 @@ func TestNoSecretsInLogs(t *testing.T) {
 				wire.AppendEmpty(nil, pdu.SubmitSmRespID, 0x45, f.Seq),
 				wire.AppendEmpty(nil, pdu.SubmitSmRespID, 0x45, f.Seq),
 				wire.AppendMessage(nil, pdu.DeliverSmID, 2, &wire.Message{Short: []byte(code)}),
-				wire.AppendMessage(nil, pdu.DeliverSmID, 3, &wire.Message{EsmClass: 4, Short: []byte("stat:UNDELIV err:" + code + "1234 text:id:1 stat:" + code)}),
+				wire.AppendMessage(nil, pdu.DeliverSmID, 3, &wire.Message{EsmClass: 4,
+					Short: []byte("stat:UNDELIV err:" + code + "1234 text:id:1 stat:" + code)}),
 				wire.AppendMessage(nil, 0xDEF, 4, &wire.Message{Short: []byte(code)}),
 				quoting,
 			} {
@@ -90,7 +88,8 @@ func TestNoSecretsInLogs(t *testing.T) {
 			told = append(told, err, c.Ready(t.Context()))
 		}
 		c.Close()
-		out := log.String() + fmt.Sprint(told) + fmt.Sprintf("%v %+v %#v %s", config, config, config, config) + fmt.Sprintf("%v %+v %#v %s", c, c, c, c)
+		out := log.String() + fmt.Sprint(told) + fmt.Sprintf("%v %+v %#v %s", config, config, config, config) +
+			fmt.Sprintf("%v %+v %#v %s", c, c, c, c)
 		for _, secret := range []string{code, password, "7911123456"} {
 			if i := strings.Index(out, secret); i >= 0 {
 				t.Errorf("%q is told: …%s…", secret, out[max(0, i-100):min(len(out), i+50)])
@@ -103,54 +102,4 @@ func TestNoSecretsInLogs(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestTLSIsVerified(t *testing.T) {
-	t.Parallel()
-	s := smpptest.NewTLSServer(smpptest.Config{})
-	defer s.Close()
-	wrongName := s.ClientTLS()
-	wrongName.ServerName = "smpp.example.com"
-	for name, config := range map[string]smpp.Config{
-		"system roots":  {Addr: s.Addr},
-		"other name":    {Addr: s.Addr, TLS: wrongName},
-		"without TLS":   {Addr: s.Addr, DangerouslyPlaintext: true},
-		"expired roots": {Addr: s.Addr, TLS: &tls.Config{RootCAs: s.ClientTLS().RootCAs, Time: func() time.Time { return time.Unix(4e9, 0) }}},
-	} {
-		c := newClient(t, config)
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-		defer cancel()
-		if err := c.Ready(ctx); channel.ClassOf(err) != channel.Temporary {
-			t.Errorf("%s: Ready: %v", name, err)
-		}
-	}
-	if b := s.Binds(); len(b) != 0 {
-		t.Errorf("credentials were sent: %+v", b)
-	}
-}
-
-// An SMSC of yesterday is refused whatever Config.TLS says.
-func TestTLSVersion(t *testing.T) {
-	t.Parallel()
-	_, _, config := peertest.Certificate(t)
-	config.MinVersion = tls.VersionTLS10
-	failed := make(chan error, 1)
-	c := peers(t, func(p *peer, n int) {
-		err := tls.Server(p.Conn, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}).Handshake()
-		if n == 1 {
-			failed <- err
-		}
-	})
-	c.DangerouslyPlaintext, c.TLS = false, config
-	newClient(t, c)
-	if err := <-failed; err == nil || !strings.Contains(err.Error(), "protocol version") && !strings.Contains(err.Error(), "unsupported version") {
-		t.Errorf("handshake under TLS 1.1: %v", err)
-	}
-	if config.MinVersion != tls.VersionTLS10 {
-		t.Error("the caller's configuration was changed")
-	}
-	config.MaxVersion = tls.VersionTLS11
-	if _, err := smpp.New(smpp.Config{Addr: c.Addr, TLS: config}); err == nil {
-		t.Error("TLS 1.1 as the highest version is accepted")
-	}
 }

@@ -22,9 +22,10 @@ func TestSplitAtEveryOctet(t *testing.T) {
 		wire.AppendEmpty(nil, 0x00000DEF, 0, 2), // no command of SMPP
 		wire.AppendEmpty(nil, pdu.EnquireLinkID, 0, 3),
 	)
-	peertest.EachSplit(t, len(bound)+len(answers), func(t *testing.T, server, client *tls.Config, chunks peertest.Chunks) {
-		testStream(t, server, client, chunks(bound, 0), chunks(answers, len(bound)))
-	})
+	peertest.EachSplit(t, len(bound)+len(answers),
+		func(t *testing.T, server, client *tls.Config, chunks peertest.Chunks) {
+			testStream(t, server, client, chunks(bound, 0), chunks(answers, len(bound)))
+		})
 }
 
 func testStream(t *testing.T, server, client *tls.Config, bound, answers [][]byte) {

@@ -12,7 +12,6 @@ import (
 	"github.com/ajankovic/smpp/pdu"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/channel/transport"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
@@ -65,7 +64,8 @@ func TestCallsEndOnce(t *testing.T) {
 		}
 		for i, at := range order {
 			seq := calls[at].seq
-			if !s.complete(pdu.SubmitSmRespID, seq, outcome{id: "id"}) || s.complete(pdu.SubmitSmRespID, seq, outcome{id: "again"}) {
+			if !s.complete(pdu.SubmitSmRespID, seq, outcome{id: "id"}) ||
+				s.complete(pdu.SubmitSmRespID, seq, outcome{id: "again"}) {
 				t.Fatalf("order %v: call %d did not end once", order, at)
 			}
 			if o := <-calls[at].done; o.id != "id" {
@@ -140,79 +140,5 @@ func TestWindowSlotNotTaken(t *testing.T) {
 	s.giveBack(next)
 	if s.slots != 1 || len(next.granted) != 0 {
 		t.Errorf("%d slots in the end", s.slots)
-	}
-}
-
-// What a connection was given may have arrived, what it was not has not.
-func TestAbandonClasses(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newTestSession(t, 2)
-		go s.out.Run()
-		submit := func() *call {
-			c := submitOne(t, s)
-			synctest.Wait()
-			return c
-		}
-		first := submit() // stays in Write, as nobody reads
-		second := submit()
-		s.out.Stop()
-		s.abandon(errUnbound)
-		if o := <-first.done; o.err.Class != channel.Unknown {
-			t.Errorf("written: %v", o.err)
-		}
-		if o := <-second.done; o.err.Class != channel.Temporary {
-			t.Errorf("not written: %v", o.err)
-		}
-		if err := s.submit(newCall(), &wire.Message{}, time.Now()); !errors.Is(err, errRetired) {
-			t.Errorf("afterwards: %v", err)
-		}
-	})
-}
-
-// A session that is bound while the client closes takes no messages.
-func TestAttachWhileClosing(t *testing.T) {
-	t.Parallel()
-	s := newTestSession(t, 1)
-	s.onRetire = func(error) {}
-	c := &Client{life: transport.NewLifecycle(ErrClosed, errExpired)}
-	c.life.Refuse()
-	l := &link{client: c, host: &host{}}
-	c.links = []*link{l}
-	c.attach(l, s)
-	select {
-	case <-s.drained:
-	default:
-		t.Error("the session is not told to part")
-	}
-	if l.session != nil {
-		t.Error("the session is offered to Sends")
-	}
-	if err := s.submit(newCall(), &wire.Message{}, time.Now()); !errors.Is(err, errRetired) {
-		t.Errorf("submit: %v", err)
-	}
-}
-
-func TestStatusTable(t *testing.T) {
-	t.Parallel()
-	for class, codes := range map[channel.Class][]Status{
-		channel.Temporary:        {0x04, 0x05, 0x08, 0x64},
-		channel.Throttled:        {0x14, 0x58},
-		channel.Unreachable:      {0x45},
-		channel.InvalidRecipient: {0x0B},
-		channel.Misconfigured:    {0x01, 0x0A, 0x0D, 0x0E, 0x0F, 0x15, 0x43, 0x48, 0x49, 0x50, 0x51, 0x53, 0x62, 0xC0, 0xC4},
-		channel.Unknown:          {0x65, 0x66, 0xFE, 0xFF, 0x400, 0x12345678},
-	} {
-		for _, s := range codes {
-			if s.Class() != class {
-				t.Errorf("%v (%s) is %v, want %v", s, s.Code(), s.Class(), class)
-			}
-		}
-	}
-	if s := Status(0x45); s.Code() != "0x45" || s.Error() != "ESME_RSUBMITFAIL" {
-		t.Errorf("0x45 reads %s, %s", s.Code(), s)
-	}
-	if s := Status(0x411); s.Code() != "0x411" || s.String() != "0x411" {
-		t.Errorf("0x411 reads %s, %s", s.Code(), s)
 	}
 }

@@ -35,7 +35,8 @@ func TestAssemble(t *testing.T) {
 			}
 		}
 		for _, status := range []smpp.Status{
-			a.submit(udh(3, "code")), b.submit(udh(1, "482910 is ")), b.submit(udh(1, "482910 is ")), a.submit(udh(2, "your ")),
+			a.submit(udh(3, "code")), b.submit(udh(1, "482910 is ")), b.submit(udh(1, "482910 is ")),
+			a.submit(udh(2, "your ")),
 		} {
 			if status != smpp.StatusOK {
 				t.Errorf("part: %v", status)
@@ -109,11 +110,13 @@ func TestAssembleAgain(t *testing.T) {
 			}
 			if !kept {
 				if again := part(2, "is "); again != smpp.StatusOK || len(got) != 1 {
-					t.Errorf("after %v a part is answered with %v, and %d messages were handled", refusal, again, len(got))
+					t.Errorf("after %v a part is answered with %v, and %d messages were handled", refusal, again,
+						len(got))
 				}
 				return
 			}
-			if again := []smpp.Status{part(2, "is "), part(2, "is ")}; again[0] != refusal || again[1] != smpp.StatusOK {
+			if again := []smpp.Status{part(2, "is "), part(2, "is ")}; again[0] != refusal ||
+				again[1] != smpp.StatusOK {
 				t.Errorf("the last part is answered with %v, want %v and ESME_ROK", again, refusal)
 			}
 			for _, m := range got {

@@ -57,13 +57,16 @@ func TestCancel(t *testing.T) {
 	want := &smppserver.CancelRequest{
 		SystemID: "bank", Sequence: 8, ID: "m1", From: "MyBank", FromTON: 5, To: "+447911123456", ToTON: 1,
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(*want, "Session")); diff != "" || got.Session.SystemID() != "bank" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(*want, "Session")); diff != "" ||
+		got.Session.SystemID() != "bank" {
 		t.Errorf("request (-want +got):\n%s", diff)
 	}
-	if s := fmt.Sprintf("%v %#v %s", got, got, got.LogValue()); strings.Contains(s, "7911") || strings.Contains(s, "MyBank") {
+	if s := fmt.Sprintf("%v %#v %s", got, got, got.LogValue()); strings.Contains(s, "7911") ||
+		strings.Contains(s, "MyBank") {
 		t.Errorf("printed as %s", s)
 	}
-	if status := e.withdraw(func(v *wire.Cancel) { v.Dest = wire.Addr{TON: 1} }); status != smpp.StatusOK || got.To != "" {
+	if status := e.withdraw(func(v *wire.Cancel) { v.Dest = wire.Addr{TON: 1} }); status != smpp.StatusOK ||
+		got.To != "" {
 		t.Errorf("without a destination: %v, To %q", status, got.To)
 	}
 }
@@ -111,8 +114,10 @@ func TestCancelRefuses(t *testing.T) {
 		{"many", func(v *wire.Cancel) { v.ID = "" }, smpp.StatusCancelFailed},
 		{"message_id of 65", func(v *wire.Cancel) { v.ID = strings.Repeat("1", 65) }, smpp.StatusInvalidMessageID},
 		{"service_type of 6", func(v *wire.Cancel) { v.ServiceType = "sixsix" }, smpp.StatusInvalidServiceType},
-		{"source_addr of 22", func(v *wire.Cancel) { v.Source.Digits = strings.Repeat("1", 22) }, smpp.StatusInvalidSource},
-		{"destination_addr of 22", func(v *wire.Cancel) { v.Dest.Digits = strings.Repeat("1", 22) }, smpp.StatusInvalidDestination},
+		{"source_addr of 22", func(v *wire.Cancel) { v.Source.Digits = strings.Repeat("1", 22) },
+			smpp.StatusInvalidSource},
+		{"destination_addr of 22", func(v *wire.Cancel) { v.Dest.Digits = strings.Repeat("1", 22) },
+			smpp.StatusInvalidDestination},
 	} {
 		if got := bound(t, s).withdraw(tt.change); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
@@ -126,7 +131,8 @@ func TestCancelRefuses(t *testing.T) {
 	if got := receiver.withdraw(nil); got != smpp.StatusInvalidBindStatus {
 		t.Errorf("as receiver: %v", got)
 	}
-	if f := bound(t, s).Ask(wire.AppendID(nil, pdu.CancelSmID, 0, 9, "")); f.ID != pdu.CancelSmRespID || smpp.Status(f.Status) != smpp.StatusInvalidCmdLength {
+	if f := bound(t, s).Ask(wire.AppendID(nil, pdu.CancelSmID, 0, 9, "")); f.ID != pdu.CancelSmRespID ||
+		smpp.Status(f.Status) != smpp.StatusInvalidCmdLength {
 		t.Errorf("cut off: %+v", f.Header)
 	}
 }

@@ -29,7 +29,8 @@ func TestChannelHandler(t *testing.T) {
 	} {
 		c := serverConfig()
 		// What an SMSC behind the channel said is nobody's business here.
-		c.Handler = smppserver.ChannelHandler(channel.Func(func(context.Context, *channel.Message) (channel.Submission, error) {
+		c.Handler = smppserver.ChannelHandler(channel.Func(func(context.Context, *channel.Message) (channel.Submission,
+			error) {
 			return channel.Submission{}, &channel.Error{Class: class, Code: "0x0E", Err: smpp.StatusInvalidPassword}
 		}))
 		got := bound(t, startServer(t, c)).submit(nil)
@@ -48,7 +49,8 @@ func TestChannelHandlerMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got channel.Message
 		c := serverConfig()
-		c.Handler = smppserver.ChannelHandler(channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
+		c.Handler = smppserver.ChannelHandler(channel.Func(func(_ context.Context,
+			m *channel.Message) (channel.Submission, error) {
 			got = *m
 			return channel.Submission{State: channel.Sent}, nil
 		}))

@@ -66,7 +66,8 @@ func TestClient(t *testing.T) {
 	c.DangerouslyPlaintext, c.Assemble = false, true
 	var client smpp.Config
 	c.TLS, client.TLS = peertest.TLS(t)
-	c.Handler = smppserver.ChannelHandler(channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
+	c.Handler = smppserver.ChannelHandler(channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission,
+		error) {
 		if m.Text != "482910 is your code" || m.Sender != "MyBank" {
 			return channel.Submission{}, &channel.Error{Class: channel.Misconfigured}
 		}

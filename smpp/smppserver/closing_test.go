@@ -29,7 +29,11 @@ func TestClosedFromCallback(t *testing.T) {
 			c.OnBind = func(smppserver.BindRequest, smpp.Status) { callback() }
 		},
 		"Authenticate": func(c *smppserver.Config, callback func()) {
-			c.Authenticate = func(context.Context, smppserver.BindRequest) smpp.Status { callback(); return smpp.StatusOK }
+			c.Authenticate = func(context.Context,
+				smppserver.BindRequest) smpp.Status {
+				callback()
+				return smpp.StatusOK
+			}
 		},
 		"Handler": func(c *smppserver.Config, callback func()) {
 			c.Handler = func(context.Context, *smppserver.Submit) (string, error) { callback(); return "", nil }

@@ -62,7 +62,8 @@ func FuzzSession(f *testing.F) {
 		c := serverConfig()
 		c.Assemble, c.RequireE164 = true, true
 		s := startServer(t, c)
-		if err := s.Deliver("bank", smppserver.DeliveryReceipt{ID: "m1", From: "+447911123456", To: "MyBank"}); err != nil {
+		if err := s.Deliver("bank", smppserver.DeliveryReceipt{ID: "m1", From: "+447911123456",
+			To: "MyBank"}); err != nil {
 			t.Fatal(err)
 		}
 		e := bound(t, s)

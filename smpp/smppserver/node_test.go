@@ -33,7 +33,8 @@ func TestRealNodeSMPPAsClient(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				config.DangerouslyPlaintext, config.TLS = false, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+				config.DangerouslyPlaintext, config.TLS = false,
+					&tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 			}
 			var mu sync.Mutex
 			texts := map[string]string{}

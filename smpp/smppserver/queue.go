@@ -240,7 +240,8 @@ func (q *receiptQueue) answered(to *receiver, r *queuedReceipt, status smpp.Stat
 func (q *receiptQueue) report(r *queuedReceipt, err error) {
 	if err != nil {
 		err = fmt.Errorf("%w after %d attempts: %w", ErrUndelivered, r.attempts, err)
-		q.config.Logger.Warn("smppserver: receipt given up", "system_id", r.systemID, "receipt", r.receipt, "error", err)
+		q.config.Logger.Warn("smppserver: receipt given up", "system_id", r.systemID, "receipt", r.receipt, "error",
+			err)
 	}
 	if q.config.OnReceipt != nil {
 		q.config.OnReceipt(r.systemID, r.receipt, err)

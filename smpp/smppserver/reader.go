@@ -89,7 +89,8 @@ func (s *Session) handle(f wire.Frame) {
 
 // refuse answers a command that the server does not know.
 func (s *Session) refuse(h wire.Header) {
-	s.server.config.Logger.Debug("smppserver: unexpected request", "session", s.number, "command_id", fmt.Sprintf("0x%08X", uint32(h.ID)))
+	s.server.config.Logger.Debug("smppserver: unexpected request", "session", s.number, "command_id",
+		fmt.Sprintf("0x%08X", uint32(h.ID)))
 	s.respond(wire.Header{ID: pdu.GenericNackID, Seq: h.Seq}, smpp.StatusInvalidCmdID)
 }
 

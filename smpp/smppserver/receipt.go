@@ -91,13 +91,15 @@ func (r *DeliveryReceipt) message(now time.Time) *wire.Message {
 		code = "000"
 	}
 	text := wire.Receipt{
-		ID: r.ID, Sub: "001", Dlvrd: "000", SubmitDate: receiptDate(r.Submitted, now), DoneDate: receiptDate(r.Done, now),
-		Stat: stat, Err: code,
+		ID: r.ID, Sub: "001", Dlvrd: "000", SubmitDate: receiptDate(r.Submitted, now),
+		DoneDate: receiptDate(r.Done, now),
+		Stat:     stat, Err: code,
 	}
 	if stat == wire.States[wire.StateDelivered] {
 		text.Dlvrd = "001"
 	}
-	m := &wire.Message{Source: receiptSource(r.From), Dest: wire.Addr{TON: r.ToTON, Digits: r.To}, EsmClass: wire.EsmReceipt}
+	m := &wire.Message{Source: receiptSource(r.From), Dest: wire.Addr{TON: r.ToTON, Digits: r.To},
+		EsmClass: wire.EsmReceipt}
 	if m.Dest.TON == wire.TONInternational {
 		m.Dest.NPI = wire.NPIE164
 	}

@@ -51,7 +51,8 @@ func TestSplitAtEveryOctet(t *testing.T) {
 			}
 			got = append(got, f.Header)
 		}
-		slices.SortFunc(got, func(a, b wire.Header) int { return int(a.Seq) - int(b.Seq) }) // the handler takes its time
+		// The handler takes its time.
+		slices.SortFunc(got, func(a, b wire.Header) int { return int(a.Seq) - int(b.Seq) })
 		if !slices.Equal(got, want) {
 			t.Errorf("the server answered %+v, want %+v", got, want)
 		}

@@ -35,7 +35,8 @@ func TestStatusOf(t *testing.T) {
 		{"ESME_ROK", smpp.StatusOK, smpp.StatusUnknownError},
 		{"a class", &channel.Error{Class: channel.Throttled}, smpp.StatusThrottled},
 		{"a refused submit_sm", refused(smpp.StatusQueueFull), smpp.StatusQueueFull},
-		{"a refused part after others", within(channel.Unknown, "0x58", refused(smpp.StatusThrottled)), smpp.StatusUnknownError},
+		{"a refused part after others", within(channel.Unknown, "0x58", refused(smpp.StatusThrottled)),
+			smpp.StatusUnknownError},
 		{"a refused bind, misconfigured", notBound, smpp.StatusSystemError},
 		{"a refused bind, temporary", within(channel.Temporary, "", notBound), smpp.StatusSystemError},
 	} {

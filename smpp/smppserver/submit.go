@@ -121,7 +121,8 @@ func StatusOf(err error) smpp.Status {
 	if !ok || s == smpp.StatusOK {
 		return StatusOfClass(class)
 	}
-	if e, ok := errors.AsType[*channel.Error](err); ok && e != nil && (s.Class() != class || wire.RefusesBind(uint32(s))) {
+	if e, ok := errors.AsType[*channel.Error](err); ok && e != nil &&
+		(s.Class() != class || wire.RefusesBind(uint32(s))) {
 		return StatusOfClass(class)
 	}
 	return s
@@ -269,7 +270,8 @@ func (c *Config) check(m *wire.Message) smpp.Status {
 		return smpp.StatusInvalidTLVStream
 	case len(m.ServiceType) > wire.MaxServiceType:
 		return smpp.StatusInvalidServiceType
-	case len(m.Source.Digits) > maxAddress, m.Source.TON == wire.TONAlphanumeric && len(m.Source.Digits) > wire.MaxAlphanumeric:
+	case len(m.Source.Digits) > maxAddress, m.Source.TON == wire.TONAlphanumeric &&
+		len(m.Source.Digits) > wire.MaxAlphanumeric:
 		return smpp.StatusInvalidSource
 	case !c.checkDest(m.Dest):
 		return smpp.StatusInvalidDestination

@@ -35,7 +35,8 @@ func TestCancels(t *testing.T) {
 			got = append(got, smpp.Status(e.ask(cancel(uint32(i+4), tt.id, tt.to)).Status))
 		}
 		want := []smpp.Status{
-			smpp.StatusCancelFailed, smpp.StatusInvalidMessageID, smpp.StatusInvalidMessageID, smpp.StatusOK, smpp.StatusCancelFailed,
+			smpp.StatusCancelFailed, smpp.StatusInvalidMessageID, smpp.StatusInvalidMessageID, smpp.StatusOK,
+			smpp.StatusCancelFailed,
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("answers (-want +got):\n%s", diff)

@@ -99,7 +99,8 @@ func TestBinds(t *testing.T) {
 		}
 	}
 	s.RefuseBinds(smpp.StatusBindFailed)
-	if f := connect(t, s).bind(pdu.BindTransceiverID, "bank", "secret"); smpp.Status(f.Status) != smpp.StatusBindFailed {
+	if f := connect(t, s).bind(pdu.BindTransceiverID, "bank",
+		"secret"); smpp.Status(f.Status) != smpp.StatusBindFailed {
 		t.Errorf("refused bind: %+v", f)
 	}
 	if n := len(s.Binds()); n != 9 {
@@ -151,7 +152,8 @@ func TestOTPBlue(t *testing.T) {
 		receipt := e.next()
 		m, err := wire.DecodeMessage(receipt.Body)
 		if err != nil || receipt.ID != pdu.DeliverSmID || m.TLVs.String(pdu.TagReceiptedMessageID) != id ||
-			m.EsmClass != wire.EsmReceipt || !bytes.HasPrefix(m.Short, []byte("id:"+id+" sub:001 dlvrd:001 submit date:")) {
+			m.EsmClass != wire.EsmReceipt || !bytes.HasPrefix(m.Short,
+			[]byte("id:"+id+" sub:001 dlvrd:001 submit date:")) {
 			t.Errorf("%s: receipt is %+v, %v", tt.name, m, err)
 		}
 	}
@@ -168,7 +170,8 @@ func TestWait(t *testing.T) {
 			time.Sleep(time.Second)
 			e.ask(submit(2, "447911123456", "482910"))
 		}()
-		if m, err := s.Wait(t.Context(), 1); err != nil || len(m) != 1 || m[0].To != "+447911123456" || m[0].Text != "482910" {
+		if m, err := s.Wait(t.Context(), 1); err != nil || len(m) != 1 || m[0].To != "+447911123456" ||
+			m[0].Text != "482910" {
 			t.Errorf("Wait: %+v, %v", m, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -184,7 +187,8 @@ func TestUnbindAndClose(t *testing.T) {
 	s := smpptest.NewPipeServer(smpptest.Config{})
 	e := connect(t, s)
 	e.bind(pdu.BindTransceiverID, "", "")
-	if f := e.ask(wire.AppendEmpty(nil, 0xDEF, 0, 5)); f.Header != (wire.Header{ID: pdu.GenericNackID, Status: 3, Seq: 5}) {
+	if f := e.ask(wire.AppendEmpty(nil, 0xDEF, 0, 5)); f.Header != (wire.Header{ID: pdu.GenericNackID, Status: 3,
+		Seq: 5}) {
 		t.Errorf("unknown command: %+v", f)
 	}
 	if f := e.ask(wire.AppendEmpty(nil, pdu.UnbindID, 0, 6)); f.Header != (wire.Header{ID: pdu.UnbindRespID, Seq: 6}) {

@@ -68,7 +68,8 @@ func TestLimits(t *testing.T) {
 				t.Errorf("step %d: %s, want %s", i, got, tt.want)
 			}
 			if len(r.incomplete) != tt.incomplete || r.order.Len() != tt.incomplete {
-				t.Errorf("step %d: %d and %d are incomplete, want %d", i, len(r.incomplete), r.order.Len(), tt.incomplete)
+				t.Errorf("step %d: %d and %d are incomplete, want %d", i, len(r.incomplete), r.order.Len(),
+					tt.incomplete)
 			}
 			if n := r.perOwner["a"] + r.perOwner["b"]; n != tt.incomplete {
 				t.Errorf("step %d: %d are owned, want %d", i, n, tt.incomplete)

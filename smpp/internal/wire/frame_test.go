@@ -29,7 +29,8 @@ func TestReader(t *testing.T) {
 	}
 	for name, r := range map[string]io.Reader{
 		"whole": bytes.NewReader(stream), "halves": iotest.HalfReader(bytes.NewReader(stream)),
-		"octets": iotest.OneByteReader(bytes.NewReader(stream)), "data with EOF": iotest.DataErrReader(bytes.NewReader(stream)),
+		"octets":        iotest.OneByteReader(bytes.NewReader(stream)),
+		"data with EOF": iotest.DataErrReader(bytes.NewReader(stream)),
 	} {
 		reads := 0
 		in := NewReader(readerFunc(func(p []byte) (int, error) {
@@ -112,13 +113,15 @@ func TestMessageRoundTrip(t *testing.T) {
 func TestAgainstCodec(t *testing.T) {
 	t.Parallel()
 	m := &Message{
-		Source: Addr{5, 0, "MyBank"}, Dest: Addr{1, 1, "447911123456"}, Registered: 1, Short: []byte("Your code is 482910"),
+		Source: Addr{5, 0, "MyBank"}, Dest: Addr{1, 1, "447911123456"}, Registered: 1,
+		Short: []byte("Your code is 482910"),
 	}
 	var theirs pdu.SubmitSm
 	if err := theirs.UnmarshalBinary(AppendMessage(nil, pdu.SubmitSmID, 1, m)[HeaderLen:]); err != nil {
 		t.Fatal(err)
 	}
-	if theirs.SourceAddr != "MyBank" || theirs.DestinationAddr != "447911123456" || theirs.ShortMessage != "Your code is 482910" ||
+	if theirs.SourceAddr != "MyBank" || theirs.DestinationAddr != "447911123456" ||
+		theirs.ShortMessage != "Your code is 482910" ||
 		theirs.RegisteredDelivery.Byte() != 1 || theirs.SourceAddrTon != 5 {
 		t.Errorf("pdu reads %+v", theirs)
 	}
@@ -151,7 +154,8 @@ func TestDecodeIsLenient(t *testing.T) {
 			t.Errorf("tail %x: zero-length parameter is lost", tail)
 		}
 	}
-	for body, want := range map[string]string{"": "", "\x00": "", "abc": "abc", "abc\x00": "abc", "abc\x00\x00\x1e": "abc"} {
+	for body, want := range map[string]string{"": "", "\x00": "", "abc": "abc", "abc\x00": "abc",
+		"abc\x00\x00\x1e": "abc"} {
 		if got := DecodeID([]byte(body)); got != want {
 			t.Errorf("DecodeID(%q) = %q", body, got)
 		}
@@ -193,7 +197,9 @@ func TestCancelRoundTrip(t *testing.T) {
 	t.Parallel()
 	want := Cancel{"OTP", "id-1", Addr{5, 0, "MyBank"}, Addr{1, 1, "447911123456"}}
 	b := AppendCancel(nil, 7, want)
-	if octets := "\x00\x00\x00\x31\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x07OTP\x00id-1\x00\x05\x00MyBank\x00\x01\x01447911123456\x00"; string(b) != octets {
+	octets := "\x00\x00\x00\x31\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x07" +
+		"OTP\x00id-1\x00\x05\x00MyBank\x00\x01\x01447911123456\x00"
+	if string(b) != octets {
 		t.Errorf("octets are %q", b)
 	}
 	got, err := DecodeCancel(b[HeaderLen:])

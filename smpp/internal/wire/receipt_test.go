@@ -8,7 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const appendixB = "id:abc-123 sub:001 dlvrd:001 submit date:2602121430 done date:2602121431 stat:DELIVRD err:000 text:Your code"
+const appendixB = "id:abc-123 sub:001 dlvrd:001 submit date:2602121430 done date:2602121431" +
+	" stat:DELIVRD err:000 text:Your code"
 
 func TestParseReceipt(t *testing.T) {
 	t.Parallel()
@@ -16,19 +17,23 @@ func TestParseReceipt(t *testing.T) {
 		name, text string
 		want       Receipt
 	}{
-		{"Appendix B", appendixB, Receipt{"abc-123", "001", "001", "2602121430", "2602121431", "DELIVRD", "000", "Your code"}},
+		{"Appendix B", appendixB, Receipt{"abc-123", "001", "001", "2602121430", "2602121431", "DELIVRD", "000",
+			"Your code"}},
 		{"upper case", "ID:1 SUB:001 DLVRD:001 SUBMIT DATE:26 DONE DATE:27 STAT:DELIVRD ERR:000 TEXT:x",
 			Receipt{"1", "001", "001", "26", "27", "DELIVRD", "000", "x"}},
-		{"no sub, dlvrd, text", "id:1 submit date:26 done date:27 stat:UNDELIV err:001", Receipt{ID: "1", SubmitDate: "26", DoneDate: "27", Stat: "UNDELIV", Err: "001"}},
+		{"no sub, dlvrd, text", "id:1 submit date:26 done date:27 stat:UNDELIV err:001",
+			Receipt{ID: "1", SubmitDate: "26", DoneDate: "27", Stat: "UNDELIV", Err: "001"}},
 		{"another order", "stat:DELIVRD err:0 id:1", Receipt{ID: "1", Stat: "DELIVRD", Err: "0"}},
 		{"blanks after the colon", "id: 1 stat:  DELIVRD err:", Receipt{ID: "1", Stat: "DELIVRD"}},
 		{"empty value before a key", "id:1 err: stat:DELIVRD", Receipt{ID: "1", Stat: "DELIVRD"}},
 		{"date with a blank", "id:1 submit date:2026-02-12 14:30:00 done date:2026-02-12 14:31 stat:DELIVRD",
 			Receipt{ID: "1", SubmitDate: "2026-02-12", DoneDate: "2026-02-12", Stat: "DELIVRD"}},
-		{"underscores", "id:1 submit_date:26 done_date:27 stat:DELIVRD", Receipt{ID: "1", SubmitDate: "26", DoneDate: "27", Stat: "DELIVRD"}},
+		{"underscores", "id:1 submit_date:26 done_date:27 stat:DELIVRD",
+			Receipt{ID: "1", SubmitDate: "26", DoneDate: "27", Stat: "DELIVRD"}},
 		{"lines", "id:1\r\nstat:DELIVRD\r\n", Receipt{ID: "1", Stat: "DELIVRD"}},
 		{"trailing NUL", "id:1 stat:DELIVRD\x00", Receipt{ID: "1", Stat: "DELIVRD"}},
-		{"text forges fields", "id:1 stat:UNDELIV err:1 text:id:2 stat:DELIVRD", Receipt{ID: "1", Stat: "UNDELIV", Err: "1", Text: "id:2 stat:DELIVRD"}},
+		{"text forges fields", "id:1 stat:UNDELIV err:1 text:id:2 stat:DELIVRD",
+			Receipt{ID: "1", Stat: "UNDELIV", Err: "1", Text: "id:2 stat:DELIVRD"}},
 		{"text fills no gap", "id:1 text:stat:DELIVRD", Receipt{ID: "1", Text: "stat:DELIVRD"}},
 		{"the first counts", "id:1 id:2 stat:DELIVRD stat:UNDELIV", Receipt{ID: "1", Stat: "DELIVRD"}},
 		{"key within a word", "paid:9 valid:8 id:1 stat:DELIVRD", Receipt{ID: "1", Stat: "DELIVRD"}},
@@ -82,7 +87,8 @@ func TestRelativeTime(t *testing.T) {
 		if got != want || len(got) != MaxTime {
 			t.Errorf("%v is %q, want %q", d, got, want)
 		}
-		if back, ok := ParseRelativeTime(got); !ok || d >= time.Second && back != min(d.Truncate(time.Second), maxRelative) {
+		if back, ok := ParseRelativeTime(got); !ok || d >= time.Second &&
+			back != min(d.Truncate(time.Second), maxRelative) {
 			t.Errorf("%q reads as %v, %v", got, back, ok)
 		}
 	}

@@ -73,7 +73,8 @@ func startNode(t *testing.T, secure bool) *nodeSMSC {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	n := &nodeSMSC{TLS: config, Messages: make(chan nodeMessage, 20000), Answers: make(chan nodeMessage, 20000), Cancels: make(chan nodeMessage, 20000)}
+	n := &nodeSMSC{TLS: config, Messages: make(chan nodeMessage, 20000), Answers: make(chan nodeMessage, 20000),
+		Cancels: make(chan nodeMessage, 20000)}
 	port := make(chan int, 1)
 	var wg sync.WaitGroup
 	wg.Go(func() { n.listen(bufio.NewScanner(stdout), port) })
@@ -202,7 +203,8 @@ func TestRealNodeSMPPTenThousand(t *testing.T) {
 				}
 				delete(sent, r.ProviderID)
 			}
-			t.Logf("%d of %d receipts matched; submitted in %v (%.0f/s)", matched, n, took.Round(time.Millisecond), n/took.Seconds())
+			t.Logf("%d of %d receipts matched; submitted in %v (%.0f/s)", matched, n, took.Round(time.Millisecond),
+				n/took.Seconds())
 			if matched != n || len(sent) != 0 {
 				t.Errorf("%d of %d receipts matched, %d messages are without one", matched, n, len(sent))
 			}
@@ -261,7 +263,8 @@ func TestRealNodeSMPPForms(t *testing.T) {
 func TestRealNodeSMPPCancel(t *testing.T) {
 	t.Parallel()
 	smsc := startNodeSMSC(t)
-	c := newClient(t, smpp.Config{Addr: smsc.Addr, TLS: smsc.TLS, SystemID: "bank", Password: "secret", Sender: "MyBank"})
+	c := newClient(t, smpp.Config{Addr: smsc.Addr, TLS: smsc.TLS, SystemID: "bank", Password: "secret",
+		Sender: "MyBank"})
 	m := message(ann, strings.Repeat("A long one. ", 20))
 	sub, err := c.Send(t.Context(), m)
 	if err != nil || len(sub.ProviderIDs) != 2 {
@@ -273,7 +276,8 @@ func TestRealNodeSMPPCancel(t *testing.T) {
 	for i, id := range sub.ProviderIDs {
 		sent, got := receive(t, smsc.Messages), receive(t, smsc.Cancels)
 		want := nodeMessage{
-			Event: "cancel", ID: id, From: sent.From, FromTON: sent.FromTON, To: sent.To, ToTON: sent.ToTON, ToNPI: sent.ToNPI,
+			Event: "cancel", ID: id, From: sent.From, FromTON: sent.FromTON, To: sent.To, ToTON: sent.ToTON,
+			ToNPI: sent.ToNPI,
 		}
 		if got != want {
 			t.Errorf("part %d: node-smpp read %+v, want %+v", i, got, want)

@@ -24,13 +24,15 @@ func TestRealNodeSMPP(t *testing.T) {
 	smsc := startNodeSMSC(t)
 	const codes = 200
 	var receipts channel.Receipts
-	client, err := smpp.New(smpp.Config{Addr: smsc.Addr, TLS: smsc.TLS, SystemID: "otpcourier", Password: "secret", Sender: "MyBank",
+	client, err := smpp.New(smpp.Config{Addr: smsc.Addr, TLS: smsc.TLS, SystemID: "otpcourier", Password: "secret",
+		Sender:  "MyBank",
 		Receipt: receipts.For("node")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	routes, err := failover.New(failover.Config{Router: failover.List(channel.Route{Name: "node", Channel: client, Address: channel.Phone})})
+	routes, err := failover.New(failover.Config{Router: failover.List(channel.Route{Name: "node", Channel: client,
+		Address: channel.Phone})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +64,8 @@ func TestRealNodeSMPP(t *testing.T) {
 		if !found || code == "" || m.From != "MyBank" || m.FromTON != 5 || m.ToTON != 1 || m.ToNPI != 1 {
 			t.Fatalf("the SMSC received %+v", m)
 		}
-		if err := svc.Verify(ctx, otp.Verification{ID: c.ID, Subject: c.subject, Purpose: "login", Code: code}); err != nil {
+		if err := svc.Verify(ctx, otp.Verification{ID: c.ID, Subject: c.subject, Purpose: "login",
+			Code: code}); err != nil {
 			t.Errorf("%s: %v", c.ID, err)
 		}
 	}
@@ -98,7 +101,8 @@ func sendCodes(ctx context.Context, t *testing.T, svc *otp.Service, n int) map[s
 		wg.Go(func() {
 			for i := worker; i < n; i += 20 {
 				phone, subject := fmt.Sprintf("+447912345%03d", i), fmt.Sprintf("user-%d", i)
-				c, err := svc.Send(ctx, otp.Request{Subject: subject, Purpose: "login", To: channel.Recipient{Phone: phone}})
+				c, err := svc.Send(ctx, otp.Request{Subject: subject, Purpose: "login",
+					To: channel.Recipient{Phone: phone}})
 				if err != nil {
 					t.Error(err)
 					return

@@ -1,8 +1,6 @@
 package smpp_test
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
 	"strings"
 	"testing"
@@ -145,7 +143,8 @@ func TestSendRefuses(t *testing.T) {
 		class channel.Class
 	}{
 		{"no address", func(m *channel.Message) { m.To = channel.Recipient{} }, channel.InvalidRecipient},
-		{"e-mail only", func(m *channel.Message) { m.To = channel.Recipient{Email: "ann@example.com"} }, channel.InvalidRecipient},
+		{"e-mail only", func(m *channel.Message) { m.To = channel.Recipient{Email: "ann@example.com"} },
+			channel.InvalidRecipient},
 		{"not E.164", func(m *channel.Message) { m.To.Phone = "07911123456" }, channel.InvalidRecipient},
 		{"number with NUL", func(m *channel.Message) { m.To.Phone = "+4479\x0011123456" }, channel.InvalidRecipient},
 		{"no text", func(m *channel.Message) { m.Text = "" }, channel.Misconfigured},
@@ -167,93 +166,6 @@ func TestSendRefuses(t *testing.T) {
 	}
 	if got := smsc.Submits(); len(got) != 0 {
 		t.Errorf("the SMSC received %+v", got)
-	}
-}
-
-func TestNewRefuses(t *testing.T) {
-	t.Parallel()
-	for want, c := range map[string]smpp.Config{
-		"Config.Addr":                 {},
-		"Config.Addrs[1]":             {Addrs: []string{"b.example:1", "b.example"}},
-		"Config.Binds":                {Addrs: []string{"b.example:1"}, Binds: 1},
-		"Config.Version":              {Version: 0x33},
-		"Config.Credentials":          {SystemID: "bank", Credentials: func(context.Context) (string, string, error) { return "", "", nil }},
-		"Config.MaxSession":           {MaxSession: -1},
-		"Config.SystemID":             {SystemID: "a\x00b"},
-		"Config.Password":             {Password: strings.Repeat("p", 65)},
-		"Config.SystemType":           {SystemType: "thirteenchars"},
-		"Config.Sender":               {Sender: "Ünited"},
-		"Config.TPS":                  {TPS: -1},
-		"Config.ServiceType":          {ServiceType: "sixsix"},
-		"Config.Senders: \"44\"":      {Senders: map[string]string{"44": "MyBank"}},
-		"Config.Senders[\"+44\"]":     {Senders: map[string]string{"+44": "Twelve chars"}},
-		"Config.Codings[1]":           {Codings: []smpp.Coding{{}, {Encoding: 9}}},
-		"Config.Long":                 {Long: 9},
-		"Config.Priority":             {Priority: 4},
-		"Config.TLVs":                 {TLVs: []smpp.TLV{{Tag: 0x0424}}},
-		"Config.Classes[0x00]":        {Classes: map[smpp.Status]channel.Class{smpp.StatusOK: channel.Unreachable}},
-		"Config.Classes[0x0B]":        {Classes: map[smpp.Status]channel.Class{smpp.StatusInvalidDestination: 99}},
-		"Config.Window":               {Window: -1},
-		"Config.ResponseTimeout":      {ResponseTimeout: -1},
-		"Config.ReconnectMax":         {ReconnectMin: 2, ReconnectMax: 1},
-		"Config.SubmitIDs":            {SubmitIDs: 9},
-		"Config.DangerouslyPlaintext": {DangerouslyPlaintext: true, TLS: &tls.Config{}},
-	} {
-		if want != "Config.Addr" {
-			c.Addr = "smsc.example:2776"
-		}
-		client, err := smpp.New(c)
-		if err == nil {
-			client.Close()
-		}
-		if err == nil || !strings.HasPrefix(err.Error(), "smpp: "+want) {
-			t.Errorf("New: %v, want an error for %s", err, want)
-		}
-		if err != nil && strings.Contains(err.Error(), "pppp") {
-			t.Errorf("New: error tells the password: %v", err)
-		}
-	}
-}
-
-func TestShutdown(t *testing.T) {
-	t.Parallel()
-	smsc := newServer(t, smpptest.Config{})
-	smsc.On(ann, smpptest.Reply{Delay: 50 * time.Millisecond})
-	got := newReceipts()
-	config := plain(smsc)
-	config.Receipt = got.handle
-	c := newClient(t, config)
-	ready(t, c)
-	sent := make(chan error, 1)
-	go func() {
-		_, err := c.Send(context.Background(), message(ann, "482910"))
-		sent <- err
-	}()
-	waitSubmits(t, smsc, 1)
-	if err := c.Shutdown(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-sent; err != nil {
-		t.Errorf("Send during Shutdown: %v", err)
-	}
-	_, err := c.Send(t.Context(), message(ann, "482910"))
-	wantClass(t, err, channel.Temporary, "")
-	if !errors.Is(err, smpp.ErrClosed) {
-		t.Errorf("Send after Shutdown: %v", err)
-	}
-	for range 2 {
-		if err := errors.Join(c.Shutdown(t.Context()), c.Close()); err != nil {
-			t.Errorf("again: %v", err)
-		}
-	}
-}
-
-func waitSubmits(t testing.TB, s *smpptest.Server, n int) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if err := s.WaitSubmits(ctx, n); err != nil {
-		t.Fatal(err)
 	}
 }
 

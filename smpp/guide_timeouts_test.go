@@ -13,178 +13,10 @@ import (
 
 	"github.com/ajankovic/smpp/pdu"
 
-	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/peertest"
-	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 	"github.com/otpcourier/otpcourier/smpp/smpptest"
 )
-
-// TestThousandReconnects loses a connection a thousand times over, by turns
-// closed at once, unbound by the SMSC, and cut within a response, with messages
-// on their way all the time.
-func TestThousandReconnects(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		const reconnects = 1000
-		var mu sync.Mutex
-		seen := make(map[string]int)
-		var conns int
-		config := peers(t, func(p *peer, n int) {
-			p.bind()
-			mu.Lock()
-			conns = n
-			mu.Unlock()
-			for taken := 0; taken < 3 || n > reconnects; taken++ {
-				f, ok := p.Await(pdu.SubmitSmID)
-				if !ok {
-					return
-				}
-				m, err := wire.DecodeMessage(f.Body)
-				if err != nil {
-					t.Errorf("submit_sm: %v", err)
-					return
-				}
-				mu.Lock()
-				seen["+"+m.Dest.Digits]++
-				mu.Unlock()
-				_, _ = p.Write(accept(f, "m1"))
-			}
-			switch n % 3 {
-			case 0:
-				_, _ = p.Write(wire.AppendEmpty(nil, pdu.UnbindID, 0, 1))
-				p.Drain()
-			case 1:
-				_, _ = p.Write(accept(wire.Frame{}, "m1")[:17])
-			}
-		})
-		config.ReconnectMin, config.ReconnectMax = time.Millisecond, time.Millisecond
-		config.Binds = 2
-		c := newClient(t, config)
-		all := map[string]error{}
-		var wg sync.WaitGroup
-		for w := range 4 {
-			wg.Go(func() {
-				for i := range 2000 {
-					to := numbered(w*2000 + i)
-					_, err := c.Send(context.Background(), message(to, "482910"))
-					mu.Lock()
-					all[to] = err
-					mu.Unlock()
-				}
-			})
-		}
-		wg.Wait()
-		counts := map[string]int{}
-		for to, err := range all {
-			class := "sent"
-			if err != nil {
-				class = channel.ClassOf(err).String()
-			}
-			counts[class]++
-			if n := seen[to]; n > 1 || err == nil && n != 1 || err != nil && channel.ClassOf(err) == channel.Temporary && n != 0 {
-				t.Errorf("%s was submitted %d times and reported as %v", to, n, err)
-			}
-		}
-		if conns < reconnects || counts["sent"] < 3*reconnects || counts["sent"]+counts["unknown"]+counts["temporary"] != 8000 {
-			t.Errorf("over %d connections: %v", conns, counts)
-		}
-		t.Logf("over %d connections: %v", conns, counts)
-	})
-}
-
-// The SMSC unbinds with a full window, answers half of it, and closes: half is
-// sent, half unknown, and what waited behind goes over the next session.
-func TestUnbindMidWindow(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		const window, behind = 10, 5
-		config := peers(t, func(p *peer, n int) {
-			p.bind()
-			if n > 1 {
-				for f, ok := p.Await(pdu.SubmitSmID); ok; f, ok = p.Await(pdu.SubmitSmID) {
-					_, _ = p.Write(accept(f, "second"))
-				}
-				return
-			}
-			var all []wire.Frame
-			for range window {
-				f, _ := p.Await(pdu.SubmitSmID)
-				all = append(all, f)
-			}
-			_, _ = p.Write(wire.AppendEmpty(nil, pdu.UnbindID, 0, 1))
-			p.Await(pdu.UnbindRespID)
-			for _, f := range all[:window/2] {
-				_, _ = p.Write(accept(f, "first"))
-			}
-			time.Sleep(time.Second)
-		})
-		c := newClient(t, config)
-		ready(t, c)
-		var mu sync.Mutex
-		counts := map[string]int{}
-		var wg sync.WaitGroup
-		for i := range window + behind {
-			wg.Go(func() {
-				sub, err := c.Send(context.Background(), message(numbered(i), "482910"))
-				mu.Lock()
-				defer mu.Unlock()
-				if err != nil {
-					counts[channel.ClassOf(err).String()]++
-				} else {
-					counts[sub.ProviderIDs[0]]++
-				}
-			})
-		}
-		wg.Wait()
-		if counts["first"] != window/2 || counts["unknown"] != window/2 || counts["second"] != behind {
-			t.Errorf("outcomes are %v", counts)
-		}
-	})
-}
-
-// A connection whose other end is gone without a word: what is outstanding is
-// unknown after ResponseTimeout, the connection is given up after an
-// enquire_link, and the next one serves.
-func TestHalfOpen(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var gone time.Time
-		var second time.Duration
-		config := peers(t, func(p *peer, n int) {
-			p.bind()
-			if n > 1 {
-				second = time.Since(gone)
-			}
-			for f := p.Next(); f.ID != 0; f = p.Next() {
-				switch {
-				case n == 1 && !gone.IsZero(): // it reads, as a network's buffers do, and that is all
-				case f.ID == pdu.SubmitSmID:
-					_, _ = p.Write(accept(f, "m1"))
-				case !f.IsResponse():
-					_, _ = p.Write(peertest.Answer(f))
-				}
-			}
-		})
-		c := newClient(t, config)
-		if _, err := c.Send(t.Context(), message(ann, "482910")); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(70 * time.Second) // two enquire_link were answered
-		synctest.Wait()
-		gone = time.Now()
-		_, err := c.Send(t.Context(), message(ann, "482910"))
-		wantClass(t, err, channel.Unknown, "")
-		took(t, gone, 10*time.Second)
-		time.Sleep(time.Minute - time.Since(gone))
-		if _, err := c.Send(t.Context(), message(ann, "482910")); err != nil {
-			t.Error(err)
-		}
-		if second != 30*time.Second { // the enquire_link at 90 s, unanswered for 10 s
-			t.Errorf("bound again after %v, want 30 s", second)
-		}
-	})
-}
 
 // A limited SMSC keeps the limits of OTP Blue's integration guide, and counts
 // whom it had to cut off.
@@ -303,7 +135,8 @@ func TestGuideTimeouts(t *testing.T) {
 			if l.cutInactive != 0 || len(l.binds) != 1 {
 				t.Errorf("%d cut off, %d binds", l.cutInactive, len(l.binds))
 			}
-			slow := limitedClient(t, 10*time.Minute, 5*time.Minute, func(c *smpp.Config) { c.EnquireLink = 2 * time.Minute })
+			slow := limitedClient(t, 10*time.Minute, 5*time.Minute,
+				func(c *smpp.Config) { c.EnquireLink = 2 * time.Minute })
 			if slow.cutInactive == 0 {
 				t.Error("with an enquire_link every 2 min nobody was cut off: the test shows nothing")
 			}

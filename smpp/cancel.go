@@ -18,34 +18,33 @@ var (
 	errBadMessageID = errors.New("message_id is empty, longer than 64 characters, or holds a NUL")
 )
 
-// Cancel asks the SMSC to drop a message that has not reached the person yet:
-// one cancel_sm for each of s.ProviderIDs, with the addresses that its
-// submit_sm had (SMPP 3.4, section 4.9). m must be the message that Send was
-// given, as far as recipient and sender go. Each cancel_sm counts as a message
-// against Config.TPS and Config.Window, and waits for a bind and for its answer
-// as a submit_sm does; like one it is never sent a second time.
+// Cancel asks the SMSC to drop a message that has not reached the person yet: by
+// one cancel_sm for each of s.ProviderIDs, with the addresses of the submit_sm
+// (SMPP 3.4, section 4.9). m must have the recipient and the sender of the message
+// that was sent. Each cancel_sm counts as a message for Config.TPS and
+// Config.Window, and waits for a bind and for its answer as a submit_sm does. It is
+// never sent a second time.
 //
-// A nil error means that the SMSC has dropped every part. The error is a
-// [channel.Error], whose Class says of the withdrawal, if not all of it:
+// A nil error means that the SMSC has dropped every part. Otherwise the error is a
+// [channel.Error], and part of the message may be withdrawn. Classes:
 //
-//   - channel.Unknown: the message may be with the person. The SMSC has it no
-//     longer (ESME_RCANCELFAIL, ESME_RINVMSGID; Code is "0x11" or "0x0C"), does
-//     not answer, or answers with a status that the standard does not know;
-//   - channel.Temporary, channel.Throttled: the SMSC was not asked, or could
-//     not look: no bind, no slot of the window, ctx ended, client closed;
-//   - channel.Misconfigured: with [errors.ErrUnsupported] in its tree where the
-//     SMSC knows no cancel_sm (ESME_RINVCMDID); s.ProviderIDs is empty or holds
-//     what cannot be a message_id, since a cancel_sm without one would cancel
-//     every message between the two addresses.
+//   - channel.Unknown: the message may be with the person. The SMSC does not have
+//     it any more (ESME_RCANCELFAIL, ESME_RINVMSGID; Code is "0x11" or "0x0C"),
+//     does not answer, or answers with a status outside the standard;
+//   - channel.Temporary, channel.Throttled: the SMSC was not asked, or could not
+//     look for the message. For example there is no bind or no slot of the window,
+//     ctx has ended, or the client is closed;
+//   - channel.Misconfigured: the SMSC does not have the command (ESME_RINVCMDID),
+//     with [errors.ErrUnsupported] in the tree. Or s.ProviderIDs is empty, or holds
+//     an impossible message_id: a cancel_sm without one would cancel every message
+//     between the two addresses.
 //
-// A part that is not there any more keeps none of the others from being
-// withdrawn; after any other error no further part is asked for. The first
-// error is returned.
+// If the SMSC does not have one part any more, Cancel goes on with the others.
+// After any other error it sends no further cancel_sm. It returns the first error.
 //
-// The message_id is the one in s, which the SMSC gave. Where Config.SubmitIDs
-// is not IDText it is written from the number that stands for it: IDHex in
-// upper case, both without leading zeros or a "0x". An SMSC that tells one id
-// in two bases holds it as a number, and reads it as one.
+// The message_id is the one that the SMSC gave. If Config.SubmitIDs is not IDText,
+// it is written from its number: IDHex in upper case, both without leading zeros or
+// a "0x". An SMSC that writes one id in two bases stores a number, and reads one.
 //
 // After the withdrawal the SMSC may send a receipt of the state DELETED.
 func (c *Client) Cancel(ctx context.Context, m *channel.Message, s channel.Submission) error {
@@ -89,8 +88,8 @@ func cancelError(class channel.Class, err error) *channel.Error {
 	return &channel.Error{Class: class, Op: opCancel, Err: err}
 }
 
-// cancelFailure makes the error of a request that of a cancel_sm: the session
-// does not know of a generic_nack what it answers.
+// cancelFailure returns the error of a cancel_sm for that of a request. A session
+// reports a generic_nack as an error of submit_sm.
 func cancelFailure(err error) *channel.Error {
 	e, ok := errors.AsType[*channel.Error](err)
 	if !ok {
@@ -115,7 +114,7 @@ func isGone(e *channel.Error) bool {
 	return e.Op == opCancel && (errors.Is(e, StatusCancelFailed) || errors.Is(e, StatusInvalidMessageID))
 }
 
-// spellAll writes canonical ids as the SMSC does.
+// spellAll returns canonical ids in the SMSC's format.
 func (f IDFormat) spellAll(ids []string) ([]string, error) {
 	if len(ids) == 0 {
 		return nil, errNoMessageID
@@ -130,8 +129,8 @@ func (f IDFormat) spellAll(ids []string) ([]string, error) {
 	return spelled, nil
 }
 
-// spell undoes canonical, but for case and leading zeros. An id that was not in
-// the format had stayed as it was.
+// spell is the inverse of canonical, apart from case and leading zeros. An id that
+// is not in the format stays as it is.
 func (f IDFormat) spell(id string) string {
 	if f != IDHex {
 		return id

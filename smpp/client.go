@@ -49,13 +49,13 @@ var (
 	_ channel.Canceler = (*Client)(nil)
 )
 
-// String returns what Config.String does.
+// String is Config.String.
 func (c *Client) String() string { return c.config.String() }
 
 // GoString keeps the password from %#v.
 func (c *Client) GoString() string { return "smpp.Client{" + c.config.String() + "}" }
 
-// LogValue returns what String does.
+// LogValue is String.
 func (c *Client) LogValue() slog.Value { return slog.StringValue(c.config.String()) }
 
 func start(config Config) *Client {
@@ -79,7 +79,7 @@ func start(config Config) *Client {
 func (c *Client) run(ctx, connecting context.Context) {
 	defer close(c.stopped)
 	var links, events sync.WaitGroup
-	events.Go(c.tell)
+	events.Go(c.runEvents)
 	for _, l := range c.links {
 		links.Go(func() { l.run(ctx, connecting) })
 	}
@@ -92,23 +92,25 @@ func (c *Client) run(ctx, connecting context.Context) {
 
 func (c *Client) log() *slog.Logger { return c.config.Logger }
 
-// Send submits m.Text to m.To.Phone, in as many parts as it needs, one after
-// the other. It returns when the SMSC has answered: the Submission holds a
-// message id for each part.
+// Send submits m.Text to m.To.Phone, in as many parts as it needs, one after the
+// other. It returns when the SMSC has answered: the Submission holds a message id
+// for each part.
 //
-// While no bind stands it waits for one, at most Config.BindWait or until ctx
-// ends, and fails as channel.Temporary; BindWait does not count while a session
-// that is being replaced awaits its last responses. It fails at once as
-// channel.Misconfigured while the SMSC refuses the credentials, which it does
-// until it answers a bind otherwise: connections that fail meanwhile do not
-// tell. It fails as channel.Expired once m has. A status is told as the
-// Status.Class and Code; no response in time, a connection lost after the write,
-// and a ctx that ends after it, as channel.Unknown. When a part fails after
-// another was accepted the error is channel.Unknown too, and the Submission
-// holds the ids of those accepted.
+// While no bind stands, Send waits for one, for Config.BindWait at most or until
+// ctx ends, and fails as channel.Temporary. BindWait does not count while a session
+// that is being replaced awaits its last responses. While the last answered bind
+// was refused for its credentials, Send fails at once as channel.Misconfigured;
+// connection errors do not change that. An expired message fails as
+// channel.Expired.
 //
-// A ctx that ends while the message is being written to an SMSC that does not
-// read is heeded when the write is over, Config.WriteTimeout later at most.
+// If the SMSC refuses the message, the error has the Status's Class and Code. If no
+// response comes in time, or if the connection is lost or ctx ends after the write,
+// the error is channel.Unknown. If a part fails after another was accepted, the
+// error is channel.Unknown too, and the Submission holds the ids of the accepted
+// parts.
+//
+// If ctx ends while the message is being written to an SMSC that does not read,
+// Send returns when the write is over, after Config.WriteTimeout at most.
 func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
 	if !c.life.Begin() {
 		return channel.Submission{State: channel.Failed}, submitError(channel.Temporary, ErrClosed)
@@ -132,7 +134,7 @@ func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submissi
 	return sub, nil
 }
 
-// partly is the error for a message of which some parts were accepted.
+// partly returns the error of a message of which some parts were accepted.
 func partly(err error, accepted, parts int) error {
 	if accepted == 0 {
 		return err
@@ -145,9 +147,8 @@ func partly(err error, accepted, parts int) error {
 	return e
 }
 
-// submit sends one part, or what r makes of it, over whichever session takes it.
-// What was lost with a session before it was given to the connection goes to
-// the next one; the second time it is up to the caller.
+// submit sends one part, or the cancel_sm of r, over any session. If the session
+// ends before the part is written, submit retries once on another.
 func (c *Client) submit(ctx context.Context, part *wire.Message, r request) (string, error) {
 	if err := c.pace.wait(ctx, r); err != nil {
 		return "", err
@@ -174,10 +175,10 @@ func (c *Client) submit(ctx context.Context, part *wire.Message, r request) (str
 	}
 }
 
-// Ready waits until the client is bound and returns nil then. It returns an
-// error when ctx ends, with the reason why there is no bind; at once while the
-// SMSC refuses the credentials; and after the client is closed. With a ctx
-// that has ended it tells the present state.
+// Ready waits until the client is bound, and returns nil then. It returns an error
+// if ctx ends, with the reason for there being no bind; at once while the SMSC
+// refuses the credentials; and after the client is closed. With a ctx that has
+// ended it returns the present state.
 func (c *Client) Ready(ctx context.Context) error {
 	_, err := c.bound(ctx, 0, time.Time{})
 	return err
@@ -224,9 +225,9 @@ func (c *Client) bound(ctx context.Context, bindWait time.Duration, expires time
 	}
 }
 
-// pick returns the session with the fewest messages; of several the one whose
-// turn it is. Where there is none, and every host refuses binds, it says why.
-// c.mu is held.
+// pick returns the session with the fewest messages, and among equals a different
+// one each time. If there is no session and every host refuses binds, it returns
+// the refusal. c.mu is held.
 func (c *Client) pick() (best *session, refused error) {
 	open := false // a link without a session may get one
 	c.next++
@@ -250,7 +251,7 @@ func (c *Client) pick() (best *session, refused error) {
 	return best, refused
 }
 
-// notBound is the error for a message that found no session.
+// notBound returns the error of a message that found no session.
 func (c *Client) notBound(err, failure error) error {
 	if failure != nil {
 		err = fmt.Errorf("%w: %w", err, failure)
@@ -258,7 +259,7 @@ func (c *Client) notBound(err, failure error) error {
 	return c.links[0].bindError(err)
 }
 
-// attach lets Sends use s, unless the client is closing.
+// attach offers s to Sends, unless the client is closing.
 func (c *Client) attach(l *link, s *session) {
 	c.mu.Lock()
 	closing := c.life.Closed()
@@ -275,7 +276,7 @@ func (c *Client) attach(l *link, s *session) {
 	c.emit(Event{Kind: EventBound, Addr: l.host.addr})
 }
 
-// detach keeps Sends from s.
+// detach offers s to Sends no more.
 func (c *Client) detach(l *link, s *session, cause error) {
 	c.mu.Lock()
 	lost := l.session == s
@@ -305,7 +306,7 @@ func (c *Client) retiring() bool {
 	return slices.ContainsFunc(c.links, func(l *link) bool { return l.submits() && l.retiring })
 }
 
-// failed notes why a link has no session.
+// failed notes the reason for a link to have no session.
 func (c *Client) failed(l *link, err error) {
 	c.mu.Lock()
 	l.since, l.failure, c.failure = time.Now(), err, err
@@ -325,13 +326,13 @@ func (c *Client) failed(l *link, err error) {
 	}
 }
 
-// announce wakes whoever waits for a change. c.mu is held.
+// announce wakes the calls of bound. c.mu is held.
 func (c *Client) announce() {
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
 
-// slowed tells that the rate has fallen.
+// slowed reports that the rate has fallen.
 func (c *Client) slowed(rate float64) {
 	c.log().Warn("smpp: throttled, slowing down", "system_id", c.config.SystemID, "messages_per_second", rate)
 	c.emit(Event{Kind: EventThrottled, Rate: rate})
@@ -348,12 +349,13 @@ func (c *Client) beginClosing() {
 	}
 }
 
-// Shutdown lets no Send begin any more, waits for those that have begun, hands
-// over and answers the receipts that have come, for Config.ResponseTimeout at
-// most, unbinds, waits for the SMSC's answer, and closes the connection. A bind
-// that was sent is awaited first, since its session is to be unbound too. If
-// ctx ends before that it closes at once, as Close does, and returns ctx's
-// error. Its other errors are those of Close.
+// Shutdown refuses further Sends, waits for those under way, hands over and answers
+// the receipts that have come, for Config.ResponseTimeout at most, unbinds, waits
+// for the SMSC's answer, and closes the connection. If a bind was sent, Shutdown
+// awaits its answer first, in order to unbind its session too.
+//
+// If ctx ends before that, Shutdown closes at once, as Close does, and returns the
+// error of ctx. Its other errors are those of Close.
 func (c *Client) Shutdown(ctx context.Context) error {
 	c.beginClosing()
 	select {
@@ -384,15 +386,15 @@ func (c *Client) retireSessions() {
 	}
 }
 
-// Close closes the connection at once, without unbind. Every Send that has
-// begun returns: as channel.Unknown where its message was written, else as
-// channel.Temporary. It may be called more than once.
+// Close closes the connection at once, without unbind. Every Send under way
+// returns: as channel.Unknown if its message was written, else as
+// channel.Temporary. Close may be called more than once.
 //
-// Close returns when all goroutines have ended, among them running callbacks
-// of the Config, whose ctx it ends. It waits for them no longer than
-// Config.ResponseTimeout and returns an error then: for one that is deaf to its
-// ctx, or that called Close itself. A callback closes the client with a
-// goroutine of its own, which it does not wait for.
+// Close returns when all goroutines have ended, among them running callbacks of the
+// Config, whose ctx it ends. It waits for them for Config.ResponseTimeout at most,
+// and then returns an error: a callback may ignore its ctx, and a callback that
+// calls Close would wait for itself. A callback may close the client in a goroutine
+// of its own.
 func (c *Client) Close() error {
 	c.beginClosing()
 	c.cancel()

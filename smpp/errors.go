@@ -9,8 +9,7 @@ import (
 // ErrClosed is the cause of an error after Close or Shutdown began.
 var ErrClosed = errors.New("smpp: client is closed")
 
-// What keeps a message from one session and lets it go to the next: it was
-// certainly not sent.
+// Errors after which another session may take a message: it was not sent.
 var (
 	errRetired    = errors.New("session is ending")
 	errNotWritten = errors.New("connection lost before the message was written")
@@ -30,7 +29,7 @@ var (
 
 const opSubmit = "smpp: submit_sm"
 
-// refused is the error for a status that answers op.
+// refused returns the error for a status that answers op.
 func refused(op string, s Status) *channel.Error {
 	return &channel.Error{Class: s.Class(), Op: op, Code: s.Code(), Err: s}
 }

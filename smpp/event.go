@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// An EventKind is what an [Event] tells.
+// An EventKind is the kind of an [Event].
 type EventKind uint8
 
 // The kinds of events.
@@ -35,13 +35,13 @@ type Event struct {
 	Kind EventKind
 	Addr string    // of the SMSC; empty for EventThrottled, which is for all binds
 	At   time.Time // when it happened
-	Err  error     // EventLost: why, ErrClosed included. EventRefused: a channel.Error with the Status.
+	Err  error     // EventLost: the cause, also ErrClosed. EventRefused: a channel.Error with the Status.
 	Rate float64   // EventThrottled: messages per second from now on
 }
 
-// A State is how a client stands at one moment.
+// A State holds a client's binds and its rate at one moment.
 type State struct {
-	Sessions []Session // one for each bind, in the order of Config.Addr and Addrs, again and again
+	Sessions []Session // one for each bind, in the order of Config.Addr and Addrs, repeated
 	Rate     float64   // messages per second that may be sent now; 0: there is no limit
 }
 
@@ -50,12 +50,12 @@ type Session struct {
 	Addr        string
 	Receiver    bool      // the receiver of Config.Pair: no messages go over it
 	Bound       bool      // it takes messages, or receipts
-	Since       time.Time // of the last change; zero: nothing came of it yet
+	Since       time.Time // time of the last change; zero: the first bind is under way
 	Outstanding int       // messages that wait for the window or for their response
-	Err         error     // why it is not bound
+	Err         error     // reason for not being bound
 }
 
-// State tells which binds stand and how fast messages may go.
+// State returns the binds and the rate.
 func (c *Client) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,8 +73,8 @@ func (c *Client) State() State {
 // maxEvents is how many events may wait for Config.Event.
 const maxEvents = 256
 
-// emit queues an event. It never blocks: a receiver that hangs loses events,
-// not messages.
+// emit queues an event. It never blocks: if Config.Event hangs, events are lost,
+// and messages are not delayed.
 func (c *Client) emit(e Event) {
 	if c.config.Event == nil {
 		return
@@ -87,8 +87,8 @@ func (c *Client) emit(e Event) {
 	}
 }
 
-// tell hands events over until there are no more.
-func (c *Client) tell() {
+// runEvents calls Config.Event until run closes the queue.
+func (c *Client) runEvents() {
 	for e := range c.events {
 		c.config.Event(e)
 	}

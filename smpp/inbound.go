@@ -16,10 +16,11 @@ import (
 )
 
 // maxInbound is how many receipts and messages may wait for Config.Receipt and
-// Config.Inbound. Beyond it the SMSC is asked to try later.
+// Config.Inbound. Further ones are answered with ESME_RX_T_APPN, so that the SMSC
+// tries later.
 const maxInbound = 1024
 
-// An Inbound is a message from a person (mobile originated), such as STOP. It
+// An Inbound is a message from a person (mobile originated), for example STOP. It
 // prints without its text and with its numbers masked.
 type Inbound struct {
 	From, To string // as the SMSC writes them; international numbers begin with "+"
@@ -37,8 +38,7 @@ func (m Inbound) GoString() string { return "smpp.Inbound{" + m.String() + "}" }
 // LogValue masks the message.
 func (m Inbound) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// An incoming is a receipt or a message that is to be handed over and then
-// answered.
+// An incoming is a receipt or a message that waits to be handed over and answered.
 type incoming struct {
 	response pdu.CommandID
 	seq      uint32
@@ -46,8 +46,8 @@ type incoming struct {
 	message  *wire.Message // nil: it is a receipt
 }
 
-// receive takes a deliver_sm or data_sm. It never blocks: the reader must go
-// on, and the SMSC counts on an answer (unanswered, it repeats without end).
+// receive takes a deliver_sm or data_sm. It never blocks, since the reader must go
+// on. Each must be answered, since an SMSC repeats without end what is not.
 func (s *session) receive(f wire.Frame) {
 	decode := wire.DecodeMessage
 	if f.ID == pdu.DataSmID {
@@ -90,10 +90,10 @@ func (s *session) enqueue(d incoming) {
 }
 
 // handOver gives receipts to Config.Receipt and messages to Config.Inbound, in
-// order, and answers them. It goes on after the session has ended, when answers
-// reach nobody, for ResponseTimeout or until ctx ends: the receipts are true
-// all the same. What is left is dropped, as the SMSC repeats it over the next
-// session; otherwise a receiver that hangs would keep every session there was.
+// order, and answers them. After the end of the session the answers are lost, but
+// the receipts are still true: handOver goes on for ResponseTimeout or until ctx
+// ends. It drops the rest, as the SMSC repeats it over the next session. Otherwise
+// a receiver that hangs would keep every session in memory.
 func (s *session) handOver(ctx context.Context, long *concat.Reassembler) {
 	for d := range s.inbound {
 		if ctx.Err() != nil || s.endedFor() >= s.config.ResponseTimeout {

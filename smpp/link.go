@@ -77,8 +77,8 @@ func (c *Client) newLinks() []*link {
 	return links
 }
 
-// run keeps the link bound until connecting ends, and closes what is open when
-// ctx ends.
+// run keeps the link bound until connecting ends. When ctx ends, it closes the
+// connection.
 func (l *link) run(ctx, connecting context.Context) {
 	config := &l.client.config
 	pauses := config.pauses()
@@ -95,13 +95,13 @@ func (l *link) run(ctx, connecting context.Context) {
 			return
 		case s != nil && time.Since(bound) > config.ReconnectMax:
 			pauses.Reset()
-		case !refusedForLong(err): // otherwise the host says when
+		case !refusedForLong(err): // else the bind backoff decides
 			sleep(connecting, l.pause(err, &pauses))
 		}
 	}
 }
 
-// serve runs a bound session until it ends, and returns why.
+// serve runs a bound session until it ends, and returns the cause.
 func (l *link) serve(ctx context.Context, s *session) error {
 	c := l.client
 	s.pace = c.pace
@@ -120,10 +120,10 @@ func (l *link) serve(ctx context.Context, s *session) error {
 	return err
 }
 
-// pause is how long to wait after a connection failed with err.
+// pause returns how long to wait after a connection failed with err.
 func (l *link) pause(err error, pauses *backoff.ExponentialBackOff) time.Duration {
 	wait := pauses.NextBackOff()
-	if errors.Is(err, StatusAlreadyBound) { // until the SMSC has given up the session before
+	if errors.Is(err, StatusAlreadyBound) { // the SMSC has not given up the last session yet
 		longest := l.client.config.ReconnectMax
 		wait = longest/2 + rand.N(longest)
 	}

@@ -14,40 +14,41 @@ import (
 )
 
 const (
-	throttledFactor = 0.5 // of the rate that is left after ESME_RTHROTTLED or ESME_RMSGQFUL
-	congestedFactor = 0.9 // and after a congestion_state of 80 or more
+	throttledFactor = 0.5 // share of the rate that is left after ESME_RTHROTTLED or ESME_RMSGQFUL
+	congestedFactor = 0.9 // share that is left after a congestion_state of 80 or more
 
-	congested     = 80  // congestion_state from which the SMSC wants no more than it gets (SMPP 5.0, section 4.8.4.18)
-	fullCongested = 100 // and where it is at its limit
+	congested     = 80  // congestion_state of an SMSC that wants no more messages (SMPP 5.0, section 4.8.4.18)
+	fullCongested = 100 // congestion_state of an SMSC at its limit
 
-	recovery = 20 // seconds in which the rate rises by what it was when it fell
-	minRate  = 1  // submit_sm per second that are always tried
+	recovery = 20 // seconds in which the rate rises by pacer.normal
+	minRate  = 1  // submit_sm per second, the least
 )
 
-// A pacer keeps a client to a rate: to that of Config.TPS, and below it to one
-// that falls by a factor when the SMSC has too much and rises steadily
-// afterwards, additive increase and multiplicative decrease. Without a
-// Config.TPS there is no limit until the SMSC complains for the first time; the
-// rate then begins at what the SMSC took until now, and the limit is gone again
-// when the rate has risen to twice that.
+// A pacer limits the rate of a client. The ceiling is Config.TPS. Below it the rate
+// follows the SMSC by additive increase and multiplicative decrease: it falls by a
+// factor when the SMSC has too much, and rises steadily afterwards.
+//
+// Without Config.TPS there is no limit until the SMSC has too much for the first
+// time. The rate then begins at that which the SMSC took until now. When it has
+// risen to twice that, the limit ends.
 type pacer struct {
 	ceiling   float64         // Config.TPS; 0: none
-	slowed    func(float64)   // told of every decrease
+	slowed    func(float64)   // called with the new rate after every decrease
 	limits    atomic.Bool     // there is a limit
-	closed    context.Context // ends with the client; never a request's
+	closed    context.Context // ends with the client
 	semaphore chan struct{}   // held by the message that waits for the limiter, so that the others heed a change
 
 	limiter *xrate.Limiter // unused while limits is false
 
 	mu     sync.Mutex
 	limit  float64   // submit_sm per second; valid while limits is true
-	normal float64   // what it was when it first fell
-	fell   time.Time // when it last did
-	rose   time.Time // since when it has been rising
+	normal float64   // limit before it fell for the first time
+	fell   time.Time // when limit last fell
+	rose   time.Time // when limit last rose
 
-	second   time.Time // when the count began
-	accepted int       // messages that the SMSC took since then
-	before   float64   // and in the second before
+	second   time.Time // when the present second began
+	accepted int       // messages that the SMSC took in it
+	before   float64   // messages that the SMSC took in the second before
 }
 
 func newPacer(closed context.Context, tps int, slowed func(rate float64)) *pacer {
@@ -62,7 +63,7 @@ func newPacer(closed context.Context, tps int, slowed func(rate float64)) *pacer
 	return p
 }
 
-// wait returns when r may go. A message that expires meanwhile takes nothing of
+// wait returns when r may be sent. A message that expires meanwhile uses nothing of
 // the rate.
 func (p *pacer) wait(ctx context.Context, r request) error {
 	if !p.limits.Load() {
@@ -102,9 +103,9 @@ func paceError(ctx context.Context, err error) error {
 	return submitError(class, fmt.Errorf("waiting for the rate limit: %w", err))
 }
 
-// set makes limit the limit. A hundredth of a second's messages may be saved
-// up, and is taken off the rate, so that never more than limit go in any one
-// second. p.mu is held, or p not in use yet.
+// set changes the limit. The messages of a hundredth of a second may be saved up.
+// They are taken off the rate, so that never more than limit go in any one second.
+// p.mu is held, or p is not in use yet.
 func (p *pacer) set(now time.Time, limit float64) {
 	burst := max(1, int(limit/100))
 	p.limiter.SetLimitAt(now, xrate.Limit(limit-float64(burst-1)))
@@ -113,7 +114,7 @@ func (p *pacer) set(now time.Time, limit float64) {
 	p.limits.Store(true)
 }
 
-// rise lets the rate rise by what has passed since it last did.
+// rise lets the rate rise for the time since it last did.
 func (p *pacer) rise(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -133,7 +134,7 @@ func (p *pacer) rise(now time.Time) {
 	}
 }
 
-// note takes in what the answer to a message says of the SMSC's load.
+// note adapts the rate to the answer to a message, and to its congestion_state.
 func (p *pacer) note(now time.Time, o outcome, congestion uint8) {
 	switch {
 	case o.err != nil && o.err.Class == channel.Throttled, congestion >= fullCongested:
@@ -146,7 +147,7 @@ func (p *pacer) note(now time.Time, o outcome, congestion uint8) {
 	}
 }
 
-// count measures what the SMSC takes in a second.
+// count counts the messages that the SMSC takes in a second.
 func (p *pacer) count(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -170,8 +171,8 @@ func (p *pacer) nextSecond(now time.Time) {
 	p.second, p.accepted = now, 0
 }
 
-// fall lowers the rate, once in a second: all that is on its way is refused
-// for the same reason.
+// fall lowers the rate, at most once a second: messages that are under way already
+// are refused for the same reason.
 func (p *pacer) fall(now time.Time, factor float64) {
 	p.mu.Lock()
 	if now.Sub(p.fell) < time.Second {
@@ -190,12 +191,12 @@ func (p *pacer) fall(now time.Time, factor float64) {
 	limit = max(limit*factor, minRate)
 	p.fell, p.rose = now, now
 	p.set(now, limit)
-	p.limiter.AllowN(now, p.limiter.Burst()) // what was saved up is gone
+	p.limiter.AllowN(now, p.limiter.Burst()) // spend the messages that were saved up
 	p.mu.Unlock()
 	p.slowed(limit)
 }
 
-// rate is the present limit; 0: there is none.
+// rate returns the present limit, or 0 if there is none.
 func (p *pacer) rate() float64 {
 	p.rise(time.Now())
 	p.mu.Lock()

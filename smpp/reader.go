@@ -15,7 +15,7 @@ import (
 
 // read handles frames until the connection fails.
 func (s *session) read() error {
-	var arrived time.Time // of all that one read brought
+	var arrived time.Time // time of the last read of the connection
 	for {
 		waits := s.in.Waits()
 		f, err := s.in.Next()
@@ -43,7 +43,8 @@ func (s *session) read() error {
 func (s *session) handleResponse(f wire.Frame, arrived time.Time) {
 	switch f.ID {
 	case pdu.SubmitSmRespID, pdu.CancelSmRespID, pdu.GenericNackID:
-		// No later message would fare better here; a cancel_sm says nothing of that.
+		// Any later message would be refused too. A response to cancel_sm does not
+		// say so.
 		if Status(f.Status) == StatusInvalidBindStatus && f.ID != pdu.CancelSmRespID {
 			s.retire(errNotBoundThere)
 		}
@@ -61,7 +62,7 @@ func (s *session) handleResponse(f wire.Frame, arrived time.Time) {
 	}
 }
 
-// congestion is the congestion_state of a response, 0 where it has none.
+// congestion returns the congestion_state of a response, or 0 if it has none.
 func congestion(f wire.Frame) uint8 {
 	tlvs := f.Body
 	if f.ID != pdu.CancelSmRespID {
@@ -77,7 +78,7 @@ func congestion(f wire.Frame) uint8 {
 
 const tagCongestionState = 0x0428 // SMPP 5.0, section 4.8.4.18
 
-// outcome is what a response says of its request.
+// outcome returns the outcome of a request from its response.
 func (s *session) outcome(f wire.Frame) outcome {
 	status := Status(f.Status)
 	switch {

@@ -13,8 +13,8 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// An IDFormat is how an SMSC writes a message id. Some write the id of one
-// message in hexadecimal in the response and in decimal in the receipt:
+// An IDFormat is the form in which an SMSC writes message ids. Some SMSCs write the
+// id of one message in hexadecimal in the response and in decimal in the receipt.
 // Config.SubmitIDs and ReceiptIDs make both the same decimal number.
 type IDFormat uint8
 
@@ -25,8 +25,8 @@ const (
 	IDDecimal                 // a decimal number: leading zeros do not count
 )
 
-// canonical is what ids in this format are compared by. An id that is not in
-// the format stays as it is.
+// canonical returns the form in which ids are compared. An id that is not in the
+// format stays as it is.
 func (f IDFormat) canonical(id string) string {
 	id = strings.Trim(id, " \t\r\n\x00")
 	base := 10
@@ -101,10 +101,9 @@ func stateOfWord(word string) receiptState {
 	return receiptState{plain(word), channel.Sent, 0}
 }
 
-// receipt reads m as a delivery receipt. The parameters receipted_message_id
-// and message_state go before the text, and the text before nothing: it is
-// trusted only in a message that the SMSC marks as a receipt, as anybody can
-// send "id:1 stat:DELIVRD" from a phone.
+// receipt reads m as a delivery receipt. If m has the TLVs receipted_message_id and
+// message_state, they replace the text. The text is trusted only if the SMSC marks
+// the message as a receipt, as anyone can send "id:1 stat:DELIVRD" from a phone.
 func (c *Config) receipt(m *wire.Message) (channel.Receipt, bool) {
 	id := m.TLVs.String(pdu.TagReceiptedMessageID)
 	kind := m.EsmClass & wire.EsmTypeMask
@@ -141,8 +140,8 @@ func receiptText(m *wire.Message) string {
 	return string(b)
 }
 
-// receiptCode is "UNDELIV err:001": the state, and the SMSC's or the network's
-// own error code where one is told.
+// receiptCode returns the state, and the error code of the SMSC or of the network if
+// there is one: "UNDELIV err:001".
 func receiptCode(word, errCode string, t wire.TLVs) string {
 	code := word
 	if e := plain(errCode); e != "" {
@@ -154,8 +153,8 @@ func receiptCode(word, errCode string, t wire.TLVs) string {
 	return strings.TrimSpace(code)
 }
 
-// plain returns s if it can be nothing but a code: a receipt's text may quote
-// the message.
+// plain returns s if it can only be a code, else "": a receipt's text may quote the
+// message.
 func plain(s string) string {
 	if len(s) > 10 || strings.ContainsFunc(s, func(r rune) bool {
 		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')

@@ -120,12 +120,12 @@ func newSession(c *Config, conn, raw net.Conn, in *wire.Reader) *session {
 	return s
 }
 
-// serve runs the session until its connection is closed, and returns why.
+// serve runs the session until its connection is closed, and returns the cause.
 func (s *session) serve() error {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		err := s.out.Run()
-		if err == nil { // all is said
+		if err == nil { // everything is written
 			_ = s.conn.Close()
 			err = errUnbound
 		}
@@ -258,14 +258,14 @@ func (s *session) request(id pdu.CommandID) {
 	s.mu.Lock()
 	seq := s.nextSeq()
 	s.mu.Unlock()
-	// After the end there is nobody to tell.
+	// After the end the request is dropped.
 	_, _ = s.out.Append(func(b []byte) []byte { return wire.AppendEmpty(b, id, 0, seq) })
 }
 
-// respond answers a request of the SMSC, which has to read the answers: they
-// are all that waits for the connection without a limit.
+// respond answers a request of the SMSC. If more than 1 MiB of answers wait, the
+// session ends: nothing else that waits for the connection is without a limit.
 func (s *session) respond(id pdu.CommandID, status Status, seq uint32) {
-	// After the end a lost answer makes the SMSC repeat.
+	// After the end the answer is dropped, and the SMSC repeats its request.
 	owed, _ := s.out.Respond(func(b []byte) []byte {
 		switch id {
 		case pdu.DeliverSmRespID, pdu.DataSmRespID: // message_id is mandatory there
@@ -278,8 +278,8 @@ func (s *session) respond(id pdu.CommandID, status Status, seq uint32) {
 	}
 }
 
-// send sends one request and waits for the answer. errRetired means that
-// another session must take it.
+// send sends one request and waits for the answer. After errRetired another session
+// must take the request.
 func (s *session) send(ctx context.Context, part *wire.Message, r request) (string, error) {
 	c := s.spare.Get().(*call)
 	if err := s.start(ctx, c, part, r); err != nil {

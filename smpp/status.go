@@ -65,13 +65,12 @@ const (
 	StatusUnknownError       Status = 0xFF // ESME_RUNKNOWNERR
 )
 
-// statuses say what each status means for a message that it refuses.
+// statuses holds the meaning of each status for a message that it refuses.
 //
-// Ambiguous ones are Unknown, so that nothing is promised about a message that
-// may be on its way: the receiver's application errors, the two last ones, and
-// whatever the standard does not define. ESME_RSUBMITFAIL is Unreachable after
-// OTP Blue's integration guide ("no iMessage: fail over at once"), the only
-// one that says what it means by it.
+// Ambiguous statuses are Unknown, since the message may be on its way: the
+// receiver's application errors, the last two, and any status that the standard
+// does not define. ESME_RSUBMITFAIL is Unreachable after OTP Blue's integration
+// guide ("no iMessage: fail over at once"), the only guide that defines it.
 var statuses = map[Status]struct {
 	name  string
 	class channel.Class
@@ -126,12 +125,12 @@ var statuses = map[Status]struct {
 	StatusUnknownError:       {"ESME_RUNKNOWNERR", channel.Unknown},
 }
 
-// Class says what the status means for a message that was refused with it. A
-// status that SMPP 3.4 does not define is [channel.Unknown]. Config.Classes
+// Class returns the class of a message that was refused with the status. For a
+// status that SMPP 3.4 does not define it is [channel.Unknown]. Config.Classes
 // replaces it for one SMSC.
 func (s Status) Class() channel.Class { return statuses[s].class }
 
-// Code is the status in hexadecimal, "0x45".
+// Code returns the status in hexadecimal, "0x45".
 func (s Status) Code() string { return fmt.Sprintf("0x%02X", uint32(s)) }
 
 // String returns the standard's name, "ESME_RSUBMITFAIL", or the Code of a

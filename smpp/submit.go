@@ -13,8 +13,8 @@ import (
 // maxShortCode is the length up to which a sender of digits is a short code.
 const maxShortCode = 8
 
-// compose makes what m needs, in out, which stays off the heap. Its errors are
-// found before anything is sent.
+// compose fills in out, which stays off the heap, with the parts of m. If it returns
+// an error, nothing was sent.
 func (c *Client) compose(out *composed, m *channel.Message) error {
 	if err := checkRecipient(m); err != nil {
 		return err
@@ -28,8 +28,8 @@ func (c *Client) compose(out *composed, m *channel.Message) error {
 	return out.encode(m.Text, &c.config, c.reference.Add(1))
 }
 
-// checkRecipient looks at the phone number only: what is wrong with the other
-// addresses is for the channels that use them to find.
+// checkRecipient validates the phone number only. The other addresses are for other
+// channels.
 func checkRecipient(m *channel.Message) error {
 	if m.To.Phone == "" {
 		return submitError(channel.InvalidRecipient, errors.New("no phone number"))
@@ -37,7 +37,7 @@ func checkRecipient(m *channel.Message) error {
 	return channel.Recipient{Phone: m.To.Phone}.Validate()
 }
 
-// address fills in from whom to whom m goes.
+// address fills in source and destination of m.
 func (c *Client) address(to *wire.Message, m *channel.Message) error {
 	from, err := source(c.config.sender(m), c.config.SenderNumbering)
 	if err != nil {
@@ -51,7 +51,7 @@ func (c *Client) address(to *wire.Message, m *channel.Message) error {
 	return nil
 }
 
-// envelope fills in what all parts of m have in common.
+// envelope fills in the fields that all parts of m have in common.
 func (c *Client) envelope(common *wire.Message, m *channel.Message) error {
 	*common = wire.Message{
 		ServiceType: c.config.ServiceType,
@@ -74,7 +74,7 @@ func (c *Client) envelope(common *wire.Message, m *channel.Message) error {
 	return common.Check()
 }
 
-// sender is the sender for m: that of the longest prefix of its number, or
+// sender returns the sender for m: that of the longest prefix of its number, or
 // Sender, or the message's own.
 func (c *Config) sender(m *channel.Message) string {
 	if len(c.Senders) > 0 {
@@ -90,7 +90,7 @@ func (c *Config) sender(m *channel.Message) string {
 	return m.Sender
 }
 
-// source is the source address for a sender, as Config.Sender says.
+// source returns the source address for a sender, by the rules of Config.Sender.
 func source(sender string, n *Numbering) (wire.Addr, error) {
 	a := wire.Addr{Digits: sender}
 	digits := strings.TrimPrefix(sender, "+")
@@ -132,16 +132,16 @@ func isDigits(s string) bool {
 	return s != ""
 }
 
-// A request is what is asked for with a part of a message. It is apart from it,
-// as a call keeps some of it, which would have the part on the heap.
+// A request holds the options of a submit_sm or cancel_sm. They are apart from the
+// part of the message, so that the part stays on the stack: a call keeps some of
+// them.
 type request struct {
-	cancels string    // message_id: a cancel_sm for it, with the part's addresses; empty: a submit_sm
-	expires time.Time // when the message does; zero: never
+	cancels string    // message_id that a cancel_sm withdraws; empty: the request is a submit_sm
+	expires time.Time // end of the message's life; zero: none
 	cost    int       // in messages of Config.TPS
 }
 
-// limitLife sets how long the SMSC may try, and fails if the message's life is
-// over.
+// limitLife sets validity_period. It returns an error if the message has expired.
 func (r *request) limitLife(part *wire.Message, now time.Time) error {
 	if r.expires.IsZero() {
 		return nil

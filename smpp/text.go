@@ -13,14 +13,14 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A Coding is a data_coding and what it means to the SMSC (SMPP 3.4, section
-// 5.2.19). 0 is the SMSC's own alphabet: usually GSM 03.38, at some Latin-1.
+// A Coding is a data_coding and its meaning for the SMSC (SMPP 3.4, section
+// 5.2.19). 0 is the SMSC's own alphabet: usually GSM 03.38, sometimes Latin-1.
 type Coding struct {
 	DataCoding uint8
 	Encoding   sms.Encoding
 }
 
-// A LongForm is how a text goes out that does not fit in one short message.
+// A LongForm is the form of a text that does not fit in one short message.
 type LongForm uint8
 
 // The forms.
@@ -30,9 +30,9 @@ const (
 	LongPayload                 // one submit_sm with the parameter message_payload: the SMSC makes the parts
 )
 
-// A TLV is an optional parameter of submit_sm (SMPP 3.4, section 3.2.4), such
-// as India's DLT entity id 0x1400 and template id 0x1401. The value is sent as
-// it is: a C-octet string brings its own NUL.
+// A TLV is an optional parameter of submit_sm (SMPP 3.4, section 3.2.4), for example
+// India's DLT entity id 0x1400 and template id 0x1401. The value is sent as it is:
+// a C-octet string must end in NUL.
 type TLV struct {
 	Tag   uint16
 	Value []byte
@@ -46,7 +46,7 @@ var ownTags = []pdu.TagID{
 	pdu.TagMessagePayload, pdu.TagSarMsgRefNum, pdu.TagSarTotalSegments, pdu.TagSarSegmentSeqnum,
 }
 
-// appendTLVs appends parameters to t, without changing what t shares.
+// appendTLVs appends parameters to t. It does not write to the memory of t.
 func appendTLVs(t wire.TLVs, all []TLV) (wire.TLVs, error) {
 	t = slices.Clip(t)
 	for _, v := range all {
@@ -61,14 +61,14 @@ func appendTLVs(t wire.TLVs, all []TLV) (wire.TLVs, error) {
 	return t, nil
 }
 
-// A composed is a message as it goes out.
+// A composed message is ready to be sent.
 type composed struct {
-	submit wire.Message // what the parts have in common
+	submit wire.Message // fields that the parts have in common
 	parts  []sms.Part
 	tlvs   wire.TLVs // of each part
 	sar    uint16    // sar_msg_ref_num of the parts; valid if bySAR
 	bySAR  bool
-	cost   int // of each part, in messages: more than one where the SMSC makes the parts
+	cost   int // of each part, in messages: more than one if the SMSC makes the parts
 }
 
 // part returns the submit_sm of one part. It is valid until the next call.

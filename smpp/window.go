@@ -12,26 +12,26 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A call is a request that awaits its response, and before that a place in the
-// line for a slot of the window. Once begun it is in session.calls and
-// session.open until it is completed, which happens once.
+// A call is a request that waits for a slot of the window, and then for its
+// response. From begin until it is completed, once, it is in session.calls and
+// session.open.
 type call struct {
 	cancels    string // as in its request
 	seq        uint32
 	batch      uint64 // of the writer
 	deadline   time.Time
 	prev, next *call
-	holds      bool          // a slot
-	granted    chan struct{} // receives one when the call is given a slot
-	done       chan outcome  // holds one
+	holds      bool          // the call has a slot of the window
+	granted    chan struct{} // of capacity 1; receives when a waiting call is given a slot
+	done       chan outcome  // of capacity 1
 }
 
 func newCall() *call { return &call{granted: make(chan struct{}, 1), done: make(chan outcome, 1)} }
 
-// errWindowFull is for session.wait.
+// errWindowFull is the error of a call that must wait for a slot.
 var errWindowFull = errors.New("window is full")
 
-// An outcome is how a call ended: a message id, or an error.
+// An outcome is the result of a call: a message id, or an error.
 type outcome struct {
 	id  string
 	err *channel.Error
@@ -45,7 +45,7 @@ func (o outcome) result() (string, error) {
 	return o.id, nil
 }
 
-// response is what answers the call.
+// response returns the command_id of the call's response.
 func (c *call) response() pdu.CommandID {
 	if c.cancels != "" {
 		return pdu.CancelSmRespID
@@ -61,9 +61,9 @@ func (c *call) append(b []byte, m *wire.Message) []byte {
 	return wire.AppendMessage(b, pdu.SubmitSmID, c.seq, m)
 }
 
-// submit registers a request and then queues it, so that no response can come
-// too early. It takes a slot of the window, unless c holds one, which the
-// call's completion gives back. After an error c holds none.
+// submit registers a request and then queues it, so that no response can come too
+// early. It takes a slot of the window, unless c holds one. The slot is given back
+// when the call is completed, or with an error of submit.
 func (s *session) submit(c *call, m *wire.Message, now time.Time) error {
 	s.mu.Lock()
 	alone, err := s.begin(c, m, now)
@@ -74,10 +74,10 @@ func (s *session) submit(c *call, m *wire.Message, now time.Time) error {
 	return err
 }
 
-// begin is submit, but for a message that goes alone: with nothing outstanding
-// and nobody else about to send, the peer should have read all there was, so
-// the caller itself writes. Where it reads nothing all the same, the caller is
-// held up for WriteTimeout at most, whatever its ctx. s.mu is held.
+// begin is submit without the write of a message that goes alone. If nothing is
+// outstanding and no other caller is about to send, the peer should have read
+// everything, so the caller itself writes. If the peer does not read, the caller
+// waits for WriteTimeout at most, whatever its ctx. s.mu is held.
 func (s *session) begin(c *call, m *wire.Message, now time.Time) (alone bool, err error) {
 	if s.state != sessionBound {
 		s.release(c)
@@ -108,7 +108,7 @@ func (s *session) begin(c *call, m *wire.Message, now time.Time) (alone bool, er
 	return alone, nil
 }
 
-// take takes a slot for c where there is one. s.mu is held.
+// take takes a slot for c if one is free. s.mu is held.
 func (s *session) take(c *call) bool {
 	c.holds = s.slots > 0
 	if c.holds {
@@ -117,7 +117,7 @@ func (s *session) take(c *call) bool {
 	return c.holds
 }
 
-// release gives c's slot to whoever waits longest. s.mu is held.
+// release gives c's slot to the call that waits longest. s.mu is held.
 func (s *session) release(c *call) {
 	if !c.holds {
 		return
@@ -133,7 +133,7 @@ func (s *session) release(c *call) {
 	next.granted <- struct{}{}
 }
 
-// wait waits in line until c holds a slot.
+// wait waits until c holds a slot.
 func (s *session) wait(ctx context.Context, c *call) error {
 	s.mu.Lock()
 	if !s.take(c) {
@@ -157,7 +157,7 @@ func (s *session) wait(ctx context.Context, c *call) error {
 	return err
 }
 
-// giveBack leaves the line, or returns the slot that c does not use.
+// giveBack lets c wait no longer, or returns the slot that c does not use.
 func (s *session) giveBack(c *call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -172,8 +172,8 @@ func (s *session) giveBack(c *call) {
 	s.release(c)
 }
 
-// complete ends the call with this sequence number, if there is one that id
-// answers.
+// complete ends the call with this sequence number. It reports false if there is
+// none, or if id is not its response.
 func (s *session) complete(id pdu.CommandID, seq uint32, o outcome) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,7 +190,7 @@ func (s *session) finish(c *call, o outcome) {
 	delete(s.calls, c.seq)
 	s.open.unlink(c)
 	s.release(c)
-	c.done <- o // from here on c is its waiter's
+	c.done <- o // from here on c belongs to send
 	s.checkDrained()
 }
 
@@ -208,8 +208,9 @@ func (s *session) expire() {
 	}
 }
 
-// abandon ends every call after the connection is gone. What was given to the
-// connection may have arrived; the rest was certainly not sent.
+// abandon ends the session's state and every call, after the connection is closed.
+// Messages that were given to the connection may have arrived; the others were not
+// sent.
 func (s *session) abandon(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

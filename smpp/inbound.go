@@ -47,7 +47,7 @@ type incoming struct {
 }
 
 // receive takes a deliver_sm or data_sm. It never blocks, since the reader must go
-// on. Each must be answered, since an SMSC repeats without end what is not.
+// on. Each must be answered, since an SMSC repeats the others without end.
 func (s *session) receive(f wire.Frame) {
 	decode := wire.DecodeMessage
 	if f.ID == pdu.DataSmID {

@@ -62,11 +62,11 @@ type session struct {
 
 // A sessionState is how far a session has come. It never goes back:
 //
-//	sessionBound ─► sessionRetired ─► sessionHurried ─► sessionDrained ─► sessionEnded
-//	                       └────────────────────────────────▲
+//	Bound ──► Retired ──► Hurried ──► Drained ──► Ended
+//	             └────────────────────►┘
 //
-// Any state may be followed by sessionEnded: a lost connection ends the session
-// at once, and what is outstanding fails.
+// Every state may also go straight to Ended: a lost connection ends the session at
+// once, and its outstanding messages fail.
 type sessionState uint8
 
 const (
@@ -138,7 +138,7 @@ func (s *session) serve() error {
 	return s.cause
 }
 
-// end closes the connection and fails what is outstanding. The session's cause
+// end closes the connection and fails the outstanding messages. The session's cause
 // is the reason to retire, if it has one, else the first cause of an end.
 func (s *session) end(cause error) {
 	s.endOnce.Do(func() {

@@ -208,7 +208,7 @@ func (s *session) expire() {
 	}
 }
 
-// abandon ends the session's state and every call, after the connection is closed.
+// abandon ends every call, and lets none begin, after the connection is closed.
 // Messages that were given to the connection may have arrived; the others were not
 // sent.
 func (s *session) abandon(cause error) {

@@ -94,7 +94,7 @@ func (s *Session) refuse(h wire.Header) {
 	s.respond(wire.Header{ID: pdu.GenericNackID, Seq: h.Seq}, smpp.StatusInvalidCmdID)
 }
 
-// finish closes the connection once what is queued is written. Nothing more is
+// finish closes the connection once every queued frame is written. Nothing more is
 // read: a refused bind must not be followed by the next guess. Only the reader
 // calls it.
 func (s *Session) finish(cause error) {

@@ -68,10 +68,10 @@ type Session struct {
 
 // A sessionState is how far a session has come. It never goes back:
 //
-//	stateOpen ─► stateBound ─► stateUnbinding ─► stateUnbound ─► stateClosed
-//	                  └───────────────────────────────▲
+//	Open ──► Bound ──► Unbinding ──► Unbound ──► Closed
+//	           └──────────────────────►┘
 //
-// Any state may be followed by stateClosed.
+// Every state may also go straight to Closed.
 type sessionState = int32
 
 const (

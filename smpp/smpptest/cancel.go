@@ -23,34 +23,33 @@ type Cancel struct {
 
 // Cancels returns every cancel_sm received so far, refused ones included.
 //
-// Without NextCancels each is answered by what became of its message: with
-// ESME_RINVMSGID if there is none of that id, source and destination (which may
-// be missing), ESME_RCANCELFAIL if its receipt has gone or it was withdrawn
-// before, and ESME_ROK else.
+// Without NextCancels the answer depends on the message: ESME_RINVMSGID if there is
+// none of that id, source and destination (which may be missing), ESME_RCANCELFAIL
+// if its receipt has gone or it was withdrawn before, and else ESME_ROK.
 func (s *Server) Cancels() []Cancel {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.cancels)
 }
 
-// A fate is what became of a message that was accepted.
-type fate struct {
-	from, to  string
-	withdrawn bool
-	settled   bool // its receipt has gone, or is about to
+// A storedMessage is an accepted message, as cancel_sm finds it.
+type storedMessage struct {
+	from, to    string
+	withdrawn   bool
+	receiptSent bool // its receipt has gone, or is about to
 }
 
-// settle notes that a message's receipt goes now, and reports whether the
-// message may be delivered.
-func (s *Server) settle(id string) bool {
+// sendsReceipt notes that the receipt of a message goes now, and reports whether the
+// message was delivered: it was not if it is withdrawn.
+func (s *Server) sendsReceipt(id string) (delivered bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := s.fates[id]
-	if f == nil {
+	m := s.stored[id]
+	if m == nil {
 		return true
 	}
-	f.settled = true
-	return !f.withdrawn
+	m.receiptSent = true
+	return !m.withdrawn
 }
 
 // cancel answers a cancel_sm.
@@ -85,7 +84,7 @@ func status(v smpp.Status) error {
 	return v
 }
 
-// decide says how a cancel_sm is answered, and notes it.
+// decide returns the answer to a cancel_sm, and records it.
 func (s *Server) decide(r *smppserver.CancelRequest) Reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,15 +101,15 @@ func (s *Server) decide(r *smppserver.CancelRequest) Reply {
 	return plan
 }
 
-// withdraw withdraws a message if that can be. s.mu is held.
+// withdraw withdraws a message if it is stored and not delivered. s.mu is held.
 func (s *Server) withdraw(r *smppserver.CancelRequest) smpp.Status {
-	f := s.fates[r.ID]
+	m := s.stored[r.ID]
 	switch {
-	case f == nil, f.from != r.From, r.To != "" && f.to != r.To:
+	case m == nil, m.from != r.From, r.To != "" && m.to != r.To:
 		return smpp.StatusInvalidMessageID
-	case f.withdrawn, f.settled:
+	case m.withdrawn, m.receiptSent:
 		return smpp.StatusCancelFailed
 	}
-	f.withdrawn = true
+	m.withdrawn = true
 	return smpp.StatusOK
 }

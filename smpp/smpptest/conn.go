@@ -15,8 +15,8 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
-// A conn is a connection of a client that can be made to fail: what an SMSC
-// does on purpose is smppserver.Server's, what it must not do is done here.
+// A conn is a connection of a client that can be made to fail. The faults that an
+// SMSC must not have are made here; smppserver.Server does the rest.
 type conn struct {
 	net.Conn
 	leaving chan struct{} // closed: nothing outstanding is answered any more
@@ -68,7 +68,8 @@ func (c *conn) Write(b []byte) (int, error) {
 	return len(b), err
 }
 
-// filter returns what is to be written of b, and whether that is the end.
+// filter returns the frames of b that are to be written, and whether the connection
+// ends after them.
 func (c *conn) filter(b []byte) (kept []byte, hangup bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -192,7 +193,7 @@ func (s *Server) receipt(c *smppserver.Session, v Submit, plan Receipt) {
 	if r.ID == "" {
 		r.ID = v.ID
 	}
-	if !s.settle(v.ID) {
+	if !s.sendsReceipt(v.ID) {
 		r.Stat, r.Err = "DELETED", ""
 	}
 	for range max(plan.Copies, 1) {
@@ -200,9 +201,9 @@ func (s *Server) receipt(c *smppserver.Session, v Submit, plan Receipt) {
 	}
 }
 
-// deliver sends a receipt, again and again if it is refused and the
-// configuration says so. There is nobody to tell that the connection has
-// closed; a receipt that no SMSC can send is a mistake in the script.
+// deliver sends a receipt, and sends it again after a refusal if the configuration
+// says so. After the end of the connection it drops the receipt. A receipt that no
+// SMSC can send is a mistake in the script.
 func (s *Server) deliver(c *smppserver.Session, r smppserver.DeliveryReceipt) {
 	err := c.Deliver(r, func(status smpp.Status, err error) {
 		if err != nil {

@@ -1,7 +1,6 @@
-// Package smpptest provides an SMSC for tests and examples, to be used as
-// net/http/httptest's Server is: it listens on a free port of the loopback
-// interface, speaks SMPP 3.4, does as it is told, and remembers what it
-// received.
+// Package smpptest provides an SMSC for tests and examples. It is used like
+// net/http/httptest's Server: it listens on a free port of the loopback interface,
+// speaks SMPP 3.4, follows a script, and records the messages that it receives.
 //
 //	smsc := smpptest.NewTLSServer(smpptest.Config{})
 //	defer smsc.Close()
@@ -11,12 +10,12 @@
 //	…
 //	messages, err := smsc.Wait(ctx, 1)
 //
-// Untold, it accepts every bind and every message, and sends a delivery
-// receipt with stat:DELIVRD for each message that asks for one. Until that has
-// gone, cancel_sm withdraws the message: its receipt is stat:DELETED then.
-// [Reply] and [Receipt] say otherwise for a destination, for the next messages,
-// or for what a [Handler] decides. [OTPBlue] is a Handler that behaves as OTP Blue's
-// integration guide says.
+// Without a script it accepts every bind and every message, and sends a delivery
+// receipt with stat:DELIVRD for each message that asks for one. Until the receipt
+// has gone, cancel_sm withdraws the message, and its receipt is stat:DELETED. A
+// [Reply], with its [Receipt], changes that for a destination, for the next
+// messages, or as a [Handler] decides. [OTPBlue] is a Handler that behaves as OTP
+// Blue's integration guide says.
 //
 // # Virtual time
 //

@@ -55,8 +55,8 @@ func (s *Server) Answers() []smpp.Status {
 	return slices.Clone(s.answers)
 }
 
-// Wait waits until n messages were accepted in all and returns them, or ctx's
-// error beside those there are.
+// Wait waits until n messages were accepted in all and returns them. If ctx ends
+// before, it returns those that were, and the error of ctx.
 func (s *Server) Wait(ctx context.Context, n int) ([]Message, error) {
 	var got []Message
 	err := s.wait(ctx, "messages", n, func() int {
@@ -111,13 +111,13 @@ func (s *Server) record(m Submit) {
 	}
 	s.submits = append(s.submits, m)
 	if m.ID != "" {
-		s.fates[m.ID] = &fate{from: m.From, to: m.To}
+		s.stored[m.ID] = &storedMessage{from: m.From, to: m.To}
 	}
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-// describe says what a submit_sm holds.
+// describe returns the record of a submit_sm.
 func (s *Server) describe(m *smppserver.Submit) Submit {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,8 +131,8 @@ func (s *Server) describe(m *smppserver.Submit) Submit {
 	}
 }
 
-// assemble joins the accepted parts. A text is decoded as a whole, since not
-// every sender keeps a surrogate pair within one part.
+// assemble joins the accepted parts. A text is decoded as a whole, since some
+// senders cut a surrogate pair in two.
 func assemble(submits []Submit) []Message {
 	type key struct {
 		from, to   string

@@ -34,8 +34,8 @@ type Config struct {
 	Forget bool
 }
 
-// A Server is an SMSC: an [smppserver.Server] that does as it is told, without the
-// limits that a real one sets to its clients' patience.
+// A Server is an SMSC: an [smppserver.Server] that follows a script, with no
+// timeouts for its clients.
 type Server struct {
 	// Addr is where the server listens, "127.0.0.1:40123".
 	Addr string
@@ -48,7 +48,7 @@ type Server struct {
 	config  Config
 	refuse  smpp.Status
 	next    []Reply
-	fates   map[string]*fate // of messages that were accepted, by message_id
+	stored  map[string]*storedMessage // by message_id
 	cancels []Cancel
 
 	nextCancels []Reply
@@ -85,7 +85,7 @@ func NewPipeServer(c Config) *Server {
 const never = 100 * 365 * 24 * time.Hour
 
 func newServer(c Config) *Server {
-	s := &Server{config: c, on: make(map[string][]Reply), fates: make(map[string]*fate), changed: make(chan struct{})}
+	s := &Server{config: c, on: make(map[string][]Reply), stored: make(map[string]*storedMessage), changed: make(chan struct{})}
 	var err error
 	s.server, err = smppserver.New(smppserver.Config{
 		SystemID:             "smpptest",

@@ -44,7 +44,7 @@ type Key struct {
 	Reference, Parts int
 }
 
-// A Part is what is kept of a part.
+// A Part is one part of a message.
 type Part struct {
 	Text    []byte // nil: the part has not come
 	ID      string // message_id under which it was acknowledged

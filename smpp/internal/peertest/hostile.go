@@ -45,7 +45,7 @@ func AnswersHostile(t *testing.T, p *Peer, octets []byte, want hostile.Answer) {
 // runtime sweeps it.
 func AllocatesAtMost(t *testing.T, n int, perRound uint64, round func()) {
 	t.Helper()
-	round() // what is made once
+	round() // allocates the things that are made once
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range n {

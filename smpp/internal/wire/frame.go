@@ -109,7 +109,7 @@ func (r *Reader) fill(n int) error {
 	return nil
 }
 
-// makeRoom moves what is buffered to the front, of a larger buffer if n octets
+// makeRoom moves the buffered octets to the front, of a larger buffer if n octets
 // do not fit in this one.
 func (r *Reader) makeRoom(n int) {
 	if r.start+n <= len(r.buf) && r.start != r.end {

@@ -44,7 +44,7 @@ const (
 // receipt, whatever the outcome (SMPP 3.4, section 5.2.17).
 const ReceiptWanted = 0x01
 
-// ErrTruncated says that a PDU ends within a mandatory field.
+// ErrTruncated is the error of a PDU that ends within a mandatory field.
 var ErrTruncated = errors.New("smpp: PDU is truncated")
 
 // A Message is the body of submit_sm and deliver_sm, and of data_sm as far as
@@ -67,8 +67,8 @@ type Message struct {
 	TLVs         TLVs
 }
 
-// Check says which field cannot be sent as it is. The error names the field
-// and not its value.
+// Check returns an error for the first field that cannot be sent as it is. The error
+// names the field and not its value.
 func (m *Message) Check() error {
 	for _, f := range []struct {
 		name, value string
@@ -166,12 +166,12 @@ func DecodeDataSM(body []byte) (*Message, error) {
 	return m, d.err
 }
 
-// DecodeID returns the C-string that the body of a response begins with. It is
-// empty where an error is told without a body.
+// DecodeID returns the C-string at the beginning of a response's body. It is empty
+// if an error has no body.
 func DecodeID(body []byte) string { return cString(body) }
 
-// Payload is the message's content: short_message without its user data
-// header, or message_payload where that is empty.
+// Payload returns the user data header and the text of the message: short_message,
+// or message_payload if that is empty.
 func (m *Message) Payload() (udh, text []byte) {
 	text = m.Short
 	if len(text) == 0 {

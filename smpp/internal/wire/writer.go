@@ -15,10 +15,10 @@ const MaxBacklog = 1 << 20
 // ErrStopped is returned by Append once nothing is written any more.
 var ErrStopped = errors.New("smpp: connection is closed")
 
-// A Writer coalesces: frames are appended to a batch by any goroutine, and the
-// one that runs Run writes each batch with a single Write. Who knows that nobody
-// else is about to append may save the way through that goroutine by Add and
-// Flush. It is safe for concurrent use.
+// A Writer coalesces frames: any goroutine appends to a batch, and the goroutine of
+// Run writes each batch with a single Write. A caller that knows that no other is
+// about to append may use Add and Flush, and so write without that goroutine. A
+// Writer is safe for concurrent use.
 type Writer struct {
 	conn    net.Conn
 	timeout time.Duration // of each Write
@@ -27,7 +27,7 @@ type Writer struct {
 	mu       sync.Mutex
 	buf      []byte // the batch being filled
 	owed     int    // octets of responses in it
-	spare    []byte // of the last batch, while nobody writes
+	spare    []byte // memory of the last batch, unless that is being written
 	batch    uint64 // number of the one being filled, from 1
 	writing  bool   // a batch is being written
 	failed   error  // of a Write; nothing is written after it
@@ -83,8 +83,8 @@ func (w *Writer) add(frame func(b []byte) []byte) (batch uint64, err error) {
 	return w.batch, nil
 }
 
-// Flush writes the current batch before it returns, or leaves that to whoever
-// is writing. It may take as long as a Write.
+// Flush writes the current batch before it returns, or leaves that to the goroutine
+// that is writing. It may take as long as a Write.
 func (w *Writer) Flush() {
 	if wrote, err := w.writeBatch(); err != nil || wrote && w.pending() {
 		w.signal() // Run goes on, or returns the error
@@ -114,7 +114,7 @@ func (w *Writer) Handed(batch uint64) bool {
 	return batch < w.batch
 }
 
-// Stop drops what has not been given to the connection.
+// Stop drops the frames that were not given to the connection.
 func (w *Writer) Stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -142,8 +142,8 @@ func (w *Writer) signal() {
 func (w *Writer) Run() error {
 	for range w.wake {
 		for more := true; more; {
-			// Whoever else is about to append gets into the same batch: a
-			// yield costs far less than a Write.
+			// Other goroutines that are about to append get into the same
+			// batch: a yield costs far less than a Write.
 			runtime.Gosched()
 			var err error
 			if more, err = w.writeBatch(); err != nil {
@@ -157,8 +157,8 @@ func (w *Writer) Run() error {
 	return nil
 }
 
-// writeBatch writes the current batch, and reports whether there was one that
-// nobody else is in the way of.
+// writeBatch writes the current batch, and reports whether it did. It does not if
+// the batch is empty or another goroutine is writing.
 func (w *Writer) writeBatch() (bool, error) {
 	batch, err := w.take()
 	if len(batch) == 0 {

@@ -54,7 +54,7 @@ func (s *session) handleResponse(f wire.Frame, arrived time.Time) {
 			s.log.Debug("smpp: response to nothing outstanding", "seq", f.Seq, "status", Status(f.Status).Code())
 		}
 	case pdu.UnbindRespID:
-		_ = s.conn.Close() // with TLS it says goodbye
+		_ = s.conn.Close() // with TLS it sends close_notify
 		s.end(errUnbound)
 	case pdu.EnquireLinkRespID:
 	default: // never answered: two peers could go on for ever

@@ -159,7 +159,7 @@ func (s *Session) handshake() error {
 
 func (s *Session) write() {
 	err := s.out.Run()
-	if err == nil { // all is said; with TLS, goodbye too
+	if err == nil { // everything is written; with TLS, Close sends close_notify
 		_ = s.conn.SetWriteDeadline(time.Now().Add(s.server.config.WriteTimeout))
 		_ = s.conn.Close()
 		err = errUnbinding

@@ -85,7 +85,9 @@ func NewPipeServer(c Config) *Server {
 const never = 100 * 365 * 24 * time.Hour
 
 func newServer(c Config) *Server {
-	s := &Server{config: c, on: make(map[string][]Reply), stored: make(map[string]*storedMessage), changed: make(chan struct{})}
+	s := &Server{
+		config: c, on: make(map[string][]Reply), stored: make(map[string]*storedMessage), changed: make(chan struct{}),
+	}
 	var err error
 	s.server, err = smppserver.New(smppserver.Config{
 		SystemID:             "smpptest",

@@ -11,7 +11,7 @@ import (
 // fails it under OTPCOURIER_REAL=require. NODE_PATH may say where the package is.
 func RequireNodeSMPP(t *testing.T) {
 	t.Helper()
-	if err := exec.Command("node", "-e", "require('smpp')").Run(); err != nil {
+	if err := exec.CommandContext(t.Context(), "node", "-e", "require('smpp')").Run(); err != nil {
 		reason := fmt.Sprintf("node-smpp is not there (npm install smpp@0.5.1, NODE_PATH): %v", err)
 		if os.Getenv("OTPCOURIER_REAL") == "require" {
 			t.Fatal(reason)

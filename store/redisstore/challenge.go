@@ -13,24 +13,6 @@ import (
 
 var _ store.Store = (*Store)(nil)
 
-// How a script's reply begins.
-const (
-	done byte = iota
-	exists
-	expired
-	closed
-	exhausted
-	locked
-	tooSoon
-	conflict
-)
-
-// refusals are what the scripts' replies mean.
-var refusals = [...]error{
-	done: nil, exists: store.ErrExists, expired: store.ErrExpired, closed: store.ErrClosed, exhausted: store.ErrExhausted,
-	locked: store.ErrLocked, tooSoon: store.ErrTooSoon, conflict: store.ErrConflict,
-}
-
 // challengeKeys returns the keys of a challenge and of the runs of failures of
 // its bucket, which are in one slot. What a user may have typed is no part of
 // a name unless it looks like an ID.
@@ -73,7 +55,7 @@ func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) erro
 	at := micros(now)
 	call, subject := stamp(at), subjectField(r.Subject)
 	next := nextSend(r.Waits, 1, at)
-	cmd, err := s.run(ctx, scriptCreate, s.challengeKeys(r.ID), call, subject, encode(r, subject, next, call[8:]), lifetime(micros(r.Expires)-at))
+	cmd, err := s.run(ctx, scriptCreate, s.challengeKeys(r.ID), call, subject, encode(r, subject, next, call[stampLayout.Nonce.at:]), lifetime(micros(r.Expires)-at))
 	if err != nil {
 		return err
 	}
@@ -102,16 +84,6 @@ func nextSend(waits []time.Duration, sends int, now int64) int64 {
 		return 0
 	}
 	return now + max(waits[sends-1], 0).Microseconds()
-}
-
-// slack is how much longer than asked for Redis keeps things: the clocks of
-// the processes decide what has expired, and may differ by as much.
-const slack = time.Minute
-
-// lifetime returns the milliseconds of life of a key that is of use for so
-// many microseconds.
-func lifetime(micros int64) int64 {
-	return max(micros, 0)/1000 + 1 + slack.Milliseconds()
 }
 
 // Get implements store.Store.
@@ -204,11 +176,11 @@ func unpack(answer string) (status error, again bool, until int64, record string
 	}
 	p := parser{rest: answer}
 	head := p.byte()
-	if head&8 != 0 {
+	if head&headLocked != 0 {
 		until = p.int64()
 	}
-	if p.bad || head >= 32 {
+	if p.bad || head >= headEnd {
 		return nil, false, 0, "", unreadable("a challenge", nil)
 	}
-	return refusals[head&7], head&16 != 0, until, p.rest, nil
+	return refusals[head&headStatus], head&headAgain != 0, until, p.rest, nil
 }

@@ -19,8 +19,9 @@ package redisstore
 const loadChallenge = `
 local c = redis.call('GET', KEYS[1])
 if not c then return '' end
-local now, nonce = struct.unpack('>I8c8', ARGV[1])
-local attempts, expires, max_attempts, max_failures, lock, subject, outcome = struct.unpack('>I4I8I4I4I8c16B', c, 65)
+local now, nonce = struct.unpack('@stamp[time nonce]', ARGV[1])
+local attempts, expires, max_attempts, max_failures, lock, subject, outcome = struct.unpack(
+	'@record[attempts expires max_attempts max_failures lock subject outcome]', c, @record.attempts.from)
 `
 
 // loadRun reads the subject's run of failures.
@@ -28,7 +29,7 @@ const loadRun = `
 local run = redis.call('HGET', KEYS[2], subject)
 local failures, ends, locked, kept = 0, 0, 0, 0
 if run then
-	failures, ends, locked, kept = struct.unpack('>I4I8BI8', run)
+	failures, ends, locked, kept = struct.unpack('@run[failures ends locked kept]', run)
 	if ends <= now then failures, ends, locked = 0, 0, 0 end
 end
 `
@@ -39,46 +40,40 @@ end
 // byte, under 32: the status, and 8 for a lock, whose end follows, and 16 for
 // again.
 const answer = `
-local head = (status or 0) + (again and 16 or 0)
-if locked == 1 then return struct.pack('>BI8', head + 8, ends) .. c end
+local head = (status or 0) + (again and @head.again or 0)
+if locked == 1 then return struct.pack('>BI8', head + @head.locked, ends) .. c end
 return head > 0 and string.char(head) .. c or c
 `
 
-// Scripts that add to what the server holds fail when it is out of memory. The
-// others have the flag allow-oom: a right code is accepted on a full server.
-const (
-	mayFill = "#!lua\n"
-	anyhow  = "#!lua flags=allow-oom\n"
-	reads   = "#!lua flags=no-writes\n"
-)
-
 // ARGV: subject's field, record, life in milliseconds.
 var scriptCreate = newScript(mayFill + `
-local now, nonce = struct.unpack('>I8c8', ARGV[1])
+local now, nonce = struct.unpack('@stamp[time nonce]', ARGV[1])
 local c = redis.call('GET', KEYS[1])
 if c then
-	if c:sub(110, 117) == nonce then return '\0' end
-	if struct.unpack('>I8', c, 69) > now then return '\1' end
+	if c:sub(@record.finish_nonce.from, @record.finish_nonce.to) == nonce then return '\@status.done' end
+	if struct.unpack('@record[expires]', c, @record.expires.from) > now then return '\@status.exists' end
 end
 local run = redis.call('HGET', KEYS[2], ARGV[2])
 if run then
-	local _, ends, locked = struct.unpack('>I4I8B', run)
-	if locked == 1 and ends > now then return struct.pack('>BI8', 13, ends) end
+	local _, ends, locked = struct.unpack('@run[failures ends locked]', run)
+	if locked == 1 and ends > now then return struct.pack('>BI8', @(status.locked + head.locked), ends) end
 end
 redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
-return '\0'
+return '\@status.done'
 `)
 
 var scriptGet = newScript(reads + loadChallenge + loadRun + `
-local status, again = expires <= now and 2
+local status, again = expires <= now and @status.expired
 ` + answer)
 
 var scriptAttempt = newScript(mayFill + loadChallenge + loadRun + `
-local again = (c:find(nonce, 1, true) or 65) <= 57
+local again = (c:find(nonce, 1, true) or @record.attempts.from) <= @(record.attempts.from - nonce)
 local status = not again and
-	(expires <= now and 2 or outcome ~= 0 and 3 or locked == 1 and 5 or attempts >= max_attempts and 4)
+	(expires <= now and @status.expired or outcome ~= 0 and @status.closed or locked == 1 and @status.locked or
+	attempts >= max_attempts and @status.exhausted)
 if again or status then ` + answer + ` end
-redis.call('SETRANGE', KEYS[1], '0', struct.pack('>c8c56I4', nonce, c, attempts + 1))
+redis.call('SETRANGE', KEYS[1], '@record.attempt_nonces.at',
+	struct.pack('>c@(nonce)c@(record.attempt_nonces.length - nonce)@record.attempts.format', nonce, c, attempts + 1))
 local forget = now + lock
 if forget <= now and ends == 0 then return c end
 if failures < 4294967295 then failures = failures + 1 end
@@ -88,9 +83,9 @@ if ends <= now then
 	redis.call('HDEL', KEYS[2], subject)
 	return c
 end
-local soon = kept < ends + 60000000
-if soon then kept = ends + 120000000 end
-redis.call('HSET', KEYS[2], subject, struct.pack('>I4I8BI8', failures, ends, locked, kept))
+local soon = kept < ends + @slack.micros
+if soon then kept = ends + @(slack.micros + slack.micros) end
+redis.call('HSET', KEYS[2], subject, struct.pack('@run[failures ends locked kept]', failures, ends, locked, kept))
 if soon then
 	local life = math.ceil((kept - now) / 1000)
 	if redis.call('PEXPIRE', KEYS[2], life, 'NX') == 0 then redis.call('PEXPIRE', KEYS[2], life, 'GT') end
@@ -98,7 +93,7 @@ end
 if not run and nonce:byte(8) < 32 then
 	local some, dead = redis.call('HRANDFIELD', KEYS[2], '24', 'WITHVALUES'), {}
 	for i = 1, #some, 2 do
-		if struct.unpack('>I8', some[i + 1], 5) + 60000000 < now then dead[#dead + 1] = some[i] end
+		if struct.unpack('@run[ends]', some[i + 1], @run.ends.from) + @slack.micros < now then dead[#dead + 1] = some[i] end
 	end
 	if #dead > 0 then redis.call('HDEL', KEYS[2], unpack(dead)) end
 end
@@ -106,40 +101,44 @@ end
 
 // ARGV: outcome, a byte. A code that is accepted ends the run, whatever it is.
 var scriptFinish = newScript(anyhow + loadChallenge + `
-if ARGV[2] == '\1' and outcome == 0 and now < expires then
-	redis.call('SETRANGE', KEYS[1], '108', ARGV[2] .. nonce)
+if ARGV[2] == '\@outcome.verified' and outcome == 0 and now < expires then
+	redis.call('SETRANGE', KEYS[1], '@record.outcome.at', ARGV[2] .. nonce)
 	redis.call('HDEL', KEYS[2], subject)
 	return c
 end
 ` + loadRun + `
-local again = c:sub(110, 117) == nonce
-local status = not again and (expires <= now and 2 or outcome ~= 0 and 3)
-if not again and not status then redis.call('SETRANGE', KEYS[1], '108', ARGV[2] .. nonce) end
+local again = c:sub(@record.finish_nonce.from, @record.finish_nonce.to) == nonce
+local status = not again and (expires <= now and @status.expired or outcome ~= 0 and @status.closed)
+if not again and not status then redis.call('SETRANGE', KEYS[1], '@record.outcome.at', ARGV[2] .. nonce) end
 ` + answer)
 
 var scriptResend = newScript(anyhow + loadChallenge + loadRun + `
-local sends, next_send, latest, revision = struct.unpack('>I4I8c8I8', c, 118)
-local waits = struct.unpack('>I2', c, 182)
+local sends, next_send, latest, revision = struct.unpack(
+	'@record[sends next_send resend_nonce revision]', c, @record.sends.from)
+local waits = struct.unpack('@record[waits]', c, @record.waits.from)
 local again = latest == nonce
-local status = not again and (expires <= now and 2 or outcome ~= 0 and 3 or locked == 1 and 5 or
-	sends > waits and 4 or now < next_send and 6)
+local status = not again and (expires <= now and @status.expired or outcome ~= 0 and @status.closed or locked == 1 and @status.locked or
+	sends > waits and @status.exhausted or now < next_send and @status.too_soon)
 if not again and not status then
 	sends, next_send = sends + 1, 0
 	if sends <= waits then
-		next_send = now + math.floor(math.max(struct.unpack('>i8', c, 176 + 8 * sends), 0) / 1000)
+		next_send = now + math.floor(math.max(struct.unpack('@record[wait]', c,
+			@(record.wait.from - record.wait.length) + @record.wait.length * sends), 0) / 1000)
 	end
-	redis.call('SETRANGE', KEYS[1], '117', struct.pack('>I4I8c8I8', sends, next_send, nonce, revision + 1))
+	redis.call('SETRANGE', KEYS[1], '@record.sends.at',
+		struct.pack('@record[sends next_send resend_nonce revision]', sends, next_send, nonce, revision + 1))
 end
 ` + answer)
 
 // ARGV: revision, delivery.
 var scriptUpdate = newScript(anyhow + loadChallenge + loadRun + `
-local revision, recent = struct.unpack('>I8c32', c, 138)
+local revision, recent = struct.unpack('@record[revision update_nonces]', c, @record.revision.from)
 local again = recent:find(nonce, 1, true)
-local status = not again and (expires <= now and 2 or revision ~= tonumber(ARGV[2]) and 7)
+local status = not again and (expires <= now and @status.expired or revision ~= tonumber(ARGV[2]) and @status.conflict)
 if not again and not status then
-	local delivery = struct.unpack('>I4', c, 178)
-	redis.call('SET', KEYS[1], c:sub(1, 137) .. struct.pack('>I8', revision + 1) .. nonce .. recent:sub(1, 24) ..
-		c:sub(178, delivery) .. ARGV[3], 'KEEPTTL')
+	local delivery = struct.unpack('@record[delivery]', c, @record.delivery.from)
+	redis.call('SET', KEYS[1], c:sub(1, @record.revision.at) .. struct.pack('@record[revision]', revision + 1) ..
+		nonce .. recent:sub(1, @(record.update_nonces.length - nonce)) ..
+		c:sub(@record.delivery.from, delivery) .. ARGV[3], 'KEEPTTL')
 end
 ` + answer)

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -106,7 +105,7 @@ func (s *Store) takeOne(ctx context.Context, now int64, all []counted, waits []i
 	}
 	keys, args := make([]string, len(all)), append(make([]any, 0, 1+2*len(all)), stamp(now))
 	for i, c := range all {
-		per, step, shadow := max(c.Per.Microseconds(), 1), int64(0), byte(0)
+		per, step, shadow := max(c.Per.Microseconds(), 1), int64(0), uint64(0)
 		if c.Most > exactMost {
 			step = per / coarsePer
 		}
@@ -114,11 +113,13 @@ func (s *Store) takeOne(ctx context.Context, now int64, all []counted, waits []i
 			shadow = 1
 		}
 		keys[i] = c.key
-		limit := make([]byte, 0, 25)
-		for _, n := range []int64{int64(c.Most), per, step} {
-			limit = binary.BigEndian.AppendUint64(limit, uint64(n))
-		}
-		args = append(args, append(limit, shadow), lifetime(per+step))
+		at := &limitLayout
+		limit := make([]byte, at.Shadow.end())
+		at.Most.put(limit, uint64(c.Most))
+		at.Per.put(limit, uint64(per))
+		at.Step.put(limit, uint64(step))
+		at.Shadow.put(limit, shadow)
+		args = append(args, limit, lifetime(per+step))
 	}
 	cmd, err := s.run(ctx, scriptTake, keys, args...)
 	if err != nil {

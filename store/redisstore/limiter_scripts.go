@@ -19,33 +19,33 @@ package redisstore
 // cell i, counted from 1, and known is whether the call has changed the log. put
 // has it seen by the limits that follow and have the same.
 const windows = `
-local now, nonce = struct.unpack('>I8c8', ARGV[1])
+local now, nonce = struct.unpack('@stamp[time nonce]', ARGV[1])
 local keys = KEYS
 local logs = redis.call('MGET', unpack(keys))
 local function open(log)
-	local at = 2 + 8 * log:byte(1)
-	if #log < at + 19 then
-		local before = struct.unpack('>I6', log, at)
+	local at = @window.nonces.from + @nonce * log:byte(1)
+	if #log < at + @(window.before.length + cell.length - 1) then
+		local before = struct.unpack('@window[before]', log, at)
 		return at, before, 0, 0, before
 	end
-	local before, first = struct.unpack('>I6I8', log, at)
-	local last, total = struct.unpack('>I8I6', log, #log - 13)
+	local before, first = struct.unpack('>@window.before.format@cell.time.format', log, at)
+	local last, total = struct.unpack('@cell[time sum]', log, #log - @(cell.length - 1))
 	return at, before, first, last, total
 end
 local function sum(log, at, i)
-	return (struct.unpack('>I6', log, at + 14 * i))
+	return (struct.unpack('@cell[sum]', log, at + @cell.length * i))
 end
 local function time(log, at, i)
-	return (struct.unpack('>I8', log, at + 14 * i - 8))
+	return (struct.unpack('@cell[time]', log, at + @cell.length * i - @cell.time.length))
 end
 local function known(log)
-	local found = log and log:find(nonce, 2, true)
-	return found and found < 8 * log:byte(1) - 5
+	local found = log and log:find(nonce, @window.nonces.from, true)
+	return found and found < @nonce * log:byte(1) - @(nonce - window.nonces.from - 1)
 end
 local function mark(log)
 	local n = log:byte(1)
-	if n < 8 then return string.char(n + 1) .. nonce .. log:sub(2) end
-	return '\8' .. nonce .. log:sub(2, 57) .. log:sub(66)
+	if n < @most_nonces then return string.char(n + 1) .. nonce .. log:sub(@window.nonces.from) end
+	return '\@most_nonces' .. nonce .. log:sub(@window.nonces.from, @(window.nonces.to - nonce)) .. log:sub(@window.before.from)
 end
 local function put(i, log, ...)
 	redis.call('SET', keys[i], log, ...)
@@ -66,7 +66,7 @@ local function wait(log, most, per, also)
 	local at, before, first, last, total = open(log)
 	local j = total - (most - also) + 1
 	if j <= before then return 0 end
-	local low, high = 1, (#log - at - 5) / 14
+	local low, high = 1, (#log - at - @(window.before.length - 1)) / @cell.length
 	while low < high do
 		local middle = math.floor((low + high) / 2)
 		if sum(log, at, middle) >= j then high = middle else low = middle + 1 end
@@ -74,22 +74,23 @@ local function wait(log, most, per, also)
 	return math.max(time(log, at, low) - (now - per), 0)
 end
 local function add(log, per, step)
-	if not log then return struct.pack('>Bc8I6I8I6', 1, nonce, 0, now + step, 1) end
+	if not log then return struct.pack(
+		'@window[count]c@(nonce)@window.before.format@cell.time.format@cell.sum.format', 1, nonce, 0, now + step, 1) end
 	local at, before, first, last, total = open(log)
-	local n, old = (#log - at - 5) / 14, 0
+	local n, old = (#log - at - @(window.before.length - 1)) / @cell.length, 0
 	while old < n and first <= now - 2 * per do
 		old = old + 1
 		first = old < n and time(log, at, old + 1)
 	end
-	if old > 0 then log = log:sub(1, at - 1) .. log:sub(at + 14 * old) end
+	if old > 0 then log = log:sub(1, at - 1) .. log:sub(at + @cell.length * old) end
 	if not known(log) then log = mark(log) end
-	if old < n and now <= last then return log:sub(1, -7) .. struct.pack('>I6', total + 1) end
-	return log .. struct.pack('>I8I6', now + step, total + 1)
+	if old < n and now <= last then return log:sub(1, @(0 - cell.sum.length - 1)) .. struct.pack('@cell[sum]', total + 1) end
+	return log .. struct.pack('@cell[time sum]', now + step, total + 1)
 end
 local again, refused, waiting, waits = false, false, false, {0, 0, 0, 0}
 for i = 1, #keys do again = again or known(logs[i]) end
 for i = 1, #keys do
-	local most, per, step, shadow = struct.unpack('>I8I8I8B', ARGV[2 * i])
+	local most, per, step, shadow = struct.unpack('@limit[most per step shadow]', ARGV[2 * i])
 	local also = 0
 	for k = 1, i - 1 do
 		if keys[k] == keys[i] and waits[k] == 0 then also = also + 1 end
@@ -103,7 +104,7 @@ end
 if not again and not refused then
 	for i = 1, #keys do
 		if waits[i] == 0 then
-			local most, per, step = struct.unpack('>I8I8I8', ARGV[2 * i])
+			local most, per, step = struct.unpack('@limit[most per step]', ARGV[2 * i])
 			put(i, add(logs[i], per, step), 'PX', ARGV[2 * i + 1])
 		end
 	end
@@ -118,15 +119,16 @@ return table.concat(waits, '', 1, #keys)
 var scriptGive = newScript(anyhow + windows + `
 local function give(log, since)
 	local at = open(log)
-	local n = (#log - at - 5) / 14
+	local n = (#log - at - @(window.before.length - 1)) / @cell.length
 	local i = n + 1
 	while i > 1 and time(log, at, i - 1) > since do i = i - 1 end
 	if i > n then return log end
-	local cells = {log:sub(1, at + 14 * (i - 1) + 5)}
+	local cells = {log:sub(1, at + @cell.length * (i - 1) + @(window.before.length - 1))}
 	for k = i, n do
 		local left = sum(log, at, k) - 1
 		if k > i or left > sum(log, at, i - 1) then
-			cells[#cells + 1] = log:sub(at + 14 * k - 8, at + 14 * k - 1) .. struct.pack('>I6', left)
+			cells[#cells + 1] = log:sub(at + @cell.length * k - @cell.time.length, at + @cell.length * k - 1) ..
+				struct.pack('@cell[sum]', left)
 		end
 	end
 	return table.concat(cells)

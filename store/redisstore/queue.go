@@ -95,7 +95,7 @@ func (s *Store) Enqueue(ctx context.Context, j store.Job) error {
 		return err
 	}
 	now, expires := micros(time.Now()), micros(j.Expires)
-	due := max(dueAt(j.NotBefore), now)
+	due := max(microsUp(j.NotBefore), now)
 	if due >= expires {
 		return nil
 	}

@@ -37,7 +37,7 @@ func (s *Store) addJobs(ctx context.Context, batch []*asked[arrival, struct{}]) 
 		}
 	}
 	for i, a := range batch {
-		if err == nil && answer[i] < 0 {
+		if err == nil && answer[i] == enqueuedFull {
 			a.reply(struct{}{}, store.ErrFull)
 		} else {
 			a.reply(struct{}{}, err)

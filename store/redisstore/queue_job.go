@@ -5,59 +5,57 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// dueAt is micros, but never before t.
-func dueAt(t time.Time) int64 {
-	n := micros(t)
-	if n > 0 && t.Nanosecond()%1000 != 0 {
-		n++
-	}
-	return min(n, latest-1)
-}
-
 // rank is a priority in the scripts: 1 for High, 2, 3 for Low.
 func rank(p store.Priority) int { return 2 - int(p) }
 
-// encodeJob writes what the queue keeps of j, which is due then:
+// encodeJob returns what the queue keeps of j, which is due at due:
 //
-//	rank, 1 byte; Attempt, 4; Expires, 8; due, 8; NotBefore and Step as
-//	varints; Challenge, after its length; ID
+//	the fields of jobLayout
+//	what no script reads: NotBefore and Step as varints; Challenge, after its
+//	length; ID
 //
-// The scripts read the first four, which are big-endian.
+// Version: see jobLayout. A release that changes this format changes queueTag; of
+// a job of another format decodeJob returns an error, and Run drops the job.
 func encodeJob(j store.Job, due int64) string {
-	b := make([]byte, 0, 48+len(j.Challenge)+len(j.ID))
-	b = binary.BigEndian.AppendUint32(append(b, byte(rank(j.Priority))), uint32(j.Attempt))
-	b = binary.BigEndian.AppendUint64(b, uint64(micros(j.Expires)))
-	b = binary.BigEndian.AppendUint64(b, uint64(due))
-	b = binary.AppendUvarint(b, uint64(dueAt(j.NotBefore)))
+	at := &jobLayout
+	b := make([]byte, at.Rest.at, 48+len(j.Challenge)+len(j.ID))
+	at.Rank.put(b, uint64(rank(j.Priority)))
+	at.Attempt.put(b, uint64(j.Attempt))
+	at.Expires.put(b, uint64(micros(j.Expires)))
+	at.Due.put(b, uint64(due))
+	b = binary.AppendUvarint(b, uint64(microsUp(j.NotBefore)))
 	b = binary.AppendVarint(b, int64(j.Step))
 	return string(append(appendString(b, j.Challenge), j.ID...))
 }
 
-// dueThen returns an encoded job that is due then.
+// dueThen returns an encoded job with another time at which it is due.
 func dueThen(job string, due int64) string {
-	return job[:atDue] + string(binary.BigEndian.AppendUint64(nil, uint64(due))) + job[atDue+8:]
+	b := []byte(job)
+	jobLayout.Due.put(b, uint64(due))
+	return string(b)
 }
-
-const atDue = 13
 
 var errJob = errors.New("redisstore: a job in the queue is damaged")
 
 // decodeJob reads what encodeJob wrote.
 func decodeJob(s string) (store.Job, error) {
-	p := parser{rest: s}
-	r, attempt, expires, _ := p.byte(), p.int32(), p.int64(), p.int64()
+	at := &jobLayout
+	if len(s) < at.Rest.at {
+		return store.Job{}, errJob
+	}
+	r, attempt, expires := at.Rank.get(s), at.Attempt.get(s), at.Expires.get(s)
+	p := parser{rest: s[at.Rest.at:]}
 	notBefore, step, challenge := p.uvarint(), p.uvarint(), p.string()
-	if p.bad || p.rest == "" || r < 1 || r > 3 || attempt > math.MaxInt32 || expires < 0 || expires >= latest || notBefore >= latest {
+	if p.bad || p.rest == "" || r < 1 || r > 3 || attempt > math.MaxInt32 || expires >= latest || notBefore >= latest {
 		return store.Job{}, errJob
 	}
 	return store.Job{
 		ID: p.rest, Challenge: challenge, Step: int(step>>1) ^ -int(step&1), Priority: store.Priority(2 - int(r)),
-		NotBefore: instant(int64(notBefore)), Expires: instant(expires), Attempt: attempt,
+		NotBefore: instant(int64(notBefore)), Expires: instant(int64(expires)), Attempt: int(attempt),
 	}, nil
 }
 

@@ -1,7 +1,6 @@
 package redisstore
 
 import (
-	"encoding/binary"
 	"math"
 	"testing"
 	"time"
@@ -67,7 +66,7 @@ func TestJobAttempts(t *testing.T) {
 			}
 			return
 		}
-		waited += instant(int64(binary.BigEndian.Uint64([]byte(v.job[atDue:])))).Sub(began).Truncate(time.Second)
+		waited += instant(int64(jobLayout.Due.get(v.job))).Sub(began).Truncate(time.Second)
 	}
 }
 

@@ -212,7 +212,7 @@ func (r *runner) verdict(at entry, j store.Job, failed bool) result {
 	case !due.Before(j.Expires):
 		verb = reasonLate
 	}
-	return result{at, verb, encodeJob(j, dueAt(due))}
+	return result{at, verb, encodeJob(j, microsUp(due))}
 }
 
 // end frees the worker, and has the result recorded.

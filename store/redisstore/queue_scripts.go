@@ -13,13 +13,16 @@ package redisstore
 // waits, in a stream or the set, is not pending in the group; what is pending is
 // with a worker, and what is done is deleted.
 
-const promotes = 200 // of what has become due, in one script
+const (
+	promotes    = 200  // of what has become due, in one script
+	deadLetters = 1000 // are kept
+)
 
 // prelude is what the scripts share.
 const prelude = `
-local HOUR, DAY, PROMOTES = 3600000, 86400000, 200
+local HOUR, DAY, PROMOTES = 3600000, 86400000, @promotes
 local function keep(key, expires, now)
-	local life = (expires - now) / 1000 + 60000
+	local life = (expires - now) / 1000 + @slack.millis
 	if redis.call('PTTL', key) < life then
 		redis.call('PEXPIRE', key, string.format('%.0f', life + HOUR))
 	end
@@ -31,16 +34,16 @@ local function ring()
 	end
 end
 local function parse(job)
-	return struct.unpack('>BI4I8I8', job)
+	return struct.unpack('@job[rank attempt expires due]', job)
 end
 local function bury(job, reason, at)
-	redis.call('XADD', KEYS[5], 'MAXLEN', 1000, '*', 'job', job, 'reason', reason, 'at', string.format('%.0f', at))
+	redis.call('XADD', KEYS[5], 'MAXLEN', @dead_letters, '*', 'job', job, 'reason', reason, 'at', string.format('%.0f', at))
 	redis.call('PEXPIRE', KEYS[5], DAY)
 end
 local function push(job, now)
 	local p, attempt, expires = parse(job)
 	if expires <= now then
-		bury(job, 'late', expires)
+		bury(job, '@end.late', expires)
 	else
 		redis.call('XADD', KEYS[p], '*', 'job', job)
 		keep(KEYS[p], expires, now)
@@ -87,16 +90,16 @@ for p = 1, 3 do
 end
 local added, last = false, {0, 0, 0, 0}
 local function add(key, life, job)
-	local ends = job:sub(6, 13)
+	local ends = job:sub(@job.expires.from, @job.expires.to)
 	if not redis.call('SET', key, ends, 'NX', 'PX', life) then
-		if struct.unpack('>I8', redis.call('GET', key)) > now then
-			return 0
+		if struct.unpack('@job[expires]', redis.call('GET', key)) > now then
+			return @enqueued.known
 		end
 		redis.call('SET', key, ends, 'PX', life)
 	end
 	if room < 1 then
 		redis.call('DEL', key)
-		return -1
+		return @enqueued.full
 	end
 	room = room - 1
 	local p, attempt, expires, due = parse(job)
@@ -110,7 +113,7 @@ local function add(key, life, job)
 	if last[p] < expires then
 		last[p] = expires
 	end
-	return 1
+	return @enqueued.added
 end
 for i = 1, (#ARGV - 2) / 2 do
 	reply[i] = add(KEYS[6 + i], ARGV[2 * i + 1], ARGV[2 * i + 2])
@@ -156,7 +159,7 @@ local function read(p)
 		local _, _, expires = parse(job)
 		if expires <= now then
 			remove(p, entry[1])
-			bury(job, 'late', expires)
+			bury(job, '@end.late', expires)
 			late = late + 1
 		else
 			n = n + 1
@@ -232,13 +235,13 @@ end
 for i = at, #ARGV, 4 do
 	local verb, job = ARGV[i + 2], ARGV[i + 3]
 	if remove(tonumber(ARGV[i]), ARGV[i + 1]) then
-		if verb == 'again' then
+		if verb == '@end.again' then
 			local _, _, expires, due = parse(job)
 			if delay(job, due) then
 				ring()
 			end
 			keep(KEYS[4], expires, now)
-		elseif verb == 'back' then
+		elseif verb == '@end.back' then
 			push(job, now)
 			ring()
 		else
@@ -269,9 +272,9 @@ local function back(p, id, more)
 	local job = entry[2][2]
 	local _, attempt, expires = parse(job)
 	attempt = attempt + more
-	job = struct.pack('>BI4I8I8', p, attempt, expires, now) .. job:sub(22)
+	job = struct.pack('@job[rank attempt expires due]', p, attempt, expires, now) .. job:sub(@job.rest.from)
 	if attempt >= tonumber(ARGV[4]) then
-		bury(job, 'failed', now)
+		bury(job, '@end.failed', now)
 	else
 		push(job, now)
 		ring()
@@ -369,6 +372,6 @@ return reply
 // wakeScript rings KEYS[1], the bell of one consumer.
 const wakeScript = mayFill + `
 redis.call('RPUSH', KEYS[1], '')
-redis.call('PEXPIRE', KEYS[1], 60000)
+redis.call('PEXPIRE', KEYS[1], @slack.millis)
 return 1
 `

@@ -1,36 +1,195 @@
 package redisstore
 
 import (
+	"context"
 	"crypto/sha1"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
+	"math"
 	"math/rand/v2"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/otpcourier/otpcourier/store"
 )
 
-// A script is Lua that Redis runs in one step. Its first line begins with
-// "#!lua": only then does Redis refuse, on a single server too, what a Cluster
-// would. All keys that it touches are among its KEYS, and in one slot.
+// A script is Lua that Redis runs in one step. All keys that it touches are among
+// its KEYS, and in one slot.
 type script struct{ source, hash any }
 
-func newScript(source string) *script {
+// The first line of a script. Only if it begins with "#!lua" does Redis refuse, on
+// a single server too, what a Cluster would refuse. A script that may fill the
+// server fails if the server is out of memory. The others run all the same: a right
+// code is accepted on a full server.
+const (
+	mayFill = "#!lua\n"
+	anyhow  = "#!lua flags=allow-oom\n"
+	reads   = "#!lua flags=no-writes\n"
+)
+
+// newScript returns a script of a text with placeholders, see expand.
+func newScript(text string) *script {
+	source := expand(text)
 	sum := sha1.Sum([]byte(source)) // the name that EVALSHA takes
 	return &script{source, hex.EncodeToString(sum[:])}
+}
+
+// The statuses of the scripts of challenges.
+const (
+	done byte = iota
+	exists
+	expired
+	closed
+	exhausted
+	locked
+	tooSoon
+	conflict
+)
+
+// refusals are the errors that the statuses mean.
+var refusals = [...]error{
+	done: nil, exists: store.ErrExists, expired: store.ErrExpired, closed: store.ErrClosed, exhausted: store.ErrExhausted,
+	locked: store.ErrLocked, tooSoon: store.ErrTooSoon, conflict: store.ErrConflict,
+}
+
+// The byte before a record in a reply: a status, and these.
+const (
+	headStatus byte = 1<<3 - 1 // the bits of the status
+	headLocked byte = 1 << 3   // the end of the subject's lock follows, 8 bytes
+	headAgain  byte = 1 << 4   // the call had its effect before
+	headEnd    byte = 1 << 5   // no head is as great
+)
+
+// What scriptEnqueue returns of a job.
+const (
+	enqueuedFull  = -1 // there is no room
+	enqueuedKnown = 0  // its ID stands for a job
+	enqueuedAdded = 1
+)
+
+// luaConstants are placeholders of the scripts: names, and what they are in Go.
+var luaConstants = map[string]any{
+	"status.done": done, "status.exists": exists, "status.expired": expired, "status.closed": closed,
+	"status.exhausted": exhausted, "status.locked": locked, "status.too_soon": tooSoon, "status.conflict": conflict,
+	"head.locked": headLocked, "head.again": headAgain,
+	"outcome.verified": uint8(store.Verified),
+
+	"enqueued.full": enqueuedFull, "enqueued.known": enqueuedKnown, "enqueued.added": enqueuedAdded,
+	"end.again": verbAgain, "end.back": verbBack, "end.late": reasonLate, "end.failed": reasonFailed,
+	"promotes": promotes, "dead_letters": deadLetters,
+
+	"nonce": nonceLen, "most_nonces": windowLayout.Nonces.length / nonceLen,
+	"slack.millis": slack.Milliseconds(), "slack.micros": slack.Microseconds(),
 }
 
 // nonceLen is the length of a nonce.
 const nonceLen = 8
 
-// A nonce names one call: 8 bytes, random so that no other process names one of
-// its own the same, but for the first bit, which is 1. It is no secret.
+// A nonce names one call. It is random, so that no other process gives the same
+// name to a call of its own. Its first bit is 1. It is no secret.
 func nonce() string {
-	return stamp(0)[8:]
+	return stamp(0)[stampLayout.Nonce.at:]
 }
 
-// stamp returns the time of a call, in microseconds since 1970, and its nonce,
-// as one argument.
+// stamp returns the time of a call, in microseconds, and its nonce as one argument.
 func stamp(micros int64) string {
 	var b [8 + nonceLen]byte
-	binary.BigEndian.PutUint64(b[:], uint64(micros))
-	binary.BigEndian.PutUint64(b[8:], rand.Uint64()|1<<63)
+	stampLayout.Time.put(b[:], uint64(micros))
+	binary.BigEndian.PutUint64(b[stampLayout.Nonce.at:], rand.Uint64()|1<<63)
 	return string(b[:])
+}
+
+// How scripts go to a single server: so many in a pipeline, and so many
+// pipelines at one time.
+const (
+	mostCalls = 128
+	pipelines = 2
+)
+
+// A call is a script to run: EVALSHA, or EVAL, which brings the script.
+type call struct {
+	script *script
+	words  []any
+}
+
+func (c *call) command(ctx context.Context, eval bool) *redis.Cmd {
+	if eval {
+		c.words[0], c.words[1] = "eval", c.script.source
+	}
+	cmd := redis.NewCmd(ctx, c.words...)
+	cmd.SetFirstKeyPos(3)
+	return cmd
+}
+
+// run runs a script and returns its reply, which is not null. If the server is
+// out of memory and the script may fill it, the script is not run, and the error is
+// store.ErrFull.
+//
+// If a reply is lost the client may run the script again: a script that changes
+// anything must be given a [nonce], by which it knows that it ran before.
+func (s *Store) run(ctx context.Context, sc *script, keys []string, args ...any) (*redis.Cmd, error) {
+	words := append(make([]any, 0, 3+len(keys)+len(args)), "evalsha", sc.hash, len(keys))
+	for _, k := range keys {
+		words = append(words, k)
+	}
+	return s.calls.ask(ctx, call{sc, append(words, args...)})
+}
+
+// calls returns what runs scripts by c: those that come while others are on
+// their way go as one pipeline, if there is one server for all of them. On a
+// Cluster each would wait for the slowest.
+func calls(c Client, timeout time.Duration) *gatherer[call, *redis.Cmd] {
+	g := &gatherer[call, *redis.Cmd]{timeout: timeout, most: 1, ways: math.MaxInt}
+	one, _ := c.(*redis.Client)
+	if one != nil {
+		g.most, g.ways, g.punctual = mostCalls, pipelines, one.Options().ContextTimeoutEnabled
+	}
+	g.answer = func(ctx context.Context, batch []*asked[call, *redis.Cmd]) {
+		for _, eval := range []bool{false, true} {
+			if batch = send(ctx, c, batch, eval); len(batch) == 0 {
+				return
+			}
+		}
+	}
+	return g
+}
+
+// send replies to a batch of calls, and returns those whose script the server does
+// not have: after a start, a failover, or SCRIPT FLUSH.
+func send(ctx context.Context, c Client, batch []*asked[call, *redis.Cmd], eval bool) (unknown []*asked[call, *redis.Cmd]) {
+	cmds := make([]redis.Cmder, len(batch))
+	for i, a := range batch {
+		cmds[i] = a.question.command(ctx, eval)
+	}
+	if one, ok := c.(*redis.Client); ok && len(cmds) > 1 {
+		p := one.Pipeline()
+		_ = p.BatchProcess(ctx, cmds...)
+		_, _ = p.Exec(ctx)
+	} else {
+		_ = c.Process(ctx, cmds[0]) // the commands hold the error
+	}
+	for i, a := range batch {
+		cmd, _ := cmds[i].(*redis.Cmd)
+		switch err := cmd.Err(); {
+		case err == nil:
+			a.reply(cmd, nil)
+		case !eval && redis.HasErrorPrefix(err, "NOSCRIPT"):
+			unknown = append(unknown, a)
+		case redis.HasErrorPrefix(err, "OOM"):
+			a.reply(nil, store.ErrFull)
+		default:
+			a.reply(nil, fmt.Errorf("redisstore: %w", err))
+		}
+	}
+	return unknown
+}
+
+// unreadable is the error of a reply that is not as its script makes it.
+func unreadable(what string, err error) error {
+	if err == nil {
+		return fmt.Errorf("redisstore: %s: a reply that cannot be read", what)
+	}
+	return fmt.Errorf("redisstore: %s: %w", what, err)
 }

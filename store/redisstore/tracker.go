@@ -111,10 +111,10 @@ local function keep(from)
 	if expires > x then
 		x, from = expires, 1
 		redis.call('HSET', KEYS[1], 'x', x)
-		redis.call('PEXPIRE', KEYS[1], math.ceil(math.max(x - now, 0) / 1000) + 60000)
+		redis.call('PEXPIRE', KEYS[1], math.ceil(math.max(x - now, 0) / 1000) + @slack.millis)
 	end
 	for i = from, n do redis.call('ZADD', KEYS[2], x, name .. i) end
-	local life = math.ceil(math.max(x - now, 0) / 1000) + 60000
+	local life = math.ceil(math.max(x - now, 0) / 1000) + @slack.millis
 	if n >= from and redis.call('PTTL', KEYS[2]) < life then redis.call('PEXPIRE', KEYS[2], life) end
 end
 `
@@ -132,7 +132,7 @@ return parked()
 // if there is no room.
 var scriptMatch = newScript(mayFill + loadThread + `
 for _, p in ipairs(parked()) do
-	if p:sub(1, 8) == ARGV[4] or (not m and p:sub(9) == ARGV[5]) then
+	if p:sub(1, @nonce) == ARGV[4] or (not m and p:sub(@(nonce + 1)) == ARGV[5]) then
 		keep(n + 1)
 		return {}
 	end

@@ -1,0 +1,247 @@
+package redisstore
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// The values that Redis keeps, and those that scripts are given, begin with
+// fields at fixed places. A layout, a struct of fields, states each of them once:
+// the codecs in Go use its fields, and the scripts name them. The tag of a field
+// is its type for Lua's struct.pack: I and a number of bytes, c and a number of
+// bytes, or B for one byte. Integers are big-endian.
+//
+// Version: no value says which format it has. If the format of a value changes
+// after a release, change the name of its key, so that processes of two releases
+// never read each other's values: records are "c" and the rest of the ID, runs of
+// failures "f", limits "l", a Tracker's entries "r" and its parked receipts "p",
+// and jobs are under the tag {queue}. A value that does not fit its layout makes
+// the call fail; it is neither repaired nor removed.
+var (
+	recordLayout = layoutOf[recordFields]()
+	runLayout    = layoutOf[runFields]()
+	windowLayout = layoutOf[windowFields]()
+	cellLayout   = layoutOf[cellFields]()
+	limitLayout  = layoutOf[limitFields]()
+	jobLayout    = layoutOf[jobFields]()
+	stampLayout  = layoutOf[stampFields]()
+)
+
+// recordFields begin a challenge's record. Times are microseconds since 1970.
+// The latest nonce comes first.
+type recordFields struct {
+	AttemptNonces field `lua:"c64"` // of the latest eight Attempts
+	Attempts      field `lua:"I4"`
+	Expires       field `lua:"I8"`
+	MaxAttempts   field `lua:"I4"`
+	MaxFailures   field `lua:"I4"`
+	Lock          field `lua:"I8"`  // microseconds
+	Subject       field `lua:"c16"` // see subjectField
+	Outcome       field `lua:"B"`
+	FinishNonce   field `lua:"c8"` // until Finish, the nonce of Create
+	Sends         field `lua:"I4"`
+	NextSend      field `lua:"I8"`
+	ResendNonce   field `lua:"c8"` // of the latest Resend
+	Revision      field `lua:"I8"`
+	UpdateNonces  field `lua:"c32"` // of the latest four Updates
+	Delivery      field `lua:"I4"`  // where Delivery begins: it ends the record
+	Waits         field `lua:"I2"`  // number of waits
+	Wait          field `lua:"i8"`  // the first wait, in nanoseconds; the others follow it
+}
+
+// runFields are a subject's run of failures.
+type runFields struct {
+	Failures field `lua:"I4"` // in a row
+	Ends     field `lua:"I8"` // when the run is forgotten
+	Locked   field `lua:"B"`  // 1: Ends is the end of a lock
+	Kept     field `lua:"I8"` // until when the hash of runs lives at least
+}
+
+// windowFields begin the log of a limit's takings, if it holds as many nonces as
+// it may. Where there are fewer, Before and the cells come the earlier.
+type windowFields struct {
+	Count  field `lua:"B"`   // number of nonces
+	Nonces field `lua:"c64"` // of the latest calls, eight at most
+	Before field `lua:"I6"`  // number of takings before the first cell
+}
+
+// cellFields are a cell of a window.
+type cellFields struct {
+	Time field `lua:"I8"`
+	Sum  field `lua:"I6"` // number of takings up to the end of this cell
+}
+
+// limitFields are a limit as Take gives it to its script.
+type limitFields struct {
+	Most   field `lua:"I8"`
+	Per    field `lua:"I8"` // microseconds
+	Step   field `lua:"I8"` // how long a cell is, in microseconds
+	Shadow field `lua:"B"`  // 1: a shadow limit
+}
+
+// jobFields begin a job in the queue.
+type jobFields struct {
+	Rank    field `lua:"B"`  // see rank
+	Attempt field `lua:"I4"` // how often the job was handed out
+	Expires field `lua:"I8"`
+	Due     field `lua:"I8"`
+	Rest    field `lua:"c0"` // no script reads what follows
+}
+
+// stampFields are the time and the nonce of a call.
+type stampFields struct {
+	Time  field `lua:"I8"`
+	Nonce field `lua:"c8"`
+}
+
+// A field is a part of a value that has a fixed place.
+type field struct {
+	at     int // offset in bytes: 0 for the first field
+	length int
+	format string
+}
+
+// get returns the integer that s has in the field.
+func (f field) get(s string) (n uint64) {
+	for i := range f.length {
+		n = n<<8 | uint64(s[f.at+i])
+	}
+	return n
+}
+
+// put writes an integer into the field of b.
+func (f field) put(b []byte, n uint64) {
+	for i := range f.length {
+		b[f.at+i] = byte(n >> (8 * (f.length - 1 - i)))
+	}
+}
+
+// end returns the offset of what follows the field.
+func (f field) end() int { return f.at + f.length }
+
+// layoutOf places the fields of L one after the other.
+func layoutOf[L any]() (layout L) {
+	v := reflect.ValueOf(&layout).Elem()
+	at := 0
+	for i := range v.NumField() {
+		f := field{at: at, length: 1, format: v.Type().Field(i).Tag.Get("lua")}
+		if digits := f.format[1:]; digits != "" {
+			f.length, _ = strconv.Atoi(digits)
+		}
+		v.Field(i).Set(reflect.ValueOf(f))
+		at = f.end()
+	}
+	return layout
+}
+
+// A script's text has these, which expand replaces:
+//
+//	@record.expires.from    the first byte of a field as Lua counts, from 1
+//	@record.expires.to      its last byte, counted alike
+//	@record.expires.at      its offset as Redis counts, from 0
+//	@record.expires.length
+//	@record.expires.format  its type for struct.pack
+//	@cell.length            of all fields
+//	@record[sends revision] the format of fields that are next to each other
+//	@status.expired         one of luaConstants
+//	@(cell.length - 1)      a sum of numbers
+var placeholder = regexp.MustCompile(`@\(([^)]*)\)|@([a-z]+)\[([a-z_ ]*)\]|@([a-z_]+(?:\.[a-z_]+)*)`)
+
+// luaNames are the values of the placeholders that are a name.
+var luaNames = namesOf(map[string]any{
+	"record": recordLayout, "run": runLayout, "window": windowLayout, "cell": cellLayout,
+	"limit": limitLayout, "job": jobLayout, "stamp": stampLayout,
+})
+
+func namesOf(layouts map[string]any) map[string]string {
+	names := map[string]string{}
+	for name, v := range luaConstants {
+		names[name] = fmt.Sprint(v)
+	}
+	for layout, fields := range layouts {
+		v, length := reflect.ValueOf(fields), 0
+		for i := range v.NumField() {
+			f := v.Field(i).Interface().(field) //nolint:errcheck // layouts have nothing but fields
+			name := layout + "." + snakeCase(v.Type().Field(i).Name)
+			names[name+".from"] = strconv.Itoa(f.at + 1)
+			names[name+".to"] = strconv.Itoa(f.end())
+			names[name+".at"] = strconv.Itoa(f.at)
+			names[name+".length"] = strconv.Itoa(f.length)
+			names[name+".format"] = f.format
+			length = f.end()
+		}
+		names[layout+".length"] = strconv.Itoa(length)
+	}
+	return names
+}
+
+// snakeCase returns "next_send" for "NextSend".
+func snakeCase(name string) string {
+	var b strings.Builder
+	for i, c := range name {
+		if i > 0 && 'A' <= c && c <= 'Z' {
+			b.WriteByte('_')
+		}
+		b.WriteRune(c)
+	}
+	return strings.ToLower(b.String())
+}
+
+// expand replaces the placeholders of a script's text. It panics if there is no
+// such name, or if fields in brackets are not next to each other.
+func expand(text string) string {
+	return placeholder.ReplaceAllStringFunc(text, func(s string) string {
+		m := placeholder.FindStringSubmatch(s)
+		switch {
+		case m[1] != "":
+			return strconv.Itoa(sum(strings.Fields(m[1])))
+		case m[2] != "":
+			return formatOf(m[2], strings.Fields(m[3]))
+		}
+		return value(m[4])
+	})
+}
+
+func value(name string) string {
+	v, ok := luaNames[name]
+	if !ok {
+		panic(fmt.Sprintf("redisstore: a script names %s, which there is not", name))
+	}
+	return v
+}
+
+// sum adds terms: numbers or names, with + or - between.
+func sum(terms []string) (total int) {
+	sign := 1
+	for _, term := range terms {
+		switch term {
+		case "+":
+			sign = 1
+		case "-":
+			sign = -1
+		default:
+			n, err := strconv.Atoi(term)
+			if err != nil {
+				n, _ = strconv.Atoi(value(term))
+			}
+			total += sign * n
+		}
+	}
+	return total
+}
+
+// formatOf returns the format of fields of a layout, for struct.pack.
+func formatOf(layout string, fields []string) string {
+	format, next := ">", ""
+	for _, name := range fields {
+		name = layout + "." + name
+		if at := value(name + ".at"); next != "" && at != next {
+			panic(fmt.Sprintf("redisstore: %s is not next to the field before it", name))
+		}
+		format, next = format+value(name+".format"), value(name+".to")
+	}
+	return format
+}

@@ -1,0 +1,60 @@
+package redisstore
+
+import (
+	"math"
+	"time"
+)
+
+// Redis keeps times as microseconds since 1970: Lua's numbers hold these exactly
+// up to latest, in the year 2255.
+const latest = 1 << 53
+
+// slack is how much longer than asked for Redis keeps a key. The clocks of the
+// processes decide what has expired, and may differ by as much.
+const slack = time.Minute
+
+// micros returns t in microseconds, as the nearest time that Redis can keep. A
+// fraction is cut off.
+func micros(t time.Time) int64 {
+	return min(max(t.UnixMicro(), 0), latest-1)
+}
+
+// microsUp is micros, with a fraction rounded up: it is never before t.
+func microsUp(t time.Time) int64 {
+	n := micros(t)
+	if n > 0 && t.Nanosecond()%1000 != 0 {
+		n++
+	}
+	return min(n, latest-1)
+}
+
+// instant is the inverse of micros, except that 0 is the zero time.
+func instant(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros).UTC()
+}
+
+// nanos returns t in nanoseconds since 1970, and the least number for the zero
+// time.
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return math.MinInt64
+	}
+	return t.UnixNano()
+}
+
+// nanoTime is the inverse of nanos.
+func nanoTime(n int64) time.Time {
+	if n == math.MinInt64 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+// lifetime returns the life, in milliseconds, of a key that is needed for so many
+// microseconds.
+func lifetime(micros int64) int64 {
+	return max(micros, 0)/1000 + 1 + slack.Milliseconds()
+}

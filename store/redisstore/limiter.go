@@ -61,12 +61,12 @@ func (s *Store) Take(ctx context.Context, now time.Time, limits ...store.Limit) 
 		return store.Decision{}, err
 	}
 	waits := make([]int64, len(all))
-	if !s.apart.Load() {
-		err = s.takeOne(ctx, micros(now), all, waits)
-		s.learn(err)
+	if !s.perSlot.Load() {
+		err = s.takeTogether(ctx, micros(now), all, waits)
+		s.learnCluster(err)
 	}
-	if s.apart.Load() {
-		err = s.takeApart(ctx, now, all, waits)
+	if s.perSlot.Load() {
+		err = s.takePerSlot(ctx, now, all, waits)
 	}
 	if err != nil {
 		return store.Decision{}, err
@@ -90,16 +90,16 @@ func decide(all []counted, waits []int64) store.Decision {
 	return d
 }
 
-// learn notes that the server is one of a Cluster, as a client that is not
+// learnCluster notes that the server is one of a Cluster, as a client that is not
 // go-redis's own does not tell.
-func (s *Store) learn(err error) {
+func (s *Store) learnCluster(err error) {
 	if redis.HasErrorPrefix(errors.Unwrap(err), "CROSSSLOT") {
-		s.apart.Store(true)
+		s.perSlot.Store(true)
 	}
 }
 
-// takeOne takes from all in one script, and fills in how long each has to wait.
-func (s *Store) takeOne(ctx context.Context, now int64, all []counted, waits []int64) error {
+// takeTogether takes from all in one script, and fills in how long each has to wait.
+func (s *Store) takeTogether(ctx context.Context, now int64, all []counted, waits []int64) error {
 	if len(all) == 0 {
 		return nil
 	}
@@ -172,12 +172,12 @@ func eachKey(groups [][]counted, f func(i int, group []counted) error) error {
 	return nil
 }
 
-// takeApart takes from each key in a script of its own.
-func (s *Store) takeApart(ctx context.Context, now time.Time, all []counted, waits []int64) error {
+// takePerSlot takes from each key in a script of its own.
+func (s *Store) takePerSlot(ctx context.Context, now time.Time, all []counted, waits []int64) error {
 	groups := byKey(all)
 	taken := make([]bool, len(groups))
 	err := eachKey(groups, func(i int, group []counted) error {
-		err := s.takeOne(ctx, micros(now), group, waits)
+		err := s.takeTogether(ctx, micros(now), group, waits)
 		taken[i] = err == nil && decide(group, waits).Allowed
 		return err
 	})
@@ -196,7 +196,7 @@ func (s *Store) takeApart(ctx context.Context, now time.Time, all []counted, wai
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBack)
 		defer cancel()
 		// Not the oldest: who is refused again and again would renew the rest.
-		if err := s.giveApart(within, now, back, justBefore); err != nil {
+		if err := s.givePerSlot(within, now, back, justBefore); err != nil {
 			s.logger.WarnContext(ctx, "redisstore: limits not given back", "error", err)
 		}
 	}
@@ -210,12 +210,12 @@ func (s *Store) Give(ctx context.Context, now time.Time, limits ...store.Limit) 
 	if err != nil {
 		return err
 	}
-	if !s.apart.Load() {
-		err = s.giveOne(ctx, micros(now), all, perBefore)
-		s.learn(err)
+	if !s.perSlot.Load() {
+		err = s.giveTogether(ctx, micros(now), all, perBefore)
+		s.learnCluster(err)
 	}
-	if s.apart.Load() {
-		err = s.giveApart(ctx, now, all, perBefore)
+	if s.perSlot.Load() {
+		err = s.givePerSlot(ctx, now, all, perBefore)
 	}
 	return err
 }
@@ -225,12 +225,12 @@ func (s *Store) Give(ctx context.Context, now time.Time, limits ...store.Limit) 
 func perBefore(now int64, c counted) int64  { return now - max(c.Per.Microseconds(), 1) }
 func justBefore(now int64, _ counted) int64 { return now - 1 }
 
-// giveApart gives back to each key in a script of its own.
-func (s *Store) giveApart(ctx context.Context, now time.Time, all []counted, since func(int64, counted) int64) error {
-	return eachKey(byKey(all), func(_ int, group []counted) error { return s.giveOne(ctx, micros(now), group, since) })
+// givePerSlot gives back to each key in a script of its own.
+func (s *Store) givePerSlot(ctx context.Context, now time.Time, all []counted, since func(int64, counted) int64) error {
+	return eachKey(byKey(all), func(_ int, group []counted) error { return s.giveTogether(ctx, micros(now), group, since) })
 }
 
-func (s *Store) giveOne(ctx context.Context, now int64, all []counted, since func(int64, counted) int64) error {
+func (s *Store) giveTogether(ctx context.Context, now int64, all []counted, since func(int64, counted) int64) error {
 	if len(all) == 0 {
 		return nil
 	}

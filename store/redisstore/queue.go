@@ -50,7 +50,7 @@ type queue struct {
 	max      int
 	attempts int
 	nap      time.Duration
-	intake   *gatherer[arrival, struct{}]
+	enqueues *batcher[newJob, struct{}]
 
 	tidyEvery, forgotten time.Duration
 }
@@ -69,7 +69,7 @@ var (
 const queueTag = "queue"
 
 func newQueue(s *Store, cfg Config) queue {
-	q := queue{max: cfg.MaxJobs, attempts: cfg.JobAttempts, nap: min(longestNap, s.timeout/2), intake: s.intake(),
+	q := queue{max: cfg.MaxJobs, attempts: cfg.JobAttempts, nap: min(longestNap, s.timeout/2), enqueues: s.enqueues(),
 		tidyEvery: tidyEvery, forgotten: forgotten}
 	if t := readTimeout(cfg.Client); t > 0 {
 		q.nap = min(q.nap, t/2)
@@ -100,7 +100,7 @@ func (s *Store) Enqueue(ctx context.Context, j store.Job) error {
 		return nil
 	}
 	j.Attempt = 0
-	_, err := s.queue.intake.ask(ctx, arrival{s.key(queueTag, "id:"+j.ID), [2]any{lifetime(expires - now), encodeJob(j, due)}})
+	_, err := s.queue.enqueues.ask(ctx, newJob{s.key(queueTag, "id:"+j.ID), [2]any{lifetime(expires - now), encodeJob(j, due)}})
 	return err
 }
 

@@ -59,7 +59,7 @@ func TestJobAttempts(t *testing.T) {
 	for j := (store.Job{ID: "j", Attempt: 1}); ; j.Attempt++ {
 		began := time.Now()
 		j.Expires = began.Add(time.Hour)
-		v := r.verdict(entry{}, j, true)
+		v := r.verdict(streamEntry{}, j, true)
 		if v.verb != verbAgain {
 			if waited < 30*time.Minute || v.verb != reasonFailed {
 				t.Errorf("%s after %d attempts, %v", v.verb, j.Attempt, waited)

@@ -16,14 +16,14 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// An entry is where a job is in a stream.
-type entry struct {
+// A streamEntry is where a job is in a stream.
+type streamEntry struct {
 	rank int64
 	id   string
 }
 
 // compare orders entries of one stream: by milliseconds, then by number.
-func (e entry) compare(other entry) int {
+func (e streamEntry) compare(other streamEntry) int {
 	ms, n, _ := strings.Cut(e.id, "-")
 	ms2, n2, _ := strings.Cut(other.id, "-")
 	return cmp.Or(len(ms)-len(ms2), strings.Compare(ms, ms2), len(n)-len(n2), strings.Compare(n, n2))
@@ -41,7 +41,7 @@ const (
 
 // A result ends what was handed out. What is done needs no job.
 type result struct {
-	entry
+	streamEntry
 	verb string
 	job  string
 }
@@ -64,7 +64,7 @@ type runner struct {
 
 	mu      sync.Mutex
 	running int
-	held    map[entry]struct{} // what is with this consumer: running, or its result is not recorded
+	held    map[streamEntry]struct{} // what is with this consumer: running, or its result is not recorded
 	done    []result
 }
 
@@ -72,7 +72,7 @@ func newRunner(s *Store, workers int, handle func(context.Context, store.Job) er
 	return &runner{
 		s: s, workers: workers, handle: handle, consumer: rand.Text(), link: link{logger: s.logger},
 		freed: make(chan struct{}, 1), results: make(chan struct{}, 1), drained: make(chan struct{}),
-		held: map[entry]struct{}{},
+		held: map[streamEntry]struct{}{},
 	}
 }
 
@@ -156,14 +156,14 @@ func (r *runner) fetch(ctx, lasting context.Context, n int) (begun int, next tim
 		if job == "" {
 			return begun, next, errJob
 		}
-		r.begin(ctx, entry{int64(job[0]), id}, job)
+		r.begin(ctx, streamEntry{int64(job[0]), id}, job)
 		begun++
 	}
 	return begun, next, nil
 }
 
 // begin starts the handler of a job, unless ctx has ended meanwhile.
-func (r *runner) begin(ctx context.Context, at entry, job string) {
+func (r *runner) begin(ctx context.Context, at streamEntry, job string) {
 	r.mu.Lock()
 	r.held[at] = struct{}{}
 	r.running++
@@ -172,7 +172,7 @@ func (r *runner) begin(ctx context.Context, at entry, job string) {
 	switch {
 	case err != nil: // nobody can handle it, and a letter could not be read
 		r.s.logger.ErrorContext(ctx, err.Error())
-		r.end(result{entry: at, verb: verbDone})
+		r.end(result{streamEntry: at, verb: verbDone})
 	case ctx.Err() != nil:
 		r.end(result{at, verbBack, dueThen(job, micros(time.Now()))})
 	default:
@@ -183,7 +183,7 @@ func (r *runner) begin(ctx context.Context, at entry, job string) {
 var errExited = errors.New("redisstore: handler ended its goroutine")
 
 // call hands j to the handler, and notes the result however that ends.
-func (r *runner) call(ctx context.Context, at entry, j store.Job) {
+func (r *runner) call(ctx context.Context, at streamEntry, j store.Job) {
 	j.Attempt++
 	err := errExited
 	defer func() {
@@ -200,9 +200,9 @@ func (r *runner) call(ctx context.Context, at entry, j store.Job) {
 }
 
 // verdict says what becomes of j, which was handed out.
-func (r *runner) verdict(at entry, j store.Job, failed bool) result {
+func (r *runner) verdict(at streamEntry, j store.Job, failed bool) result {
 	if !failed {
-		return result{entry: at, verb: verbDone}
+		return result{streamEntry: at, verb: verbDone}
 	}
 	due := time.Now().Add(firstPause << min(j.Attempt-1, doublings))
 	verb := verbAgain

@@ -44,7 +44,7 @@ func (r *runner) record(ctx context.Context, stop <-chan struct{}) {
 		r.link.works(ctx, recording)
 		r.mu.Lock()
 		for _, res := range batch {
-			delete(r.held, res.entry)
+			delete(r.held, res.streamEntry)
 		}
 		r.done = r.done[len(batch):]
 		r.mu.Unlock()
@@ -56,7 +56,7 @@ func (r *runner) record(ctx context.Context, stop <-chan struct{}) {
 func settlement(batch []result) []any {
 	var done [3]int
 	args := make([]any, 4, 4+4*len(batch))
-	batch = slices.SortedFunc(slices.Values(batch), func(a, b result) int { return a.compare(b.entry) })
+	batch = slices.SortedFunc(slices.Values(batch), func(a, b result) int { return a.compare(b.streamEntry) })
 	for i := range done {
 		for _, res := range batch {
 			if res.verb == verbDone && res.rank == int64(i)+1 {

@@ -71,9 +71,9 @@ type Store struct {
 	timeout time.Duration
 	logger  *slog.Logger
 	queue   queue
-	parked  int         // per desk
-	apart   atomic.Bool // keys of different tags are asked for apart
-	calls   *gatherer[call, *redis.Cmd]
+	parked  int         // receipts per shard
+	perSlot atomic.Bool // keys of different slots are in scripts of their own
+	calls   *batcher[call, *redis.Cmd]
 }
 
 // New returns a Store. It does not ask the server anything: see [Store.Check].
@@ -101,11 +101,11 @@ func New(cfg Config) (*Store, error) {
 		cfg.MaxParked = 1 << 16
 	}
 	s := &Store{client: cfg.Client, prefix: cfg.Prefix, timeout: cfg.Timeout, logger: cfg.Logger,
-		parked: max((cfg.MaxParked+desks-1)/desks, maxParked), calls: calls(cfg.Client, cfg.Timeout)}
+		parked: max((cfg.MaxParked+shards-1)/shards, maxParked), calls: calls(cfg.Client, cfg.Timeout)}
 	s.queue = newQueue(s, cfg)
 	switch cfg.Client.(type) {
 	case *redis.ClusterClient, *redis.Ring:
-		s.apart.Store(true)
+		s.perSlot.Store(true)
 	}
 	return s, nil
 }

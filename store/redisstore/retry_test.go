@@ -29,7 +29,7 @@ func TestRealRedisMatchAgain(t *testing.T) {
 	s := atServer(t)
 	ctx, now := t.Context(), time.Now()
 	until := now.Add(time.Hour)
-	keys, name := s.threadKeys("route/1")
+	keys, name := s.entryKeys("route/1")
 	match := func(nonce string) []string {
 		t.Helper()
 		cmd, err := s.run(ctx, scriptMatch, keys, micros(now), micros(until), name, nonce, "delivered", 9, 9)

@@ -101,11 +101,10 @@ func stamp(micros int64) string {
 	return string(b[:])
 }
 
-// How scripts go to a single server: so many in a pipeline, and so many
-// pipelines at one time.
+// How scripts go to a single server.
 const (
-	mostCalls = 128
-	pipelines = 2
+	maxPipelined = 128 // scripts in a pipeline
+	maxPipelines = 2   // at one time
 )
 
 // A call is a script to run: EVALSHA, or EVAL, which brings the script.
@@ -137,31 +136,31 @@ func (s *Store) run(ctx context.Context, sc *script, keys []string, args ...any)
 	return s.calls.ask(ctx, call{sc, append(words, args...)})
 }
 
-// calls returns what runs scripts by c: those that come while others are on
-// their way go as one pipeline, if there is one server for all of them. On a
-// Cluster each would wait for the slowest.
-func calls(c Client, timeout time.Duration) *gatherer[call, *redis.Cmd] {
-	g := &gatherer[call, *redis.Cmd]{timeout: timeout, most: 1, ways: math.MaxInt}
+// calls returns the batcher of scripts that c runs. If there is one server, a batch
+// is a pipeline. On a Cluster each script is sent alone: in a batch it would wait
+// for the slowest node.
+func calls(c Client, timeout time.Duration) *batcher[call, *redis.Cmd] {
+	b := &batcher[call, *redis.Cmd]{timeout: timeout, maxBatch: 1, maxInFlight: math.MaxInt}
 	one, _ := c.(*redis.Client)
 	if one != nil {
-		g.most, g.ways, g.punctual = mostCalls, pipelines, one.Options().ContextTimeoutEnabled
+		b.maxBatch, b.maxInFlight, b.keepsDeadline = maxPipelined, maxPipelines, one.Options().ContextTimeoutEnabled
 	}
-	g.answer = func(ctx context.Context, batch []*asked[call, *redis.Cmd]) {
+	b.send = func(ctx context.Context, batch []*request[call, *redis.Cmd]) {
 		for _, eval := range []bool{false, true} {
-			if batch = send(ctx, c, batch, eval); len(batch) == 0 {
+			if batch = sendCalls(ctx, c, batch, eval); len(batch) == 0 {
 				return
 			}
 		}
 	}
-	return g
+	return b
 }
 
-// send replies to a batch of calls, and returns those whose script the server does
+// sendCalls replies to a batch of calls, and returns those whose script the server does
 // not have: after a start, a failover, or SCRIPT FLUSH.
-func send(ctx context.Context, c Client, batch []*asked[call, *redis.Cmd], eval bool) (unknown []*asked[call, *redis.Cmd]) {
+func sendCalls(ctx context.Context, c Client, batch []*request[call, *redis.Cmd], eval bool) (unknown []*request[call, *redis.Cmd]) {
 	cmds := make([]redis.Cmder, len(batch))
-	for i, a := range batch {
-		cmds[i] = a.question.command(ctx, eval)
+	for i, r := range batch {
+		cmds[i] = r.query.command(ctx, eval)
 	}
 	if one, ok := c.(*redis.Client); ok && len(cmds) > 1 {
 		p := one.Pipeline()
@@ -170,17 +169,17 @@ func send(ctx context.Context, c Client, batch []*asked[call, *redis.Cmd], eval 
 	} else {
 		_ = c.Process(ctx, cmds[0]) // the commands hold the error
 	}
-	for i, a := range batch {
+	for i, r := range batch {
 		cmd, _ := cmds[i].(*redis.Cmd)
 		switch err := cmd.Err(); {
 		case err == nil:
-			a.reply(cmd, nil)
+			r.reply(cmd, nil)
 		case !eval && redis.HasErrorPrefix(err, "NOSCRIPT"):
-			unknown = append(unknown, a)
+			unknown = append(unknown, r)
 		case redis.HasErrorPrefix(err, "OOM"):
-			a.reply(nil, store.ErrFull)
+			r.reply(nil, store.ErrFull)
 		default:
-			a.reply(nil, fmt.Errorf("redisstore: %w", err))
+			r.reply(nil, fmt.Errorf("redisstore: %w", err))
 		}
 	}
 	return unknown

@@ -20,17 +20,17 @@ const (
 	maxReceipt = 4 << 10
 )
 
-// desks is how many slots the Tracker spreads its keys over. Each has a part of
+// shards is how many slots the Tracker spreads its keys over. Each has a part of
 // Config.MaxParked.
-const desks = 256
+const shards = 256
 
-// threadKeys returns the keys of what is known of a Tracker's key and of what
-// is parked at its desk, and the name of the former there.
-func (s *Store) threadKeys(key string) (keys []string, name string) {
+// entryKeys returns the keys of what is known of a Tracker's key and of what
+// is parked at its shard, and the name of the former there.
+func (s *Store) entryKeys(key string) (keys []string, name string) {
 	sum := sha256.Sum256([]byte(key))
-	desk := "t" + hex.EncodeToString(sum[:1])
+	shard := "t" + hex.EncodeToString(sum[:1])
 	name = base64.RawURLEncoding.EncodeToString(sum[1:17])
-	return []string{s.key(desk, "r"+name), s.key(desk, "p")}, name
+	return []string{s.key(shard, "r"+name), s.key(shard, "p")}, name
 }
 
 // Track implements store.Tracker.
@@ -41,7 +41,7 @@ func (s *Store) Track(ctx context.Context, key, message string, expires, now tim
 	if message == "" {
 		return nil, errors.New("redisstore: Track of an empty message")
 	}
-	keys, name := s.threadKeys(key)
+	keys, name := s.entryKeys(key)
 	cmd, err := s.run(ctx, scriptTrack, keys, micros(now), micros(expires), name, message)
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func (s *Store) Match(ctx context.Context, key string, receipt []byte, expires, 
 	if len(receipt) > maxReceipt {
 		return "", fmt.Errorf("redisstore: receipt of %d bytes, over %d", len(receipt), maxReceipt)
 	}
-	keys, name := s.threadKeys(key)
+	keys, name := s.entryKeys(key)
 	given := string(receipt) // the client may look at it after the call has returned
 	cmd, err := s.run(ctx, scriptMatch, keys, micros(now), micros(expires), name, nonce(), given, s.parked, maxParked)
 	if err != nil {
@@ -86,14 +86,14 @@ func (s *Store) Match(ctx context.Context, key string, receipt []byte, expires, 
 	return "", store.ErrFull
 }
 
-// The scripts' KEYS are a thread and its desk. A thread is a hash: the message,
+// The scripts' KEYS are a entry and its shard. A entry is a hash: the message,
 // m; when it expires, x; the number of parked receipts, n; and these, by
-// number, after the nonce of the call that parked them. A desk is a sorted set
+// number, after the nonce of the call that parked them. A shard is a sorted set
 // of the parked receipts by when they expire. ARGV begins with now, expires and
-// the thread's name at its desk.
+// the entry's name at its shard.
 
-// loadThread begins the scripts. keep keeps a thread until the later expires.
-const loadThread = `
+// trackerPreamble begins the scripts. keep keeps a entry until the later expires.
+const trackerPreamble = `
 local now, expires, name = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local m, x, n = unpack(redis.call('HMGET', KEYS[1], 'm', 'x', 'n'))
 if x and tonumber(x) <= now then
@@ -120,17 +120,17 @@ end
 `
 
 // ARGV: now, expires, name, message.
-var scriptTrack = newScript(mayFill + loadThread + `
+var scriptTrack = newScript(mayFill + trackerPreamble + `
 if not m then redis.call('HSET', KEYS[1], 'm', ARGV[4]) end
 keep(n + 1)
 if m and m ~= ARGV[4] then return {} end
 return parked()
 `)
 
-// ARGV: now, expires, name, nonce, receipt, room at the desk, room per thread.
+// ARGV: now, expires, name, nonce, receipt, room at the shard, room per entry.
 // The answer is nothing if the receipt was parked, the message, or two words
 // if there is no room.
-var scriptMatch = newScript(mayFill + loadThread + `
+var scriptMatch = newScript(mayFill + trackerPreamble + `
 for _, p in ipairs(parked()) do
 	if p:sub(1, @nonce) == ARGV[4] or (not m and p:sub(@(nonce + 1)) == ARGV[5]) then
 		keep(n + 1)

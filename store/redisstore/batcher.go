@@ -1,0 +1,169 @@
+package redisstore
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A batcher sends requests in batches: a trip to the server, or a script there,
+// costs more than what one request brings. If there is room for another batch, a
+// request is sent at once. Otherwise it waits, and is sent with the others that
+// wait.
+type batcher[Q, A any] struct {
+	maxBatch    int           // requests in a batch
+	maxInFlight int           // batches that are sent at one time
+	timeout     time.Duration // of a request
+
+	// send replies to each request of a batch.
+	send func(ctx context.Context, batch []*request[Q, A])
+
+	// keepsDeadline: send returns at the deadline of its context.
+	keepsDeadline bool
+
+	mu       sync.Mutex
+	waiting  []*request[Q, A]
+	inFlight int // batches
+}
+
+// A request is a query that waits for its answer.
+type request[Q, A any] struct {
+	query     Q
+	answer    A
+	err       error
+	replied   chan struct{} // closed with the reply; nil if the caller sends the request itself
+	abandoned atomic.Bool   // its caller has gone
+}
+
+func (r *request[Q, A]) reply(answer A, err error) {
+	r.answer, r.err = answer, err
+	if r.replied != nil {
+		close(r.replied)
+	}
+}
+
+// ask returns the answer to query. It returns an error when ctx ends, or when the
+// timeout is over, counted from the call. A request whose caller has gone is
+// skipped, unless it has been sent.
+func (b *batcher[Q, A]) ask(ctx context.Context, query Q) (answer A, err error) {
+	if err := ctx.Err(); err != nil {
+		return answer, err
+	}
+	r := &request[Q, A]{query: query}
+	b.mu.Lock()
+	room := b.inFlight < b.maxInFlight
+	if room {
+		b.inFlight++
+	}
+	if room && b.keepsDeadline {
+		b.mu.Unlock()
+		return b.sendAlone(ctx, r)
+	}
+	r.replied = make(chan struct{})
+	b.waiting = append(b.waiting, r)
+	b.mu.Unlock()
+	if room {
+		go b.sendAll(context.WithoutCancel(ctx))
+	}
+	timer := time.NewTimer(b.timeout)
+	defer timer.Stop()
+	select {
+	case <-r.replied:
+		return r.answer, r.err
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-timer.C:
+		err = b.late()
+	}
+	r.abandoned.Store(true)
+	return answer, err
+}
+
+// sendAlone sends r without another goroutine, which would cost as much as the
+// rest of a trip.
+func (b *batcher[Q, A]) sendAlone(ctx context.Context, r *request[Q, A]) (answer A, err error) {
+	within, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	b.send(within, []*request[Q, A]{r})
+	b.leave(ctx)
+	if r.err == nil {
+		return r.answer, nil
+	}
+	// The deadline of a connection comes a moment before that of the contexts.
+	now := time.Now()
+	if until, ok := ctx.Deadline(); ctx.Err() == nil && ok && !now.Before(until) {
+		return answer, context.DeadlineExceeded
+	}
+	if until, _ := within.Deadline(); ctx.Err() == nil && !now.Before(until) {
+		return answer, b.late()
+	}
+	return answer, cmp.Or(ctx.Err(), r.err)
+}
+
+func (b *batcher[Q, A]) late() error {
+	return fmt.Errorf("redisstore: no answer within %v: %w", b.timeout, os.ErrDeadlineExceeded)
+}
+
+// leave makes room for another batch: if requests wait, they are sent.
+func (b *batcher[Q, A]) leave(ctx context.Context) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.waiting) > 0 {
+		go b.sendAll(context.WithoutCancel(ctx))
+	} else {
+		b.inFlight--
+	}
+}
+
+// sendAll sends batches until no request waits. If a batch takes longer than the
+// timeout, another sendAll takes over, and this one ends with its batch.
+func (b *batcher[Q, A]) sendAll(ctx context.Context) {
+	for {
+		batch := b.next()
+		if len(batch) == 0 {
+			return
+		}
+		late := time.AfterFunc(b.timeout, func() { b.sendAll(ctx) })
+		within, cancel := context.WithTimeout(ctx, 2*b.timeout)
+		b.send(within, batch)
+		cancel()
+		if !late.Stop() {
+			return
+		}
+	}
+}
+
+// next returns the next batch. If no request waits, it returns nothing and makes
+// room.
+func (b *batcher[Q, A]) next() (batch []*request[Q, A]) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for ; n < len(b.waiting) && len(batch) < b.maxBatch; n++ {
+		if r := b.waiting[n]; !r.abandoned.Load() {
+			batch = append(batch, r)
+		}
+	}
+	b.waiting = b.waiting[n:]
+	if len(batch) == 0 {
+		b.inFlight--
+	}
+	return batch
+}
+
+// bounded calls f, for as long as the context and Config.Timeout allow.
+func bounded[A any](ctx context.Context, s *Store, f func(context.Context) (A, error)) (A, error) {
+	send := func(ctx context.Context, batch []*request[struct{}, A]) {
+		answer, err := f(ctx)
+		if err != nil {
+			err = fmt.Errorf("redisstore: %w", err)
+		}
+		batch[0].reply(answer, err)
+	}
+	b := &batcher[struct{}, A]{timeout: s.timeout, maxBatch: 1, maxInFlight: 1, send: send}
+	return b.ask(ctx, struct{}{})
+}

@@ -21,14 +21,16 @@ func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	client := redis.NewClient(&redis.Options{})
 	defer client.Close()
-	for field, cfg := range map[string]redisstore.Config{
-		"Config.Client":    {},
-		"Config.Prefix":    {Client: client, Prefix: "otp{x}"},
-		"Config.Timeout":   {Client: client, Timeout: -1},
-		"Config.MaxParked": {Client: client, MaxParked: -1},
+	for want, cfg := range map[string]redisstore.Config{
+		"redisstore: Config.Client: is required":             {},
+		"redisstore: Config.Prefix: \"otp{x}\" holds braces": {Client: client, Prefix: "otp{x}"},
+		"redisstore: Config.Timeout: -1s is negative":        {Client: client, Timeout: -time.Second},
+		"redisstore: Config.MaxParked: -1 is negative":       {Client: client, MaxParked: -1},
+		"redisstore: Config.MaxJobs: -2 is negative":         {Client: client, MaxJobs: -2},
+		"redisstore: Config.JobAttempts: -3 is negative":     {Client: client, JobAttempts: -3},
 	} {
-		if _, err := redisstore.New(cfg); err == nil || !strings.Contains(err.Error(), field) {
-			t.Errorf("%s: %v", field, err)
+		if _, err := redisstore.New(cfg); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
 		}
 	}
 }

@@ -2,10 +2,10 @@ package redisstore
 
 import "time"
 
-// Tidy makes each Run that begins remove, that often, the consumers that were
-// not heard of for as long as forgotten.
-func (s *Store) Tidy(every, forgotten time.Duration) {
-	s.queue.tidyEvery, s.queue.forgotten = every, forgotten
+// Tidy makes each Run that begins remove idle consumers once in every, as soon as
+// they have been idle for idle.
+func (s *Store) Tidy(every, idle time.Duration) {
+	s.queue.tidyEvery, s.queue.consumerIdle = every, idle
 }
 
 // EncodeJob returns a job as the queue keeps it.

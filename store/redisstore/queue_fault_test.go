@@ -480,9 +480,9 @@ func TestRealRedisQueueLives(t *testing.T) {
 	add(t, s, store.Job{ID: "to-come", NotBefore: time.Now().Add(time.Minute)})
 	soon := time.Now().Add(40 * time.Second)
 	add(t, s, store.Job{ID: "short", NotBefore: soon.Add(-time.Second), Expires: soon})
-	check("to come", "delayed", "bell", "id:short") // who watches the clock must know
+	check("to come", "delayed", "wake", "id:short") // who watches the clock must know
 	add(t, s, store.Job{ID: "due", Priority: store.Low})
-	check("added", "delayed", "low", "bell", "id:due", "id:to-come")
+	check("added", "delayed", "low", "wake", "id:due", "id:to-come")
 	stop := work(t, s, 4, func(_ context.Context, j store.Job) error {
 		begun <- j
 		<-release

@@ -59,10 +59,10 @@ func TestJobAttempts(t *testing.T) {
 	for j := (store.Job{ID: "j", Attempt: 1}); ; j.Attempt++ {
 		began := time.Now()
 		j.Expires = began.Add(time.Hour)
-		v := r.verdict(streamEntry{}, j, true)
-		if v.verb != verbAgain {
-			if waited < 30*time.Minute || v.verb != reasonFailed {
-				t.Errorf("%s after %d attempts, %v", v.verb, j.Attempt, waited)
+		v := r.resultOf(streamEntry{}, j, true)
+		if v.end != endAgain {
+			if waited < 30*time.Minute || v.end != endFailed {
+				t.Errorf("%s after %d attempts, %v", v.end, j.Attempt, waited)
 			}
 			return
 		}

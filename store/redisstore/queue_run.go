@@ -16,6 +16,31 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
+// Run implements store.Queue. A job whose handler fails is due again after 1,
+// 2, 4, 8, 16 s, and then every 32 s, until it expires or has been handed out
+// Config.JobAttempts times. A handler that ends its goroutine has failed.
+//
+// A job is with one worker as long as the worker's process lives and reaches the
+// server, however long the handler takes. If the process dies, another worker gets
+// the job within 5 s; if the job had been handed out for the last time, it becomes a
+// dead letter. When ctx ends, Run gives back the jobs that it has fetched and not
+// begun.
+//
+// Run outlives the server's restarts and failovers: it tries again, after pauses of
+// up to a second, and logs when it begins to and when it has succeeded. If ctx ends
+// meanwhile, Run returns within twice Config.Timeout of its last handler, and the
+// jobs whose end it could not record come again.
+//
+// Run holds one of the client's connections while it waits for jobs, and takes up
+// to two more from time to time: the client's PoolSize should have three for each
+// Run, in addition to those that handlers and other callers need.
+func (s *Store) Run(ctx context.Context, workers int, handle func(context.Context, store.Job) error) error {
+	if workers < 1 || handle == nil {
+		return errors.New("redisstore: Run without workers or handler")
+	}
+	return newRunner(s, workers, handle).run(ctx)
+}
+
 // A streamEntry is where a job is in a stream.
 type streamEntry struct {
 	rank int64
@@ -29,43 +54,26 @@ func (e streamEntry) compare(other streamEntry) int {
 	return cmp.Or(len(ms)-len(ms2), strings.Compare(ms, ms2), len(n)-len(n2), strings.Compare(n, n2))
 }
 
-// A verb is what becomes of a job that was handed out: one of these, or a
-// reason for a dead letter.
-const (
-	verbDone     = "done"
-	verbAgain    = "again"
-	verbBack     = "back"
-	reasonLate   = "late"
-	reasonFailed = "failed"
-)
-
-// A result ends what was handed out. What is done needs no job.
-type result struct {
-	streamEntry
-	verb string
-	job  string
-}
-
-// A runner is one call of Run. The goroutine of Run fetches jobs and tends
-// them, each handler has one, and one records results.
+// A runner is one call of Run. The goroutine of Run fetches jobs and sends
+// heartbeats, each handler has a goroutine, and another records results.
 type runner struct {
-	s        *Store
-	workers  int
-	handle   func(context.Context, store.Job) error
-	consumer string
-	handlers sync.WaitGroup
-	link     link
-	tended   time.Time
-	tidied   time.Time
+	s             *Store
+	workers       int
+	handle        func(context.Context, store.Job) error
+	consumer      string // its name in the consumer group
+	handlers      sync.WaitGroup
+	link          link
+	lastHeartbeat time.Time
+	lastTidy      time.Time
 
 	freed   chan struct{} // holds a token when a handler has ended
 	results chan struct{} // holds a token when there are results
-	drained chan struct{} // closed when there will be no more
+	drained chan struct{} // closed when there will be no more results
 
 	mu      sync.Mutex
 	running int
-	held    map[streamEntry]struct{} // what is with this consumer: running, or its result is not recorded
-	done    []result
+	held    map[streamEntry]struct{} // jobs with this consumer: running, or the result is not recorded
+	ended   []result                 // not recorded yet
 }
 
 func newRunner(s *Store, workers int, handle func(context.Context, store.Job) error) *runner {
@@ -81,7 +89,7 @@ func (r *runner) run(ctx context.Context) error {
 	last, cancel := context.WithCancel(lasting)
 	defer cancel()
 	var others sync.WaitGroup
-	others.Go(func() { r.settle(lasting, last) })
+	others.Go(func() { r.recordResults(lasting, last) })
 	others.Go(func() {
 		<-ctx.Done()
 		r.wake(lasting)
@@ -96,7 +104,7 @@ func (r *runner) run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// step does what is next, and reports whether there is more to do.
+// step does the next thing, and reports whether there is more to do.
 func (r *runner) step(ctx, lasting context.Context) (more bool) {
 	r.mu.Lock()
 	running := r.running
@@ -106,18 +114,18 @@ func (r *runner) step(ctx, lasting context.Context) (more bool) {
 		return false
 	}
 	var err error
-	if time.Since(r.tended) >= tendEvery {
-		err = r.tend(lasting)
+	if time.Since(r.lastHeartbeat) >= heartbeatEvery {
+		err = r.heartbeat(lasting)
 	}
 	switch {
 	case err != nil:
 	case ended || running == r.workers:
-		r.await()
+		r.awaitHandler()
 	default:
 		var n int
 		var next time.Time
 		if n, next, err = r.fetch(ctx, lasting, r.workers-running); err == nil && n == 0 && ctx.Err() == nil {
-			err = r.listen(lasting, next)
+			err = r.awaitWake(lasting, next)
 		}
 	}
 	if err != nil {
@@ -128,9 +136,9 @@ func (r *runner) step(ctx, lasting context.Context) (more bool) {
 	return true
 }
 
-// await waits until a handler has ended, or it is time to tend.
-func (r *runner) await() {
-	timer := time.NewTimer(time.Until(r.tended.Add(tendEvery)))
+// awaitHandler waits until a handler has ended, or a heartbeat is due.
+func (r *runner) awaitHandler() {
+	timer := time.NewTimer(time.Until(r.lastHeartbeat.Add(heartbeatEvery)))
 	defer timer.Stop()
 	select {
 	case <-r.freed:
@@ -138,7 +146,36 @@ func (r *runner) await() {
 	}
 }
 
-// fetch begins as many as n jobs, and returns how many, and when the next is
+// awaitWake waits for a token in the wake key, until next at most, unless next is
+// zero.
+func (r *runner) awaitWake(ctx context.Context, next time.Time) error {
+	block := min(r.s.queue.block, time.Until(r.lastHeartbeat.Add(heartbeatEvery)))
+	if !next.IsZero() {
+		block = min(block, time.Until(next))
+	}
+	block = max(block, time.Millisecond) // 0 would block for ever
+	_, err := bounded(ctx, r.s, func(ctx context.Context) (struct{}, error) {
+		seconds := fmt.Sprintf("%.3f", block.Seconds())
+		cmd := redis.NewSliceCmd(ctx, "blpop", r.s.queue.keys[wakeKeyIndex], r.wakeKey(), seconds)
+		err := r.s.client.Process(ctx, cmd)
+		if errors.Is(err, redis.Nil) {
+			err = nil
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+// wakeKey returns the consumer's own wake key, which gets a token when ctx ends.
+func (r *runner) wakeKey() string { return r.s.key(queueTag, "wake:"+r.consumer) }
+
+// wake ends an awaitWake under way when ctx ends. If it fails, awaitWake ends by
+// itself after queue.block.
+func (r *runner) wake(ctx context.Context) {
+	_, _ = r.s.run(ctx, scriptWake, []string{r.wakeKey()})
+}
+
+// fetch begins as many as n jobs. It returns how many, and when the next job is
 // due, zero if that is not known.
 func (r *runner) fetch(ctx, lasting context.Context, n int) (begun int, next time.Time, err error) {
 	cmd, err := r.s.run(lasting, scriptFetch, r.s.queue.keys, micros(time.Now()), n, r.consumer)
@@ -156,7 +193,7 @@ func (r *runner) fetch(ctx, lasting context.Context, n int) (begun int, next tim
 		if job == "" {
 			return begun, next, errJob
 		}
-		r.begin(ctx, streamEntry{int64(job[0]), id}, job)
+		r.begin(ctx, streamEntry{int64(jobLayout.Rank.get(job)), id}, job)
 		begun++
 	}
 	return begun, next, nil
@@ -170,11 +207,11 @@ func (r *runner) begin(ctx context.Context, at streamEntry, job string) {
 	r.mu.Unlock()
 	j, err := decodeJob(job)
 	switch {
-	case err != nil: // nobody can handle it, and a letter could not be read
+	case err != nil: // no handler could read it, and no reader of dead letters
 		r.s.logger.ErrorContext(ctx, err.Error())
-		r.end(result{streamEntry: at, verb: verbDone})
+		r.finish(result{streamEntry: at, end: endDone})
 	case ctx.Err() != nil:
-		r.end(result{at, verbBack, dueThen(job, micros(time.Now()))})
+		r.finish(result{at, endBack, dueThen(job, micros(time.Now()))})
 	default:
 		r.handlers.Go(func() { r.call(ctx, at, j) })
 	}
@@ -182,15 +219,15 @@ func (r *runner) begin(ctx context.Context, at streamEntry, job string) {
 
 var errExited = errors.New("redisstore: handler ended its goroutine")
 
-// call hands j to the handler, and notes the result however that ends.
+// call hands j to the handler, and notes the result however the handler ends.
 func (r *runner) call(ctx context.Context, at streamEntry, j store.Job) {
 	j.Attempt++
 	err := errExited
 	defer func() {
-		if v := recover(); v != nil { // whose text may hold a secret
+		if v := recover(); v != nil { // its text may hold a secret
 			err = fmt.Errorf("redisstore: handler panicked with a %T at:\n%s", v, debug.Stack())
 		}
-		r.end(r.verdict(at, j, err != nil))
+		r.finish(r.resultOf(at, j, err != nil))
 		if err != nil {
 			r.s.logger.WarnContext(ctx, "redisstore: job failed",
 				"job", j.ID, "challenge", j.Challenge, "step", j.Step, "err", err)
@@ -199,27 +236,27 @@ func (r *runner) call(ctx context.Context, at streamEntry, j store.Job) {
 	err = r.handle(context.WithoutCancel(ctx), j)
 }
 
-// verdict says what becomes of j, which was handed out.
-func (r *runner) verdict(at streamEntry, j store.Job, failed bool) result {
+// resultOf returns the result of j, whose handler has ended.
+func (r *runner) resultOf(at streamEntry, j store.Job, failed bool) result {
 	if !failed {
-		return result{streamEntry: at, verb: verbDone}
+		return result{streamEntry: at, end: endDone}
 	}
 	due := time.Now().Add(firstPause << min(j.Attempt-1, doublings))
-	verb := verbAgain
+	end := endAgain
 	switch {
 	case j.Attempt >= r.s.queue.attempts:
-		verb = reasonFailed
+		end = endFailed
 	case !due.Before(j.Expires):
-		verb = reasonLate
+		end = endLate
 	}
-	return result{at, verb, encodeJob(j, microsUp(due))}
+	return result{at, end, encodeJob(j, microsUp(due))}
 }
 
-// end frees the worker, and has the result recorded.
-func (r *runner) end(res result) {
+// finish frees the worker, and has the result recorded.
+func (r *runner) finish(res result) {
 	r.mu.Lock()
 	r.running--
-	r.done = append(r.done, res)
+	r.ended = append(r.ended, res)
 	r.mu.Unlock()
 	signal(r.freed)
 	signal(r.results)
@@ -230,31 +267,4 @@ func signal(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
-}
-
-// listen waits for the bell, until next at most, unless that is zero.
-func (r *runner) listen(ctx context.Context, next time.Time) error {
-	nap := min(r.s.queue.nap, time.Until(r.tended.Add(tendEvery)))
-	if !next.IsZero() {
-		nap = min(nap, time.Until(next))
-	}
-	nap = max(nap, time.Millisecond) // 0 were for ever
-	_, err := bounded(ctx, r.s, func(ctx context.Context) (struct{}, error) {
-		cmd := redis.NewSliceCmd(ctx, "blpop", r.s.queue.keys[5], r.door(), fmt.Sprintf("%.3f", nap.Seconds()))
-		err := r.s.client.Process(ctx, cmd)
-		if errors.Is(err, redis.Nil) {
-			err = nil
-		}
-		return struct{}{}, err
-	})
-	return err
-}
-
-// door returns the key of the consumer's own bell, for the end of its ctx.
-func (r *runner) door() string { return r.s.key(queueTag, "bell:"+r.consumer) }
-
-// wake ends a listen that ctx's end found waiting. If it fails the nap ends
-// by itself.
-func (r *runner) wake(ctx context.Context) {
-	_, _ = r.s.run(ctx, scriptWake, []string{r.door()})
 }

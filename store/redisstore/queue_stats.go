@@ -53,7 +53,7 @@ func (s *Store) Dead(ctx context.Context, n int) ([]store.DeadLetter, error) {
 			return nil, err
 		}
 		d := store.DeadLetter{Job: j, Reason: store.Failed, At: instant(number(v[2]))}
-		if v[1] == reasonLate {
+		if v[1] == endLate {
 			d.Reason = store.Late
 		}
 		dead = append(dead, d)

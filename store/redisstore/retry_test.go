@@ -72,7 +72,7 @@ func TestRealRedisTendLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := 0; ; n++ {
-		if err := r.tend(ctx); err != nil {
+		if err := r.heartbeat(ctx); err != nil {
 			t.Fatal(err)
 		}
 		after := time.Since(fetched)

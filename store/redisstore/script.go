@@ -77,7 +77,7 @@ var luaConstants = map[string]any{
 	"outcome.verified": uint8(store.Verified),
 
 	"enqueued.full": enqueuedFull, "enqueued.known": enqueuedKnown, "enqueued.added": enqueuedAdded,
-	"end.again": verbAgain, "end.back": verbBack, "end.late": reasonLate, "end.failed": reasonFailed,
+	"end.again": endAgain, "end.back": endBack, "end.late": endLate, "end.failed": endFailed,
 	"promotes": promotes, "dead_letters": deadLetters,
 
 	"nonce": nonceLen, "most_nonces": windowLayout.Nonces.length / nonceLen,

@@ -14,8 +14,8 @@ import (
 var _ store.Store = (*Store)(nil)
 
 // challengeKeys returns the keys of a challenge and of the runs of failures of
-// its bucket, which are in one slot. What a user may have typed is no part of
-// a name unless it looks like an ID.
+// its bucket, which are in one slot. A user may have typed the ID: a part that does
+// not look like one goes into the names as a digest.
 func (s *Store) challengeKeys(id string) []string {
 	bucket, rest, _ := strings.Cut(id, "-")
 	tag, name := bucket, "c"+rest
@@ -28,6 +28,7 @@ func (s *Store) challengeKeys(id string) []string {
 	return []string{s.key(tag, name), s.key(tag, "f")}
 }
 
+// plain reports whether s looks like a part of an ID.
 func plain(s string) bool {
 	for i := range len(s) {
 		c := s[i]
@@ -38,7 +39,7 @@ func plain(s string) bool {
 	return s != "" && len(s) <= 64
 }
 
-// digest names what has no name of its own, in 128 bits.
+// digest returns a name for s, of 128 bits.
 func digest(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
@@ -55,7 +56,9 @@ func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) erro
 	at := micros(now)
 	call, subject := stamp(at), subjectField(r.Subject)
 	next := nextSend(r.Waits, 1, at)
-	cmd, err := s.run(ctx, scriptCreate, s.challengeKeys(r.ID), call, subject, encode(r, subject, next, call[stampLayout.Nonce.at:]), lifetime(micros(r.Expires)-at))
+	packed := encode(r, subject, next, call[stampLayout.Nonce.at:])
+	life := lifetime(micros(r.Expires) - at)
+	cmd, err := s.run(ctx, scriptCreate, s.challengeKeys(r.ID), call, subject, packed, life)
 	if err != nil {
 		return err
 	}
@@ -78,7 +81,7 @@ func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) erro
 	return nil
 }
 
-// nextSend returns when another send is due after so many, or 0.
+// nextSend returns when the send after so many sends is due, 0 if none is left.
 func nextSend(waits []time.Duration, sends int, now int64) int64 {
 	if sends > len(waits) {
 		return 0
@@ -125,8 +128,10 @@ func (s *Store) Resend(ctx context.Context, id string, now time.Time) (*store.Re
 }
 
 // Update implements store.Store.
-func (s *Store) Update(ctx context.Context, id string, revision uint64, delivery []byte, now time.Time) (*store.Record, error) {
-	given := string(delivery) // the client may look at it after the call has returned
+func (s *Store) Update(
+	ctx context.Context, id string, revision uint64, delivery []byte, now time.Time,
+) (*store.Record, error) {
+	given := string(delivery) // the client may read it after Update has returned
 	r, did, err := s.onChallenge(ctx, scriptUpdate, id, now, revision, given)
 	if did {
 		r.Revision++
@@ -135,9 +140,11 @@ func (s *Store) Update(ctx context.Context, id string, revision uint64, delivery
 	return r, err
 }
 
-// onChallenge runs a script that answers with the record. It did its work, and
-// the record is as it was before, if did is true.
-func (s *Store) onChallenge(ctx context.Context, sc *script, id string, now time.Time, args ...any) (r *store.Record, did bool, _ error) {
+// onChallenge runs a script that returns the record as it was before. did: the script
+// had its effect now, and the caller makes it in r too.
+func (s *Store) onChallenge(
+	ctx context.Context, sc *script, id string, now time.Time, args ...any,
+) (r *store.Record, did bool, _ error) {
 	if err := ctx.Err(); err != nil {
 		return nil, false, err
 	}
@@ -164,9 +171,8 @@ func (s *Store) onChallenge(ctx context.Context, sc *script, id string, now time
 	return r, status == nil && !again, status
 }
 
-// unpack takes apart what the scripts answer: a status, whether the call had
-// its effect before, the end of the subject's lock or 0, and the record where
-// there is one.
+// unpack takes a reply apart, see replyRecord: a status, whether the call had its
+// effect before, the end of the subject's lock or 0, and the record if there is one.
 func unpack(answer string) (status error, again bool, until int64, record string, _ error) {
 	if answer == "" {
 		return store.ErrNotFound, false, 0, "", nil

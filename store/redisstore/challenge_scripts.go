@@ -1,21 +1,26 @@
 package redisstore
 
-// The scripts' KEYS are a challenge and the runs of failures of its bucket, a
-// hash by subject: failures in a row, 4 bytes; when they are forgotten, 8;
-// whether that is the end of a lock, 1; until when the hash lives at least, 8.
-// ARGV begins with the call's time, 8 bytes, and its nonce.
+// The scripts of challenges have the same KEYS, and the same first ARGV:
 //
-// A bucket's runs have one key: for a key of its own, a script would have to
-// make up the name of one that is not among KEYS. Those that are forgotten are
-// removed by the charges that add others: of 24 picked at random, by one in 8,
-// so that at most half of them are dead.
+//	KEYS[1]  the challenge: a string, see encode
+//	KEYS[2]  the runs of failures of its bucket: a hash by subject, see runFields
+//	ARGV[1]  the call's time and nonce, see stampFields
+//
+// All but scriptCreate return the record as it was before the call, see
+// replyRecord.
+//
+// The runs of a bucket share one key: the name of a run's own key would depend on the
+// record, and a script may only touch its KEYS. A charge that adds a run may remove
+// runs that are forgotten: one charge in 8 looks at 24 runs picked at random, so at
+// most half of the runs are dead.
 //
 // The scripts are most of what a call costs the server. In Lua a call of any
-// function costs as much as ten lines, and a string that is made 11 instructions
-// a byte, because Redis has it hashed whole: what need not be made is not.
+// function costs as much as ten lines, and a new string costs 11 instructions a
+// byte, because Redis hashes all of it: the scripts make no string that they can do
+// without.
 
-// loadChallenge begins a script that answers with an empty string if there is no
-// challenge. Then c is the record, and the rest is what all need of it.
+// loadChallenge reads the record, c, and the fields that all scripts need. If there
+// is no challenge, the script returns an empty string.
 const loadChallenge = `
 local c = redis.call('GET', KEYS[1])
 if not c then return '' end
@@ -24,7 +29,7 @@ local attempts, expires, max_attempts, max_failures, lock, subject, outcome = st
 	'@record[attempts expires max_attempts max_failures lock subject outcome]', c, @record.attempts.from)
 `
 
-// loadRun reads the subject's run of failures.
+// loadRun reads the subject's run of failures. A run that is forgotten counts as none.
 const loadRun = `
 local run = redis.call('HGET', KEYS[2], subject)
 local failures, ends, locked, kept = 0, 0, 0, 0
@@ -34,18 +39,22 @@ if run then
 end
 `
 
-// answer ends a script. A status says what was refused, and again that the call
-// had its effect before. Where neither is, nor a lock, the answer is the record
-// as it was read, which begins with 0 or a nonce. Otherwise there is before it a
-// byte, under 32: the status, and 8 for a lock, whose end follows, and 16 for
-// again.
-const answer = `
+// replyRecord ends a script. If the call was refused, status says why; again says that
+// the call had its effect before. If there is neither, and no lock, the reply is the
+// record, which begins with 0 or a nonce: a byte of 0 or of 128 and more. Otherwise
+// the reply begins with a head, a byte under headEnd: the status, headLocked,
+// headAgain. With headLocked the end of the lock follows, 8 bytes. Then comes the
+// record. For the Go side see unpack.
+const replyRecord = `
 local head = (status or 0) + (again and @head.again or 0)
 if locked == 1 then return struct.pack('>BI8', head + @head.locked, ends) .. c end
 return head > 0 and string.char(head) .. c or c
 `
 
-// ARGV: subject's field, record, life in milliseconds.
+// scriptCreate stores a record, unless a challenge of its ID lives.
+//
+//	ARGV[2..4]  subject's field in the hash of runs, record, life in milliseconds
+//	returns     a head without a record: done, exists, or locked with the lock's end
 var scriptCreate = newScript(mayFill + `
 local now, nonce = struct.unpack('@stamp[time nonce]', ARGV[1])
 local c = redis.call('GET', KEYS[1])
@@ -62,16 +71,22 @@ redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
 return '\@status.done'
 `)
 
+// scriptGet changes nothing.
+//
+//	returns  the record; expired
 var scriptGet = newScript(reads + loadChallenge + loadRun + `
 local status, again = expires <= now and @status.expired
-` + answer)
+` + replyRecord)
 
+// scriptAttempt charges the challenge and the subject's run.
+//
+//	returns  the record; expired, closed, locked, exhausted
 var scriptAttempt = newScript(mayFill + loadChallenge + loadRun + `
 local again = (c:find(nonce, 1, true) or @record.attempts.from) <= @(record.attempts.from - nonce)
 local status = not again and
 	(expires <= now and @status.expired or outcome ~= 0 and @status.closed or locked == 1 and @status.locked or
 	attempts >= max_attempts and @status.exhausted)
-if again or status then ` + answer + ` end
+if again or status then ` + replyRecord + ` end
 redis.call('SETRANGE', KEYS[1], '@record.attempt_nonces.at',
 	struct.pack('>c@(nonce)c@(record.attempt_nonces.length - nonce)@record.attempts.format', nonce, c, attempts + 1))
 local forget = now + lock
@@ -97,9 +112,13 @@ if not run and nonce:byte(8) < 32 then
 	end
 	if #dead > 0 then redis.call('HDEL', KEYS[2], unpack(dead)) end
 end
-` + answer)
+` + replyRecord)
 
-// ARGV: outcome, a byte. A code that is accepted ends the run, whatever it is.
+// scriptFinish closes the challenge. A code that is accepted ends the run, so the
+// script does not read the run then.
+//
+//	ARGV[2]  outcome, a byte
+//	returns  the record; expired, closed
 var scriptFinish = newScript(anyhow + loadChallenge + `
 if ARGV[2] == '\@outcome.verified' and outcome == 0 and now < expires then
 	redis.call('SETRANGE', KEYS[1], '@record.outcome.at', ARGV[2] .. nonce)
@@ -110,8 +129,11 @@ end
 local again = c:sub(@record.finish_nonce.from, @record.finish_nonce.to) == nonce
 local status = not again and (expires <= now and @status.expired or outcome ~= 0 and @status.closed)
 if not again and not status then redis.call('SETRANGE', KEYS[1], '@record.outcome.at', ARGV[2] .. nonce) end
-` + answer)
+` + replyRecord)
 
+// scriptResend claims the next send.
+//
+//	returns  the record; expired, closed, locked, exhausted, tooSoon
 var scriptResend = newScript(anyhow + loadChallenge + loadRun + `
 local sends, next_send, latest, revision = struct.unpack(
 	'@record[sends next_send resend_nonce revision]', c, @record.sends.from)
@@ -128,9 +150,12 @@ if not again and not status then
 	redis.call('SETRANGE', KEYS[1], '@record.sends.at',
 		struct.pack('@record[sends next_send resend_nonce revision]', sends, next_send, nonce, revision + 1))
 end
-` + answer)
+` + replyRecord)
 
-// ARGV: revision, delivery.
+// scriptUpdate replaces Delivery.
+//
+//	ARGV[2..3]  revision, delivery
+//	returns     the record; expired, conflict
 var scriptUpdate = newScript(anyhow + loadChallenge + loadRun + `
 local revision, recent = struct.unpack('@record[revision update_nonces]', c, @record.revision.from)
 local again = recent:find(nonce, 1, true)
@@ -141,4 +166,4 @@ if not again and not status then
 		nonce .. recent:sub(1, @(record.update_nonces.length - nonce)) ..
 		c:sub(@record.delivery.from, delivery) .. ARGV[3], 'KEEPTTL')
 end
-` + answer)
+` + replyRecord)

@@ -11,11 +11,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Check looks at the server, or at all masters of a *redis.ClusterClient, for
-// what would lose what is stored, and returns a warning for each thing that it
-// finds; the Logger gets them as well. It is for the start of a program. A
-// server that lets nobody see its configuration, as hosted ones do, is not
-// warned of. The error says that one did not answer.
+// Check looks for settings of the server, or of all masters of a
+// *redis.ClusterClient, that would lose stored data. It returns a warning for each,
+// and logs it. A program should call it at its start. If a server does not let the
+// user see its configuration, as hosted servers do, Check does not warn of it. It
+// returns an error if a server does not answer.
 func (s *Store) Check(ctx context.Context) (warnings []string, err error) {
 	warnings, err = bounded(ctx, s, func(ctx context.Context) ([]string, error) {
 		if cluster, ok := s.client.(*redis.ClusterClient); ok {
@@ -29,7 +29,7 @@ func (s *Store) Check(ctx context.Context) (warnings []string, err error) {
 	return warnings, err
 }
 
-// examineAll examines the masters, and says once what is wrong with several.
+// examineAll examines the masters. A warning that several of them earn is given once.
 func examineAll(ctx context.Context, cluster *redis.ClusterClient) (warnings []string, err error) {
 	var mu sync.Mutex
 	err = cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
@@ -46,7 +46,7 @@ func examineAll(ctx context.Context, cluster *redis.ClusterClient) (warnings []s
 	return warnings, err
 }
 
-// examine looks at one server by INFO, which tells all that matters.
+// examine looks at the INFO of one server.
 func examine(ctx context.Context, client Client) ([]string, error) {
 	cmd := redis.NewStringCmd(ctx, "info")
 	_ = client.Process(ctx, cmd)
@@ -71,7 +71,7 @@ func fields(info string) map[string]string {
 	return m
 }
 
-// risks judges what an INFO says. What it does not say is not judged.
+// risks returns the warnings that an INFO earns. A field that is missing earns none.
 func risks(info map[string]string) (warnings []string) {
 	var major int
 	if v := info["redis_version"]; v != "" {
@@ -80,10 +80,12 @@ func risks(info map[string]string) (warnings []string) {
 		}
 	}
 	if p := info["maxmemory_policy"]; p != "" && p != "noeviction" {
-		warnings = append(warnings, fmt.Sprintf("maxmemory-policy is %s: when memory is short the server drops live challenges, failures that count, and limits; set it to noeviction", p))
+		warnings = append(warnings, fmt.Sprintf("maxmemory-policy is %s: when memory is short the server drops "+
+			"live challenges, failures that count, and limits; set it to noeviction", p))
 	}
 	if info["aof_enabled"] == "0" && info["connected_slaves"] == "0" {
-		warnings = append(warnings, "the server has no append-only file and no replica: a restart forgets attempts, failures, and which codes were used; set appendonly to yes, or add a replica")
+		warnings = append(warnings, "the server has no append-only file and no replica: a restart forgets "+
+			"attempts, failures, and which codes were used; set appendonly to yes, or add a replica")
 	}
 	if info["aof_enabled"] == "1" && info["aof_last_write_status"] == "err" {
 		warnings = append(warnings, "the server cannot write its append-only file")

@@ -1,71 +1,83 @@
-// Package redisstore keeps challenges, limits, receipts and jobs in Redis: a
+// Package redisstore keeps challenges, limits, receipts and jobs in Redis. A
 // [Store] is a store.Store, Limiter, Tracker and Queue that any number of
 // processes share, on a single server, behind Sentinel, or on a Redis Cluster.
 //
 //	client := redis.NewClient(&redis.Options{Addr: "localhost:6379"})
 //	shared, err := redisstore.New(redisstore.Config{Client: client})
-//	warnings, err := shared.Check(ctx) // at the start: is this server one to trust?
+//	warnings, err := shared.Check(ctx) // at the start: does this server keep its data?
 //	err = shared.Create(ctx, record, time.Now())
 //	record, err = shared.Attempt(ctx, record.ID, time.Now())
-//	// compare a code, and if it is right:
+//	// compare the code, and if it is right:
 //	record, err = shared.Finish(ctx, record.ID, store.Verified, time.Now())
 //
-// It takes Redis 7.0 or later, and a user who may run EVALSHA and EVAL and the
-// commands on strings, hashes, sorted sets and streams.
+// The server must be Redis 7.0 or later. Its user needs EVALSHA, EVAL and the
+// commands on strings, hashes, sorted sets, lists and streams.
 //
-// # Round trips
+// Each method of Store, Limiter and Tracker is one script and one round trip. On a
+// Cluster, [Store.Take] of limits in different slots is one trip to each slot.
 //
-// Each method of Store, Limiter and Tracker is one script, and one round trip.
-// A challenge and the failures of its subject are in one slot of a Cluster, by
-// the part of its ID before "-". Take of limits that are in different slots is
-// one trip to each, all at one time; see there. A script that the server does
-// not have, as after a failover or SCRIPT FLUSH, is sent with its second try.
+// # Errors
 //
-// # What is asked twice
+// Apart from the errors of package store, a method returns its context's error, or
+// an error that begins with "redisstore: " and wraps the client's. After such an
+// error the caller must refuse the code, and must not send.
 //
-// The client asks again when a connection breaks before the reply has come,
-// which may be after the server did as it was asked. So each call that changes
-// something has a nonce, kept beside what it changed: the second time it gets
-// the first answer, a wrong guess is charged once, and a right code accepted.
-// That holds as long as no more than seven other Attempts on the challenge,
-// three Updates, or seven Takes from a limit come in between; beyond, the call
-// counts twice, or has its ErrConflict.
+// # Concurrency
 //
-// # When Redis fails
+// All methods are safe for concurrent use. Only Run works in the background, and
+// there is nothing to close: the client is the caller's. If a call returns because
+// its time is over, it may leave a goroutine behind until the client's own timeouts
+// end it.
 //
-// A call that fails, or takes longer than its context or Config.Timeout, has
-// an error that is none of package store's: the caller refuses the code and
-// sends nothing. Nothing is kept in the process for later.
+// # If Redis does not answer
 //
-// Replication is asynchronous, so a failover forgets what the new master had
-// not yet been told: charged attempts, failures, takings, and that a code was
-// accepted, which may be accepted once more until it expires. With a replica
-// that keeps up that is what the master answered in its last moment.
-// min-replicas-to-write and min-replicas-max-lag bound how much that can be,
-// and a restart of a server without append-only file forgets all. A server
-// that evicts keys forgets failures that count. [Store.Check] warns of both.
+// A call returns an error when its context ends or Config.Timeout is over. Nothing
+// is kept in the process to be sent later. Run goes on when the server is back.
 //
-// When its memory is full the server takes nothing new, and the answer is
-// store.ErrFull. What needs none, to accept a right code above all, goes on.
+// # If a reply is lost
 //
-// Who can write to Redis can reset counters. Who can read it learns no code
-// and no address: names of keys are random or hashes, save the prefix, and
-// values are what package store says they are.
+// If a connection breaks before the reply has come, the client sends the call again,
+// and the server may run it twice. So each call that changes something has a
+// nonce, kept with its effect. The second run finds the nonce and returns the
+// first answer: a wrong guess is charged once, and a right code is accepted.
+//
+// That holds while no more than seven other Attempts on the challenge, three
+// Updates, or seven Takes from a limit come in between. Otherwise the call counts
+// twice, or returns ErrConflict.
+//
+// # If a server fails over
+//
+// Replication is asynchronous: a new master lacks the writes that it had not
+// received. It may lack charged attempts, failures and takings. It may lack that a
+// code was accepted; the code may then be accepted once more until it expires. With
+// a replica that keeps up, these are the writes of the master's last moment. The
+// settings min-replicas-to-write and min-replicas-max-lag bound how many they are.
+//
+// A new master lacks the scripts, too. Calls send them again; there is nothing to
+// do.
+//
+// # If a server restarts
+//
+// A server without append-only file and without replica forgets everything when it
+// restarts. [Store.Check] warns of that.
+//
+// # If memory runs out
+//
+// A server that may evict keys forgets failures and limits that count: Check warns
+// of that. With the policy noeviction, a full server refuses new data: the call
+// returns store.ErrFull. Calls that need no memory succeed, above all those that
+// accept a right code.
+//
+// # If others have access to the server
+//
+// Anyone with write access can reset counters and keep guessing. Read access shows
+// no code and no address: names of keys are random or hashes, apart from the prefix,
+// and values are as package store describes them.
 //
 // # Time
 //
-// Times are those that the calls are given, to the microsecond; what Create is
-// given comes back to the nanosecond. Every key has a life that Redis ends a
-// minute or more after it is of no more use, so the clocks of the processes,
-// and only theirs, decide what has expired. They should agree to a few
-// seconds.
-//
-// # Errors and concurrency
-//
-// Beside the errors of package store, a method returns its context's error, or
-// one that begins with "redisstore: " and wraps the client's. All methods are
-// safe for concurrent use. A call that returned because its time was over may
-// leave a goroutine behind, until the client's own timeouts end it. Nothing
-// runs in the background but Run, and there is nothing to close: the client is
-// the caller's.
+// The clocks of the processes decide what has expired. They should agree to a few
+// seconds. Times have microseconds; a record's Created, Expires and Waits come back
+// to the nanosecond. Every key has a life that ends a minute or more after it is
+// needed.
 package redisstore

@@ -15,58 +15,57 @@ import (
 
 var _ store.Limiter = (*Store)(nil)
 
-// Up to exactMost takings, a limit is exact. Beyond, its log has a cell for
-// each hundred-and-twenty-eighth of Per, by which it may refuse longer than it
-// need.
+// If Most is exactMost or less, a limit is exact. Otherwise a cell of its log spans a
+// hundred-and-twenty-eighth of Per, and the limit may refuse for so much longer than
+// it need.
 const (
 	exactMost = 64
 	coarsePer = 128
 )
 
-// giveBack is how long Take tries to return what it took in vain.
+// giveBack bounds how long a refused Take gives back what it took in other slots.
 const giveBack = 3 * time.Second
 
-// A counted limit is one that a call counts against, and where it stands among
-// those of the call.
-type counted struct {
+// A countedLimit is a limit of a call.
+type countedLimit struct {
 	store.Limit
-	key   string
-	index int
+	key   string // of its window
+	index int    // in the call's limits
 }
 
-// counted names the windows of limits. Limits of one Key and different Per are
-// counted apart.
-func (s *Store) counted(ctx context.Context, limits []store.Limit) ([]counted, error) {
-	all := make([]counted, len(limits))
+// countedLimits validates limits and names their windows. Limits of one Key and
+// different Per are counted apart.
+func (s *Store) countedLimits(ctx context.Context, limits []store.Limit) ([]countedLimit, error) {
+	all := make([]countedLimit, len(limits))
 	for i, l := range limits {
 		if l.Most < 1 || l.Per <= 0 {
 			return nil, fmt.Errorf("redisstore: limit %q: Most %d, Per %v", l.Key, l.Most, l.Per)
 		}
-		all[i] = counted{l, s.prefix + "l" + digest(l.Key+"\x00"+strconv.FormatInt(int64(l.Per), 36)), i}
+		name := digest(l.Key + "\x00" + strconv.FormatInt(int64(l.Per), 36))
+		all[i] = countedLimit{l, s.prefix + "l" + name, i}
 	}
 	return all, ctx.Err()
 }
 
-// Take implements store.Limiter. On one server it is one round trip. Limits
-// that a Cluster keeps in different slots are taken at one time, and what was
-// taken is given back where another refused or could not be asked: until then
-// others may be refused.
+// Take implements store.Limiter. On one server it is one round trip. On a Cluster
+// Take sends one script to each slot, all at one time. If a limit refuses, or a slot
+// cannot be reached, Take gives back what the other slots granted; until then other
+// calls may be refused.
 //
-// A taking counts among those of which less than Per lies between, whoever's
-// clock they were timed by, as long as these differ by less than Per, and by
-// less than a minute.
+// Limits hold across processes if their clocks differ by less than Per, and by less
+// than a minute.
 func (s *Store) Take(ctx context.Context, now time.Time, limits ...store.Limit) (store.Decision, error) {
-	all, err := s.counted(ctx, limits)
+	all, err := s.countedLimits(ctx, limits)
 	if err != nil {
 		return store.Decision{}, err
 	}
 	waits := make([]int64, len(all))
-	if !s.perSlot.Load() {
+	if !s.clustered.Load() {
 		err = s.takeTogether(ctx, micros(now), all, waits)
 		s.learnCluster(err)
 	}
-	if s.perSlot.Load() {
-		err = s.takePerSlot(ctx, now, all, waits)
+	if s.clustered.Load() {
+		err = s.takePerKey(ctx, now, all, waits)
 	}
 	if err != nil {
 		return store.Decision{}, err
@@ -74,8 +73,8 @@ func (s *Store) Take(ctx context.Context, now time.Time, limits ...store.Limit) 
 	return decide(all, waits), nil
 }
 
-// decide sums up how long each limit is to be waited for.
-func decide(all []counted, waits []int64) store.Decision {
+// decide sums up how long the call has to wait for each limit.
+func decide(all []countedLimit, waits []int64) store.Decision {
 	d := store.Decision{Allowed: true}
 	for _, c := range all {
 		if waits[c.index] == 0 {
@@ -94,12 +93,13 @@ func decide(all []counted, waits []int64) store.Decision {
 // go-redis's own does not tell.
 func (s *Store) learnCluster(err error) {
 	if redis.HasErrorPrefix(errors.Unwrap(err), "CROSSSLOT") {
-		s.perSlot.Store(true)
+		s.clustered.Store(true)
 	}
 }
 
-// takeTogether takes from all in one script, and fills in how long each has to wait.
-func (s *Store) takeTogether(ctx context.Context, now int64, all []counted, waits []int64) error {
+// takeTogether takes from all limits in one script, and fills in how long the call has
+// to wait for each.
+func (s *Store) takeTogether(ctx context.Context, now int64, all []countedLimit, waits []int64) error {
 	if len(all) == 0 {
 		return nil
 	}
@@ -113,13 +113,7 @@ func (s *Store) takeTogether(ctx context.Context, now int64, all []counted, wait
 			shadow = 1
 		}
 		keys[i] = c.key
-		at := &limitLayout
-		limit := make([]byte, at.Shadow.end())
-		at.Most.put(limit, uint64(c.Most))
-		at.Per.put(limit, uint64(per))
-		at.Step.put(limit, uint64(step))
-		at.Shadow.put(limit, shadow)
-		args = append(args, limit, lifetime(per+step))
+		args = append(args, encodeLimit(c.Most, per, step, shadow), lifetime(per+step))
 	}
 	cmd, err := s.run(ctx, scriptTake, keys, args...)
 	if err != nil {
@@ -138,10 +132,21 @@ func (s *Store) takeTogether(ctx context.Context, now int64, all []counted, wait
 	return nil
 }
 
+// encodeLimit returns a limit as scriptTake reads it, see limitFields.
+func encodeLimit(most int, per, step int64, shadow uint64) []byte {
+	at := &limitLayout
+	b := make([]byte, at.Shadow.end())
+	at.Most.put(b, uint64(most))
+	at.Per.put(b, uint64(per))
+	at.Step.put(b, uint64(step))
+	at.Shadow.put(b, shadow)
+	return b
+}
+
 // byKey returns all in groups of one key.
-func byKey(all []counted) [][]counted {
+func byKey(all []countedLimit) [][]countedLimit {
 	at := map[string]int{}
-	var groups [][]counted
+	var groups [][]countedLimit
 	for _, c := range all {
 		i, ok := at[c.key]
 		if !ok {
@@ -154,7 +159,7 @@ func byKey(all []counted) [][]counted {
 }
 
 // eachKey calls f with each group at one time and returns the first error.
-func eachKey(groups [][]counted, f func(i int, group []counted) error) error {
+func eachKey(groups [][]countedLimit, f func(i int, group []countedLimit) error) error {
 	errs := make([]error, len(groups))
 	var wg sync.WaitGroup
 	for i, g := range groups[min(1, len(groups)):] {
@@ -172,11 +177,11 @@ func eachKey(groups [][]counted, f func(i int, group []counted) error) error {
 	return nil
 }
 
-// takePerSlot takes from each key in a script of its own.
-func (s *Store) takePerSlot(ctx context.Context, now time.Time, all []counted, waits []int64) error {
+// takePerKey takes from each key in a script of its own.
+func (s *Store) takePerKey(ctx context.Context, now time.Time, all []countedLimit, waits []int64) error {
 	groups := byKey(all)
 	taken := make([]bool, len(groups))
-	err := eachKey(groups, func(i int, group []counted) error {
+	err := eachKey(groups, func(i int, group []countedLimit) error {
 		err := s.takeTogether(ctx, micros(now), group, waits)
 		taken[i] = err == nil && decide(group, waits).Allowed
 		return err
@@ -184,7 +189,7 @@ func (s *Store) takePerSlot(ctx context.Context, now time.Time, all []counted, w
 	if err == nil && decide(all, waits).Allowed {
 		return nil
 	}
-	var back []counted
+	var back []countedLimit
 	for i, group := range groups {
 		for _, c := range group {
 			if taken[i] && waits[c.index] == 0 {
@@ -195,42 +200,50 @@ func (s *Store) takePerSlot(ctx context.Context, now time.Time, all []counted, w
 	if len(back) > 0 {
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBack)
 		defer cancel()
-		// Not the oldest: who is refused again and again would renew the rest.
-		if err := s.givePerSlot(within, now, back, justBefore); err != nil {
+		// Give back the newest; giving back the oldest would extend the window on
+		// every refusal.
+		if err := s.givePerKey(within, now, back, justBefore); err != nil {
 			s.logger.WarnContext(ctx, "redisstore: limits not given back", "error", err)
 		}
 	}
 	return err
 }
 
-// Give implements store.Limiter. Of the takings that count it gives back the
-// oldest: if it was not that one, the limit refuses longer than it need.
+// Give implements store.Limiter. It gives back the oldest taking that counts: if the
+// call's own taking is a later one, the limit refuses for longer than it need.
 func (s *Store) Give(ctx context.Context, now time.Time, limits ...store.Limit) error {
-	all, err := s.counted(ctx, limits)
+	all, err := s.countedLimits(ctx, limits)
 	if err != nil {
 		return err
 	}
-	if !s.perSlot.Load() {
+	if !s.clustered.Load() {
 		err = s.giveTogether(ctx, micros(now), all, perBefore)
 		s.learnCluster(err)
 	}
-	if s.perSlot.Load() {
-		err = s.givePerSlot(ctx, now, all, perBefore)
+	if s.clustered.Load() {
+		err = s.givePerKey(ctx, now, all, perBefore)
 	}
 	return err
 }
 
-// Since when takings are looked at for one to give back: all that count, or
-// the call's own and those after it.
-func perBefore(now int64, c counted) int64  { return now - max(c.Per.Microseconds(), 1) }
-func justBefore(now int64, _ counted) int64 { return now - 1 }
+// The first taking after this time is given back: the oldest that counts, or the
+// call's own.
+func perBefore(now int64, c countedLimit) int64  { return now - max(c.Per.Microseconds(), 1) }
+func justBefore(now int64, _ countedLimit) int64 { return now - 1 }
 
-// givePerSlot gives back to each key in a script of its own.
-func (s *Store) givePerSlot(ctx context.Context, now time.Time, all []counted, since func(int64, counted) int64) error {
-	return eachKey(byKey(all), func(_ int, group []counted) error { return s.giveTogether(ctx, micros(now), group, since) })
+// givePerKey gives back to each key in a script of its own.
+func (s *Store) givePerKey(
+	ctx context.Context, now time.Time, all []countedLimit, since func(int64, countedLimit) int64,
+) error {
+	return eachKey(byKey(all), func(_ int, group []countedLimit) error {
+		return s.giveTogether(ctx, micros(now), group, since)
+	})
 }
 
-func (s *Store) giveTogether(ctx context.Context, now int64, all []counted, since func(int64, counted) int64) error {
+// giveTogether gives back to all limits in one script.
+func (s *Store) giveTogether(
+	ctx context.Context, now int64, all []countedLimit, since func(int64, countedLimit) int64,
+) error {
 	if len(all) == 0 {
 		return nil
 	}

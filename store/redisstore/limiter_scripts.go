@@ -1,24 +1,38 @@
 package redisstore
 
-// A window is the log of a limit's takings, one string, big-endian:
+// A window is the log of a limit's takings, one string:
 //
-//	number of nonces, 1 byte; nonces of the latest calls, the latest first, at
-//	most 8, 8 bytes each
-//	how many takings there were before the cells, 6
-//	cells, in the order of their times, 14 each: time, 8; how many takings
-//	there were in all up to its end, 6
+//	number of nonces, 1 byte; nonces of the latest calls, the latest first
+//	number of takings before the first cell
+//	cells, in the order of their times: time; number of takings up to its end
 //
-// A cell's takings count as if all were at its time, which is that of none of
-// them before, so that none is forgotten early. As cells hold sums, the taking
-// that decides, so many before the latest, is found by bisection, however many
-// there are. Cells are kept for twice Per.
+// See windowFields and cellFields. The number before the cells stands where that of a
+// cell 0 would.
+//
+// All takings of a cell count as if they were at its time, which is the time of the
+// latest or later, so that none is forgotten early. As cells hold sums, the taking
+// that decides, so many before the latest, is found by bisection. Cells are kept for
+// twice Per.
+//
+// Version: see recordLayout. A release that changes this format changes the "l" of
+// the key; there is no codec in Go.
+//
+// The scripts have the same KEYS, and the same first ARGV:
+//
+//	KEYS     the window of each limit; one window may come more than once
+//	ARGV[1]  the call's time and nonce, see stampFields
 
-// windows begins the scripts. open returns the position of a log's sum before
-// the cells, that sum, the time of the first cell, and the time and sum of the
-// last; without cells the times are 0. sum(log, at, i) is that up to the end of
-// cell i, counted from 1, and known is whether the call has changed the log. put
-// has it seen by the limits that follow and have the same.
-const windows = `
+// limiterPreamble begins the scripts.
+//
+//	open(log)         returns where the number before the cells is, that number, the
+//	                  time of the first cell, and the time and sum of the last;
+//	                  without cells the times are 0
+//	sum(log, at, i)   returns the sum of cell i, counted from 1
+//	time(log, at, i)  returns its time
+//	known(log)        tells whether the call has changed the log before
+//	mark(log)         returns the log with the call's nonce
+//	put(i, log)       stores a log, also for later limits of the same window
+const limiterPreamble = `
 local now, nonce = struct.unpack('@stamp[time nonce]', ARGV[1])
 local keys = KEYS
 local logs = redis.call('MGET', unpack(keys))
@@ -55,11 +69,14 @@ local function put(i, log, ...)
 end
 `
 
-// ARGV: of each limit Most, Per, and the step of its cells, 8 bytes each, and
-// whether it is a shadow, 1; and the life of its log. The answer is how long each
-// is to be waited for, 8 bytes each, or nothing if all have taken. As all take or
-// none, a call that one window knows has taken.
-var scriptTake = newScript(mayFill + windows + `
+// scriptTake takes from all limits or none. So if one window knows the call, the call
+// has taken.
+//
+//	ARGV[2..]  of each limit: the limit, see limitFields; life of its window in
+//	           milliseconds
+//	returns    how long the call has to wait for each limit, 8 bytes each; an empty
+//	           string if it has taken from all
+var scriptTake = newScript(mayFill + limiterPreamble + `
 local function wait(log, most, per, also)
 	if also >= most then return per end
 	if not log then return 0 end
@@ -114,9 +131,11 @@ for i = 1, #keys do waits[i] = struct.pack('>I8', waits[i]) end
 return table.concat(waits, '', 1, #keys)
 `)
 
-// ARGV: of each limit since when takings are looked at: of the first cell after
-// that, one is given back.
-var scriptGive = newScript(anyhow + windows + `
+// scriptGive gives one taking back to each limit: of the first cell after a time.
+//
+//	ARGV[2..]  that time, of each limit
+//	returns    0
+var scriptGive = newScript(anyhow + limiterPreamble + `
 local function give(log, since)
 	local at = open(log)
 	local n = (#log - at - @(window.before.length - 1)) / @cell.length

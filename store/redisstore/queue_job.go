@@ -50,16 +50,17 @@ func decodeJob(s string) (store.Job, error) {
 	r, attempt, expires := at.Rank.get(s), at.Attempt.get(s), at.Expires.get(s)
 	p := parser{rest: s[at.Rest.at:]}
 	notBefore, step, challenge := p.uvarint(), p.uvarint(), p.string()
-	if p.bad || p.rest == "" || r < 1 || r > 3 || attempt > math.MaxInt32 || expires >= latest || notBefore >= latest {
+	if p.bad || p.rest == "" || r < 1 || r > 3 || attempt > math.MaxInt32 || max(expires, notBefore) >= latest {
 		return store.Job{}, errJob
 	}
 	return store.Job{
-		ID: p.rest, Challenge: challenge, Step: int(step>>1) ^ -int(step&1), Priority: store.Priority(2 - int(r)),
-		NotBefore: instant(int64(notBefore)), Expires: instant(int64(expires)), Attempt: int(attempt),
+		ID: p.rest, Challenge: challenge, Step: int(step>>1) ^ -int(step&1),
+		Priority: store.Priority(2 - int(r)), Attempt: int(attempt),
+		NotBefore: instant(int64(notBefore)), Expires: instant(int64(expires)),
 	}, nil
 }
 
-// checkJob refuses what is no job.
+// checkJob refuses a job that Enqueue must refuse.
 func checkJob(j store.Job) error {
 	switch {
 	case j.ID == "" || j.Expires.IsZero():

@@ -11,18 +11,18 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// subjectField names the subject's run of failures among those of its bucket.
+// subjectField returns the name of the subject's run of failures in its bucket.
 func subjectField(subject string) string {
 	sum := sha256.Sum256([]byte(subject))
 	return string(sum[:16])
 }
 
-// check refuses what cannot be kept as it is.
+// check refuses a record that cannot be kept as it is.
 func check(r *store.Record) error {
 	switch {
 	case r.ID == "":
 		return errors.New("redisstore: record without ID")
-	case r.MaxAttempts < 0 || r.MaxAttempts > math.MaxUint32 || r.MaxFailures < 0 || r.MaxFailures > math.MaxUint32:
+	case min(r.MaxAttempts, r.MaxFailures) < 0 || max(r.MaxAttempts, r.MaxFailures) > math.MaxUint32:
 		return fmt.Errorf("redisstore: MaxAttempts %d or MaxFailures %d outside 0 to 2^32-1", r.MaxAttempts, r.MaxFailures)
 	case len(r.Waits) > math.MaxUint16:
 		return fmt.Errorf("redisstore: %d Waits, over 2^16-1", len(r.Waits))

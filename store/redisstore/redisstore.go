@@ -23,14 +23,14 @@ var (
 
 // A Store keeps challenges, limits, receipts and jobs in Redis. Make one with New.
 type Store struct {
-	client  Client
-	prefix  string
-	timeout time.Duration
-	logger  *slog.Logger
-	queue   queue
-	parked  int         // receipts per shard
-	perSlot atomic.Bool // keys of different slots need scripts of their own
-	calls   *batcher[call, *redis.Cmd]
+	client    Client
+	prefix    string
+	timeout   time.Duration
+	logger    *slog.Logger
+	queue     queue
+	parked    int         // receipts per shard
+	clustered atomic.Bool // on a Cluster, keys of different slots need scripts of their own
+	calls     *batcher[call, *redis.Cmd]
 }
 
 // New returns a Store. It does not talk to the server: see [Store.Check].
@@ -45,7 +45,7 @@ func New(cfg Config) (*Store, error) {
 	s.queue = newQueue(s, cfg)
 	switch cfg.Client.(type) {
 	case *redis.ClusterClient, *redis.Ring:
-		s.perSlot.Store(true)
+		s.clustered.Store(true)
 	}
 	return s, nil
 }

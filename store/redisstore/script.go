@@ -50,8 +50,8 @@ const (
 
 // refusals are the errors that the statuses mean.
 var refusals = [...]error{
-	done: nil, exists: store.ErrExists, expired: store.ErrExpired, closed: store.ErrClosed, exhausted: store.ErrExhausted,
-	locked: store.ErrLocked, tooSoon: store.ErrTooSoon, conflict: store.ErrConflict,
+	done: nil, exists: store.ErrExists, expired: store.ErrExpired, closed: store.ErrClosed,
+	exhausted: store.ErrExhausted, locked: store.ErrLocked, tooSoon: store.ErrTooSoon, conflict: store.ErrConflict,
 }
 
 // The byte before a record in a reply: a status, and these.
@@ -157,7 +157,9 @@ func calls(c Client, timeout time.Duration) *batcher[call, *redis.Cmd] {
 
 // sendCalls replies to a batch of calls, and returns those whose script the server does
 // not have: after a start, a failover, or SCRIPT FLUSH.
-func sendCalls(ctx context.Context, c Client, batch []*request[call, *redis.Cmd], eval bool) (unknown []*request[call, *redis.Cmd]) {
+func sendCalls(
+	ctx context.Context, c Client, batch []*request[call, *redis.Cmd], eval bool,
+) (unknown []*request[call, *redis.Cmd]) {
 	cmds := make([]redis.Cmder, len(batch))
 	for i, r := range batch {
 		cmds[i] = r.query.command(ctx, eval)

@@ -36,7 +36,8 @@ func TestTextForms(t *testing.T) {
 			}
 		}
 	}
-	for _, invalid := range []encoding.TextMarshaler{store.Outcome(9), store.Priority(9), store.Priority(-9), store.Reason(0), store.Reason(9)} {
+	for _, invalid := range []encoding.TextMarshaler{store.Outcome(9), store.Priority(9), store.Priority(-9),
+		store.Reason(0), store.Reason(9)} {
 		if text, err := invalid.MarshalText(); err == nil {
 			t.Errorf("%T became %q", invalid, text)
 		}

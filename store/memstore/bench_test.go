@@ -193,7 +193,8 @@ func BenchmarkTake3(b *testing.B) {
 	s := memstore.New(memstore.Config{})
 	b.ReportAllocs()
 	now, n := benchStart, 0
-	limits := []store.Limit{{Most: 5, Per: 10 * time.Minute}, {Most: 10, Per: 24 * time.Hour}, {Most: 10, Per: time.Hour}}
+	limits := []store.Limit{{Most: 5, Per: 10 * time.Minute}, {Most: 10, Per: 24 * time.Hour},
+		{Most: 10, Per: time.Hour}}
 	keys := make([][3]string, 10_000)
 	for i := range keys {
 		keys[i] = [3]string{fmt.Sprint("recipient/", i), fmt.Sprint("day/", i), fmt.Sprint("ip/", i)}

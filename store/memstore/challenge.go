@@ -298,7 +298,9 @@ func (h *hold) resend() error {
 }
 
 // Update implements store.Store.
-func (s *Store) Update(ctx context.Context, id string, revision uint64, delivery []byte, now time.Time) (*store.Record, error) {
+func (s *Store) Update(
+	ctx context.Context, id string, revision uint64, delivery []byte, now time.Time,
+) (*store.Record, error) {
 	h := s.hold(ctx, id, now)
 	for h.begin() {
 		h.end(h.update(revision, delivery))

@@ -91,7 +91,8 @@ func TestFullInParallel(t *testing.T) {
 		}
 		wg.Wait()
 		if created.Load() != room || charged.Load() != room {
-			t.Fatalf("round %d: %d created and %d charged in a store for %d", round, created.Load(), charged.Load(), room)
+			t.Fatalf("round %d: %d created and %d charged in a store for %d", round, created.Load(), charged.Load(),
+				room)
 		}
 	}
 }

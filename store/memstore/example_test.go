@@ -60,7 +60,8 @@ func ExampleStore_Run() {
 	defer cancel()
 	mem := memstore.New(memstore.Config{})
 	for range 2 { // one job
-		err := mem.Enqueue(ctx, store.Job{ID: "abc-1/2/silence", Challenge: "abc-1", Step: 2, Expires: time.Now().Add(time.Minute)})
+		err := mem.Enqueue(ctx, store.Job{ID: "abc-1/2/silence", Challenge: "abc-1", Step: 2,
+			Expires: time.Now().Add(time.Minute)})
 		fmt.Println(err)
 	}
 	err := mem.Run(ctx, 4, func(_ context.Context, j store.Job) error {

@@ -47,7 +47,8 @@ func (s *Store) Take(ctx context.Context, now time.Time, limits ...store.Limit) 
 	t := taking{store: s, now: nanos(now), asked: array[:0]}
 	t.ask(limits)
 	d, err := t.take()
-	for try := 0; errors.Is(err, errNoRoom) && try < reclaims && s.windows.reclaim(t.now, s.windows.has(len(limits))); try++ {
+	for try := 0; errors.Is(err, errNoRoom) && try < reclaims &&
+		s.windows.reclaim(t.now, s.windows.has(len(limits))); try++ {
 		d, err = t.take()
 	}
 	if errors.Is(err, errNoRoom) {

@@ -51,7 +51,8 @@ func TestDeadLetters(t *testing.T) {
 		}
 		newest := dead[0]
 		if newest.Job.Step != 1499 || !newest.At.Equal(newest.Job.Expires) || dead[999].Job.Step != 500 {
-			t.Errorf("letters of steps %d (at %v) to %d, want 1499 (at %v) to 500", newest.Job.Step, newest.At, dead[999].Job.Step, newest.Job.Expires)
+			t.Errorf("letters of steps %d (at %v) to %d, want 1499 (at %v) to 500", newest.Job.Step, newest.At,
+				dead[999].Job.Step, newest.Job.Expires)
 		}
 		<-time.After(time.Until(newest.At.Add(24*time.Hour - 1)))
 		if dead, err = s.Dead(t.Context(), 1e6); err != nil || len(dead) != 1 {
@@ -71,7 +72,8 @@ func ExampleStore_Stats() {
 	now := time.Now()
 	for _, j := range []store.Job{
 		{ID: "abc-1/1/send", Challenge: "abc-1", Step: 1, Priority: store.High, Expires: now.Add(time.Minute)},
-		{ID: "abc-1/2/silence", Challenge: "abc-1", Step: 2, NotBefore: now.Add(20 * time.Second), Expires: now.Add(time.Minute)},
+		{ID: "abc-1/2/silence", Challenge: "abc-1", Step: 2, NotBefore: now.Add(20 * time.Second),
+			Expires: now.Add(time.Minute)},
 	} {
 		if err := mem.Enqueue(ctx, j); err != nil {
 			fmt.Println(err)

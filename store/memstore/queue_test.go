@@ -58,7 +58,8 @@ func TestPauses(t *testing.T) {
 		case <-time.After(time.Hour):
 		}
 		dead, err := s.Dead(t.Context(), 10)
-		if err != nil || len(dead) != 1 || dead[0].Job.Attempt != 8 || dead[0].Reason != store.Late || dead[0].At.Sub(begin) != 95*time.Second {
+		if err != nil || len(dead) != 1 || dead[0].Job.Attempt != 8 || dead[0].Reason != store.Late ||
+			dead[0].At.Sub(begin) != 95*time.Second {
 			t.Errorf("dead letters %+v, error %v; want the job, late, ended by attempt 8 at 95s", dead, err)
 		}
 		if n := s.Live(time.Now().Add(24 * time.Hour).UnixNano()); n != 0 {
@@ -84,13 +85,15 @@ func TestFailureLog(t *testing.T) {
 			close(done)
 			return nil
 		})
-		if err := s.Enqueue(t.Context(), store.Job{ID: "c/1/silence", Challenge: "c", Step: 1, Expires: time.Now().Add(time.Hour)}); err != nil {
+		j := store.Job{ID: "c/1/silence", Challenge: "c", Step: 1, Expires: time.Now().Add(time.Hour)}
+		if err := s.Enqueue(t.Context(), j); err != nil {
 			t.Fatal(err)
 		}
 		<-done
 		synctest.Wait()
 		got := log.String()
-		for _, want := range []string{"job=c/1/silence", "challenge=c", "step=1", `err="no route"`, "panicked with a string", "queue_test.go"} {
+		for _, want := range []string{"job=c/1/silence", "challenge=c", "step=1", `err="no route"`,
+			"panicked with a string", "queue_test.go"} {
 			if !strings.Contains(got, want) {
 				t.Errorf("log lacks %q:\n%s", want, got)
 			}
@@ -133,7 +136,8 @@ func TestQueueFull(t *testing.T) {
 		add := func(id string, life time.Duration) error {
 			return s.Enqueue(t.Context(), store.Job{ID: id, Expires: time.Now().Add(life)})
 		}
-		if err := errors.Join(add("long", time.Hour), add("short", 1500*time.Millisecond), add("long", time.Hour), add("past", 0)); err != nil {
+		if err := errors.Join(add("long", time.Hour), add("short", 1500*time.Millisecond), add("long", time.Hour),
+			add("past", 0)); err != nil {
 			t.Fatal(err)
 		}
 		if err := add("more", time.Hour); !errors.Is(err, store.ErrFull) {
@@ -196,7 +200,8 @@ func TestSameIDAnew(t *testing.T) {
 		add := func(id string, step int, notBefore, life time.Duration) {
 			t.Helper()
 			now := time.Now()
-			err := s.Enqueue(t.Context(), store.Job{ID: id, Step: step, NotBefore: now.Add(notBefore), Expires: now.Add(life)})
+			err := s.Enqueue(t.Context(), store.Job{ID: id, Step: step, NotBefore: now.Add(notBefore),
+				Expires: now.Add(life)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -34,7 +34,8 @@ func FuzzPack(f *testing.F) {
 		c := challenge{blob: pack(subject, []byte(salt), []byte(sealed), []byte(delivery)), policy: &policy{}}
 		for _, delivery := range []string{delivery, later} {
 			r := c.record("id", 0)
-			if r.Subject != subject || string(r.Salt) != salt || string(r.Sealed) != sealed || string(r.Delivery) != delivery {
+			if r.Subject != subject || string(r.Salt) != salt || string(r.Sealed) != sealed ||
+				string(r.Delivery) != delivery {
 				t.Fatalf("%q, %q, %q, %q came back as %q, %q, %q, %q",
 					subject, salt, sealed, delivery, r.Subject, r.Salt, r.Sealed, r.Delivery)
 			}

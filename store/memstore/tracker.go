@@ -67,7 +67,9 @@ func (s *Store) Track(ctx context.Context, key, message string, expires, now tim
 }
 
 // Match implements store.Tracker. It parks 16 receipts per key.
-func (s *Store) Match(ctx context.Context, key string, receipt []byte, expires, now time.Time) (message string, err error) {
+func (s *Store) Match(
+	ctx context.Context, key string, receipt []byte, expires, now time.Time,
+) (message string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}

@@ -84,8 +84,10 @@ func TestRequestsGoInBatches(t *testing.T) {
 			for _, b := range d.batches {
 				sizes[len(b)]++
 			}
-			if fmt.Sprint(sizes) != "map[1:3 3:2]" || d.inFlightNow() != 0 || time.Since(began) != 2700*time.Millisecond {
-				t.Errorf("keepsDeadline=%v: batches %v after %v, %d in flight", keepsDeadline, d.batches, time.Since(began), d.inFlightNow())
+			if fmt.Sprint(sizes) != "map[1:3 3:2]" || d.inFlightNow() != 0 ||
+				time.Since(began) != 2700*time.Millisecond {
+				t.Errorf("keepsDeadline=%v: batches %v after %v, %d in flight", keepsDeadline, d.batches,
+					time.Since(began), d.inFlightNow())
 			}
 		})
 	}
@@ -111,7 +113,8 @@ func TestAbandonedRequestIsSkipped(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if _, err := d.batcher.ask(ctx, 9); !errors.Is(err, context.Canceled) || len(d.batches) != 2 || d.inFlightNow() != 0 {
+		if _, err := d.batcher.ask(ctx, 9); !errors.Is(err, context.Canceled) || len(d.batches) != 2 ||
+			d.inFlightNow() != 0 {
 			t.Errorf("batches %v, %d in flight, then %v", d.batches, d.inFlightNow(), err)
 		}
 	})

@@ -35,7 +35,8 @@ func BenchmarkRealRedis(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	bare := redis.NewScript("#!lua\nlocal n = redis.call('INCR', KEYS[1]) if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end return n")
+	bare := redis.NewScript("#!lua\nlocal n = redis.call('INCR', KEYS[1]) " +
+		"if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end return n")
 	limits := []store.Limit{{Key: "a", Most: 1e9, Per: time.Hour}, {Key: "b", Most: 1e9, Per: 24 * time.Hour}}
 	for _, c := range []struct {
 		name string

@@ -108,7 +108,9 @@ end
 if not run and nonce:byte(8) < 32 then
 	local some, dead = redis.call('HRANDFIELD', KEYS[2], '24', 'WITHVALUES'), {}
 	for i = 1, #some, 2 do
-		if struct.unpack('@run[ends]', some[i + 1], @run.ends.from) + @slack.micros < now then dead[#dead + 1] = some[i] end
+		if struct.unpack('@run[ends]', some[i + 1], @run.ends.from) + @slack.micros < now then
+			dead[#dead + 1] = some[i]
+		end
 	end
 	if #dead > 0 then redis.call('HDEL', KEYS[2], unpack(dead)) end
 end
@@ -139,7 +141,8 @@ local sends, next_send, latest, revision = struct.unpack(
 	'@record[sends next_send resend_nonce revision]', c, @record.sends.from)
 local waits = struct.unpack('@record[waits]', c, @record.waits.from)
 local again = latest == nonce
-local status = not again and (expires <= now and @status.expired or outcome ~= 0 and @status.closed or locked == 1 and @status.locked or
+local status = not again and
+	(expires <= now and @status.expired or outcome ~= 0 and @status.closed or locked == 1 and @status.locked or
 	sends > waits and @status.exhausted or now < next_send and @status.too_soon)
 if not again and not status then
 	sends, next_send = sends + 1, 0

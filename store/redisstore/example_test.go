@@ -31,13 +31,15 @@ func Example() {
 
 // Behind Sentinel, the client follows the master.
 func ExampleNew_sentinel() {
-	client := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "otp", SentinelAddrs: []string{"10.0.0.1:26379", "10.0.0.2:26379"}})
+	client := redis.NewFailoverClient(&redis.FailoverOptions{
+		MasterName:    "otp",
+		SentinelAddrs: []string{"10.0.0.1:26379", "10.0.0.2:26379"},
+	})
 	defer client.Close()
 	_, _ = redisstore.New(redisstore.Config{Client: client})
 }
 
-// On a Cluster, a challenge and what counts against its subject are on one
-// master.
+// On a Cluster, a challenge and its subject's run of failures are on one master.
 func ExampleNew_cluster() {
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"10.0.0.1:6379", "10.0.0.2:6379"}})
 	defer client.Close()

@@ -23,7 +23,8 @@ var sentinels = []error{store.ErrExists, store.ErrNotFound, store.ErrExpired, st
 
 // challenge returns a record with room for many attempts and resends.
 func challenge(id string, now time.Time) *store.Record {
-	return &store.Record{ID: id, Subject: "subject of " + id, Key: "k1", Salt: []byte("salt"), Sealed: []byte(strings.Repeat("s", 120)),
+	return &store.Record{ID: id, Subject: "subject of " + id, Key: "k1", Salt: []byte("salt"),
+		Sealed:  []byte(strings.Repeat("s", 120)),
 		Created: now, Expires: now.Add(5 * time.Minute), MaxAttempts: 1000, MaxFailures: 1000, Lock: time.Hour,
 		Waits: make([]time.Duration, 100), Delivery: []byte("delivery")}
 }
@@ -119,7 +120,8 @@ func TestRealRedisLostCharges(t *testing.T) {
 func TestRealRedisLostTakings(t *testing.T) {
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
-	limits := []store.Limit{{Key: "a", Most: 3, Per: time.Hour}, {Key: "b", Most: 1000, Per: time.Hour}, {Key: "c", Most: 1, Per: time.Hour, Shadow: true}}
+	limits := []store.Limit{{Key: "a", Most: 3, Per: time.Hour}, {Key: "b", Most: 1000, Per: time.Hour},
+		{Key: "c", Most: 1, Per: time.Hour, Shadow: true}}
 	s, direct, proxy := lossy(t, func(s store.Store) {
 		l := store.Limit{Key: "warm", Most: 1, Per: time.Second}
 		_, _ = s.(*opened).Take(ctx, now, l)
@@ -252,7 +254,8 @@ func TestRealRedisStalled(t *testing.T) {
 
 func testStalled(t *testing.T, enabled bool) {
 	server := redistest.Start(t)
-	client := redis.NewClient(&redis.Options{Addr: server.Addr, ReadTimeout: 20 * time.Second, ContextTimeoutEnabled: enabled})
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, ReadTimeout: 20 * time.Second,
+		ContextTimeoutEnabled: enabled})
 	t.Cleanup(func() { client.Close() })
 	const timeout = 400 * time.Millisecond
 	s := open(t, redisstore.Config{Client: client, Timeout: timeout})
@@ -284,7 +287,8 @@ func testStalled(t *testing.T, enabled bool) {
 		_, err := s.Attempt(ctx, "aaa-1", now)
 		took := time.Since(began)
 		cancel()
-		if !errors.Is(err, c.want) || name == "timeout" && !strings.HasPrefix(err.Error(), "redisstore: no answer within") {
+		if !errors.Is(err, c.want) || name == "timeout" &&
+			!strings.HasPrefix(err.Error(), "redisstore: no answer within") {
 			t.Errorf("%s: error %v, want %v", name, err, c.want)
 		}
 		if took < c.took || took > 2*time.Second {
@@ -423,10 +427,12 @@ func TestRealRedisLostMeanwhile(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server.Addr)
 	direct := open(t, redisstore.Config{Client: dial(t, server.Addr)})
-	patient := redis.NewClient(&redis.Options{Addr: proxy.Addr, MinRetryBackoff: 300 * time.Millisecond, MaxRetryBackoff: 300 * time.Millisecond})
+	patient := redis.NewClient(&redis.Options{Addr: proxy.Addr, MinRetryBackoff: 300 * time.Millisecond,
+		MaxRetryBackoff: 300 * time.Millisecond})
 	t.Cleanup(func() { patient.Close() })
 	s := open(t, redisstore.Config{Client: patient, Prefix: direct.prefix})
-	if err := errors.Join(direct.Create(ctx, challenge("aaa-1", now), now), s.Create(ctx, challenge("aaa-2", now), now)); err != nil {
+	if err := errors.Join(direct.Create(ctx, challenge("aaa-1", now), now),
+		s.Create(ctx, challenge("aaa-2", now), now)); err != nil {
 		t.Fatal(err)
 	}
 	_, _ = direct.Attempt(ctx, "aaa-1", now) // the scripts are there
@@ -475,7 +481,8 @@ func TestRealRedisLeftBehind(t *testing.T) {
 	proxy := redistest.NewProxy(t, server.Addr)
 	client := dial(t, server.Addr)
 	direct := open(t, redisstore.Config{Client: client})
-	patient := redis.NewClient(&redis.Options{Addr: proxy.Addr, MinRetryBackoff: 300 * time.Millisecond, MaxRetryBackoff: 300 * time.Millisecond})
+	patient := redis.NewClient(&redis.Options{Addr: proxy.Addr, MinRetryBackoff: 300 * time.Millisecond,
+		MaxRetryBackoff: 300 * time.Millisecond})
 	t.Cleanup(func() { patient.Close() })
 	s := open(t, redisstore.Config{Client: patient, Prefix: direct.prefix})
 	if err := direct.Create(ctx, challenge("aaa-1", now), now); err != nil {

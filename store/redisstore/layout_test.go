@@ -25,7 +25,8 @@ func TestScriptsNameFields(t *testing.T) {
 // reads two fields as neighbours that are not, does not start.
 func TestScriptsCannotMisname(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"@record.expiry.from", "@record[expires nothing]", "@record[attempts max_attempts]", "@(nonce - x)", "@x"} {
+	for _, text := range []string{"@record.expiry.from", "@record[expires nothing]", "@record[attempts max_attempts]",
+		"@(nonce - x)", "@x"} {
 		func() {
 			defer func() {
 				if recover() == nil {

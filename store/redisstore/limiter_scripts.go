@@ -59,7 +59,8 @@ end
 local function mark(log)
 	local n = log:byte(1)
 	if n < @most_nonces then return string.char(n + 1) .. nonce .. log:sub(@window.nonces.from) end
-	return '\@most_nonces' .. nonce .. log:sub(@window.nonces.from, @(window.nonces.to - nonce)) .. log:sub(@window.before.from)
+	return '\@most_nonces' .. nonce ..
+		log:sub(@window.nonces.from, @(window.nonces.to - nonce)) .. log:sub(@window.before.from)
 end
 local function put(i, log, ...)
 	redis.call('SET', keys[i], log, ...)
@@ -101,7 +102,9 @@ local function add(log, per, step)
 	end
 	if old > 0 then log = log:sub(1, at - 1) .. log:sub(at + @cell.length * old) end
 	if not known(log) then log = mark(log) end
-	if old < n and now <= last then return log:sub(1, @(0 - cell.sum.length - 1)) .. struct.pack('@cell[sum]', total + 1) end
+	if old < n and now <= last then
+		return log:sub(1, @(0 - cell.sum.length - 1)) .. struct.pack('@cell[sum]', total + 1)
+	end
 	return log .. struct.pack('@cell[time sum]', now + step, total + 1)
 end
 local again, refused, waiting, waits = false, false, false, {0, 0, 0, 0}

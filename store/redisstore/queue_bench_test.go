@@ -66,7 +66,9 @@ func BenchmarkRealRedisQueue(b *testing.B) {
 			})
 		}()
 		produce(b, n, func(i int) error {
-			return s.Enqueue(ctx, store.Job{ID: strconv.Itoa(i) + "/1/send", Challenge: strconv.Itoa(i), Step: 1, Expires: expires})
+			return s.Enqueue(ctx, store.Job{
+				ID: strconv.Itoa(i) + "/1/send", Challenge: strconv.Itoa(i), Step: 1, Expires: expires,
+			})
 		})
 		<-all
 		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "jobs/s")
@@ -89,7 +91,10 @@ func BenchmarkRealRedisQueue(b *testing.B) {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			for read := 0; read < n; {
-				got, err := c.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "g", Consumer: "c", Streams: []string{stream, ">"}, Count: benchWorkers, Block: time.Second}).Result()
+				got, err := c.XReadGroup(ctx, &redis.XReadGroupArgs{
+					Group: "g", Consumer: "c",
+					Streams: []string{stream, ">"}, Count: benchWorkers, Block: time.Second,
+				}).Result()
 				if err != nil {
 					continue
 				}
@@ -104,7 +109,8 @@ func BenchmarkRealRedisQueue(b *testing.B) {
 			}
 		})
 		produce(b, n, func(i int) error {
-			return c.XAdd(ctx, &redis.XAddArgs{Stream: stream, Values: []string{"job", strconv.Itoa(i) + "/1/send"}}).Err()
+			return c.XAdd(ctx, &redis.XAddArgs{Stream: stream,
+				Values: []string{"job", strconv.Itoa(i) + "/1/send"}}).Err()
 		})
 		wg.Wait()
 		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "jobs/s")
@@ -128,7 +134,8 @@ func BenchmarkRealRedisQueueLatency(b *testing.B) {
 	for b.Loop() {
 		n++
 		at := time.Now()
-		if err := s.Enqueue(ctx, store.Job{ID: strconv.Itoa(n), Challenge: "c", Expires: at.Add(time.Minute)}); err != nil {
+		j := store.Job{ID: strconv.Itoa(n), Challenge: "c", Expires: at.Add(time.Minute)}
+		if err := s.Enqueue(ctx, j); err != nil {
 			b.Fatal(err)
 		}
 		took = append(took, (<-begun).Sub(at))

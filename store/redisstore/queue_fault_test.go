@@ -276,7 +276,8 @@ func TestRealRedisQueueDrains(t *testing.T) {
 func TestRealRedisQueueFull(t *testing.T) {
 	t.Parallel()
 	s := open(t, redisstore.Config{Client: dial(t, redistest.Start(t).Addr), MaxJobs: 3})
-	add(t, s, store.Job{ID: "a"}, store.Job{ID: "b", Priority: store.Low}, store.Job{ID: "c", NotBefore: time.Now().Add(time.Minute)})
+	add(t, s, store.Job{ID: "a"}, store.Job{ID: "b", Priority: store.Low},
+		store.Job{ID: "c", NotBefore: time.Now().Add(time.Minute)})
 	more := store.Job{ID: "d", Expires: time.Now().Add(time.Hour)}
 	if err := s.Enqueue(t.Context(), more); !errors.Is(err, store.ErrFull) {
 		t.Fatalf("Enqueue in a full queue: error %v, want ErrFull", err)
@@ -455,8 +456,8 @@ func TestRealRedisQueueHeals(t *testing.T) {
 	}
 }
 
-// TestRealRedisQueueLives checks that each key has a life, which ends a minute or
-// more after that of what it is for, in any state of a job, and that names and values hold nothing but what a job is made of.
+// TestRealRedisQueueLives checks that, in any state of a job, each key has a life
+// that ends a minute or more after it is needed.
 func TestRealRedisQueueLives(t *testing.T) {
 	t.Parallel()
 	client := dial(t, redistest.Start(t).Addr)
@@ -581,7 +582,8 @@ func TestRealRedisQueueCrowd(t *testing.T) {
 	began := time.Now()
 	for i := range 2000 {
 		crowd.Go(func() {
-			if err := s.Enqueue(t.Context(), store.Job{ID: fmt.Sprint(i), Expires: time.Now().Add(time.Hour)}); err == nil {
+			j := store.Job{ID: fmt.Sprint(i), Expires: time.Now().Add(time.Hour)}
+			if err := s.Enqueue(t.Context(), j); err == nil {
 				t.Error("a job was added to a server that says nothing")
 			}
 		})

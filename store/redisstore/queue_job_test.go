@@ -15,9 +15,11 @@ func TestJobCodec(t *testing.T) {
 	t.Parallel()
 	at := time.UnixMicro(1_763_712_345_678_901).UTC()
 	for _, j := range []store.Job{
-		{ID: "abc-1/2/silence", Challenge: "abc-1", Step: 2, Priority: store.High, NotBefore: at, Expires: at.Add(time.Hour), Attempt: 3},
+		{ID: "abc-1/2/silence", Challenge: "abc-1", Step: 2, Priority: store.High, NotBefore: at,
+			Expires: at.Add(time.Hour), Attempt: 3},
 		{ID: "x", Expires: at},
-		{ID: " a b\n\x00", Challenge: "3 4 \xff", Step: math.MinInt, Priority: store.Low, Expires: time.UnixMicro(latest - 1).UTC(), Attempt: 1 << 30},
+		{ID: " a b\n\x00", Challenge: "3 4 \xff", Step: math.MinInt, Priority: store.Low,
+			Expires: time.UnixMicro(latest - 1).UTC(), Attempt: 1 << 30},
 	} {
 		got, err := decodeJob(encodeJob(j, 7))
 		if d := cmp.Diff(j, got); d != "" || err != nil {
@@ -30,7 +32,8 @@ func TestJobCodec(t *testing.T) {
 		t.Errorf("NotBefore %v, error %v; want %v", got.NotBefore, err, at.Add(time.Microsecond))
 	}
 	good := encodeJob(store.Job{ID: "x", Challenge: "c", Expires: at}, 7)
-	if again, err := decodeJob(dueThen(good, 8)); err != nil || again.ID != "x" || dueThen(dueThen(good, 8), 7) != good {
+	if again, err := decodeJob(dueThen(good, 8)); err != nil || again.ID != "x" ||
+		dueThen(dueThen(good, 8), 7) != good {
 		t.Errorf("due later: %+v, %v", again, err)
 	}
 	for n := range good {

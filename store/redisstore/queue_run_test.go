@@ -16,7 +16,11 @@ func TestEntryOrder(t *testing.T) {
 			}
 		}
 	}
-	batch := []result{{streamEntry: streamEntry{1, "5-10"}, end: endDone}, {streamEntry: streamEntry{2, "4-0"}, end: "again", job: "j"}, {streamEntry: streamEntry{1, "5-9"}, end: endDone}}
+	batch := []result{
+		{streamEntry: streamEntry{1, "5-10"}, end: endDone},
+		{streamEntry: streamEntry{2, "4-0"}, end: "again", job: "j"},
+		{streamEntry: streamEntry{1, "5-9"}, end: endDone},
+	}
 	want := []any{2, 0, 0, "5-9", "5-10", int64(2), "4-0", "again", "j"}
 	if got := ackArgs(batch)[1:]; !slices.Equal(got, want) {
 		t.Errorf("ackArgs %v, want %v", got, want)

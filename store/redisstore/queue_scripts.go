@@ -44,7 +44,8 @@ local function parse(job)
 	return struct.unpack('@job[rank attempt expires due]', job)
 end
 local function bury(job, reason, at)
-	redis.call('XADD', KEYS[5], 'MAXLEN', @dead_letters, '*', 'job', job, 'reason', reason, 'at', string.format('%.0f', at))
+	redis.call('XADD', KEYS[5], 'MAXLEN', @dead_letters, '*',
+		'job', job, 'reason', reason, 'at', string.format('%.0f', at))
 	redis.call('PEXPIRE', KEYS[5], DAY)
 end
 local function push(job, now)

@@ -64,7 +64,8 @@ func TestRealRedisClusterQueue(t *testing.T) {
 // what they say they need.
 func TestRealRedisQueuePool(t *testing.T) {
 	t.Parallel()
-	client := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr, PoolSize: 3, PoolTimeout: 200 * time.Millisecond})
+	client := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr, PoolSize: 3,
+		PoolTimeout: 200 * time.Millisecond})
 	t.Cleanup(func() { client.Close() })
 	s := open(t, redisstore.Config{Client: client})
 	jobs := make(chan store.Job, 100)
@@ -158,7 +159,8 @@ func TestRealRedisQueueGoexit(t *testing.T) {
 		}
 	}
 	stop()
-	for _, want := range []string{"job=c/1/send", "challenge=c", "step=1", "ended its goroutine", "panicked with a string"} {
+	for _, want := range []string{"job=c/1/send", "challenge=c", "step=1", "ended its goroutine",
+		"panicked with a string"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("log lacks %q:\n%s", want, log.String())
 		}

@@ -23,7 +23,8 @@ func check(r *store.Record) error {
 	case r.ID == "":
 		return errors.New("redisstore: record without ID")
 	case min(r.MaxAttempts, r.MaxFailures) < 0 || max(r.MaxAttempts, r.MaxFailures) > math.MaxUint32:
-		return fmt.Errorf("redisstore: MaxAttempts %d or MaxFailures %d outside 0 to 2^32-1", r.MaxAttempts, r.MaxFailures)
+		return fmt.Errorf("redisstore: MaxAttempts %d or MaxFailures %d outside 0 to 2^32-1",
+			r.MaxAttempts, r.MaxFailures)
 	case len(r.Waits) > math.MaxUint16:
 		return fmt.Errorf("redisstore: %d Waits, over 2^16-1", len(r.Waits))
 	case r.Expires.UnixMicro() <= 0 || r.Expires.UnixMicro() >= latest:

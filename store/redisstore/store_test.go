@@ -38,7 +38,8 @@ func TestNewRefuses(t *testing.T) {
 func TestRealRedisPrefix(t *testing.T) {
 	t.Parallel()
 	client := dial(t, redistest.Start(t).Addr)
-	a, b := open(t, redisstore.Config{Client: client, Prefix: "a:"}), open(t, redisstore.Config{Client: client, Prefix: "b:"})
+	a, b := open(t, redisstore.Config{Client: client, Prefix: "a:"}),
+		open(t, redisstore.Config{Client: client, Prefix: "b:"})
 	ctx, now := t.Context(), time.Now()
 	l := store.Limit{Key: "l", Most: 1, Per: time.Hour}
 	for _, s := range []*opened{a, b} {
@@ -106,7 +107,8 @@ func TestRealRedisOddIDs(t *testing.T) {
 	t.Cleanup(func() { client.Close() })
 	s := open(t, redisstore.Config{Client: client})
 	ctx, now := t.Context(), time.Now()
-	for _, id := range []string{"-", "a", "-b", "a-", "a-b-c", "}a{-b", "{}-{}", "a-}b", "\x00-\xff", "ä-ö", strings.Repeat("a", 300) + "-" + strings.Repeat("b", 300)} {
+	for _, id := range []string{"-", "a", "-b", "a-", "a-b-c", "}a{-b", "{}-{}", "a-}b", "\x00-\xff", "ä-ö",
+		strings.Repeat("a", 300) + "-" + strings.Repeat("b", 300)} {
 		if _, err := s.Get(ctx, id, now); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("Get of %q: %v", id, err)
 		}
@@ -130,7 +132,8 @@ func TestRealRedisNanoseconds(t *testing.T) {
 	s := open(t, redisstore.Config{Client: dial(t, redistest.Start(t).Addr)})
 	ctx, now := t.Context(), time.Unix(1_700_000_000, 123_456_789)
 	r := challenge("aaa-1", now)
-	r.Expires, r.Lock, r.Waits = now.Add(time.Minute+1), time.Hour+7, []time.Duration{time.Second + 3, -5, math.MaxInt64}
+	r.Expires, r.Lock, r.Waits = now.Add(time.Minute+1), time.Hour+7,
+		[]time.Duration{time.Second + 3, -5, math.MaxInt64}
 	if err := s.Create(ctx, r, now); err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +141,8 @@ func TestRealRedisNanoseconds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.Created.Equal(now) || !got.Expires.Equal(r.Expires) || got.Lock != r.Lock || fmt.Sprint(got.Waits) != fmt.Sprint(r.Waits) {
+	if !got.Created.Equal(now) || !got.Expires.Equal(r.Expires) || got.Lock != r.Lock ||
+		fmt.Sprint(got.Waits) != fmt.Sprint(r.Waits) {
 		t.Errorf("%+v, want %+v", got, r)
 	}
 	if !got.NextSend.Equal(r.NextSend) {
@@ -169,7 +173,8 @@ func TestCreateRefuses(t *testing.T) {
 			t.Errorf("%s: %v", word, err)
 		}
 	}
-	if _, err := s.Finish(t.Context(), "aaa-1", store.Open, now); err == nil || !strings.Contains(err.Error(), "Finish as open") {
+	if _, err := s.Finish(t.Context(), "aaa-1", store.Open, now); err == nil ||
+		!strings.Contains(err.Error(), "Finish as open") {
 		t.Errorf("Finish as Open: %v", err)
 	}
 }
@@ -240,7 +245,8 @@ func TestRealRedisCheck(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
-			s := open(t, redisstore.Config{Client: dial(t, redistest.Start(t, c.directives).Addr), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			s := open(t, redisstore.Config{Client: dial(t, redistest.Start(t, c.directives).Addr),
+				Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			warnings, err := s.Check(t.Context())
 			if err != nil || len(warnings) != len(c.want) {
 				t.Fatalf("%q, error %v, want %q", warnings, err, c.want)
@@ -258,7 +264,8 @@ func TestRealRedisCheck(t *testing.T) {
 func TestRealRedisCheckRefused(t *testing.T) {
 	t.Parallel()
 	addr := redistest.Start(t, "maxmemory-policy allkeys-lru").Addr
-	if err := dial(t, addr).Do(t.Context(), "ACL", "SETUSER", "app", "on", "nopass", "~*", "+@all", "-@dangerous").Err(); err != nil {
+	command := []any{"ACL", "SETUSER", "app", "on", "nopass", "~*", "+@all", "-@dangerous"}
+	if err := dial(t, addr).Do(t.Context(), command...).Err(); err != nil {
 		t.Fatal(err)
 	}
 	client := redis.NewClient(&redis.Options{Addr: addr, Username: "app", Password: "any"})

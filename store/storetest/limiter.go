@@ -15,14 +15,16 @@ func limiterCases() []testCase[store.Limiter] {
 		{"burst over a boundary", "wherever a span begins, no more than Most takings fall into it", burst},
 		{"keys apart", "each key has takings of its own", keysApart},
 		{"all or none", "Take takes from each limit or, if an enforced one is over, from none", allOrNone},
-		{"refused over and over", "a refused Take leaves the other limits as they were, times included", refusedOverAndOver},
+		{"refused over and over", "a refused Take leaves the other limits as they were, times included",
+			refusedOverAndOver},
 		{"over", "Over names the limits that were over, shadow ones included", over},
 		{"shadow", "a shadow limit never refuses, and takes nothing when it is over", shadow},
 		{"give", "Give returns one taking, and does not raise a limit above Most", give},
 		{"one key twice", "a key that is named twice is taken from twice", oneKeyTwice},
 		{"retry after", "RetryAfter is enough for every enforced limit", retryAfter},
 		{"bad limits", "a limit of Most under 1 or Per of 0 is an error", badLimits},
-		{"never exceeded", "whatever the bursts, no more than Most takings fall into any Per, and a refusal ends", neverExceeded},
+		{"never exceeded", "whatever the bursts, no more than Most takings fall into any Per, and a refusal ends",
+			neverExceeded},
 		{"parallel takes", "parallel Takes exceed no limit and take from all or none", parallelTakes},
 	}
 }

@@ -136,7 +136,9 @@ func TestQueueMutants(t *testing.T) {
 		{"ignores Expires", "expired", edit(func(j *store.Job) { j.Expires = j.Expires.Add(time.Hour) })},
 		{"needs no Expires", "refusals", edit(func(j *store.Job) { j.Expires = time.Now().Add(time.Hour) })},
 		{"needs no ID", "refusals", edit(func(j *store.Job) { j.ID += "x" })},
-		{"takes every priority", "refusals", edit(func(j *store.Job) { j.Priority = max(store.Low, min(j.Priority, store.High)) })},
+		{"takes every priority", "refusals", edit(func(j *store.Job) {
+			j.Priority = max(store.Low, min(j.Priority, store.High))
+		})},
 		{"adds when the context has ended", "ended context", edit(func(*store.Job) {})},
 		{"runs when the context has ended", "ended context", func(b *badQueue) {
 			b.run = func(ctx context.Context, workers int, handle handler) error {

@@ -57,7 +57,9 @@ func (f *faulty) Resend(ctx context.Context, id string, now time.Time) (*store.R
 	return f.naive.Resend(ctx, id, now)
 }
 
-func (f *faulty) Update(ctx context.Context, id string, revision uint64, delivery []byte, now time.Time) (*store.Record, error) {
+func (f *faulty) Update(
+	ctx context.Context, id string, revision uint64, delivery []byte, now time.Time,
+) (*store.Record, error) {
 	if f.update != nil {
 		return f.update(id, revision, delivery, now)
 	}
@@ -66,7 +68,9 @@ func (f *faulty) Update(ctx context.Context, id string, revision uint64, deliver
 
 // checkThenAct runs f as a transaction that reads, decides and only then
 // writes, with the others let in between.
-func (s *naive) checkThenAct(id string, now time.Time, f func(*store.Record) error, write func(stored, decided *store.Record)) (*store.Record, error) {
+func (s *naive) checkThenAct(
+	id string, now time.Time, f func(*store.Record) error, write func(stored, decided *store.Record),
+) (*store.Record, error) {
 	r, err := s.Get(context.Background(), id, now)
 	if err != nil {
 		return r, err

@@ -174,7 +174,9 @@ func (s *naive) Resend(_ context.Context, id string, now time.Time) (*store.Reco
 	})
 }
 
-func (s *naive) Update(_ context.Context, id string, revision uint64, delivery []byte, now time.Time) (*store.Record, error) {
+func (s *naive) Update(
+	_ context.Context, id string, revision uint64, delivery []byte, now time.Time,
+) (*store.Record, error) {
 	return s.with(id, now, func(r *store.Record) error {
 		if r.Revision != revision {
 			return store.ErrConflict

@@ -264,7 +264,10 @@ func lockEnds(t tester, s store.Store) {
 
 func twoPolicies(t tester, s store.Store) {
 	f := newFixture(t, s)
-	for _, c := range []struct{ first, locking time.Duration }{{24 * time.Hour, time.Minute}, {time.Minute, 24 * time.Hour}} {
+	for _, c := range []struct{ first, locking time.Duration }{
+		{24 * time.Hour, time.Minute},
+		{time.Minute, 24 * time.Hour},
+	} {
 		f.subject = unique("subject-")
 		first := f.create(maxFailures(10), lockFor(c.first))
 		locking := f.create(maxFailures(2), lockFor(c.locking))
@@ -272,7 +275,8 @@ func twoPolicies(t tester, s store.Store) {
 		f.now = f.now.Add(time.Second)
 		until := f.now.Add(c.locking)
 		if r := f.attempt(locking, nil); !r.LockedUntil.Equal(until) {
-			f.Errorf("locked until %v after a failure under Lock %v, want now + %v, %v", r.LockedUntil, c.first, c.locking, until)
+			f.Errorf("locked until %v after a failure under Lock %v, want now + %v, %v", r.LockedUntil, c.first,
+				c.locking, until)
 		}
 		if r := f.attempt(first, store.ErrLocked); !r.LockedUntil.Equal(until) {
 			f.Errorf("beside ErrLocked: LockedUntil %v, want %v", r.LockedUntil, until)
@@ -286,8 +290,10 @@ func twoPolicies(t tester, s store.Store) {
 	f.attempt(f.create(maxFailures(10), lockFor(24*time.Hour)), nil)
 	f.attempt(f.create(maxFailures(3), lockFor(time.Minute)), nil)
 	f.now = f.now.Add(24*time.Hour - time.Microsecond)
-	if r := f.attempt(f.create(maxFailures(3), lockFor(time.Minute)), nil); !r.LockedUntil.Equal(f.now.Add(time.Minute)) {
-		f.Errorf("the third failure, with the first remembered for 24h: LockedUntil %v, want %v", r.LockedUntil, f.now.Add(time.Minute))
+	r := f.attempt(f.create(maxFailures(3), lockFor(time.Minute)), nil)
+	if !r.LockedUntil.Equal(f.now.Add(time.Minute)) {
+		f.Errorf("the third failure, with the first remembered for 24h: LockedUntil %v, want %v", r.LockedUntil,
+			f.now.Add(time.Minute))
 	}
 }
 

@@ -198,7 +198,8 @@ func update(t tester, s store.Store) {
 		}
 	}
 	f.finish(id, store.Verified, nil)
-	if r := f.update(id, 3, "after the end", nil); string(r.Delivery) != "after the end" || r.Outcome != store.Verified {
+	if r := f.update(id, 3, "after the end", nil); string(r.Delivery) != "after the end" ||
+		r.Outcome != store.Verified {
 		f.Errorf("Update of a closed challenge: Delivery %q, %v", r.Delivery, r.Outcome)
 	}
 }
@@ -294,7 +295,8 @@ func parallelResends(t tester, s store.Store) {
 			return err
 		}, nil, f, tooSoon)
 		if r := f.get(id); won != 1 || r.Sends != want || r.Revision != uint64(want-1) {
-			f.Errorf("%d of %d parallel Resends won, Sends %d, Revision %d; want 1, %d, %d", won, racers, r.Sends, r.Revision, want, want-1)
+			f.Errorf("%d of %d parallel Resends won, Sends %d, Revision %d; want 1, %d, %d", won, racers, r.Sends,
+				r.Revision, want, want-1)
 		}
 	}
 }

@@ -14,7 +14,8 @@ import (
 func trackerCases() []testCase[store.Tracker] {
 	return []testCase[store.Tracker]{
 		{"track then match", "a key that is tracked matches its message, every time", trackThenMatch},
-		{"match then track", "receipts that come early are parked, and told in the order of their coming", matchThenTrack},
+		{"match then track", "receipts that come early are parked, and told in the order of their coming",
+			matchThenTrack},
 		{"track again", "a repeated Track returns the parked receipts again", trackAgain},
 		{"mapped once", "a key is mapped once; a later message changes nothing and is told nothing", mappedOnce},
 		{"receipt twice", "the same receipt twice is parked once", receiptTwice},
@@ -23,7 +24,8 @@ func trackerCases() []testCase[store.Tracker] {
 		{"key ends", "from its expires on a key is mapped to nothing, and can be mapped anew", keyEnds},
 		{"parked ends", "what is parked for a key is forgotten with it, and makes room", parkedEnds},
 		{"room for Track", "when no more receipts are parked, Track still has room", roomForTrack},
-		{"long receipt", "a receipt of 4096 bytes is taken, one of more is refused with an error other than ErrFull", longReceipt},
+		{"long receipt", "a receipt of 4096 bytes is taken, one of more is refused with an error other than ErrFull",
+			longReceipt},
 		{"copied", "receipts handed in and out are the caller's own", receiptsCopied},
 		{"parallel", "in whatever order they come, each receipt is either matched or told by Track", parallelReceipts},
 	}

@@ -1,6 +1,6 @@
-// Package redistest runs real Redis servers for tests and examples, to be used
-// as net/http/httptest's Server is: on free ports of the loopback interface,
-// in a directory of their own, and gone with the test.
+// Package redistest runs real Redis servers for tests and examples, as
+// net/http/httptest runs HTTP servers: on free ports of the loopback interface, in
+// a directory of their own, and until the test ends.
 //
 //	server := redistest.Start(t)                 // one server, without persistence
 //	client := redis.NewClient(&redis.Options{Addr: server.Addr})
@@ -9,20 +9,22 @@
 //	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: cluster.Addrs})
 //
 //	sentinel := redistest.StartSentinel(t)       // a master, a replica, three Sentinels
-//	client := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: sentinel.Name, SentinelAddrs: sentinel.Addrs})
+//	client := redis.NewFailoverClient(&redis.FailoverOptions{
+//		MasterName: sentinel.Name, SentinelAddrs: sentinel.Addrs,
+//	})
 //
 // A [Server] can be killed, restarted where it was, and paused. A [Proxy] in
-// front of one loses replies and cuts connections.
+// front of a server loses replies and cuts connections.
 //
 // # Missing servers
 //
-// What is run is the redis-server that the PATH finds, 7.0 or later. Where
-// there is none the test is skipped, but fails if the environment variable
-// OTPCOURIER_REAL is "require".
+// The servers are the redis-server of the PATH, 7.0 or later. If there is none, the
+// test is skipped. If there is none and the environment variable OTPCOURIER_REAL is
+// "require", the test fails.
 //
 // # Errors and concurrency
 //
-// What cannot be done fails the test. All methods are safe for concurrent use,
-// by the goroutine of the test or others. On Linux the servers die with the
-// test's process however that ends; elsewhere they outlive one that is killed.
+// A method that fails without returning an error fails the test. All methods are safe
+// for concurrent use. On Linux the servers die with the test's process, however the
+// process ends. On other systems they outlive a process that is killed.
 package redistest

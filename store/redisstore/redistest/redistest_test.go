@@ -88,7 +88,8 @@ func TestRealRedisPause(t *testing.T) {
 func TestRealRedisBadDirective(t *testing.T) {
 	t.Parallel()
 	need(t)
-	if _, err := New(t.TempDir(), "maxmemory-policy mine"); err == nil || !strings.Contains(err.Error(), "maxmemory-policy") {
+	if _, err := New(t.TempDir(), "maxmemory-policy mine"); err == nil ||
+		!strings.Contains(err.Error(), "maxmemory-policy") {
 		t.Error(err)
 	}
 }

@@ -21,7 +21,7 @@ type script struct{ source, hash any }
 
 // The first line of a script. Only if it begins with "#!lua" does Redis refuse, on
 // a single server too, what a Cluster would refuse. A script that may fill the
-// server fails if the server is out of memory. The others run all the same: a right
+// server fails if the server is out of memory. Other scripts run also then: a right
 // code is accepted on a full server.
 const (
 	mayFill = "#!lua\n"

@@ -16,49 +16,7 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 	"github.com/otpcourier/otpcourier/store/redisstore"
 	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
-	"github.com/otpcourier/otpcourier/store/storetest"
 )
-
-// queues runs the conformance suite on queues of client.
-func queues(t *testing.T, client redisstore.Client, nodes ...node) {
-	h := harness(nil, nodes...)
-	h.Store, h.Limiter, h.Tracker = nil, nil, nil
-	h.Queue = func(t *testing.T) store.Queue {
-		return open(t, redisstore.Config{Client: client, JobAttempts: 3})
-	}
-	storetest.Run(t, h)
-}
-
-func TestRealRedisQueue(t *testing.T) {
-	t.Parallel()
-	client := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr, PoolSize: 100})
-	t.Cleanup(func() { client.Close() })
-	queues(t, client, client)
-}
-
-func TestRealRedisQueueAutoPipeline(t *testing.T) {
-	t.Parallel()
-	client := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr, PoolSize: 100})
-	t.Cleanup(func() { client.Close() })
-	pipeline, err := client.AutoPipeline()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { pipeline.Close() })
-	queues(t, pipeline, client)
-}
-
-func TestRealRedisClusterQueue(t *testing.T) {
-	t.Parallel()
-	cluster := redistest.StartCluster(t)
-	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: cluster.Addrs, PoolSize: 100})
-	t.Cleanup(func() { client.Close() })
-	var nodes []node
-	for _, addr := range cluster.Addrs {
-		nodes = append(nodes, dial(t, addr))
-	}
-	queues(t, client, nodes...)
-}
 
 // TestRealRedisQueuePool checks that Runs leave room to others in a pool of
 // what they say they need.

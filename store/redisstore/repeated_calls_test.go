@@ -22,8 +22,9 @@ func atServer(t *testing.T) *Store {
 	return s
 }
 
-// TestRealRedisMatchAgain: a Match whose reply was lost, and that is asked for
-// again after Track was told of its receipt, does not match that once more.
+// TestRealRedisMatchAgain: if the reply of a Match was lost, and Track returned its
+// receipt meanwhile, the Match that the client repeats does not match the receipt
+// again.
 func TestRealRedisMatchAgain(t *testing.T) {
 	t.Parallel()
 	s := atServer(t)
@@ -57,9 +58,10 @@ func TestRealRedisMatchAgain(t *testing.T) {
 	}
 }
 
-// TestRealRedisTendLate: a consumer keeps what it was handed while what it
-// told of its jobs was on its way, and gives back what it does not know of.
-func TestRealRedisTendLate(t *testing.T) {
+// TestRealRedisHeartbeatLate: a heartbeat that does not name a job gives the job
+// back, but not in the half second in which the heartbeat may have been sent before
+// the job was handed out.
+func TestRealRedisHeartbeatLate(t *testing.T) {
 	t.Parallel()
 	s := atServer(t)
 	ctx := t.Context()

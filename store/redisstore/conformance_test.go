@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"context"
 	"crypto/rand"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,4 +145,12 @@ func TestRealRedisCluster(t *testing.T) {
 			storetest.Run(t, harness(func(*testing.T) redisstore.Client { return c }, nodes...))
 		})
 	}
+}
+
+// challenge returns a record with room for many attempts and resends.
+func challenge(id string, now time.Time) *store.Record {
+	return &store.Record{ID: id, Subject: "subject of " + id, Key: "k1", Salt: []byte("salt"),
+		Sealed:  []byte(strings.Repeat("s", 120)),
+		Created: now, Expires: now.Add(5 * time.Minute), MaxAttempts: 1000, MaxFailures: 1000, Lock: time.Hour,
+		Waits: make([]time.Duration, 100), Delivery: []byte("delivery")}
 }

@@ -1,0 +1,116 @@
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/redisstore"
+	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
+)
+
+func TestRealRedisQueueFull(t *testing.T) {
+	t.Parallel()
+	s := open(t, redisstore.Config{Client: dial(t, redistest.Start(t).Addr), MaxJobs: 3})
+	add(t, s, store.Job{ID: "a"}, store.Job{ID: "b", Priority: store.Low},
+		store.Job{ID: "c", NotBefore: time.Now().Add(time.Minute)})
+	more := store.Job{ID: "d", Expires: time.Now().Add(time.Hour)}
+	if err := s.Enqueue(t.Context(), more); !errors.Is(err, store.ErrFull) {
+		t.Fatalf("Enqueue in a full queue: error %v, want ErrFull", err)
+	}
+	add(t, s, store.Job{ID: "a"}) // is known
+	jobs := make(chan store.Job, 10)
+	work(t, s, 1, forward(jobs))
+	receive(t, jobs, patience, "a job")
+	receive(t, jobs, patience, "a job")
+	awaitStats(t, s, "room", func(st store.Stats) bool { return st == store.Stats{Delayed: 1} })
+	add(t, s, more)
+	if j := receive(t, jobs, patience, "the job that there had been no room for"); j.ID != "d" {
+		t.Errorf("job %+v, want d", j)
+	}
+}
+
+// TestRealRedisQueueLives checks that, in any state of a job, each key has a life
+// that ends a minute or more after it is needed.
+func TestRealRedisQueueLives(t *testing.T) {
+	t.Parallel()
+	client := dial(t, redistest.Start(t).Addr)
+	s := open(t, redisstore.Config{Client: client, JobAttempts: 1})
+	check := func(when string, want ...string) {
+		t.Helper()
+		all := lives(client, s.prefix)
+		for key, d := range all {
+			if d < time.Minute || d > 26*time.Hour {
+				t.Errorf("%s: key %s lives for %v", when, key, d)
+			}
+		}
+		for _, name := range want {
+			if _, ok := all[s.prefix+"{queue}"+name]; !ok {
+				t.Errorf("%s: there is no key %s: %v", when, name, all)
+			}
+		}
+	}
+	release := make(chan struct{})
+	begun := make(chan store.Job, 10)
+	add(t, s, store.Job{ID: "to-come", NotBefore: time.Now().Add(time.Minute)})
+	soon := time.Now().Add(40 * time.Second)
+	add(t, s, store.Job{ID: "short", NotBefore: soon.Add(-time.Second), Expires: soon})
+	check("to come", "delayed", "wake", "id:short") // a Run that waits for the next due job must know
+	add(t, s, store.Job{ID: "due", Priority: store.Low})
+	check("added", "delayed", "low", "wake", "id:due", "id:to-come")
+	stop := work(t, s, 4, func(_ context.Context, j store.Job) error {
+		begun <- j
+		<-release
+		return errors.New("fails")
+	})
+	receive(t, begun, patience, "the job")
+	check("running", "low")
+	close(release)
+	awaitStats(t, s, "a dead letter", func(st store.Stats) bool { return st == store.Stats{Delayed: 2, Dead: 1} })
+	stop()
+	check("ended", "dead", "delayed")
+}
+
+// TestRealRedisQueueBacklog checks that a backlog which has expired is buried
+// in parts: the server answers others in between.
+func TestRealRedisQueueBacklog(t *testing.T) {
+	t.Parallel()
+	ctx, client := t.Context(), dial(t, redistest.Start(t).Addr)
+	s := open(t, redisstore.Config{Client: client})
+	const backlog = 5000
+	if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i := range backlog { // as Enqueue would have, an hour ago
+			job := redisstore.EncodeJob(store.Job{ID: strconv.Itoa(i), Challenge: "c", Expires: time.Now()}, 1)
+			p.XAdd(ctx, &redis.XAddArgs{Stream: s.prefix + "{queue}normal", Values: []any{"job", job}})
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	add(t, s, store.Job{ID: "live"})
+	jobs := make(chan store.Job, 10)
+	work(t, s, 4, forward(jobs))
+	if j := receive(t, jobs, patience, "the job behind the backlog"); j.ID != "live" {
+		t.Errorf("job %+v", j)
+	}
+	awaitStats(t, s, "a thousand dead letters", func(st store.Stats) bool { return st == store.Stats{Dead: 1000} })
+	info, err := client.InfoMap(ctx, "commandstats").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var scripts int
+	for _, command := range []string{"cmdstat_eval", "cmdstat_evalsha"} {
+		var n int
+		_, _ = fmt.Sscanf(info["Commandstats"][command], "calls=%d", &n)
+		scripts += n
+	}
+	if scripts < backlog/250 {
+		t.Errorf("%d jobs were buried by %d scripts", backlog, scripts)
+	}
+}

@@ -1,0 +1,248 @@
+package redisstore_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/redisstore"
+	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
+)
+
+// TestRealRedisQueueSlowEnqueue checks that an ID stands for another job once the
+// first has expired, however late the server got the first.
+func TestRealRedisQueueSlowEnqueue(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, redisstore.Config{Client: dial(t, server.Addr), Timeout: 10 * time.Second})
+	add(t, s, store.Job{ID: "warm"})
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(500*time.Millisecond, func() { _ = server.Resume() })
+	expires := time.Now().Add(time.Second)
+	add(t, s, store.Job{ID: "j", Expires: expires})
+	<-time.After(time.Until(expires))
+	add(t, s, store.Job{ID: "j"})
+	if st, err := s.Stats(t.Context()); err != nil || st.Normal != 3 {
+		t.Errorf("%+v, error %v; want 3 jobs", st, err)
+	}
+}
+
+// TestRealRedisQueueLostReplies checks that a reply that is lost, after which
+// the client asks again, costs no job and makes no second.
+func TestRealRedisQueueLostReplies(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server.Addr)
+	direct := open(t, redisstore.Config{Client: dial(t, server.Addr)})
+	lossy := open(t, redisstore.Config{Client: dial(t, proxy.Addr), Prefix: direct.prefix})
+	add(t, lossy, store.Job{ID: "warm"}) // the script is there
+
+	proxy.LoseReplies(1, "evalsha")
+	add(t, lossy, store.Job{ID: "j"})
+	if n := proxy.Lost(); n != 1 {
+		t.Fatalf("%d replies were lost, want 1", n)
+	}
+	awaitStats(t, direct, "two jobs", func(st store.Stats) bool { st.Oldest = 0; return st == store.Stats{Normal: 2} })
+
+	// Of the replies that Run awaits, each is lost in its turn.
+	jobs := make(chan store.Job, 1000)
+	work(t, lossy, 4, forward(jobs))
+	proxy.LoseEvery(3, "evalsha")
+	const n = 100
+	for i := range n {
+		add(t, direct, store.Job{ID: fmt.Sprint(i)})
+	}
+	seen := map[string]int{}
+	for range n + 2 {
+		j := receive(t, jobs, patience, "a job")
+		if seen[j.ID]++; seen[j.ID] > 1 || j.Attempt != 1 {
+			t.Errorf("job %+v came %d times", j, seen[j.ID])
+		}
+	}
+	proxy.LoseReplies(0)
+	awaitStats(t, direct, "nothing", func(st store.Stats) bool { return st == store.Stats{} })
+	if len(jobs) > 0 {
+		t.Errorf("%d jobs came twice", len(jobs))
+	}
+}
+
+// TestRealRedisQueueRestart restarts a server with a log of all that it does,
+// while jobs come and go: none is lost, and the log of Run stays short.
+func TestRealRedisQueueRestart(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redistest.AOF)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, MaxRetries: -1}) // all the more is ours to mend
+	t.Cleanup(func() { client.Close() })
+	var log lines
+	s := open(t, redisstore.Config{Client: client, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	const n = 2000
+	var mu sync.Mutex
+	seen := map[string]int{}
+	handled := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(seen)
+	}
+	stop := work(t, s, 8, func(_ context.Context, j store.Job) error {
+		<-time.After(time.Millisecond)
+		mu.Lock()
+		defer mu.Unlock()
+		seen[j.ID]++
+		return nil
+	})
+	var adding sync.WaitGroup
+	for w := range 4 {
+		adding.Go(func() {
+			for i := range n / 4 {
+				j := store.Job{ID: fmt.Sprint(w, "/", i), Challenge: "c", Expires: time.Now().Add(time.Hour)}
+				for end := time.Now().Add(patience); s.Enqueue(t.Context(), j) != nil && time.Now().Before(end); {
+					<-time.After(10 * time.Millisecond)
+				}
+			}
+		})
+	}
+	for _, part := range []int{n / 4, n / 2} {
+		for end := time.Now().Add(patience); handled() < part && time.Now().Before(end); {
+			<-time.After(time.Millisecond)
+		}
+		server.Kill()
+		<-time.After(100 * time.Millisecond)
+		if err := server.Restart(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	adding.Wait()
+	awaitStats(t, s, "nothing", func(st store.Stats) bool { return st == store.Stats{} })
+	stop()
+	again := 0
+	for _, times := range seen {
+		again += times - 1
+	}
+	if len(seen) != n || again > 64 {
+		t.Errorf("%d jobs of %d were handled, %d of them again", len(seen), n, again)
+	}
+	t.Logf("%d handled again over two restarts; log:\n%s", again, log.String())
+	if got := log.String(); strings.Count(got, "cannot be reached") < 1 || strings.Count(got, "\n") > 8 {
+		t.Errorf("the log of two restarts:\n%s", got)
+	}
+}
+
+// lines is a buffer that may be read while it is written.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// TestRealRedisQueueHeals: Run goes on if the server loses its scripts, its consumer
+// groups or all its keys.
+func TestRealRedisQueueHeals(t *testing.T) {
+	t.Parallel()
+	client := dial(t, redistest.Start(t).Addr)
+	s := open(t, redisstore.Config{Client: client})
+	jobs := make(chan store.Job, 10)
+	work(t, s, 2, forward(jobs))
+	for i, harm := range []func() error{
+		func() error { return nil },
+		func() error { return client.ScriptFlush(t.Context()).Err() },
+		func() error { return client.XGroupDestroy(t.Context(), s.prefix+"{queue}normal", "jobs").Err() },
+		func() error { return client.FlushAll(t.Context()).Err() },
+	} {
+		if err := harm(); err != nil {
+			t.Fatal(err)
+		}
+		add(t, s, store.Job{ID: fmt.Sprint(i)})
+		if j := receive(t, jobs, patience, "a job"); j.ID != fmt.Sprint(i) {
+			t.Errorf("job %+v, want %d", j, i)
+		}
+		awaitStats(t, s, "nothing", func(st store.Stats) bool { return st == store.Stats{} })
+	}
+}
+
+// TestRealRedisQueueStalls checks that Run ends in the time that its doc states if
+// the server does not answer.
+func TestRealRedisQueueStalls(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, ReadTimeout: 300 * time.Millisecond, MaxRetries: -1})
+	t.Cleanup(func() { client.Close() })
+	s := open(t, redisstore.Config{Client: client, Timeout: 500 * time.Millisecond})
+	jobs, release := make(chan store.Job, 1), make(chan struct{})
+	stop := work(t, s, 2, func(_ context.Context, j store.Job) error {
+		jobs <- j
+		<-release
+		return nil
+	})
+	add(t, s, store.Job{ID: "j"})
+	receive(t, jobs, patience, "the job")
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	begin := time.Now()
+	stop()
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("Run took %v to end, with a Timeout of 500ms", took)
+	}
+	if err := server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRealRedisQueueCrowd checks that no Enqueue takes longer than Timeout, however
+// many there are at a server that does not answer, and that the server does not get
+// their jobs when it is back.
+func TestRealRedisQueueCrowd(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, ReadTimeout: 10 * time.Second, MaxRetries: -1})
+	t.Cleanup(func() { client.Close() })
+	s := open(t, redisstore.Config{Client: client, Timeout: 500 * time.Millisecond})
+	add(t, s, store.Job{ID: "warm"})
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	var crowd sync.WaitGroup
+	began := time.Now()
+	for i := range 2000 {
+		crowd.Go(func() {
+			j := store.Job{ID: fmt.Sprint(i), Expires: time.Now().Add(time.Hour)}
+			if err := s.Enqueue(t.Context(), j); err == nil {
+				t.Error("a job was added to a server that says nothing")
+			}
+		})
+	}
+	crowd.Wait()
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("with a Timeout of 500ms the last returned after %v", took)
+	}
+	if err := server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	awaitStats(t, s, "an answer", func(store.Stats) bool { return true })
+	add(t, s, store.Job{ID: "last"})
+	if st, err := s.Stats(t.Context()); err != nil || st.Normal > 2+2*128 {
+		t.Errorf("%+v, error %v: jobs were added that nobody waited for", st, err)
+	}
+}

@@ -1,0 +1,201 @@
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/redisstore"
+	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
+)
+
+// snatch takes the jobs that are due, as a worker that dies at once.
+func snatch(t testing.TB, c *redis.Client, s *opened) int {
+	t.Helper()
+	got, err := c.XReadGroup(t.Context(), &redis.XReadGroupArgs{
+		Group: "jobs", Consumer: "dead", Streams: []string{s.prefix + "{queue}normal", ">"}, Count: 100,
+	}).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(got[0].Messages)
+}
+
+// TestRealRedisQueueReclaim checks what becomes of jobs whose worker died: they
+// come to another within 5 s, and each death counts as an attempt.
+func TestRealRedisQueueReclaim(t *testing.T) {
+	t.Parallel()
+	client := dial(t, redistest.Start(t).Addr)
+	s := open(t, redisstore.Config{Client: client, JobAttempts: 2})
+	jobs := make(chan store.Job, 10)
+	stop := work(t, s, 1, forward(jobs))
+	add(t, s, store.Job{ID: "first"}) // so that there is a group
+	receive(t, jobs, patience, "the first job")
+	awaitStats(t, s, "nothing", func(st store.Stats) bool { return st == store.Stats{} })
+	stop()
+
+	add(t, s, store.Job{ID: "j", Challenge: "c", Step: 3})
+	if n := snatch(t, client, s); n != 1 {
+		t.Fatalf("the dead worker took %d jobs, want 1", n)
+	}
+	died := time.Now()
+	stop = work(t, s, 1, forward(jobs))
+	j := receive(t, jobs, patience, "the job of the dead worker")
+	if took := time.Since(died); took > 5*time.Second || took < 3*time.Second {
+		t.Errorf("it came %v after its worker had died, want 3 to 5 s", took)
+	}
+	if j.ID != "j" || j.Challenge != "c" || j.Step != 3 || j.Attempt != 2 {
+		t.Errorf("job %+v, want j with Attempt 2", j)
+	}
+	stop()
+
+	add(t, s, store.Job{ID: "late", Expires: time.Now().Add(2 * time.Second)}, store.Job{ID: "poison"})
+	snatch(t, client, s)
+	stop = work(t, s, 1, func(_ context.Context, j store.Job) error {
+		if j.ID == "poison" {
+			return errors.New("fails")
+		}
+		t.Errorf("job %+v came after it had expired", j)
+		return nil
+	})
+	awaitStats(t, s, "two dead letters", func(st store.Stats) bool { return st == store.Stats{Dead: 2} })
+	stop()
+	dead, err := s.Dead(t.Context(), 10)
+	if err != nil || len(dead) != 2 {
+		t.Fatalf("dead letters %+v, error %v; want 2", dead, err)
+	}
+	for i, want := range []store.DeadLetter{
+		{Job: store.Job{ID: "poison", Attempt: 2}, Reason: store.Failed},
+		{Job: store.Job{ID: "late", Attempt: 1}, Reason: store.Late},
+	} {
+		if d := dead[i]; d.Job.ID != want.Job.ID || d.Reason != want.Reason || d.Job.Attempt != want.Job.Attempt {
+			t.Errorf("dead letter %+v, want %+v", d, want)
+		}
+	}
+}
+
+// TestRealRedisQueueTidies checks that Run removes the consumers of processes that
+// died, while it runs, and none that has a job.
+func TestRealRedisQueueTidies(t *testing.T) {
+	t.Parallel()
+	client := dial(t, redistest.Start(t).Addr)
+	s := open(t, redisstore.Config{Client: client})
+	s.Tidy(time.Second, 2*time.Second)
+	jobs, release := make(chan store.Job, 10), make(chan struct{})
+	work(t, s, 1, func(_ context.Context, j store.Job) error {
+		jobs <- j
+		<-release
+		return nil
+	})
+	add(t, s, store.Job{ID: "j"})
+	receive(t, jobs, patience, "the job")
+	stream := s.prefix + "{queue}normal"
+	if err := client.XGroupCreateConsumer(t.Context(), stream, "jobs", "dead").Err(); err != nil {
+		t.Fatal(err)
+	}
+	var there []redis.XInfoConsumer
+	var err error
+	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
+		if there, err = client.XInfoConsumers(t.Context(), stream, "jobs").Result(); err != nil || len(there) < 2 {
+			break
+		}
+	}
+	if err != nil || len(there) != 1 || there[0].Name == "dead" || there[0].Pending != 1 {
+		t.Errorf("consumers %+v, error %v; want the one that has a job", there, err)
+	}
+	close(release)
+	awaitStats(t, s, "a job done", func(st store.Stats) bool { return st == store.Stats{} })
+	if len(jobs) > 0 {
+		t.Errorf("job %+v came once more", <-jobs)
+	}
+}
+
+// TestRealRedisQueueLastDeath checks that a job whose last worker died is a
+// dead letter, and is not handed out for ever.
+func TestRealRedisQueueLastDeath(t *testing.T) {
+	t.Parallel()
+	client := dial(t, redistest.Start(t).Addr)
+	s := open(t, redisstore.Config{Client: client, JobAttempts: 1})
+	jobs := make(chan store.Job, 10)
+	add(t, s, store.Job{ID: "j"})
+	if err := client.XGroupCreate(t.Context(), s.prefix+"{queue}normal", "jobs", "0").Err(); err != nil {
+		t.Fatal(err)
+	}
+	snatch(t, client, s)
+	work(t, s, 1, forward(jobs))
+	awaitStats(t, s, "a dead letter", func(st store.Stats) bool { return st == store.Stats{Dead: 1} })
+	if len(jobs) > 0 {
+		t.Errorf("job %+v came once more", <-jobs)
+	}
+}
+
+// TestRealRedisQueueHeartbeat checks that a job is with one worker as long as
+// that works at it.
+func TestRealRedisQueueHeartbeat(t *testing.T) {
+	t.Parallel()
+	client := dial(t, redistest.Start(t).Addr)
+	s := open(t, redisstore.Config{Client: client})
+	jobs := make(chan store.Job, 10)
+	slow := func(_ context.Context, j store.Job) error {
+		jobs <- j
+		<-time.After(6 * time.Second)
+		return nil
+	}
+	work(t, s, 1, slow)
+	work(t, s, 1, slow)
+	add(t, s, store.Job{ID: "slow"})
+	receive(t, jobs, patience, "the job")
+	awaitStats(t, s, "a job done", func(st store.Stats) bool { return st == store.Stats{} })
+	if len(jobs) > 0 {
+		t.Errorf("job %+v came while its worker was at it", <-jobs)
+	}
+}
+
+// TestRealRedisQueueDrains checks that Run gives back at its end what it has
+// not begun, keeps what runs meanwhile, and ends at once.
+func TestRealRedisQueueDrains(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, redisstore.Config{Client: dial(t, server.Addr), Timeout: 10 * time.Second})
+	add(t, s, store.Job{ID: "a"}, store.Job{ID: "b"}, store.Job{ID: "c", Priority: store.High})
+	if err := server.Pause(); err != nil { // so that ctx ends while Run fetches
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- s.Run(ctx, 2, func(_ context.Context, j store.Job) error {
+			t.Errorf("job %+v was begun after the end", j)
+			return nil
+		})
+	}()
+	<-time.After(100 * time.Millisecond)
+	cancel()
+	if err := server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if err := receive(t, done, patience, "the end of Run"); !errors.Is(err, context.Canceled) {
+		t.Errorf("Run returned %v", err)
+	}
+	st, err := s.Stats(t.Context())
+	if err != nil || st.High != 1 || st.Normal != 2 || st.Running != 0 {
+		t.Errorf("Stats %+v, error %v; want all given back", st, err)
+	}
+	jobs := make(chan store.Job, 10)
+	stop := work(t, s, 2, forward(jobs))
+	for range 3 {
+		if j := receive(t, jobs, patience, "a job given back"); j.Attempt != 1 {
+			t.Errorf("job %+v, want Attempt 1", j)
+		}
+	}
+	awaitStats(t, s, "nothing", func(st store.Stats) bool { return st == store.Stats{} })
+	idle := time.Now() // Run waits for the wake key now
+	stop()
+	if took := time.Since(idle); took > 700*time.Millisecond {
+		t.Errorf("an idle Run took %v to end", took)
+	}
+}

@@ -10,22 +10,22 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A run is a subject's run of consecutive failures. It dies when it is
-// forgotten, and the lock with it.
+// A run is a subject's run of consecutive failures. When it expires the subject's
+// lock ends, too.
 type run struct {
 	link[run]
 	failures uint32
 	locked   bool
 }
 
-// runLook is after how many seconds runs are looked at for the first time, and
-// again: most are ended by a success long before they would be forgotten.
+// runLook is how many seconds pass between looks at a run that lives: a success
+// ends most runs long before they would be forgotten.
 const runLook = 30
 
-// errNoRoom says that what was asked for needs room reclaimed first.
+// errNoRoom: the call must reclaim room first.
 var errNoRoom = errors.New("memstore: no room")
 
-// reclaims is how often room that was reclaimed may be lost to others.
+// reclaims is how often a call may lose room that it has reclaimed to others.
 const reclaims = 8
 
 // Create implements store.Store.
@@ -81,7 +81,7 @@ func (s *Store) create(r *store.Record, now int64) error {
 	return nil
 }
 
-// nextSend returns when the send after so many is due.
+// nextSend returns when the send after so many sends is due, or the least int64.
 func nextSend(waits []time.Duration, sends int, now int64) int64 {
 	if sends > len(waits) {
 		return math.MinInt64
@@ -122,8 +122,8 @@ type hold struct {
 	runs    *shard[run, *run]
 	run     *run // nil: no failures
 
-	copy  challenge // as it was at the end; without a policy: there is none
-	until int64     // the lock's end, then
+	copy  challenge // at the end of the call; without a policy: there is none
+	until int64     // the lock's end at the end of the call
 	err   error
 }
 
@@ -131,7 +131,7 @@ func (s *Store) hold(ctx context.Context, id string, now time.Time) hold {
 	return hold{store: s, id: id, now: nanos(now), err: ctx.Err()}
 }
 
-// begin locks, unless the call is at its end.
+// begin locks the challenge and the run. It returns false if the call is over.
 func (h *hold) begin() bool {
 	switch {
 	case h.tries == 0 && h.err == nil:
@@ -158,7 +158,7 @@ func (h *hold) begin() bool {
 	return true
 }
 
-// end unlocks. What takes longer, to make a record, is left to answer.
+// end unlocks. Making a record takes longer, so it is left to answer.
 func (h *hold) end(err error) {
 	h.copy, h.until, h.err = *h.challenge, h.run.until(), err
 	h.runs.Unlock()
@@ -175,9 +175,9 @@ func (h *hold) answer() (*store.Record, error) {
 	return h.copy.record(h.id, h.until), h.err
 }
 
-// fail counts a failure. The run lives Lock from now, or longer if an earlier
-// failure was under a policy that remembers longer; but a lock lasts as long
-// as the policy that locks says.
+// fail counts a failure. The run lives Lock from now, or longer if the policy of an
+// earlier failure keeps it longer. A lock lasts as long as the policy of the failure
+// that locks says.
 func (h *hold) fail() error {
 	forget := after(h.now, max(h.policy.lock, 0))
 	if h.run == nil {
@@ -197,7 +197,7 @@ func (h *hold) fail() error {
 	return nil
 }
 
-// remember starts a run in the place of a dead one, or of its own.
+// remember starts a run. If the subject has an expired run, it reuses that.
 func (h *hold) remember(forget int64) error {
 	if dead := h.runs.table.get(h.subject); dead != nil {
 		dead.failures, dead.locked, dead.expires = 0, false, forget

@@ -2,7 +2,7 @@ package memstore
 
 // Live returns how many entries are held once calls at now have swept enough.
 func (s *Store) Live(now int64) int {
-	n := held(s.challenges, now) + held(s.runs, now) + held(s.windows, now) + held(s.threads, now)
+	n := held(s.challenges, now) + held(s.runs, now) + held(s.windows, now) + held(s.tracked, now)
 	n += s.queue.jobs.held(now)
 	s.queue.forget(instant(now))
 	n += len(s.queue.dead)

@@ -11,27 +11,27 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A window is the log of a limit's takings. It dies Per after the latest.
+// A window is the log of a limit's takings. It expires Per after the latest.
 //
-// No more than Most takings fall into any Per, because each was allowed only
-// when fewer than Most lay less than Per before it or, by another process's
-// clock, after it. Takings are kept for twice Per, so this holds between
-// callers whose clocks differ by less than Per (and less than grace).
+// No more than Most takings fall into any Per, because a taking is allowed only if
+// fewer than Most are less than Per before it or, by another caller's clock, after
+// it. Takings are kept for twice Per, so this holds between callers whose clocks
+// differ by less than Per, and by less than grace.
 type window struct {
 	link[window]
 	cells []cell // in the order of at
 }
 
-// A cell is takings that count as if all were at its time, which is that of
-// none of them before, so that none is forgotten early.
+// A cell is a number of takings. All count as if they were at its time, which is the
+// time of the latest or later, so that none is forgotten early.
 type cell struct {
 	at int64
 	n  int
 }
 
-// Up to exactMost, cells hold takings of one instant only, and the limit is
-// exact. Beyond, a cell spans a hundred-and-twenty-eighth of Per, by which a
-// limit may refuse longer than it need, so that a log has some 256 cells.
+// If Most is exactMost or less, a cell holds takings of one instant, and the limit is
+// exact. Otherwise a cell spans a hundred-and-twenty-eighth of Per, so that a log has
+// some 256 cells, and the limit may refuse for so much longer than it need.
 const (
 	exactMost = 256
 	coarsePer = 128
@@ -43,9 +43,9 @@ func (s *Store) Take(ctx context.Context, now time.Time, limits ...store.Limit) 
 	if err := checkLimits(ctx, limits); err != nil {
 		return store.Decision{}, err
 	}
-	var array [8]asked
-	t := taking{store: s, now: nanos(now), asked: array[:0]}
-	t.ask(limits)
+	var array [8]countedLimit
+	t := taking{store: s, now: nanos(now), limits: array[:0]}
+	t.count(limits)
 	d, err := t.take()
 	for try := 0; errors.Is(err, errNoRoom) && try < reclaims &&
 		s.windows.reclaim(t.now, s.windows.has(len(limits))); try++ {
@@ -70,33 +70,33 @@ func checkLimits(ctx context.Context, limits []store.Limit) error {
 type taking struct {
 	store  *Store
 	now    int64
-	asked  []asked
+	limits []countedLimit
 	shards uint64 // a set
 }
 
-type asked struct {
+type countedLimit struct {
 	store.Limit
 	key    key
 	window *window // nil: no takings
 	over   bool
 }
 
-// ask finds the keys and shards of limits.
-func (t *taking) ask(limits []store.Limit) {
+// count finds the keys and shards of limits.
+func (t *taking) count(limits []store.Limit) {
 	for _, l := range limits {
 		k := t.store.windows.key(l.Key)
 		// An odd factor apart for each half keeps the spans of a Key apart.
 		k[0] ^= uint64(l.Per) * 0x9e3779b97f4a7c15
 		k[1] ^= uint64(l.Per) * 0xc2b2ae3d27d4eb4f
-		t.asked = append(t.asked, asked{Limit: l, key: k})
+		t.limits = append(t.limits, countedLimit{Limit: l, key: k})
 		t.shards |= 1 << t.store.windows.index(k)
 	}
 }
 
 func (t *taking) lock() {
 	t.store.windows.lockAll(t.shards, t.now)
-	for i := range t.asked {
-		a := &t.asked[i]
+	for i := range t.limits {
+		a := &t.limits[i]
 		a.window = t.store.windows.of(a.key).table.get(a.key)
 	}
 }
@@ -107,8 +107,8 @@ func (t *taking) take() (store.Decision, error) {
 	defer t.store.windows.unlockAll(t.shards)
 	d := store.Decision{Allowed: true}
 	missing := 0
-	for i := range t.asked {
-		a := &t.asked[i]
+	for i := range t.limits {
+		a := &t.limits[i]
 		wait := a.window.wait(a.Limit, t.now, t.before(i))
 		if a.over = wait > 0; a.over {
 			d.Over = append(d.Over, i)
@@ -126,9 +126,9 @@ func (t *taking) take() (store.Decision, error) {
 	if !t.store.windows.reserve(missing) {
 		return d, errNoRoom
 	}
-	for i := range t.asked {
-		if a := &t.asked[i]; !a.over {
-			missing -= t.count(a)
+	for i := range t.limits {
+		if a := &t.limits[i]; !a.over {
+			missing -= t.add(a)
 		}
 	}
 	t.store.windows.used.Add(-int64(missing)) // a key that was named twice
@@ -138,16 +138,16 @@ func (t *taking) take() (store.Decision, error) {
 // before returns how many takings the limits before i take from the same key.
 func (t *taking) before(i int) int {
 	n := 0
-	for j := range t.asked[:i] {
-		if a := &t.asked[j]; !a.over && a.key == t.asked[i].key {
+	for j := range t.limits[:i] {
+		if a := &t.limits[j]; !a.over && a.key == t.limits[i].key {
 			n++
 		}
 	}
 	return n
 }
 
-// count adds a taking and returns how many windows it began, 0 or 1.
-func (t *taking) count(a *asked) (begun int) {
+// add logs a taking and returns how many windows it began, 0 or 1.
+func (t *taking) add(a *countedLimit) (begun int) {
 	sh := t.store.windows.of(a.key)
 	w := sh.table.get(a.key)
 	if w == nil {
@@ -160,18 +160,18 @@ func (t *taking) count(a *asked) (begun int) {
 	return begun
 }
 
-// Give implements store.Limiter. Of the takings that count it gives back the
-// oldest: if it was not that one, the limit refuses longer than it need.
+// Give implements store.Limiter. It gives back the oldest taking that counts: if the
+// call's own taking is a later one, the limit refuses for longer than it need.
 func (s *Store) Give(ctx context.Context, now time.Time, limits ...store.Limit) error {
 	if err := checkLimits(ctx, limits); err != nil {
 		return err
 	}
-	var array [8]asked
-	t := taking{store: s, now: nanos(now), asked: array[:0]}
-	t.ask(limits)
+	var array [8]countedLimit
+	t := taking{store: s, now: nanos(now), limits: array[:0]}
+	t.count(limits)
 	t.lock()
 	defer s.windows.unlockAll(t.shards)
-	for _, a := range t.asked {
+	for _, a := range t.limits {
 		if a.window != nil {
 			a.window.giveBack(a.Per, t.now)
 		}
@@ -189,8 +189,8 @@ func (w *window) counts(per time.Duration, now int64) int {
 	return i
 }
 
-// wait returns 0 if l allows one more taking than also, or else how long it
-// will not.
+// wait returns 0 if l allows a taking in addition to the number also. Otherwise it
+// returns for how long l does not.
 func (w *window) wait(l store.Limit, now int64, also int) time.Duration {
 	if also >= l.Most {
 		return l.Per

@@ -19,15 +19,15 @@ const (
 )
 
 // jobAttempts is how often a job is handed out by default. The pauses between,
-// of 1, 2, 4, 8, 16 and 58 times 32 s, are 31 min 27 s, longer than otp lets a
-// code live: what a message costs is given back at its last try before then.
+// of 1, 2, 4, 8, 16 and 58 times 32 s, are 31 min 27 s: longer than otp lets a code
+// live, so that the last try in a code's life can give back what it cost.
 const jobAttempts = 64
 
-// longestIdle bounds how long a worker goes by its timer, which does not see
-// the clock being set.
+// longestIdle bounds how long a worker waits by its timer, which does not notice
+// that the clock is set.
 const longestIdle = time.Minute
 
-// A queue is all jobs, and the IDs of those that are done, until they expire.
+// A queue holds all jobs, and the IDs of done jobs, until they expire.
 type queue struct {
 	hasher
 	logger   *slog.Logger
@@ -38,12 +38,12 @@ type queue struct {
 	jobs    shard[job, *job] // its lock is the queue's
 	ready   [3]jobHeap       // due, by priority: High, Normal, Low
 	delayed jobHeap
-	turns   uint64
+	lastSeq uint64
 	running int
 	dead    []store.DeadLetter // the newest last
 }
 
-// A job is remembered by its ID; todo is nil once it is done.
+// A job is the entry of a job's ID. Its todo is nil once the job is done.
 type job struct {
 	link[job]
 	todo *todo
@@ -53,7 +53,7 @@ type job struct {
 type todo struct {
 	store.Job
 	due  int64
-	turn uint64   // who came first, of those that are equal otherwise
+	seq  uint64   // orders jobs that are due at the same time
 	heap *jobHeap // nil: with a worker
 	pos  int
 }
@@ -122,8 +122,8 @@ func (q *queue) add(j store.Job, now int64) error {
 	return nil
 }
 
-// expire ends what is to do of j, which has expired. If that is with a worker
-// it may still succeed.
+// expire ends j, which has expired. If j is with a worker, its handler may still
+// succeed.
 func (q *queue) expire(j *job) {
 	if t := j.todo; t != nil && t.heap != nil {
 		heap.Remove(t.heap, t.pos)
@@ -134,13 +134,13 @@ func (q *queue) expire(j *job) {
 
 // put makes j wait until due.
 func (q *queue) put(j *job, due int64) {
-	q.turns++
-	j.todo.due, j.todo.turn = due, q.turns
+	q.lastSeq++
+	j.todo.due, j.todo.seq = due, q.lastSeq
 	heap.Push(&q.delayed, j)
 	q.signal()
 }
 
-// signal makes a worker look for jobs, one that is idle or the next to be.
+// signal makes a worker look for jobs: an idle worker, or the next to become idle.
 func (q *queue) signal() {
 	select {
 	case q.wake <- struct{}{}:
@@ -148,8 +148,8 @@ func (q *queue) signal() {
 	}
 }
 
-// take returns the first of the jobs that are due, and what is to do; or none,
-// and how long there will be none, 0 if that is not known.
+// take returns the first of the jobs that are due. If there is none, it returns how
+// long there will be none, 0 if that is not known.
 func (q *queue) take(now int64) (*job, *todo, time.Duration) {
 	q.jobs.enter(now)
 	defer q.jobs.Unlock()
@@ -162,7 +162,7 @@ func (q *queue) take(now int64) (*job, *todo, time.Duration) {
 			}
 			j := heap.Pop(ready).(*job)
 			if q.waiting() > 0 {
-				q.signal() // another worker, or one that watches the clock
+				q.signal() // for another worker, which takes it or waits for the next due job
 			}
 			q.running++
 			j.todo.Attempt++
@@ -175,7 +175,7 @@ func (q *queue) take(now int64) (*job, *todo, time.Duration) {
 	return nil, nil, 0
 }
 
-// promote makes ready what is due.
+// promote moves the jobs that are due to ready.
 func (q *queue) promote(now int64) {
 	for len(q.delayed.jobs) > 0 && q.delayed.jobs[0].todo.due <= now {
 		j := heap.Pop(&q.delayed).(*job)
@@ -192,9 +192,9 @@ func (q *queue) waiting() int {
 	return n
 }
 
-// settle ends what was to do of j or, if it failed, puts it off. Meanwhile j
-// may have expired and its ID stand for another job.
-func (q *queue) settle(j *job, t *todo, failed bool, now int64) {
+// finish ends t, the todo of j, or puts it off if its handler failed. Meanwhile j may
+// have expired, and its ID may stand for another job.
+func (q *queue) finish(j *job, t *todo, failed bool, now int64) {
 	q.jobs.enter(now)
 	defer q.jobs.Unlock()
 	q.running--

@@ -50,7 +50,8 @@ func (s *Store) Dead(ctx context.Context, n int) ([]store.DeadLetter, error) {
 	return newest, nil
 }
 
-// bury makes t a dead letter. What expired may be found in any order.
+// bury makes t a dead letter. Expired jobs may be found in any order, so it goes to
+// its place by time.
 func (q *queue) bury(t *todo, why store.Reason, at time.Time) {
 	i := len(q.dead)
 	for i > 0 && q.dead[i-1].At.After(at) {

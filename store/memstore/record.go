@@ -14,13 +14,12 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A challenge is a packed store.Record, without its ID: who asks for it knows
-// it. With the 96 bytes here, 9 in the table and one blob, a usual record
-// takes 300 bytes.
+// A challenge is a packed store.Record, without its ID, which the caller knows. With
+// the 96 bytes here, 9 in the table and one blob, a usual record takes 300 bytes.
 type challenge struct {
 	link[challenge]
 	policy   *policy
-	blob     string // lengths of subject, salt and sealed; these; delivery
+	blob     string // see pack
 	created  int64
 	nextSend int64
 	revision uint64
@@ -29,7 +28,7 @@ type challenge struct {
 	outcome  store.Outcome
 }
 
-// A policy is what many records have in common.
+// A policy holds the fields that many records have in common.
 type policy struct {
 	key         string
 	newCode     bool
@@ -39,7 +38,7 @@ type policy struct {
 	waits       []time.Duration
 }
 
-// check refuses what cannot be kept as it is.
+// check refuses a record that cannot be kept as it is.
 func check(r *store.Record) error {
 	switch {
 	case r.ID == "":
@@ -54,7 +53,10 @@ func check(r *store.Record) error {
 	return nil
 }
 
-// pack returns the variable parts of a record as one string.
+// pack returns the parts of a record that vary in length as one string: the lengths
+// of subject, salt and sealed as varints; subject, salt, sealed, delivery.
+//
+// Version: none, as the string never leaves the process.
 func pack(subject string, salt, sealed, delivery []byte) string {
 	var lengths [3 * binary.MaxVarintLen64]byte
 	l := lengths[:0]

@@ -7,11 +7,11 @@ type shard[T any, E entry[T]] struct {
 	sync.Mutex
 	table table[T, E]
 	wheel wheel[T, E]
-	drop  func(*T) // what the wheel does with the dead
-	_     [64]byte // apart from its neighbour's cache line
+	drop  func(*T) // the wheel calls it with expired entries
+	_     [64]byte // keeps neighbours in other cache lines
 }
 
-// enter locks, and collects a little of what died.
+// enter locks, and collects a few expired entries.
 func (sh *shard[T, E]) enter(now int64) {
 	sh.Lock()
 	sh.wheel.sweep(before(now, grace), sweepCosts, sh.drop)
@@ -25,19 +25,19 @@ func (sh *shard[T, E]) live(k key, now int64) *T {
 	return nil
 }
 
-// insert adds e, of whose key there is none, not even dead.
+// insert adds e. There must be no entry of its key, not even an expired one.
 func (sh *shard[T, E]) insert(e *T) {
 	sh.table.insert(e)
 	sh.wheel.put(e)
 }
 
-// reclaimLooks is how many entries that live a reclaim looks at, in all, for
-// one that died in the second that has begun.
+// reclaimLooks is how many live entries a reclaim looks at, in all, to find an entry
+// that expired in the second that has begun.
 const reclaimLooks = 64
 
-// reclaim collects what died by now, with the lock held for a little at a
-// time, until enough says so, and returns what enough said last. What died in
-// the second that has begun at now it finds as long as there are looks left.
+// reclaim collects expired entries until enough returns true, and returns its last
+// result. It holds the lock for a short time each. It finds entries that expired in
+// the second that has begun as long as there are looks left.
 func (sh *shard[T, E]) reclaim(now int64, looks *int, enough func() bool) bool {
 	for more := true; more; {
 		sh.Lock()

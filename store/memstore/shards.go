@@ -17,17 +17,17 @@ type shards[T any, E entry[T]] struct {
 	shard [shardCount]shard[T, E]
 }
 
-// newShards returns shards with room for limit entries. leave is told when one
-// is dropped, and returns how much room it gives back; nil means 1.
-func newShards[T any, E entry[T]](limit int, leave func(*T) int64) *shards[T, E] {
+// newShards returns shards with room for limit entries. When an entry is dropped,
+// release returns how much room that gives back; nil means 1.
+func newShards[T any, E entry[T]](limit int, release func(*T) int64) *shards[T, E] {
 	s := &shards[T, E]{hasher: newHasher(), room: room{max: int64(limit)}}
 	for i := range s.shard {
 		sh := &s.shard[i]
 		sh.drop = func(e *T) {
 			sh.table.remove(e)
 			n := int64(1)
-			if leave != nil {
-				n = leave(e)
+			if release != nil {
+				n = release(e)
 			}
 			s.used.Add(-n)
 		}
@@ -39,7 +39,7 @@ func (s *shards[T, E]) index(k key) int { return int(k[0] % shardCount) }
 
 func (s *shards[T, E]) of(k key) *shard[T, E] { return &s.shard[s.index(k)] }
 
-// lock locks the shard of k and collects a little of what died there.
+// lock locks the shard of k and collects a few of its expired entries.
 func (s *shards[T, E]) lock(k key, now int64) *shard[T, E] {
 	sh := s.of(k)
 	sh.enter(now)
@@ -59,8 +59,8 @@ func (s *shards[T, E]) unlockAll(set uint64) {
 	}
 }
 
-// reclaim collects what died by now until enough says so, and returns what
-// enough said last. The caller holds no lock of s.
+// reclaim collects expired entries until enough returns true, and returns its last
+// result. The caller must hold no lock of s.
 func (s *shards[T, E]) reclaim(now int64, enough func() bool) bool {
 	looks := reclaimLooks
 	for i := range s.shard {
@@ -71,7 +71,7 @@ func (s *shards[T, E]) reclaim(now int64, enough func() bool) bool {
 	return false
 }
 
-// A room is shared by what is kept.
+// A room bounds a number of entries.
 type room struct {
 	max  int64
 	used atomic.Int64 // reserved of max

@@ -5,9 +5,9 @@ import (
 	"math/bits"
 )
 
-// A key names an entry by a hash of 128 bits under seeds of this process, so
-// that what is kept under a name takes the same memory however long the name
-// is. Two of a million names share a key with a probability of 2^-89.
+// A key names an entry by a hash of 128 bits under seeds of this process, so that
+// an entry takes the same memory however long its name is. Two of a million names
+// share a key with a probability of 2^-89.
 type key [2]uint64
 
 // A hasher makes keys.
@@ -19,8 +19,8 @@ func (h *hasher) key(name string) key {
 	return key{maphash.String(h.seeds[0], name), maphash.String(h.seeds[1], name)}
 }
 
-// A link is what every kind of entry begins with. An entry is dead, and to
-// everyone but the wheel as if it were not there, once expires has come.
+// A link begins every kind of entry. Once expires has come the entry is dead: only
+// the wheel still uses it, and for all others it does not exist.
 type link[T any] struct {
 	key     key
 	expires int64 // nanoseconds
@@ -77,7 +77,7 @@ func (t *table[T, E]) insert(e *T) {
 	l.chain, *b = *b, e
 }
 
-// grow adds a bucket and shares out to it from the one that stood in for it.
+// grow adds a bucket and moves to it its entries from the bucket that stood in for it.
 func (t *table[T, E]) grow() {
 	n := len(t.buckets)
 	t.buckets = append(t.buckets, nil)

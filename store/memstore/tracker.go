@@ -11,23 +11,23 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// What is parked: so many receipts for one key, of so many bytes at most.
+// Bounds of parked receipts.
 const (
-	maxParked  = 16
-	maxReceipt = 4 << 10
+	maxParked  = 16      // for one key
+	maxReceipt = 4 << 10 // bytes
 )
 
-// A thread is a key of the Tracker. It takes room for itself and for each
+// A trackedKey is a key of the Tracker. It takes room for itself and for each
 // receipt that it parks.
-type thread struct {
-	link[thread]
+type trackedKey struct {
+	link[trackedKey]
 	message string // empty: not tracked yet
 	parked  []string
 }
 
-// parking returns how much of t's room is for parking: that of its receipts,
-// and while it is not tracked its own.
-func (t *thread) parking() int64 {
+// parking returns how much of t's room counts as parking: that of its receipts and,
+// until it has a message, its own.
+func (t *trackedKey) parking() int64 {
 	n := int64(len(t.parked))
 	if n > 0 && t.message == "" {
 		n++
@@ -35,8 +35,8 @@ func (t *thread) parking() int64 {
 	return n
 }
 
-// leave gives t's parking back, and returns how much room t took in all.
-func (s *Store) leave(t *thread) int64 {
+// release gives t's parking back, and returns how much room t took in all.
+func (s *Store) release(t *trackedKey) int64 {
 	s.parking.used.Add(-t.parking())
 	return 1 + int64(len(t.parked))
 }
@@ -50,7 +50,7 @@ func (s *Store) Track(ctx context.Context, key, message string, expires, now tim
 		return nil, errors.New("memstore: Track of an empty message")
 	}
 	var early [][]byte
-	err := s.onThread(key, expires, now, s.threads.has(1), func(t *thread) error {
+	err := s.onKey(key, expires, now, s.tracked.has(1), func(t *trackedKey) error {
 		if t.message == "" {
 			before := t.parking()
 			t.message = strings.Clone(message)
@@ -76,9 +76,9 @@ func (s *Store) Match(
 	if len(receipt) > maxReceipt {
 		return "", fmt.Errorf("memstore: receipt of %d bytes, over %d", len(receipt), maxReceipt)
 	}
-	all, parking := s.threads.has(2), s.parking.has(2)
+	all, parking := s.tracked.has(2), s.parking.has(2)
 	enough := func() bool { return all() && parking() }
-	err = s.onThread(key, expires, now, enough, func(t *thread) error {
+	err = s.onKey(key, expires, now, enough, func(t *trackedKey) error {
 		message = t.message
 		switch {
 		case message != "" || slices.Contains(t.parked, string(receipt)):
@@ -91,13 +91,13 @@ func (s *Store) Match(
 	return message, err
 }
 
-// park adds receipt to those of t, which is not tracked.
-func (s *Store) park(t *thread, receipt string) error {
+// park adds receipt to t, which has no message.
+func (s *Store) park(t *trackedKey, receipt string) error {
 	before := t.parking()
 	t.parked = append(t.parked, receipt)
 	n := int(t.parking() - before)
 	if s.parking.reserve(n) {
-		if s.threads.reserve(1) {
+		if s.tracked.reserve(1) {
 			return nil
 		}
 		s.parking.used.Add(-int64(n))
@@ -106,13 +106,13 @@ func (s *Store) park(t *thread, receipt string) error {
 	return errNoRoom
 }
 
-// onThread calls f on key's thread, new if there is none that lives. Where room
-// lacks, it reclaims until enough says so.
-func (s *Store) onThread(key string, expires, now time.Time, enough func() bool, f func(*thread) error) error {
+// onKey calls f on the entry of key. If there is none that lives, onKey makes one. If
+// there is no room, it reclaims until enough returns true, and tries again.
+func (s *Store) onKey(key string, expires, now time.Time, enough func() bool, f func(*trackedKey) error) error {
 	at, until := nanos(now), nanos(expires)
-	err := s.tryThread(key, until, at, f)
-	for try := 0; errors.Is(err, errNoRoom) && try < reclaims && s.threads.reclaim(at, enough); try++ {
-		err = s.tryThread(key, until, at, f)
+	err := s.tryKey(key, until, at, f)
+	for try := 0; errors.Is(err, errNoRoom) && try < reclaims && s.tracked.reclaim(at, enough); try++ {
+		err = s.tryKey(key, until, at, f)
 	}
 	if errors.Is(err, errNoRoom) {
 		return store.ErrFull
@@ -120,26 +120,26 @@ func (s *Store) onThread(key string, expires, now time.Time, enough func() bool,
 	return err
 }
 
-func (s *Store) tryThread(name string, expires, now int64, f func(*thread) error) error {
-	k := s.threads.key(name)
-	sh := s.threads.lock(k, now)
+func (s *Store) tryKey(name string, expires, now int64, f func(*trackedKey) error) error {
+	k := s.tracked.key(name)
+	sh := s.tracked.lock(k, now)
 	defer sh.Unlock()
 	t := sh.table.get(k)
 	if t == nil {
-		t = &thread{}
+		t = &trackedKey{}
 		t.key, t.expires = k, expires
-		if !s.threads.reserve(1) {
+		if !s.tracked.reserve(1) {
 			return errNoRoom
 		}
 		if err := f(t); err != nil {
-			s.threads.used.Add(-1)
+			s.tracked.used.Add(-1)
 			return err
 		}
 		sh.insert(t)
 		return nil
 	}
-	if t.expires <= now { // dead: starts anew
-		s.threads.used.Add(1 - s.leave(t))
+	if t.expires <= now { // expired: starts anew
+		s.tracked.used.Add(1 - s.release(t))
 		t.message, t.parked = "", nil
 	}
 	if err := f(t); err != nil {

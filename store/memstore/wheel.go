@@ -1,8 +1,8 @@
 package memstore
 
 // A wheel has a slot for each of the next 256 seconds and for each of the 64
-// spans of 256 seconds from now, some four and a half hours in all; what dies
-// later waits in the last slot and is put into its place from there.
+// spans of 256 seconds from now, some four and a half hours in all. An entry that
+// expires later waits in the last slot and is put into its place from there.
 const (
 	fineSlots   = 1 << fineBits
 	fineBits    = 8
@@ -18,14 +18,14 @@ const (
 	sweepCosts = 8 * lookCost
 )
 
-// grace is how long the dead are kept: while clocks, of which each call brings
-// its own, differ by less, none is missed by a call whose clock is behind.
+// grace is how long expired entries are kept. If the callers' clocks differ by less,
+// a caller whose clock is behind misses none.
 const grace = 10 * second
 
 // A wheel collects entries when they have died. It moves only when it is
 // swept, by the time that the sweeper is given. Each entry is in one slot, no
-// later than its death; one that is found alive moves on, so a life may grow
-// without telling the wheel.
+// later than its death. An entry that is found alive moves on, so a life may grow
+// and the wheel need not know.
 type wheel[T any, E entry[T]] struct {
 	slots *wheelSlots[T] // nil while nothing was ever put in
 	n     int            // entries in all

@@ -12,6 +12,7 @@ var (
 	latest   = time.Unix(0, math.MaxInt64)
 )
 
+// nanos returns t as it is kept.
 func nanos(t time.Time) int64 {
 	switch {
 	case t.Before(earliest):
@@ -22,6 +23,7 @@ func nanos(t time.Time) int64 {
 	return t.UnixNano()
 }
 
+// instant is the inverse of nanos.
 func instant(n int64) time.Time {
 	if n == math.MinInt64 {
 		return time.Time{}

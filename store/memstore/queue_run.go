@@ -13,7 +13,7 @@ import (
 
 // Run implements store.Queue. A job whose handler fails is due again after 1,
 // 2, 4, 8, 16 s, and then every 32 s, until it expires or has been handed out
-// Config.JobAttempts times. One that ends its goroutine has failed.
+// Config.JobAttempts times. A handler that ends its goroutine has failed.
 func (s *Store) Run(ctx context.Context, workers int, handle func(context.Context, store.Job) error) error {
 	if workers < 1 || handle == nil {
 		return errors.New("memstore: Run without workers or handler")
@@ -50,7 +50,7 @@ func (q *queue) work(ctx context.Context, handle func(context.Context, store.Job
 	}
 }
 
-// idle waits for a signal, for as long as wait unless that is 0.
+// idle waits for a signal, for wait at most, unless wait is 0.
 func (q *queue) idle(ctx context.Context, wait time.Duration) {
 	var due <-chan time.Time
 	if wait > 0 {
@@ -67,14 +67,14 @@ func (q *queue) idle(ctx context.Context, wait time.Duration) {
 
 var errExited = errors.New("memstore: handler ended its goroutine")
 
-// call hands t to handle, and settles it however that ends.
+// call hands t to handle, and finishes it however handle ends.
 func (q *queue) call(ctx context.Context, j *job, t *todo, handle func(context.Context, store.Job) error) {
 	err := errExited
 	defer func() {
-		if v := recover(); v != nil { // whose text may hold a secret
+		if v := recover(); v != nil { // its text may hold a secret
 			err = fmt.Errorf("memstore: handler panicked with a %T at:\n%s", v, debug.Stack())
 		}
-		q.settle(j, t, err != nil, nanos(time.Now()))
+		q.finish(j, t, err != nil, nanos(time.Now()))
 		if err != nil {
 			q.logger.WarnContext(ctx, "memstore: job failed",
 				"job", t.ID, "challenge", t.Challenge, "step", t.Step, "err", err)

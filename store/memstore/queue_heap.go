@@ -1,14 +1,14 @@
 package memstore
 
-// A jobHeap is a heap.Interface of jobs that are to do, first what is due
-// first. Each knows its place, so that it can be taken out.
+// A jobHeap is a heap.Interface of jobs that are not done, ordered by when they are
+// due. Each job knows its place, so that it can be removed.
 type jobHeap struct{ jobs []*job }
 
 func (h *jobHeap) Len() int { return len(h.jobs) }
 
 func (h *jobHeap) Less(i, j int) bool {
 	a, b := h.jobs[i].todo, h.jobs[j].todo
-	return a.due < b.due || a.due == b.due && a.turn < b.turn
+	return a.due < b.due || a.due == b.due && a.seq < b.seq
 }
 
 func (h *jobHeap) Swap(i, j int) {

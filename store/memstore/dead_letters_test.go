@@ -2,7 +2,6 @@ package memstore_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -11,24 +10,6 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 	"github.com/otpcourier/otpcourier/store/memstore"
 )
-
-func TestJobAttempts(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct{ set, want int }{{0, 64}, {2, 2}} {
-		synctest.Test(t, func(t *testing.T) {
-			s := memstore.New(memstore.Config{JobAttempts: c.set})
-			start(t, s, func(context.Context, store.Job) error { return errors.New("fails") })
-			if err := s.Enqueue(t.Context(), store.Job{ID: "j", Expires: time.Now().Add(24 * time.Hour)}); err != nil {
-				t.Fatal(err)
-			}
-			<-time.After(23 * time.Hour)
-			dead, err := s.Dead(t.Context(), 10)
-			if err != nil || len(dead) != 1 || dead[0].Reason != store.Failed || dead[0].Job.Attempt != c.want {
-				t.Errorf("dead letters %+v, error %v; want one that failed %d times", dead, err, c.want)
-			}
-		})
-	}
-}
 
 // TestDeadLetters checks that letters are bounded, those of jobs that no
 // worker has come upon included, and gone after a day.

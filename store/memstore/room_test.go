@@ -1,15 +1,14 @@
 package memstore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/otpcourier/otpcourier/store"
 	"github.com/otpcourier/otpcourier/store/memstore"
@@ -148,101 +147,107 @@ func TestBoundedSweep(t *testing.T) {
 	}
 }
 
-// TestClocksApart checks that a run that is forgotten by one caller's clock is
-// still there by that of another.
-func TestClocksApart(t *testing.T) {
-	t.Parallel()
-	s := memstore.New(memstore.Config{})
-	ahead := benchStart.Add(30*time.Minute + 5*time.Second)
-	behind := ahead.Add(-6 * time.Second)
-	r := usual(0, benchStart)
-	r.Expires, r.MaxFailures = benchStart.Add(time.Hour), 1
-	if err := s.Create(t.Context(), r, benchStart); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Attempt(t.Context(), r.ID, benchStart); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Get(t.Context(), r.ID, ahead); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Attempt(t.Context(), r.ID, behind); !errors.Is(err, store.ErrLocked) {
-		t.Errorf("Attempt within the lock, by a clock that is behind: error %v, want ErrLocked", err)
-	}
-}
-
-// TestNanoseconds checks that times come back whole, without their zone.
-func TestNanoseconds(t *testing.T) {
-	t.Parallel()
-	s := memstore.New(memstore.Config{})
-	now := time.Now() // with a monotonic reading
-	r := usual(0, now)
-	r.Created = now.Add(-1).In(time.FixedZone("somewhere", 3600))
-	r.Expires = time.Unix(0, math.MaxInt64)
-	if err := s.Create(t.Context(), r, now); err != nil {
-		t.Fatal(err)
-	}
-	got, err := s.Get(t.Context(), r.ID, now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(r, got); d != "" {
-		t.Errorf("Get differs from what Create left (-want +got):\n%s", d)
-	}
-}
-
-func TestRefused(t *testing.T) {
-	t.Parallel()
-	s := memstore.New(memstore.Config{})
-	for name, edit := range map[string]func(*store.Record){
-		"no ID":        func(r *store.Record) { r.ID = "" },
-		"MaxAttempts":  func(r *store.Record) { r.MaxAttempts = math.MaxInt64 },
-		"MaxFailures":  func(r *store.Record) { r.MaxFailures = math.MaxInt64 },
-		"Waits":        func(r *store.Record) { r.Waits = make([]time.Duration, 1<<16) },
-		"far Expires":  func(r *store.Record) { r.Expires = time.Date(2263, 1, 1, 0, 0, 0, 0, time.UTC) },
-		"early Create": func(r *store.Record) { r.Created = time.Date(1600, 1, 1, 0, 0, 0, 0, time.UTC) },
-	} {
-		r := usual(0, benchStart)
-		edit(r)
-		if err := s.Create(t.Context(), r, benchStart); err == nil {
-			t.Errorf("%s: Create succeeds, want an error", name)
-		}
-	}
-	if err := create(t, s, 0, benchStart, time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	for _, o := range []store.Outcome{store.Open, 9} {
-		if _, err := s.Finish(t.Context(), usual(0, benchStart).ID, o, benchStart); err == nil {
-			t.Errorf("Finish as %v succeeds, want an error", o)
-		}
-	}
-	if _, err := s.Track(t.Context(), "route/1", "", benchStart.Add(time.Hour), benchStart); err == nil {
-		t.Error("Track of an empty message succeeds, want an error")
-	}
-}
-
-// TestManyPolicies checks records whose policies are too many to be shared.
-func TestManyPolicies(t *testing.T) {
-	t.Parallel()
-	s := memstore.New(memstore.Config{})
-	for round := range 2 {
-		for n := range 200 {
-			r := usual(uint64(round*200+n), benchStart)
-			r.MaxAttempts = 1 + n
-			if err := s.Create(t.Context(), r, benchStart); err != nil {
-				t.Fatal(err)
-			}
-			if got, err := s.Get(t.Context(), r.ID, benchStart); err != nil || got.MaxAttempts != 1+n {
-				t.Fatalf("Get: %v, error %v, want MaxAttempts %d", got, err, 1+n)
-			}
-		}
-	}
-}
-
 // TestMemory holds a pending challenge, with the run of failures of its
 // subject, to 400 bytes.
 func TestMemory(t *testing.T) { // not parallel: it measures the heap
 	if per := perChallenge(t, 100_000, true); per > 400 {
 		t.Errorf("a pending challenge takes %.0f bytes, want at most 400", per)
+	}
+}
+
+func TestQueueFull(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New(memstore.Config{MaxJobs: 2})
+		add := func(id string, life time.Duration) error {
+			return s.Enqueue(t.Context(), store.Job{ID: id, Expires: time.Now().Add(life)})
+		}
+		if err := errors.Join(add("long", time.Hour), add("short", 1500*time.Millisecond), add("long", time.Hour),
+			add("past", 0)); err != nil {
+			t.Fatal(err)
+		}
+		if err := add("more", time.Hour); !errors.Is(err, store.ErrFull) {
+			t.Fatalf("Enqueue in a full queue: error %v, want ErrFull", err)
+		}
+		<-time.After(1500 * time.Millisecond)
+		if err := add("more", time.Hour); err != nil {
+			t.Fatalf("Enqueue when one of a full queue has expired: %v", err)
+		}
+		ids := make(chan string, 10)
+		start(t, s, func(_ context.Context, j store.Job) error { ids <- j.ID; return nil })
+		if got := <-ids + " " + <-ids; got != "long more" {
+			t.Errorf("jobs %s, want long more", got)
+		}
+	})
+}
+
+func TestLimiterFull(t *testing.T) {
+	t.Parallel()
+	s := memstore.New(memstore.Config{MaxLimits: 3})
+	now := benchStart.Add(time.Millisecond)
+	limits := func(names ...string) (ls []store.Limit) {
+		for _, name := range names {
+			ls = append(ls, store.Limit{Key: name, Most: 2, Per: time.Second})
+		}
+		return ls
+	}
+	take := func(want error, names ...string) {
+		t.Helper()
+		d, err := s.Take(t.Context(), now, limits(names...)...)
+		if !errors.Is(err, want) || d.Allowed != (want == nil) {
+			t.Fatalf("Take of %v: %+v, error %v, want error %v", names, d, err, want)
+		}
+	}
+	take(nil, "a", "a") // one entry
+	take(store.ErrFull, "b", "c", "d")
+	take(nil, "b", "c") // nothing was taken or held
+	take(nil, "b", "c")
+	take(store.ErrFull, "d")
+	now = now.Add(time.Second)
+	take(nil, "d", "e", "f")
+	if n := s.Live(now.Add(time.Minute).UnixNano()); n != 0 {
+		t.Errorf("%d limits are held when all takings are out of their span", n)
+	}
+}
+
+func TestTrackerFull(t *testing.T) {
+	t.Parallel()
+	s := memstore.New(memstore.Config{MaxReceipts: 10})
+	now := benchStart
+	expires := now.Add(1500 * time.Millisecond)
+	match := func(key string, receipt int, want error) {
+		t.Helper()
+		if _, err := s.Match(t.Context(), key, fmt.Append(nil, receipt), expires, now); !errors.Is(err, want) {
+			t.Fatalf("Match of %s: error %v, want %v", key, err, want)
+		}
+	}
+	match("a", 1, nil)
+	match("a", 2, nil)
+	match("b", 1, nil)
+	match("b", 2, store.ErrFull)
+	match("c", 1, store.ErrFull)
+	match("b", 1, nil) // is parked already
+	for i := range 6 { // parking takes half of the room
+		var want error
+		if i == 5 {
+			want = store.ErrFull
+		}
+		if _, err := s.Track(t.Context(), fmt.Sprint("d", i), "message", expires, now); !errors.Is(err, want) {
+			t.Fatalf("Track of d%d: error %v, want %v", i, err, want)
+		}
+	}
+	if early, err := s.Track(t.Context(), "a", "message", expires, now); err != nil || len(early) != 2 {
+		t.Fatalf("Track: %q, error %v, want both receipts", early, err)
+	}
+	match("b", 2, store.ErrFull)
+	now = expires
+	expires = now.Add(time.Second)
+	match("a", 3, nil) // starts anew
+	match("c", 1, nil)
+	if early, err := s.Track(t.Context(), "a", "another", expires, now); err != nil || len(early) != 1 {
+		t.Fatalf("Track of a key that has expired: %q, error %v, want the new receipt", early, err)
+	}
+	if n := s.Live(now.Add(time.Hour).UnixNano()); n != 0 {
+		t.Errorf("%d keys and receipts are held when all have expired", n)
 	}
 }

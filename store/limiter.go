@@ -6,7 +6,7 @@ import (
 )
 
 // A Limit allows Most takings of Key within any span of length Per. Key names
-// scope and span and holds nothing readable.
+// scope and span, and must hold nothing readable.
 type Limit struct {
 	Key    string
 	Most   int           // at least 1
@@ -17,8 +17,8 @@ type Limit struct {
 // A Decision is a Limiter's answer.
 type Decision struct {
 	Allowed    bool
-	RetryAfter time.Duration // when refused: until every enforced limit would allow; else 0
-	Over       []int         // indexes of the limits that were over, shadow ones included
+	RetryAfter time.Duration // until every enforced limit would allow; 0 if Allowed
+	Over       []int         // indexes of the limits that were over, also of shadow limits
 }
 
 // A Limiter counts takings over sliding spans. Whatever the bursts and
@@ -33,7 +33,6 @@ type Limiter interface {
 	Take(ctx context.Context, now time.Time, limits ...Limit) (Decision, error)
 
 	// Give returns one taking to each limit: a message that never went out
-	// costs nothing. Giving what was not taken does not raise a limit above
-	// Most.
+	// costs nothing. A Give without a Take must not raise a limit above Most.
 	Give(ctx context.Context, now time.Time, limits ...Limit) error
 }

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Priority orders jobs that are due: higher first, however long the lower
-// ones have been due. What waits too long expires, and is a [DeadLetter].
+// Priority orders jobs that are due: higher first, however long jobs of a lower
+// priority have been due. A job that waits too long expires, and becomes a
+// [DeadLetter].
 type Priority int8
 
 // The priorities: a payment before a newsletter sign-up.
@@ -52,24 +53,25 @@ func (p *Priority) UnmarshalText(text []byte) error {
 }
 
 // A Job asks for one step of a challenge's delivery. It holds no code and no
-// address: who handles it reads the challenge, and drops what is verified,
-// cancelled or expired.
+// address: its handler reads the challenge, and drops the job if the challenge is
+// verified, cancelled or expired.
 type Job struct {
-	ID        string // names the cause: the same ID is one job until Expires, done or not
+	ID        string // names the cause; until Expires there is one job of an ID, done or not
 	Challenge string
 	Step      int
 	Priority  Priority
 	NotBefore time.Time // zero: at once
-	Expires   time.Time // required: dropped unhandled from then on
+	Expires   time.Time // required; from then on the job is not handed out
 	Attempt   int       // set by the queue: 1 on the first delivery
 }
 
 // A Queue hands jobs to workers, each at least once.
 type Queue interface {
-	// Enqueue adds j, or does nothing if a job of its ID was added before and
-	// has not expired, or if j could not be due before it expires. A job
-	// without ID or Expires, or of another priority than the three, is
-	// refused. ErrFull.
+	// Enqueue adds j. If a job of its ID was added before and has not expired,
+	// or if j could not be due before it expires, it does nothing. It refuses
+	// a job without ID or Expires, or of another priority than the three.
+	//
+	// ErrFull: there is no room for j.
 	Enqueue(ctx context.Context, j Job) error
 
 	// Run calls handle for jobs that are due, in at most workers goroutines,
@@ -81,8 +83,8 @@ type Queue interface {
 	Run(ctx context.Context, workers int, handle func(context.Context, Job) error) error
 }
 
-// An Inspector is a Queue that tells what it holds. A Queue may do without;
-// those of this module are Inspectors.
+// An Inspector is a Queue that counts its jobs and lists dead letters. A Queue need
+// not be an Inspector; those of this module are.
 type Inspector interface {
 	// Stats counts the jobs.
 	Stats(ctx context.Context) (Stats, error)
@@ -92,21 +94,20 @@ type Inspector interface {
 	Dead(ctx context.Context, n int) ([]DeadLetter, error)
 }
 
-// Stats is what a Queue held at a moment. A job that has expired may count as
-// what it was until a worker comes upon it.
+// Stats counts the jobs of a Queue at a moment. An expired job may count as before
+// until a worker finds it.
 type Stats struct {
-	High, Normal, Low int           // due, and with no worker yet
-	Delayed           int           // wait for NotBefore, or out the pause after a failure
-	Running           int           // with a worker
-	Oldest            time.Duration // how long the first of those that are due has been; 0: none is
+	High, Normal, Low int           // jobs that are due and have no worker yet
+	Delayed           int           // jobs that wait for NotBefore, or for the pause after a failure
+	Running           int           // jobs with a worker
+	Oldest            time.Duration // how long the first job without a worker has been due; 0: there is none
 	Dead              int           // dead letters
 }
 
-// A DeadLetter is a job that ended without success. It is there to be seen,
-// not to be tried again: what a job of its ID was to do is done by a job of
-// another ID, or is not worth doing any more.
+// A DeadLetter is a job that ended without success. It is kept for operators and is
+// not tried again: another job does its work, or the work has become pointless.
 type DeadLetter struct {
-	Job    Job // Attempt: how often it was handed out
+	Job    Job // its Attempt is how often it was handed out
 	Reason Reason
 	At     time.Time // when it ended
 }

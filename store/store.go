@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// What a Store answers instead of doing as asked. Nothing is charged or
-// changed beside one of these.
+// Errors of a Store. If one of them is returned, nothing has changed.
 var (
 	ErrExists    = errors.New("store: challenge exists")
 	ErrNotFound  = errors.New("store: no such challenge")
@@ -19,7 +18,7 @@ var (
 	ErrExhausted = errors.New("store: no attempts or sends left") // of this challenge
 	ErrLocked    = errors.New("store: subject locked")            // until Record.LockedUntil
 	ErrTooSoon   = errors.New("store: too soon for another send") // until Record.NextSend
-	ErrConflict  = errors.New("store: revision has moved on")     // beside the newer record
+	ErrConflict  = errors.New("store: revision has moved on")     // the newer record is returned, too
 	ErrFull      = errors.New("store: full")                      // no live record is ever evicted to make room
 )
 
@@ -76,7 +75,7 @@ type Record struct {
 
 	MaxAttempts int             // of this challenge, at least 1
 	MaxFailures int             // in a row, of the subject; 0: no lock
-	Lock        time.Duration   // how long MaxFailures lock the subject, and how long a run of failures is remembered
+	Lock        time.Duration   // how long a lock lasts, and a run of failures after its latest failure
 	Waits       []time.Duration // before the second send, the third…: len+1 sends in all
 
 	// Kept by the store.
@@ -92,11 +91,11 @@ type Record struct {
 
 // A Store keeps challenges and, by subject, the run of consecutive failures.
 //
-// Where a record exists it is returned beside an error too. Records handed in
-// and out are the caller's own: a store copies.
+// If a record exists, it is returned with an error, too. Records passed in and
+// returned belong to the caller: a store must copy them.
 //
-// A challenge is found until now reaches its Expires; from then on a method
-// answers ErrExpired, or ErrNotFound once the backend has collected it.
+// A challenge is found until now reaches its Expires. From then on a method returns
+// ErrExpired, or ErrNotFound once the backend has collected the record.
 type Store interface {
 	// Create stores r with Sends 1, NextSend, Attempts 0 and Revision 0, and
 	// sets these fields in r. Delivery is stored as it is.
@@ -117,14 +116,14 @@ type Store interface {
 	// the run to MaxFailures locks the subject for Lock: LockedUntil is set
 	// in the record it returns, and that caller may still compare.
 	//
-	// MaxFailures and Lock are those of the challenge that is charged. Where
-	// challenges of one subject differ in them, the run is remembered until
-	// the latest time that one of its failures asked for, and the lock is that
-	// of the challenge whose charge locks: it ends at now + its Lock, whatever
-	// the other failures asked for, and the run with it.
+	// MaxFailures and Lock are those of the challenge that is charged. If
+	// challenges of one subject differ in them, the run is kept until the
+	// latest expiry among its failures. The challenge that reaches MaxFailures
+	// sets the lock: lock and run end at now + its Lock, whatever the Lock of
+	// the others.
 	//
 	// ErrNotFound, ErrExpired, ErrClosed, ErrLocked, ErrExhausted (Attempts
-	// has reached MaxAttempts), ErrFull (no room to remember the failure), in
+	// has reached MaxAttempts), ErrFull (no room for the run of failures), in
 	// this order.
 	Attempt(ctx context.Context, id string, now time.Time) (*Record, error)
 

@@ -5,32 +5,32 @@ import (
 	"time"
 )
 
-// A Tracker finds the message that a provider's receipt belongs to. Receipts
-// may come before the submission that they answer has been recorded, and in
-// another process.
+// A Tracker finds the message that a provider's receipt belongs to. A receipt may
+// come before its submission has been recorded, and to another process.
 //
-// A key is route "/" provider id. Both methods keep what they are given until
-// expires, the later one where they differ. Then the key and what was parked
-// for it are forgotten: the next call finds a key of which nothing is known.
+// A key is route "/" provider id. A key, its message and its parked receipts are kept
+// until the latest expires that a call gave for the key. After that the next call
+// finds an unknown key.
 //
-// Anyone who can make receipts up can park them. So parking takes at most half
-// of a backend's room, and the rest stays for Track.
+// Anyone who can make receipts up can park them. So parked receipts must take at
+// most half of a backend's room, and the rest stays for Track.
 type Tracker interface {
 	// Track maps key to message and returns the receipts that were parked for
-	// it, in the order of their coming. A repeated call returns them again:
-	// who dies while handling them is followed by someone who is told. A key
-	// is mapped once; a later call with another message changes nothing and
-	// returns no receipts.
+	// it, in the order in which they came. A repeated call returns them again,
+	// so that another process can finish if this one dies. A key is mapped
+	// once; a later call with another message changes nothing and returns no
+	// receipts.
 	//
 	// ErrFull: there is no room for the key.
 	Track(ctx context.Context, key, message string, expires, now time.Time) (early [][]byte, err error)
 
-	// Match returns the message of key. If there is none yet it parks receipt
-	// for Track and returns "". Parking is bounded per key and in all: beyond,
-	// ErrFull, so that the provider repeats the receipt. The same receipt
-	// twice is parked once.
+	// Match returns the message of key. If there is none yet, it parks receipt
+	// for Track and returns "". The same receipt twice is parked once.
 	//
-	// A receipt of more than 4096 bytes is refused, whatever is known of key,
-	// with an error that is none of this package's: to repeat it is no use.
+	// ErrFull: there is no room to park receipt, for this key or in all. The
+	// provider should repeat the receipt.
+	//
+	// A receipt of more than 4096 bytes is refused with an error that is none
+	// of this package's: the provider must not repeat it.
 	Match(ctx context.Context, key string, receipt []byte, expires, now time.Time) (message string, err error)
 }

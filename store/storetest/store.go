@@ -82,14 +82,14 @@ func (f *fixture) create(edit ...func(*store.Record)) string {
 	return r.ID
 }
 
-// wants checks an answer: an error of want, and a record beside it.
+// wants checks that a call returned an error that is want, and a record.
 func (f *fixture) wants(op string, r *store.Record, err, want error) *store.Record {
 	f.Helper()
 	if !errors.Is(err, want) {
 		f.Fatalf("%s: error %v, want %v", op, err, want)
 	}
 	if r == nil {
-		f.Fatalf("%s: no record beside error %v", op, err)
+		f.Fatalf("%s: no record with error %v", op, err)
 	}
 	return r
 }

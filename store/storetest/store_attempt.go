@@ -44,7 +44,7 @@ func attempts(t tester, s store.Store) {
 	}
 	for range 3 {
 		if r := f.attempt(id, store.ErrExhausted); r.Attempts != 3 {
-			f.Errorf("beside ErrExhausted: Attempts %d, want 3", r.Attempts)
+			f.Errorf("with ErrExhausted: Attempts %d, want 3", r.Attempts)
 		}
 	}
 	f.finish(id, store.Verified, nil) // who was charged last may still have been right
@@ -279,7 +279,7 @@ func twoPolicies(t tester, s store.Store) {
 				c.locking, until)
 		}
 		if r := f.attempt(first, store.ErrLocked); !r.LockedUntil.Equal(until) {
-			f.Errorf("beside ErrLocked: LockedUntil %v, want %v", r.LockedUntil, until)
+			f.Errorf("with ErrLocked: LockedUntil %v, want %v", r.LockedUntil, until)
 		}
 		f.now = until
 		if r := f.attempt(f.create(maxFailures(2)), nil); !r.LockedUntil.IsZero() {

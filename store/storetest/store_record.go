@@ -211,7 +211,7 @@ func updateConflict(t tester, s store.Store) {
 	for _, revision := range []uint64{0, 2, 1 << 40} {
 		r := f.update(id, revision, "second", store.ErrConflict)
 		if string(r.Delivery) != "first" || r.Revision != 1 {
-			f.Errorf("beside ErrConflict: Delivery %q, Revision %d, want the newer record", r.Delivery, r.Revision)
+			f.Errorf("with ErrConflict: Delivery %q, Revision %d, want the newer record", r.Delivery, r.Revision)
 		}
 	}
 	f.now = f.get(id).NextSend
@@ -260,7 +260,7 @@ func resend(t tester, s store.Store) {
 		}
 		f.now = due.Add(-time.Microsecond)
 		if r := f.resend(id, store.ErrTooSoon); !r.NextSend.Equal(due) {
-			f.Errorf("beside ErrTooSoon: NextSend %v, want %v", r.NextSend, due)
+			f.Errorf("with ErrTooSoon: NextSend %v, want %v", r.NextSend, due)
 		}
 		f.now = due
 		if r := f.resend(id, nil); r.Sends != i+2 || r.Revision != uint64(i+1) {

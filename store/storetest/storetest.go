@@ -11,13 +11,15 @@
 //	}
 //
 // Each case is a subtest whose log begins with the rule it enforces. The cases
-// use identifiers of their own, so they and other programs may share a
-// backend, unless it collects what has expired by the time that its calls
-// bring: then each case needs its own. They pass whole microseconds as times,
-// begin at the clock's now and move on from there without waiting; only those
-// of a Queue, whose contract has no now, wait for the clock, and a few seconds
-// at most for a backend that is right, if it gives a failing job up after no
-// more than three attempts, or in virtual time.
+// use identifiers of their own, so they and other programs may share a backend. If
+// the backend collects garbage by the time that its calls bring, as memstore does,
+// each case needs a backend of its own.
+//
+// The cases pass whole microseconds as times. They begin at the clock's now and move
+// on from there without waiting. Only the cases of a Queue wait for the clock, as
+// its contract has no now: a few seconds at most, if the backend is right and gives
+// a failing job up after no more than three attempts. In virtual time they do not
+// wait.
 package storetest
 
 import (
@@ -37,24 +39,23 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A Harness says what to test. What is nil is not tested. Each function is
-// called once per case, and may register clean-ups. Each case needs a Queue to
-// itself, for it counts what is in it.
+// A Harness opens the contracts to test. If a function is nil, its contract is not
+// tested. Each function is called once per case, and may register clean-ups. Each
+// case needs a Queue of its own, because it counts the jobs.
 type Harness struct {
 	Store   func(*testing.T) store.Store
 	Limiter func(*testing.T) store.Limiter
 	Tracker func(*testing.T) store.Tracker
 	Queue   func(*testing.T) store.Queue
 
-	// Live returns how many keys backend, which one of the functions above
-	// opened, still holds at now. After each case it must come down to 0 when
-	// all that was stored has expired: no key is without a life. Nil: not
-	// tested.
+	// Live returns how many keys backend still holds at now. One of the functions
+	// above opened backend. After each case Live must come down to 0 when
+	// everything stored has expired: no key is without a life. Nil: not tested.
 	Live func(backend any, now time.Time) int
 
 	// Virtual runs each case in a bubble of testing/synctest, where waiting
-	// takes no time. It is for a backend that waits on channels and timers
-	// only. Default: cases run in parallel, by the real clock.
+	// takes no time. The backend must wait on channels and timers only.
+	// Default: cases run in parallel, by the real clock.
 	Virtual bool
 }
 
@@ -67,8 +68,8 @@ func Run(t *testing.T, h Harness) {
 	runSuite(t, h, "Queue", h.Queue, queueCases())
 }
 
-// A tester is what a case needs of testing.T: the suite's own tests put a
-// recorder there, to see broken backends fail.
+// A tester is the part of testing.T that a case needs. The suite's own tests pass a
+// recorder, to see broken backends fail.
 type tester interface {
 	Helper()
 	Context() context.Context

@@ -14,10 +14,10 @@ import (
 func trackerCases() []testCase[store.Tracker] {
 	return []testCase[store.Tracker]{
 		{"track then match", "a key that is tracked matches its message, every time", trackThenMatch},
-		{"match then track", "receipts that come early are parked, and told in the order of their coming",
+		{"match then track", "receipts that come early are parked, and Track returns them in their order",
 			matchThenTrack},
 		{"track again", "a repeated Track returns the parked receipts again", trackAgain},
-		{"mapped once", "a key is mapped once; a later message changes nothing and is told nothing", mappedOnce},
+		{"mapped once", "a key is mapped once; a later message changes nothing and gets no receipts", mappedOnce},
 		{"receipt twice", "the same receipt twice is parked once", receiptTwice},
 		{"bounded", "parking is bounded per key: ErrFull beyond, and nothing parked is lost", bounded},
 		{"kept until the later", "what is kept is kept until the later expires", keptUntilLater},
@@ -27,7 +27,7 @@ func trackerCases() []testCase[store.Tracker] {
 		{"long receipt", "a receipt of 4096 bytes is taken, one of more is refused with an error other than ErrFull",
 			longReceipt},
 		{"copied", "receipts handed in and out are the caller's own", receiptsCopied},
-		{"parallel", "in whatever order they come, each receipt is either matched or told by Track", parallelReceipts},
+		{"parallel", "in whatever order they come, each receipt is matched or returned by Track", parallelReceipts},
 	}
 }
 
@@ -258,7 +258,7 @@ func parallelReceipts(t tester, tr store.Tracker) {
 	d := newDesk(t, tr)
 	const keys, each = 32, 6
 	var mu sync.Mutex
-	told := map[string]int{} // how often each receipt reached the message, by receipt
+	reached := map[string]int{} // how often each receipt reached the message, by receipt
 	var key [keys]string
 	for i := range key {
 		key[i] = unique("route/")
@@ -267,7 +267,7 @@ func parallelReceipts(t tester, tr store.Tracker) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, r := range receipts {
-			told[key[i]+" "+r]++
+			reached[key[i]+" "+r]++
 		}
 	}
 	parallel(keys*(each+1), func(n int) {
@@ -290,12 +290,12 @@ func parallelReceipts(t tester, tr store.Tracker) {
 			tell(i, r)
 		}
 	})
-	if len(told) != keys*each {
-		d.Errorf("%d of %d receipts reached their message", len(told), keys*each)
+	if len(reached) != keys*each {
+		d.Errorf("%d of %d receipts reached their message", len(reached), keys*each)
 	}
-	for r, n := range told {
+	for r, n := range reached {
 		if n != 1 {
-			d.Errorf("%s was told %d times", r, n)
+			d.Errorf("%s reached its message %d times", r, n)
 		}
 	}
 }

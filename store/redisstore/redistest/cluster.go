@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// slots are what a Redis Cluster is divided into.
+// slots is the number of slots of a Redis Cluster.
 const slots = 16384
 
 // A Cluster is a Redis Cluster of masters without replicas.
@@ -62,7 +62,7 @@ func startNode(t testing.TB, directives []string) (s *Server, bus int) {
 	return nil, 0
 }
 
-// whole reports what a node misses of its cluster.
+// whole returns an error as long as a node does not know its whole cluster.
 func whole(addr string, nodes int) error {
 	info, err := ask(addr, "CLUSTER", "INFO")
 	if err != nil {

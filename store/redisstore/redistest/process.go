@@ -57,7 +57,7 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// ready waits until it is this process that answers at addr.
+// ready waits until this process answers at addr.
 func (p *process) ready(addr string) error {
 	pid := strconv.Itoa(p.cmd.Process.Pid)
 	return eventually(func() error {

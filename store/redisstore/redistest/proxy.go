@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// A Proxy passes connections on to a server until it is told to harm them.
+// A Proxy passes connections on to a server, and harms them on request.
 type Proxy struct {
 	Addr string // to give to a client
 
@@ -55,8 +55,8 @@ func (p *Proxy) stop() {
 }
 
 // LoseReplies loses the replies to the next n requests that begin with one of
-// commands, or to any without: the server does as it is asked, and then the
-// connection ends in the place of its reply.
+// commands, or to any requests if there are no commands. The server runs the request,
+// and then the connection ends in the place of the reply.
 func (p *Proxy) LoseReplies(n int, commands ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A Sentinel is a master with a replica, watched by three Sentinels. These
-// take a server that is silent for a second for dead.
+// A Sentinel is a master with a replica, watched by three Sentinels. If a server is
+// silent for a second, the Sentinels count it as dead.
 type Sentinel struct {
 	Name    string    // of the master
 	Addrs   []string  // of the Sentinels
@@ -54,7 +54,7 @@ func StartSentinel(t testing.TB, directives ...string) *Sentinel {
 	return s
 }
 
-// watched reports what a Sentinel does not know yet.
+// watched returns an error as long as a Sentinel does not know all of them.
 func (s *Sentinel) watched(addr string, sentinels int) error {
 	info, err := ask(addr, "INFO", "sentinel")
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *Sentinel) watched(addr string, sentinels int) error {
 	return nil
 }
 
-// Master returns the server that the Sentinels have as the master.
+// Master returns the server that is the master by the Sentinels.
 func (s *Sentinel) Master() (*Server, error) {
 	var err error
 	for _, addr := range s.Addrs {

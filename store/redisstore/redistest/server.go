@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// AOF are the directives of a server that keeps what it has answered, through
-// Kill and Restart.
+// AOF are the directives of a server that keeps its data through Kill and Restart:
+// every write that it has answered.
 const AOF = "appendonly yes\nappendfsync always"
 
 // A Server is a redis-server.
@@ -28,8 +28,8 @@ type Server struct {
 	running *process // nil: it does not run
 }
 
-// Start starts a server that keeps nothing beyond its life, and ends it with
-// the test. Directives are lines of redis.conf, such as [AOF].
+// Start starts a server without persistence, and ends it with the test. Directives
+// are lines of redis.conf, such as [AOF].
 func Start(t testing.TB, directives ...string) *Server {
 	t.Helper()
 	need(t)
@@ -41,13 +41,13 @@ func Start(t testing.TB, directives ...string) *Server {
 	return s
 }
 
-// New is Start for who is no test: the server keeps its files in dir, and
-// needs a Kill in the end.
+// New is Start for programs that are not tests. The server keeps its files in dir, and
+// the caller must Kill it.
 func New(dir string, directives ...string) (*Server, error) {
 	return start(dir, nil, directives...)
 }
 
-// need skips the test where there is no redis-server.
+// need skips the test if there is no redis-server.
 func need(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
@@ -59,8 +59,8 @@ func need(t testing.TB) {
 	}
 }
 
-// start finds a port, writes a configuration, and waits for the server. Where
-// another process took the port meanwhile, it tries the next.
+// start finds a port, writes a configuration, and waits for the server. If another
+// process took the port meanwhile, it tries the next.
 func start(dir string, args []string, directives ...string) (*Server, error) {
 	var err error
 	for range tries {
@@ -121,11 +121,11 @@ func (s *Server) kill() {
 	}
 }
 
-// Pause stops the server where it is (SIGSTOP): connections stay, and nothing
-// is answered until Resume. Only where there are such signals.
+// Pause stops the server (SIGSTOP): connections stay, and no command is answered
+// until Resume. It returns an error on systems without that signal.
 func (s *Server) Pause() error { return s.signal(pause) }
 
-// Resume has a paused server go on.
+// Resume ends Pause (SIGCONT).
 func (s *Server) Resume() error { return s.signal(resume) }
 
 func (s *Server) signal(sig syscall.Signal) error {

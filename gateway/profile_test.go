@@ -59,7 +59,11 @@ func TestParseProfileErrors(t *testing.T) {
 		{`"data.id"`, `"data..id"`, `answer.id: is no path such as "data.id"`},
 		{`"is": ["0"], `, ``, `answer: there is only one of ok and is`},
 		{`"is": ["0"]`, `"is": ["0"], "statuses": [404]`, `answer.statuses: 404 is neither one of 200 to 299 nor 409`},
-		{`"invalid recipient"`, `"invalid_recipient"`, `classes.7: "invalid_recipient" is not the name of a class`},
+		{
+			`"invalid recipient"`, `"invalid_recipient"`,
+			`classes.7: channel: "invalid_recipient" is not a class: ` +
+				`unknown, temporary, throttled, unreachable, invalid recipient, misconfigured, expired`,
+		},
 		{`{{provider_id}}`, `{{id}}`, `poll.url: unknown field {{id}}`},
 		{`"status": "state"},`, `"status": ""},`, `poll.status: is required`},
 		{`"url": "{{url}}/state/{{provider_id}}"`, `"url": 7`, `profile: poll.url: is of the wrong type, number`},

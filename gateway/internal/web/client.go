@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
 )
@@ -157,6 +158,16 @@ func read(resp *http.Response) Response {
 		r.Body, r.Cut = body[:maxBody], true
 	}
 	return r
+}
+
+// Share returns a context that ends after a part of the time that ctx has left,
+// so that a request which is not answered leaves time for another.
+func Share(ctx context.Context, parts time.Duration) (context.Context, context.CancelFunc) {
+	until, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(until)/parts)
 }
 
 // Once keeps net/http from repeating a request that has no body, which it does

@@ -97,6 +97,16 @@ func Refusal(op string, r Response, now time.Time) *channel.Error {
 	}
 }
 
+// NotSent corrects the class of a failure of a request that submits no message:
+// Unknown becomes Temporary.
+func NotSent(err error) error {
+	e, ok := err.(*channel.Error) //nolint:errorlint // it is changed, not looked for
+	if ok && e.Class == channel.Unknown {
+		e.Class = channel.Temporary
+	}
+	return err
+}
+
 // class says what a status means for a message where the provider does not
 // define it otherwise (RFC 9110 §15). A server or proxy that fails, 500, 502 or
 // 504, may have passed the message on before.

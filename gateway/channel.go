@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/gateway/internal/follow"
+	"github.com/otpcourier/otpcourier/gateway/internal/lifecycle"
+	"github.com/otpcourier/otpcourier/gateway/internal/token"
 	"github.com/otpcourier/otpcourier/gateway/internal/web"
 )
 
@@ -96,12 +97,11 @@ func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 // describes it. Create it with [New]; it is safe for concurrent use. Its
 // goroutines poll, and end with Close or Shutdown.
 type Channel struct {
-	lifecycle
-
+	life     *lifecycle.Lifecycle
 	config   Config
 	spec     *profileSpec
 	values   map[string]string
-	tokens   *oauthTokens
+	tokens   *token.Cache
 	verifier verifier // nil: there is no webhook
 	answers  []string // secrets of the webhook's challenge
 }
@@ -114,6 +114,7 @@ func New(c Config) (*Channel, error) {
 	if err := c.settle(); err != nil {
 		return nil, err
 	}
+	c.Logger = c.Logger.With(slog.String("profile", c.Profile.Name()))
 	ch := &Channel{config: c, spec: &c.Profile.spec}
 	var err error
 	if ch.values, err = ch.spec.resolve(c.Values); err != nil {
@@ -125,9 +126,8 @@ func New(c Config) (*Channel, error) {
 	if err := ch.prepareWebhook(); err != nil {
 		return nil, err
 	}
-	ch.tokens = newOAuthTokens(ch)
-	client := web.New(web.Config{HTTP: c.Client, Plaintext: c.DangerouslyPlaintext})
-	ch.start(client, c.Timeout, c.Logger.With(slog.String("profile", ch.spec.Name)), ch.following())
+	ch.tokens = token.New(token.Config{Op: opOAuth, Fetch: ch.fetchToken})
+	ch.life = lifecycle.New(ch.lifecycle())
 	return ch, nil
 }
 
@@ -218,14 +218,17 @@ func (c *Channel) checkURLs() error {
 	return nil
 }
 
-// following configures what follows the messages.
-func (c *Channel) following() follow.Config {
-	f := follow.Config{Interval: c.config.PollInterval, Logger: c.config.Logger}
+// lifecycle configures the channel's life.
+func (c *Channel) lifecycle() lifecycle.Config {
+	l := lifecycle.Config{
+		Package: "gateway", Closed: ErrClosed, Timeout: c.config.Timeout, Logger: c.config.Logger,
+		Client: c.config.Client, Plaintext: c.config.DangerouslyPlaintext, PollInterval: c.config.PollInterval,
+	}
 	if c.spec.Poll != nil || c.verifier != nil {
-		f.Receipt = c.config.Receipt
+		l.Receipt = c.config.Receipt
 	}
-	if c.spec.Poll != nil && c.config.PollInterval >= 0 {
-		f.Poll = c.poll
+	if c.spec.Poll != nil {
+		l.Poll = c.poll
 	}
-	return f
+	return l
 }

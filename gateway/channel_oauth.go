@@ -7,10 +7,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/gateway/internal/token"
 	"github.com/otpcourier/otpcourier/gateway/internal/web"
 )
 
@@ -25,12 +25,12 @@ const (
 	oauthLife = 5 * time.Minute
 )
 
-// authorize puts the profile's credentials on a request, and reports whether
-// they are a token that was kept from before.
-func (c *Channel) authorize(ctx context.Context, req *http.Request) (kept bool, err error) {
+// authorize puts the profile's credentials on a request, and returns the token
+// if they are one that was kept from an earlier request.
+func (c *Channel) authorize(ctx context.Context, req *http.Request) (kept string, err error) {
 	a := c.spec.Auth
 	if a == nil {
-		return false, nil
+		return "", nil
 	}
 	misconfigured := func(err error) error {
 		return &channel.Error{Class: channel.Misconfigured, Op: opOAuth, Err: err}
@@ -39,24 +39,26 @@ func (c *Channel) authorize(ctx context.Context, req *http.Request) (kept bool, 
 	case a.Basic != nil:
 		user, password, err := a.credentials(c.value)
 		if err != nil {
-			return false, misconfigured(err)
+			return "", misconfigured(err)
 		}
 		req.SetBasicAuth(user, password)
 	case a.Bearer != nil:
-		token, err := a.bearer.render(c.value)
+		bearer, err := a.bearer.render(c.value)
 		if err != nil {
-			return false, misconfigured(err)
+			return "", misconfigured(err)
 		}
-		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Authorization", "Bearer "+bearer)
 	default:
-		token, kept, err := c.tokens.get(ctx)
+		access, old, err := c.tokens.Get(ctx)
 		if err != nil {
-			return false, err
+			return "", err
 		}
-		req.Header.Set("Authorization", "Bearer "+token)
-		return kept, nil
+		req.Header.Set("Authorization", "Bearer "+access)
+		if old {
+			kept = access
+		}
 	}
-	return false, nil
+	return kept, nil
 }
 
 func (a *authSpec) credentials(get lookup) (user, password string, err error) {
@@ -67,95 +69,45 @@ func (a *authSpec) credentials(get lookup) (user, password string, err error) {
 	return user, password, err
 }
 
-// oauthTokens keeps an access token (RFC 6749 §4.4). One goroutine at a time
-// fetches; the others wait for it or for their context.
-type oauthTokens struct {
-	channel *Channel
-	turn    chan struct{} // holds one element while someone fetches
-
-	mu    sync.Mutex
-	token string
-	until time.Time
-}
-
-func newOAuthTokens(c *Channel) *oauthTokens {
-	return &oauthTokens{channel: c, turn: make(chan struct{}, 1)}
-}
-
-func (t *oauthTokens) current() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if time.Now().Before(t.until) {
-		return t.token
+// fetchToken gets a token with the client's credentials (RFC 6749 §4.4), which
+// has no refresh token.
+func (c *Channel) fetchToken(ctx context.Context, _ string) (token.Token, error) {
+	refuse := func(class channel.Class, err error) (token.Token, error) {
+		return token.Token{}, &channel.Error{Class: class, Op: opOAuth, Err: err}
 	}
-	return ""
-}
-
-// drop forgets the token that a request had.
-func (t *oauthTokens) drop(req *http.Request) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if req.Header.Get("Authorization") == "Bearer "+t.token {
-		t.token, t.until = "", time.Time{}
-	}
-}
-
-// get returns a token, and whether it was kept from before.
-func (t *oauthTokens) get(ctx context.Context) (token string, kept bool, err error) {
-	if token := t.current(); token != "" {
-		return token, true, nil
-	}
-	select {
-	case t.turn <- struct{}{}:
-	case <-ctx.Done():
-		return "", false, &channel.Error{Class: channel.Temporary, Op: opOAuth, Err: context.Cause(ctx)}
-	}
-	defer func() { <-t.turn }()
-	if token := t.current(); token != "" {
-		return token, true, nil
-	}
-	token, life, err := t.fetch(ctx)
+	req, err := c.tokenRequest(ctx)
 	if err != nil {
-		return "", false, err
+		return refuse(channel.Misconfigured, err)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.token, t.until = token, time.Now().Add(life-min(oauthMargin, life/10))
-	return token, false, nil
-}
-
-// fetch asks for a token. Whatever fails, no message was sent.
-func (t *oauthTokens) fetch(ctx context.Context) (string, time.Duration, error) {
-	req, err := t.build(ctx)
+	r, err := c.life.Web.Do(ctx, opOAuth, req)
 	if err != nil {
-		return "", 0, &channel.Error{Class: channel.Misconfigured, Op: opOAuth, Err: err}
+		return token.Token{}, web.NotSent(err)
 	}
-	r, err := t.channel.web.Do(ctx, opOAuth, req)
-	if err != nil {
-		return "", 0, notSent(err)
-	}
+	now := time.Now()
 	if !r.OK() {
-		return "", 0, notSent(web.Refusal(opOAuth, r, time.Now()))
+		return token.Token{}, web.NotSent(web.Refusal(opOAuth, r, now))
 	}
 	var answer struct {
 		AccessToken string      `json:"access_token"`
 		ExpiresIn   json.Number `json:"expires_in"`
 	}
-	if err := json.Unmarshal(r.Body, &answer); err != nil || answer.AccessToken == "" || !headerValue(answer.AccessToken) {
+	err = json.Unmarshal(r.Body, &answer)
+	if err != nil || answer.AccessToken == "" || !headerValue(answer.AccessToken) {
 		if r.Cut {
-			return "", 0, &channel.Error{Class: channel.Temporary, Op: opOAuth, Err: errors.New("the answer is cut short")}
+			return refuse(channel.Temporary, errors.New("the answer is cut short"))
 		}
-		return "", 0, &channel.Error{Class: channel.Misconfigured, Op: opOAuth, Err: errors.New("the answer holds no token")}
+		return refuse(channel.Misconfigured, errors.New("the answer holds no token"))
 	}
 	life := oauthLife // where the answer names none that is a number of seconds
 	if seconds, err := answer.ExpiresIn.Int64(); err == nil && seconds > 0 {
 		life = time.Duration(min(seconds, 24*60*60)) * time.Second
 	}
-	return answer.AccessToken, life, nil
+	until := now.Add(life - min(oauthMargin, life/10))
+	return token.Token{Access: answer.AccessToken, Renew: until, Expires: until}, nil
 }
 
-func (t *oauthTokens) build(ctx context.Context) (*http.Request, error) {
-	a, get := t.channel.spec.Auth, t.channel.value
+func (c *Channel) tokenRequest(ctx context.Context) (*http.Request, error) {
+	a, get := c.spec.Auth, c.value
 	client, secret, err := a.credentials(get)
 	if err != nil {
 		return nil, err

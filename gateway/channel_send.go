@@ -14,6 +14,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/gateway/internal/follow"
+	"github.com/otpcourier/otpcourier/gateway/internal/message"
 	"github.com/otpcourier/otpcourier/gateway/internal/web"
 )
 
@@ -24,6 +25,10 @@ const (
 	// maxProviderID bounds an id, in octets; the longest known has some 60.
 	maxProviderID = 256
 )
+
+// sendable are the requirements of a message, besides those of the profile's
+// templates.
+var sendable2 = message.Rules{Op: opProfileSend, Life: time.Second}
 
 // Send submits m as an SMS, or what else the profile makes of it, to m.To.Phone,
 // and returns when the provider has answered. It makes one try: whether another
@@ -37,39 +42,27 @@ const (
 func (c *Channel) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
 	id, err := c.send(ctx, m)
 	if err != nil {
-		c.log(ctx, err)
+		c.life.NotSent(ctx, err)
 		return channel.Submission{State: channel.Failed}, err
 	}
 	s := channel.Submission{State: channel.Sent}
 	if id != "" {
 		s.ProviderIDs = []string{id}
-		c.follower.Follow(follow.Message{ProviderID: id, MessageID: m.ID, Expires: m.Expires})
+		c.life.Follower.Follow(follow.Message{ProviderID: id, MessageID: m.ID, Expires: m.Expires})
 	}
 	return s, nil
 }
 
-func refuseMessage(class channel.Class, err error) error {
-	return &channel.Error{Class: class, Op: "gateway: message", Err: err}
-}
-
 func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) {
 	now := time.Now()
-	if !m.Expires.IsZero() && m.Expires.Sub(now) < time.Second {
-		return "", refuseMessage(channel.Expired, errExpired)
-	}
-	if m.To.Phone == "" {
-		return "", refuseMessage(channel.InvalidRecipient, errors.New("no phone number"))
-	}
-	if err := (channel.Recipient{Phone: m.To.Phone}).Validate(); err != nil {
+	if err := sendable2.Check(m, now); err != nil {
 		return "", err
 	}
-	if !c.begin() {
-		return "", refuseMessage(channel.Temporary, ErrClosed)
+	ctx, end, err := c.life.Begin(ctx, opProfileSend, m.Expires)
+	if err != nil {
+		return "", err
 	}
-	defer c.sends.Done()
-
-	ctx, cancel := c.bound(ctx, now, m.Expires)
-	defer cancel()
+	defer end()
 	answer, err := c.request(ctx, opProfileSend, &c.spec.Send, messageLookup(m, now, c.spec.Languages, c.values))
 	if err != nil {
 		return "", err
@@ -92,14 +85,14 @@ func (c *Channel) request(ctx context.Context, op string, spec *requestSpec, get
 		if op == opProfileSend && req.Body == http.NoBody {
 			web.Once(req) // a second GET would be a second SMS
 		}
-		answer, err := c.web.Do(ctx, op, req)
+		answer, err := c.life.Web.Do(ctx, op, req)
 		if err != nil {
 			return answer, err
 		}
-		if try > 0 || !kept || answer.Status != http.StatusUnauthorized && answer.Status != http.StatusForbidden {
+		if try > 0 || kept == "" || answer.Status != http.StatusUnauthorized && answer.Status != http.StatusForbidden {
 			return answer, nil
 		}
-		c.tokens.drop(req)
+		c.tokens.Drop(kept)
 	}
 }
 

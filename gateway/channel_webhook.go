@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"time"
 	"unicode/utf8"
+
+	"github.com/otpcourier/otpcourier/gateway/internal/inbound"
 )
 
 const (
@@ -59,35 +61,16 @@ func (c *Channel) serveWebhook(w http.ResponseWriter, r *http.Request) {
 		c.serveChallenge(w, r)
 		return
 	}
-	if r.Method != hook.method() {
-		w.Header().Set("Allow", hook.method())
-		w.WriteHeader(http.StatusMethodNotAllowed)
-		return
-	}
-	body, ok := readWebhook(w, r, maxProfileWebhook)
+	body, ok := inbound.Read(w, r, hook.method(), maxProfileWebhook)
 	if !ok {
 		return
 	}
 	status, err := c.webhook(r, body)
 	if err != nil {
 		c.config.Logger.LogAttrs(r.Context(), slog.LevelWarn, "gateway: webhook refused",
-			slog.String("profile", c.spec.Name), slog.Int("status", status), slog.Any("error", err))
+			slog.Int("status", status), slog.Any("error", err))
 	}
 	w.WriteHeader(status)
-}
-
-// readWebhook reads a body of bounded length. Otherwise it has answered.
-func readWebhook(w http.ResponseWriter, r *http.Request, most int64) (body []byte, ok bool) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
-	if err == nil {
-		return body, true
-	}
-	status := http.StatusBadRequest
-	if _, long := errors.AsType[*http.MaxBytesError](err); long {
-		status = http.StatusRequestEntityTooLarge
-	}
-	w.WriteHeader(status)
-	return nil, false
 }
 
 func (s *webhookSpec) method() string {
@@ -152,13 +135,13 @@ func (c *Channel) heard(ctx context.Context, report any) error {
 	if message := w.message.find(report); isProviderID(message) {
 		update.MessageID = message
 	}
-	return c.follower.Report(ctx, update)
+	return c.life.Follower.Report(ctx, update)
 }
 
 func (c *Channel) serveChallenge(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	answer := query.Get(c.spec.Webhook.Challenge.Answer)
-	if !oneOf(c.answers, query.Get(c.spec.Webhook.Challenge.Query)) || len(answer) > maxChallenge || !utf8.ValidString(answer) {
+	if !inbound.OneOf(c.answers, query.Get(c.spec.Webhook.Challenge.Query)) || len(answer) > maxChallenge || !utf8.ValidString(answer) {
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}

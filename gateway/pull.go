@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/gateway/internal/message"
 )
 
 // PullConfig describes a [Pull].
@@ -224,13 +225,15 @@ func (p *Pull) GoString() string { return "gateway.Pull{" + p.String() + "}" }
 // LogValue keeps credentials and texts out of logs.
 func (p *Pull) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
+const opPull = "gateway: pull"
+
 // pullError is an error of Send and Cancel.
 func pullError(class channel.Class, what string, cause error) error {
 	err := errors.New(what)
 	if cause != nil {
 		err = fmt.Errorf("%s: %w", what, cause)
 	}
-	return &channel.Error{Class: class, Op: "gateway: pull", Err: err}
+	return &channel.Error{Class: class, Op: opPull, Err: err}
 }
 
 // Send waits until a phone has fetched m. See [Pull].
@@ -249,19 +252,14 @@ func (p *Pull) Send(ctx context.Context, m *channel.Message) (channel.Submission
 }
 
 func (p *Pull) check(ctx context.Context, m *channel.Message) error {
-	switch {
-	case m.To.Phone == "":
-		return pullError(channel.InvalidRecipient, "no phone number", nil)
-	case !validID(m.ID): // reports on another are dropped
-		return pullError(channel.Misconfigured, "not queued", errMessageID)
-	case m.Text == "":
-		return pullError(channel.Misconfigured, "Message.Text is empty", nil)
-	case !m.Expires.IsZero() && time.Until(m.Expires) < pullMinLife:
-		return pullError(channel.Expired, "the code has no time left to be sent", nil)
-	case ctx.Err() != nil:
+	rules := message.Rules{Op: opPull, Life: pullMinLife, ID: true, Text: true}
+	if err := rules.Check(m, time.Now()); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
 		return pullError(channel.Temporary, "not queued", context.Cause(ctx))
 	}
-	return channel.Recipient{Phone: m.To.Phone}.Validate()
+	return nil
 }
 
 // await returns when e was fetched, or withdraws it.

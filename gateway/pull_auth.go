@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/otpcourier/otpcourier/gateway/internal/inbound"
 )
 
 // authenticate returns the phone that a request comes from. Otherwise it has
@@ -35,7 +37,7 @@ func (p *Pull) authenticate(w http.ResponseWriter, r *http.Request) (phone PullP
 		return PullPhone{}, false
 	}
 	// An id that nobody has takes the same way as one with a wrong password.
-	if oneOf([]string{want}, given) && want != "" {
+	if inbound.OneOf([]string{want}, given) && want != "" {
 		return phone, true
 	}
 	p.guard.failed(now, who...)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/gateway/internal/message"
 )
 
 const maxPoll = 256 << 10 // octets, before and after decompression
@@ -143,7 +144,7 @@ func parsePoll(b []byte) ([]pollUpdate, error) {
 // dropped: an error would have the phone repeat it for ever.
 func (p *Pull) report(r *http.Request, phone string, u pollUpdate) error {
 	state, known := pollStates[u.Status]
-	if !known || !validID(u.ID) {
+	if !known || !message.ValidID(u.ID) {
 		p.config.Logger.WarnContext(r.Context(), "gateway: a phone's report makes no sense", "phone", phone)
 		return nil
 	}

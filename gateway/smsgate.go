@@ -8,18 +8,18 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/gateway/internal/follow"
-	"github.com/otpcourier/otpcourier/gateway/internal/web"
+	"github.com/otpcourier/otpcourier/gateway/internal/lifecycle"
+	"github.com/otpcourier/otpcourier/gateway/internal/token"
 )
 
 // SMSGate sends messages as SMS through Android phones that run the SMSGate
 // app (sms-gate.app): by its cloud, by a private server, or by a phone itself.
 // Create it with [NewSMSGate]; it is safe for concurrent use.
 type SMSGate struct {
-	lifecycle
-
+	life    *lifecycle.Lifecycle
 	config  SMSGateConfig
 	base    *url.URL
-	tokens  *tokens
+	tokens  *token.Cache
 	devices *devices
 	replays replays
 }
@@ -37,13 +37,13 @@ func NewSMSGate(c SMSGateConfig) (*SMSGate, error) {
 		return nil, err
 	}
 	g := &SMSGate{config: c, base: base}
-	g.tokens = newTokens(g)
+	g.tokens = token.New(token.Config{Op: opToken, Fetch: g.fetchToken})
 	g.devices = newDevices(g)
-	f := follow.Config{Receipt: c.Receipt, Poll: g.poll, Interval: c.PollInterval, Logger: c.Logger}
-	if c.PollInterval < 0 {
-		f.Poll = nil
-	}
-	g.start(web.New(web.Config{HTTP: c.Client, Plaintext: c.DangerouslyPlaintext}), c.Timeout, c.Logger, f)
+	g.life = lifecycle.New(lifecycle.Config{
+		Package: "gateway", Closed: ErrClosed, Timeout: c.Timeout, Logger: c.Logger,
+		Client: c.Client, Plaintext: c.DangerouslyPlaintext,
+		Receipt: c.Receipt, Poll: g.poll, PollInterval: c.PollInterval,
+	})
 	return g, nil
 }
 
@@ -69,7 +69,7 @@ func (g *SMSGate) LogValue() slog.Value { return g.config.LogValue() }
 // package comment tells which class means what.
 func (g *SMSGate) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
 	if err := g.send(ctx, m); err != nil {
-		g.log(ctx, err)
+		g.life.NotSent(ctx, err)
 		return channel.Submission{State: channel.Failed}, err
 	}
 	return channel.Submission{ProviderIDs: []string{m.ID}, State: channel.Sent}, nil
@@ -77,15 +77,14 @@ func (g *SMSGate) Send(ctx context.Context, m *channel.Message) (channel.Submiss
 
 func (g *SMSGate) send(ctx context.Context, m *channel.Message) error {
 	now := time.Now()
-	if err := checkMessage(m, now); err != nil {
+	if err := sendable.Check(m, now); err != nil {
 		return err
 	}
-	if !g.begin() {
-		return &channel.Error{Class: channel.Temporary, Op: opSend, Err: ErrClosed}
+	ctx, end, err := g.life.Begin(ctx, opSend, m.Expires)
+	if err != nil {
+		return err
 	}
-	defer g.sends.Done()
-	ctx, cancel := g.bound(ctx, now, m.Expires)
-	defer cancel()
+	defer end()
 	d := &delivery{g: g, m: m}
 	if err := d.run(ctx); err != nil {
 		return err
@@ -94,6 +93,6 @@ func (g *SMSGate) send(ctx context.Context, m *channel.Message) error {
 	if expires.IsZero() {
 		expires = now.Add(smsgateLife)
 	}
-	g.follower.Follow(follow.Message{ProviderID: m.ID, MessageID: m.ID, Expires: expires})
+	g.life.Follower.Follow(follow.Message{ProviderID: m.ID, MessageID: m.ID, Expires: expires})
 	return nil
 }

@@ -33,16 +33,16 @@ func (g *SMSGate) call(ctx context.Context, c call) (web.Response, error) {
 		return g.do(ctx, c)
 	}
 	for try := 1; ; try++ {
-		token, err := g.tokens.get(ctx)
+		access, _, err := g.tokens.Get(ctx)
 		if err != nil {
 			return web.Response{}, err
 		}
-		c.bearer, c.basic = token, token == ""
+		c.bearer, c.basic = access, access == ""
 		resp, err := g.do(ctx, c)
-		if err != nil || resp.Status != http.StatusUnauthorized || token == "" || try == 2 {
+		if err != nil || resp.Status != http.StatusUnauthorized || access == "" || try == 2 {
 			return resp, err
 		}
-		g.tokens.reject(ctx, token)
+		g.tokens.Drop(access)
 	}
 }
 
@@ -72,7 +72,7 @@ func (g *SMSGate) do(ctx context.Context, c call) (web.Response, error) {
 	} else {
 		req.SetBasicAuth(g.config.Username, g.config.Password)
 	}
-	return g.web.Do(ctx, c.op, req)
+	return g.life.Web.Do(ctx, c.op, req)
 }
 
 // decode reads the answer to a call that has succeeded.
@@ -84,7 +84,6 @@ func decode(op string, r web.Response, into any) error {
 }
 
 var (
-	errExpired     = errors.New("the code's life is over, or too short to send it")
 	errQueueFull   = errors.New("the phone's queue is full")
 	errShared      = errors.New("refused, but another call may have succeeded")
 	errNoDevice    = errors.New("the server does not know the phone, or has not heard of it in time")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/phone"
+	"github.com/otpcourier/otpcourier/gateway/internal/web"
 )
 
 const (
@@ -60,12 +61,11 @@ type simCard struct {
 // leaves out as well. A phone that serves the API itself has no list: the
 // error's class is Misconfigured.
 func (g *SMSGate) Devices(ctx context.Context) ([]SMSGatePhone, error) {
-	if !g.begin() {
-		return nil, &channel.Error{Class: channel.Temporary, Op: opDevices, Err: ErrClosed}
+	ctx, end, err := g.life.Begin(ctx, opDevices, time.Time{})
+	if err != nil {
+		return nil, err
 	}
-	defer g.sends.Done()
-	ctx, cancel := g.bound(ctx, time.Now(), time.Time{})
-	defer cancel()
+	defer end()
 	return g.listDevices(ctx)
 }
 
@@ -73,10 +73,10 @@ func (g *SMSGate) listDevices(ctx context.Context) ([]SMSGatePhone, error) {
 	now := time.Now()
 	resp, err := g.call(ctx, call{op: opDevices, method: http.MethodGet, path: "devices"})
 	if err != nil {
-		return nil, notSent(err)
+		return nil, web.NotSent(err)
 	}
 	if !resp.OK() {
-		return nil, notSent(refusal(opDevices, resp, now))
+		return nil, web.NotSent(refusal(opDevices, resp, now))
 	}
 	var list []struct {
 		ID        string     `json:"id"`
@@ -435,7 +435,7 @@ func (d *devices) list(ctx context.Context) ([]SMSGatePhone, error) {
 func (d *devices) fetch(ctx context.Context, hastily bool) ([]SMSGatePhone, error) {
 	if hastily {
 		var cancel context.CancelFunc
-		ctx, cancel = share(ctx, 3)
+		ctx, cancel = web.Share(ctx, 3)
 		defer cancel()
 	}
 	fresh, err := d.g.listDevices(ctx)

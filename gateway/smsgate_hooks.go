@@ -70,12 +70,11 @@ func (g *SMSGate) eachHook(ctx context.Context, url string, f func(context.Conte
 	if _, err := web.ParseURL(url, false); err != nil {
 		return &channel.Error{Class: channel.Misconfigured, Op: opWebhooks, Err: errors.New("the webhook's URL " + err.Error())}
 	}
-	if !g.begin() {
-		return &channel.Error{Class: channel.Temporary, Op: opWebhooks, Err: ErrClosed}
+	ctx, end, err := g.life.Begin(ctx, opWebhooks, time.Time{})
+	if err != nil {
+		return err
 	}
-	defer g.sends.Done()
-	ctx, cancel := g.bound(ctx, time.Now(), time.Time{})
-	defer cancel()
+	defer end()
 	resp, err := g.hooks(ctx, call{method: http.MethodGet})
 	if err != nil {
 		return err

@@ -10,48 +10,18 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/gateway/internal/message"
+	"github.com/otpcourier/otpcourier/gateway/internal/web"
 )
 
 const opSend = "gateway: send"
 
+// sendable are the requirements of a message.
+var sendable = message.Rules{Op: opSend, Life: smsgateMinTTL, ID: true, Text: true}
+
 // smsgateTries is how often a message is submitted to one phone while its fate
 // is not known.
 const smsgateTries = 3
-
-// checkMessage refuses what must not go near the server.
-func checkMessage(m *channel.Message, now time.Time) error {
-	refuse := func(class channel.Class, err error) error {
-		return &channel.Error{Class: class, Op: opSend, Err: err}
-	}
-	if !m.Expires.IsZero() && m.Expires.Sub(now) < smsgateMinTTL {
-		return refuse(channel.Expired, errExpired)
-	}
-	if err := (channel.Recipient{Phone: m.To.Phone}).Validate(); err != nil {
-		return refuse(channel.InvalidRecipient, errors.New("the recipient has no phone number in E.164"))
-	}
-	if !validID(m.ID) {
-		return refuse(channel.Misconfigured, errMessageID)
-	}
-	if m.Text == "" {
-		return refuse(channel.Misconfigured, errors.New("Message.Text is empty"))
-	}
-	return nil
-}
-
-var errMessageID = errors.New("Message.ID is not of 1 to 36 of A-Z a-z 0-9 . -")
-
-// validID reports whether an id has the form of a Message.ID.
-func validID(id string) bool {
-	if id == "" || len(id) > 36 || id == "." || id == ".." { // those two are no path segments
-		return false
-	}
-	for _, c := range []byte(id) {
-		if c != '-' && c != '.' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
-			return false
-		}
-	}
-	return true
-}
 
 // smsgateMessage is the body of POST /messages.
 type smsgateMessage struct {
@@ -168,7 +138,7 @@ func (d *delivery) post(ctx context.Context, to target, try int) error {
 	now := time.Now()
 	if try < smsgateTries {
 		var cancel context.CancelFunc
-		ctx, cancel = share(ctx, 2)
+		ctx, cancel = web.Share(ctx, 2)
 		defer cancel()
 	}
 	ttl := smsgateLife
@@ -176,7 +146,7 @@ func (d *delivery) post(ctx context.Context, to target, try int) error {
 		ttl = d.m.Expires.Sub(now)
 	}
 	if ttl < smsgateMinTTL {
-		return &channel.Error{Class: channel.Expired, Op: opSend, Err: errExpired}
+		return &channel.Error{Class: channel.Expired, Op: opSend, Err: message.ErrExpired}
 	}
 	body, err := json.Marshal(smsgateMessage{
 		ID: d.m.ID, DeviceID: to.device, TextMessage: smsgateText{d.text}, PhoneNumbers: []string{d.number},
@@ -206,15 +176,6 @@ func (g *SMSGate) sendQuery() url.Values {
 		q.Set("deviceActiveWithin", strconv.FormatInt(int64(hours), 10))
 	}
 	return q
-}
-
-// share returns a context that ends after a part of the time that ctx has left.
-func share(ctx context.Context, parts time.Duration) (context.Context, context.CancelFunc) {
-	until, ok := ctx.Deadline()
-	if !ok {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, time.Until(until)/parts)
 }
 
 // pause waits, and reports whether ctx still holds.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/gateway/internal/follow"
+	"github.com/otpcourier/otpcourier/gateway/internal/message"
+	"github.com/otpcourier/otpcourier/gateway/internal/web"
 )
 
 const (
@@ -65,7 +67,7 @@ func (g *SMSGate) exists(ctx context.Context, id string) (bool, error) {
 	if status == http.StatusNotFound {
 		return false, nil
 	}
-	return err == nil, notSent(err)
+	return err == nil, web.NotSent(err)
 }
 
 // poll is asked by the follower.
@@ -153,15 +155,14 @@ func failure(word, reason string) (class channel.Class, code string) {
 // in its tree, on servers before version 1.45, which cannot do this, and for
 // messages that the server does not know.
 func (g *SMSGate) Cancel(ctx context.Context, m *channel.Message, _ channel.Submission) error {
-	if !validID(m.ID) {
+	if !message.ValidID(m.ID) {
 		return &channel.Error{Class: channel.Misconfigured, Op: opCancel, Err: errUnknown}
 	}
-	if !g.begin() {
-		return &channel.Error{Class: channel.Temporary, Op: opCancel, Err: ErrClosed}
+	ctx, end, err := g.life.Begin(ctx, opCancel, time.Time{})
+	if err != nil {
+		return err
 	}
-	defer g.sends.Done()
-	ctx, cancel := g.bound(ctx, time.Now(), time.Time{})
-	defer cancel()
+	defer end()
 	s, status, err := g.state(ctx, opCancel, http.MethodDelete, m.ID)
 	if status == http.StatusConflict || status == http.StatusInternalServerError { // 500: servers before 1.47
 		if now, _, failed := g.state(ctx, opCancel, http.MethodGet, m.ID); failed == nil && withdrawn(now.State) {
@@ -179,7 +180,7 @@ func (g *SMSGate) Cancel(ctx context.Context, m *channel.Message, _ channel.Subm
 	case s.State != "" && !withdrawn(s.State):
 		return &channel.Error{Class: channel.Unknown, Op: opCancel, Err: errNotPending}
 	}
-	g.follower.Forget(m.ID)
+	g.life.Follower.Forget(m.ID)
 	return nil
 }
 

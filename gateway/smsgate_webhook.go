@@ -14,6 +14,8 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/gateway/internal/follow"
+	"github.com/otpcourier/otpcourier/gateway/internal/inbound"
+	"github.com/otpcourier/otpcourier/gateway/internal/message"
 )
 
 const (
@@ -67,12 +69,7 @@ var smsgateEvents = map[string]string{"sms:sent": "Sent", "sms:delivered": "Deli
 func (g *SMSGate) WebhookHandler() http.Handler { return http.HandlerFunc(g.serveWebhook) }
 
 func (g *SMSGate) serveWebhook(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		w.WriteHeader(http.StatusMethodNotAllowed)
-		return
-	}
-	body, ok := readWebhook(w, r, maxWebhook)
+	body, ok := inbound.Read(w, r, http.MethodPost, maxWebhook)
 	if !ok {
 		return
 	}
@@ -111,7 +108,7 @@ func (g *SMSGate) signed(device string, body []byte, timestamp, signature string
 		return mac, false
 	}
 	given, err := hex.DecodeString(signature)
-	if err != nil || !signedWith(g.keys(device), sha256.New, given, body, []byte(timestamp)) {
+	if err != nil || !inbound.Signed(g.keys(device), sha256.New, given, body, []byte(timestamp)) {
 		return mac, false
 	}
 	return [sha256.Size]byte(given), true
@@ -134,7 +131,7 @@ func (g *SMSGate) keys(device string) []string {
 // heard passes on what an event says of a message.
 func (g *SMSGate) heard(ctx context.Context, e *smsgateEvent) error {
 	word, ok := smsgateEvents[e.Event]
-	if !ok || !validID(e.Payload.MessageID) { // incoming messages, pings, what the phone's user has sent
+	if !ok || !message.ValidID(e.Payload.MessageID) { // incoming messages, pings, what the phone's user has sent
 		return nil
 	}
 	if phone := g.devices.of(e.Payload.MessageID); phone != "" && phone != e.DeviceID {
@@ -152,7 +149,7 @@ func (g *SMSGate) heard(ctx context.Context, e *smsgateEvent) error {
 }
 
 func (g *SMSGate) report(ctx context.Context, u follow.Update) error {
-	err := g.follower.Report(ctx, u)
+	err := g.life.Follower.Report(ctx, u)
 	if err != nil {
 		return &channel.Error{Class: channel.Temporary, Op: "gateway: webhook", Err: err}
 	}

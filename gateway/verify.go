@@ -1,11 +1,9 @@
 package gateway
 
 import (
-	"crypto/hmac"
 	"crypto/sha1" //nolint:gosec // what Twilio signs with, as an HMAC
 	"crypto/sha256"
 	"crypto/sha512"
-	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -16,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/otpcourier/otpcourier/gateway/internal/inbound"
 )
 
 // signatureWindow is how far the time in a webhook may be from ours.
@@ -194,21 +194,7 @@ func (v hmacVerifier) verify(r *http.Request, body []byte, now time.Time) bool {
 			return false
 		}
 	}
-	return signedWith(v.keys, hashes[v.Hash], given, body, []byte(timestamp))
-}
-
-// signedWith reports whether given is the HMAC of data under one of the keys.
-func signedWith(keys []string, hash func() hash.Hash, given []byte, data ...[]byte) bool {
-	for _, key := range keys {
-		h := hmac.New(hash, []byte(key))
-		for _, d := range data {
-			_, _ = h.Write(d)
-		}
-		if hmac.Equal(h.Sum(nil), given) {
-			return true
-		}
-	}
-	return false
+	return inbound.Signed(v.keys, hashes[v.Hash], given, body, []byte(timestamp))
 }
 
 // twilioSpec is the signature of Twilio's "Validating Signatures from Twilio":
@@ -263,7 +249,7 @@ func (v twilioVerifier) verify(r *http.Request, body []byte, _ time.Time) bool {
 			_, _ = io.WriteString(&signed, name+value)
 		}
 	}
-	return signedWith(v.keys, sha1.New, given, []byte(v.url), []byte(signed.String()))
+	return inbound.Signed(v.keys, sha1.New, given, []byte(v.url), []byte(signed.String()))
 }
 
 // tokenSpec is a secret that the provider repeats because it stands in the URL
@@ -302,19 +288,7 @@ func (v tokenVerifier) verify(r *http.Request, _ []byte, _ time.Time) bool {
 	if v.Query != "" {
 		given = r.URL.Query().Get(v.Query)
 	}
-	return oneOf(v.tokens, given)
-}
-
-// oneOf compares in a time that tells nothing but the number of secrets.
-func oneOf(secrets []string, given string) bool {
-	sum := sha256.Sum256([]byte(given))
-	for _, s := range secrets {
-		want := sha256.Sum256([]byte(s))
-		if subtle.ConstantTimeCompare(sum[:], want[:]) == 1 {
-			return true
-		}
-	}
-	return false
+	return inbound.OneOf(v.tokens, given)
 }
 
 // challengeSpec is how Meta asks whether a webhook is ours, before it posts to it.

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/otpcourier/otpcourier/gateway/internal/inbound"
 )
 
 // jwtLeeway is how far the provider's clock may be from ours.
@@ -83,7 +85,7 @@ func (v jwtVerifier) verify(r *http.Request, _ []byte, now time.Time) bool {
 		return false
 	}
 	given, err := base64.RawURLEncoding.DecodeString(parts[2])
-	if err != nil || !signedWith(v.keys, sha256.New, given, []byte(parts[0]), []byte{'.'}, []byte(parts[1])) {
+	if err != nil || !inbound.Signed(v.keys, sha256.New, given, []byte(parts[0]), []byte{'.'}, []byte(parts[1])) {
 		return false
 	}
 	var header jwtHeader

@@ -2,7 +2,6 @@ package follow
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -10,11 +9,11 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// ErrClosed is returned for reports after Close or Shutdown.
-var ErrClosed = errors.New("gateway: channel closed")
-
 // Config describes a follower.
 type Config struct {
+	Package string // log messages begin with it
+	Closed  error  // Report returns it after Close or Shutdown; required
+
 	// Receipt is told what is learned. Nil: nobody wants to know, and nothing
 	// is followed.
 	Receipt channel.ReceiptFunc
@@ -178,7 +177,7 @@ func (f *Follower) Report(ctx context.Context, u Update) error {
 	f.mu.Lock()
 	if f.closed {
 		f.mu.Unlock()
-		return ErrClosed
+		return f.config.Closed
 	}
 	f.done.Add(1)
 	defer f.done.Done()
@@ -199,7 +198,7 @@ func (f *Follower) entry(id string, now time.Time) *entry {
 	if len(f.known) >= f.config.Max {
 		oldest := f.ends.first()
 		if oldest.followed && !oldest.final {
-			f.config.Logger.Warn("gateway: too many messages, one is not followed any more", "message", oldest.id)
+			f.config.Logger.Warn(f.config.Package+": too many messages, one is not followed any more", "message", oldest.id)
 		}
 		f.drop(oldest)
 	}

@@ -36,10 +36,12 @@ type world struct {
 	slow          time.Duration
 }
 
+var errClosed = errors.New("carrier: channel closed")
+
 func newWorld(t *testing.T, c follow.Config) *world {
 	t.Helper()
 	w := &world{start: time.Now(), states: map[string]follow.Update{}}
-	c.Receipt = w.receipt
+	c.Receipt, c.Closed = w.receipt, errClosed
 	if c.Poll == nil {
 		c.Poll = w.poll
 	}
@@ -414,7 +416,7 @@ func TestShutdown(t *testing.T) {
 		if err := w.Shutdown(t.Context()); err != nil || time.Since(began) != 4*time.Second {
 			t.Errorf("Shutdown: %v after %v, want the poll's end", err, time.Since(began))
 		}
-		if err := w.Report(t.Context(), update(channel.Sent, "")); !errors.Is(err, follow.ErrClosed) {
+		if err := w.Report(t.Context(), update(channel.Sent, "")); !errors.Is(err, errClosed) {
 			t.Errorf("Report: %v", err)
 		}
 		w.follow(time.Minute)

@@ -145,7 +145,7 @@ func (f *Follower) ask(e *entry) (*Update, time.Duration) {
 	defer cancel()
 	u, err := f.config.Poll(ctx, e.id)
 	if err != nil {
-		f.log(ctx, "gateway: the state of a message is not known", err)
+		f.log(ctx, "the state of a message is not known", err)
 		refused, _ := errors.AsType[*channel.Error](err)
 		if refused != nil {
 			return nil, min(refused.RetryAfter, f.config.MaxInterval)
@@ -165,7 +165,7 @@ func (f *Follower) tellPolled(e *entry, u Update) bool {
 	e.untold = nil
 	if err != nil {
 		e.untold = &u
-		f.log(ctx, "gateway: a receipt was not accepted, it is told again", err)
+		f.log(ctx, "a receipt was not accepted, it is told again", err)
 	}
 	return err == nil
 }
@@ -186,7 +186,7 @@ func (f *Follower) tellLast(e *entry) bool {
 	defer cancel()
 	err := f.tell(ctx, e, u)
 	if err != nil {
-		f.log(ctx, "gateway: a receipt was not accepted, it is told again", err)
+		f.log(ctx, "a receipt was not accepted, it is told again", err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -199,5 +199,5 @@ func (f *Follower) log(ctx context.Context, what string, err error) {
 	if channel.ClassOf(err) == channel.Misconfigured {
 		level = slog.LevelWarn
 	}
-	f.config.Logger.LogAttrs(ctx, level, what, slog.Any("error", err))
+	f.config.Logger.LogAttrs(ctx, level, f.config.Package+": "+what, slog.Any("error", err))
 }

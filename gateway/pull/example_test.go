@@ -1,4 +1,4 @@
-package gateway_test
+package pull_test
 
 import (
 	"context"
@@ -11,14 +11,14 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/gateway"
+	"github.com/otpcourier/otpcourier/gateway/pull"
 )
 
 // A phone with CHT Gateway polls: here it is a client that reports a message
 // from before, and takes the next one.
-func ExamplePull() {
-	phones, err := gateway.NewPull(gateway.PullConfig{
-		Phones: []gateway.PullPhone{{ID: "pixel", Password: "a long random secret"}},
+func ExampleChannel() {
+	phones, err := pull.New(pull.Config{
+		Phones: []pull.Phone{{ID: "pixel", Password: "a long random secret"}},
 		Receipt: func(_ context.Context, r channel.Receipt) error {
 			fmt.Println("receipt:", r.MessageID, r.State)
 			return nil

@@ -1,4 +1,4 @@
-package gateway_test
+package pull_test
 
 import (
 	"context"
@@ -10,16 +10,16 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/gateway"
+	"github.com/otpcourier/otpcourier/gateway/pull"
 )
 
-func TestPullLease(t *testing.T) {
+func TestLease(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := pullConfig()
-		p := newPull(t, c)
+		c, _ := twoPhones()
+		p := newChannel(t, c)
 		phone, other := poller{t, p, "pixel"}, poller{t, p, "nokia"}
-		done := send(t.Context(), p, pullMessage("one.1"))
+		done := send(t.Context(), p, message("one.1"))
 		wantIDs(t, phone.poll(), "one.1")
 		<-done
 		time.Sleep(30*time.Second - 1)
@@ -78,15 +78,15 @@ func (w *lineWriter) Write(b []byte) (int, error) {
 	return n, err
 }
 
-func TestPullLostAnswer(t *testing.T) {
+func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, receipts := pullConfig()
-		p := newPull(t, c)
+		c, receipts := twoPhones()
+		p := newChannel(t, c)
 		l := &line{Handler: p}
 		l.set(true, nil)
 		phone := poller{t, l, "pixel"}
-		one := send(t.Context(), p, pullMessage("one.1"))
+		one := send(t.Context(), p, message("one.1"))
 		phone.poll()
 		none(t, one)
 		wantIDs(t, poller{t, p, "nokia"}.poll()) // the other phone may have it
@@ -97,7 +97,7 @@ func TestPullLostAnswer(t *testing.T) {
 		}
 		// A report proves that it arrived.
 		l.set(true, nil)
-		two := send(t.Context(), p, pullMessage("two.1"))
+		two := send(t.Context(), p, message("two.1"))
 		phone.poll("one.1 PENDING")
 		l.set(false, nil)
 		wantIDs(t, phone.poll("two.1 SENT"))
@@ -107,7 +107,7 @@ func TestPullLostAnswer(t *testing.T) {
 		// Where nothing does, nobody knows; and it is not handed out after
 		// another route has taken over.
 		l.set(true, nil)
-		three := send(t.Context(), p, pullMessage("three.1"))
+		three := send(t.Context(), p, message("three.1"))
 		phone.poll()
 		wantErr(t, <-three, channel.Unknown, 65*time.Second)
 		l.set(false, nil)
@@ -117,11 +117,11 @@ func TestPullLostAnswer(t *testing.T) {
 		release := make(chan struct{})
 		l.set(false, release)
 		ctx, cancel := context.WithCancel(t.Context())
-		four := send(ctx, p, pullMessage("four.1"))
+		four := send(ctx, p, message("four.1"))
 		polled := make(chan []handed, 1)
 		go func() { polled <- phone.poll() }()
 		synctest.Wait()
-		if err := p.Cancel(t.Context(), pullMessage("four.1"), channel.Submission{}); err == nil {
+		if err := p.Cancel(t.Context(), message("four.1"), channel.Submission{}); err == nil {
 			t.Error("cancelled, and yet on its way")
 		}
 		cancel()
@@ -132,24 +132,24 @@ func TestPullLostAnswer(t *testing.T) {
 }
 
 // An answer is lost after its message was given up: nobody is handed that again.
-func TestPullGivenUpWhileWriting(t *testing.T) {
+func TestGivenUpWhileWriting(t *testing.T) {
 	t.Parallel()
-	for name, giveUp := range map[string]func(*gateway.Pull, context.CancelFunc){
-		"the Send ends": func(_ *gateway.Pull, end context.CancelFunc) { end() },
-		"cancelled": func(p *gateway.Pull, _ context.CancelFunc) {
-			_ = p.Cancel(context.Background(), pullMessage("one.1"), channel.Submission{})
+	for name, giveUp := range map[string]func(*pull.Channel, context.CancelFunc){
+		"the Send ends": func(_ *pull.Channel, end context.CancelFunc) { end() },
+		"cancelled": func(p *pull.Channel, _ context.CancelFunc) {
+			_ = p.Cancel(context.Background(), message("one.1"), channel.Submission{})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c, _ := pullConfig()
-				p := newPull(t, c)
+				c, _ := twoPhones()
+				p := newChannel(t, c)
 				release := make(chan struct{})
 				l := &line{Handler: p}
 				l.set(true, release)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				done := send(ctx, p, pullMessage("one.1"))
+				done := send(ctx, p, message("one.1"))
 				phone := poller{t, l, "pixel"}
 				go func() { phone.poll() }()
 				synctest.Wait()
@@ -167,17 +167,17 @@ func TestPullGivenUpWhileWriting(t *testing.T) {
 	}
 }
 
-// TestPullClosedWhileWriting ends a Send whose message is in an answer that is
+// TestClosedWhileWriting ends a Send whose message is in an answer that is
 // lost after the end.
-func TestPullClosedWhileWriting(t *testing.T) {
+func TestClosedWhileWriting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := pullConfig()
-		p := newPull(t, c)
+		c, _ := twoPhones()
+		p := newChannel(t, c)
 		release := make(chan struct{})
 		l := &line{Handler: p}
 		l.set(true, release)
-		done := send(t.Context(), p, pullMessage("one.1"))
+		done := send(t.Context(), p, message("one.1"))
 		go func() { poller{t, l, "pixel"}.poll() }()
 		synctest.Wait()
 		if err := p.Close(); err != nil {

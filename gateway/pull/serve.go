@@ -1,4 +1,4 @@
-package gateway
+package pull
 
 import (
 	"compress/gzip"
@@ -42,12 +42,12 @@ type pollMessage struct {
 
 // ServeHTTP answers a phone: GET says that this is the right place, POST takes
 // its reports and hands out messages.
-func (p *Pull) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.TLS == nil && !p.config.DangerouslyPlaintext {
+func (c *Channel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.TLS == nil && !c.config.DangerouslyPlaintext {
 		refusePoll(w, http.StatusForbidden, "TLS is required")
 		return
 	}
-	phone, ok := p.authenticate(w, r)
+	phone, ok := c.authenticate(w, r)
 	if !ok {
 		return
 	}
@@ -55,43 +55,40 @@ func (p *Pull) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodGet, http.MethodHead:
 		_ = answerPoll(w, http.StatusOK, map[string]bool{"medic-gateway": true})
 	case http.MethodPost:
-		p.serve(w, r, phone.ID)
+		c.serve(w, r, phone.ID)
 	default:
 		w.Header().Set("Allow", "GET, HEAD, POST")
 		refusePoll(w, http.StatusMethodNotAllowed, "GET or POST")
 	}
 }
 
-func (p *Pull) serve(w http.ResponseWriter, r *http.Request, phone string) {
+func (c *Channel) serve(w http.ResponseWriter, r *http.Request, phone string) {
 	updates, status := readPoll(w, r)
 	if status != 0 {
 		refusePoll(w, status, "the request cannot be read")
 		return
 	}
 	for _, u := range updates {
-		if err := p.report(r, phone, u); err != nil {
+		if err := c.report(r, phone, u); err != nil {
 			// The phone keeps all of its updates and takes no messages from
 			// such an answer.
-			p.config.Logger.WarnContext(r.Context(), "gateway: a phone's report was not stored", "phone", phone, "error", err)
+			c.warn(r, "a phone's report was not stored", "phone", phone, "error", err)
 			refusePoll(w, http.StatusServiceUnavailable, "the reports cannot be stored now")
 			return
 		}
 	}
-	p.mu.Lock()
-	closed := p.closed
-	p.mu.Unlock()
-	if closed {
+	if c.life.Closed() {
 		refusePoll(w, http.StatusServiceUnavailable, "closed")
 		return
 	}
-	p.handOut(w, r, phone)
+	c.handOut(w, r, phone)
 }
 
 // handOut answers with messages.
-func (p *Pull) handOut(w http.ResponseWriter, r *http.Request, phone string) {
-	batch, messages := p.take(phone, time.Now())
+func (c *Channel) handOut(w http.ResponseWriter, r *http.Request, phone string) {
+	batch, messages := c.take(phone, time.Now())
 	written := false
-	defer func() { p.settle(batch, written) }() // also where writing panics
+	defer func() { c.recordWrite(batch, written) }() // also where writing panics
 	err := answerPoll(w, http.StatusOK, map[string][]pollMessage{"messages": messages})
 	if err == nil {
 		err = http.NewResponseController(w).Flush()
@@ -132,43 +129,47 @@ func readPoll(w http.ResponseWriter, r *http.Request) (updates []pollUpdate, sta
 func parsePoll(b []byte) ([]pollUpdate, error) {
 	var in *poll
 	if err := json.Unmarshal(b, &in); err != nil {
-		return nil, errors.New("gateway: the poll is not JSON as expected")
+		return nil, errors.New("pull: the poll is not JSON as expected")
 	}
 	if in == nil {
-		return nil, errors.New("gateway: the poll is no JSON object")
+		return nil, errors.New("pull: the poll is no JSON object")
 	}
 	return in.Updates, nil
 }
 
 // report passes one of a phone's updates on. What nobody can use is logged and
 // dropped: an error would have the phone repeat it for ever.
-func (p *Pull) report(r *http.Request, phone string, u pollUpdate) error {
+func (c *Channel) report(r *http.Request, phone string, u pollUpdate) error {
 	state, known := pollStates[u.Status]
 	if !known || !message.ValidID(u.ID) {
-		p.config.Logger.WarnContext(r.Context(), "gateway: a phone's report makes no sense", "phone", phone)
+		c.warn(r, "a phone's report makes no sense", "phone", phone)
 		return nil
 	}
-	end, err := p.turn(r.Context(), u.ID)
+	unlock, err := c.lockReports(r.Context(), u.ID)
 	if err != nil {
 		return err
 	}
-	defer end() // also where the callback panics
-	news, ours := p.heard(phone, u.ID, state)
+	defer unlock() // also where the callback panics
+	news, ours := c.acknowledge(phone, u.ID, state)
 	if !ours {
-		p.config.Logger.WarnContext(r.Context(), "gateway: a phone reports on a message that it was not given", "phone", phone, "id", u.ID)
+		c.warn(r, "a phone reports on a message that it was not given", "phone", phone, "id", u.ID)
 	}
-	if !news || p.config.Receipt == nil {
+	if !news || c.config.Receipt == nil {
 		return nil
 	}
 	receipt := channel.Receipt{ProviderID: u.ID, MessageID: u.ID, State: state, Code: u.Status, At: time.Now()}
 	if state == channel.Failed {
 		receipt.Class, receipt.Code = channel.Unreachable, pollFailure(u.Reason)
 	}
-	if err := p.config.Receipt(r.Context(), receipt); err != nil {
+	if err := c.config.Receipt(r.Context(), receipt); err != nil {
 		return err
 	}
-	p.tell(u.ID, state)
+	c.recordReceipt(u.ID, state)
 	return nil
+}
+
+func (c *Channel) warn(r *http.Request, what string, args ...any) {
+	c.config.Logger.WarnContext(r.Context(), "pull: "+what, args...)
 }
 
 const (

@@ -1,4 +1,4 @@
-package gateway_test
+package pull_test
 
 import (
 	"encoding/json"
@@ -10,14 +10,14 @@ import (
 	"github.com/otpcourier/otpcourier/channel/channeltest"
 )
 
-// pullPhone polls all the time, and knows what it was handed.
-type pullPhone struct {
+// idempotentPhone polls all the time, and knows what it was handed.
+type idempotentPhone struct {
 	mu     sync.Mutex
 	handed map[string]bool
 	away   bool
 }
 
-func (p *pullPhone) read(body []byte) {
+func (p *idempotentPhone) read(body []byte) {
 	var answer struct{ Messages []handed }
 	_ = json.Unmarshal(body, &answer)
 	p.mu.Lock()
@@ -27,17 +27,17 @@ func (p *pullPhone) read(body []byte) {
 	}
 }
 
-func TestPullConformance(t *testing.T) {
+func TestConformance(t *testing.T) {
 	channeltest.Run(t, channeltest.Harness{
 		Address:     channel.Phone,
 		ProviderIDs: true,
 		Idempotent:  true,
 		New: func(t testing.TB) channeltest.Subject {
-			c, _ := pullConfig()
+			c, _ := twoPhones()
 			c.Wait = 2 * time.Second
-			pull := newPull(t, c)
-			phone := &pullPhone{handed: make(map[string]bool)}
-			l := &line{Handler: pull, seen: phone.read}
+			ch := newChannel(t, c)
+			phone := &idempotentPhone{handed: make(map[string]bool)}
+			l := &line{Handler: ch, seen: phone.read}
 			stop := make(chan struct{})
 			var loop sync.WaitGroup
 			loop.Go(func() {
@@ -64,7 +64,7 @@ func TestPullConformance(t *testing.T) {
 				change()
 			}
 			return channeltest.Subject{
-				Channel: pull,
+				Channel: ch,
 				Accepted: func() int {
 					phone.mu.Lock()
 					defer phone.mu.Unlock()

@@ -1,4 +1,4 @@
-package gateway
+package pull
 
 import (
 	"fmt"
@@ -10,52 +10,54 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// TestPullLate hands out nothing late, even where the Send that should have
+// oneMinute is a message whose code lives for a minute.
+func oneMinute(id string) *channel.Message {
+	to := channel.Recipient{Phone: "+447700900123"}
+	return &channel.Message{ID: id, To: to, Text: "582037", Expires: time.Now().Add(time.Minute)}
+}
+
+// TestLate hands out nothing late, even where the Send that should have
 // withdrawn it is late itself.
-func TestPullLate(t *testing.T) {
+func TestLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, err := NewPull(PullConfig{Phones: []PullPhone{{ID: "pixel", Password: "secret"}}})
+		p, err := New(Config{Phones: []Phone{{ID: "pixel", Password: "secret"}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := &channel.Message{ID: "one.1", To: channel.Recipient{Phone: "+447700900123"}, Text: "582037", Expires: time.Now().Add(time.Minute)}
-		e, err := p.enqueue(m)
+		e, err := p.enqueue(oneMinute("one.1"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(55*time.Second + time.Nanosecond)
 		if batch, messages := p.take("pixel", time.Now()); len(batch)+len(messages) != 0 {
-			t.Errorf("handed out with less than %v to live: %v", pullMinLife, messages)
+			t.Errorf("handed out with less than %v to live: %v", minLife, messages)
 		}
-		if err := p.leave(e, pullError(channel.Expired, "late", nil)); channel.ClassOf(err) != channel.Expired {
+		if err := p.leave(e, sendError(channel.Expired, "late", nil)); channel.ClassOf(err) != channel.Expired {
 			t.Error(err)
 		}
 	})
 }
 
-// TestPullSweep shows that a text goes when nobody can fetch it any more.
-func TestPullSweep(t *testing.T) {
+// TestSweep shows that a text goes when nobody can fetch it any more.
+func TestSweep(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, err := NewPull(PullConfig{Phones: []PullPhone{{ID: "pixel", Password: "secret"}}, Wait: time.Hour})
+		p, err := New(Config{Phones: []Phone{{ID: "pixel", Password: "secret"}}, Wait: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}
-		message := func(id string) *channel.Message {
-			return &channel.Message{ID: id, To: channel.Recipient{Phone: "+447700900123"}, Text: "582037", Expires: time.Now().Add(time.Minute)}
-		}
-		e, err := p.enqueue(message("one.1"))
+		e, err := p.enqueue(oneMinute("one.1"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		batch, _ := p.take("pixel", time.Now())
-		p.settle(batch, true)
+		p.recordWrite(batch, true)
 		time.Sleep(time.Minute)
 		if e.text == "" {
 			t.Fatal("the text has gone early")
 		}
-		if _, err := p.enqueue(message("two.1")); err != nil {
+		if _, err := p.enqueue(oneMinute("two.1")); err != nil {
 			t.Fatal(err)
 		}
 		if e.to != "" || e.text != "" || len(p.leases["pixel"]) != 0 {
@@ -64,17 +66,17 @@ func TestPullSweep(t *testing.T) {
 	})
 }
 
-func TestPullGuardIsBounded(t *testing.T) {
+func TestThrottleIsBounded(t *testing.T) {
 	t.Parallel()
-	var g pullGuard
+	var failures throttle
 	now := time.Now()
-	for i := range 2 * guardKeys {
-		g.failed(now, fmt.Sprint("remote ", i), "id pixel")
+	for i := range 2 * throttleKeys {
+		failures.failed(now, fmt.Sprint("remote ", i), "id pixel")
 	}
-	if n := len(g.counts); n > guardKeys+1 {
+	if n := len(failures.counts); n > throttleKeys+1 {
 		t.Errorf("%d names are counted", n)
 	}
-	if g.blocked(now, "id pixel") != guardPer || g.blocked(now.Add(guardPer), "id pixel") != 0 {
+	if failures.blocked(now, "id pixel") != throttlePer || failures.blocked(now.Add(throttlePer), "id pixel") != 0 {
 		t.Error("the id is not blocked for a minute")
 	}
 }

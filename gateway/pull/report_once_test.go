@@ -1,4 +1,4 @@
-package gateway_test
+package pull_test
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// reported is a Pull whose message "one.1" the phone has, and whose Receipt
+// reported is a Channel whose message "one.1" the phone has, and whose Receipt
 // takes a second, or does what next says.
 type reported struct {
 	poller
@@ -29,11 +29,11 @@ type reported struct {
 func newReported(t *testing.T) *reported {
 	t.Helper()
 	r := &reported{}
-	c, _ := pullConfig()
+	c, _ := twoPhones()
 	c.Receipt = r.receipt
-	p := newPull(t, c)
+	p := newChannel(t, c)
 	r.poller = poller{t, p, "pixel"}
-	done := send(t.Context(), p, pullMessage("one.1"))
+	done := send(t.Context(), p, message("one.1"))
 	synctest.Wait()
 	wantIDs(t, r.poll(), "one.1")
 	<-done
@@ -75,16 +75,18 @@ func (r *reported) want(want ...string) {
 
 // Polls that overlap, because a phone has given up one that took long, tell a
 // state once and none that is behind another.
-func TestPullReportsOverlap(t *testing.T) {
+func TestReportsOverlap(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		updates []string
 		want    []string
 	}{
-		"the same":       {[]string{"one.1 SENT", "one.1 SENT", "one.1 SENT"}, []string{"one.1 sent"}},
-		"backwards":      {[]string{"one.1 DELIVERED", "one.1 SENT", "one.1 PENDING"}, []string{"one.1 delivered"}},
-		"forwards":       {[]string{"one.1 SENT", "one.1 DELIVERED"}, []string{"one.1 sent", "one.1 delivered"}},
-		"of two unknown": {[]string{"before.1 SENT", "before.1 DELIVERED"}, []string{"before.1 sent", "before.1 delivered"}},
+		"the same":  {[]string{"one.1 SENT", "one.1 SENT", "one.1 SENT"}, []string{"one.1 sent"}},
+		"backwards": {[]string{"one.1 DELIVERED", "one.1 SENT", "one.1 PENDING"}, []string{"one.1 delivered"}},
+		"forwards":  {[]string{"one.1 SENT", "one.1 DELIVERED"}, []string{"one.1 sent", "one.1 delivered"}},
+		"of two unknown": {
+			[]string{"before.1 SENT", "before.1 DELIVERED"}, []string{"before.1 sent", "before.1 delivered"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -101,7 +103,7 @@ func TestPullReportsOverlap(t *testing.T) {
 
 // A message does not wait for another one's callback, and what a callback did
 // not accept is still news for the poll that waits.
-func TestPullReportsWait(t *testing.T) {
+func TestReportsWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newReported(t)
@@ -118,7 +120,7 @@ func TestPullReportsWait(t *testing.T) {
 }
 
 // A callback that panics ends its turn, and a phone that has gone waits for none.
-func TestPullReportsGoOn(t *testing.T) {
+func TestReportsGoOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newReported(t)
@@ -142,7 +144,37 @@ func TestPullReportsGoOn(t *testing.T) {
 
 // report is a poll that says that a message was sent.
 func report(ctx context.Context, id string) *http.Request {
-	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "https://otp.example/sms", strings.NewReader(`{"updates":[{"id":"`+id+`","status":"SENT"}]}`))
-	r.SetBasicAuth("pixel", pullSecret)
+	body := strings.NewReader(`{"updates":[{"id":"` + id + `","status":"SENT"}]}`)
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "https://otp.example/sms", body)
+	r.SetBasicAuth("pixel", secret)
 	return r
+}
+
+func TestReceiptNotStored(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, receipts := twoPhones()
+		p := newChannel(t, c)
+		phone := poller{t, p, "pixel"}
+		done := send(t.Context(), p, message("one.1"))
+		receipts.err = errors.New("no store")
+		for range 2 {
+			if status, got := phone.tryPoll("before.1 SENT", "before.2 SENT"); status != 503 || len(got) != 0 {
+				t.Errorf("%d %v", status, got)
+			}
+			none(t, done) // a phone takes nothing from such an answer
+		}
+		receipts.err = nil
+		wantIDs(t, phone.poll("before.1 SENT", "before.2 SENT"), "one.1")
+		receipts.err = errors.New("no store")
+		if status, _ := phone.tryPoll("one.1 SENT"); status != 503 {
+			t.Errorf("status %d", status)
+		}
+		receipts.err = nil
+		phone.poll("one.1 SENT")
+		phone.poll("one.1 SENT")
+		if diff := cmp.Diff([]string{"before.1 sent", "before.2 sent", "one.1 sent"}, receipts.got); diff != "" {
+			t.Error(diff)
+		}
+	})
 }

@@ -17,13 +17,3 @@ func (g *SMSGate) Shutdown(ctx context.Context) error { return g.life.Shutdown(c
 // Close refuses further messages and webhooks and cuts off the calls under way,
 // which return at once. It may be called again.
 func (g *SMSGate) Close() error { return g.life.Close() }
-
-// Shutdown refuses further messages and webhooks, ends polling, and waits for
-// the calls and receipts under way. If ctx ends first, Shutdown cuts them off
-// and returns the context's error. Messages that were submitted stay submitted;
-// a process that starts later gets their webhooks.
-func (c *Channel) Shutdown(ctx context.Context) error { return c.life.Shutdown(ctx) }
-
-// Close refuses further messages and webhooks and cuts off the calls under way,
-// which return at once. It may be called again.
-func (c *Channel) Close() error { return c.life.Close() }

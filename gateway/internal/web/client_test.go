@@ -50,7 +50,7 @@ func quiet(s *httptest.Server) *httptest.Server {
 func wantError(t *testing.T, err error, class channel.Class) {
 	t.Helper()
 	e, ok := errors.AsType[*channel.Error](err)
-	if !ok || e.Class != class || e.Op != "gateway: test" {
+	if !ok || e.Class != class || e.Op != "carrier: test" {
 		t.Errorf("error %v, want class %v", err, class)
 	}
 	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
@@ -94,7 +94,7 @@ func TestAnswers(t *testing.T) {
 		{"/long", 200, most, true},
 		{"/cut", 202, 4, true},
 	} {
-		r, err := c.Do(t.Context(), "gateway: test", post(t, s.URL+row.path))
+		r, err := c.Do(t.Context(), "carrier: test", post(t, s.URL+row.path))
 		if err != nil || r.Status != row.status || len(r.Body) != row.length || r.Cut != row.cut {
 			t.Errorf("%s: status %d, body of %d, cut %t, error %v", row.path, r.Status, len(r.Body), r.Cut, err)
 		}
@@ -119,7 +119,7 @@ func TestEndlessBody(t *testing.T) {
 	}))
 	defer quiet(s).Close()
 	c := web.New(web.Config{HTTP: s.Client()})
-	r, err := c.Do(t.Context(), "gateway: test", post(t, s.URL))
+	r, err := c.Do(t.Context(), "carrier: test", post(t, s.URL))
 	if err != nil || !r.Cut || len(r.Body) != most {
 		t.Errorf("body of %d, cut %t, %v", len(r.Body), r.Cut, err)
 	}
@@ -168,13 +168,13 @@ func TestNotWritten(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			defer cancel()
-			_, err := c.Do(ctx, "gateway: test", post(t, row.url+"/"+secret+"?to=447700900123"))
+			_, err := c.Do(ctx, "carrier: test", post(t, row.url+"/"+secret+"?to=447700900123"))
 			wantError(t, err, row.class)
 		})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = web.New(web.Config{HTTP: s.Client()}).Do(ctx, "gateway: test", post(t, s.URL))
+	_, err = web.New(web.Config{HTTP: s.Client()}).Do(ctx, "carrier: test", post(t, s.URL))
 	wantError(t, err, channel.Temporary)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v does not tell why", err)
@@ -229,13 +229,13 @@ func TestWritten(t *testing.T) {
 			})
 			c := web.New(web.Config{Plaintext: true})
 			defer c.Close()
-			_, err := c.Do(t.Context(), "gateway: test", post(t, url+"/447700900123?code="+secret))
+			_, err := c.Do(t.Context(), "carrier: test", post(t, url+"/447700900123?code="+secret))
 			wantError(t, err, channel.Unknown)
 			get, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = c.Do(t.Context(), "gateway: test", get)
+			_, err = c.Do(t.Context(), "carrier: test", get)
 			wantError(t, err, channel.Unknown)
 		})
 	}
@@ -252,7 +252,7 @@ func TestWritten(t *testing.T) {
 		defer c.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-read; cancel() }()
-		_, err := c.Do(ctx, "gateway: test", post(t, url))
+		_, err := c.Do(ctx, "carrier: test", post(t, url))
 		wantError(t, err, channel.Unknown)
 	})
 	t.Run("client timeout", func(t *testing.T) {
@@ -261,7 +261,7 @@ func TestWritten(t *testing.T) {
 		url := raw(t, func(_ int, _ net.Conn, r *bufio.Reader) { readRequest(r); <-end })
 		defer close(end)
 		own := &http.Client{Timeout: 50 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
-		_, err := web.New(web.Config{HTTP: own, Plaintext: true}).Do(t.Context(), "gateway: test", post(t, url))
+		_, err := web.New(web.Config{HTTP: own, Plaintext: true}).Do(t.Context(), "carrier: test", post(t, url))
 		wantError(t, err, channel.Unknown)
 	})
 }
@@ -286,14 +286,14 @@ func TestIdleConnections(t *testing.T) {
 	c := web.New(web.Config{Plaintext: true})
 	defer c.Close()
 	for i := range 2 {
-		if r, err := c.Do(t.Context(), "gateway: test", post(t, url)); err != nil || r.Status != 202 {
+		if r, err := c.Do(t.Context(), "carrier: test", post(t, url)); err != nil || r.Status != 202 {
 			t.Fatalf("request %d: %d, %v", i, r.Status, err)
 		}
 		if i == 0 {
 			<-closed
 		}
 	}
-	_, err := c.Do(t.Context(), "gateway: test", post(t, url))
+	_, err := c.Do(t.Context(), "carrier: test", post(t, url))
 	wantError(t, err, channel.Unknown)
 	<-closed
 	if n := len(requests); n != 3 {
@@ -352,7 +352,7 @@ func TestGetOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			row.mark(req)
-			_, err = c.Do(t.Context(), "gateway: test", req)
+			_, err = c.Do(t.Context(), "carrier: test", req)
 			return err
 		}
 		if err := get("/first"); err != nil {
@@ -378,7 +378,7 @@ func TestGetOnceUntraced(t *testing.T) {
 		t.Fatal(err)
 	}
 	web.Once(req)
-	_, err = c.Do(t.Context(), "gateway: test", req)
+	_, err = c.Do(t.Context(), "carrier: test", req)
 	wantError(t, err, channel.Unknown)
 }
 
@@ -406,7 +406,7 @@ func TestStaleConnection(t *testing.T) {
 		"was written": {stale{left: 1, reused: true, reads: true}, 1, channel.Unknown, false},
 	} {
 		c := web.New(web.Config{HTTP: &http.Client{Transport: &row.transport}})
-		_, err := c.Do(t.Context(), "gateway: test", post(t, "https://provider.example"))
+		_, err := c.Do(t.Context(), "carrier: test", post(t, "https://provider.example"))
 		if n := row.transport.tries; n != row.tries || row.ok != (err == nil) {
 			t.Errorf("%s: tried %d times, want %d; error %v", name, n, row.tries, err)
 		}
@@ -449,7 +449,7 @@ func TestClientCertificateRequired(t *testing.T) {
 	defer s.Close()
 	c := web.New(web.Config{HTTP: s.Client()})
 	for range 100 {
-		_, err := c.Do(t.Context(), "gateway: test", post(t, s.URL))
+		_, err := c.Do(t.Context(), "carrier: test", post(t, s.URL))
 		if err != nil && strings.Contains(err.Error(), "certificate required") {
 			wantError(t, err, channel.Misconfigured)
 			return

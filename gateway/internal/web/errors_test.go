@@ -21,7 +21,7 @@ func TestRetryAfter(t *testing.T) {
 		"Sat, 21 Nov 2099 03:22:15 GMT": time.Hour,
 	} {
 		r := web.Response{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {value}}}
-		if got := web.Refusal("gateway: test", r, now).RetryAfter; got != want {
+		if got := web.Refusal("carrier: test", r, now).RetryAfter; got != want {
 			t.Errorf("%q: %v, want %v", value, got, want)
 		}
 	}
@@ -35,7 +35,7 @@ func TestRefusal(t *testing.T) {
 		501: channel.Misconfigured, 502: channel.Unknown, 503: channel.Temporary, 504: channel.Unknown, 700: channel.Unknown,
 	} {
 		r := web.Response{Status: status, Header: http.Header{"Retry-After": {"7"}}, Body: []byte(secret)}
-		if e := web.Refusal("gateway: test", r, time.Now()); e.Class != want || e.RetryAfter != 7*time.Second {
+		if e := web.Refusal("carrier: test", r, time.Now()); e.Class != want || e.RetryAfter != 7*time.Second {
 			t.Errorf("%d: %v after %v, want %v", status, e, e.RetryAfter, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package gateway
+package provider
 
 import (
 	"os"
@@ -91,15 +91,15 @@ func TestParseProfileErrors(t *testing.T) {
 			t.Errorf("%q is not in the profile", row.old)
 		}
 		_, err := ParseProfile([]byte(broken))
-		if err == nil || !strings.HasPrefix(err.Error(), "gateway: profile") || !strings.HasSuffix(err.Error(), row.want) {
+		if err == nil || !strings.HasPrefix(err.Error(), "provider: profile") || !strings.HasSuffix(err.Error(), row.want) {
 			t.Errorf("%s: error %v, want %q", row.new, err, row.want)
 		}
 	}
 	for text, want := range map[string]string{
-		small + small:                           "gateway: profile: something follows the closing brace",
-		"":                                      "gateway: profile: EOF",
-		"[]":                                    "gateway: profile: array where an object belongs",
-		strings.Repeat(" ", maxProfile) + small: "gateway: profile: over 256 KiB",
+		small + small:                           "provider: profile: something follows the closing brace",
+		"":                                      "provider: profile: EOF",
+		"[]":                                    "provider: profile: array where an object belongs",
+		strings.Repeat(" ", maxProfile) + small: "provider: profile: over 256 KiB",
 	} {
 		if _, err := ParseProfile([]byte(text)); err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%.20q: error %v, want %q", text, err, want)
@@ -174,7 +174,7 @@ func FuzzParseProfile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		p, err := ParseProfile([]byte(text))
 		if err != nil {
-			if !strings.HasPrefix(err.Error(), "gateway: profile") {
+			if !strings.HasPrefix(err.Error(), "provider: profile") {
 				t.Errorf("error %v", err)
 			}
 			return

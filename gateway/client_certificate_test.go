@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/channeltest"
 	"github.com/otpcourier/otpcourier/gateway"
+	"github.com/otpcourier/otpcourier/gateway/provider"
 )
 
 // clientCertificate makes a certificate for a client, and its authority.
@@ -27,7 +29,8 @@ func clientCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 		BasicConstraintsValid: true, IsCA: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
@@ -43,8 +46,8 @@ func clientCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, authority
 }
 
-// A proxy may ask for a client certificate: who has the right one gets through.
-func TestMutualTLS(t *testing.T) {
+// A server may ask for a client certificate: Config.Client presents it.
+func TestClientCertificate(t *testing.T) {
 	t.Parallel()
 	certificate, authority := clientCertificate(t)
 	stranger, _ := clientCertificate(t)
@@ -70,19 +73,26 @@ func TestMutualTLS(t *testing.T) {
 		transport.TLSClientConfig.Certificates = row.certificates
 		t.Cleanup(transport.CloseIdleConnections)
 		client := &http.Client{Transport: transport}
-		gate, err := gateway.NewSMSGate(gateway.SMSGateConfig{
-			URL: s.URL + "/api/3rdparty/v1", Username: gateUser, Password: gatePassword, Devices: oneDevice, Client: client,
+		phone, err := gateway.NewSMSGate(gateway.SMSGateConfig{
+			URL: s.URL + "/api/3rdparty/v1", Username: "user", Password: "secret", Client: client,
+			Devices: []gateway.SMSGateDevice{{ID: "pixel"}},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = gate.Close() })
-		for what, c := range map[string]channel.Channel{
-			"SMSGate": gate,
-			"Channel": newProfileChannel(t, providerNamed(t, "traccar").config(t, s.URL, client)),
-		} {
-			// Which class the others' error has depends on when TLS 1.3 tells them.
-			if _, err := c.Send(t.Context(), codeTo("c4n7.1", ann)); row.accepted != (err == nil) {
+		t.Cleanup(func() { _ = phone.Close() })
+		traccar, err := provider.New(provider.Config{
+			Provider: "traccar", Client: client, Values: map[string]string{"url": s.URL, "key": "key"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = traccar.Close() })
+		for what, c := range map[string]channel.Channel{"smsgate": phone, "provider": traccar} {
+			m := channeltest.Message(channel.Phone, "c4n7.1")
+			m.To.Phone = "+19162255887"
+			// The class of a refusal depends on when TLS 1.3 reports it.
+			if _, err := c.Send(t.Context(), m); row.accepted != (err == nil) {
 				t.Errorf("%s with the certificate %q: %v", what, name, err)
 			}
 		}

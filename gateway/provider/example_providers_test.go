@@ -1,4 +1,4 @@
-package gateway_test
+package provider_test
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 	"net/http/httptest"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/gateway"
 	"github.com/otpcourier/otpcourier/gateway/gatewaytest"
+	"github.com/otpcourier/otpcourier/gateway/provider"
 )
 
 // newPrinter returns a provider that prints what it is sent, and always gives the
@@ -24,8 +24,8 @@ func newPrinter(answer string) *httptest.Server {
 
 // sendCode sends a code through a channel of its own, as ExampleNew does at
 // length.
-func sendCode(c gateway.Config) {
-	sms, err := gateway.New(c)
+func sendCode(c provider.Config) {
+	sms, err := provider.New(c)
 	if err != nil {
 		fmt.Println(err) // names the field
 		return
@@ -42,7 +42,7 @@ func sendCode(c gateway.Config) {
 func ExampleNew_labsMobile() {
 	api := newPrinter(`{"code":"0","message":"Message has been successfully sent","subid":"56fb0a"}`)
 	defer api.Close()
-	sendCode(gateway.Config{
+	sendCode(provider.Config{
 		Provider: "labsmobile",
 		Values: map[string]string{
 			"user": "ann@example.com", "token": "the API token",
@@ -60,7 +60,7 @@ func ExampleNew_labsMobile() {
 func ExampleNew_routee() {
 	api := newPrinter(`{"access_token":"12ab","expires_in":3600,"trackingId":"cf5f9ee1"}`) // both answers in one
 	defer api.Close()
-	sendCode(gateway.Config{
+	sendCode(provider.Config{
 		Provider: "routee",
 		Values: map[string]string{
 			"application": "the application's id", "secret": "the application's secret", "from": "MyBank",
@@ -83,7 +83,7 @@ func ExampleNew_voice() {
 		_, _ = io.WriteString(w, `{"sid":"CA1234","status":"queued"}`)
 	}))
 	defer api.Close()
-	sendCode(gateway.Config{
+	sendCode(provider.Config{
 		Provider: "twilio-voice",
 		Values: map[string]string{
 			"account": "AC5678", "password": "the auth token", "from": "+442071234567",
@@ -100,7 +100,7 @@ func ExampleNew_voice() {
 func ExampleNew_whatsApp() {
 	api := newPrinter(`{"messages":[{"id":"wamid.HBgM"}]}`)
 	defer api.Close()
-	sendCode(gateway.Config{
+	sendCode(provider.Config{
 		Provider: "whatsapp",
 		Values: map[string]string{
 			"phone_number_id": "106540352242922", "token": "the system user's token", "template": "login_code",
@@ -121,7 +121,7 @@ func ExampleParseProfile_oxtro() {
 	server := gatewaytest.NewTLSServer(gatewaytest.Config{Username: "user", Password: "secret"})
 	defer server.Close()
 	server.AddPhone(gatewaytest.PhoneConfig{ID: "pixel", Manual: true})
-	profile, err := gateway.ParseProfile([]byte(`{
+	profile, err := provider.ParseProfile([]byte(`{
 		"name": "oxtro",
 		"values": {"url": null, "user": null, "password": null, "device": "", "sim": "", "signing_key": ""},
 		"auth": {"basic": {"user": "{{user}}", "password": "{{password}}"}},
@@ -155,7 +155,7 @@ func ExampleParseProfile_oxtro() {
 		return
 	}
 	for range 2 {
-		sendCode(gateway.Config{
+		sendCode(provider.Config{
 			Profile: profile,
 			Values:  map[string]string{"url": server.URL, "user": "user", "password": "secret", "device": "pixel", "sim": "1"},
 			Client:  server.Client(),
@@ -184,7 +184,7 @@ func (s signer) RoundTrip(r *http.Request) (*http.Response, error) {
 func ExampleParseProfile_sns() {
 	api := newPrinter(`{"PublishResponse":{"PublishResult":{"MessageId":"567910cd-659e-55d4-8ccb-5aaf14679dc0"}}}`)
 	defer api.Close()
-	profile, err := gateway.ParseProfile([]byte(`{
+	profile, err := provider.ParseProfile([]byte(`{
 		"name": "sns",
 		"values": {"url": "https://sns.eu-west-1.amazonaws.com"},
 		"headers": {"Accept": "application/json"},
@@ -207,7 +207,7 @@ func ExampleParseProfile_sns() {
 		fmt.Println(err)
 		return
 	}
-	sendCode(gateway.Config{
+	sendCode(provider.Config{
 		Profile: profile,
 		Values:  map[string]string{"url": api.URL}, // leave it out
 		Client:  &http.Client{Transport: signer{api.Client().Transport}},

@@ -1,4 +1,4 @@
-package gateway_test
+package provider_test
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/gateway"
+	"github.com/otpcourier/otpcourier/gateway/provider"
 )
 
 // A phone with the TextBee app: a device id, a key, and the secret of a webhook.
@@ -22,7 +22,7 @@ func ExampleNew() {
 	defer textbee.Close()
 
 	var receipts channel.Receipts // joins the channel to an otp.Service
-	phone, err := gateway.New(gateway.Config{
+	phone, err := provider.New(provider.Config{
 		Provider: "textbee",
 		Values: map[string]string{
 			"device":         "65f1c0ffee",
@@ -74,7 +74,7 @@ func ExampleParseProfile() {
 	}))
 	defer acme.Close()
 
-	profile, err := gateway.ParseProfile([]byte(`{
+	profile, err := provider.ParseProfile([]byte(`{
 		"name": "acme",
 		"values": {"url": "https://api.acme.example", "token": null},
 		"auth": {"bearer": "{{token}}"},
@@ -89,7 +89,7 @@ func ExampleParseProfile() {
 		fmt.Println(err) // names the member that is wrong
 		return
 	}
-	sms, err := gateway.New(gateway.Config{
+	sms, err := provider.New(provider.Config{
 		Profile: profile,
 		Values:  map[string]string{"url": acme.URL, "token": "s3cret"},
 		Client:  acme.Client(),
@@ -112,5 +112,5 @@ func ExampleParseProfile() {
 	// Output:
 	// /v1/messages +447911123456 582037 is your code.
 	// sent [msg-1] <nil>
-	// failed [] gateway: send: invalid recipient (bad_number)
+	// failed [] provider: send: invalid recipient (bad_number)
 }

@@ -1,4 +1,4 @@
-package gateway_test
+package provider_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/gateway"
+	"github.com/otpcourier/otpcourier/gateway/provider"
 )
 
 // post serves a webhook and returns the status.
@@ -29,16 +29,16 @@ func (b *bubble) serve(r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-func eachHook(t *testing.T, change func(*gateway.Config), f func(*testing.T, *bubble)) {
+func eachHook(t *testing.T, change func(*provider.Config), f func(*testing.T, *bubble)) {
 	t.Helper()
-	posts := func(p provider) bool { return p.hook.sign != nil }
-	eachProviderThat(t, posts, func(t *testing.T, p provider) {
-		inProfileBubble(t, p, change, f)
+	posts := func(p api) bool { return p.hook.sign != nil }
+	eachProviderThat(t, posts, func(t *testing.T, p api) {
+		inBubble(t, p, change, f)
 	})
 }
 
 // What each provider's webhooks tell, in order, and only once.
-func TestProviderWebhook(t *testing.T) {
+func TestWebhook(t *testing.T) {
 	t.Parallel()
 	eachHook(t, nil, func(t *testing.T, b *bubble) {
 		if _, err := b.channel.Send(t.Context(), golden()); err != nil {
@@ -66,7 +66,7 @@ func TestProviderWebhook(t *testing.T) {
 }
 
 // A report may come before the answer to the submission, or to another process.
-func TestProviderWebhookOfAnother(t *testing.T) {
+func TestWebhookOfAnother(t *testing.T) {
 	t.Parallel()
 	eachHook(t, nil, func(t *testing.T, b *bubble) {
 		row := b.hook.tells[0]
@@ -81,7 +81,7 @@ func TestProviderWebhookOfAnother(t *testing.T) {
 
 // What is not signed is neither told nor explained, and a callback that fails
 // makes the provider post again.
-func TestProviderWebhookRefused(t *testing.T) {
+func TestWebhookRefused(t *testing.T) {
 	t.Parallel()
 	eachHook(t, nil, func(t *testing.T, b *bubble) {
 		row := b.hook.tells[0]
@@ -139,9 +139,9 @@ func TestProviderWebhookRefused(t *testing.T) {
 }
 
 // Without its secret a webhook is not there, rather than open to anyone.
-func TestProviderWebhookWithoutSecret(t *testing.T) {
+func TestWebhookWithoutSecret(t *testing.T) {
 	t.Parallel()
-	none := func(c *gateway.Config) {
+	none := func(c *provider.Config) {
 		for _, name := range []string{
 			"webhook_secret", "webhook_key", "webhook_url", "callback_token", "callback_url", "app_secret", "signing_key", "old_signing_key",
 		} {
@@ -156,10 +156,10 @@ func TestProviderWebhookWithoutSecret(t *testing.T) {
 }
 
 // A report that was signed long ago is not taken where its time is signed, too.
-func TestProviderWebhookStale(t *testing.T) {
+func TestWebhookStale(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"oxtro-style", "httpsms"} {
-		inProfileBubble(t, providerNamed(t, name), nil, func(t *testing.T, b *bubble) {
+		inBubble(t, providerNamed(t, name), nil, func(t *testing.T, b *bubble) {
 			report := b.hook.report(b.hook.tells[0].status)
 			stale := b.hook.request(report, hookSecret)
 			time.Sleep(11*time.Minute + time.Second)
@@ -170,21 +170,10 @@ func TestProviderWebhookStale(t *testing.T) {
 	}
 }
 
-func providerNamed(t *testing.T, name string) provider {
-	t.Helper()
-	for _, p := range providers {
-		if p.name == name {
-			return p
-		}
-	}
-	t.Fatalf("no provider %q", name)
-	return provider{}
-}
-
 // While the secret changes, both are good.
 func TestWebhookSecretChange(t *testing.T) {
 	t.Parallel()
-	inProfileBubble(t, providerNamed(t, "oxtro-style"), nil, func(t *testing.T, b *bubble) {
+	inBubble(t, providerNamed(t, "oxtro-style"), nil, func(t *testing.T, b *bubble) {
 		for _, secret := range []string{"new", hookSecret} {
 			if status := b.post(b.hook.report("sms:sent"), secret); status != http.StatusOK {
 				t.Errorf("secret %q: status %d", secret, status)
@@ -196,7 +185,7 @@ func TestWebhookSecretChange(t *testing.T) {
 // One report of several that is not stored does not keep the others waiting.
 func TestWebhookSeveralReports(t *testing.T) {
 	t.Parallel()
-	inProfileBubble(t, providerNamed(t, "whatsapp"), func(c *gateway.Config) {
+	inBubble(t, providerNamed(t, "whatsapp"), func(c *provider.Config) {
 		receipt := c.Receipt
 		failed := false
 		c.Receipt = func(ctx context.Context, r channel.Receipt) error {
@@ -224,7 +213,7 @@ func TestWebhookSeveralReports(t *testing.T) {
 // Meta asks before it posts.
 func TestWebhookChallenge(t *testing.T) {
 	t.Parallel()
-	inProfileBubble(t, providerNamed(t, "whatsapp"), nil, func(t *testing.T, b *bubble) {
+	inBubble(t, providerNamed(t, "whatsapp"), nil, func(t *testing.T, b *bubble) {
 		for query, want := range map[string]string{
 			"hub.mode=subscribe&hub.verify_token=verify-88&hub.challenge=1158201444":  "200 1158201444",
 			"hub.mode=subscribe&hub.verify_token=verify-99&hub.challenge=1158201444":  "403 ",
@@ -245,9 +234,9 @@ func TestWebhookChallenge(t *testing.T) {
 	})
 }
 
-// FuzzProfileWebhook looks for a body that does harm although it is signed, and
+// FuzzWebhook looks for a body that does harm although it is signed, and
 // for one that passes without.
-func FuzzProfileWebhook(f *testing.F) {
+func FuzzWebhook(f *testing.F) {
 	for i, p := range providers {
 		if p.hook.sign != nil {
 			f.Add(uint8(i), p.hook.report(p.hook.tells[0].status), true)
@@ -269,7 +258,7 @@ func FuzzProfileWebhook(f *testing.F) {
 			h := &hearing{}
 			c := p.config(t, "https://provider.example", &http.Client{Transport: inMemory{http.NotFoundHandler()}})
 			c.Receipt, c.PollInterval = h.receipt, -1
-			ch := newProfileChannel(t, c)
+			ch := newChannel(t, c)
 			secret := ""
 			if signed {
 				secret = hookSecret

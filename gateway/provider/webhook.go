@@ -1,4 +1,4 @@
-package gateway
+package provider
 
 import (
 	"context"
@@ -10,30 +10,30 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/otpcourier/otpcourier/channel/transport"
 	"github.com/otpcourier/otpcourier/gateway/internal/inbound"
 )
 
 const (
-	// maxProfileWebhook bounds the body of a webhook, in octets. Meta puts up
+	// maxWebhook bounds the body of a webhook, in octets. Meta puts up
 	// to 1,000 reports into one.
-	maxProfileWebhook = 1 << 20
+	maxWebhook = 1 << 20
 
 	// maxChallenge bounds what a challenge makes us repeat.
 	maxChallenge = 256
 )
 
-func (c *Channel) prepareWebhook() (err error) {
+// prepareWebhook makes the verifier of the profile's webhook.
+func (c *Channel) prepareWebhook(v *transport.Validator) {
 	w := c.spec.Webhook
 	if w == nil {
-		return nil
+		return
 	}
+	var err error
 	if c.verifier, err = w.Verify.with(c.value); err == nil && w.Challenge != nil {
 		c.answers, err = w.Challenge.resolve(c.value)
 	}
-	if err != nil {
-		return at("gateway: profile "+c.spec.Name+": webhook", err)
-	}
-	return nil
+	v.Error("Profile", at(c.spec.Name+": webhook", err))
 }
 
 // WebhookHandler serves what the provider posts to the URL that it was given.
@@ -61,13 +61,13 @@ func (c *Channel) serveWebhook(w http.ResponseWriter, r *http.Request) {
 		c.serveChallenge(w, r)
 		return
 	}
-	body, ok := inbound.Read(w, r, hook.method(), maxProfileWebhook)
+	body, ok := inbound.Read(w, r, hook.method(), maxWebhook)
 	if !ok {
 		return
 	}
 	status, err := c.webhook(r, body)
 	if err != nil {
-		c.config.Logger.LogAttrs(r.Context(), slog.LevelWarn, "gateway: webhook refused",
+		c.config.Logger.LogAttrs(r.Context(), slog.LevelWarn, "provider: webhook refused",
 			slog.Int("status", status), slog.Any("error", err))
 	}
 	w.WriteHeader(status)

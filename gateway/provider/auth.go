@@ -1,4 +1,4 @@
-package gateway
+package provider
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	opOAuth = "gateway: token"
+	opToken = "provider: token"
 
 	// oauthMargin is how long before its end a token is not used any more.
 	oauthMargin = time.Minute
@@ -33,7 +33,7 @@ func (c *Channel) authorize(ctx context.Context, req *http.Request) (kept string
 		return "", nil
 	}
 	misconfigured := func(err error) error {
-		return &channel.Error{Class: channel.Misconfigured, Op: opOAuth, Err: err}
+		return &channel.Error{Class: channel.Misconfigured, Op: opToken, Err: err}
 	}
 	switch {
 	case a.Basic != nil:
@@ -73,19 +73,19 @@ func (a *authSpec) credentials(get lookup) (user, password string, err error) {
 // has no refresh token.
 func (c *Channel) fetchToken(ctx context.Context, _ string) (token.Token, error) {
 	refuse := func(class channel.Class, err error) (token.Token, error) {
-		return token.Token{}, &channel.Error{Class: class, Op: opOAuth, Err: err}
+		return token.Token{}, &channel.Error{Class: class, Op: opToken, Err: err}
 	}
 	req, err := c.tokenRequest(ctx)
 	if err != nil {
 		return refuse(channel.Misconfigured, err)
 	}
-	r, err := c.life.Web.Do(ctx, opOAuth, req)
+	r, err := c.life.Web.Do(ctx, opToken, req)
 	if err != nil {
 		return token.Token{}, web.NotSent(err)
 	}
 	now := time.Now()
 	if !r.OK() {
-		return token.Token{}, web.NotSent(web.Refusal(opOAuth, r, now))
+		return token.Token{}, web.NotSent(web.Refusal(opToken, r, now))
 	}
 	var answer struct {
 		AccessToken string      `json:"access_token"`

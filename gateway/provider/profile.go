@@ -1,14 +1,11 @@
-package gateway
+package provider
 
 import (
 	"bytes"
-	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"slices"
 	"strings"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -135,7 +132,7 @@ const maxProfile = 256 << 10
 func ParseProfile(data []byte) (*Profile, error) {
 	p := &Profile{}
 	if len(data) > maxProfile {
-		return nil, errors.New("gateway: profile: over 256 KiB")
+		return nil, errors.New("provider: profile: over 256 KiB")
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -144,10 +141,10 @@ func ParseProfile(data []byte) (*Profile, error) {
 		return nil, explain(err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("gateway: profile: something follows the closing brace")
+		return nil, errors.New("provider: profile: something follows the closing brace")
 	}
 	if err := p.spec.compile(); err != nil {
-		return nil, fmt.Errorf("gateway: profile %q: %w", p.spec.Name, err)
+		return nil, fmt.Errorf("provider: profile %q: %w", p.spec.Name, err)
 	}
 	return p, nil
 }
@@ -158,33 +155,11 @@ func explain(err error) error {
 		// Go's names of embedded structs are none of JSON's.
 		field := strings.NewReplacer("requestSpec.", "", "secretSpecs.", "").Replace(t.Field)
 		if field == "" {
-			return fmt.Errorf("gateway: profile: %s where an object belongs", t.Value)
+			return fmt.Errorf("provider: profile: %s where an object belongs", t.Value)
 		}
-		return fmt.Errorf("gateway: profile: %s: is of the wrong type, %s", field, t.Value)
+		return fmt.Errorf("provider: profile: %s: is of the wrong type, %s", field, t.Value)
 	}
-	return fmt.Errorf("gateway: profile: %s", strings.TrimPrefix(err.Error(), "json: "))
-}
-
-//go:embed profiles/*.json
-var profiles embed.FS
-
-// builtIn returns the profile of a provider that comes with this package.
-func builtIn(name string) (*Profile, error) {
-	data, err := profiles.ReadFile("profiles/" + name + ".json")
-	if err != nil {
-		return nil, fmt.Errorf("gateway: Config.Provider %q is none of %s", name, strings.Join(builtIns(), ", "))
-	}
-	return ParseProfile(data)
-}
-
-func builtIns() []string {
-	files, _ := fs.Glob(profiles, "profiles/*.json") // the pattern is well-formed
-	names := make([]string, 0, len(files))
-	for _, f := range files {
-		names = append(names, strings.TrimSuffix(strings.TrimPrefix(f, "profiles/"), ".json"))
-	}
-	slices.Sort(names)
-	return names
+	return fmt.Errorf("provider: profile: %s", strings.TrimPrefix(err.Error(), "json: "))
 }
 
 // The formats of webhooks.

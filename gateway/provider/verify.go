@@ -1,4 +1,4 @@
-package gateway
+package provider
 
 import (
 	"crypto/sha1" //nolint:gosec // what Twilio signs with, as an HMAC

@@ -1,4 +1,4 @@
-package gateway_test
+package provider_test
 
 import (
 	"crypto/hmac"

@@ -1,0 +1,61 @@
+package provider_test
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/channeltest"
+)
+
+// Every profile that comes with the package is held to the tests of this folder.
+func TestProfilesAreTested(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("profiles/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".json")
+		if !slices.ContainsFunc(providers, func(p api) bool { return p.name == name && p.file == "" }) {
+			t.Errorf("%s has no file api_*_test.go", file)
+		}
+	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	eachProvider(t, func(t *testing.T, p api) {
+		channeltest.Run(t, channeltest.Harness{
+			Address: channel.Phone, ProviderIDs: !p.noIDs,
+			New: func(t testing.TB) channeltest.Subject {
+				f := &fakeProvider{api: p}
+				s := newTLSProvider(t, f)
+				c := p.config(t, s.URL, s.Client())
+				c.Receipt = (&hearing{}).receipt
+				return channeltest.Subject{
+					Channel: newChannel(t, c),
+					Accepted: func() (n int) {
+						f.set(func() { n = f.accepted })
+						return n
+					},
+					Refuse: func(class channel.Class) bool {
+						a, ok := p.refusals[class]
+						f.set(func() { f.refuse = &a })
+						return ok || class == channel.Unknown
+					},
+					Stall: func() func() {
+						until := make(chan struct{})
+						f.set(func() { f.stalled = until })
+						return func() {
+							f.set(func() { f.stalled = nil })
+							close(until)
+						}
+					},
+				}
+			},
+		})
+	})
+}

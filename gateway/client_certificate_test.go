@@ -16,8 +16,8 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/channeltest"
-	"github.com/otpcourier/otpcourier/gateway"
 	"github.com/otpcourier/otpcourier/gateway/provider"
+	"github.com/otpcourier/otpcourier/gateway/smsgate"
 )
 
 // clientCertificate makes a certificate for a client, and its authority.
@@ -73,9 +73,9 @@ func TestClientCertificate(t *testing.T) {
 		transport.TLSClientConfig.Certificates = row.certificates
 		t.Cleanup(transport.CloseIdleConnections)
 		client := &http.Client{Transport: transport}
-		phone, err := gateway.NewSMSGate(gateway.SMSGateConfig{
+		phone, err := smsgate.New(smsgate.Config{
 			URL: s.URL + "/api/3rdparty/v1", Username: "user", Password: "secret", Client: client,
-			Devices: []gateway.SMSGateDevice{{ID: "pixel"}},
+			Devices: []smsgate.Device{{ID: "pixel"}},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/gateway"
 	"github.com/otpcourier/otpcourier/gateway/gatewaytest"
+	"github.com/otpcourier/otpcourier/gateway/smsgate"
 	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/smtp"
 	"github.com/otpcourier/otpcourier/smtp/smtptest"
@@ -55,7 +55,7 @@ func newStage(ctx context.Context) (s *stage, err error) {
 
 	server := gatewaytest.NewTLSServer(gatewaytest.Config{Username: "mybank", Password: "secret"})
 	s.later(server.Close)
-	sms, err := gateway.NewSMSGate(gateway.SMSGateConfig{
+	sms, err := smsgate.New(smsgate.Config{
 		URL: server.URL, Client: server.Client(), Username: "mybank", Password: "secret",
 		SigningKeys:  []string{"key of the phone"},
 		ActiveWithin: time.Hour,

@@ -16,14 +16,14 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/gateway"
+	"github.com/otpcourier/otpcourier/gateway/smsgate"
 	"github.com/otpcourier/otpcourier/otp"
 )
 
 // options are what the command line and the environment ask for.
 type options struct {
 	to, hook, listen string
-	sms              gateway.SMSGateConfig
+	sms              smsgate.Config
 }
 
 func parse(args []string, env func(string) string, out io.Writer) (*options, error) {
@@ -60,7 +60,7 @@ func parse(args []string, env func(string) string, out io.Writer) (*options, err
 		o.sms.SigningKeys = []string{key}
 	}
 	if device != "" {
-		o.sms.Devices = []gateway.SMSGateDevice{{ID: device}}
+		o.sms.Devices = []smsgate.Device{{ID: device}}
 	}
 	switch {
 	case f.NArg() > 0:
@@ -100,7 +100,7 @@ func real(ctx context.Context, args []string, env func(string) string, in io.Rea
 	}
 	receipts := &channel.Receipts{}
 	o.sms.Receipt = receipts.For("phone")
-	sms, err := gateway.NewSMSGate(o.sms)
+	sms, err := smsgate.New(o.sms)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func real(ctx context.Context, args []string, env func(string) string, in io.Rea
 }
 
 // serve takes webhooks until remove is called.
-func (o *options) serve(ctx context.Context, sms *gateway.SMSGate) (remove func(), err error) {
+func (o *options) serve(ctx context.Context, sms *smsgate.Channel) (remove func(), err error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package gateway
+package smsgate
 
 import (
 	"context"
@@ -11,18 +11,17 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/gateway/internal/follow"
-	"github.com/otpcourier/otpcourier/gateway/internal/message"
 	"github.com/otpcourier/otpcourier/gateway/internal/web"
 )
 
 const (
-	opState  = "gateway: state"
-	opCancel = "gateway: cancel"
+	opState  = "smsgate: state"
+	opCancel = "smsgate: cancel"
 )
 
-// smsgateState is the answer to GET /messages/{id}. Its number and text are
+// stateBody is the answer to GET /messages/{id}. Its number and text are
 // hashed some time after the message has left, so the id alone tells whose it is.
-type smsgateState struct {
+type stateBody struct {
 	ID         string `json:"id"`
 	State      string `json:"state"`
 	Recipients []struct {
@@ -40,15 +39,15 @@ var (
 )
 
 // state asks for a message.
-func (g *SMSGate) state(ctx context.Context, op, method, id string) (smsgateState, int, error) {
-	resp, err := g.call(ctx, call{op: op, method: method, path: "messages", id: id})
+func (c *Channel) state(ctx context.Context, op, method, id string) (stateBody, int, error) {
+	resp, err := c.call(ctx, request{op: op, method: method, path: "messages", id: id})
 	if err != nil {
-		return smsgateState{}, 0, err
+		return stateBody{}, 0, err
 	}
 	if !resp.OK() {
-		return smsgateState{}, resp.Status, refusal(op, resp, time.Now())
+		return stateBody{}, resp.Status, refusal(op, resp, time.Now())
 	}
-	var s smsgateState
+	var s stateBody
 	if method == http.MethodDelete && len(resp.Body) == 0 {
 		return s, resp.Status, nil
 	}
@@ -62,8 +61,8 @@ func (g *SMSGate) state(ctx context.Context, op, method, id string) (smsgateStat
 }
 
 // exists reports whether the server has a message.
-func (g *SMSGate) exists(ctx context.Context, id string) (bool, error) {
-	_, status, err := g.state(ctx, opState, http.MethodGet, id)
+func (c *Channel) exists(ctx context.Context, id string) (bool, error) {
+	_, status, err := c.state(ctx, opState, http.MethodGet, id)
 	if status == http.StatusNotFound {
 		return false, nil
 	}
@@ -71,8 +70,8 @@ func (g *SMSGate) exists(ctx context.Context, id string) (bool, error) {
 }
 
 // poll is asked by the follower.
-func (g *SMSGate) poll(ctx context.Context, id string) (follow.Update, error) {
-	s, status, err := g.state(ctx, opState, http.MethodGet, id)
+func (c *Channel) poll(ctx context.Context, id string) (follow.Update, error) {
+	s, status, err := c.state(ctx, opState, http.MethodGet, id)
 	if status == http.StatusNotFound {
 		return follow.Update{}, &channel.Error{Class: channel.Temporary, Op: opState, Code: "404", Err: errUnknown}
 	}
@@ -82,25 +81,25 @@ func (g *SMSGate) poll(ctx context.Context, id string) (follow.Update, error) {
 	word, reason := s.State, ""
 	for _, r := range s.Recipients { // there is one
 		reason = r.Error
-		if _, known := smsgateStates[word]; !known {
+		if _, known := states[word]; !known {
 			word = r.State
 		}
 	}
-	u := g.update(id, word, reason)
+	u := c.update(id, word, reason)
 	u.At = s.States[word]
 	return u, nil
 }
 
-// smsgateStates are the words of the API. What is before Sent may come to
+// states are the words of the API. What is before Sent may come to
 // nothing, and is told at the message's expiry only.
-var smsgateStates = map[string]channel.State{
+var states = map[string]channel.State{
 	"Pending": 0, "Cancelling": 0, "Processed": 0,
 	"Sent": channel.Sent, "Delivered": channel.Delivered,
 	"Failed": channel.Failed, "Cancelled": channel.Failed,
 }
 
-func (g *SMSGate) update(id, word, reason string) follow.Update {
-	state, known := smsgateStates[word]
+func (c *Channel) update(id, word, reason string) follow.Update {
+	state, known := states[word]
 	u := follow.Update{ProviderID: id, MessageID: id, State: state}
 	if known {
 		u.Code = word
@@ -108,7 +107,7 @@ func (g *SMSGate) update(id, word, reason string) follow.Update {
 	if state == channel.Failed {
 		u.Class, u.Code = failure(word, reason)
 	}
-	u.Final = state == channel.Sent && g.config.NoDeliveryReport
+	u.Final = state == channel.Sent && c.config.NoDeliveryReport
 	return u
 }
 
@@ -146,49 +145,4 @@ func failure(word, reason string) (class channel.Class, code string) {
 		}
 	}
 	return class, found
-}
-
-// Cancel asks the server to withdraw a message that no phone has taken yet. A
-// nil error means that the server gives it to none any more, and tells one that
-// has fetched it in the same moment to drop it. The error's class is Unknown
-// where a phone has it already, and Misconfigured, with [errors.ErrUnsupported]
-// in its tree, on servers before version 1.45, which cannot do this, and for
-// messages that the server does not know.
-func (g *SMSGate) Cancel(ctx context.Context, m *channel.Message, _ channel.Submission) error {
-	if !message.ValidID(m.ID) {
-		return &channel.Error{Class: channel.Misconfigured, Op: opCancel, Err: errUnknown}
-	}
-	ctx, end, err := g.life.Begin(ctx, opCancel, time.Time{})
-	if err != nil {
-		return err
-	}
-	defer end()
-	s, status, err := g.state(ctx, opCancel, http.MethodDelete, m.ID)
-	if status == http.StatusConflict || status == http.StatusInternalServerError { // 500: servers before 1.47
-		if now, _, failed := g.state(ctx, opCancel, http.MethodGet, m.ID); failed == nil && withdrawn(now.State) {
-			s, status, err = now, http.StatusOK, nil // by an earlier call
-		}
-	}
-	switch {
-	case status == http.StatusConflict:
-		return &channel.Error{Class: channel.Unknown, Op: opCancel, Code: "409", Err: errNotPending}
-	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented:
-		code := refusedCode(err)
-		return &channel.Error{Class: channel.Misconfigured, Op: opCancel, Code: code, Err: errNoCancel}
-	case err != nil:
-		return err
-	case s.State != "" && !withdrawn(s.State):
-		return &channel.Error{Class: channel.Unknown, Op: opCancel, Err: errNotPending}
-	}
-	g.life.Follower.Forget(m.ID)
-	return nil
-}
-
-func withdrawn(word string) bool { return word == "Cancelling" || word == "Cancelled" }
-
-func refusedCode(err error) string {
-	if e, ok := errors.AsType[*channel.Error](err); ok {
-		return e.Code
-	}
-	return ""
 }

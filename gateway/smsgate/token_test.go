@@ -1,7 +1,6 @@
-package gateway_test
+package smsgate_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -15,34 +14,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/gateway"
 	"github.com/otpcourier/otpcourier/gateway/gatewaytest"
+	"github.com/otpcourier/otpcourier/gateway/smsgate"
 )
-
-func contains(b []byte, s string) bool { return bytes.Contains(b, []byte(s)) }
-
-// calls lists what a server was asked, with the kind of credentials.
-func calls(s *gatewaytest.Server) []string {
-	var all []string
-	for _, r := range s.Requests() {
-		kind, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		all = append(all, r.Method+" "+r.Path+" "+kind)
-	}
-	return all
-}
-
-var oneDevice = []gateway.SMSGateDevice{{ID: "pixel"}}
 
 // A token is fetched with the least scopes, used until it is about to expire,
 // and refreshed with each refresh token used once, however many messages need
 // it at once.
-func TestSMSGateToken(t *testing.T) {
+func TestToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := gatewaytest.NewPipeServer(gatewaytest.Config{JWT: true, AccessTTL: 10 * time.Minute, Username: gateUser, Password: gatePassword})
 		defer s.Close()
 		s.AddPhone(gatewaytest.PhoneConfig{ID: "pixel", Manual: true})
-		g := newGate(t, s, gateway.SMSGateConfig{JWT: true, Devices: oneDevice})
+		g := newGate(t, s, smsgate.Config{JWT: true, Devices: oneDevice})
 		defer g.Close()
 		for round := range 3 {
 			var all sync.WaitGroup
@@ -70,7 +55,7 @@ func TestSMSGateToken(t *testing.T) {
 	})
 }
 
-func TestSMSGateTokenTroubles(t *testing.T) {
+func TestTokenTroubles(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		server  gatewaytest.Config
@@ -116,7 +101,7 @@ func TestSMSGateTokenTroubles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, _ := newGateServer(t, row.server)
-			g := newGate(t, s, gateway.SMSGateConfig{JWT: true, Devices: oneDevice})
+			g := newGate(t, s, smsgate.Config{JWT: true, Devices: oneDevice})
 			mustSend(t, g, codeTo("c4n7.1", ann))
 			if row.between != nil {
 				row.between(s)
@@ -137,7 +122,7 @@ func TestSMSGateTokenTroubles(t *testing.T) {
 }
 
 // No new token can be had: the one at hand is used while it holds, in good time.
-func TestSMSGateTokenNotRenewed(t *testing.T) {
+func TestTokenNotRenewed(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		rule  gatewaytest.Rule
@@ -157,7 +142,7 @@ func TestSMSGateTokenNotRenewed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, _ := phones(t, gatewaytest.Config{JWT: true}, gatewaytest.PhoneConfig{ID: "pixel"})
-				g := newGate(t, s, gateway.SMSGateConfig{JWT: true, Devices: oneDevice})
+				g := newGate(t, s, smsgate.Config{JWT: true, Devices: oneDevice})
 				mustSend(t, g, codeTo("c4n7.0", ann))
 				<-time.After(15*time.Minute - 50*time.Second)
 				s.Script(row.rule)
@@ -181,13 +166,13 @@ func TestSMSGateTokenNotRenewed(t *testing.T) {
 }
 
 // A refresh token whose answer was lost is not used again.
-func TestSMSGateRefreshLost(t *testing.T) {
+func TestRefreshLost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := gatewaytest.NewPipeServer(gatewaytest.Config{JWT: true, Username: gateUser, Password: gatePassword})
 		defer s.Close()
 		s.AddPhone(gatewaytest.PhoneConfig{ID: "pixel", Manual: true})
-		g := newGate(t, s, gateway.SMSGateConfig{JWT: true, Devices: oneDevice})
+		g := newGate(t, s, smsgate.Config{JWT: true, Devices: oneDevice})
 		defer g.Close()
 		mustSend(t, g, codeTo("c4n7.1", ann))
 		s.Script(gatewaytest.Rule{Path: "/auth/token", Action: gatewaytest.Disconnect, Served: true, Times: 2})
@@ -206,11 +191,11 @@ func TestSMSGateRefreshLost(t *testing.T) {
 	})
 }
 
-func TestSMSGateWrongPassword(t *testing.T) {
+func TestWrongPassword(t *testing.T) {
 	t.Parallel()
 	for _, jwt := range []bool{false, true} {
 		s, _ := newGateServer(t, gatewaytest.Config{JWT: true})
-		g, err := gateway.NewSMSGate(gateway.SMSGateConfig{
+		g, err := smsgate.New(smsgate.Config{
 			URL: s.URL, Client: s.Client(), Username: gateUser, Password: "wrong", JWT: jwt, Devices: oneDevice,
 		})
 		if err != nil {
@@ -222,63 +207,13 @@ func TestSMSGateWrongPassword(t *testing.T) {
 	}
 }
 
-func TestSMSGateWebhookRegistration(t *testing.T) {
-	t.Parallel()
-	s, _ := newGateServer(t, gatewaytest.Config{JWT: true})
-	g := newGate(t, s, gateway.SMSGateConfig{JWT: true})
-	list := func() int {
-		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/webhooks", nil)
-		req.SetBasicAuth(gateUser, gatePassword)
-		resp, err := s.Client().Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		var all []any
-		if err := json.NewDecoder(resp.Body).Decode(&all); err != nil {
-			t.Fatal(err)
-		}
-		return len(all)
-	}
-	const other = "https://elsewhere.example.com"
-	for _, url := range []string{hookURL, hookURL, other} {
-		if err := g.RegisterWebhooks(t.Context(), url); err != nil {
-			t.Fatal(err)
-		}
-	}
-	asked := slices.DeleteFunc(calls(s), func(c string) bool { return c != "POST /webhooks Basic" })
-	if len(asked) != 6 {
-		t.Errorf("%d webhooks were registered, want none twice", len(asked))
-	}
-	if n := list(); n != 6 {
-		t.Errorf("%d webhooks, want 3 for each URL", n)
-	}
-	for range 2 {
-		if err := g.RemoveWebhooks(t.Context(), hookURL); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if n := list(); n != 3 {
-		t.Errorf("%d webhooks left, want those for the other URL", n)
-	}
-	for _, url := range []string{"http://otp.example.com/x", "otp.example.com", "https://u:" + gatePassword + "@otp.example.com"} {
-		err := g.RegisterWebhooks(t.Context(), url)
-		wantRefused(t, err, channel.Misconfigured, "")
-		if strings.Contains(err.Error(), gatePassword) {
-			t.Errorf("the error repeats the URL: %v", err)
-		}
-	}
-	s.Script(gatewaytest.Rule{Method: http.MethodPost, Path: "/webhooks", Status: 400, Body: `{"message":"url must start with https://"}`})
-	wantRefused(t, g.RegisterWebhooks(t.Context(), hookURL), channel.Misconfigured, "400")
-}
-
 // A proxy that does not find the server once does not make the password the
 // credential for ever.
-func TestSMSGateTokensComeBack(t *testing.T) {
+func TestTokensComeBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := phones(t, gatewaytest.Config{JWT: true}, gatewaytest.PhoneConfig{ID: "pixel"})
-		g := newGate(t, s, gateway.SMSGateConfig{Devices: oneDevice, JWT: true})
+		g := newGate(t, s, smsgate.Config{Devices: oneDevice, JWT: true})
 		s.Script(gatewaytest.Rule{Path: "/auth/token", Status: http.StatusNotFound, Times: 1})
 		scheme := ""
 		for i, want := range []string{"Basic", "Basic", "Bearer"} {

@@ -1,8 +1,7 @@
-package gateway_test
+package smsgate_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,91 +12,60 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/gateway"
 	"github.com/otpcourier/otpcourier/gateway/gatewaytest"
+	"github.com/otpcourier/otpcourier/gateway/smsgate"
 )
 
-// A gate is a channel, a server and a phone in virtual time, joined by webhooks.
-type gate struct {
-	*gateway.SMSGate
-	server *gatewaytest.Server
-	phone  *gatewaytest.Phone
-	ledger *ledger
-}
-
-const hookURL = "https://otp.example.com/webhooks/sms"
-
-// inBubble runs a test in virtual time.
-func inBubble(t *testing.T, config gateway.SMSGateConfig, server gatewaytest.Config, phone gatewaytest.PhoneConfig, f func(*testing.T, *gate)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		server.Username, server.Password = gateUser, gatePassword
-		g := &gate{server: gatewaytest.NewPipeServer(server), ledger: newLedger()}
-		defer g.server.Close()
-		config.Receipt = g.ledger.receipt
-		phone.ID, phone.Key = "pixel", "key of the pixel"
-		config.SigningKeys = []string{"an older key", phone.Key}
-		g.SMSGate = newGate(t, g.server, config)
-		defer g.Close()
-		phone.Client = gatewaytest.HandlerClient(g.WebhookHandler())
-		g.phone = g.server.AddPhone(phone)
-		if err := g.RegisterWebhooks(t.Context(), hookURL); err != nil {
-			t.Fatal(err)
-		}
-		f(t, g)
-	})
-}
-
-func TestSMSGateStates(t *testing.T) {
+func TestStates(t *testing.T) {
 	t.Parallel()
 	reason := "RESULT_ERROR_NO_SERVICE for +19162255887"
 	for name, row := range map[string]struct {
 		plan   gatewaytest.Plan
-		config gateway.SMSGateConfig
+		config smsgate.Config
 		want   []string
 	}{
 		"delivered": {
-			gatewaytest.Plan{Between: 4 * time.Second}, gateway.SMSGateConfig{},
+			gatewaytest.Plan{Between: 4 * time.Second}, smsgate.Config{},
 			[]string{"8s c4n7.1 sent unknown Sent", "12s c4n7.1 delivered unknown Delivered"},
 		},
 		"webhooks missing": {
-			gatewaytest.Plan{Between: 4 * time.Second, NoWebhooks: true}, gateway.SMSGateConfig{},
+			gatewaytest.Plan{Between: 4 * time.Second, NoWebhooks: true}, smsgate.Config{},
 			[]string{"10s c4n7.1 sent unknown Sent", "16s c4n7.1 delivered unknown Delivered"},
 		},
 		"the server not told": {
-			gatewaytest.Plan{Between: 4 * time.Second, NoReports: true}, gateway.SMSGateConfig{},
+			gatewaytest.Plan{Between: 4 * time.Second, NoReports: true}, smsgate.Config{},
 			[]string{"8s c4n7.1 sent unknown Sent", "12s c4n7.1 delivered unknown Delivered"},
 		},
 		"only webhooks heard": {
-			gatewaytest.Plan{Between: 4 * time.Second, NoWebhooks: true}, gateway.SMSGateConfig{PollInterval: -1},
+			gatewaytest.Plan{Between: 4 * time.Second, NoWebhooks: true}, smsgate.Config{PollInterval: -1},
 			[]string{"5m0s c4n7.1 sent unknown "},
 		},
 		"twice": {
-			gatewaytest.Plan{Between: 4 * time.Second, Copies: 3}, gateway.SMSGateConfig{},
+			gatewaytest.Plan{Between: 4 * time.Second, Copies: 3}, smsgate.Config{},
 			[]string{"8s c4n7.1 sent unknown Sent", "12s c4n7.1 delivered unknown Delivered"},
 		},
 		"out of order": {
-			gatewaytest.Plan{Reversed: true, NoReports: true}, gateway.SMSGateConfig{},
+			gatewaytest.Plan{Reversed: true, NoReports: true}, smsgate.Config{},
 			[]string{"0s c4n7.1 delivered unknown Delivered"},
 		},
 		"failed": {
-			gatewaytest.Plan{Final: gatewaytest.Failed, Reason: reason}, gateway.SMSGateConfig{},
+			gatewaytest.Plan{Final: gatewaytest.Failed, Reason: reason}, smsgate.Config{},
 			[]string{"0s c4n7.1 failed temporary RESULT_ERROR_NO_SERVICE"},
 		},
 		"failed, by polling": {
-			gatewaytest.Plan{Final: gatewaytest.Failed, Reason: reason, NoWebhooks: true}, gateway.SMSGateConfig{},
+			gatewaytest.Plan{Final: gatewaytest.Failed, Reason: reason, NoWebhooks: true}, smsgate.Config{},
 			[]string{"2s c4n7.1 failed temporary RESULT_ERROR_NO_SERVICE"},
 		},
 		"no delivery report": {
-			gatewaytest.Plan{}, gateway.SMSGateConfig{NoDeliveryReport: true},
+			gatewaytest.Plan{}, smsgate.Config{NoDeliveryReport: true},
 			[]string{"0s c4n7.1 sent unknown Sent"},
 		},
 		"stuck in Processed": {
-			gatewaytest.Plan{Final: gatewaytest.Processed}, gateway.SMSGateConfig{},
+			gatewaytest.Plan{Final: gatewaytest.Processed}, smsgate.Config{},
 			[]string{"5m0s c4n7.1 sent unknown Processed"},
 		},
 		"reported after the expiry": {
-			gatewaytest.Plan{Late: time.Hour, NoReports: true}, gateway.SMSGateConfig{},
+			gatewaytest.Plan{Late: time.Hour, NoReports: true}, smsgate.Config{},
 			[]string{"5m0s c4n7.1 sent unknown Pending", "1h0m0s c4n7.1 delivered unknown Delivered"},
 		},
 	} {
@@ -113,12 +81,12 @@ func TestSMSGateStates(t *testing.T) {
 }
 
 // A receipt has the time that the phone says, by webhook and by polling.
-func TestSMSGateReceiptTime(t *testing.T) {
+func TestReceiptTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, byID := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "pixel"})
 		told := make(chan channel.Receipt, 1)
-		g := newGate(t, s, gateway.SMSGateConfig{
+		g := newGate(t, s, smsgate.Config{
 			Devices: oneDevice, SigningKeys: []string{"key"},
 			Receipt: func(_ context.Context, r channel.Receipt) error {
 				told <- r
@@ -143,9 +111,9 @@ func TestSMSGateReceiptTime(t *testing.T) {
 }
 
 // What the server says of another message is not taken for this one's state.
-func TestSMSGateOtherMessage(t *testing.T) {
+func TestOtherMessage(t *testing.T) {
 	t.Parallel()
-	inBubble(t, gateway.SMSGateConfig{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Manual: true}, func(t *testing.T, g *gate) {
+	inBubble(t, smsgate.Config{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Manual: true}, func(t *testing.T, g *gate) {
 		mustSend(t, g, codeTo("c4n7.1", ann))
 		g.server.Script(gatewaytest.Rule{Method: http.MethodGet, Path: "/messages", Status: 200, Body: `{"id":"c4n7.2","state":"Delivered"}`})
 		<-time.After(6 * time.Minute)
@@ -154,9 +122,9 @@ func TestSMSGateOtherMessage(t *testing.T) {
 }
 
 // Polling asks ten times a second at most, however many messages there are.
-func TestSMSGatePollRate(t *testing.T) {
+func TestPollRate(t *testing.T) {
 	t.Parallel()
-	inBubble(t, gateway.SMSGateConfig{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Manual: true}, func(t *testing.T, g *gate) {
+	inBubble(t, smsgate.Config{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Manual: true}, func(t *testing.T, g *gate) {
 		for i := range 30 {
 			mustSend(t, g, codeTo(fmt.Sprintf("c%d.1", i), ann))
 		}
@@ -182,9 +150,9 @@ func TestSMSGatePollRate(t *testing.T) {
 // The phone is away until the code has expired: the message was accepted,
 // polling ends, the last state is told at the expiry; what the phone says when
 // it is back is told as well.
-func TestSMSGatePhoneAway(t *testing.T) {
+func TestPhoneAway(t *testing.T) {
 	t.Parallel()
-	inBubble(t, gateway.SMSGateConfig{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{}, func(t *testing.T, g *gate) {
+	inBubble(t, smsgate.Config{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{}, func(t *testing.T, g *gate) {
 		g.phone.SetOffline(true)
 		mustSend(t, g, codeTo("c4n7.1", ann))
 		time.Sleep(5*time.Minute + time.Second)
@@ -207,9 +175,9 @@ func TestSMSGatePhoneAway(t *testing.T) {
 
 // Hours later the server has hashed number and text, and may say less than
 // before.
-func TestSMSGateHashedAndBackwards(t *testing.T) {
+func TestHashedAndBackwards(t *testing.T) {
 	t.Parallel()
-	inBubble(t, gateway.SMSGateConfig{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Manual: true}, func(t *testing.T, g *gate) {
+	inBubble(t, smsgate.Config{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Manual: true}, func(t *testing.T, g *gate) {
 		m := codeTo("c4n7.1", ann)
 		m.Expires = m.Created.Add(time.Hour)
 		mustSend(t, g, m)
@@ -239,11 +207,11 @@ func TestSMSGateHashedAndBackwards(t *testing.T) {
 }
 
 // The callback fails: the phone posts again, and what was polled is told again.
-func TestSMSGateReceiptRefused(t *testing.T) {
+func TestReceiptRefused(t *testing.T) {
 	t.Parallel()
 	for name, plan := range map[string]gatewaytest.Plan{"webhook": {NoReports: true}, "polling": {NoWebhooks: true}} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, gateway.SMSGateConfig{NoDeliveryReport: true}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Plan: plan}, func(t *testing.T, g *gate) {
+			inBubble(t, smsgate.Config{NoDeliveryReport: true}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Plan: plan}, func(t *testing.T, g *gate) {
 				g.ledger.fail(3)
 				mustSend(t, g, codeTo("c4n7.1", ann))
 				time.Sleep(4 * time.Minute)
@@ -259,9 +227,9 @@ func TestSMSGateReceiptRefused(t *testing.T) {
 
 // The server goes and comes back: sends are refused for sure or accepted, and
 // polling goes on.
-func TestSMSGateServerDownAndUp(t *testing.T) {
+func TestServerDownAndUp(t *testing.T) {
 	t.Parallel()
-	inBubble(t, gateway.SMSGateConfig{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Manual: true}, func(t *testing.T, g *gate) {
+	inBubble(t, smsgate.Config{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Manual: true}, func(t *testing.T, g *gate) {
 		mustSend(t, g, codeTo("c4n7.1", ann))
 		g.server.SetDown(true)
 		_, err := g.Send(t.Context(), codeTo("c4n7.2", ann))
@@ -280,67 +248,4 @@ func TestSMSGateServerDownAndUp(t *testing.T) {
 			t.Errorf("%d messages", n)
 		}
 	})
-}
-
-func TestSMSGateCancel(t *testing.T) {
-	t.Parallel()
-	inBubble(t, gateway.SMSGateConfig{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Manual: true}, func(t *testing.T, g *gate) {
-		m := codeTo("c4n7.1", ann)
-		mustSend(t, g, m)
-		if err := g.Cancel(t.Context(), m, channel.Submission{}); err != nil {
-			t.Errorf("Cancel: %v", err)
-		}
-		if taken := g.phone.Take(); len(taken) != 0 {
-			t.Errorf("the phone was given %v", taken)
-		}
-		if err := g.Cancel(t.Context(), m, channel.Submission{}); err != nil {
-			t.Errorf("Cancel again: %v", err)
-		}
-		n := len(g.server.Requests())
-		time.Sleep(10 * time.Minute)
-		if more := len(g.server.Requests()) - n; more != 0 {
-			t.Errorf("%d requests after the cancellation", more)
-		}
-		g.ledger.want(t)
-
-		m = codeTo("c4n7.2", ann)
-		mustSend(t, g, m)
-		g.phone.Report(m.ID, gatewaytest.Processed, "")
-		wantRefused(t, g.Cancel(t.Context(), m, channel.Submission{}), channel.Unknown, "409")
-		g.server.Script(gatewaytest.Rule{Method: http.MethodDelete, Status: 500, Times: 1})
-		wantRefused(t, g.Cancel(t.Context(), m, channel.Submission{}), channel.Unknown, "500")
-		err := g.Cancel(t.Context(), codeTo("c4n7.3", ann), channel.Submission{})
-		wantRefused(t, err, channel.Misconfigured, "404")
-		wantRefused(t, g.Cancel(t.Context(), codeTo("a/b", ann), channel.Submission{}), channel.Misconfigured, "")
-	})
-}
-
-func TestSMSGateCancelOnOldServer(t *testing.T) {
-	t.Parallel()
-	s, _ := newGateServer(t, gatewaytest.Config{NoCancel: true})
-	g := newGate(t, s, gateway.SMSGateConfig{})
-	m := codeTo("c4n7.1", ann)
-	mustSend(t, g, m)
-	err := g.Cancel(t.Context(), m, channel.Submission{})
-	wantRefused(t, err, channel.Misconfigured, "405")
-	if !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("%v is not errors.ErrUnsupported", err)
-	}
-}
-
-func TestSMSGateEncrypted(t *testing.T) {
-	t.Parallel()
-	s, _ := newGateServer(t, gatewaytest.Config{})
-	phone := s.AddPhone(gatewaytest.PhoneConfig{ID: "fairphone", Passphrase: "correct horse"})
-	g := newGate(t, s, gateway.SMSGateConfig{Passphrase: "correct horse", Devices: []gateway.SMSGateDevice{{ID: "fairphone"}}})
-	mustSend(t, g, codeTo("c4n7.1", ann))
-	texts, err := phone.Wait(t.Context(), 1)
-	if err != nil || texts[0].To != ann || texts[0].Body != "582037 is your code." {
-		t.Fatalf("%v, %v", texts, err)
-	}
-	for _, r := range s.Requests() {
-		if r.Method == http.MethodPost && (contains(r.Body, "582037") || contains(r.Body, "9162255887")) {
-			t.Error("the server can read the message")
-		}
-	}
 }

@@ -1,4 +1,4 @@
-package gateway_test
+package smsgate_test
 
 import (
 	"bytes"
@@ -14,15 +14,15 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/gateway"
 	"github.com/otpcourier/otpcourier/gateway/gatewaytest"
+	"github.com/otpcourier/otpcourier/gateway/smsgate"
 )
 
 // offline is a channel that no test sends with.
-func offline(t testing.TB, c gateway.SMSGateConfig) *gateway.SMSGate {
+func offline(t testing.TB, c smsgate.Config) *smsgate.Channel {
 	t.Helper()
 	c.Username, c.Password = gateUser, gatePassword
-	g, err := gateway.NewSMSGate(c)
+	g, err := smsgate.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func hook(key, body string, at time.Time) *http.Request {
 	return r
 }
 
-func status(g *gateway.SMSGate, r *http.Request) int {
+func status(g *smsgate.Channel, r *http.Request) int {
 	w := httptest.NewRecorder()
 	g.WebhookHandler().ServeHTTP(w, r)
 	return w.Code
@@ -49,13 +49,13 @@ func event(name, device, id string) string {
 	return fmt.Sprintf(`{"id":"E1","webhookId":"W1","event":%q,"deviceId":%q,"payload":{"messageId":%q,"phoneNumber":"+19162255887","recipient":"+19162255887","simNumber":2,"deliveredAt":"2026-02-18T02:10:00.000+07:00"}}`, name, device, id)
 }
 
-func TestSMSGateWebhook(t *testing.T) {
+func TestWebhook(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLedger()
-		g := offline(t, gateway.SMSGateConfig{
+		g := offline(t, smsgate.Config{
 			Receipt: l.receipt, SigningKeys: []string{"common"},
-			Devices: []gateway.SMSGateDevice{{ID: "D1", SigningKeys: []string{"next", "now"}}, {ID: "D2"}},
+			Devices: []smsgate.Device{{ID: "D1", SigningKeys: []string{"next", "now"}}, {ID: "D2"}},
 		})
 		now := time.Now()
 		delivered := event("sms:delivered", "D1", "c4n7.1")
@@ -116,10 +116,10 @@ func TestSMSGateWebhook(t *testing.T) {
 }
 
 // A phone's clock may be ahead: a webhook is remembered until its time has passed.
-func TestSMSGateWebhookReplayedLate(t *testing.T) {
+func TestWebhookReplayedLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := offline(t, gateway.SMSGateConfig{Receipt: newLedger().receipt, SigningKeys: []string{"key"}})
+		g := offline(t, smsgate.Config{Receipt: newLedger().receipt, SigningKeys: []string{"key"}})
 		body, ahead := event("sms:delivered", "D1", "c4n7.1"), time.Now().Add(4*time.Minute)
 		if got := status(g, hook("key", body, ahead)); got != http.StatusOK {
 			t.Errorf("status %d", got)
@@ -136,16 +136,16 @@ type errReader struct{}
 func (errReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // Who holds one phone's key says nothing of what went to another phone.
-func TestSMSGateWebhookOfAnotherPhone(t *testing.T) {
+func TestWebhookOfAnotherPhone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLedger()
 		var log safeBuffer
 		s, byID := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "a"}, gatewaytest.PhoneConfig{ID: "b"})
 		byID["b"].SetLastSeen(time.Now().Add(-time.Minute)) // a is preferred
-		g := newGate(t, s, gateway.SMSGateConfig{
+		g := newGate(t, s, smsgate.Config{
 			Receipt: l.receipt, PollInterval: -1, SigningKeys: []string{"common"}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
-			Devices: []gateway.SMSGateDevice{{ID: "a", SigningKeys: []string{"key a"}}, {ID: "b", SigningKeys: []string{"key b"}}},
+			Devices: []smsgate.Device{{ID: "a", SigningKeys: []string{"key a"}}, {ID: "b", SigningKeys: []string{"key b"}}},
 		})
 		s.Script(gatewaytest.Rule{Method: http.MethodPost, Path: "/messages", Status: 500, Times: 3})
 		_, err := g.Send(t.Context(), codeTo("m.0", ann))
@@ -180,16 +180,16 @@ func TestSMSGateWebhookOfAnotherPhone(t *testing.T) {
 }
 
 // Without a key nobody is believed.
-func TestSMSGateWebhookWithoutKeys(t *testing.T) {
+func TestWebhookWithoutKeys(t *testing.T) {
 	t.Parallel()
-	g := offline(t, gateway.SMSGateConfig{Receipt: newLedger().receipt})
+	g := offline(t, smsgate.Config{Receipt: newLedger().receipt})
 	if got := status(g, hook("", event("sms:delivered", "D1", "c4n7.1"), time.Now())); got != 401 {
 		t.Errorf("status %d", got)
 	}
 }
 
 // Any body gets an answer, and only a signed one that names a message is told.
-func FuzzSMSGateWebhook(f *testing.F) {
+func FuzzWebhook(f *testing.F) {
 	for _, seed := range []string{
 		event("sms:sent", "D1", "c4n7.1"), event("sms:delivered", "D1", "c4n7.1"), event("sms:failed", "D1", "c4n7.1"),
 		event("sms:received", "D1", "c4n7.1"), `{}`, `null`, `[]`, `{"payload":null}`, `{"event":"sms:sent","payload":{"messageId":"..","sentAt":"x"}}`, "",
@@ -198,7 +198,7 @@ func FuzzSMSGateWebhook(f *testing.F) {
 		f.Add([]byte(seed), false)
 	}
 	l := newLedger()
-	g := offline(f, gateway.SMSGateConfig{Receipt: l.receipt, SigningKeys: []string{"key"}})
+	g := offline(f, smsgate.Config{Receipt: l.receipt, SigningKeys: []string{"key"}})
 	f.Fuzz(func(t *testing.T, body []byte, signed bool) {
 		key := "key"
 		if !signed {

@@ -1,4 +1,4 @@
-package gateway
+package smsgate
 
 import (
 	"crypto/aes"
@@ -29,7 +29,7 @@ func encrypt(passphrase, text string) (string, error) {
 func encryptWith(passphrase, text string, salt []byte) (string, error) {
 	key, err := pbkdf2.Key(sha1.New, passphrase, salt, encryptRounds, 32)
 	if err != nil {
-		return "", errors.New("the key cannot be derived from SMSGateConfig.Passphrase")
+		return "", errors.New("the key cannot be derived from Config.Passphrase")
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {

@@ -1,4 +1,4 @@
-package gateway_test
+package smsgate_test
 
 import (
 	"context"
@@ -7,17 +7,17 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/gateway"
 	"github.com/otpcourier/otpcourier/gateway/gatewaytest"
+	"github.com/otpcourier/otpcourier/gateway/smsgate"
 )
 
 // A code goes to a phone, and what becomes of it comes back by webhook.
-func ExampleSMSGate() {
+func ExampleChannel() {
 	server := gatewaytest.NewTLSServer(gatewaytest.Config{Username: "K2V6TX", Password: "secret"})
 	defer server.Close()
 
 	told := make(chan channel.State, 2)
-	sms, err := gateway.NewSMSGate(gateway.SMSGateConfig{
+	sms, err := smsgate.New(smsgate.Config{
 		URL:         server.URL,      // leave it out for sms-gate.app's cloud
 		Client:      server.Client(), // leave it out for a server that the system's roots vouch for
 		Username:    "K2V6TX",
@@ -56,11 +56,11 @@ func ExampleSMSGate() {
 }
 
 // What to do after an error is told by its class.
-func ExampleSMSGate_Send_errors() {
+func ExampleChannel_Send_errors() {
 	server := gatewaytest.NewTLSServer(gatewaytest.Config{Username: "K2V6TX", Password: "secret", QueueLimit: 1})
 	defer server.Close()
 	server.AddPhone(gatewaytest.PhoneConfig{}).SetOffline(true)
-	sms, err := gateway.NewSMSGate(gateway.SMSGateConfig{
+	sms, err := smsgate.New(smsgate.Config{
 		URL: server.URL, Client: server.Client(), Username: "K2V6TX", Password: "secret",
 	})
 	if err != nil {
@@ -77,5 +77,5 @@ func ExampleSMSGate_Send_errors() {
 	}
 	// Output:
 	// <nil> false
-	// gateway: send: throttled (503): the phone's queue is full true
+	// smsgate: send: throttled (503): the phone's queue is full true
 }

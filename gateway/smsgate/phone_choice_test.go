@@ -1,4 +1,4 @@
-package gateway_test
+package smsgate_test
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/gateway"
 	"github.com/otpcourier/otpcourier/gateway/gatewaytest"
+	"github.com/otpcourier/otpcourier/gateway/smsgate"
 )
 
 // phones makes a server with phones that do nothing by themselves.
@@ -37,9 +37,9 @@ func went(s *gatewaytest.Server) (all []string) {
 	return all
 }
 
-func TestSMSGateChoosesBySIM(t *testing.T) {
+func TestChoosesBySIM(t *testing.T) {
 	t.Parallel()
-	for name, devices := range map[string][]gateway.SMSGateDevice{
+	for name, devices := range map[string][]smsgate.Device{
 		"as the server says": nil,
 		"as configured": {
 			{ID: "a", SIM: 1, Countries: []string{"DE"}}, {ID: "b", SIM: 1, Countries: []string{"FR"}},
@@ -54,7 +54,7 @@ func TestSMSGateChoosesBySIM(t *testing.T) {
 					gatewaytest.PhoneConfig{ID: "b", SIMs: []string{"+33612345678", bob}},
 					gatewaytest.PhoneConfig{ID: "c", SIMs: []string{ann}},
 				)
-				g := newGate(t, s, gateway.SMSGateConfig{Devices: devices})
+				g := newGate(t, s, smsgate.Config{Devices: devices})
 				mustSend(t, g, codeTo("us.1", ann))
 				mustSend(t, g, codeTo("gb.1", bob))
 				mustSend(t, g, codeTo("fr.1", "+33612345679"))
@@ -68,13 +68,13 @@ func TestSMSGateChoosesBySIM(t *testing.T) {
 }
 
 // A phone that was not seen for an hour waits, whatever its SIM.
-func TestSMSGateChoosesHealthFirst(t *testing.T) {
+func TestChoosesHealthFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, byID := phones(t, gatewaytest.Config{},
 			gatewaytest.PhoneConfig{ID: "gone", SIMs: []string{ann}}, gatewaytest.PhoneConfig{ID: "here", SIMs: []string{bob}})
 		byID["gone"].SetLastSeen(time.Now().Add(-30 * 24 * time.Hour))
-		g := newGate(t, s, gateway.SMSGateConfig{SIM: 1})
+		g := newGate(t, s, smsgate.Config{SIM: 1})
 		mustSend(t, g, codeTo("m.1", ann))
 		if want := []string{"m.1 here/1"}; !cmp.Equal(want, went(s)) {
 			t.Errorf("messages went to %q, want %q", went(s), want)
@@ -84,13 +84,13 @@ func TestSMSGateChoosesHealthFirst(t *testing.T) {
 
 // Of phones that fit as well, the one with the least to do; of those, the one
 // that was seen last. One that was not seen for an hour waits.
-func TestSMSGateChoosesLeastBusy(t *testing.T) {
+func TestChoosesLeastBusy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, byID := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "a"}, gatewaytest.PhoneConfig{ID: "b"}, gatewaytest.PhoneConfig{ID: "c"})
 		byID["b"].SetLastSeen(time.Now().Add(-2 * time.Hour))
 		byID["c"].SetLastSeen(time.Now().Add(-30 * time.Minute))
-		g := newGate(t, s, gateway.SMSGateConfig{})
+		g := newGate(t, s, smsgate.Config{})
 		for i := range 4 {
 			mustSend(t, g, codeTo(fmt.Sprintf("m.%d", i), ann))
 		}
@@ -104,12 +104,12 @@ func TestSMSGateChoosesLeastBusy(t *testing.T) {
 }
 
 // A message that was refused is no load, and a phone that was removed is none.
-func TestSMSGateNoLoadNoPhone(t *testing.T) {
+func TestNoLoadNoPhone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, byID := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "a"}, gatewaytest.PhoneConfig{ID: "b"})
 		byID["b"].SetLastSeen(time.Now().Add(-time.Minute)) // a is preferred
-		g := newGate(t, s, gateway.SMSGateConfig{})
+		g := newGate(t, s, smsgate.Config{})
 		s.Script(gatewaytest.Rule{Method: http.MethodPost, Path: "/messages", Status: 403, Times: 1})
 		_, err := g.Send(t.Context(), codeTo("m.0", ann))
 		wantRefused(t, err, channel.Misconfigured, "403")
@@ -126,11 +126,11 @@ func TestSMSGateNoLoadNoPhone(t *testing.T) {
 	})
 }
 
-func TestSMSGateActiveWithin(t *testing.T) {
+func TestActiveWithin(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, byID := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "a"}, gatewaytest.PhoneConfig{ID: "b"})
-		g := newGate(t, s, gateway.SMSGateConfig{ActiveWithin: 10 * time.Minute})
+		g := newGate(t, s, smsgate.Config{ActiveWithin: 10 * time.Minute})
 		byID["a"].SetOffline(true)
 		time.Sleep(15 * time.Minute)
 		for i := range 3 {
@@ -158,11 +158,11 @@ func TestSMSGateActiveWithin(t *testing.T) {
 
 // Only one phone is configured: nothing is to be chosen, nothing is asked for,
 // and the server decides whether it is there.
-func TestSMSGateOneDevice(t *testing.T) {
+func TestOneDevice(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, byID := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "a"}, gatewaytest.PhoneConfig{ID: "b"})
-		g := newGate(t, s, gateway.SMSGateConfig{Devices: []gateway.SMSGateDevice{{ID: "b"}}, ActiveWithin: time.Hour})
+		g := newGate(t, s, smsgate.Config{Devices: []smsgate.Device{{ID: "b"}}, ActiveWithin: time.Hour})
 		mustSend(t, g, codeTo("m.1", ann))
 		byID["b"].SetLastSeen(time.Now().Add(-3 * time.Hour))
 		_, err := g.Send(t.Context(), codeTo("m.2", ann))
@@ -170,7 +170,7 @@ func TestSMSGateOneDevice(t *testing.T) {
 		if d := cmp.Diff([]string{"POST /messages Basic", "POST /messages Basic"}, calls(s)); d != "" {
 			t.Errorf("requests (-want +got):\n%s", d)
 		}
-		unknown := newGate(t, s, gateway.SMSGateConfig{Devices: []gateway.SMSGateDevice{{ID: "x"}, {ID: "y"}}})
+		unknown := newGate(t, s, smsgate.Config{Devices: []smsgate.Device{{ID: "x"}, {ID: "y"}}})
 		_, err = unknown.Send(t.Context(), codeTo("m.3", ann))
 		wantRefused(t, err, channel.Misconfigured, "")
 	})
@@ -178,12 +178,12 @@ func TestSMSGateOneDevice(t *testing.T) {
 
 // A full queue makes room for the next phone; a message whose fate is not known
 // does not, neither in the same call nor in later ones, nor in another process.
-func TestSMSGatePins(t *testing.T) {
+func TestPins(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, byID := phones(t, gatewaytest.Config{QueueLimit: 1}, gatewaytest.PhoneConfig{ID: "a"}, gatewaytest.PhoneConfig{ID: "b"})
 		byID["b"].SetLastSeen(time.Now().Add(-time.Minute)) // a is preferred
-		g := newGate(t, s, gateway.SMSGateConfig{})
+		g := newGate(t, s, smsgate.Config{})
 		s.Script(gatewaytest.Rule{Method: http.MethodPost, Path: "/messages", Action: gatewaytest.Disconnect, Times: 3})
 		_, err := g.Send(t.Context(), codeTo("m.1", ann))
 		wantRefused(t, err, channel.Unknown, "")
@@ -199,7 +199,7 @@ func TestSMSGatePins(t *testing.T) {
 		byID["a"].Report("m.1", gatewaytest.Processed, "")
 		mustSend(t, g, codeTo("x.2", ann)) // it was refused by both, so either may have it
 
-		restarted := newGate(t, s, gateway.SMSGateConfig{})
+		restarted := newGate(t, s, smsgate.Config{})
 		for _, id := range []string{"m.1", "x.1", "x.2"} {
 			mustSend(t, restarted, codeTo(id, ann))
 		}
@@ -210,12 +210,12 @@ func TestSMSGatePins(t *testing.T) {
 }
 
 // The server does not tell of its phones: what is known is used for a while.
-func TestSMSGateListFails(t *testing.T) {
+func TestListFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "a"}, gatewaytest.PhoneConfig{ID: "b"})
-		g := newGate(t, s, gateway.SMSGateConfig{})
-		configured := newGate(t, s, gateway.SMSGateConfig{Devices: []gateway.SMSGateDevice{{ID: "a"}, {ID: "b"}}})
+		g := newGate(t, s, smsgate.Config{})
+		configured := newGate(t, s, smsgate.Config{Devices: []smsgate.Device{{ID: "a"}, {ID: "b"}}})
 		mustSend(t, g, codeTo("m.1", ann))
 		down := gatewaytest.Rule{Path: "/devices", Status: 502}
 		s.Script(down)
@@ -231,18 +231,18 @@ func TestSMSGateListFails(t *testing.T) {
 		_, err = g.Send(t.Context(), codeTo("m.5", ann))
 		wantRefused(t, err, channel.Misconfigured, "")
 		s.Script(gatewaytest.Rule{Path: "/devices", Status: 200, Body: "<html>"})
-		_, err = newGate(t, s, gateway.SMSGateConfig{}).Send(t.Context(), codeTo("m.6", ann))
+		_, err = newGate(t, s, smsgate.Config{}).Send(t.Context(), codeTo("m.6", ann))
 		wantRefused(t, err, channel.Temporary, "")
 	})
 }
 
 // The list of phones stalls: what is at hand is used in good time, and those
 // that wait for the list, or come soon after, need not find out for themselves.
-func TestSMSGateListStalls(t *testing.T) {
+func TestListStalls(t *testing.T) {
 	t.Parallel()
-	for name, config := range map[string]gateway.SMSGateConfig{
+	for name, config := range map[string]smsgate.Config{
 		"an older list": {},
-		"configured":    {Devices: []gateway.SMSGateDevice{{ID: "a"}, {ID: "b"}}},
+		"configured":    {Devices: []smsgate.Device{{ID: "a"}, {ID: "b"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -280,11 +280,11 @@ func TestSMSGateListStalls(t *testing.T) {
 }
 
 // One list serves all who wait for it.
-func TestSMSGateListsOnce(t *testing.T) {
+func TestListsOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "a"})
-		g := newGate(t, s, gateway.SMSGateConfig{})
+		g := newGate(t, s, smsgate.Config{})
 		errs := make(chan error)
 		for i := range 50 {
 			go func() {

@@ -1,72 +1,20 @@
-package gateway_test
+package smsgate_test
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/gateway"
+	"github.com/otpcourier/otpcourier/gateway/smsgate"
 )
 
-// A realServer is an sms-gate server of which a test plays the phone.
-type realServer struct {
-	url, user, password string
-	device, token       string // of the phone that the test plays
-}
-
-// realSMSGate registers a phone at the server that OTPCOURIER_SMSGATE_URL names,
-// "https://HOST" or the base of its third-party API as thirdParty has it, with
-// OTPCOURIER_SMSGATE_USER and OTPCOURIER_SMSGATE_PASSWORD. There is no such
-// server to install, so without its address the test is skipped, under
-// OTPCOURIER_REAL=require as well.
-func realSMSGate(t *testing.T) *realServer {
-	t.Helper()
-	s := &realServer{
-		url:  thirdParty(os.Getenv("OTPCOURIER_SMSGATE_URL")),
-		user: os.Getenv("OTPCOURIER_SMSGATE_USER"), password: os.Getenv("OTPCOURIER_SMSGATE_PASSWORD"),
-	}
-	if s.url == "" || s.user == "" || s.password == "" {
-		t.Skip("no server: OTPCOURIER_SMSGATE_URL, _USER and _PASSWORD are not all set")
-	}
-	var phone struct{ ID, Token string }
-	s.do(t, http.MethodPost, s.mobile()+"/device", s.basic(), map[string]any{"name": "otpcourier test"}, &phone, http.StatusOK, http.StatusCreated)
-	if phone.ID == "" || phone.Token == "" {
-		t.Fatal("the server registered a phone without id or token")
-	}
-	s.device, s.token = phone.ID, phone.Token
-	t.Cleanup(func() { // servers before it could be removed keep it
-		s.do(t, http.MethodDelete, s.url+"/devices/"+s.device, s.basic(), nil, nil, http.StatusNoContent, http.StatusOK, http.StatusNotFound, http.StatusMethodNotAllowed)
-	})
-	return s
-}
-
-// thirdParty is the base of the API for programs, of a server that may be named
-// without it.
-func thirdParty(server string) string {
-	server = strings.TrimRight(server, "/")
-	u, err := url.Parse(server)
-	switch {
-	case err != nil, server == "":
-	case u.Path == "":
-		server += "/api/3rdparty/v1"
-	case u.Path == "/api":
-		server += "/3rdparty/v1"
-	}
-	return server
-}
-
-func TestSMSGateThirdParty(t *testing.T) {
+func TestThirdParty(t *testing.T) {
 	t.Parallel()
 	for server, want := range map[string]string{
 		"":                                     "",
@@ -80,117 +28,6 @@ func TestSMSGateThirdParty(t *testing.T) {
 			t.Errorf("%q: %q, want %q", server, got, want)
 		}
 	}
-}
-
-// mobile is the base of the API that phones use.
-func (s *realServer) mobile() string { return strings.TrimSuffix(s.url, "/3rdparty/v1") + "/mobile/v1" }
-
-func (s *realServer) basic() func(*http.Request) {
-	return func(r *http.Request) { r.SetBasicAuth(s.user, s.password) }
-}
-
-func (s *realServer) asPhone() func(*http.Request) {
-	return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+s.token) }
-}
-
-func (s *realServer) do(t *testing.T, method, url string, auth func(*http.Request), in, out any, want ...int) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // also used while the test ends
-	defer cancel()
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body = bytes.NewReader(b)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, url, body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	auth(req)
-	req.Header.Set("Content-Type", "application/json")
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, _ := io.ReadAll(resp.Body)
-	for _, status := range want {
-		if resp.StatusCode != status {
-			continue
-		}
-		if out != nil {
-			if err := json.Unmarshal(b, out); err != nil {
-				t.Fatalf("%s %s: %v: %s", method, url, err, b)
-			}
-		}
-		return
-	}
-	t.Fatalf("%s %s: %s: %s", method, url, resp.Status, b)
-}
-
-// A realMessage is a message as a phone gets it.
-type realMessage struct {
-	ID                 string
-	State              string
-	Message            string
-	TextMessage        struct{ Text string }
-	PhoneNumbers       []string
-	SIMNumber          int `json:"simNumber"`
-	Priority           int
-	WithDeliveryReport bool
-	IsEncrypted        bool
-	TTL                int
-	ValidUntil         time.Time
-}
-
-// take returns what waits for the phone under an id.
-func (s *realServer) take(t *testing.T, id string) (found []realMessage) {
-	t.Helper()
-	var all []realMessage
-	s.do(t, http.MethodGet, s.mobile()+"/message", s.asPhone(), nil, &all, http.StatusOK)
-	for _, m := range all {
-		if m.ID == id {
-			found = append(found, m)
-		}
-	}
-	return found
-}
-
-// report is what a phone says of a message.
-func (s *realServer) report(t *testing.T, id, state, number, reason string) {
-	t.Helper()
-	recipient := map[string]any{"phoneNumber": number, "state": state}
-	if reason != "" {
-		recipient["error"] = reason
-	}
-	s.do(t, http.MethodPatch, s.mobile()+"/message", s.asPhone(), []any{map[string]any{
-		"id": id, "state": state, "recipients": []any{recipient},
-		"states": map[string]any{state: time.Now().UTC().Format(time.RFC3339)},
-	}}, nil, http.StatusOK, http.StatusNoContent)
-}
-
-// channel is one to the server; the changes come last.
-func (s *realServer) channel(t *testing.T, l *ledger, change func(*gateway.SMSGateConfig)) *gateway.SMSGate {
-	t.Helper()
-	c := gateway.SMSGateConfig{
-		URL: s.url, Username: s.user, Password: s.password, Receipt: l.receipt,
-		Devices: []gateway.SMSGateDevice{{ID: s.device, SIM: 2}}, PollInterval: 100 * time.Millisecond,
-		// A server on this host has nobody before it who speaks TLS.
-		DangerouslyPlaintext: strings.HasPrefix(s.url, "http://"),
-	}
-	if change != nil {
-		change(&c)
-	}
-	g, err := gateway.NewSMSGate(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = g.Close() })
-	return g
 }
 
 // await waits for a receipt that ends so.
@@ -208,9 +45,6 @@ func (l *ledger) await(t *testing.T, suffix string) {
 	t.Fatalf("no receipt ends with %q: %q", suffix, seen)
 }
 
-// newID is one that the server has not seen.
-func newID(step int) string { return fmt.Sprintf("otp-%016x.%d", rand.Uint64(), step) }
-
 func TestRealSMSGate(t *testing.T) {
 	s := realSMSGate(t)
 	t.Run("Delivered", func(t *testing.T) { s.testDelivered(t) })
@@ -227,7 +61,7 @@ func TestRealSMSGate(t *testing.T) {
 // come back, with tokens if the server has them.
 func (s *realServer) testDelivered(t *testing.T) {
 	l := newLedger()
-	g := s.channel(t, l, func(c *gateway.SMSGateConfig) { c.JWT = true })
+	g := s.channel(t, l, func(c *smsgate.Config) { c.JWT = true })
 	m := codeTo(newID(1), ann)
 	for range 2 {
 		mustSend(t, g, m)
@@ -310,7 +144,7 @@ func (s *realServer) testCancel(t *testing.T) {
 }
 
 func (s *realServer) testEncrypted(t *testing.T) {
-	g := s.channel(t, newLedger(), func(c *gateway.SMSGateConfig) { c.Passphrase = "correct horse" })
+	g := s.channel(t, newLedger(), func(c *smsgate.Config) { c.Passphrase = "correct horse" })
 	m := codeTo(newID(1), ann)
 	mustSend(t, g, m)
 	taken := s.take(t, m.ID)
@@ -326,21 +160,21 @@ func (s *realServer) testEncrypted(t *testing.T) {
 }
 
 func (s *realServer) testRefusals(t *testing.T) {
-	wrong := s.channel(t, newLedger(), func(c *gateway.SMSGateConfig) { c.Password += "x" })
+	wrong := s.channel(t, newLedger(), func(c *smsgate.Config) { c.Password += "x" })
 	_, err := wrong.Send(t.Context(), codeTo(newID(1), ann))
 	wantRefused(t, err, channel.Misconfigured, "401")
 
 	g := s.channel(t, newLedger(), nil)
 	_, err = g.Send(t.Context(), codeTo(newID(1), "+10000000000"))
 	wantRefused(t, err, channel.InvalidRecipient, "400")
-	skipping := s.channel(t, newLedger(), func(c *gateway.SMSGateConfig) { c.SkipPhoneValidation = true })
+	skipping := s.channel(t, newLedger(), func(c *smsgate.Config) { c.SkipPhoneValidation = true })
 	mustSend(t, skipping, codeTo(newID(1), "+10000000000"))
 
-	nobody := s.channel(t, newLedger(), func(c *gateway.SMSGateConfig) { c.Devices = []gateway.SMSGateDevice{{ID: "no-such-device"}} })
+	nobody := s.channel(t, newLedger(), func(c *smsgate.Config) { c.Devices = []smsgate.Device{{ID: "no-such-device"}} })
 	_, err = nobody.Send(t.Context(), codeTo(newID(1), ann))
 	wantRefused(t, err, channel.Temporary, "400")
 
-	elsewhere := s.channel(t, newLedger(), func(c *gateway.SMSGateConfig) { c.URL += "/nowhere" })
+	elsewhere := s.channel(t, newLedger(), func(c *smsgate.Config) { c.URL += "/nowhere" })
 	_, err = elsewhere.Send(t.Context(), codeTo(newID(1), ann))
 	wantClassOf(t, err, channel.Misconfigured)
 }
@@ -378,7 +212,7 @@ func (s *realServer) testWebhooks(t *testing.T) {
 
 // Without Devices the phones are listed, and one is chosen.
 func (s *realServer) testDevices(t *testing.T) {
-	g := s.channel(t, newLedger(), func(c *gateway.SMSGateConfig) { c.Devices, c.ActiveWithin, c.JWT = nil, time.Hour, true })
+	g := s.channel(t, newLedger(), func(c *smsgate.Config) { c.Devices, c.ActiveWithin, c.JWT = nil, time.Hour, true })
 	all, err := g.Devices(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -392,7 +226,7 @@ func (s *realServer) testDevices(t *testing.T) {
 	}
 	m := codeTo(newID(1), ann)
 	mustSend(t, g, m)
-	mustSend(t, s.channel(t, newLedger(), func(c *gateway.SMSGateConfig) { c.Devices = nil }), m)
+	mustSend(t, s.channel(t, newLedger(), func(c *smsgate.Config) { c.Devices = nil }), m)
 	var state struct{ DeviceID string }
 	s.do(t, http.MethodGet, s.url+"/messages/"+m.ID, s.basic(), nil, &state, http.StatusOK)
 }
@@ -405,7 +239,7 @@ func (s *realServer) testOffline(t *testing.T) {
 		device = s.device
 	}
 	l := newLedger()
-	g := s.channel(t, l, func(c *gateway.SMSGateConfig) { c.Devices = []gateway.SMSGateDevice{{ID: device}} })
+	g := s.channel(t, l, func(c *smsgate.Config) { c.Devices = []smsgate.Device{{ID: device}} })
 	m := codeTo(newID(1), ann)
 	m.Expires = time.Now().Add(7 * time.Second)
 	mustSend(t, g, m)

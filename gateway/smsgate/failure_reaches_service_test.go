@@ -1,4 +1,4 @@
-package gateway_test
+package smsgate_test
 
 import (
 	"context"
@@ -7,8 +7,8 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/failover"
-	"github.com/otpcourier/otpcourier/gateway"
 	"github.com/otpcourier/otpcourier/gateway/gatewaytest"
+	"github.com/otpcourier/otpcourier/gateway/smsgate"
 	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/store/memstore"
@@ -16,12 +16,12 @@ import (
 
 // A message that the server takes and that the phone cannot send goes out again
 // by e-mail, with the same code.
-func TestSMSGateFailureReachesService(t *testing.T) {
+func TestFailureReachesService(t *testing.T) {
 	t.Parallel()
 	var receipts channel.Receipts
 	s, _ := newGateServer(t, gatewaytest.Config{})
-	g := newGate(t, s, gateway.SMSGateConfig{
-		Devices: []gateway.SMSGateDevice{{ID: "fairphone", SigningKeys: []string{"signing key"}}}, Receipt: receipts.For("phone"), PollInterval: -1,
+	g := newGate(t, s, smsgate.Config{
+		Devices: []smsgate.Device{{ID: "fairphone", SigningKeys: []string{"signing key"}}}, Receipt: receipts.For("phone"), PollInterval: -1,
 	})
 	s.AddPhone(gatewaytest.PhoneConfig{
 		ID: "fairphone", Key: "signing key", Client: gatewaytest.HandlerClient(g.WebhookHandler()),

@@ -1,20 +1,23 @@
-package gateway_test
+package smsgate_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/gateway"
 	"github.com/otpcourier/otpcourier/gateway/gatewaytest"
+	"github.com/otpcourier/otpcourier/gateway/smsgate"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,11 +38,11 @@ func codeTo(id, number string) *channel.Message {
 }
 
 // newGate is a channel to a server that is closed with the test.
-func newGate(t testing.TB, s *gatewaytest.Server, c gateway.SMSGateConfig) *gateway.SMSGate {
+func newGate(t testing.TB, s *gatewaytest.Server, c smsgate.Config) *smsgate.Channel {
 	t.Helper()
 	c.URL, c.Client = s.URL, s.Client()
 	c.Username, c.Password = gateUser, gatePassword
-	g, err := gateway.NewSMSGate(c)
+	g, err := smsgate.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,4 +134,49 @@ func (l *ledger) want(t testing.TB, want ...string) {
 	if d := cmp.Diff(want, l.take()); d != "" {
 		t.Errorf("receipts (-want +got):\n%s", d)
 	}
+}
+
+func contains(b []byte, s string) bool { return bytes.Contains(b, []byte(s)) }
+
+// calls lists what a server was asked, with the kind of credentials.
+func calls(s *gatewaytest.Server) []string {
+	var all []string
+	for _, r := range s.Requests() {
+		kind, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		all = append(all, r.Method+" "+r.Path+" "+kind)
+	}
+	return all
+}
+
+var oneDevice = []smsgate.Device{{ID: "pixel"}}
+
+// A gate is a channel, a server and a phone in virtual time, joined by webhooks.
+type gate struct {
+	*smsgate.Channel
+	server *gatewaytest.Server
+	phone  *gatewaytest.Phone
+	ledger *ledger
+}
+
+const hookURL = "https://otp.example.com/webhooks/sms"
+
+// inBubble runs a test in virtual time.
+func inBubble(t *testing.T, config smsgate.Config, server gatewaytest.Config, phone gatewaytest.PhoneConfig, f func(*testing.T, *gate)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		server.Username, server.Password = gateUser, gatePassword
+		g := &gate{server: gatewaytest.NewPipeServer(server), ledger: newLedger()}
+		defer g.server.Close()
+		config.Receipt = g.ledger.receipt
+		phone.ID, phone.Key = "pixel", "key of the pixel"
+		config.SigningKeys = []string{"an older key", phone.Key}
+		g.Channel = newGate(t, g.server, config)
+		defer g.Close()
+		phone.Client = gatewaytest.HandlerClient(g.WebhookHandler())
+		g.phone = g.server.AddPhone(phone)
+		if err := g.RegisterWebhooks(t.Context(), hookURL); err != nil {
+			t.Fatal(err)
+		}
+		f(t, g)
+	})
 }

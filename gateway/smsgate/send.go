@@ -1,4 +1,4 @@
-package gateway
+package smsgate
 
 import (
 	"context"
@@ -14,49 +14,49 @@ import (
 	"github.com/otpcourier/otpcourier/gateway/internal/web"
 )
 
-const opSend = "gateway: send"
+const opSend = "smsgate: send"
 
 // sendable are the requirements of a message.
-var sendable = message.Rules{Op: opSend, Life: smsgateMinTTL, ID: true, Text: true}
+var sendable = message.Rules{Op: opSend, Life: minTTL, ID: true, Text: true}
 
-// smsgateTries is how often a message is submitted to one phone while its fate
+// maxTries is how often a message is submitted to one phone while its fate
 // is not known.
-const smsgateTries = 3
+const maxTries = 3
 
-// smsgateMessage is the body of POST /messages.
-type smsgateMessage struct {
-	ID                 string      `json:"id"`
-	DeviceID           string      `json:"deviceId,omitempty"`
-	TextMessage        smsgateText `json:"textMessage"`
-	PhoneNumbers       []string    `json:"phoneNumbers"`
-	SIMNumber          int         `json:"simNumber,omitempty"`
-	TTL                int64       `json:"ttl"`
-	Priority           int         `json:"priority"`
-	WithDeliveryReport bool        `json:"withDeliveryReport"`
-	IsEncrypted        bool        `json:"isEncrypted,omitempty"`
+// messageBody is the body of POST /messages.
+type messageBody struct {
+	ID                 string   `json:"id"`
+	DeviceID           string   `json:"deviceId,omitempty"`
+	TextMessage        textBody `json:"textMessage"`
+	PhoneNumbers       []string `json:"phoneNumbers"`
+	SIMNumber          int      `json:"simNumber,omitempty"`
+	TTL                int64    `json:"ttl"`
+	Priority           int      `json:"priority"`
+	WithDeliveryReport bool     `json:"withDeliveryReport"`
+	IsEncrypted        bool     `json:"isEncrypted,omitempty"`
 }
 
-type smsgateText struct {
+type textBody struct {
 	Text string `json:"text"`
 }
 
-// A delivery is one message on its way to one of the phones.
-type delivery struct {
-	g            *SMSGate
+// A dispatch takes one message to one of the phones.
+type dispatch struct {
+	channel      *Channel
 	m            *channel.Message
 	text, number string // as they are sent: encrypted, if at all
 }
 
 // run submits the message to the best phone, and to the next one only if the
 // server says that it has not taken it for a reason of that phone.
-func (d *delivery) run(ctx context.Context) error {
+func (d *dispatch) run(ctx context.Context) error {
 	if err := d.encrypt(ctx); err != nil {
 		return err
 	}
 	var refused []string
 	var last error
 	for {
-		to, accepted, err := d.g.devices.choose(ctx, d.m, refused)
+		to, accepted, err := d.channel.devices.choose(ctx, d.m, refused)
 		switch {
 		case errors.Is(err, errNoneLeft) && last != nil:
 			return last
@@ -64,7 +64,7 @@ func (d *delivery) run(ctx context.Context) error {
 			return err
 		}
 		last = d.submit(ctx, to)
-		d.g.devices.settle(d.m.ID, to, last)
+		d.channel.devices.record(d.m.ID, to, last)
 		if !ofDevice(last) {
 			return last
 		}
@@ -72,16 +72,16 @@ func (d *delivery) run(ctx context.Context) error {
 	}
 }
 
-func (d *delivery) encrypt(ctx context.Context) error {
+func (d *dispatch) encrypt(ctx context.Context) error {
 	d.text, d.number = d.m.Text, d.m.To.Phone
-	if d.g.config.Passphrase == "" {
+	if d.channel.config.Passphrase == "" {
 		return nil
 	}
 	for _, s := range []*string{&d.text, &d.number} {
 		if ctx.Err() != nil {
 			return &channel.Error{Class: channel.Temporary, Op: opSend, Err: context.Cause(ctx)}
 		}
-		sealed, err := encrypt(d.g.config.Passphrase, *s)
+		sealed, err := encrypt(d.channel.config.Passphrase, *s)
 		if err != nil {
 			return &channel.Error{Class: channel.Misconfigured, Op: opSend, Err: err}
 		}
@@ -92,7 +92,7 @@ func (d *delivery) encrypt(ctx context.Context) error {
 
 // submit submits the message to one phone until it is known to be accepted or
 // refused. To submit it again is safe: the server knows its id at this phone.
-func (d *delivery) submit(ctx context.Context, to target) error {
+func (d *dispatch) submit(ctx context.Context, to target) error {
 	var unknown error
 	for try := 1; ; try++ {
 		err := d.post(ctx, to, try)
@@ -104,7 +104,7 @@ func (d *delivery) submit(ctx context.Context, to target) error {
 		case unknown == nil:
 			unknown = err
 		}
-		if try == smsgateTries || !pause(ctx, time.Duration(try*try)*50*time.Millisecond) {
+		if try == maxTries || !pause(ctx, time.Duration(try*try)*50*time.Millisecond) {
 			return unknown
 		}
 	}
@@ -113,12 +113,12 @@ func (d *delivery) submit(ctx context.Context, to target) error {
 // doubt judges a refusal where the fate of another try, of this call or another,
 // is not known: the server looks at its queue, say, before it looks at the id, so
 // it may have the message all the same.
-func (d *delivery) doubt(ctx context.Context, unknown, refused error) error {
-	held, now := d.g.devices.others(d.m.ID)
+func (d *dispatch) doubt(ctx context.Context, unknown, refused error) error {
+	held, now := d.channel.devices.others(d.m.ID)
 	if unknown == nil && !held && !now {
 		return refused
 	}
-	has, err := d.g.exists(ctx, d.m.ID)
+	has, err := d.channel.exists(ctx, d.m.ID)
 	switch {
 	case has:
 		return nil
@@ -134,29 +134,29 @@ func (d *delivery) doubt(ctx context.Context, unknown, refused error) error {
 
 // post submits the message once. The first tries get a share of the time, so
 // that one that is not answered leaves some for another.
-func (d *delivery) post(ctx context.Context, to target, try int) error {
+func (d *dispatch) post(ctx context.Context, to target, try int) error {
 	now := time.Now()
-	if try < smsgateTries {
+	if try < maxTries {
 		var cancel context.CancelFunc
 		ctx, cancel = web.Share(ctx, 2)
 		defer cancel()
 	}
-	ttl := smsgateLife
+	ttl := defaultLife
 	if !d.m.Expires.IsZero() {
 		ttl = d.m.Expires.Sub(now)
 	}
-	if ttl < smsgateMinTTL {
+	if ttl < minTTL {
 		return &channel.Error{Class: channel.Expired, Op: opSend, Err: message.ErrExpired}
 	}
-	body, err := json.Marshal(smsgateMessage{
-		ID: d.m.ID, DeviceID: to.device, TextMessage: smsgateText{d.text}, PhoneNumbers: []string{d.number},
-		SIMNumber: to.sim, TTL: int64(ttl / time.Second), Priority: d.g.config.Priority,
-		WithDeliveryReport: !d.g.config.NoDeliveryReport, IsEncrypted: d.g.config.Passphrase != "",
+	body, err := json.Marshal(messageBody{
+		ID: d.m.ID, DeviceID: to.device, TextMessage: textBody{d.text}, PhoneNumbers: []string{d.number},
+		SIMNumber: to.sim, TTL: int64(ttl / time.Second), Priority: d.channel.config.Priority,
+		WithDeliveryReport: !d.channel.config.NoDeliveryReport, IsEncrypted: d.channel.config.Passphrase != "",
 	})
 	if err != nil {
 		return &channel.Error{Class: channel.Misconfigured, Op: opSend, Err: errors.New("the message cannot be written as JSON")}
 	}
-	resp, err := d.g.call(ctx, call{op: opSend, method: http.MethodPost, path: "messages", query: d.g.sendQuery(), body: body})
+	resp, err := d.channel.call(ctx, request{op: opSend, method: http.MethodPost, path: "messages", query: d.channel.sendQuery(), body: body})
 	switch {
 	case err != nil:
 		return err
@@ -166,13 +166,13 @@ func (d *delivery) post(ctx context.Context, to target, try int) error {
 	return refusal(opSend, resp, time.Now())
 }
 
-func (g *SMSGate) sendQuery() url.Values {
+func (c *Channel) sendQuery() url.Values {
 	q := url.Values{}
-	if g.config.SkipPhoneValidation {
+	if c.config.SkipPhoneValidation {
 		q.Set("skipPhoneValidation", "true")
 	}
-	if g.config.ActiveWithin > 0 && !g.onPhone() {
-		hours := (g.config.ActiveWithin + time.Hour - 1) / time.Hour
+	if c.config.ActiveWithin > 0 && !c.onPhone() {
+		hours := (c.config.ActiveWithin + time.Hour - 1) / time.Hour
 		q.Set("deviceActiveWithin", strconv.FormatInt(int64(hours), 10))
 	}
 	return q

@@ -1,4 +1,4 @@
-package gateway
+package smsgate
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	opToken = "gateway: token"
+	opToken = "smsgate: token"
 
 	// tokenTTL is the life that tokens are asked for; the server may give less.
 	tokenTTL = time.Hour
@@ -34,9 +34,9 @@ var errToken = errors.New("the server's token cannot be used")
 
 // fetchToken gets a token by the refresh token or, without it or if the server
 // refuses it, by the password.
-func (g *SMSGate) fetchToken(ctx context.Context, refresh string) (token.Token, error) {
+func (c *Channel) fetchToken(ctx context.Context, refresh string) (token.Token, error) {
 	if refresh != "" {
-		t, err := g.requestToken(ctx, call{
+		t, err := c.requestToken(ctx, request{
 			op: opToken, method: http.MethodPost, path: "auth/token/refresh", bearer: refresh,
 		})
 		if err == nil || ctx.Err() != nil {
@@ -47,19 +47,19 @@ func (g *SMSGate) fetchToken(ctx context.Context, refresh string) (token.Token, 
 	if err != nil {
 		return token.Token{}, err
 	}
-	return g.requestToken(ctx, call{op: opToken, method: http.MethodPost, path: "auth/token", body: body, basic: true})
+	return c.requestToken(ctx, request{op: opToken, method: http.MethodPost, path: "auth/token", body: body, basic: true})
 }
 
 // requestToken makes one request for a token. If the server has none, the token
 // is empty and the password is used.
-func (g *SMSGate) requestToken(ctx context.Context, c call) (token.Token, error) {
+func (c *Channel) requestToken(ctx context.Context, r request) (token.Token, error) {
 	now := time.Now()
-	resp, err := g.do(ctx, c)
+	resp, err := c.do(ctx, r)
 	switch {
 	case err != nil:
 		return token.Token{}, web.NotSent(err)
-	case lacksTokens(resp.Status, c.basic):
-		g.config.Logger.WarnContext(ctx, "gateway: the server has no tokens, the password is used instead")
+	case lacksTokens(resp.Status, r.basic):
+		c.config.Logger.WarnContext(ctx, "smsgate: the server has no tokens, the password is used instead")
 		until := now.Add(tokenless)
 		return token.Token{Renew: until, Expires: until}, nil
 	case !resp.OK():

@@ -1,4 +1,4 @@
-package gateway
+package smsgate
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 )
 
 // A call is one request of the API.
-type call struct {
+type request struct {
 	op, method string
 	path       string // below the base
 	id         string // one more segment of the path, escaped; empty: none
@@ -28,51 +28,51 @@ type call struct {
 
 // call makes a request with the password or a token, and once more with a new
 // token where the server does not know the one at hand.
-func (g *SMSGate) call(ctx context.Context, c call) (web.Response, error) {
-	if c.basic || c.bearer != "" || !g.config.JWT {
-		return g.do(ctx, c)
+func (c *Channel) call(ctx context.Context, r request) (web.Response, error) {
+	if r.basic || r.bearer != "" || !c.config.JWT {
+		return c.do(ctx, r)
 	}
 	for try := 1; ; try++ {
-		access, _, err := g.tokens.Get(ctx)
+		access, _, err := c.tokens.Get(ctx)
 		if err != nil {
 			return web.Response{}, err
 		}
-		c.bearer, c.basic = access, access == ""
-		resp, err := g.do(ctx, c)
+		r.bearer, r.basic = access, access == ""
+		resp, err := c.do(ctx, r)
 		if err != nil || resp.Status != http.StatusUnauthorized || access == "" || try == 2 {
 			return resp, err
 		}
-		g.tokens.Drop(access)
+		c.tokens.Drop(access)
 	}
 }
 
-func (g *SMSGate) do(ctx context.Context, c call) (web.Response, error) {
-	u := *g.base
-	u.Path += "/" + c.path
-	if c.id != "" {
-		u.RawPath = u.EscapedPath() + "/" + url.PathEscape(c.id)
-		u.Path += "/" + c.id
+func (c *Channel) do(ctx context.Context, r request) (web.Response, error) {
+	u := *c.base
+	u.Path += "/" + r.path
+	if r.id != "" {
+		u.RawPath = u.EscapedPath() + "/" + url.PathEscape(r.id)
+		u.Path += "/" + r.id
 	}
-	u.RawQuery = c.query.Encode()
+	u.RawQuery = r.query.Encode()
 	var body io.Reader
-	if c.body != nil {
-		body = bytes.NewReader(c.body)
+	if r.body != nil {
+		body = bytes.NewReader(r.body)
 	}
-	req, err := http.NewRequestWithContext(ctx, c.method, u.String(), body)
+	req, err := http.NewRequestWithContext(ctx, r.method, u.String(), body)
 	if err != nil {
-		return web.Response{}, &channel.Error{Class: channel.Misconfigured, Op: c.op, Err: errors.New("the request cannot be made")}
+		return web.Response{}, &channel.Error{Class: channel.Misconfigured, Op: r.op, Err: errors.New("the request cannot be made")}
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "otpcourier")
-	if c.body != nil {
+	if r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if c.bearer != "" {
-		req.Header.Set("Authorization", "Bearer "+c.bearer)
+	if r.bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+r.bearer)
 	} else {
-		req.SetBasicAuth(g.config.Username, g.config.Password)
+		req.SetBasicAuth(c.config.Username, c.config.Password)
 	}
-	return g.life.Web.Do(ctx, c.op, req)
+	return c.life.Web.Do(ctx, r.op, req)
 }
 
 // decode reads the answer to a call that has succeeded.

@@ -18,7 +18,8 @@ type webhook struct {
 }
 
 var events = []string{
-	"sms:received", "sms:data-received", "sms:sent", "sms:delivered", "sms:failed", "system:ping", "mms:received", "mms:downloaded",
+	"sms:received", "sms:data-received", "sms:sent", "sms:delivered", "sms:failed", "system:ping", "mms:received",
+	"mms:downloaded",
 }
 
 // listWebhooks serves GET /webhooks. s.mu is held.
@@ -66,7 +67,8 @@ func (s *Server) listDevices(*call) reply {
 	all := []map[string]any{}
 	for _, p := range s.phones {
 		d := map[string]any{
-			"id": p.config.ID, "name": p.config.Name, "createdAt": p.added, "updatedAt": p.lastSeen(now), "lastSeen": p.lastSeen(now),
+			"id": p.config.ID, "name": p.config.Name, "createdAt": p.added, "updatedAt": p.lastSeen(now),
+			"lastSeen": p.lastSeen(now),
 		}
 		var cards []map[string]any
 		for i, number := range p.config.SIMs {

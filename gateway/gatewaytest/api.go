@@ -127,7 +127,10 @@ func (s *Server) find(path string) (methods map[string]endpoint, id string) {
 func (s *Server) route(w http.ResponseWriter, r *http.Request, body []byte) {
 	path, ours := strings.CutPrefix(r.URL.Path, s.prefix)
 	if ours && path == "/health" && r.Method == http.MethodGet {
-		s.reply(w, reply{status: http.StatusOK, body: map[string]any{"status": "pass", "version": "1.47.1", "checks": map[string]any{}}})
+		s.reply(w, reply{
+			status: http.StatusOK,
+			body:   map[string]any{"status": "pass", "version": "1.47.1", "checks": map[string]any{}},
+		})
 		return
 	}
 	methods, id := s.find(path)

@@ -27,7 +27,8 @@ func decrypt(text, passphrase string) (string, error) {
 	}
 	salt, saltErr := base64.StdEncoding.DecodeString(parts[3])
 	sealed, sealedErr := base64.StdEncoding.DecodeString(parts[4])
-	if saltErr != nil || sealedErr != nil || len(salt) != aes.BlockSize || len(sealed) == 0 || len(sealed)%aes.BlockSize != 0 {
+	if saltErr != nil || sealedErr != nil || len(salt) != aes.BlockSize || len(sealed) == 0 ||
+		len(sealed)%aes.BlockSize != 0 {
 		return "", malformed
 	}
 	key, err := pbkdf2.Key(sha1.New, passphrase, salt, iterations, 32)

@@ -17,7 +17,8 @@ func Example() {
 
 	for range 2 {
 		r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, srv.URL+"/messages",
-			strings.NewReader(`{"id":"c4n7.1","textMessage":{"text":"582037 is your code"},"phoneNumbers":["+447912345601"]}`))
+			strings.NewReader(`{"id":"c4n7.1","textMessage":{"text":"582037 is your code"},`+
+				`"phoneNumbers":["+447912345601"]}`))
 		if err != nil {
 			fmt.Println(err)
 			return

@@ -117,7 +117,8 @@ func (in *input) invalid() string {
 func (s *Server) send(c *call) reply {
 	query := url.Values(c.query)
 	skip, skipErr := parse(query.Get("skipPhoneValidation"), strconv.ParseBool)
-	within, withinErr := parse(query.Get("deviceActiveWithin"), func(v string) (uint64, error) { return strconv.ParseUint(v, 10, 32) })
+	within, withinErr := parse(query.Get("deviceActiveWithin"),
+		func(v string) (uint64, error) { return strconv.ParseUint(v, 10, 32) })
 	if skipErr != nil || withinErr != nil {
 		return refuse(http.StatusBadRequest, "failed to parse query")
 	}
@@ -137,7 +138,8 @@ func (s *Server) send(c *call) reply {
 	}
 	if s.config.QueueLimit > 0 && s.config.Kind != OnPhone {
 		if n := s.pending(p.config.ID); n >= s.config.QueueLimit {
-			return refuse(http.StatusServiceUnavailable, fmt.Sprintf("queue limits exceeded: too many pending messages: %d / %d", n, s.config.QueueLimit))
+			return refuse(http.StatusServiceUnavailable,
+				fmt.Sprintf("queue limits exceeded: too many pending messages: %d / %d", n, s.config.QueueLimit))
 		}
 	}
 	numbers, wrong := cleanNumbers(in.PhoneNumbers, skip || in.IsEncrypted)

@@ -75,7 +75,8 @@ func newPhone(t *testing.T, c gatewaytest.PhoneConfig) (*client, *gatewaytest.Ph
 	return api, phone, h
 }
 
-const long = "This text has a little more than what fits into a single message of 160 characters, so the phone cuts it into two parts, and each of them has a report of its own. Yes."
+const long = "This text has a little more than what fits into a single message of 160 characters, so the phone cuts " +
+	"it into two parts, and each of them has a report of its own. Yes."
 
 func TestPlans(t *testing.T) {
 	t.Parallel()
@@ -89,15 +90,27 @@ func TestPlans(t *testing.T) {
 	}{
 		"delivered": {state: "Delivered", texts: 1, hooks: []string{"sms:sent one", "sms:delivered one"}},
 		"no report": {rest: `,"withDeliveryReport":false`, state: "Sent", texts: 1, hooks: []string{"sms:sent one"}},
-		"per part":  {text: long, state: "Delivered", texts: 1, hooks: []string{"sms:sent one", "sms:delivered one", "sms:delivered one"}},
-		"twice":     {plan: gatewaytest.Plan{Copies: 2, Final: gatewaytest.Sent}, state: "Sent", texts: 1, hooks: []string{"sms:sent one", "sms:sent one"}},
-		"reversed":  {plan: gatewaytest.Plan{Reversed: true}, state: "Delivered", texts: 1, hooks: []string{"sms:delivered one", "sms:sent one"}},
+		"per part": {
+			text: long, state: "Delivered", texts: 1,
+			hooks: []string{"sms:sent one", "sms:delivered one", "sms:delivered one"},
+		},
+		"twice": {
+			plan: gatewaytest.Plan{Copies: 2, Final: gatewaytest.Sent}, state: "Sent", texts: 1,
+			hooks: []string{"sms:sent one", "sms:sent one"},
+		},
+		"reversed": {
+			plan: gatewaytest.Plan{Reversed: true}, state: "Delivered", texts: 1,
+			hooks: []string{"sms:delivered one", "sms:sent one"},
+		},
 		"failed": {plan: gatewaytest.Plan{Final: gatewaytest.Failed, Reason: "no service"}, state: "Failed",
 			hooks: []string{"sms:failed one no service"}},
 		"hangs":       {plan: gatewaytest.Plan{Final: gatewaytest.Processed}, state: "Processed"},
 		"never":       {plan: gatewaytest.Plan{Final: gatewaytest.Pending}, state: "Pending"},
 		"no webhooks": {plan: gatewaytest.Plan{NoWebhooks: true}, state: "Delivered", texts: 1},
-		"no reports":  {plan: gatewaytest.Plan{NoReports: true}, state: "Pending", texts: 1, hooks: []string{"sms:sent one", "sms:delivered one"}},
+		"no reports": {
+			plan: gatewaytest.Plan{NoReports: true}, state: "Pending", texts: 1,
+			hooks: []string{"sms:sent one", "sms:delivered one"},
+		},
 		"too late": {plan: gatewaytest.Plan{Delay: time.Minute}, rest: `,"ttl":60`, state: "Failed",
 			hooks: []string{"sms:failed one TTL expired"}},
 		"sealed": {rest: `,"isEncrypted":true`, state: "Failed", hooks: []string{"sms:failed one decryption failed"}},
@@ -109,7 +122,8 @@ func TestPlans(t *testing.T) {
 				if c.text == "" {
 					c.text = "123456 is your code"
 				}
-				api.call("POST", "/messages", `{"id":"one","textMessage":{"text":"`+c.text+`"},"phoneNumbers":["`+ann+`"]`+c.rest+`}`, 202)
+				api.call("POST", "/messages",
+					`{"id":"one","textMessage":{"text":"`+c.text+`"},"phoneNumbers":["`+ann+`"]`+c.rest+`}`, 202)
 				time.Sleep(time.Hour)
 				synctest.Wait()
 				if got := api.state("one"); got != c.state {
@@ -122,7 +136,8 @@ func TestPlans(t *testing.T) {
 					t.Errorf("%d ids for %d webhooks", len(h.ids), len(c.hooks))
 				}
 				texts := phone.Texts()
-				if len(texts) != c.texts || c.texts > 0 && (texts[0].To != ann || texts[0].Body != c.text || texts[0].MessageID != "one") {
+				if len(texts) != c.texts || c.texts > 0 &&
+					(texts[0].To != ann || texts[0].Body != c.text || texts[0].MessageID != "one") {
 					t.Errorf("texts %+v", texts)
 				}
 			})
@@ -205,7 +220,8 @@ func TestOffline(t *testing.T) {
 		}
 		phone.SetOffline(false)
 		synctest.Wait()
-		if one, two, gone := api.state("one"), api.state("two"), api.state("gone"); one != "Delivered" || two != "Failed" || gone != "Cancelled" {
+		one, two, gone := api.state("one"), api.state("two"), api.state("gone")
+		if one != "Delivered" || two != "Failed" || gone != "Cancelled" {
 			t.Errorf("%s, %s and %s when it is back", one, two, gone)
 		}
 		if len(h.got) != 3 || len(phone.Texts()) != 1 {
@@ -226,8 +242,10 @@ func TestOffline(t *testing.T) {
 // sealed is "Your code is 123456" and a number, encrypted with the passphrase
 // "correct horse" and the salt 00..0f.
 const (
-	sealedText = "$aes-256-cbc/pbkdf2-sha1$i=75000$AAECAwQFBgcICQoLDA0ODw==$6I7A4jcWPHXH0z/4U3pJZphpXDIEoYhRAmncnDpFI6M="
-	sealedBody = `{"id":"one","isEncrypted":true,"textMessage":{"text":"` + sealedText + `"},"phoneNumbers":["` + sealedText + `"]}`
+	sealedText = "$aes-256-cbc/pbkdf2-sha1$i=75000$AAECAwQFBgcICQoLDA0ODw==" +
+		"$6I7A4jcWPHXH0z/4U3pJZphpXDIEoYhRAmncnDpFI6M="
+	sealedBody = `{"id":"one","isEncrypted":true,` +
+		`"textMessage":{"text":"` + sealedText + `"},"phoneNumbers":["` + sealedText + `"]}`
 )
 
 func TestDecryption(t *testing.T) {
@@ -302,7 +320,9 @@ func TestManual(t *testing.T) {
 // body as the app writes it.
 func TestSignature(t *testing.T) {
 	t.Parallel()
-	body := `{"deviceId":"D1","event":"sms:delivered","id":"E1","payload":{"deliveredAt":"2026-02-18T02:10:00.000+07:00","messageId":"otp-0001","phoneNumber":"+19162255887","recipient":"+19162255887","simNumber":2},"webhookId":"W1"}`
+	body := `{"deviceId":"D1","event":"sms:delivered","id":"E1","payload":{` +
+		`"deliveredAt":"2026-02-18T02:10:00.000+07:00","messageId":"otp-0001","phoneNumber":"+19162255887",` +
+		`"recipient":"+19162255887","simNumber":2},"webhookId":"W1"}`
 	const want = "c4a8fea54c7e1bfedfc8b4e4263add65a10a079d8e03be379e610278e7a53962"
 	if got := gatewaytest.Sign("testkey8", []byte(body), "1771355400"); got != want {
 		t.Errorf("%s, want %s", got, want)

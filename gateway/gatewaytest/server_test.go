@@ -78,7 +78,8 @@ func (c *client) call(method, path, body string, want int) answer {
 
 func (c *client) send(id, rest string, want int) answer {
 	c.Helper()
-	return c.call("POST", "/messages", `{"id":"`+id+`","textMessage":{"text":"123456 is your code"},"phoneNumbers":["`+ann+`"]`+rest+`}`, want)
+	return c.call("POST", "/messages",
+		`{"id":"`+id+`","textMessage":{"text":"123456 is your code"},"phoneNumbers":["`+ann+`"]`+rest+`}`, want)
 }
 
 func (c *client) state(id string) string {
@@ -95,7 +96,10 @@ func TestKinds(t *testing.T) {
 		devices  string
 		location string
 	}{
-		{gatewaytest.Private, gatewaytest.NewTLSServer, "/api/3rdparty/v1", "/devices", "/api/3rdparty/v1/messages/otp-1"},
+		{
+			gatewaytest.Private, gatewaytest.NewTLSServer, "/api/3rdparty/v1", "/devices",
+			"/api/3rdparty/v1/messages/otp-1",
+		},
 		{gatewaytest.Cloud, gatewaytest.NewPipeServer, "/3rdparty/v1", "/devices", "/3rdparty/v1/messages/otp-1"},
 		{gatewaytest.OnPhone, gatewaytest.NewServer, "", "/device", ""},
 	} {
@@ -118,17 +122,20 @@ func TestKinds(t *testing.T) {
 			t.Error(diff)
 		}
 		taken := phone.Take()
-		if len(taken) != 1 || taken[0].SIM != 2 || taken[0].TTL != 5*time.Minute || taken[0].Priority != 100 || !taken[0].DeliveryReport {
+		if len(taken) != 1 || taken[0].SIM != 2 || taken[0].TTL != 5*time.Minute || taken[0].Priority != 100 ||
+			!taken[0].DeliveryReport {
 			t.Errorf("taken: %+v", taken)
 		}
 		devices := api.call("GET", c.devices, "", 200).list
-		if len(devices) != 1 || devices[0]["id"] != "pixel" || devices[0]["lastSeen"] == nil || len(devices[0]["simCards"].([]any)) != 2 {
+		if len(devices) != 1 || devices[0]["id"] != "pixel" || devices[0]["lastSeen"] == nil ||
+			len(devices[0]["simCards"].([]any)) != 2 {
 			t.Errorf("devices: %v", devices)
 		}
 		if got := api.call("GET", "/health", "", 200).body["status"]; got != "pass" {
 			t.Errorf("health %q", got)
 		}
-		if a := api.call("GET", "/nothing", "", 404); a.body != nil || a.header.Get("Content-Type") != "text/plain; charset=utf-8" {
+		if a := api.call("GET", "/nothing", "", 404); a.body != nil ||
+			a.header.Get("Content-Type") != "text/plain; charset=utf-8" {
 			t.Errorf("an unknown path is answered with %q", a.text)
 		}
 		api.call("PUT", "/messages", "", 405)
@@ -164,13 +171,15 @@ func TestRefusals(t *testing.T) {
 		"national number": `{"textMessage":{"text":"a"},"phoneNumbers":["07912345601"]}`,
 		"landline":        `{"textMessage":{"text":"a"},"phoneNumbers":["+442079460018"]}`,
 		"twice":           `{"textMessage":{"text":"a"},"phoneNumbers":["` + ann + `","` + ann + `"]}`,
-		"long id":         `{"id":"` + strings.Repeat("x", 37) + `","textMessage":{"text":"a"},"phoneNumbers":["` + ann + `"]}`,
-		"no such device":  `{"deviceId":"other","textMessage":{"text":"a"},"phoneNumbers":["` + ann + `"]}`,
-		"simNumber 0":     `{"simNumber":0,"textMessage":{"text":"a"},"phoneNumbers":["` + ann + `"]}`,
-		"simNumber 4":     `{"simNumber":4,"textMessage":{"text":"a"},"phoneNumbers":["` + ann + `"]}`,
-		"ttl 4":           `{"ttl":4,"textMessage":{"text":"a"},"phoneNumbers":["` + ann + `"]}`,
-		"ttl and until":   `{"ttl":5,"validUntil":"2030-01-01T00:00:00Z","textMessage":{"text":"a"},"phoneNumbers":["` + ann + `"]}`,
-		"priority 128":    `{"priority":128,"textMessage":{"text":"a"},"phoneNumbers":["` + ann + `"]}`,
+		"long id": `{"id":"` + strings.Repeat("x", 37) + `","textMessage":{"text":"a"},"phoneNumbers":["` +
+			ann + `"]}`,
+		"no such device": `{"deviceId":"other","textMessage":{"text":"a"},"phoneNumbers":["` + ann + `"]}`,
+		"simNumber 0":    `{"simNumber":0,"textMessage":{"text":"a"},"phoneNumbers":["` + ann + `"]}`,
+		"simNumber 4":    `{"simNumber":4,"textMessage":{"text":"a"},"phoneNumbers":["` + ann + `"]}`,
+		"ttl 4":          `{"ttl":4,"textMessage":{"text":"a"},"phoneNumbers":["` + ann + `"]}`,
+		"ttl and until": `{"ttl":5,"validUntil":"2030-01-01T00:00:00Z","textMessage":{"text":"a"},"phoneNumbers":["` +
+			ann + `"]}`,
+		"priority 128": `{"priority":128,"textMessage":{"text":"a"},"phoneNumbers":["` + ann + `"]}`,
 	} {
 		a, err := c.try("POST", "/messages", body)
 		if err != nil || a.status != 400 || a.body["message"] == nil {
@@ -178,7 +187,8 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	c.call("POST", "/messages?skipPhoneValidation=maybe", "{}", 400)
-	c.call("POST", "/messages?skipPhoneValidation=true", `{"id":"one","textMessage":{"text":"a"},"phoneNumbers":["+447700900123"]}`, 202)
+	c.call("POST", "/messages?skipPhoneValidation=true",
+		`{"id":"one","textMessage":{"text":"a"},"phoneNumbers":["+447700900123"]}`, 202)
 	c.send("one", "", 409)
 	c.send("two", "", 202)
 	if a := c.send("three", "", 503); !strings.HasPrefix(a.body["message"].(string), "queue limits exceeded") {
@@ -210,13 +220,15 @@ func TestDevices(t *testing.T) {
 
 		within := func(hours string, want int) {
 			t.Helper()
-			c.call("POST", "/messages?deviceActiveWithin="+hours, `{"deviceId":"phone-1","message":"a","phoneNumbers":["`+ann+`"]}`, want)
+			c.call("POST", "/messages?deviceActiveWithin="+hours,
+				`{"deviceId":"phone-1","message":"a","phoneNumbers":["`+ann+`"]}`, want)
 		}
 		first.SetOffline(true)
 		time.Sleep(90 * time.Minute)
 		within("1", 400)
 		within("2", 202)
-		if seen, err := time.Parse(time.RFC3339Nano, c.call("GET", "/devices", "", 200).list[0]["lastSeen"].(string)); err != nil || time.Since(seen) != 90*time.Minute {
+		lastSeen := c.call("GET", "/devices", "", 200).list[0]["lastSeen"].(string)
+		if seen, err := time.Parse(time.RFC3339Nano, lastSeen); err != nil || time.Since(seen) != 90*time.Minute {
 			t.Errorf("last seen %v, %v", seen, err)
 		}
 		first.SetOffline(false)
@@ -235,7 +247,8 @@ func TestTokens(t *testing.T) {
 		c.call("POST", "/auth/token", `{"scopes":[]}`, 400)
 		c.call("POST", "/auth/token/refresh", "", 403) // Basic is not enough
 		pair := c.call("POST", "/auth/token", `{"ttl":60,"scopes":["messages:send"]}`, 201).body
-		if expires, err := time.Parse(time.RFC3339Nano, pair["expires_at"].(string)); err != nil || time.Until(expires) > time.Minute || pair["token_type"] != "Bearer" {
+		if expires, err := time.Parse(time.RFC3339Nano, pair["expires_at"].(string)); err != nil ||
+			time.Until(expires) > time.Minute || pair["token_type"] != "Bearer" {
 			t.Errorf("%v: %v", pair, err)
 		}
 		access, refresh := pair["access_token"].(string), pair["refresh_token"].(string)
@@ -281,7 +294,8 @@ func TestHashing(t *testing.T) {
 		c := newClient(t, srv)
 		phone := srv.AddPhone(gatewaytest.PhoneConfig{Manual: true})
 		c.call("POST", "/messages", `{"id":"one","textMessage":{"text":"a"},"phoneNumbers":["+19162255887"]}`, 202)
-		c.call("POST", "/messages", `{"id":"sealed","isEncrypted":true,"textMessage":{"text":"$a"},"phoneNumbers":["$b"]}`, 202)
+		c.call("POST", "/messages",
+			`{"id":"sealed","isEncrypted":true,"textMessage":{"text":"$a"},"phoneNumbers":["$b"]}`, 202)
 		time.Sleep(time.Hour) // not before the phone has reported
 		number := func(id string) (string, bool) {
 			m := c.call("GET", "/messages/"+id, "", 200).body
@@ -338,7 +352,8 @@ func TestRules(t *testing.T) {
 
 	srv.Script(gatewaytest.Rule{Method: "POST", Path: "/messages", Status: 502, Body: "bad gateway", Times: 2})
 	for range 2 {
-		if a := c.send("one", "", 502); a.text != "bad gateway" || a.header.Get("Content-Type") != "text/plain; charset=utf-8" {
+		if a := c.send("one", "", 502); a.text != "bad gateway" ||
+			a.header.Get("Content-Type") != "text/plain; charset=utf-8" {
 			t.Errorf("%q of type %q", a.text, a.header.Get("Content-Type"))
 		}
 		c.call("GET", "/devices", "", 200) // no concern of the rule
@@ -351,7 +366,9 @@ func TestRules(t *testing.T) {
 	if n := count(); n != 1 {
 		t.Errorf("%d messages", n)
 	}
-	srv.Script(gatewaytest.Rule{Served: true, Status: 504, Body: `{"message":"late"}`, Header: http.Header{"Retry-After": {"7"}}, Times: 1})
+	srv.Script(gatewaytest.Rule{
+		Served: true, Status: 504, Body: `{"message":"late"}`, Header: http.Header{"Retry-After": {"7"}}, Times: 1,
+	})
 	if a := c.send("two", "", 504); a.header.Get("Retry-After") != "7" || a.body["message"] != "late" || count() != 2 {
 		t.Errorf("served: %v, %d messages", a, count())
 	}
@@ -385,7 +402,8 @@ func TestRules(t *testing.T) {
 			t.Errorf("%d: released: %d, %d messages", i, a.status, count()-before)
 		}
 	}
-	if last := srv.Requests()[len(srv.Requests())-1]; last.Method != http.MethodPost || last.Path != "/messages" || len(last.Body) == 0 || last.At.IsZero() {
+	if last := srv.Requests()[len(srv.Requests())-1]; last.Method != http.MethodPost || last.Path != "/messages" ||
+		len(last.Body) == 0 || last.At.IsZero() {
 		t.Errorf("recorded %+v", last)
 	}
 }
@@ -475,7 +493,8 @@ func TestHandlerClient(t *testing.T) {
 		}
 	}))
 	do := func(path string) (*http.Response, error) {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://a.example"+path, strings.NewReader("hi"))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://a.example"+path,
+			strings.NewReader("hi"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -491,7 +510,8 @@ func TestHandlerClient(t *testing.T) {
 	}
 	b, err := io.ReadAll(res.Body)
 	res.Body.Close()
-	if err != nil || string(b) != "hi" || res.StatusCode != http.StatusTeapot || res.Header.Get("X-Before") != "1" || res.Header.Get("X-After") != "" {
+	if err != nil || string(b) != "hi" || res.StatusCode != http.StatusTeapot || res.Header.Get("X-Before") != "1" ||
+		res.Header.Get("X-After") != "" {
 		t.Errorf("%v %q %d %v", err, b, res.StatusCode, res.Header)
 	}
 	if res, err = do("/nothing"); err != nil || res.StatusCode != http.StatusOK {

@@ -106,7 +106,8 @@ func (t *token) sign(now time.Time) string {
 		return base64.RawURLEncoding.EncodeToString(b)
 	}
 	text := part(map[string]string{"alg": "HS256", "typ": "JWT"}) + "." + part(map[string]any{
-		"jti": t.id, "iss": "gatewaytest", "user_id": "USER01", "scopes": t.scopes, "iat": now.Unix(), "exp": t.expires.Unix(),
+		"jti": t.id, "iss": "gatewaytest", "user_id": "USER01", "scopes": t.scopes, "iat": now.Unix(),
+		"exp": t.expires.Unix(),
 	})
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)

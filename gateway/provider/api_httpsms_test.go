@@ -8,8 +8,10 @@ import (
 
 // httpsms is httpSMS.
 var httpsms = api{
-	name:   "httpsms",
-	values: map[string]string{"key": "hs-key-77aa", "from": numberFrom, "webhook_url": reportURL, "webhook_key": hookSecret},
+	name: "httpsms",
+	values: map[string]string{
+		"key": "hs-key-77aa", "from": numberFrom, "webhook_url": reportURL, "webhook_key": hookSecret,
+	},
 	urls:   []string{"url"},
 	send:   "/v1/messages/send",
 	accept: `{"status":"success","message":"message added to queue","data":{"id":"32343a19-%d","status":"pending"}}`,
@@ -20,14 +22,16 @@ var httpsms = api{
 		channel.Misconfigured: {402, `{"status":"error","message":"upgrade your plan"}`, nil},
 	},
 	pollPath: "/v1/messages/32343a19-1",
-	pollBody: `{"status":"success","data":{"id":"32343a19-1","status":%q,"failure_reason":"RESULT_ERROR","contact":"+447700900123"}}`,
+	pollBody: `{"status":"success","data":{"id":"32343a19-1","status":%q,"failure_reason":"RESULT_ERROR",` +
+		`"contact":"+447700900123"}}`,
 	polls: []told{
 		{"pending", ""}, {"scheduled", ""}, {"sending", ""}, {"sent", "sent unknown sent RESULT_ERROR"},
 		{"expired", "failed unknown expired RESULT_ERROR"},
 	},
 	hook: posting{
-		body: `{"specversion":"1.0","id":"event-1","source":"/v1/messages","type":%q,"datacontenttype":"application/json",` +
-			`"data":{"id":"32343a19-1","request_id":"golden.1","owner":"+18005550199","contact":"+447700900123","content":"58203719"}}`,
+		body: `{"specversion":"1.0","id":"event-1","source":"/v1/messages","type":%q,` +
+			`"datacontenttype":"application/json","data":{"id":"32343a19-1","request_id":"golden.1",` +
+			`"owner":"+18005550199","contact":"+447700900123","content":"58203719"}}`,
 		sign: signJWT(jwtNow),
 		tells: []told{
 			{"message.phone.sent", "sent unknown message.phone.sent"},

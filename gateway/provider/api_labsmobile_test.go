@@ -8,7 +8,8 @@ import (
 var labsmobile = api{
 	name: "labsmobile",
 	values: map[string]string{
-		"user": "ann@example.com", "token": "lm-token-55", "callback_url": reportURL + "&token=" + hookSecret, "callback_token": hookSecret,
+		"user": "ann@example.com", "token": "lm-token-55", "callback_url": reportURL + "&token=" + hookSecret,
+		"callback_token": hookSecret,
 	},
 	urls:   []string{"url"},
 	send:   "/json/send",
@@ -17,7 +18,9 @@ var labsmobile = api{
 	refusals: map[channel.Class]answer{
 		channel.Temporary:        {503, "", nil},
 		channel.InvalidRecipient: {200, `{"code":"23","message":"There are no recipients"}`, nil},
-		channel.Misconfigured:    {200, `{"code":"35","message":"The account has no enough credit for this sending"}`, nil},
+		channel.Misconfigured: {
+			200, `{"code":"35","message":"The account has no enough credit for this sending"}`, nil,
+		},
 	},
 	hook: posting{
 		query: "subid=56fb1&msisdn=447700900123&status=ok&acklevel=%s",

@@ -18,10 +18,12 @@ var routee = api{
 		channel.Misconfigured: {403, `{"code":"403000000","developerMessage":"bad"}`, nil},
 	},
 	pollPath: "/sms/tracking/single/track-1",
-	pollBody: `[{"smsId":"s-1","messageId":"track-1","status":{"status":%q,"reason":{"detailedStatus":"Unknown Number"}}}]`,
-	polls:    []told{{"Queued", ""}, {"Undelivered", "failed invalid recipient Undelivered Unknown Number"}},
+	pollBody: `[{"smsId":"s-1","messageId":"track-1",` +
+		`"status":{"status":%q,"reason":{"detailedStatus":"Unknown Number"}}}]`,
+	polls: []told{{"Queued", ""}, {"Undelivered", "failed invalid recipient Undelivered Unknown Number"}},
 	hook: posting{
-		body:  `{"messageId":"track-1","part":1,"parts":1,"to":"+447700900123","status":{"name":%q,"reason":{"detailedStatus":"Delivered"}}}`,
+		body: `{"messageId":"track-1","part":1,"parts":1,"to":"+447700900123","status":{"name":%q,` +
+			`"reason":{"detailedStatus":"Delivered"}}}`,
 		sign:  signToken,
 		tells: []told{{"Sent", "sent unknown Sent Delivered"}, {"Delivered", "delivered unknown Delivered Delivered"}},
 		other: `{"trackingId":"campaign","campaignStatus":"Finished"}`,

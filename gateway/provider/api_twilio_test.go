@@ -16,11 +16,13 @@ var twilio = api{
 	accept: `{"sid":"SM%d","status":"queued","error_code":null,"to":"+447700900123"}`,
 	id:     "SM1",
 	refusals: map[channel.Class]answer{
-		channel.Temporary:        {503, `{"code":20503,"message":"unavailable","status":503}`, nil},
-		channel.Throttled:        {429, `{"code":20429,"message":"Too Many Requests","status":429}`, nil},
-		channel.Unreachable:      {400, `{"code":21612,"message":"cannot route to +447700900123","status":400}`, nil},
-		channel.InvalidRecipient: {400, `{"code":21211,"message":"'To' number +447700900123 is not valid","status":400}`, nil},
-		channel.Misconfigured:    {401, `{"code":20003,"message":"Authenticate","status":401}`, nil},
+		channel.Temporary:   {503, `{"code":20503,"message":"unavailable","status":503}`, nil},
+		channel.Throttled:   {429, `{"code":20429,"message":"Too Many Requests","status":429}`, nil},
+		channel.Unreachable: {400, `{"code":21612,"message":"cannot route to +447700900123","status":400}`, nil},
+		channel.InvalidRecipient: {
+			400, `{"code":21211,"message":"'To' number +447700900123 is not valid","status":400}`, nil,
+		},
+		channel.Misconfigured: {401, `{"code":20003,"message":"Authenticate","status":401}`, nil},
 	},
 	pollPath: "/2010-04-01/Accounts/ACc0ffee/Messages/SM1.json",
 	pollBody: `{"sid":"SM1","status":%q,"error_code":30005}`,
@@ -55,7 +57,9 @@ var twilioVoice = api{
 	},
 	pollPath: "/2010-04-01/Accounts/ACc0ffee/Calls/CA1.json",
 	pollBody: `{"sid":"CA1","status":%q}`,
-	polls:    []told{{"ringing", ""}, {"in-progress", "sent unknown in-progress"}, {"completed", "delivered unknown completed"}},
+	polls: []told{
+		{"ringing", ""}, {"in-progress", "sent unknown in-progress"}, {"completed", "delivered unknown completed"},
+	},
 	hook: posting{
 		body:  "CallSid=CA1&CallStatus=%s&To=%%2B447700900123",
 		sign:  signTwilio,

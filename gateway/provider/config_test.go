@@ -30,7 +30,12 @@ func TestConfig(t *testing.T) {
 	good := func() provider.Config {
 		return provider.Config{Provider: "textbee", Values: map[string]string{"device": "d", "key": "secret-key"}}
 	}
-	const known = "httpsms, labsmobile, routee, textbee, traccar, twilio, twilio-voice, whatsapp"
+	const (
+		known  = "httpsms, labsmobile, routee, textbee, traccar, twilio, twilio-voice, whatsapp"
+		values = "device, key, sim, url, webhook_secret"
+		plain  = "is http, which shows codes and credentials to anyone on the way"
+		prints = "textbee textbee provider.Channel{textbee} textbee"
+	)
 	set := func(name, value string) func(*provider.Config) {
 		return func(c *provider.Config) { c.Values[name] = value }
 	}
@@ -46,16 +51,17 @@ func TestConfig(t *testing.T) {
 		`Provider: "textbe" is not one of ` + known:     func(c *provider.Config) { c.Provider = "textbe" },
 		`Provider: "../channel" is not one of ` + known: func(c *provider.Config) { c.Provider = "../channel" },
 		"Timeout: -1ns is negative":                     func(c *provider.Config) { c.Timeout = -1 },
-		`Values["key"]: is required by profile "textbee"`: func(c *provider.Config) {
-			delete(c.Values, "key")
-		},
-		`Values["device"]: is required by profile "textbee"`:                                              set("device", ""),
-		`Values["devcie"]: is none of profile "textbee", which has device, key, sim, url, webhook_secret`: set("devcie", "x"),
-		`Values["key"]: has a control character, or white space at an end`:                                set("key", "secret-key\r\nX-Admin: 1"),
-		`Values["url"]: is http, which shows codes and credentials to anyone on the way`:                  set("url", "http://textbee.example"),
-		`Values["url"]: is not an absolute URL`:                                                           set("url", "textbee.example"),
-		`Values["url"]: holds credentials`:                                                                set("url", "https://user:secret-key@textbee.example"),
-		`Profile: plain: send.url: is http, which shows codes and credentials to anyone on the way`: func(c *provider.Config) {
+
+		`Values["key"]: is required by profile "textbee"`:    func(c *provider.Config) { delete(c.Values, "key") },
+		`Values["device"]: is required by profile "textbee"`: set("device", ""),
+
+		`Values["devcie"]: is none of profile "textbee", which has ` + values: set("devcie", "x"),
+		`Values["key"]: has a control character, or white space at an end`:    set("key", "secret-key\r\nX-Admin: 1"),
+
+		`Values["url"]: is not an absolute URL`: set("url", "textbee.example"),
+		`Values["url"]: holds credentials`:      set("url", "https://user:secret-key@textbee.example"),
+		`Values["url"]: ` + plain:               set("url", "http://textbee.example"),
+		`Profile: plain: send.url: ` + plain: func(c *provider.Config) {
 			c.Provider, c.Values = "", nil
 			c.Profile = parse(t, `{"name": "plain", "send": {"url": "http://provider.example/"}}`)
 		},
@@ -64,7 +70,7 @@ func TestConfig(t *testing.T) {
 		change(&c)
 		ch, err := provider.New(c)
 		if err == nil {
-			if shown := fmt.Sprintf("%v %+v %#v %v", ch, ch, ch, ch.LogValue()); shown != "textbee textbee provider.Channel{textbee} textbee" {
+			if shown := fmt.Sprintf("%v %+v %#v %v", ch, ch, ch, ch.LogValue()); shown != prints {
 				t.Errorf("the Channel prints as %s", shown)
 			}
 			_ = ch.Close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -31,6 +32,12 @@ func TestEndsAtExpiry(t *testing.T) {
 
 // mute reads requests and does not answer.
 type mute struct{}
+
+func (mute) RoundTrip(r *http.Request) (*http.Response, error) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
 
 // What the provider calls the end is no state, and nothing is asked after it;
 // and an answer without an id is a success of which nothing is heard.
@@ -86,11 +93,13 @@ func TestChannelCloses(t *testing.T) {
 			err := end(b)
 			took := time.Since(began)
 			class := channel.ClassOf(<-sent)
-			want := map[string]string{"Close": "<nil> 0s", "Shutdown": "context deadline exceeded 1s", "Shutdown in time": "<nil> 15s"}[name]
+			want := map[string]string{"Close": "<nil> 0s", "Shutdown": "context deadline exceeded 1s",
+				"Shutdown in time": "<nil> 15s"}[name]
 			if got := fmt.Sprint(err, " ", took); got != want || class != channel.Temporary {
 				t.Errorf("%s: %s, class %v, want %s", name, got, class, want)
 			}
-			if _, err := b.channel.Send(t.Context(), golden()); channel.ClassOf(err) != channel.Temporary || !errors.Is(err, provider.ErrClosed) {
+			if _, err := b.channel.Send(t.Context(), golden()); channel.ClassOf(err) != channel.Temporary ||
+				!errors.Is(err, provider.ErrClosed) {
 				t.Errorf("%s: Send after it: %v", name, err)
 			}
 			if err := b.channel.Close(); err != nil {

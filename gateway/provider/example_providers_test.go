@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/gateway/gatewaytest"
@@ -17,9 +18,18 @@ import (
 func newPrinter(answer string) *httptest.Server {
 	return httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		fmt.Printf("%s %s\n%s\n", r.Method, r.URL, body)
+		fmt.Printf("%s %s\n%s\n", r.Method, r.URL, folded(string(body)))
 		_, _ = io.WriteString(w, answer)
 	}))
+}
+
+// folded breaks a long body into lines, at the commas of JSON or the "&" of a
+// form.
+func folded(body string) string {
+	if len(body) < 100 {
+		return body
+	}
+	return strings.NewReplacer(`,"`, ",\n\"", "&", "\n&").Replace(body)
 }
 
 // sendCode sends a code through a channel of its own, as ExampleNew does at
@@ -52,7 +62,10 @@ func ExampleNew_labsMobile() {
 	})
 	// Output:
 	// POST /json/send
-	// {"long":"1","message":"582037 is your MyBank code.","recipient":[{"msisdn":"447400123456"}],"tpoa":"MyBank"}
+	// {"long":"1",
+	// "message":"582037 is your MyBank code.",
+	// "recipient":[{"msisdn":"447400123456"}],
+	// "tpoa":"MyBank"}
 	// sent [56fb0a] <nil>
 }
 
@@ -79,7 +92,7 @@ func ExampleNew_routee() {
 // A voice that spells the code, and then again, by Twilio.
 func ExampleNew_voice() {
 	api := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Println(r.FormValue("To"), r.FormValue("Twiml"))
+		fmt.Println(r.FormValue("To"), strings.ReplaceAll(r.FormValue("Twiml"), "><", ">\n<"))
 		_, _ = io.WriteString(w, `{"sid":"CA1234","status":"queued"}`)
 	}))
 	defer api.Close()
@@ -92,7 +105,12 @@ func ExampleNew_voice() {
 		Client: api.Client(), // leave it out, too
 	})
 	// Output:
-	// +447400123456 <Response><Pause length="1"/><Say language="en-GB">5, 8, 2, 0, 3, 7 is your MyBank code.</Say><Pause length="1"/><Say language="en-GB">5, 8, 2, 0, 3, 7 is your MyBank code.</Say></Response>
+	// +447400123456 <Response>
+	// <Pause length="1"/>
+	// <Say language="en-GB">5, 8, 2, 0, 3, 7 is your MyBank code.</Say>
+	// <Pause length="1"/>
+	// <Say language="en-GB">5, 8, 2, 0, 3, 7 is your MyBank code.</Say>
+	// </Response>
 	// sent [CA1234] <nil>
 }
 
@@ -111,7 +129,19 @@ func ExampleNew_whatsApp() {
 	})
 	// Output:
 	// POST /106540352242922/messages
-	// {"messaging_product":"whatsapp","recipient_type":"individual","template":{"components":[{"parameters":[{"text":"582037","type":"text"}],"type":"body"},{"index":"0","parameters":[{"text":"582037","type":"text"}],"sub_type":"url","type":"button"}],"language":{"code":"en_GB"},"name":"login_code"},"to":"447400123456","type":"template"}
+	// {"messaging_product":"whatsapp",
+	// "recipient_type":"individual",
+	// "template":{"components":[{"parameters":[{"text":"582037",
+	// "type":"text"}],
+	// "type":"body"},{"index":"0",
+	// "parameters":[{"text":"582037",
+	// "type":"text"}],
+	// "sub_type":"url",
+	// "type":"button"}],
+	// "language":{"code":"en_GB"},
+	// "name":"login_code"},
+	// "to":"447400123456",
+	// "type":"template"}
 	// sent [wamid.HBgM] <nil>
 }
 
@@ -157,8 +187,10 @@ func ExampleParseProfile_oxtro() {
 	for range 2 {
 		sendCode(provider.Config{
 			Profile: profile,
-			Values:  map[string]string{"url": server.URL, "user": "user", "password": "secret", "device": "pixel", "sim": "1"},
-			Client:  server.Client(),
+			Values: map[string]string{
+				"url": server.URL, "user": "user", "password": "secret", "device": "pixel", "sim": "1",
+			},
+			Client: server.Client(),
 		})
 	}
 	for _, m := range server.Messages() {
@@ -214,6 +246,12 @@ func ExampleParseProfile_sns() {
 	})
 	// Output:
 	// POST /
-	// Action=Publish&Message=582037+is+your+MyBank+code.&MessageAttributes.entry.1.Name=AWS.SNS.SMS.SMSType&MessageAttributes.entry.1.Value.DataType=String&MessageAttributes.entry.1.Value.StringValue=Transactional&PhoneNumber=%2B447400123456&Version=2010-03-31
+	// Action=Publish
+	// &Message=582037+is+your+MyBank+code.
+	// &MessageAttributes.entry.1.Name=AWS.SNS.SMS.SMSType
+	// &MessageAttributes.entry.1.Value.DataType=String
+	// &MessageAttributes.entry.1.Value.StringValue=Transactional
+	// &PhoneNumber=%2B447400123456
+	// &Version=2010-03-31
 	// sent [567910cd-659e-55d4-8ccb-5aaf14679dc0] <nil>
 }

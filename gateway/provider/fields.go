@@ -24,7 +24,9 @@ var messageFields = map[string]bool{
 
 // needed are the fields that a message must have where a template names them:
 // an SMS without its text is worse than none.
-var needed = map[string]bool{"to": true, "digits": true, "text": true, "code": true, "spoken": true, "spoken_text": true, "id": true}
+var needed = map[string]bool{
+	"to": true, "digits": true, "text": true, "code": true, "spoken": true, "spoken_text": true, "id": true,
+}
 
 // messageLookup returns the fields of a message at a time, and the values.
 func messageLookup(m *channel.Message, now time.Time, languages, values map[string]string) lookup {

@@ -176,5 +176,6 @@ const (
 )
 
 var stateNames = map[string]channel.State{
-	"waiting": stateWaiting, "sent": channel.Sent, "delivered": channel.Delivered, "failed": channel.Failed, "ended": stateEnded,
+	"waiting": stateWaiting, "sent": channel.Sent, "delivered": channel.Delivered, "failed": channel.Failed,
+	"ended": stateEnded,
 }

@@ -36,7 +36,10 @@ func TestParseProfileErrors(t *testing.T) {
 		{`"url": null`, `"url": null, "spare": ""`, `values.spare: is not used anywhere`},
 		{`{"X-Key"`, `{"X Key"`, `headers: "X Key" cannot be the name of a header`},
 		{`{"X-Key"`, `{"Host"`, `headers: "Host" cannot be the name of a header`},
-		{`"X-Key": "{{secret}}"`, `"X-Key": "a\r\nX-Admin: 1"`, `headers.X-Key: has a control character, or white space at an end`},
+		{
+			`"X-Key": "{{secret}}"`, `"X-Key": "a\r\nX-Admin: 1"`,
+			`headers.X-Key: has a control character, or white space at an end`,
+		},
 		{`"X-Key": "{{secret}}"`, `"X-Key": "{{text}}"`, `headers.X-Key: unknown field {{text}}`},
 		{`{"basic": {`, `{"bearer": "{{secret}}", "basic": {`, `auth: is not one of basic, bearer, oauth2`},
 		{`"password": "{{secret}}"`, `"password": ""`, `auth.basic.password: is required`},
@@ -44,13 +47,25 @@ func TestParseProfileErrors(t *testing.T) {
 		{`"{{url}}/send"`, `""`, `send.url: is required`},
 		{`"{{url}}/send"`, `"{{url}}send"`, `send.url: the value that it begins with is not followed by "/"`},
 		{`"{{url}}/send"`, `"{{sender|url}}/send"`, `send.url: begins with what a message holds, not a value`},
-		{`"{{url}}/state/{{provider_id}}"`, `"{{provider_id}}"`, `poll.url: begins with what a message holds, not a value`},
+		{
+			`"{{url}}/state/{{provider_id}}"`, `"{{provider_id}}"`,
+			`poll.url: begins with what a message holds, not a value`,
+		},
 		{`"{{url}}/send"`, `"ftp://{{url}}/send"`, `send.url: does not begin with "https://host/" or with a value`},
-		{`"{{url}}/send"`, `"https://api.{{url}}/send"`, `send.url: does not begin with "https://host/" or with a value`},
+		{
+			`"{{url}}/send"`, `"https://api.{{url}}/send"`,
+			`send.url: does not begin with "https://host/" or with a value`,
+		},
 		{`"{{url}}/send"`, `"https://{{url}}/send"`, `send.url: does not begin with "https://host/" or with a value`},
-		{`"{{url}}/send"`, `"{{url}}/send?to={{to}}"`, `send.url: has a "?" (use query), a "#" or another character that no path has`},
+		{
+			`"{{url}}/send"`, `"{{url}}/send?to={{to}}"`,
+			`send.url: has a "?" (use query), a "#" or another character that no path has`,
+		},
 		{`"json": {"to"`, `"method": "DELETE", "json": {"to"`, `send.method: is not one of GET, POST, PUT`},
-		{`"json": {"to"`, `"method": "GET", "json": {"to"`, `send.method: there is more than one of GET, json and form`},
+		{
+			`"json": {"to"`, `"method": "GET", "json": {"to"`,
+			`send.method: there is more than one of GET, json and form`,
+		},
 		{`"json": {"to"`, `"form": {}, "json": {"to"`, `send.method: there is more than one of GET, json and form`},
 		{`"{{to}}"`, `"{{too}}"`, `send.json.to: unknown field {{too}}`},
 		{`"{{to}}"`, `"{{to"`, `send.json.to: "{{" without "}}"`},
@@ -70,20 +85,44 @@ func TestParseProfileErrors(t *testing.T) {
 		{`"id": "data.id", "ok"`, `"ok"`, `answer.id: is required for poll`},
 		{`{"S": "sent", "D": "delivered"}`, `{}`, `states: is required`},
 		{`"S": "sent"`, `"S": "send"`, `states.S: is not one of waiting, sent, delivered, failed, ended`},
-		{`"webhook": {"id": "id"`, `"webhook": {"format": "xml", "id": "id"`, `webhook.format: is not one of json, form, query`},
+		{
+			`"webhook": {"id": "id"`, `"webhook": {"format": "xml", "id": "id"`,
+			`webhook.format: is not one of json, form, query`,
+		},
 		{`"webhook": {"id": "id", `, `"webhook": {`, `webhook.id: is required`},
-		{`{"hmac": {"header": "X-Sig", "secrets": ["{{secret}}"]}}`, `{}`, `webhook.verify: is not one of hmac, jwt, twilio, token, dangerously_none`},
-		{`{"hmac": {`, `{"dangerously_none": true, "hmac": {`, `webhook.verify: is not one of hmac, jwt, twilio, token, dangerously_none`},
+		{
+			`{"hmac": {"header": "X-Sig", "secrets": ["{{secret}}"]}}`, `{}`,
+			`webhook.verify: is not one of hmac, jwt, twilio, token, dangerously_none`,
+		},
+		{
+			`{"hmac": {`, `{"dangerously_none": true, "hmac": {`,
+			`webhook.verify: is not one of hmac, jwt, twilio, token, dangerously_none`,
+		},
 		{`"header": "X-Sig", `, ``, `webhook.verify.hmac.header: is not the name of a header`},
-		{`"header": "X-Sig"`, `"header": "X-Sig", "hash": "md5"`, `webhook.verify.hmac.hash: is not one of sha256, sha1, sha512`},
-		{`"header": "X-Sig"`, `"header": "X-Sig", "encoding": "hax"`, `webhook.verify.hmac.encoding: is not one of hex, base64`},
-		{`"secrets": ["{{secret}}"]`, `"secrets": ""`, `profile: webhook.verify.hmac.secrets: is of the wrong type, string`},
+		{
+			`"header": "X-Sig"`, `"header": "X-Sig", "hash": "md5"`,
+			`webhook.verify.hmac.hash: is not one of sha256, sha1, sha512`,
+		},
+		{
+			`"header": "X-Sig"`, `"header": "X-Sig", "encoding": "hax"`,
+			`webhook.verify.hmac.encoding: is not one of hex, base64`,
+		},
+		{
+			`"secrets": ["{{secret}}"]`, `"secrets": ""`,
+			`profile: webhook.verify.hmac.secrets: is of the wrong type, string`,
+		},
 		{`"secrets": ["{{secret}}"]`, `"secrets": []`, `webhook.verify.hmac.secrets: is required`},
-		{`"secrets": ["{{secret}}"]`, `"secrets": ["hunter2"]`, `webhook.verify.hmac.secrets: is no value: a profile holds no secret`},
+		{
+			`"secrets": ["{{secret}}"]`, `"secrets": ["hunter2"]`,
+			`webhook.verify.hmac.secrets: is no value: a profile holds no secret`,
+		},
 		{`{"hmac": {"header": "X-Sig", `, `{"jwt": {`, `webhook.verify.jwt.audience: is required`},
 		{`{"hmac": {"header": "X-Sig", `, `{"twilio": {`, `webhook.verify.twilio.url: is required`},
 		{`{"hmac": {"header": "X-Sig", `, `{"token": {`, `webhook.verify.token: has not one of query, header`},
-		{`"verify": {`, `"challenge": {"query": "q", "secrets": ["{{secret}}"]}, "verify": {`, `webhook.challenge: has not both of query and answer`},
+		{
+			`"verify": {`, `"challenge": {"query": "q", "secrets": ["{{secret}}"]}, "verify": {`,
+			`webhook.challenge: has not both of query and answer`,
+		},
 		{`"states": {`, `"languages": {"en": ""}, "states": {`, `languages.en: is required`},
 	} {
 		broken := strings.Replace(small, row.old, row.new, 1)
@@ -91,7 +130,8 @@ func TestParseProfileErrors(t *testing.T) {
 			t.Errorf("%q is not in the profile", row.old)
 		}
 		_, err := ParseProfile([]byte(broken))
-		if err == nil || !strings.HasPrefix(err.Error(), "provider: profile") || !strings.HasSuffix(err.Error(), row.want) {
+		if err == nil || !strings.HasPrefix(err.Error(), "provider: profile") ||
+			!strings.HasSuffix(err.Error(), row.want) {
 			t.Errorf("%s: error %v, want %q", row.new, err, row.want)
 		}
 	}
@@ -132,14 +172,16 @@ func TestBuiltIns(t *testing.T) {
 
 func TestPath(t *testing.T) {
 	t.Parallel()
-	document, err := parseDocument([]byte(`{"a": {"b": [{"c": null}, {"c": 12345678901234567890}], "t": true, "e": ""}, "s": "x", "0": "zero", "id": "Zm8+"}`))
+	document, err := parseDocument([]byte(`{"a": {"b": [{"c": null}, {"c": 12345678901234567890}], "t": true, "e": ""},
+		"s": "x", "0": "zero", "id": "Zm8+"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]string{
 		"s": "x", "a.b.1.c": "12345678901234567890", "a.b.*.c": "12345678901234567890", "a.t": "true", "0": "zero",
 		"a": "", "a.b": "", "a.b.0.c": "", "a.b.2.c": "", "a.b.-1.c": "", "s.x": "", "nothing": "",
-		"nothing|s": "x", "a.e|a.t": "true", "s+a.t": "x+true", "s+nothing": "x", "nothing+s": "+x", "id": "Zm8+", "id+a.e": "Zm8+", "nothing+a.e|s": "x",
+		"nothing|s": "x", "a.e|a.t": "true", "s+a.t": "x+true", "s+nothing": "x", "nothing+s": "+x", "id": "Zm8+",
+		"id+a.e": "Zm8+", "nothing+a.e|s": "x",
 	} {
 		p, err := parsePath(text)
 		if err != nil {
@@ -224,11 +266,13 @@ func BenchmarkBuildRequest(b *testing.B) {
 			}
 			defer func() { _ = c.Close() }()
 			m := &channel.Message{
-				ID: "a.1", To: channel.Recipient{Phone: "+447700900123"}, Text: "582037 is your code.", Expires: time.Now().Add(time.Hour),
+				ID: "a.1", To: channel.Recipient{Phone: "+447700900123"}, Text: "582037 is your code.",
+				Expires: time.Now().Add(time.Hour),
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := c.build(b.Context(), &c.spec.Send, messageLookup(m, time.Now(), nil, c.values)); err != nil {
+				get := messageLookup(m, time.Now(), nil, c.values)
+				if _, err := c.build(b.Context(), &c.spec.Send, get); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -240,7 +284,8 @@ func TestShownCode(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]string{
 		"21211": "21211", "RESULT_ERROR": "RESULT_ERROR", "0x45": "0x45", "": "",
-		"582037": "", "447700900123": "", "+447700900123": "", "no such number": "", "code-582037": "code-582037", "a5820377": "",
+		"582037": "", "447700900123": "", "+447700900123": "", "no such number": "", "code-582037": "code-582037",
+		"a5820377":              "",
 		strings.Repeat("x", 41): "", "5-8-2-0-3-7": "5-8-2-0-3-7",
 	} {
 		if got := shownCode(code, false); got != want {

@@ -24,12 +24,24 @@ func TestRefusals(t *testing.T) {
 		code   string
 		after  time.Duration
 	}{
-		{"textbee", answer{400, `{"success":false,"error":"Failed to send SMS"}`, nil}, channel.Unknown, "Failed to send SMS", 0},
+		{
+			"textbee", answer{400, `{"success":false,"error":"Failed to send SMS"}`, nil}, channel.Unknown,
+			"Failed to send SMS", 0,
+		},
 		{"textbee", answer{400, `{"error":"no such device: +447700900123"}`, nil}, channel.Unreachable, "400", 0},
 		{"textbee", answer{401, `{"error":"Unauthorized"}`, nil}, channel.Misconfigured, "Unauthorized", 0},
-		{"textbee", answer{500, `{"success":false,"error":"Failed to add SMS to queue"}`, nil}, channel.Unknown, "500", 0},
-		{"textbee", answer{429, `{"hasReachedLimit":true}`, http.Header{"Retry-After": {"30"}}}, channel.Throttled, "429", 30 * time.Second},
-		{"httpsms", answer{422, `{"status":"error","data":{"to":["+447700900123 is wrong"]}}`, nil}, channel.Unreachable, "422", 0},
+		{
+			"textbee", answer{500, `{"success":false,"error":"Failed to add SMS to queue"}`, nil}, channel.Unknown,
+			"500", 0,
+		},
+		{
+			"textbee", answer{429, `{"hasReachedLimit":true}`, http.Header{"Retry-After": {"30"}}}, channel.Throttled,
+			"429", 30 * time.Second,
+		},
+		{
+			"httpsms", answer{422, `{"status":"error","data":{"to":["+447700900123 is wrong"]}}`, nil},
+			channel.Unreachable, "422", 0,
+		},
 		{"httpsms", answer{402, `{"status":"error","message":"upgrade"}`, nil}, channel.Misconfigured, "402", 0},
 		{"httpsms", answer{404, ``, nil}, channel.Misconfigured, "404", 0},
 		{"httpsms", answer{502, `<html>`, nil}, channel.Unknown, "502", 0},
@@ -38,8 +50,14 @@ func TestRefusals(t *testing.T) {
 		{"twilio", answer{400, `{"code":21614}`, nil}, channel.InvalidRecipient, "21614", 0},
 		{"twilio", answer{400, `{"code":99999}`, nil}, channel.Unreachable, "99999", 0},
 		{"twilio", answer{400, `{"code":582037}`, nil}, channel.Unreachable, "400", 0},
-		{"twilio", answer{302, ``, http.Header{"Location": {"https://elsewhere.example/"}}}, channel.Misconfigured, "302", 0},
-		{"labsmobile", answer{200, `{"code":"30","message":"There was an error while sending the message"}`, nil}, channel.Unknown, "30", 0},
+		{
+			"twilio", answer{302, ``, http.Header{"Location": {"https://elsewhere.example/"}}}, channel.Misconfigured,
+			"302", 0,
+		},
+		{
+			"labsmobile", answer{200, `{"code":"30","message":"There was an error while sending the message"}`, nil},
+			channel.Unknown, "30", 0,
+		},
 		{"labsmobile", answer{200, `{"code":30`, nil}, channel.Unknown, "200", 0},
 		{"labsmobile", answer{200, ``, nil}, channel.Unknown, "200", 0},
 		{"whatsapp", answer{400, `{"error":{"code":131026}}`, nil}, channel.Unreachable, "131026", 0},
@@ -52,7 +70,8 @@ func TestRefusals(t *testing.T) {
 				b.set(func() { b.fakeProvider.refuse = &row.answer })
 				s, err := b.channel.Send(t.Context(), golden())
 				e, ok := errors.AsType[*channel.Error](err)
-				if !ok || e.Class != row.class || e.Code != row.code || e.RetryAfter != row.after || s.State != channel.Failed {
+				if !ok || e.Class != row.class || e.Code != row.code || e.RetryAfter != row.after ||
+					s.State != channel.Failed {
 					t.Errorf("%+v, error %#v", s, err)
 				}
 				shown := fmt.Sprintf("%v %+v", err, s) + b.log.String()
@@ -104,7 +123,10 @@ func TestUnsendable(t *testing.T) {
 		{"twilio-voice", func(m *channel.Message) { m.Code = "12 34" }, channel.Misconfigured},
 		{"twilio-voice", func(m *channel.Message) { m.Text = "no code" }, channel.Misconfigured},
 		{"twilio", func(m *channel.Message) { m.Expires = time.Now().Add(999 * time.Millisecond) }, channel.Expired},
-		{"twilio", func(m *channel.Message) { m.To = channel.Recipient{Email: "ann@example.com"} }, channel.InvalidRecipient},
+		{
+			"twilio", func(m *channel.Message) { m.To = channel.Recipient{Email: "ann@example.com"} },
+			channel.InvalidRecipient,
+		},
 		{"twilio", func(m *channel.Message) { m.To.Phone = "07700900123" }, channel.InvalidRecipient},
 	} {
 		inBubble(t, providerNamed(t, row.api), nil, func(t *testing.T, b *bubble) {
@@ -153,10 +175,4 @@ func TestWritten(t *testing.T) {
 			t.Errorf("%s: the error shows too much: %v", name, err)
 		}
 	}
-}
-
-func (mute) RoundTrip(r *http.Request) (*http.Response, error) {
-	_, _ = io.Copy(io.Discard, r.Body)
-	<-r.Context().Done()
-	return nil, r.Context().Err()
 }

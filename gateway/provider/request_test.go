@@ -90,7 +90,8 @@ func TestLikeSMSGate(t *testing.T) {
 			}
 		}
 		all := s.Messages()
-		if len(all) != 1 || all[0].DeviceID != "pixel" || all[0].TTL.Round(time.Minute) != 5*time.Minute || !all[0].DeliveryReport {
+		if len(all) != 1 || all[0].DeviceID != "pixel" || all[0].TTL.Round(time.Minute) != 5*time.Minute ||
+			!all[0].DeliveryReport {
 			t.Fatalf("messages %+v", all)
 		}
 		pixel.Report("golden.1", gatewaytest.Delivered, "")
@@ -119,7 +120,8 @@ func TestGetOnce(t *testing.T) {
 	if _, err := ch.Send(t.Context(), golden()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ch.Send(t.Context(), golden()); err == nil || channel.ClassOf(err) != channel.Unknown || sent.Load() != 2 {
+	if _, err := ch.Send(t.Context(), golden()); err == nil || channel.ClassOf(err) != channel.Unknown ||
+		sent.Load() != 2 {
 		t.Errorf("%d SMS for two messages, error %v", sent.Load(), err)
 	}
 }

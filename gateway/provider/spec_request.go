@@ -96,12 +96,12 @@ func parseURLTemplate(text string, known scope) (template, error) {
 	if err != nil {
 		return t, err
 	}
-	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == '?' || r == '#' || r == '\\' || r == 0x7f }) {
+	if strings.ContainsFunc(text, noPath) {
 		return t, errors.New(`has a "?" (use query), a "#" or another character that no path has`)
 	}
 	first := t.parts[0]
 	if first.names != nil {
-		if slices.ContainsFunc(first.names, func(name string) bool { return messageFields[name] || name == fieldProviderID }) {
+		if slices.ContainsFunc(first.names, ofMessage) {
 			return t, errors.New("begins with what a message holds, not a value")
 		}
 		if len(t.parts) > 1 && !strings.HasPrefix(t.parts[1].literal, "/") {
@@ -116,3 +116,7 @@ func parseURLTemplate(text string, known scope) (template, error) {
 	}
 	return t, nil
 }
+
+func noPath(r rune) bool { return r < ' ' || r == '?' || r == '#' || r == '\\' || r == 0x7f }
+
+func ofMessage(field string) bool { return messageFields[field] || field == fieldProviderID }

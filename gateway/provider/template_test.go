@@ -22,7 +22,8 @@ func TestTemplate(t *testing.T) {
 	t.Parallel()
 	get := fieldsOf(map[string]string{"a": "A", "b": "<B&>", "empty": ""})
 	for text, want := range map[string]string{
-		"": "", "plain {a} }}": "plain {a} }}", "{{a}}": "A", "{{ a }}{{b}}!": "A<B&>!", "{{empty|a}}": "A", "{{a|b}}": "A",
+		"": "", "plain {a} }}": "plain {a} }}", "{{a}}": "A", "{{ a }}{{b}}!": "A<B&>!", "{{empty|a}}": "A",
+		"{{a|b}}":    "A",
 		"x{{empty}}": "x", "{{xml b}}": "&lt;B&amp;&gt;", "{{xml empty | b}}": "&lt;B&amp;&gt;",
 	} {
 		tmpl, err := parseTemplate(text, anyField)
@@ -44,7 +45,8 @@ func TestTemplate(t *testing.T) {
 func TestTemplateInjection(t *testing.T) {
 	t.Parallel()
 	for _, evil := range []string{
-		`","to":"+1`, "\\", "\"", "\n", "</Say><Hangup/>", "{{secret}}", "a&to=1", "%22", "\u2028", "../../admin", "a/b?c#d", "\xff", "+",
+		`","to":"+1`, "\\", "\"", "\n", "</Say><Hangup/>", "{{secret}}", "a&to=1", "%22", "\u2028", "../../admin",
+		"a/b?c#d", "\xff", "+",
 	} {
 		get := fieldsOf(map[string]string{"evil": evil, "secret": "hunter2"})
 		var body any
@@ -86,7 +88,8 @@ func TestTemplateInjection(t *testing.T) {
 		}
 	}
 	for value, want := range map[string]bool{
-		"a b": true, "ä": true, "": true, "a\tb": true, "a\r\nb": false, "a\nb": false, "a\x00b": false, " a": false, "a ": false, "a\x7f": false,
+		"a b": true, "ä": true, "": true, "a\tb": true, "a\r\nb": false, "a\nb": false, "a\x00b": false, " a": false,
+		"a ": false, "a\x7f": false,
 	} {
 		if headerValue(value) != want {
 			t.Errorf("%q in a header: %v", value, !want)
@@ -101,7 +104,8 @@ func TestTemplateNumber(t *testing.T) {
 		t.Fatal(err)
 	}
 	for value, ok := range map[string]bool{
-		"7": true, "-1.5e3": true, "007": false, "1,2": false, `"1"`: false, "true": false, "null": false, "{}": false, "[1]": false, " 1": false, "1\n": false,
+		"7": true, "-1.5e3": true, "007": false, "1,2": false, `"1"`: false, "true": false, "null": false, "{}": false,
+		"[1]": false, " 1": false, "1\n": false,
 	} {
 		got, err := tmpl.renderJSON(fieldsOf(map[string]string{"n": value}))
 		if (err == nil) != ok || ok && got != json.Number(value) {
@@ -117,12 +121,15 @@ func TestMessageFields(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 	m := &channel.Message{
-		ID: "c.1", To: channel.Recipient{Phone: "+4915112345678"}, Code: "58A", Text: "58A is it", Sender: "Brand", Language: "pt-BR",
-		Purpose: "login", Expires: now.Add(90*time.Second + time.Millisecond),
+		ID: "c.1", To: channel.Recipient{Phone: "+4915112345678"}, Code: "58A", Text: "58A is it", Sender: "Brand",
+		Language: "pt-BR",
+		Purpose:  "login", Expires: now.Add(90*time.Second + time.Millisecond),
 	}
 	want := map[string]string{
-		"to": "+4915112345678", "digits": "4915112345678", "country": "DE", "text": "58A is it", "code": "58A", "spoken": "5, 8, A",
-		"spoken_text": "5, 8, A is it", "sender": "Brand", "language": "pt", "purpose": "login", "id": "c.1", "ttl": "90",
+		"to": "+4915112345678", "digits": "4915112345678", "country": "DE", "text": "58A is it", "code": "58A",
+		"spoken":      "5, 8, A",
+		"spoken_text": "5, 8, A is it", "sender": "Brand", "language": "pt", "purpose": "login", "id": "c.1",
+		"ttl":         "90",
 		"ttl_minutes": "2", "expires": "2026-11-21T09:01:30Z", "ucs2": "",
 	}
 	got := map[string]string{}

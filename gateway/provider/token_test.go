@@ -24,7 +24,8 @@ func TestOAuth(t *testing.T) {
 		b.set(func() { n = b.tokens })
 		return n
 	}
-	inBubble(t, providerNamed(t, "routee"), func(c *provider.Config) { c.Receipt = nil }, func(t *testing.T, b *bubble) {
+	noReceipts := func(c *provider.Config) { c.Receipt = nil }
+	inBubble(t, providerNamed(t, "routee"), noReceipts, func(t *testing.T, b *bubble) {
 		b.slow = time.Second
 		all := make(chan error)
 		for range 20 {

@@ -51,7 +51,8 @@ var errOneVerifier = errors.New("is not one of hmac, jwt, twilio, token, dangero
 func (s *verifySpec) compile(where string, known scope) error {
 	var kinds []string
 	for name, set := range map[string]bool{
-		"hmac": s.HMAC != nil, "jwt": s.JWT != nil, "twilio": s.Twilio != nil, "token": s.Token != nil, "": s.DangerouslyNone,
+		"hmac": s.HMAC != nil, "jwt": s.JWT != nil, "twilio": s.Twilio != nil, "token": s.Token != nil,
+		"": s.DangerouslyNone,
 	} {
 		if set {
 			kinds = append(kinds, name)

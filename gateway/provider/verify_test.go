@@ -24,7 +24,9 @@ func parsedVerifier(t *testing.T, verify string) verifier {
 	if err != nil {
 		t.Fatal(err)
 	}
-	values := map[string]string{"secret": "testkey8", "next": "new", "url": "https://mycompany.com/myapp.php?foo=1&bar=2"}
+	values := map[string]string{
+		"secret": "testkey8", "next": "new", "url": "https://mycompany.com/myapp.php?foo=1&bar=2",
+	}
 	v, err := p.spec.Webhook.Verify.with(func(name string) (string, error) { return values[name], nil })
 	if err != nil || v == nil {
 		t.Fatal(v, err)
@@ -37,9 +39,11 @@ const both = `"secrets": ["{{secret}}", "{{next}}"]`
 // The vector of sms-gate.app's webhooks: time and body are signed.
 func TestVerifyHMAC(t *testing.T) {
 	t.Parallel()
-	v := parsedVerifier(t, `{"hmac": {"header": "X-Signature", "timestamp": "X-Timestamp", "secrets": ["{{secret}}", "{{next}}", "{{none}}"]}}`)
-	body := []byte(`{"deviceId":"D1","event":"sms:delivered","id":"E1","payload":{"deliveredAt":"2026-02-18T02:10:00.000+07:00",` +
-		`"messageId":"otp-0001","phoneNumber":"+19162255887","recipient":"+19162255887","simNumber":2},"webhookId":"W1"}`)
+	v := parsedVerifier(t, `{"hmac": {"header": "X-Signature", "timestamp": "X-Timestamp",
+		"secrets": ["{{secret}}", "{{next}}", "{{none}}"]}}`)
+	body := []byte(`{"deviceId":"D1","event":"sms:delivered","id":"E1","payload":{` +
+		`"deliveredAt":"2026-02-18T02:10:00.000+07:00","messageId":"otp-0001","phoneNumber":"+19162255887",` +
+		`"recipient":"+19162255887","simNumber":2},"webhookId":"W1"}`)
 	const signature, timestamp = "c4a8fea54c7e1bfedfc8b4e4263add65a10a079d8e03be379e610278e7a53962", "1771355400"
 	at := time.Unix(1771355400, 0)
 	for name, row := range map[string]struct {
@@ -108,7 +112,8 @@ func TestVerifyTwilio(t *testing.T) {
 	t.Parallel()
 	v := twilioVerifier{keys: []string{"other", "12345"}, url: "https://mycompany.com/myapp.php?foo=1&bar=2"}
 	form := url.Values{
-		"CallSid": {"CA1234567890ABCDE"}, "From": {"+12349013030"}, "To": {"+18005551212"}, "Caller": {"+12349013030"}, "Digits": {"1234"},
+		"CallSid": {"CA1234567890ABCDE"}, "From": {"+12349013030"}, "To": {"+18005551212"}, "Caller": {"+12349013030"},
+		"Digits": {"1234"},
 	}
 	r := httptest.NewRequest(http.MethodPost, "/", nil)
 	r.Header.Set("X-Twilio-Signature", "0/KCTR6DLpKmkAf8muzZqo1nDgQ=")
@@ -167,7 +172,8 @@ func TestVerifyJWT(t *testing.T) {
 		"not yet":           {hs256, claims(`"`+aud+`"`, time.Hour, jwtLeeway+time.Second), "testkey8", false},
 		"no claims":         {hs256, `[]`, "testkey8", false},
 	} {
-		signed := base64.RawURLEncoding.EncodeToString([]byte(row.header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(row.claims))
+		signed := base64.RawURLEncoding.EncodeToString([]byte(row.header)) + "." +
+			base64.RawURLEncoding.EncodeToString([]byte(row.claims))
 		token := signed + "." + sign256(row.secret, signed)
 		for _, scheme := range []string{"Bearer ", "bearer ", ""} {
 			r := httptest.NewRequest(http.MethodPost, "/", nil)
@@ -188,9 +194,13 @@ func TestVerifyJWT(t *testing.T) {
 
 func TestVerifyToken(t *testing.T) {
 	t.Parallel()
-	for _, verify := range []string{`{"token": {"query": "token", ` + both + `}}`, `{"token": {"header": "X-Token", ` + both + `}}`} {
+	for _, verify := range []string{
+		`{"token": {"query": "token", ` + both + `}}`, `{"token": {"header": "X-Token", ` + both + `}}`,
+	} {
 		v := parsedVerifier(t, verify)
-		for token, want := range map[string]bool{"testkey8": true, "new": true, "": false, "testkey": false, "testkey88": false} {
+		for token, want := range map[string]bool{
+			"testkey8": true, "new": true, "": false, "testkey": false, "testkey88": false,
+		} {
 			r := httptest.NewRequest(http.MethodPost, "/?token="+token, nil)
 			r.Header.Set("X-Token", token)
 			if got := v.verify(r, nil, time.Now()); got != want {

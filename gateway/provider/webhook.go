@@ -141,7 +141,8 @@ func (c *Channel) heard(ctx context.Context, report any) error {
 func (c *Channel) serveChallenge(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	answer := query.Get(c.spec.Webhook.Challenge.Answer)
-	if !inbound.OneOf(c.answers, query.Get(c.spec.Webhook.Challenge.Query)) || len(answer) > maxChallenge || !utf8.ValidString(answer) {
+	if !inbound.OneOf(c.answers, query.Get(c.spec.Webhook.Challenge.Query)) || len(answer) > maxChallenge ||
+		!utf8.ValidString(answer) {
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}

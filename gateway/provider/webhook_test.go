@@ -93,8 +93,10 @@ func TestWebhookRefused(t *testing.T) {
 			"wrong secret": {b.hook.request(report, hookSecret+"x"), http.StatusUnauthorized},
 			"unsigned":     {b.hook.request(report, ""), http.StatusUnauthorized},
 			"wrong method": {httptest.NewRequest(http.MethodDelete, "/hooks", nil), http.StatusMethodNotAllowed},
-			"too long":     {b.hook.request(strings.Repeat("a", 1<<20+1), hookSecret), http.StatusRequestEntityTooLarge},
-			"unreadable":   {b.hook.request("{%zz", hookSecret), http.StatusBadRequest},
+			"too long": {
+				b.hook.request(strings.Repeat("a", 1<<20+1), hookSecret), http.StatusRequestEntityTooLarge,
+			},
+			"unreadable": {b.hook.request("{%zz", hookSecret), http.StatusBadRequest},
 		} {
 			if b.hook.query != "" && (name == "too long" || name == "unreadable") {
 				continue // there is no body to read
@@ -143,7 +145,8 @@ func TestWebhookWithoutSecret(t *testing.T) {
 	t.Parallel()
 	none := func(c *provider.Config) {
 		for _, name := range []string{
-			"webhook_secret", "webhook_key", "webhook_url", "callback_token", "callback_url", "app_secret", "signing_key", "old_signing_key",
+			"webhook_secret", "webhook_key", "webhook_url", "callback_token", "callback_url", "app_secret",
+			"signing_key", "old_signing_key",
 		} {
 			delete(c.Values, name)
 		}
@@ -196,7 +199,8 @@ func TestWebhookSeveralReports(t *testing.T) {
 			return receipt(ctx, r)
 		}
 	}, func(t *testing.T, b *bubble) {
-		body := `{"entry":[{"changes":[{"value":{"statuses":[{"id":"wamid.1==","status":"sent"},{"id":"wamid.2==","status":"sent"}]}}]},` +
+		body := `{"entry":[{"changes":[{"value":{"statuses":[` +
+			`{"id":"wamid.1==","status":"sent"},{"id":"wamid.2==","status":"sent"}]}}]},` +
 			`{"changes":[{"value":{"statuses":[{"id":"wamid.3==","status":"delivered"}]}}]}]}`
 		for i, want := range []int{http.StatusServiceUnavailable, http.StatusOK} {
 			if status := b.post(body, hookSecret); status != want {
@@ -269,7 +273,8 @@ func FuzzWebhook(f *testing.F) {
 				t.Errorf("status %d without a signature", w.Code)
 			}
 			for _, ids := range h.ids {
-				if !signed && !strings.Contains(content, hookSecret) || ids[0] == "" || len(ids[0]) > 256 || strings.ContainsAny(ids[0], " \r\n") {
+				if !signed && !strings.Contains(content, hookSecret) || ids[0] == "" || len(ids[0]) > 256 ||
+					strings.ContainsAny(ids[0], " \r\n") {
 					t.Errorf("a receipt has ids %q", ids)
 				}
 			}

@@ -56,7 +56,8 @@ func TestPrints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown := fmt.Sprintf("%v %+v %#v %s %v", p, p, p, p, p.LogValue()) + fmt.Sprintf("%v %+v %#v %#v %v", c, c, c, c.Phones, c.LogValue())
+	shown := fmt.Sprintf("%v %+v %#v %s %v", p, p, p, p, p.LogValue()) +
+		fmt.Sprintf("%v %+v %#v %#v %v", c, c, c, c.Phones, c.LogValue())
 	if strings.Contains(shown, "hunter2") || strings.Contains(shown, "tr0ub4dor") {
 		t.Error(shown)
 	}

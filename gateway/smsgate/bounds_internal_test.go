@@ -18,7 +18,10 @@ func TestReplays(t *testing.T) {
 		mac  [sha256.Size]byte
 		at   time.Duration
 		want bool
-	}{{a, 0, true}, {a, 1, false}, {b, 2, true}, {a, time.Minute, false}, {a, time.Minute + 1, true}, {b, time.Minute + 2, false}} {
+	}{
+		{a, 0, true}, {a, 1, false}, {b, 2, true}, {a, time.Minute, false}, {a, time.Minute + 1, true},
+		{b, time.Minute + 2, false},
+	} {
 		if got := r.begin(row.mac, now.Add(row.at), time.Minute); got != row.want {
 			t.Errorf("%d: %t, want %t", i, got, row.want)
 		}

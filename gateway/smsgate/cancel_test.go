@@ -13,7 +13,7 @@ import (
 
 func TestCancel(t *testing.T) {
 	t.Parallel()
-	inBubble(t, smsgate.Config{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Manual: true}, func(t *testing.T, g *gate) {
+	inBubble(t, smsgate.Config{}, gatewaytest.Config{}, manual, func(t *testing.T, g *gate) {
 		m := codeTo("c4n7.1", ann)
 		mustSend(t, g, m)
 		if err := g.Cancel(t.Context(), m, channel.Submission{}); err != nil {

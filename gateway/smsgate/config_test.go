@@ -41,7 +41,8 @@ func TestConfig(t *testing.T) {
 	} {
 		c := good
 		change(&c)
-		if _, err := smsgate.New(c); err == nil || !strings.HasPrefix(err.Error(), "smsgate: Config."+strings.TrimSpace(field)+": ") {
+		if _, err := smsgate.New(c); err == nil ||
+			!strings.HasPrefix(err.Error(), "smsgate: Config."+strings.TrimSpace(field)+": ") {
 			t.Errorf("%s: error %v does not name it", field, err)
 		}
 	}

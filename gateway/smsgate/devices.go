@@ -49,7 +49,9 @@ func newDevices(c *Channel) *devices {
 
 // choose returns the target of a message, or that the server has accepted the
 // message before. The caller must record the outcome at the target.
-func (d *devices) choose(ctx context.Context, m *channel.Message, refused []string) (to target, accepted bool, err error) {
+func (d *devices) choose(
+	ctx context.Context, m *channel.Message, refused []string,
+) (to target, accepted bool, err error) {
 	if to, has, ok := d.pinned(m.ID, refused); ok {
 		return to, has, nil
 	}

@@ -34,7 +34,9 @@ func ExampleChannel() {
 	}
 	defer func() { _ = sms.Close() }()
 	// http.Handle("/webhooks/sms", sms.WebhookHandler()); here the phone finds it without a network.
-	server.AddPhone(gatewaytest.PhoneConfig{Key: "key of the phone", Client: gatewaytest.HandlerClient(sms.WebhookHandler())})
+	server.AddPhone(gatewaytest.PhoneConfig{
+		Key: "key of the phone", Client: gatewaytest.HandlerClient(sms.WebhookHandler()),
+	})
 
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

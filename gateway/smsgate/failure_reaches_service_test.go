@@ -21,7 +21,8 @@ func TestFailureReachesService(t *testing.T) {
 	var receipts channel.Receipts
 	s, _ := newGateServer(t, gatewaytest.Config{})
 	g := newGate(t, s, smsgate.Config{
-		Devices: []smsgate.Device{{ID: "fairphone", SigningKeys: []string{"signing key"}}}, Receipt: receipts.For("phone"), PollInterval: -1,
+		Devices: []smsgate.Device{{ID: "fairphone", SigningKeys: []string{"signing key"}}},
+		Receipt: receipts.For("phone"), PollInterval: -1,
 	})
 	s.AddPhone(gatewaytest.PhoneConfig{
 		ID: "fairphone", Key: "signing key", Client: gatewaytest.HandlerClient(g.WebhookHandler()),
@@ -33,10 +34,13 @@ func TestFailureReachesService(t *testing.T) {
 	mails := make(chan channel.Message, 4)
 	routes, err := failover.New(failover.Config{Router: failover.List(
 		channel.Route{Name: "phone", Channel: g, Address: channel.Phone, Await: time.Minute},
-		channel.Route{Name: "email", Address: channel.Email, Channel: channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
-			mails <- *m
-			return channel.Submission{State: channel.Sent}, nil
-		})},
+		channel.Route{
+			Name: "email", Address: channel.Email,
+			Channel: channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
+				mails <- *m
+				return channel.Submission{State: channel.Sent}, nil
+			}),
+		},
 	)})
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +67,8 @@ func TestFailureReachesService(t *testing.T) {
 	}
 	select {
 	case mail := <-mails:
-		if err := service.Verify(ctx, otp.Verification{ID: challenge.ID, Subject: "user-42", Purpose: "login", Code: mail.Code}); err != nil {
+		typed := otp.Verification{ID: challenge.ID, Subject: "user-42", Purpose: "login", Code: mail.Code}
+		if err := service.Verify(ctx, typed); err != nil {
 			t.Errorf("the code in the mail: %v", err)
 		}
 		if m := s.Messages(); len(m) != 1 || mail.Code == "" || !contains([]byte(m[0].Text), mail.Code) {

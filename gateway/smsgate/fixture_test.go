@@ -109,7 +109,8 @@ func (l *ledger) receipt(_ context.Context, r channel.Receipt) error {
 	if r.ProviderID != r.MessageID || r.At.IsZero() {
 		return fmt.Errorf("a receipt without ids or time: %+v", r)
 	}
-	l.lines = append(l.lines, fmt.Sprintf("%v %s %v %v %s", time.Since(l.start).Round(time.Second), r.MessageID, r.State, r.Class, r.Code))
+	l.lines = append(l.lines,
+		fmt.Sprintf("%v %s %v %v %s", time.Since(l.start).Round(time.Second), r.MessageID, r.State, r.Class, r.Code))
 	return nil
 }
 
@@ -160,8 +161,14 @@ type gate struct {
 
 const hookURL = "https://otp.example.com/webhooks/sms"
 
+// manual is a phone that does nothing by itself.
+var manual = gatewaytest.PhoneConfig{Manual: true}
+
 // inBubble runs a test in virtual time.
-func inBubble(t *testing.T, config smsgate.Config, server gatewaytest.Config, phone gatewaytest.PhoneConfig, f func(*testing.T, *gate)) {
+func inBubble(
+	t *testing.T, config smsgate.Config, server gatewaytest.Config, phone gatewaytest.PhoneConfig,
+	f func(*testing.T, *gate),
+) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		server.Username, server.Password = gateUser, gatePassword

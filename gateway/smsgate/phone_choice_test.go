@@ -16,7 +16,9 @@ import (
 )
 
 // phones makes a server with phones that do nothing by themselves.
-func phones(t *testing.T, c gatewaytest.Config, all ...gatewaytest.PhoneConfig) (*gatewaytest.Server, map[string]*gatewaytest.Phone) {
+func phones(
+	t *testing.T, c gatewaytest.Config, all ...gatewaytest.PhoneConfig,
+) (*gatewaytest.Server, map[string]*gatewaytest.Phone) {
 	t.Helper()
 	c.Username, c.Password = gateUser, gatePassword
 	s := gatewaytest.NewPipeServer(c)
@@ -72,7 +74,8 @@ func TestChoosesHealthFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, byID := phones(t, gatewaytest.Config{},
-			gatewaytest.PhoneConfig{ID: "gone", SIMs: []string{ann}}, gatewaytest.PhoneConfig{ID: "here", SIMs: []string{bob}})
+			gatewaytest.PhoneConfig{ID: "gone", SIMs: []string{ann}},
+			gatewaytest.PhoneConfig{ID: "here", SIMs: []string{bob}})
 		byID["gone"].SetLastSeen(time.Now().Add(-30 * 24 * time.Hour))
 		g := newGate(t, s, smsgate.Config{SIM: 1})
 		mustSend(t, g, codeTo("m.1", ann))
@@ -87,7 +90,8 @@ func TestChoosesHealthFirst(t *testing.T) {
 func TestChoosesLeastBusy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, byID := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "a"}, gatewaytest.PhoneConfig{ID: "b"}, gatewaytest.PhoneConfig{ID: "c"})
+		s, byID := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "a"}, gatewaytest.PhoneConfig{ID: "b"},
+			gatewaytest.PhoneConfig{ID: "c"})
 		byID["b"].SetLastSeen(time.Now().Add(-2 * time.Hour))
 		byID["c"].SetLastSeen(time.Now().Add(-30 * time.Minute))
 		g := newGate(t, s, smsgate.Config{})
@@ -118,7 +122,9 @@ func TestNoLoadNoPhone(t *testing.T) {
 			t.Errorf("messages went to %q, want %q", went(s), want)
 		}
 
-		s.Script(gatewaytest.Rule{Path: "/devices", Status: 200, Body: `[{"id":"a","deletedAt":"1999-12-31T00:00:00Z"},{"id":"b"}]`})
+		s.Script(gatewaytest.Rule{
+			Path: "/devices", Status: 200, Body: `[{"id":"a","deletedAt":"1999-12-31T00:00:00Z"},{"id":"b"}]`,
+		})
 		left, err := g.Devices(t.Context())
 		if err != nil || len(left) != 1 || left[0].ID != "b" {
 			t.Errorf("%+v, %v", left, err)
@@ -181,7 +187,8 @@ func TestOneDevice(t *testing.T) {
 func TestPins(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, byID := phones(t, gatewaytest.Config{QueueLimit: 1}, gatewaytest.PhoneConfig{ID: "a"}, gatewaytest.PhoneConfig{ID: "b"})
+		s, byID := phones(t, gatewaytest.Config{QueueLimit: 1}, gatewaytest.PhoneConfig{ID: "a"},
+			gatewaytest.PhoneConfig{ID: "b"})
 		byID["b"].SetLastSeen(time.Now().Add(-time.Minute)) // a is preferred
 		g := newGate(t, s, smsgate.Config{})
 		s.Script(gatewaytest.Rule{Method: http.MethodPost, Path: "/messages", Action: gatewaytest.Disconnect, Times: 3})
@@ -246,7 +253,8 @@ func TestListStalls(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, _ := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "a"}, gatewaytest.PhoneConfig{ID: "b"})
+				s, _ := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "a"},
+					gatewaytest.PhoneConfig{ID: "b"})
 				g := newGate(t, s, config)
 				mustSend(t, g, codeTo("m.0", ann))
 				time.Sleep(time.Minute)

@@ -38,13 +38,15 @@ func realSMSGate(t *testing.T) *realServer {
 		t.Skip("no server: OTPCOURIER_SMSGATE_URL, _USER and _PASSWORD are not all set")
 	}
 	var phone struct{ ID, Token string }
-	s.do(t, http.MethodPost, s.mobile()+"/device", s.basic(), map[string]any{"name": "otpcourier test"}, &phone, http.StatusOK, http.StatusCreated)
+	s.do(t, http.MethodPost, s.mobile()+"/device", s.basic(), map[string]any{"name": "otpcourier test"}, &phone,
+		http.StatusOK, http.StatusCreated)
 	if phone.ID == "" || phone.Token == "" {
 		t.Fatal("the server registered a phone without id or token")
 	}
 	s.device, s.token = phone.ID, phone.Token
 	t.Cleanup(func() { // servers before it could be removed keep it
-		s.do(t, http.MethodDelete, s.url+"/devices/"+s.device, s.basic(), nil, nil, http.StatusNoContent, http.StatusOK, http.StatusNotFound, http.StatusMethodNotAllowed)
+		s.do(t, http.MethodDelete, s.url+"/devices/"+s.device, s.basic(), nil, nil, http.StatusNoContent, http.StatusOK,
+			http.StatusNotFound, http.StatusMethodNotAllowed)
 	})
 	return s
 }

@@ -77,7 +77,8 @@ func (s *realServer) testDelivered(t *testing.T) {
 	if text == "" {
 		text = got.Message
 	}
-	if text != m.Text || len(got.PhoneNumbers) != 1 || got.PhoneNumbers[0] != ann || got.SIMNumber != 2 || got.Priority != 100 || !got.WithDeliveryReport {
+	if text != m.Text || len(got.PhoneNumbers) != 1 || got.PhoneNumbers[0] != ann || got.SIMNumber != 2 ||
+		got.Priority != 100 || !got.WithDeliveryReport {
 		t.Errorf("the phone was given %+v", got)
 	}
 	left := time.Until(got.ValidUntil)
@@ -170,7 +171,8 @@ func (s *realServer) testRefusals(t *testing.T) {
 	skipping := s.channel(t, newLedger(), func(c *smsgate.Config) { c.SkipPhoneValidation = true })
 	mustSend(t, skipping, codeTo(newID(1), "+10000000000"))
 
-	nobody := s.channel(t, newLedger(), func(c *smsgate.Config) { c.Devices = []smsgate.Device{{ID: "no-such-device"}} })
+	nobody := s.channel(t, newLedger(),
+		func(c *smsgate.Config) { c.Devices = []smsgate.Device{{ID: "no-such-device"}} })
 	_, err = nobody.Send(t.Context(), codeTo(newID(1), ann))
 	wantRefused(t, err, channel.Temporary, "400")
 

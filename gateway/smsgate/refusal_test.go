@@ -22,7 +22,10 @@ func TestRefusals(t *testing.T) {
 		{400, `{"message":"failed to use phone in row 1: invalid phone number"}`, channel.InvalidRecipient},
 		{400, `{"message":"failed to use phone in row 1: failed to parse phone number: x"}`, channel.InvalidRecipient},
 		{400, `{"message":"failed to use phone in row 1: not mobile phone number"}`, channel.Unreachable},
-		{400, `{"message":"Key: 'Message.PhoneNumbers[0]' Error:Field validation for 'PhoneNumbers[0]' failed on the 'max' tag"}`, channel.InvalidRecipient},
+		{
+			400, `{"message":"Key: 'Message.PhoneNumbers[0]' Error:Field validation for 'PhoneNumbers[0]' failed on ` +
+				`the 'max' tag"}`, channel.InvalidRecipient,
+		},
 		{400, `{"message":"record not found"}`, channel.Temporary},
 		{400, `{"message":"no active devices"}`, channel.Temporary},
 		{400, `{"message":"Key: 'Message.Priority' Error"}`, channel.Misconfigured},
@@ -70,14 +73,18 @@ func TestUnsendable(t *testing.T) {
 		change func(*channel.Message)
 		class  channel.Class
 	}{
-		"no id":       {func(m *channel.Message) { m.ID = "" }, channel.Misconfigured},
-		"long id":     {func(m *channel.Message) { m.ID = strings.Repeat("x", 37) }, channel.Misconfigured},
-		"id":          {func(m *channel.Message) { m.ID = "a/b" }, channel.Misconfigured},
-		"id ..":       {func(m *channel.Message) { m.ID = ".." }, channel.Misconfigured},
-		"no text":     {func(m *channel.Message) { m.Text = "" }, channel.Misconfigured},
-		"no number":   {func(m *channel.Message) { m.To = channel.Recipient{Email: "ann@example.com"} }, channel.InvalidRecipient},
-		"no E.164":    {func(m *channel.Message) { m.To.Phone = "9162255887" }, channel.InvalidRecipient},
-		"almost over": {func(m *channel.Message) { m.Expires = time.Now().Add(4900 * time.Millisecond) }, channel.Expired},
+		"no id":   {func(m *channel.Message) { m.ID = "" }, channel.Misconfigured},
+		"long id": {func(m *channel.Message) { m.ID = strings.Repeat("x", 37) }, channel.Misconfigured},
+		"id":      {func(m *channel.Message) { m.ID = "a/b" }, channel.Misconfigured},
+		"id ..":   {func(m *channel.Message) { m.ID = ".." }, channel.Misconfigured},
+		"no text": {func(m *channel.Message) { m.Text = "" }, channel.Misconfigured},
+		"no number": {
+			func(m *channel.Message) { m.To = channel.Recipient{Email: "ann@example.com"} }, channel.InvalidRecipient,
+		},
+		"no E.164": {func(m *channel.Message) { m.To.Phone = "9162255887" }, channel.InvalidRecipient},
+		"almost over": {
+			func(m *channel.Message) { m.Expires = time.Now().Add(4900 * time.Millisecond) }, channel.Expired,
+		},
 	} {
 		m := codeTo("c4n7.1", ann)
 		row.change(m)

@@ -68,7 +68,9 @@ func (c *Channel) RemoveWebhooks(ctx context.Context, url string) error {
 // eachHook hands the webhooks for url to f.
 func (c *Channel) eachHook(ctx context.Context, url string, f func(context.Context, []hookBody) error) error {
 	if _, err := web.ParseURL(url, false); err != nil {
-		return &channel.Error{Class: channel.Misconfigured, Op: opWebhooks, Err: errors.New("the webhook's URL " + err.Error())}
+		return &channel.Error{
+			Class: channel.Misconfigured, Op: opWebhooks, Err: errors.New("the webhook's URL " + err.Error()),
+		}
 	}
 	ctx, end, err := c.life.Begin(ctx, opWebhooks, time.Time{})
 	if err != nil {
@@ -84,7 +86,8 @@ func (c *Channel) eachHook(ctx context.Context, url string, f func(context.Conte
 		return err
 	}
 	return f(ctx, slices.DeleteFunc(all, func(h hookBody) bool {
-		return h.URL != url || h.ID == "" || h.DeviceID != nil && *h.DeviceID != "" || !slices.Contains(hookedEvents, h.Event)
+		return h.URL != url || h.ID == "" || h.DeviceID != nil && *h.DeviceID != "" ||
+			!slices.Contains(hookedEvents, h.Event)
 	}))
 }
 

@@ -51,13 +51,17 @@ func TestWebhookRegistration(t *testing.T) {
 	if n := list(); n != 3 {
 		t.Errorf("%d webhooks left, want those for the other URL", n)
 	}
-	for _, url := range []string{"http://otp.example.com/x", "otp.example.com", "https://u:" + gatePassword + "@otp.example.com"} {
+	for _, url := range []string{
+		"http://otp.example.com/x", "otp.example.com", "https://u:" + gatePassword + "@otp.example.com",
+	} {
 		err := g.RegisterWebhooks(t.Context(), url)
 		wantRefused(t, err, channel.Misconfigured, "")
 		if strings.Contains(err.Error(), gatePassword) {
 			t.Errorf("the error repeats the URL: %v", err)
 		}
 	}
-	s.Script(gatewaytest.Rule{Method: http.MethodPost, Path: "/webhooks", Status: 400, Body: `{"message":"url must start with https://"}`})
+	s.Script(gatewaytest.Rule{
+		Method: http.MethodPost, Path: "/webhooks", Status: 400, Body: `{"message":"url must start with https://"}`,
+	})
 	wantRefused(t, g.RegisterWebhooks(t.Context(), hookURL), channel.Misconfigured, "400")
 }

@@ -60,7 +60,8 @@ func (c *Channel) do(ctx context.Context, r request) (web.Response, error) {
 	}
 	req, err := http.NewRequestWithContext(ctx, r.method, u.String(), body)
 	if err != nil {
-		return web.Response{}, &channel.Error{Class: channel.Misconfigured, Op: r.op, Err: errors.New("the request cannot be made")}
+		err = errors.New("the request cannot be made") // err quotes the URL
+		return web.Response{}, &channel.Error{Class: channel.Misconfigured, Op: r.op, Err: err}
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "otpcourier")

@@ -21,7 +21,8 @@ func TestRequest(t *testing.T) {
 		body   string
 	}{
 		"defaults": {
-			body: `{"id":"c4n7.1","deviceId":"pixel","textMessage":{"text":"<#> 582037 is your code. & \"FA+9qCX9VSu\""},"phoneNumbers":["+19162255887"],"ttl":299,"priority":100,"withDeliveryReport":true}`,
+			body: `{"id":"c4n7.1","deviceId":"pixel","textMessage":{"text":"<#> 582037 is your code. & ` +
+				`\"FA+9qCX9VSu\""},"phoneNumbers":["+19162255887"],"ttl":299,"priority":100,"withDeliveryReport":true}`,
 		},
 		"cloud": {
 			server: gatewaytest.Config{Kind: gatewaytest.Cloud},
@@ -30,12 +31,15 @@ func TestRequest(t *testing.T) {
 				SkipPhoneValidation: true, NoDeliveryReport: true, JWT: true,
 			},
 			query: "deviceActiveWithin=2&skipPhoneValidation=true",
-			body:  `{"id":"c4n7.1","deviceId":"pixel","textMessage":{"text":"<#> 582037 is your code. & \"FA+9qCX9VSu\""},"phoneNumbers":["+19162255887"],"simNumber":2,"ttl":299,"priority":-5,"withDeliveryReport":false}`,
+			body: `{"id":"c4n7.1","deviceId":"pixel","textMessage":{"text":"<#> 582037 is your code. & ` +
+				`\"FA+9qCX9VSu\""},"phoneNumbers":["+19162255887"],"simNumber":2,"ttl":299,"priority":-5,` +
+				`"withDeliveryReport":false}`,
 		},
 		"on the phone": {
 			server: gatewaytest.Config{Kind: gatewaytest.OnPhone},
 			config: smsgate.Config{SIM: 3, ActiveWithin: time.Hour},
-			body:   `{"id":"c4n7.1","textMessage":{"text":"<#> 582037 is your code. & \"FA+9qCX9VSu\""},"phoneNumbers":["+19162255887"],"simNumber":3,"ttl":299,"priority":100,"withDeliveryReport":true}`,
+			body: `{"id":"c4n7.1","textMessage":{"text":"<#> 582037 is your code. & \"FA+9qCX9VSu\""},` +
+				`"phoneNumbers":["+19162255887"],"simNumber":3,"ttl":299,"priority":100,"withDeliveryReport":true}`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -53,7 +57,8 @@ func TestRequest(t *testing.T) {
 			if d := cmp.Diff(want, got); d != "" {
 				t.Errorf("body (-want +got):\n%s", d)
 			}
-			if last.Path != "/messages" || last.Query.Encode() != row.query || last.Header.Get("Content-Type") != "application/json" {
+			if last.Path != "/messages" || last.Query.Encode() != row.query ||
+				last.Header.Get("Content-Type") != "application/json" {
 				t.Errorf("%s?%s %v", last.Path, last.Query.Encode(), last.Header)
 			}
 		})

@@ -39,7 +39,8 @@ func TestSecrets(t *testing.T) {
 		var log safeBuffer
 		logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		config := smsgate.Config{
-			JWT: true, Logger: logger, SigningKeys: []string{key}, Devices: []smsgate.Device{{ID: "pixel", SigningKeys: []string{key}}},
+			JWT: true, Logger: logger, SigningKeys: []string{key},
+			Devices: []smsgate.Device{{ID: "pixel", SigningKeys: []string{key}}},
 			Receipt: func(context.Context, channel.Receipt) error { return errors.New("store is down") },
 		}
 		s, byID := phones(t, gatewaytest.Config{JWT: true}, gatewaytest.PhoneConfig{ID: "pixel"})
@@ -53,9 +54,12 @@ func TestSecrets(t *testing.T) {
 			}
 		}
 		for _, rule := range []gatewaytest.Rule{
-			{Path: "/messages", Status: 400, Body: echo}, {Path: "/messages", Status: 500, Body: echo}, {Path: "/messages", Status: 503, Body: echo},
-			{Path: "/messages", Status: 401, Body: echo}, {Path: "/auth", Status: 403, Body: echo}, {Path: "/auth", Status: 201, Body: `{"access_token":"a b"}`},
-			{Path: "/messages", Action: gatewaytest.Disconnect}, {Path: "/auth", Status: 201, Body: echo}, {Path: "/messages", Status: 307, Header: http.Header{"Location": {"https://" + code + "/"}}},
+			{Path: "/messages", Status: 400, Body: echo}, {Path: "/messages", Status: 500, Body: echo},
+			{Path: "/messages", Status: 503, Body: echo},
+			{Path: "/messages", Status: 401, Body: echo}, {Path: "/auth", Status: 403, Body: echo},
+			{Path: "/auth", Status: 201, Body: `{"access_token":"a b"}`},
+			{Path: "/messages", Action: gatewaytest.Disconnect}, {Path: "/auth", Status: 201, Body: echo},
+			{Path: "/messages", Status: 307, Header: http.Header{"Location": {"https://" + code + "/"}}},
 		} {
 			g := newGate(t, s, config)
 			s.Script(rule)
@@ -72,14 +76,17 @@ func TestSecrets(t *testing.T) {
 		g := newGate(t, s, config)
 		mustSend(t, g, m)
 		byID["pixel"].Report(m.ID, gatewaytest.Failed, m.Text+" "+ann)
-		for _, body := range []string{echo, "{" + echo, strings.Replace(event("sms:failed", "pixel", m.ID), `"simNumber":2`, `"reason":"`+code+` `+ann+`"`, 1)} {
+		failed := event("sms:failed", "pixel", m.ID)
+		failed = strings.Replace(failed, `"simNumber":2`, `"reason":"`+code+` `+ann+`"`, 1)
+		for _, body := range []string{echo, "{" + echo, failed} {
 			_ = status(g, hook(key, body, time.Now()))
 		}
 		time.Sleep(10 * time.Minute)
 		_ = g.Close()
 
 		config.Password, config.Passphrase = gatePassword, passphrase
-		texts = append(texts, fmt.Sprintf("%v %+v %#v %v %+v %#v", config, config, config, g, g, g), fmt.Sprintf("%v %+v %#v", config.Devices, config.Devices, config.Devices))
+		texts = append(texts, fmt.Sprintf("%v %+v %#v %v %+v %#v", config, config, config, g, g, g),
+			fmt.Sprintf("%v %+v %#v", config.Devices, config.Devices, config.Devices))
 		logger.Info("all", "config", config, "gate", g, "devices", config.Devices[0])
 		log.mu.Lock()
 		texts = append(texts, log.b.String())
@@ -91,7 +98,8 @@ func TestSecrets(t *testing.T) {
 				}
 			}
 		}
-		if !strings.Contains(texts[len(texts)-1], "a receipt was not accepted") || !strings.Contains(texts[len(texts)-1], "webhook refused") {
+		if !strings.Contains(texts[len(texts)-1], "a receipt was not accepted") ||
+			!strings.Contains(texts[len(texts)-1], "webhook refused") {
 			t.Errorf("the log says too little:\n%s", texts[len(texts)-1])
 		}
 	})

@@ -154,9 +154,13 @@ func (d *dispatch) post(ctx context.Context, to target, try int) error {
 		WithDeliveryReport: !d.channel.config.NoDeliveryReport, IsEncrypted: d.channel.config.Passphrase != "",
 	})
 	if err != nil {
-		return &channel.Error{Class: channel.Misconfigured, Op: opSend, Err: errors.New("the message cannot be written as JSON")}
+		return &channel.Error{
+			Class: channel.Misconfigured, Op: opSend, Err: errors.New("the message cannot be written as JSON"),
+		}
 	}
-	resp, err := d.channel.call(ctx, request{op: opSend, method: http.MethodPost, path: "messages", query: d.channel.sendQuery(), body: body})
+	resp, err := d.channel.call(ctx, request{
+		op: opSend, method: http.MethodPost, path: "messages", query: d.channel.sendQuery(), body: body,
+	})
 	switch {
 	case err != nil:
 		return err

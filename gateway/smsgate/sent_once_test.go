@@ -20,13 +20,17 @@ import (
 // answers and forgets tokens: each message has one outcome, and it is the truth.
 func TestThousandAtOnce(t *testing.T) {
 	t.Parallel()
-	s := gatewaytest.NewTLSServer(gatewaytest.Config{QueueLimit: 150, JWT: true, Username: gateUser, Password: gatePassword})
+	s := gatewaytest.NewTLSServer(gatewaytest.Config{
+		QueueLimit: 150, JWT: true, Username: gateUser, Password: gatePassword,
+	})
 	t.Cleanup(s.Close)
 	for i := range 3 {
 		s.AddPhone(gatewaytest.PhoneConfig{ID: fmt.Sprint("phone-", i), Manual: true})
 	}
 	s.Client().Transport.(*http.Transport).MaxConnsPerHost = 32
-	submission := gatewaytest.Rule{Method: http.MethodPost, Path: "/messages", Action: gatewaytest.Disconnect, Times: 20}
+	submission := gatewaytest.Rule{
+		Method: http.MethodPost, Path: "/messages", Action: gatewaytest.Disconnect, Times: 20,
+	}
 	lost := submission
 	lost.Served = true
 	s.Script(submission, lost, gatewaytest.Rule{Method: http.MethodPost, Path: "/messages", Status: 401, Times: 5})
@@ -84,8 +88,9 @@ func TestRandomFaults(t *testing.T) {
 			const n = 30
 			for i := range n {
 				g.phone.Next(1, gatewaytest.Plan{
-					Delay: time.Duration(random.IntN(400)) * time.Second, Between: time.Duration(random.IntN(20)) * time.Second,
-					Late: time.Duration(random.IntN(100)) * time.Second, Copies: 1 + random.IntN(3),
+					Delay:   time.Duration(random.IntN(400)) * time.Second,
+					Between: time.Duration(random.IntN(20)) * time.Second,
+					Late:    time.Duration(random.IntN(100)) * time.Second, Copies: 1 + random.IntN(3),
 					Reversed: random.IntN(2) == 0, NoWebhooks: random.IntN(4) == 0, NoReports: random.IntN(4) == 0,
 				})
 				g.ledger.fail(random.IntN(2))

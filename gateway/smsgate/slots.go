@@ -58,7 +58,8 @@ func stale(s slot, now time.Time) int {
 // slots lists the SIMs that may be used.
 func (d *devices) slots(ctx context.Context) ([]slot, error) {
 	configured := d.channel.config.Devices
-	if len(configured) > 0 && !slices.ContainsFunc(configured, func(c Device) bool { return c.ID != configured[0].ID }) {
+	another := func(c Device) bool { return c.ID != configured[0].ID }
+	if len(configured) > 0 && !slices.ContainsFunc(configured, another) {
 		return d.expand(nil, true), nil // there is nothing to choose from but its SIMs
 	}
 	listed, err := d.list(ctx)

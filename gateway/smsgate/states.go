@@ -121,9 +121,11 @@ var failures = []struct {
 	class channel.Class
 }{
 	{"LIMIT_EXCEEDED", channel.Throttled},
-	{"NO_SERVICE", channel.Temporary}, {"RADIO_", channel.Temporary}, {"NETWORK_", channel.Temporary}, {"MODEM_", channel.Temporary},
+	{"NO_SERVICE", channel.Temporary}, {"RADIO_", channel.Temporary}, {"NETWORK_", channel.Temporary},
+	{"MODEM_", channel.Temporary},
 	{"INVALID_ADDRESS", channel.InvalidRecipient}, {"INVALID_NUMBER", channel.InvalidRecipient},
-	{"SHORT_CODE", channel.Misconfigured}, {"FDN", channel.Misconfigured}, {"SMSC", channel.Misconfigured}, {"SIM_", channel.Misconfigured},
+	{"SHORT_CODE", channel.Misconfigured}, {"FDN", channel.Misconfigured}, {"SMSC", channel.Misconfigured},
+	{"SIM_", channel.Misconfigured},
 }
 
 // failure tells why a phone did not send a message.

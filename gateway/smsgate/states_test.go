@@ -70,7 +70,8 @@ func TestStates(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, row.config, gatewaytest.Config{}, gatewaytest.PhoneConfig{Plan: row.plan}, func(t *testing.T, g *gate) {
+			phone := gatewaytest.PhoneConfig{Plan: row.plan}
+			inBubble(t, row.config, gatewaytest.Config{}, phone, func(t *testing.T, g *gate) {
 				mustSend(t, g, codeTo("c4n7.1", ann))
 				time.Sleep(2 * time.Hour)
 				synctest.Wait()
@@ -100,7 +101,8 @@ func TestReceiptTime(t *testing.T) {
 		if r := <-told; r.MessageID != "polled.1" || !r.At.Equal(sent) {
 			t.Errorf("%+v, want the time %v", r, sent)
 		}
-		if got := status(g, hook("key", event("sms:delivered", "pixel", "posted.1"), time.Now())); got != http.StatusOK {
+		delivered := event("sms:delivered", "pixel", "posted.1")
+		if got := status(g, hook("key", delivered, time.Now())); got != http.StatusOK {
 			t.Errorf("status %d", got)
 		}
 		posted := time.Date(2026, 2, 17, 19, 10, 0, 0, time.UTC)
@@ -113,9 +115,11 @@ func TestReceiptTime(t *testing.T) {
 // What the server says of another message is not taken for this one's state.
 func TestOtherMessage(t *testing.T) {
 	t.Parallel()
-	inBubble(t, smsgate.Config{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Manual: true}, func(t *testing.T, g *gate) {
+	inBubble(t, smsgate.Config{}, gatewaytest.Config{}, manual, func(t *testing.T, g *gate) {
 		mustSend(t, g, codeTo("c4n7.1", ann))
-		g.server.Script(gatewaytest.Rule{Method: http.MethodGet, Path: "/messages", Status: 200, Body: `{"id":"c4n7.2","state":"Delivered"}`})
+		g.server.Script(gatewaytest.Rule{
+			Method: http.MethodGet, Path: "/messages", Status: 200, Body: `{"id":"c4n7.2","state":"Delivered"}`,
+		})
 		<-time.After(6 * time.Minute)
 		g.ledger.want(t, "5m0s c4n7.1 sent unknown ")
 	})
@@ -124,7 +128,7 @@ func TestOtherMessage(t *testing.T) {
 // Polling asks ten times a second at most, however many messages there are.
 func TestPollRate(t *testing.T) {
 	t.Parallel()
-	inBubble(t, smsgate.Config{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Manual: true}, func(t *testing.T, g *gate) {
+	inBubble(t, smsgate.Config{}, gatewaytest.Config{}, manual, func(t *testing.T, g *gate) {
 		for i := range 30 {
 			mustSend(t, g, codeTo(fmt.Sprintf("c%d.1", i), ann))
 		}
@@ -177,7 +181,7 @@ func TestPhoneAway(t *testing.T) {
 // before.
 func TestHashedAndBackwards(t *testing.T) {
 	t.Parallel()
-	inBubble(t, smsgate.Config{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Manual: true}, func(t *testing.T, g *gate) {
+	inBubble(t, smsgate.Config{}, gatewaytest.Config{}, manual, func(t *testing.T, g *gate) {
 		m := codeTo("c4n7.1", ann)
 		m.Expires = m.Created.Add(time.Hour)
 		mustSend(t, g, m)
@@ -211,16 +215,17 @@ func TestReceiptRefused(t *testing.T) {
 	t.Parallel()
 	for name, plan := range map[string]gatewaytest.Plan{"webhook": {NoReports: true}, "polling": {NoWebhooks: true}} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, smsgate.Config{NoDeliveryReport: true}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Plan: plan}, func(t *testing.T, g *gate) {
-				g.ledger.fail(3)
-				mustSend(t, g, codeTo("c4n7.1", ann))
-				time.Sleep(4 * time.Minute)
-				synctest.Wait()
-				lines := g.ledger.take()
-				if len(lines) != 1 || g.ledger.refuse != 0 {
-					t.Errorf("receipts %q, %d refusals left", lines, g.ledger.refuse)
-				}
-			})
+			inBubble(t, smsgate.Config{NoDeliveryReport: true}, gatewaytest.Config{},
+				gatewaytest.PhoneConfig{Plan: plan}, func(t *testing.T, g *gate) {
+					g.ledger.fail(3)
+					mustSend(t, g, codeTo("c4n7.1", ann))
+					time.Sleep(4 * time.Minute)
+					synctest.Wait()
+					lines := g.ledger.take()
+					if len(lines) != 1 || g.ledger.refuse != 0 {
+						t.Errorf("receipts %q, %d refusals left", lines, g.ledger.refuse)
+					}
+				})
 		})
 	}
 }
@@ -229,7 +234,7 @@ func TestReceiptRefused(t *testing.T) {
 // polling goes on.
 func TestServerDownAndUp(t *testing.T) {
 	t.Parallel()
-	inBubble(t, smsgate.Config{}, gatewaytest.Config{}, gatewaytest.PhoneConfig{Manual: true}, func(t *testing.T, g *gate) {
+	inBubble(t, smsgate.Config{}, gatewaytest.Config{}, manual, func(t *testing.T, g *gate) {
 		mustSend(t, g, codeTo("c4n7.1", ann))
 		g.server.SetDown(true)
 		_, err := g.Send(t.Context(), codeTo("c4n7.2", ann))

@@ -47,7 +47,9 @@ func (c *Channel) fetchToken(ctx context.Context, refresh string) (token.Token, 
 	if err != nil {
 		return token.Token{}, err
 	}
-	return c.requestToken(ctx, request{op: opToken, method: http.MethodPost, path: "auth/token", body: body, basic: true})
+	return c.requestToken(ctx, request{
+		op: opToken, method: http.MethodPost, path: "auth/token", body: body, basic: true,
+	})
 }
 
 // requestToken makes one request for a token. If the server has none, the token

@@ -24,7 +24,9 @@ import (
 func TestToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := gatewaytest.NewPipeServer(gatewaytest.Config{JWT: true, AccessTTL: 10 * time.Minute, Username: gateUser, Password: gatePassword})
+		s := gatewaytest.NewPipeServer(gatewaytest.Config{
+			JWT: true, AccessTTL: 10 * time.Minute, Username: gateUser, Password: gatePassword,
+		})
 		defer s.Close()
 		s.AddPhone(gatewaytest.PhoneConfig{ID: "pixel", Manual: true})
 		g := newGate(t, s, smsgate.Config{JWT: true, Devices: oneDevice})
@@ -41,7 +43,9 @@ func TestToken(t *testing.T) {
 		for _, c := range calls(s) {
 			count[c]++
 		}
-		want := map[string]int{"POST /auth/token Basic": 1, "POST /auth/token/refresh Bearer": 2, "POST /messages Bearer": 60}
+		want := map[string]int{
+			"POST /auth/token Basic": 1, "POST /auth/token/refresh Bearer": 2, "POST /messages Bearer": 60,
+		}
 		if d := cmp.Diff(want, count); d != "" {
 			t.Errorf("requests (-want +got):\n%s", d)
 		}
@@ -49,7 +53,8 @@ func TestToken(t *testing.T) {
 		if err := json.Unmarshal(s.Requests()[0].Body, &asked); err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff([]string{"messages:send", "messages:read", "messages:cancel", "devices:list"}, asked.Scopes); d != "" {
+		scopes := []string{"messages:send", "messages:read", "messages:cancel", "devices:list"}
+		if d := cmp.Diff(scopes, asked.Scopes); d != "" {
 			t.Errorf("scopes (-want +got):\n%s", d)
 		}
 	})
@@ -66,11 +71,15 @@ func TestTokenTroubles(t *testing.T) {
 		want    []string
 	}{
 		"no tokens": {
-			want: []string{"POST /auth/token Basic", "POST /messages Basic", "POST /messages Basic"}, class: channel.Expired,
+			want:  []string{"POST /auth/token Basic", "POST /messages Basic", "POST /messages Basic"},
+			class: channel.Expired,
 		},
 		"revoked": {
 			server: gatewaytest.Config{JWT: true}, between: (*gatewaytest.Server).RevokeTokens, class: channel.Expired,
-			want: []string{"POST /auth/token Basic", "POST /messages Bearer", "POST /messages Bearer", "POST /auth/token Basic", "POST /messages Bearer"},
+			want: []string{
+				"POST /auth/token Basic", "POST /messages Bearer", "POST /messages Bearer", "POST /auth/token Basic",
+				"POST /messages Bearer",
+			},
 		},
 		"refused again and again": {
 			server: gatewaytest.Config{JWT: true},
@@ -78,7 +87,10 @@ func TestTokenTroubles(t *testing.T) {
 				s.Script(gatewaytest.Rule{Path: "/messages", Status: 401, Body: `{"message":"Unauthorized"}`})
 			},
 			class: channel.Misconfigured, code: "401",
-			want: []string{"POST /auth/token Basic", "POST /messages Bearer", "POST /messages Bearer", "POST /auth/token Basic", "POST /messages Bearer"},
+			want: []string{
+				"POST /auth/token Basic", "POST /messages Bearer", "POST /messages Bearer", "POST /auth/token Basic",
+				"POST /messages Bearer",
+			},
 		},
 		"no token to be had": {
 			server: gatewaytest.Config{JWT: true},
@@ -87,12 +99,16 @@ func TestTokenTroubles(t *testing.T) {
 				s.Script(gatewaytest.Rule{Path: "/auth/token", Action: gatewaytest.Disconnect})
 			},
 			class: channel.Temporary,
-			want:  []string{"POST /auth/token Basic", "POST /messages Bearer", "POST /messages Bearer", "POST /auth/token Basic"},
+			want: []string{
+				"POST /auth/token Basic", "POST /messages Bearer", "POST /messages Bearer", "POST /auth/token Basic",
+			},
 		},
 		"not the token's scope": {
 			server: gatewaytest.Config{JWT: true},
 			between: func(s *gatewaytest.Server) {
-				s.Script(gatewaytest.Rule{Path: "/messages", Status: 403, Body: `{"message":"scope required: messages:send"}`})
+				s.Script(gatewaytest.Rule{
+					Path: "/messages", Status: 403, Body: `{"message":"scope required: messages:send"}`,
+				})
 			},
 			class: channel.Misconfigured, code: "403",
 			want: []string{"POST /auth/token Basic", "POST /messages Bearer", "POST /messages Bearer"},
@@ -153,7 +169,9 @@ func TestTokenNotRenewed(t *testing.T) {
 				if took := time.Since(began); took != row.took {
 					t.Errorf("it took %v, want %v", took, row.took)
 				}
-				want := slices.Concat(row.asked, []string{"POST /messages Bearer", "POST /messages Bearer", "POST /messages Bearer"})
+				want := slices.Concat(row.asked, []string{
+					"POST /messages Bearer", "POST /messages Bearer", "POST /messages Bearer",
+				})
 				if d := cmp.Diff(want, calls(s)[before:]); d != "" {
 					t.Errorf("requests (-want +got):\n%s", d)
 				}

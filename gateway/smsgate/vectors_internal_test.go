@@ -34,7 +34,9 @@ func BenchmarkEncrypt(b *testing.B) {
 
 func TestSignatureVector(t *testing.T) {
 	t.Parallel()
-	body := []byte(`{"deviceId":"D1","event":"sms:delivered","id":"E1","payload":{"deliveredAt":"2026-02-18T02:10:00.000+07:00","messageId":"otp-0001","phoneNumber":"+19162255887","recipient":"+19162255887","simNumber":2},"webhookId":"W1"}`)
+	body := []byte(`{"deviceId":"D1","event":"sms:delivered","id":"E1","payload":{"deliveredAt":"2026-02-18T02:10:00.` +
+		`000+07:00","messageId":"otp-0001","phoneNumber":"+19162255887","recipient":"+19162255887","simNumber":2},` +
+		`"webhookId":"W1"}`)
 	const signature = "c4a8fea54c7e1bfedfc8b4e4263add65a10a079d8e03be379e610278e7a53962"
 	g := &Channel{config: Config{WebhookWindow: time.Minute, SigningKeys: []string{"testkey8"}}}
 	now := time.Unix(1771355400, 0)

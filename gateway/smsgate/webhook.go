@@ -69,7 +69,8 @@ func (c *Channel) serveWebhook(w http.ResponseWriter, r *http.Request) {
 	}
 	status, err := c.webhook(r.Context(), body, r.Header.Get("X-Timestamp"), r.Header.Get("X-Signature"))
 	if err != nil {
-		c.config.Logger.LogAttrs(r.Context(), slog.LevelWarn, "smsgate: webhook refused", slog.Int("status", status), slog.Any("error", err))
+		c.config.Logger.LogAttrs(r.Context(), slog.LevelWarn, "smsgate: webhook refused", slog.Int("status", status),
+			slog.Any("error", err))
 	}
 	w.WriteHeader(status)
 }
@@ -96,7 +97,8 @@ func (c *Channel) webhook(ctx context.Context, body []byte, timestamp, signature
 
 // signed checks a webhook's signature and time. The time is part of what is
 // signed.
-func (c *Channel) signed(device string, body []byte, timestamp, signature string, now time.Time) (mac [sha256.Size]byte, ok bool) {
+func (c *Channel) signed(device string, body []byte, timestamp, signature string, now time.Time) (mac [sha256.Size]byte,
+	ok bool) {
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
 	if err != nil || now.Sub(time.Unix(seconds, 0)).Abs() > c.config.WebhookWindow {
 		return mac, false

@@ -46,7 +46,9 @@ func status(g *smsgate.Channel, r *http.Request) int {
 }
 
 func event(name, device, id string) string {
-	return fmt.Sprintf(`{"id":"E1","webhookId":"W1","event":%q,"deviceId":%q,"payload":{"messageId":%q,"phoneNumber":"+19162255887","recipient":"+19162255887","simNumber":2,"deliveredAt":"2026-02-18T02:10:00.000+07:00"}}`, name, device, id)
+	return fmt.Sprintf(`{"id":"E1","webhookId":"W1","event":%q,"deviceId":%q,"payload":{"messageId":%q,`+
+		`"phoneNumber":"+19162255887","recipient":"+19162255887","simNumber":2,"deliveredAt":"2026-02-18T02:10:00.`+
+		`000+07:00"}}`, name, device, id)
 }
 
 func TestWebhook(t *testing.T) {
@@ -74,9 +76,18 @@ func TestWebhook(t *testing.T) {
 			{"right", hook("now", delivered, now), 200, []string{told}},
 			{"replayed", hook("now", delivered, now), 409, nil},
 			{"repeated later", hook("now", delivered, now.Add(time.Second)), 200, nil},
-			{"under the next key", hook("next", event("sms:delivered", "D1", "c4n7.2"), now), 200, []string{strings.Replace(told, ".1", ".2", 1)}},
-			{"under the common key", hook("common", event("sms:delivered", "D2", "c4n7.3"), now), 200, []string{strings.Replace(told, ".1", ".3", 1)}},
-			{"unknown device", hook("common", event("sms:delivered", "D3", "c4n7.4"), now), 200, []string{strings.Replace(told, ".1", ".4", 1)}},
+			{
+				"under the next key", hook("next", event("sms:delivered", "D1", "c4n7.2"), now), 200,
+				[]string{strings.Replace(told, ".1", ".2", 1)},
+			},
+			{
+				"under the common key", hook("common", event("sms:delivered", "D2", "c4n7.3"), now), 200,
+				[]string{strings.Replace(told, ".1", ".3", 1)},
+			},
+			{
+				"unknown device", hook("common", event("sms:delivered", "D3", "c4n7.4"), now), 200,
+				[]string{strings.Replace(told, ".1", ".4", 1)},
+			},
 			{"ping", hook("now", event("system:ping", "D1", ""), now), 200, nil},
 			{"incoming", hook("now", event("sms:received", "D1", "abc"), now), 200, nil},
 			{"no message", hook("now", event("sms:delivered", "D1", ""), now), 200, nil},
@@ -86,7 +97,11 @@ func TestWebhook(t *testing.T) {
 			{"array", hook("now", `[]`, now), 400, nil},
 			{"too long", hook("now", event("sms:delivered", "D1", strings.Repeat("x", 70<<10)), now), 413, nil},
 			{"GET", httptest.NewRequest(http.MethodGet, "/", nil), 405, nil},
-			{"cut off", httptest.NewRequest(http.MethodPost, "/", io.MultiReader(strings.NewReader("{"), errReader{})), 400, nil},
+			{
+				"cut off",
+				httptest.NewRequest(http.MethodPost, "/", io.MultiReader(strings.NewReader("{"), errReader{})), 400,
+				nil,
+			},
 		} {
 			if got := status(g, row.r); got != row.status {
 				t.Errorf("%s: status %d, want %d", row.name, got, row.status)
@@ -144,8 +159,11 @@ func TestWebhookOfAnotherPhone(t *testing.T) {
 		s, byID := phones(t, gatewaytest.Config{}, gatewaytest.PhoneConfig{ID: "a"}, gatewaytest.PhoneConfig{ID: "b"})
 		byID["b"].SetLastSeen(time.Now().Add(-time.Minute)) // a is preferred
 		g := newGate(t, s, smsgate.Config{
-			Receipt: l.receipt, PollInterval: -1, SigningKeys: []string{"common"}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
-			Devices: []smsgate.Device{{ID: "a", SigningKeys: []string{"key a"}}, {ID: "b", SigningKeys: []string{"key b"}}},
+			Receipt: l.receipt, PollInterval: -1, SigningKeys: []string{"common"},
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			Devices: []smsgate.Device{
+				{ID: "a", SigningKeys: []string{"key a"}}, {ID: "b", SigningKeys: []string{"key b"}},
+			},
 		})
 		s.Script(gatewaytest.Rule{Method: http.MethodPost, Path: "/messages", Status: 500, Times: 3})
 		_, err := g.Send(t.Context(), codeTo("m.0", ann))
@@ -192,7 +210,8 @@ func TestWebhookWithoutKeys(t *testing.T) {
 func FuzzWebhook(f *testing.F) {
 	for _, seed := range []string{
 		event("sms:sent", "D1", "c4n7.1"), event("sms:delivered", "D1", "c4n7.1"), event("sms:failed", "D1", "c4n7.1"),
-		event("sms:received", "D1", "c4n7.1"), `{}`, `null`, `[]`, `{"payload":null}`, `{"event":"sms:sent","payload":{"messageId":"..","sentAt":"x"}}`, "",
+		event("sms:received", "D1", "c4n7.1"), `{}`, `null`, `[]`, `{"payload":null}`,
+		`{"event":"sms:sent","payload":{"messageId":"..","sentAt":"x"}}`, "",
 	} {
 		f.Add([]byte(seed), true)
 		f.Add([]byte(seed), false)

@@ -88,7 +88,9 @@ func (e *entry) learn(u Update) bool {
 }
 
 func (e *entry) receipt(u Update) channel.Receipt {
-	r := channel.Receipt{ProviderID: e.id, MessageID: e.messageID, State: u.State, Class: u.Class, Code: u.Code, At: u.At}
+	r := channel.Receipt{
+		ProviderID: e.id, MessageID: e.messageID, State: u.State, Class: u.Class, Code: u.Code, At: u.At,
+	}
 	if u.MessageID != "" {
 		r.MessageID = u.MessageID
 	}

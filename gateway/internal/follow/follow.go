@@ -28,7 +28,7 @@ type Config struct {
 	Workers     int           // how many polls run at once; default 4
 	Rate        float64       // how many polls begin in a second, at most; default 10
 	Life        time.Duration // how long a message without expiry is followed; default 1 h
-	Keep        time.Duration // how long a message is known after its expiry, and one that was only reported; default 1 h
+	Keep        time.Duration // how long a message is known after its expiry or a mere report; default 1 h
 
 	// Max is how many messages are known at once. At the bound the one that
 	// is to be forgotten first is forgotten now: it is not asked for any more, its
@@ -198,7 +198,8 @@ func (f *Follower) entry(id string, now time.Time) *entry {
 	if len(f.known) >= f.config.Max {
 		oldest := f.ends.first()
 		if oldest.followed && !oldest.final {
-			f.config.Logger.Warn(f.config.Package+": too many messages, one is not followed any more", "message", oldest.id)
+			text := f.config.Package + ": too many messages, one is not followed any more"
+			f.config.Logger.Warn(text, "message", oldest.id)
 		}
 		f.drop(oldest)
 	}

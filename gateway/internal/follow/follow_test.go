@@ -81,7 +81,8 @@ func (w *world) receipt(_ context.Context, r channel.Receipt) error {
 		w.deaf--
 		return errStore
 	}
-	w.heard = append(w.heard, fmt.Sprintf("%v %s/%s %v %s", time.Since(w.start), r.ProviderID, r.MessageID, r.State, r.Code))
+	w.heard = append(w.heard,
+		fmt.Sprintf("%v %s/%s %v %s", time.Since(w.start), r.ProviderID, r.MessageID, r.State, r.Code))
 	return nil
 }
 
@@ -254,7 +255,8 @@ func TestUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, follow.Config{})
 		for range 2 {
-			if err := w.Report(t.Context(), follow.Update{ProviderID: "p", MessageID: "m.1", State: channel.Delivered}); err != nil {
+			u := follow.Update{ProviderID: "p", MessageID: "m.1", State: channel.Delivered}
+			if err := w.Report(t.Context(), u); err != nil {
 				t.Error(err)
 			}
 		}

@@ -21,8 +21,10 @@ func TestReadAnswersRequestsThatItRefuses(t *testing.T) {
 		status int
 		allow  string
 	}{
-		"as it must be":    {http.MethodPost, strings.NewReader("12345678"), 0, ""},
-		"another method":   {http.MethodGet, strings.NewReader("12345678"), http.StatusMethodNotAllowed, http.MethodPost},
+		"as it must be": {http.MethodPost, strings.NewReader("12345678"), 0, ""},
+		"another method": {
+			http.MethodGet, strings.NewReader("12345678"), http.StatusMethodNotAllowed, http.MethodPost,
+		},
 		"one octet more":   {http.MethodPost, strings.NewReader("123456789"), http.StatusRequestEntityTooLarge, ""},
 		"broken off early": {http.MethodPost, iotest.ErrReader(io.ErrUnexpectedEOF), http.StatusBadRequest, ""},
 	} {

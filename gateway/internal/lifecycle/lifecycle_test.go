@@ -73,8 +73,10 @@ func TestCallsAtTheEnd(t *testing.T) {
 		took time.Duration
 		err  error
 	}{
-		"Close":    {(*lifecycle.Lifecycle).Close, 0, nil},
-		"Shutdown": {func(l *lifecycle.Lifecycle) error { return l.Shutdown(context.Background()) }, 3 * time.Second, nil},
+		"Close": {(*lifecycle.Lifecycle).Close, 0, nil},
+		"Shutdown": {
+			func(l *lifecycle.Lifecycle) error { return l.Shutdown(context.Background()) }, 3 * time.Second, nil,
+		},
 		"Shutdown, too long": {func(l *lifecycle.Lifecycle) error {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			defer cancel()

@@ -32,7 +32,8 @@ const (
 
 func post(t testing.TB, url string) *http.Request {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(`{"text":"`+secret+`"}`))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url,
+		strings.NewReader(`{"text":"`+secret+`"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,8 @@ func wantError(t *testing.T, err error, class channel.Class) {
 		t.Errorf("error %v, want class %v", err, class)
 	}
 	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
-		if s := fmt.Sprintf("%v %#v", inner, inner); strings.Contains(s, secret) || strings.Contains(s, "447700900123") {
+		if s := fmt.Sprintf("%v %#v", inner, inner); strings.Contains(s, secret) ||
+			strings.Contains(s, "447700900123") {
 			t.Errorf("the error shows a secret: %s", s)
 		}
 	}
@@ -151,13 +153,15 @@ func TestNotWritten(t *testing.T) {
 		url    string
 		class  channel.Class
 	}{
-		"refused":              {s.Client(), closed.URL, channel.Temporary},
-		"no TLS handshake":     {s.Client(), "https://" + deaf.Addr().String(), channel.Temporary},
-		"certificate":          {nil, s.URL, channel.Misconfigured},
-		"plaintext behind TLS": {s.Client(), "https://" + strings.TrimPrefix(plain.URL, "http://"), channel.Misconfigured},
-		"old TLS":              {&http.Client{Transport: old}, s.URL, channel.Misconfigured},
-		"plaintext":            {s.Client(), plain.URL, channel.Misconfigured},
-		"no scheme":            {s.Client(), "ftp://127.0.0.1", channel.Misconfigured},
+		"refused":          {s.Client(), closed.URL, channel.Temporary},
+		"no TLS handshake": {s.Client(), "https://" + deaf.Addr().String(), channel.Temporary},
+		"certificate":      {nil, s.URL, channel.Misconfigured},
+		"plaintext behind TLS": {
+			s.Client(), "https://" + strings.TrimPrefix(plain.URL, "http://"), channel.Misconfigured,
+		},
+		"old TLS":   {&http.Client{Transport: old}, s.URL, channel.Misconfigured},
+		"plaintext": {s.Client(), plain.URL, channel.Misconfigured},
+		"no scheme": {s.Client(), "ftp://127.0.0.1", channel.Misconfigured},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := web.New(web.Config{HTTP: row.client})
@@ -304,7 +308,8 @@ func TestIdleConnections(t *testing.T) {
 func TestParseURL(t *testing.T) {
 	t.Parallel()
 	for raw, ok := range map[string]bool{
-		"https://api.sms-gate.app/3rdparty/v1": true, "https://host": true, "http://host": false, "host": false, "": false,
+		"https://api.sms-gate.app/3rdparty/v1": true, "https://host": true, "http://host": false, "host": false,
+		"":                                 false,
 		"https://user:" + secret + "@host": false, "https://host?key=" + secret: false, "https://host#x": false,
 		"https://": false, "ftp://host": false, "https:host": false, "https://ho st/" + secret: false,
 	} {
@@ -443,7 +448,9 @@ func (s *stale) RoundTrip(r *http.Request) (*http.Response, error) {
 // written its request, and before it reads it.
 func TestClientCertificateRequired(t *testing.T) {
 	t.Parallel()
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the request was served") }))
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("the request was served")
+	}))
 	s.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert}
 	quiet(s).StartTLS()
 	defer s.Close()

@@ -17,6 +17,11 @@ import (
 // maxRetryAfter bounds what a server may ask for.
 const maxRetryAfter = time.Hour
 
+// shownCauses are errors whose text holds no word of the server's.
+var shownCauses = []error{
+	io.ErrUnexpectedEOF, io.EOF, http.ErrSchemeMismatch, context.DeadlineExceeded, context.Canceled,
+}
+
 var (
 	errTimeout = errors.New("no answer in time")
 	errFailed  = errors.New("the connection failed")
@@ -42,7 +47,7 @@ func cause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	for _, shown := range []error{io.ErrUnexpectedEOF, io.EOF, http.ErrSchemeMismatch, context.DeadlineExceeded, context.Canceled} {
+	for _, shown := range shownCauses {
 		if errors.Is(err, shown) {
 			return shown
 		}
@@ -82,8 +87,9 @@ func unwelcome(err error) bool {
 		return false
 	}
 	switch op.Err.Error() { // crypto/tls does not export its alerts
-	case "tls: certificate required", "tls: bad certificate", "tls: unsupported certificate", "tls: revoked certificate",
-		"tls: expired certificate", "tls: unknown certificate", "tls: unknown certificate authority", "tls: access denied":
+	case "tls: certificate required", "tls: bad certificate", "tls: unsupported certificate",
+		"tls: revoked certificate", "tls: expired certificate", "tls: unknown certificate",
+		"tls: unknown certificate authority", "tls: access denied":
 		return true
 	}
 	return false

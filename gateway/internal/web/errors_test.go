@@ -32,7 +32,8 @@ func TestRefusal(t *testing.T) {
 	for status, want := range map[int]channel.Class{
 		307: channel.Misconfigured, 400: channel.Misconfigured, 401: channel.Misconfigured, 403: channel.Misconfigured,
 		404: channel.Misconfigured, 408: channel.Temporary, 429: channel.Throttled, 500: channel.Unknown,
-		501: channel.Misconfigured, 502: channel.Unknown, 503: channel.Temporary, 504: channel.Unknown, 700: channel.Unknown,
+		501: channel.Misconfigured, 502: channel.Unknown, 503: channel.Temporary, 504: channel.Unknown,
+		700: channel.Unknown,
 	} {
 		r := web.Response{Status: status, Header: http.Header{"Retry-After": {"7"}}, Body: []byte(secret)}
 		if e := web.Refusal("carrier: test", r, time.Now()); e.Class != want || e.RetryAfter != 7*time.Second {

@@ -9,8 +9,8 @@
 //	  SMSGatewayApp, because no server can call it                 gateway/pull
 //	a test without a phone                                         gateway/gatewaytest
 //
-// Each of the first three has a Config, a New and a Channel, which is a
-// [channel.Channel]:
+// Each of the first three has a Config, a New and a Channel, which implements
+// package channel's Channel:
 //
 //	sms, err := smsgate.New(smsgate.Config{Username: "K2V6TX", Password: password})
 //	sms, err := provider.New(provider.Config{Provider: "twilio", Values: values})
@@ -19,16 +19,4 @@
 // They differ in when Send returns. smsgate and provider return once the server
 // has the message. pull returns once a phone has fetched the message, which takes
 // as long as the phone's interval, and withdraws the message if no phone does.
-//
-// [channel.Channel]:
-//
-//	sms, err := smsgate.New(smsgate.Config{Username: "K2V6TX", Password: password})
-//	sms, err := provider.New(provider.Config{Provider: "twilio", Values: values})
-//	sms, err := pull.New(pull.Config{Phones: []pull.Phone{{ID: "pixel", Password: password}}})
-//
-// They differ in what a failed Send means. An error of smsgate and provider may
-// have class Unknown: the message may have been sent. pull waits until a phone
-// has fetched the message, and withdraws it if none does.
-//
-// [channel.Channel]: https://pkg.go.dev/github.com/otpcourier/otpcourier/channel#Channel
 package gateway

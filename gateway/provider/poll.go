@@ -33,7 +33,7 @@ func (c *Channel) poll(ctx context.Context, providerID string) (follow.Update, e
 	return update, nil
 }
 
-// update says what a status means, and whether the profile lists it.
+// update returns the meaning of a status, and whether the profile lists it.
 func (c *Channel) update(providerID, status, code string) (follow.Update, bool) {
 	u := follow.Update{ProviderID: providerID}
 	state, ok := c.spec.states[status]

@@ -33,12 +33,11 @@ import (
 //	  }
 //	}
 //
-// What a member says that is not there is the default in parentheses; one that
-// is not in this list is an error.
+// Defaults are in parentheses. A member that is not in this list is an error.
 //
 //   - name: for errors. Required.
-//   - values: what Config.Values may set, each with its default; null: it must
-//     be set. Credentials, addresses, SIM slots and sender names go here.
+//   - values: the names that Config.Values may set, each with its default; null:
+//     it must be set. Credentials, addresses, SIM slots and sender names go here.
 //   - headers: of all requests (none), such as a key: {"X-Api-Key": "{{key}}"}.
 //   - auth: one of basic {user, password}; bearer, a token; oauth2 {url, client,
 //     secret, scope}, client credentials (RFC 6749 §4.4) whose token is kept until
@@ -46,11 +45,11 @@ import (
 //   - send: the request. url; method: POST, PUT or GET (POST); headers; query;
 //     json, a value of any form whose strings are templates; or form, an object of
 //     templates (no body).
-//   - answer: what the response says. statuses that are a success (all of 2xx),
-//     with 409 where that says of a Message.ID that the provider has it already;
-//     ok and is: a path, and the values there that are one (not looked at); id: the
-//     path of the message's id (the provider gives none); code: the path of an
-//     error's code (the status is the code).
+//   - answer: how to read the response. statuses: those that are a success (all of
+//     2xx), with 409 if that means that the provider has the Message.ID already; ok
+//     and is: a path, and the values there that are a success (only the status
+//     counts); id: the path of the message's id (the provider gives none); code: the
+//     path of an error's code (the status is the code).
 //   - classes: the [channel.Class] by code, as [channel.Class.String] writes it,
 //     or by status, "http 402". A code goes before a status, and a status that is
 //     not listed is read as RFC 9110 has it: 429 is throttled; 408, 425 and 503
@@ -61,14 +60,14 @@ import (
 //     sender, say, as misconfigured: a failover closes the route then.
 //   - poll: how to ask for a message's state. url; method (GET); headers; query;
 //     status, a path; code, the path of the reason (not asked).
-//   - states: what a status means: waiting, sent, delivered, failed, or ended, when
-//     nothing more will be heard. Others are ignored.
-//   - webhook: what the provider posts. format: json, form, or query for a GET
+//   - states: the meaning of each status: waiting, sent, delivered, failed, or
+//     ended, if no further report comes. Others are ignored.
+//   - webhook: how to read the provider's posts. format: json, form, or query for a GET
 //     with everything in the URL (json); each: the path of several reports in one
 //     body (it is one); id, status and code: paths; message: the path of
 //     Message.ID, where it is echoed; verify; challenge (no webhook).
-//   - languages: what {{language}} is for a BCP 47 tag, its language alone or "*"
-//     (the tag).
+//   - languages: the value of {{language}} for a BCP 47 tag, its language alone or
+//     "*" (the tag).
 //
 // # Templates
 //
@@ -84,9 +83,10 @@ import (
 //   - ucs2: "1" if the text does not fit GSM 03.38, else nothing
 //
 // In poll there is provider_id instead. {{a|b}} is a or, if that is empty, b;
-// {{number ttl}} is a number of JSON, {{xml text}} is escaped for XML. What
-// consists of empty fields only is left out: that is how a value is optional.
-// A message without what a template needs of it is refused before it is sent.
+// {{number ttl}} is a number of JSON, {{xml text}} is escaped for XML. A
+// member, header or parameter that consists of empty fields only is left out:
+// that is how a value is optional. A message without a field that a template
+// needs is refused before it is sent.
 // Values never end a JSON string, a header, a segment of the path or a
 // parameter: they are escaped or refused. A url begins with "https://host/" or
 // with a value that does.
@@ -113,8 +113,8 @@ import (
 //     providers that sign nothing.
 //   - dangerously_none, true: anyone may report anything.
 //
-// Several secrets are for the time of a change. One with an empty field is none,
-// and without any there is no webhook. challenge {query, secrets, answer} answers
+// Several secrets are for the time of a change. A secret with an empty field does
+// not count, and without any secret there is no webhook. challenge {query, secrets, answer} answers
 // a GET, whose parameter query has one of the secrets, with its parameter answer,
 // as Meta asks for before it posts.
 type Profile struct {
@@ -149,7 +149,7 @@ func ParseProfile(data []byte) (*Profile, error) {
 	return p, nil
 }
 
-// explain says in the words of a profile's author what encoding/json found.
+// explain names an error of encoding/json in the words of a profile's author.
 func explain(err error) error {
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		// Go's names of embedded structs are none of JSON's.
@@ -169,7 +169,7 @@ const (
 	formatQuery = "query"
 )
 
-// What a status means, beside a channel.State.
+// The meanings of a status that are no channel.State.
 const (
 	stateWaiting channel.State = 0
 	stateEnded   channel.State = 0xff

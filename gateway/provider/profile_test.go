@@ -24,107 +24,110 @@ const small = `{
 	"webhook": {"id": "id", "status": "state", "verify": {"hmac": {"header": "X-Sig", "secrets": ["{{secret}}"]}}}
 }`
 
+// mistakes replace a part of small, each with the error that follows.
+var mistakes = []struct{ old, new, want string }{
+	{`"name": "small",`, ``, `profile "": name: is required`},
+	{`"name"`, `"title"`, `profile: unknown field "title"`},
+	{`"name": "small"`, `"name": 7`, `profile: name: is of the wrong type, number`},
+	{`"url": null`, `"Url": null`, `values: "Url" is not of the form [a-z][a-z0-9_]*`},
+	{`"url": null`, `"text": null`, `values: "text" is a field of messages`},
+	{`"url": null`, `"url": null, "spare": ""`, `values.spare: is not used anywhere`},
+	{`{"X-Key"`, `{"X Key"`, `headers: "X Key" cannot be the name of a header`},
+	{`{"X-Key"`, `{"Host"`, `headers: "Host" cannot be the name of a header`},
+	{
+		`"X-Key": "{{secret}}"`, `"X-Key": "a\r\nX-Admin: 1"`,
+		`headers.X-Key: has a control character, or white space at an end`,
+	},
+	{`"X-Key": "{{secret}}"`, `"X-Key": "{{text}}"`, `headers.X-Key: unknown field {{text}}`},
+	{`{"basic": {`, `{"bearer": "{{secret}}", "basic": {`, `auth: is not one of basic, bearer, oauth2`},
+	{`"password": "{{secret}}"`, `"password": ""`, `auth.basic.password: is required`},
+	{`{"user": "{{user}}", "password"`, `{"usr": "{{user}}", "password"`, `profile: unknown field "usr"`},
+	{`"{{url}}/send"`, `""`, `send.url: is required`},
+	{`"{{url}}/send"`, `"{{url}}send"`, `send.url: the value that it begins with is not followed by "/"`},
+	{`"{{url}}/send"`, `"{{sender|url}}/send"`, `send.url: begins with what a message holds, not a value`},
+	{
+		`"{{url}}/state/{{provider_id}}"`, `"{{provider_id}}"`,
+		`poll.url: begins with what a message holds, not a value`,
+	},
+	{`"{{url}}/send"`, `"ftp://{{url}}/send"`, `send.url: does not begin with "https://host/" or with a value`},
+	{
+		`"{{url}}/send"`, `"https://api.{{url}}/send"`,
+		`send.url: does not begin with "https://host/" or with a value`,
+	},
+	{`"{{url}}/send"`, `"https://{{url}}/send"`, `send.url: does not begin with "https://host/" or with a value`},
+	{
+		`"{{url}}/send"`, `"{{url}}/send?to={{to}}"`,
+		`send.url: has a "?" (use query), a "#" or another character that no path has`,
+	},
+	{`"json": {"to"`, `"method": "DELETE", "json": {"to"`, `send.method: is not one of GET, POST, PUT`},
+	{
+		`"json": {"to"`, `"method": "GET", "json": {"to"`,
+		`send.method: there is more than one of GET, json and form`,
+	},
+	{`"json": {"to"`, `"form": {}, "json": {"to"`, `send.method: there is more than one of GET, json and form`},
+	{`"{{to}}"`, `"{{too}}"`, `send.json.to: unknown field {{too}}`},
+	{`"{{to}}"`, `"{{to"`, `send.json.to: "{{" without "}}"`},
+	{`"{{to}}"`, `"{{html to}}"`, `send.json.to: unknown filter "html"`},
+	{`"{{number sim}}"`, `"{{number sim}} "`, `send.json.sims[0].n: a number has text around it`},
+	{`"data.id"`, `"data..id"`, `answer.id: is no path such as "data.id"`},
+	{`"is": ["0"], `, ``, `answer: there is only one of ok and is`},
+	{`"is": ["0"]`, `"is": ["0"], "statuses": [404]`, `answer.statuses: 404 is neither one of 200 to 299 nor 409`},
+	{
+		`"invalid recipient"`, `"invalid_recipient"`,
+		`classes.7: channel: "invalid_recipient" is not a class: ` +
+			`unknown, temporary, throttled, unreachable, invalid recipient, misconfigured, expired`,
+	},
+	{`{{provider_id}}`, `{{id}}`, `poll.url: unknown field {{id}}`},
+	{`"status": "state"},`, `"status": ""},`, `poll.status: is required`},
+	{`"url": "{{url}}/state/{{provider_id}}"`, `"url": 7`, `profile: poll.url: is of the wrong type, number`},
+	{`"id": "data.id", "ok"`, `"ok"`, `answer.id: is required for poll`},
+	{`{"S": "sent", "D": "delivered"}`, `{}`, `states: is required`},
+	{`"S": "sent"`, `"S": "send"`, `states.S: is not one of waiting, sent, delivered, failed, ended`},
+	{
+		`"webhook": {"id": "id"`, `"webhook": {"format": "xml", "id": "id"`,
+		`webhook.format: is not one of json, form, query`,
+	},
+	{`"webhook": {"id": "id", `, `"webhook": {`, `webhook.id: is required`},
+	{
+		`{"hmac": {"header": "X-Sig", "secrets": ["{{secret}}"]}}`, `{}`,
+		`webhook.verify: is not one of hmac, jwt, twilio, token, dangerously_none`,
+	},
+	{
+		`{"hmac": {`, `{"dangerously_none": true, "hmac": {`,
+		`webhook.verify: is not one of hmac, jwt, twilio, token, dangerously_none`,
+	},
+	{`"header": "X-Sig", `, ``, `webhook.verify.hmac.header: is not the name of a header`},
+	{
+		`"header": "X-Sig"`, `"header": "X-Sig", "hash": "md5"`,
+		`webhook.verify.hmac.hash: is not one of sha256, sha1, sha512`,
+	},
+	{
+		`"header": "X-Sig"`, `"header": "X-Sig", "encoding": "hax"`,
+		`webhook.verify.hmac.encoding: is not one of hex, base64`,
+	},
+	{
+		`"secrets": ["{{secret}}"]`, `"secrets": ""`,
+		`profile: webhook.verify.hmac.secrets: is of the wrong type, string`,
+	},
+	{`"secrets": ["{{secret}}"]`, `"secrets": []`, `webhook.verify.hmac.secrets: is required`},
+	{
+		`"secrets": ["{{secret}}"]`, `"secrets": ["hunter2"]`,
+		`webhook.verify.hmac.secrets: is no value: a profile holds no secret`,
+	},
+	{`{"hmac": {"header": "X-Sig", `, `{"jwt": {`, `webhook.verify.jwt.audience: is required`},
+	{`{"hmac": {"header": "X-Sig", `, `{"twilio": {`, `webhook.verify.twilio.url: is required`},
+	{`{"hmac": {"header": "X-Sig", `, `{"token": {`, `webhook.verify.token: has not one of query, header`},
+	{
+		`"verify": {`, `"challenge": {"query": "q", "secrets": ["{{secret}}"]}, "verify": {`,
+		`webhook.challenge: has not both of query and answer`,
+	},
+	{`"states": {`, `"languages": {"en": ""}, "states": {`, `languages.en: is required`},
+}
+
 // Each mistake is an error that names where it is.
 func TestParseProfileErrors(t *testing.T) {
 	t.Parallel()
-	for _, row := range []struct{ old, new, want string }{
-		{`"name": "small",`, ``, `profile "": name: is required`},
-		{`"name"`, `"title"`, `profile: unknown field "title"`},
-		{`"name": "small"`, `"name": 7`, `profile: name: is of the wrong type, number`},
-		{`"url": null`, `"Url": null`, `values: "Url" is not of the form [a-z][a-z0-9_]*`},
-		{`"url": null`, `"text": null`, `values: "text" is a field of messages`},
-		{`"url": null`, `"url": null, "spare": ""`, `values.spare: is not used anywhere`},
-		{`{"X-Key"`, `{"X Key"`, `headers: "X Key" cannot be the name of a header`},
-		{`{"X-Key"`, `{"Host"`, `headers: "Host" cannot be the name of a header`},
-		{
-			`"X-Key": "{{secret}}"`, `"X-Key": "a\r\nX-Admin: 1"`,
-			`headers.X-Key: has a control character, or white space at an end`,
-		},
-		{`"X-Key": "{{secret}}"`, `"X-Key": "{{text}}"`, `headers.X-Key: unknown field {{text}}`},
-		{`{"basic": {`, `{"bearer": "{{secret}}", "basic": {`, `auth: is not one of basic, bearer, oauth2`},
-		{`"password": "{{secret}}"`, `"password": ""`, `auth.basic.password: is required`},
-		{`{"user": "{{user}}", "password"`, `{"usr": "{{user}}", "password"`, `profile: unknown field "usr"`},
-		{`"{{url}}/send"`, `""`, `send.url: is required`},
-		{`"{{url}}/send"`, `"{{url}}send"`, `send.url: the value that it begins with is not followed by "/"`},
-		{`"{{url}}/send"`, `"{{sender|url}}/send"`, `send.url: begins with what a message holds, not a value`},
-		{
-			`"{{url}}/state/{{provider_id}}"`, `"{{provider_id}}"`,
-			`poll.url: begins with what a message holds, not a value`,
-		},
-		{`"{{url}}/send"`, `"ftp://{{url}}/send"`, `send.url: does not begin with "https://host/" or with a value`},
-		{
-			`"{{url}}/send"`, `"https://api.{{url}}/send"`,
-			`send.url: does not begin with "https://host/" or with a value`,
-		},
-		{`"{{url}}/send"`, `"https://{{url}}/send"`, `send.url: does not begin with "https://host/" or with a value`},
-		{
-			`"{{url}}/send"`, `"{{url}}/send?to={{to}}"`,
-			`send.url: has a "?" (use query), a "#" or another character that no path has`,
-		},
-		{`"json": {"to"`, `"method": "DELETE", "json": {"to"`, `send.method: is not one of GET, POST, PUT`},
-		{
-			`"json": {"to"`, `"method": "GET", "json": {"to"`,
-			`send.method: there is more than one of GET, json and form`,
-		},
-		{`"json": {"to"`, `"form": {}, "json": {"to"`, `send.method: there is more than one of GET, json and form`},
-		{`"{{to}}"`, `"{{too}}"`, `send.json.to: unknown field {{too}}`},
-		{`"{{to}}"`, `"{{to"`, `send.json.to: "{{" without "}}"`},
-		{`"{{to}}"`, `"{{html to}}"`, `send.json.to: unknown filter "html"`},
-		{`"{{number sim}}"`, `"{{number sim}} "`, `send.json.sims[0].n: a number has text around it`},
-		{`"data.id"`, `"data..id"`, `answer.id: is no path such as "data.id"`},
-		{`"is": ["0"], `, ``, `answer: there is only one of ok and is`},
-		{`"is": ["0"]`, `"is": ["0"], "statuses": [404]`, `answer.statuses: 404 is neither one of 200 to 299 nor 409`},
-		{
-			`"invalid recipient"`, `"invalid_recipient"`,
-			`classes.7: channel: "invalid_recipient" is not a class: ` +
-				`unknown, temporary, throttled, unreachable, invalid recipient, misconfigured, expired`,
-		},
-		{`{{provider_id}}`, `{{id}}`, `poll.url: unknown field {{id}}`},
-		{`"status": "state"},`, `"status": ""},`, `poll.status: is required`},
-		{`"url": "{{url}}/state/{{provider_id}}"`, `"url": 7`, `profile: poll.url: is of the wrong type, number`},
-		{`"id": "data.id", "ok"`, `"ok"`, `answer.id: is required for poll`},
-		{`{"S": "sent", "D": "delivered"}`, `{}`, `states: is required`},
-		{`"S": "sent"`, `"S": "send"`, `states.S: is not one of waiting, sent, delivered, failed, ended`},
-		{
-			`"webhook": {"id": "id"`, `"webhook": {"format": "xml", "id": "id"`,
-			`webhook.format: is not one of json, form, query`,
-		},
-		{`"webhook": {"id": "id", `, `"webhook": {`, `webhook.id: is required`},
-		{
-			`{"hmac": {"header": "X-Sig", "secrets": ["{{secret}}"]}}`, `{}`,
-			`webhook.verify: is not one of hmac, jwt, twilio, token, dangerously_none`,
-		},
-		{
-			`{"hmac": {`, `{"dangerously_none": true, "hmac": {`,
-			`webhook.verify: is not one of hmac, jwt, twilio, token, dangerously_none`,
-		},
-		{`"header": "X-Sig", `, ``, `webhook.verify.hmac.header: is not the name of a header`},
-		{
-			`"header": "X-Sig"`, `"header": "X-Sig", "hash": "md5"`,
-			`webhook.verify.hmac.hash: is not one of sha256, sha1, sha512`,
-		},
-		{
-			`"header": "X-Sig"`, `"header": "X-Sig", "encoding": "hax"`,
-			`webhook.verify.hmac.encoding: is not one of hex, base64`,
-		},
-		{
-			`"secrets": ["{{secret}}"]`, `"secrets": ""`,
-			`profile: webhook.verify.hmac.secrets: is of the wrong type, string`,
-		},
-		{`"secrets": ["{{secret}}"]`, `"secrets": []`, `webhook.verify.hmac.secrets: is required`},
-		{
-			`"secrets": ["{{secret}}"]`, `"secrets": ["hunter2"]`,
-			`webhook.verify.hmac.secrets: is no value: a profile holds no secret`,
-		},
-		{`{"hmac": {"header": "X-Sig", `, `{"jwt": {`, `webhook.verify.jwt.audience: is required`},
-		{`{"hmac": {"header": "X-Sig", `, `{"twilio": {`, `webhook.verify.twilio.url: is required`},
-		{`{"hmac": {"header": "X-Sig", `, `{"token": {`, `webhook.verify.token: has not one of query, header`},
-		{
-			`"verify": {`, `"challenge": {"query": "q", "secrets": ["{{secret}}"]}, "verify": {`,
-			`webhook.challenge: has not both of query and answer`,
-		},
-		{`"states": {`, `"languages": {"en": ""}, "states": {`, `languages.en: is required`},
-	} {
+	for _, row := range mistakes {
 		broken := strings.Replace(small, row.old, row.new, 1)
 		if broken == small {
 			t.Errorf("%q is not in the profile", row.old)

@@ -26,11 +26,11 @@ const (
 // templates.
 var sendable = message.Rules{Op: opSend, Life: time.Second}
 
-// Send submits m as an SMS, or what else the profile makes of it, to m.To.Phone,
-// and returns when the provider has answered. It makes one try: whether another
-// is safe depends on whether the provider knows m.ID, and is for whoever routes
-// to decide. The exception is a token that has expired, which the provider has
-// refused before it looked at the message.
+// Send submits m to m.To.Phone, as an SMS or as the profile describes, and returns
+// when the provider has answered. Send makes one try: whether another is safe
+// depends on whether the provider knows m.ID, and is the caller's decision. The
+// exception is a token that has expired, which the provider refuses before it
+// looks at the message.
 //
 // The error is an *[channel.Error] whose Code is the provider's own, or else the
 // HTTP status. Its class is Unknown once the request was written and not

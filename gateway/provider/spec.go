@@ -11,7 +11,8 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// A profileSpec is a Profile's JSON, and beside it what compile made of it.
+// A profileSpec is a Profile's JSON, and the templates and paths that compile made
+// of it.
 type profileSpec struct {
 	Name      string             `json:"name"`
 	Values    map[string]*string `json:"values"`

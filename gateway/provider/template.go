@@ -90,15 +90,15 @@ func (t template) fields() []string {
 // A lookup returns the value of a field, which may be empty.
 type lookup func(name string) (string, error)
 
-// errOmit tells that a template is nothing but fields, and all are empty: what
-// it belongs to is left out.
+// errOmit is the error of a template that consists of fields only, all of them
+// empty: the member, header or parameter is left out.
 var errOmit = errors.New("nothing to say")
 
 func (t template) render(get lookup) (string, error) {
 	return t.renderWith(get, func(s string) (string, error) { return s, nil })
 }
 
-// renderWith renders with what escape makes of the fields' values. The error
+// renderWith renders with the fields' values escaped. The error
 // may be errOmit.
 func (t template) renderWith(get lookup, escape func(string) (string, error)) (string, error) {
 	var b strings.Builder
@@ -147,7 +147,7 @@ func (p templatePart) value(get lookup) (string, error) {
 
 func (t template) isNumber() bool { return len(t.parts) == 1 && t.parts[0].filter == filterNumber }
 
-// renderAll renders what belongs to names: a query, a form or headers.
+// renderAll renders the templates of a query, a form or headers.
 func renderAll(all map[string]template, get lookup) (map[string]string, error) {
 	rendered := make(map[string]string, len(all))
 	for name, t := range all {

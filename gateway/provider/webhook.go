@@ -19,7 +19,7 @@ const (
 	// to 1,000 reports into one.
 	maxWebhook = 1 << 20
 
-	// maxChallenge bounds what a challenge makes us repeat.
+	// maxChallenge bounds the answer to a challenge, in octets.
 	maxChallenge = 256
 )
 
@@ -36,19 +36,18 @@ func (c *Channel) prepareWebhook(v *transport.Validator) {
 	v.Error("Profile", at(c.spec.Name+": webhook", err))
 }
 
-// WebhookHandler serves what the provider posts to the URL that it was given.
-// It answers
+// WebhookHandler serves the provider's webhooks. It answers
 //
-//   - 200 once Config.Receipt has accepted what a webhook says, if it is news,
-//     and for reports of no interest; one that is repeated is no news
-//   - 401 to what is not signed as the profile says
-//   - 400, 405 and 413 to what is no webhook
-//   - 404 where the profile has no webhook, or Config.Values not its secret
-//   - 503 where Receipt returns an error, and after Close: the provider posts it
-//     again, if it does so at all
+//   - 200 once Config.Receipt has accepted the reports that are news, and for
+//     reports of no interest; a repeated report is no news
+//   - 401 to a request that is not signed as the profile says
+//   - 400, 405 and 413 to a request that is no webhook
+//   - 404 if the profile has no webhook, or Config.Values has not its secret
+//   - 503 if Receipt returns an error, and after Close: a provider that repeats
+//     webhooks posts this one again
 //
-// A webhook about a message that this process did not send is as good as any
-// other: processes that share an account may share a handler.
+// A webhook about a message that another process sent becomes a receipt as well:
+// processes that share an account may share a handler.
 func (c *Channel) WebhookHandler() http.Handler { return http.HandlerFunc(c.serveWebhook) }
 
 func (c *Channel) serveWebhook(w http.ResponseWriter, r *http.Request) {
@@ -96,7 +95,7 @@ func (c *Channel) webhook(r *http.Request, body []byte) (int, error) {
 	// repeated, and those that were told are no news then.
 	var failed error
 	for _, report := range reports {
-		failed = errors.Join(failed, c.heard(r.Context(), report))
+		failed = errors.Join(failed, c.report(r.Context(), report))
 	}
 	if failed != nil {
 		return http.StatusServiceUnavailable, failed
@@ -124,8 +123,8 @@ func firstValues(form url.Values) map[string]any {
 	return document
 }
 
-// heard passes on what a webhook says of a message.
-func (c *Channel) heard(ctx context.Context, report any) error {
+// report passes a webhook's report on a message to the follower.
+func (c *Channel) report(ctx context.Context, report any) error {
 	w := c.spec.Webhook
 	id := w.id.find(report)
 	update, known := c.update(id, w.status.find(report), w.code.find(report))

@@ -36,7 +36,7 @@ func (c *Channel) authenticate(w http.ResponseWriter, r *http.Request) (phone Ph
 		refusePoll(w, http.StatusTooManyRequests, "too many failed attempts")
 		return Phone{}, false
 	}
-	// An id that nobody has takes the same way as one with a wrong password.
+	// An unknown id takes the same way as an id with a wrong password.
 	if inbound.OneOf([]string{want}, given) && want != "" {
 		return phone, true
 	}
@@ -53,7 +53,7 @@ func weakHash(secret, id string) string {
 	return hex.EncodeToString(sum[:])[:6]
 }
 
-// remoteHost is the address of a request, of IPv6 the network: who has one
+// remoteHost is the address of a request, of IPv6 the network: the holder of one
 // address of a /64 has them all.
 func remoteHost(r *http.Request) string {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
@@ -70,7 +70,7 @@ func remoteHost(r *http.Request) string {
 const (
 	throttlePer  = time.Minute
 	throttleMost = 10     // failures
-	throttleKeys = 10_000 // who is counted by themselves
+	throttleKeys = 10_000 // names that are counted
 )
 
 // A throttle counts failed attempts per minute.

@@ -75,8 +75,8 @@ func (c *Channel) enqueue(m *channel.Message) (*entry, error) {
 	return e, nil
 }
 
-// leave ends a Send's wait. why is its error if the message is still nobody's;
-// it is withdrawn then, unless another Send waits for it.
+// leave ends a Send's wait. If no phone has the message and no other Send waits
+// for it, leave withdraws the message and returns why.
 func (c *Channel) leave(e *entry, why error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,7 +121,7 @@ func (c *Channel) sweep(now time.Time) {
 	}
 }
 
-// take hands out what a phone may have missed, then what waits.
+// take hands out the messages that a phone may have missed, then the queue.
 func (c *Channel) take(phone string, now time.Time) (batch []*entry, messages []pollMessage) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

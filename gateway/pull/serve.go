@@ -16,7 +16,7 @@ import (
 
 const maxPoll = 256 << 10 // octets, before and after decompression
 
-// poll is what a phone posts. SMS that it has received are not looked at.
+// poll is the body of a phone's POST. SMS that it has received are ignored.
 type poll struct {
 	Updates []pollUpdate `json:"updates"`
 }
@@ -124,7 +124,7 @@ func readPoll(w http.ResponseWriter, r *http.Request) (updates []pollUpdate, sta
 	return updates, 0
 }
 
-// parsePoll reads what a phone posts. It must be an object; lists may be null
+// parsePoll reads the body of a POST. It must be an object; lists may be null
 // or missing.
 func parsePoll(b []byte) ([]pollUpdate, error) {
 	var in *poll
@@ -137,8 +137,8 @@ func parsePoll(b []byte) ([]pollUpdate, error) {
 	return in.Updates, nil
 }
 
-// report passes one of a phone's updates on. What nobody can use is logged and
-// dropped: an error would have the phone repeat it for ever.
+// report passes one of a phone's updates to Receipt. An update that makes no sense
+// is logged and dropped: after an error the phone would repeat it forever.
 func (c *Channel) report(r *http.Request, phone string, u pollUpdate) error {
 	state, known := pollStates[u.Status]
 	if !known || !message.ValidID(u.ID) {
@@ -189,7 +189,7 @@ func pollFailure(reason string) string {
 	return reason
 }
 
-// answerPoll writes JSON, which nobody on the way may keep.
+// answerPoll writes JSON, which no proxy may store.
 func answerPoll(w http.ResponseWriter, status int, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 	"github.com/otpcourier/otpcourier/gateway/internal/message"
 )
 
-// Cancel asks the server to withdraw a message that no phone has taken yet. A
-// nil error means that the server gives it to none any more, and tells one that
-// has fetched it in the same moment to drop it. The error's class is Unknown
-// where a phone has it already, and Misconfigured, with [errors.ErrUnsupported]
-// in its tree, on servers before version 1.45, which cannot do this, and for
-// messages that the server does not know.
+// Cancel asks the server to withdraw a message that no phone has taken yet. If it
+// returns nil, the server gives the message to no phone, and tells a phone that
+// fetched it in the same moment to drop it. If a phone has the message already,
+// the error's class is Unknown. If the server is older than version 1.45, which
+// cannot cancel, or does not know the message, the class is Misconfigured, with
+// [errors.ErrUnsupported] in the error's tree.
 func (c *Channel) Cancel(ctx context.Context, m *channel.Message, _ channel.Submission) error {
 	if !message.ValidID(m.ID) {
 		return &channel.Error{Class: channel.Misconfigured, Op: opCancel, Err: errUnknown}

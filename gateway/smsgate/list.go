@@ -23,11 +23,11 @@ const (
 	listPause = 10 * time.Second
 )
 
-// Phone is a phone of the account.
+// A Phone is a phone of the account.
 type Phone struct {
 	ID, Name string
-	LastSeen time.Time // by the server
-	Active   bool      // seen within Config.ActiveWithin, or that is zero
+	LastSeen time.Time // when the server has seen the phone
+	Active   bool      // LastSeen is within Config.ActiveWithin, or that is zero
 	sims     []simCard
 }
 
@@ -36,9 +36,9 @@ type simCard struct {
 	region string // of its number; empty: not known
 }
 
-// Devices lists the phones of the account, those that Config.Devices
-// leaves out as well. A phone that serves the API itself has no list: the
-// error's class is Misconfigured.
+// Devices lists the phones of the account, including those that Config.Devices
+// leaves out. A phone that serves the API itself has no list: the error's class is
+// Misconfigured.
 func (c *Channel) Devices(ctx context.Context) ([]Phone, error) {
 	ctx, end, err := c.life.Begin(ctx, opDevices, time.Time{})
 	if err != nil {

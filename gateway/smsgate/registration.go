@@ -27,10 +27,11 @@ type hookBody struct {
 	Event    string  `json:"event"`
 }
 
-// RegisterWebhooks has the account's phones post the fate of messages to url,
-// where [Channel.WebhookHandler] is served, unless they do so already. The URL
-// has to be https with a certificate that the phones trust. It uses the
-// password even with Config.JWT, whose tokens may not do this.
+// RegisterWebhooks has the account's phones post the states of messages to url,
+// where [Channel.WebhookHandler] must be served. If the webhooks are registered
+// already, RegisterWebhooks changes nothing. The URL must be https with a
+// certificate that the phones trust. The request uses the password even with
+// Config.JWT, whose tokens may not register webhooks.
 func (c *Channel) RegisterWebhooks(ctx context.Context, url string) error {
 	return c.eachHook(ctx, url, func(ctx context.Context, existing []hookBody) error {
 		for _, event := range hookedEvents {
@@ -51,8 +52,9 @@ func (c *Channel) RegisterWebhooks(ctx context.Context, url string) error {
 	})
 }
 
-// RemoveWebhooks undoes [Channel.RegisterWebhooks]: it removes those for url
-// that are not of one phone alone. It is no error if there are none.
+// RemoveWebhooks undoes [Channel.RegisterWebhooks]: it removes the account's
+// webhooks for url, except those of a single phone. If there are none, it returns
+// nil.
 func (c *Channel) RemoveWebhooks(ctx context.Context, url string) error {
 	return c.eachHook(ctx, url, func(ctx context.Context, existing []hookBody) error {
 		for _, h := range existing {

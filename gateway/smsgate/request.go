@@ -87,17 +87,17 @@ func decode(op string, r web.Response, into any) error {
 var (
 	errQueueFull   = errors.New("the phone's queue is full")
 	errShared      = errors.New("refused, but another call may have succeeded")
-	errNoDevice    = errors.New("the server does not know the phone, or has not heard of it in time")
-	errNumber      = errors.New("the server takes the number for wrong")
-	errNotMobile   = errors.New("the server takes the number for none of a mobile phone")
+	errNoDevice    = errors.New("the server does not know the phone, or has not seen it in time")
+	errNumber      = errors.New("the server says that the number is wrong")
+	errNotMobile   = errors.New("the server says that the number is not of a mobile phone")
 	errCredentials = errors.New("the server refuses username and password")
 	errScope       = errors.New("the account may not do that")
 	errNotFound    = errors.New("there is no such path; is the base URL right?")
 )
 
-// refusal tells what an answer that is no success means for the message. The
-// API has no codes but HTTP's, so the texts of its errors decide: they are
-// {"message":"…"} or, from what stands before it, plain.
+// refusal is the error for an answer that is no success. The API has no codes but
+// HTTP's, so the texts of its errors decide: they are {"message":"…"} or, from a
+// proxy, plain.
 func refusal(op string, r web.Response, now time.Time) error {
 	e := web.Refusal(op, r, now)
 	text := strings.ToLower(string(r.Body[:min(len(r.Body), 512)]))

@@ -110,9 +110,9 @@ func (d *dispatch) submit(ctx context.Context, to target) error {
 	}
 }
 
-// doubt judges a refusal where the fate of another try, of this call or another,
-// is not known: the server looks at its queue, say, before it looks at the id, so
-// it may have the message all the same.
+// doubt judges a refusal if the fate of another try, of this call or another, is
+// not known. The server may have that try's message: it looks at its queue, for
+// example, before it looks at the id.
 func (d *dispatch) doubt(ctx context.Context, unknown, refused error) error {
 	held, now := d.channel.devices.others(d.m.ID)
 	if unknown == nil && !held && !now {

@@ -36,7 +36,7 @@ func (d *devices) local(m *channel.Message) target {
 	return to
 }
 
-// rank says how well a SIM fits a country: its own, none in particular,
+// rank returns how well a SIM fits a country: its own, none in particular,
 // another.
 func rank(countries []string, region string) int {
 	switch {

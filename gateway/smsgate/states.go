@@ -90,8 +90,8 @@ func (c *Channel) poll(ctx context.Context, id string) (follow.Update, error) {
 	return u, nil
 }
 
-// states are the words of the API. What is before Sent may come to
-// nothing, and is told at the message's expiry only.
+// states are the words of the API. A word before Sent becomes a receipt at the
+// message's expiry only, because the message may still fail.
 var states = map[string]channel.State{
 	"Pending": 0, "Cancelling": 0, "Processed": 0,
 	"Sent": channel.Sent, "Delivered": channel.Delivered,

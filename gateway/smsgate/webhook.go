@@ -27,7 +27,7 @@ var (
 	errReplay    = errors.New("accepted before")
 )
 
-// eventBody is what a phone posts.
+// eventBody is the body of a phone's webhook.
 type eventBody struct {
 	Event    string `json:"event"`
 	DeviceID string `json:"deviceId"`
@@ -40,26 +40,26 @@ type eventBody struct {
 	} `json:"payload"`
 }
 
-// events are those that tell of a message's fate, with the API's word for it.
+// events are the events that report a state, with the API's word for it.
 var events = map[string]string{"sms:sent": "Sent", "sms:delivered": "Delivered", "sms:failed": "Failed"}
 
-// WebhookHandler serves what the phones post; [Channel.RegisterWebhooks] tells
-// them where. It answers
+// WebhookHandler serves the phones' webhooks, which [Channel.RegisterWebhooks]
+// registers. It answers
 //
-//   - 200 once Config.Receipt has accepted what a webhook says, if it
-//     is news, and for events of no interest
+//   - 200 once Config.Receipt has accepted a report that is news, and for events
+//     of no interest
 //   - 401 without the right signature and time: the header X-Signature is the
 //     HMAC-SHA-256 of body and X-Timestamp under one of the phone's keys
-//   - 409 to one that was accepted before
-//   - 400, 405 and 413 to what is no webhook
-//   - 503 where Receipt returns an error, and after Close: the phone posts it
+//   - 409 to a webhook that was accepted before
+//   - 400, 405 and 413 to a request that is no webhook
+//   - 503 if Receipt returns an error, and after Close: the phone posts the webhook
 //     again
 //
-// A webhook about a message that this process did not send is as good as any
-// other: processes that share an account may share a handler. One about a
-// message that this process has given to another phone is logged and dropped,
-// with 200: the holder of one phone's key says nothing of the others' messages.
-// It takes a key for each phone, in Device.SigningKeys.
+// A webhook about a message that another process sent becomes a receipt as well:
+// processes that share an account may share a handler. A webhook about a message
+// that this process has given to another phone is logged and dropped, with 200:
+// the holder of one phone's key must not report on another phone's messages. That
+// takes a key for each phone, in Device.SigningKeys.
 func (c *Channel) WebhookHandler() http.Handler { return http.HandlerFunc(c.serveWebhook) }
 
 func (c *Channel) serveWebhook(w http.ResponseWriter, r *http.Request) {
@@ -88,7 +88,7 @@ func (c *Channel) webhook(ctx context.Context, body []byte, timestamp, signature
 	if !c.replays.begin(mac, now, 2*c.config.WebhookWindow) {
 		return http.StatusConflict, errReplay
 	}
-	if err := c.heard(ctx, &e); err != nil {
+	if err := c.accept(ctx, &e); err != nil {
 		c.replays.undo(mac) // the phone may send it again within the same second
 		return http.StatusServiceUnavailable, err
 	}
@@ -110,7 +110,7 @@ func (c *Channel) signed(device string, body []byte, timestamp, signature string
 	return [sha256.Size]byte(given), true
 }
 
-// keys returns those that may sign a device's webhooks.
+// keys returns the keys that may sign a device's webhooks.
 func (c *Channel) keys(device string) []string {
 	var own []string
 	for _, d := range c.config.Devices {
@@ -124,8 +124,8 @@ func (c *Channel) keys(device string) []string {
 	return c.config.SigningKeys
 }
 
-// heard passes on what an event says of a message.
-func (c *Channel) heard(ctx context.Context, e *eventBody) error {
+// accept passes an event's report on a message to the follower.
+func (c *Channel) accept(ctx context.Context, e *eventBody) error {
 	word, ok := events[e.Event]
 	if !ok || !message.ValidID(e.Payload.MessageID) { // incoming messages, pings, what the phone's user has sent
 		return nil

@@ -1,14 +1,14 @@
-// Package follow learns what becomes of submitted messages, for the channels
-// of package gateway. It joins what webhooks report with what it asks the
-// provider itself, because either may fail: a phone that posts no webhook, a
-// server that answers no question.
+// Package follow learns the states of submitted messages, for the channels of
+// gateway/.... It joins the reports of webhooks with polls of the provider, because
+// either may fail: a phone may post no webhook, and a server may not answer.
 //
-// A state is told once, and never a lesser one after it: Sent, Failed,
-// Delivered. At a message's expiry it is asked for a last time, unless there are
-// far more messages than may be asked for; if its state is not final then, the
-// last one is told, with the provider's word for it as Code, unless it was told
-// before. A report that comes after that is told too, if it is news.
+// Config.Receipt is called once for each state, in the order Sent, Failed,
+// Delivered, and never for an earlier state after a later one. A message is polled
+// a last time at its expiry, unless there are far more messages than may be
+// polled. If its state is not final then, Receipt gets the last state with the
+// provider's word as Code, unless Receipt had it before. A later report becomes a
+// receipt if it is news.
 //
-// A callback's error goes back to whoever reported, so that the webhook is
-// repeated. What the Follower has learned by asking, it tells again itself.
+// If Receipt returns an error for a report, Report returns it, so that the webhook
+// is repeated. A state that was polled is passed to Receipt again by the Follower.
 package follow

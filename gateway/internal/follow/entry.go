@@ -15,12 +15,12 @@ type entry struct {
 	followed      bool          // by Follow, not only reported
 	final         bool          // nothing more is to be asked
 	interval      time.Duration // before the next poll
-	told          channel.State // the furthest state that was told
+	told          channel.State // the furthest state that Receipt has accepted
 	code          string        // the provider's last word
 	at            time.Time     // of code
-	last          bool          // what was known at the expiry is told
+	last          bool          // Receipt has accepted the state at the expiry
 
-	// untold is what was learned by asking and could not be told yet.
+	// untold is a polled state that Receipt has not accepted yet.
 	untold *Update
 
 	// telling is closed when the callback that runs for this message returns;

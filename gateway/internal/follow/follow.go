@@ -14,12 +14,12 @@ type Config struct {
 	Package string // log messages begin with it
 	Closed  error  // Report returns it after Close or Shutdown; required
 
-	// Receipt is told what is learned. Nil: nobody wants to know, and nothing
-	// is followed.
+	// Receipt is called with the states of messages. Nil: no message is
+	// followed.
 	Receipt channel.ReceiptFunc
 
 	// Poll asks the provider for the state of a message by its provider id.
-	// Nil: only reports are told.
+	// Nil: no message is polled.
 	Poll func(ctx context.Context, providerID string) (Update, error)
 
 	Interval    time.Duration // before a message's first poll; half as much again before each further one; default 2 s
@@ -30,9 +30,9 @@ type Config struct {
 	Life        time.Duration // how long a message without expiry is followed; default 1 h
 	Keep        time.Duration // how long a message is known after its expiry or a mere report; default 1 h
 
-	// Max is how many messages are known at once. At the bound the one that
-	// is to be forgotten first is forgotten now: it is not asked for any more, its
-	// reports are still told, perhaps twice. Default 100,000.
+	// Max is how many messages are known at once. At the bound, the message
+	// that is nearest to its end is forgotten: it is not polled any more, and its
+	// reports become receipts, perhaps twice. Default 100,000.
 	Max int
 
 	Logger *slog.Logger // default: none
@@ -65,20 +65,20 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// A Message is what is followed.
+// A Message is a message to follow.
 type Message struct {
 	ProviderID string    // as Poll and Update name it
 	MessageID  string    // channel.Message.ID
 	Expires    time.Time // zero: after Config.Life
 }
 
-// An Update is what a provider says of a message.
+// An Update is a provider's report on a message.
 type Update struct {
 	ProviderID string
 	MessageID  string // channel.Message.ID where the provider echoes it, else empty
 
-	// State is Sent, Failed or Delivered. Zero: on its way, which is told at
-	// the message's expiry only.
+	// State is Sent, Failed or Delivered. Zero: the message is on its way, which
+	// becomes a receipt at its expiry only.
 	State channel.State
 
 	Class channel.Class // why it failed
@@ -127,8 +127,8 @@ func New(c Config) *Follower {
 	return f
 }
 
-// Follow begins to follow a message that the provider has accepted. What was
-// reported of it before is not lost.
+// Follow begins to follow a message that the provider has accepted. Earlier
+// reports on the message are kept.
 func (f *Follower) Follow(m Message) {
 	if f.config.Receipt == nil {
 		return
@@ -155,8 +155,8 @@ func (f *Follower) Follow(m Message) {
 	}
 }
 
-// Forget ends what Follow began: the message was withdrawn. Its reports are
-// still told.
+// Forget ends the polling of a message that was withdrawn. Reports on it still
+// become receipts.
 func (f *Follower) Forget(providerID string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -166,10 +166,10 @@ func (f *Follower) Forget(providerID string) {
 	}
 }
 
-// Report tells what a webhook has said, if it is news, and returns the
-// callback's error: the webhook is then to be refused, so that it is repeated.
-// A message that is not followed, because another process has sent it, is told
-// as well.
+// Report passes a webhook's report to Receipt, if it is news, and returns
+// Receipt's error. The webhook must then be refused, so that it is repeated. A
+// report on a message that is not followed, because another process has sent it,
+// becomes a receipt as well.
 func (f *Follower) Report(ctx context.Context, u Update) error {
 	if f.config.Receipt == nil {
 		return nil
@@ -189,7 +189,7 @@ func (f *Follower) Report(ctx context.Context, u Update) error {
 	return f.tell(ctx, e, u)
 }
 
-// entry returns what is known of a message, which may be nothing yet.
+// entry returns the entry of a message, which may be new.
 func (f *Follower) entry(id string, now time.Time) *entry {
 	e := f.known[id]
 	if e != nil {

@@ -72,16 +72,16 @@ func (c *Client) Close() {
 	}
 }
 
-// A Response is what a server answered.
+// A Response is a server's answer.
 type Response struct {
 	Status int
 	Header http.Header
 
-	// Body is what came of the body, at most 1 MiB.
+	// Body is the body as far as it came, at most 1 MiB.
 	Body []byte
 
-	// Cut: the body was longer, or broke off. The status counts all the same:
-	// who answered 202 has taken the message.
+	// Cut: the body was longer, or broke off. The status counts nevertheless: a
+	// server that answered 202 has taken the message.
 	Cut bool
 }
 
@@ -172,7 +172,7 @@ func Share(ctx context.Context, parts time.Duration) (context.Context, context.C
 
 // Once keeps net/http from repeating a request that has no body, which it does
 // by itself with a GET: when a connection that was used before breaks off, the
-// server may have acted on it. It is for those that do more than ask.
+// server may have acted on it. It is for requests that submit a message.
 func Once(req *http.Request) {
 	req.Body, req.GetBody = io.NopCloser(strings.NewReader("")), nil // a body that cannot be rewound
 }

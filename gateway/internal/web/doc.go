@@ -1,4 +1,4 @@
-// Package web makes the HTTP requests of package gateway: it knows whether a
-// message may have gone out when a request fails, bounds what is read, and
-// keeps credentials, codes and numbers out of errors.
+// Package web makes the HTTP requests of the channels in gateway/.... If a request
+// fails, it tells whether the message may have gone out. It bounds the answers
+// that it reads, and keeps credentials, codes and numbers out of errors.
 package web

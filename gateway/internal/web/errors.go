@@ -95,8 +95,8 @@ func unwelcome(err error) bool {
 	return false
 }
 
-// Refusal is the error for an answer that is no success, by its status. What
-// the server said beside it is left out, because it may quote the message.
+// Refusal is the error for an answer that is no success, by its status. The
+// answer's body is left out, because it may quote the message.
 func Refusal(op string, r Response, now time.Time) *channel.Error {
 	return &channel.Error{
 		Class: class(r.Status), Op: op, Code: strconv.Itoa(r.Status), RetryAfter: retryAfter(r.Header, now),
@@ -113,9 +113,9 @@ func NotSent(err error) error {
 	return err
 }
 
-// class says what a status means for a message where the provider does not
-// define it otherwise (RFC 9110 §15). A server or proxy that fails, 500, 502 or
-// 504, may have passed the message on before.
+// class returns a status's class, unless the provider defines it otherwise (RFC
+// 9110 §15). A server or proxy that fails, 500, 502 or 504, may have passed the
+// message on before.
 func class(status int) channel.Class {
 	switch {
 	case status == http.StatusTooManyRequests:

@@ -30,8 +30,8 @@ func TestConfig(t *testing.T) {
 	good := func() provider.Config {
 		return provider.Config{Provider: "textbee", Values: map[string]string{"device": "d", "key": "secret-key"}}
 	}
+	known := strings.Join(builtIns(t), ", ")
 	const (
-		known  = "httpsms, labsmobile, routee, textbee, traccar, twilio, twilio-voice, whatsapp"
 		values = "device, key, sim, url, webhook_secret"
 		plain  = "is http, which shows codes and credentials to anyone on the way"
 		prints = "textbee textbee provider.Channel{textbee} textbee"

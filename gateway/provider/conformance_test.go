@@ -10,17 +10,26 @@ import (
 	"github.com/otpcourier/otpcourier/channel/channeltest"
 )
 
-// Every profile that comes with the package is held to the tests of this folder.
-func TestProfilesAreTested(t *testing.T) {
-	t.Parallel()
+// builtIns are the names of the profiles that come with the package.
+func builtIns(t *testing.T) (names []string) {
+	t.Helper()
 	files, err := filepath.Glob("profiles/*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
 	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".json")
+		names = append(names, strings.TrimSuffix(filepath.Base(file), ".json"))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Every profile that comes with the package is held to the tests of this folder.
+func TestProfilesAreTested(t *testing.T) {
+	t.Parallel()
+	for _, name := range builtIns(t) {
 		if !slices.ContainsFunc(providers, func(p api) bool { return p.name == name && p.file == "" }) {
-			t.Errorf("%s has no file api_*_test.go", file)
+			t.Errorf("profiles/%s.json has no api in a file api_*_test.go", name)
 		}
 	}
 }

@@ -78,11 +78,8 @@ func newStage(ctx context.Context) (s *stage, err error) {
 	s.mailbox = smtptest.NewServer(smtptest.Config{Username: "codes", Password: "secret"})
 	s.later(s.mailbox.Close)
 	mail, err := smtp.New(smtp.Config{
-		Addr:      s.mailbox.Addr(),
-		TLSConfig: s.mailbox.ClientTLS(),
-		Username:  "codes",
-		Password:  "secret",
-		From:      "MyBank <codes@mybank.example>",
+		Addr: s.mailbox.Addr(), TLSConfig: s.mailbox.ClientTLS(), Username: "codes", Password: "secret",
+		From: "MyBank <codes@mybank.example>",
 	})
 	if err != nil {
 		return s, err

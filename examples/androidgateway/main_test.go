@@ -22,8 +22,10 @@ func TestDemo(t *testing.T) {
 	if err := run(t.Context(), nil, os.Getenv, nil, &out); err != nil {
 		t.Fatal(err, out.String())
 	}
-	for _, want := range []string{"phone: receipt delivered", "phone: receipt failed RESULT_ERROR_NO_SERVICE",
-		"phone: temporary", "email: accepted", ": verified"} {
+	for _, want := range []string{
+		"phone: receipt delivered", "phone: receipt failed RESULT_ERROR_NO_SERVICE", "phone: temporary",
+		"email: accepted", ": verified",
+	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, &out)
 		}
@@ -77,15 +79,18 @@ func TestRealAccount(t *testing.T) {
 	t.Parallel()
 	for name, extra := range map[string][]string{
 		"polling": nil,
-		"webhooks": {"-webhook", "https://otp.example.com/sms", "-listen", "127.0.0.1:0", "-jwt", "-device", "pixel",
-			"-sim", "2"},
+		"webhooks": {
+			"-webhook", "https://otp.example.com/sms", "-listen", "127.0.0.1:0", "-jwt",
+			"-device", "pixel", "-sim", "2",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			srv := gatewaytest.NewTLSServer(gatewaytest.Config{Username: "K2V6TX", Password: "secret", JWT: true})
 			t.Cleanup(srv.Close)
-			phone := srv.AddPhone(gatewaytest.PhoneConfig{ID: "pixel", Passphrase: "sesame",
-				Plan: gatewaytest.Plan{NoWebhooks: true}})
+			phone := srv.AddPhone(gatewaytest.PhoneConfig{
+				ID: "pixel", Passphrase: "sesame", Plan: gatewaytest.Plan{NoWebhooks: true},
+			})
 			env := func(name string) string {
 				return map[string]string{
 					"SMSGATE_URL": srv.URL, "SMSGATE_USERNAME": "K2V6TX", "SMSGATE_PASSWORD": "secret",

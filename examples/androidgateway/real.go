@@ -35,7 +35,7 @@ func parse(args []string, env func(string) string, out io.Writer) (*options, err
 	f.StringVar(&o.sms.URL, "url", env("SMSGATE_URL"), "base `URL` of the API; default: sms-gate.app's cloud")
 	f.StringVar(&device, "device", env("SMSGATE_DEVICE"), "`id` of the phone to send with; default: any of the account")
 	f.IntVar(&o.sms.SIM, "sim", 0,
-		"SIM `slot` to send with, 1 to 3; default: as set on the phone; "+
+		"SIM `slot` to send with, 1 to 3; default: what is set on the phone; "+
 			"without -device, that of the recipient's country first")
 	f.BoolVar(&o.sms.JWT, "jwt", false, "exchange the password for tokens")
 	f.StringVar(&o.hook, "webhook", "",
@@ -46,16 +46,17 @@ func parse(args []string, env func(string) string, out io.Writer) (*options, err
 	f.BoolVar(&o.sms.DangerouslyPlaintext, "dangerously-plaintext", false,
 		"allow an http URL, for a phone on a network of one's own")
 	f.Usage = func() {
-		fmt.Fprintln(out, "SMSGATE_USERNAME, SMSGATE_PASSWORD, SMSGATE_SIGNING_KEY and SMSGATE_PASSPHRASE "+
-			"are taken from the environment,")
+		fmt.Fprintln(out,
+			"SMSGATE_USERNAME, SMSGATE_PASSWORD, SMSGATE_SIGNING_KEY and SMSGATE_PASSPHRASE "+
+				"are taken from the environment,")
 		fmt.Fprintln(out, "and SMSGATE_URL and SMSGATE_DEVICE where -url and -device are not given.")
 		f.PrintDefaults()
 	}
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
-	o.sms.Username, o.sms.Password, o.sms.Passphrase = env("SMSGATE_USERNAME"), env("SMSGATE_PASSWORD"),
-		env("SMSGATE_PASSPHRASE")
+	o.sms.Username, o.sms.Password = env("SMSGATE_USERNAME"), env("SMSGATE_PASSWORD")
+	o.sms.Passphrase = env("SMSGATE_PASSPHRASE")
 	if key := env("SMSGATE_SIGNING_KEY"); key != "" {
 		o.sms.SigningKeys = []string{key}
 	}

@@ -51,7 +51,7 @@ func (f *Follower) tell(ctx context.Context, e *entry, u Update) error {
 		f.mu.Lock()
 	}
 	if !e.learn(u) {
-		f.settle(e, u)
+		f.conclude(e, u)
 		f.mu.Unlock()
 		return nil
 	}
@@ -68,7 +68,7 @@ func (f *Follower) tell(ctx context.Context, e *entry, u Update) error {
 		e.telling = nil
 		if accepted {
 			e.told = max(e.told, u.State)
-			f.settle(e, u)
+			f.conclude(e, u)
 		}
 	}()
 	err := f.config.Receipt(ctx, r)
@@ -100,8 +100,8 @@ func (e *entry) receipt(u Update) channel.Receipt {
 	return r
 }
 
-// settle ends the polling of a message whose fate is known.
-func (f *Follower) settle(e *entry, u Update) {
+// conclude ends the polling of a message whose fate is known.
+func (f *Follower) conclude(e *entry, u Update) {
 	if u.Final || u.State >= channel.Failed || e.told >= channel.Failed {
 		e.final = true
 		e.untold = nil

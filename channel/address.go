@@ -38,8 +38,8 @@ func Mask(address string) string {
 // number that is not E.164 (ITU-T E.164: "+" and 7 to 15 digits), an e-mail
 // address that is not dot-atom "@" domain of at most 254 octets (RFC 5321
 // §4.1.2; quoted local parts and address literals are refused), a push token
-// with white space or control characters or over 4096 octets; or that there is
-// no address at all. The error is an *[Error] of class [InvalidRecipient] and
+// or a chat id with white space or control characters, or over 4096 or 256
+// octets; or that there is no address at all. The error is an *[Error] of class [InvalidRecipient] and
 // does not repeat the address. Whether a number or a mailbox exists is another
 // matter.
 func (r Recipient) Validate() error {
@@ -55,6 +55,8 @@ func (r Recipient) Validate() error {
 		return invalid("e-mail address is malformed")
 	case r.Push != "" && !isToken(r.Push):
 		return invalid("push token is malformed")
+	case r.Chat != "" && (len(r.Chat) > 256 || !isToken(r.Chat)):
+		return invalid("chat id is malformed")
 	}
 	return nil
 }

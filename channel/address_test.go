@@ -115,7 +115,8 @@ func TestKinds(t *testing.T) {
 		t.Error("Has is wrong")
 	}
 	for kinds, want := range map[channel.Address]string{
-		0: "none", channel.Email: "email", channel.Phone | channel.Email | channel.Push: "phone+email+push", 1 << 7: "none",
+		0: "none", channel.Email: "email", channel.Phone | channel.Email | channel.Push: "phone+email+push",
+		1 << 7: "none",
 	} {
 		if got := kinds.String(); got != want {
 			t.Errorf("Address(%d) is %q, want %q", kinds, got, want)

@@ -15,8 +15,8 @@ import (
 // channel whose provider knows idempotency keys passes it on as one.
 //
 // An error is an *[Error]; its Class says whether the message may have gone
-// out. The Submission is meaningful beside an error too: its Attempts say what
-// was tried. Send neither changes m nor keeps it after returning.
+// out. The Submission is meaningful with an error, too: its Hops say which
+// routes were tried. Send neither changes m nor keeps it after returning.
 //
 // A Channel that wraps another has a method Unwrap() Channel, so that [As]
 // finds optional interfaces behind it.
@@ -47,6 +47,12 @@ type Canceler interface {
 // there.
 type RouteLister interface {
 	Routes() []Route
+}
+
+// A Planner is a Channel that knows which routes it would try for a message,
+// best first. It is optional; find it with [As].
+type Planner interface {
+	Plan(ctx context.Context, m *Message) ([]Route, error)
 }
 
 // As returns the first of c and what it wraps that has type T, usually an

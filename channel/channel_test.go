@@ -114,8 +114,10 @@ func TestErrorText(t *testing.T) {
 		want string
 	}{
 		{&channel.Error{}, "channel: unknown"},
-		{&channel.Error{Class: channel.Unreachable, Op: "smpp: submit_sm", Code: "0x45"}, "smpp: submit_sm: unreachable (0x45)"},
-		{&channel.Error{Class: channel.Temporary, Op: "smtp: data", Code: "4.7.28", Err: cause}, "smtp: data: temporary (4.7.28): connection reset"},
+		{&channel.Error{Class: channel.Unreachable, Op: "smpp: submit_sm", Code: "0x45"},
+			"smpp: submit_sm: unreachable (0x45)"},
+		{&channel.Error{Class: channel.Temporary, Op: "smtp: data", Code: "4.7.28", Err: cause},
+			"smtp: data: temporary (4.7.28): connection reset"},
 		{&channel.Error{Class: channel.InvalidRecipient, Err: cause}, "channel: invalid recipient: connection reset"},
 		{&channel.Error{Class: 200}, "channel: invalid class"},
 	} {
@@ -131,15 +133,18 @@ func TestErrorText(t *testing.T) {
 func TestNames(t *testing.T) {
 	t.Parallel()
 	for class, want := range map[channel.Class]string{
-		channel.Unknown: "unknown", channel.Temporary: "temporary", channel.Throttled: "throttled", channel.Unreachable: "unreachable",
-		channel.InvalidRecipient: "invalid recipient", channel.Misconfigured: "misconfigured", channel.Expired: "expired",
+		channel.Unknown: "unknown", channel.Temporary: "temporary", channel.Throttled: "throttled",
+		channel.Unreachable:      "unreachable",
+		channel.InvalidRecipient: "invalid recipient", channel.Misconfigured: "misconfigured",
+		channel.Expired: "expired",
 	} {
 		if got := class.String(); got != want {
 			t.Errorf("class %q, want %q", got, want)
 		}
 	}
 	for state, want := range map[channel.State]string{
-		0: "none", channel.Queued: "queued", channel.Sent: "sent", channel.Failed: "failed", channel.Delivered: "delivered", 9: "none",
+		0: "none", channel.Queued: "queued", channel.Sent: "sent", channel.Failed: "failed",
+		channel.Delivered: "delivered", 9: "none",
 	} {
 		if got := state.String(); got != want {
 			t.Errorf("state %q, want %q", got, want)

@@ -118,13 +118,30 @@ func (e *Error) Unwrap() error { return e.Err }
 // ErrNoRoute is the cause of an [Error] where no route was left to try.
 var ErrNoRoute = errors.New("channel: no route left")
 
-// ClassOf returns the class of the first *[Error] in err's tree, and [Unknown]
-// where there is none: who cannot say that a message was not sent must assume
-// that it was. err must not be nil.
+// ClassOf returns the class of the first *[Error] in err's tree. Without a
+// class, assume that the message was sent: it is [Unknown]. err must not be nil.
 func ClassOf(err error) Class {
 	var e *Error
 	if errors.As(err, &e) && e != nil {
 		return e.Class
 	}
 	return Unknown
+}
+
+// Classed returns err if there is an *[Error] with a valid class in its tree,
+// and else one of class [Unknown] and of that op around it. A nil *Error that a
+// channel has returned as an error by mistake is an error. Classed(op, nil) is
+// nil.
+func Classed(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e, ok := errors.AsType[*Error](err)
+	switch {
+	case ok && e == nil:
+		return &Error{Class: Unknown, Op: op, Err: errors.New("the channel returned a nil *Error as an error")}
+	case !ok || !e.Class.Valid():
+		return &Error{Class: Unknown, Op: op, Err: err}
+	}
+	return err
 }

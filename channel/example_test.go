@@ -28,7 +28,8 @@ func ExampleFunc() {
 		id, err := notify(ctx, m.To.Push, m.Text)
 		switch {
 		case errors.Is(err, errBusy):
-			return channel.Submission{}, &channel.Error{Class: channel.Temporary, Op: "push: notify", Code: "503", Err: err}
+			return channel.Submission{}, &channel.Error{Class: channel.Temporary, Op: "push: notify", Code: "503",
+				Err: err}
 		case err != nil: // the answer may have been lost
 			return channel.Submission{}, &channel.Error{Class: channel.Unknown, Op: "push: notify", Err: err}
 		}

@@ -1,10 +1,10 @@
 package channel
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,10 +18,11 @@ const (
 	Phone Address = 1 << iota // E.164
 	Email                     // RFC 5321 mailbox
 	Push                      // a device token
+	Chat                      // an id at a messenger
 )
 
 // addressNames are in the order of their bits.
-var addressNames = [...]string{"phone", "email", "push"}
+var addressNames = [...]string{"phone", "email", "push", "chat"}
 
 // String returns the kinds' names joined by "+", "none" for the empty set.
 func (a Address) String() string {
@@ -61,12 +62,29 @@ func (a *Address) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A Recipient is where a person can be reached. Each field may be empty.
-// Logged or printed with %v, its addresses are masked.
+// A Recipient holds the addresses at which a person can be reached. Each field
+// may be empty. Logged, printed, or marshalled as JSON, the addresses are
+// masked.
 type Recipient struct {
 	Phone string // E.164 with its "+", "+447912345678"
 	Email string // addr-spec, "ann@example.com"
 	Push  string // device token, opaque
+	Chat  string // id at a messenger, opaque: "telegram:4711", as the route's channel reads it
+}
+
+// Of returns the address of one kind, "" if the recipient has none.
+func (r Recipient) Of(kind Address) string {
+	switch kind {
+	case Phone:
+		return r.Phone
+	case Email:
+		return r.Email
+	case Push:
+		return r.Push
+	case Chat:
+		return r.Chat
+	}
+	return ""
 }
 
 // Has reports whether the recipient has an address of one of the kinds.
@@ -75,33 +93,37 @@ func (r Recipient) Has(a Address) bool { return r.Kinds()&a != 0 }
 // Kinds returns the kinds of address the recipient has.
 func (r Recipient) Kinds() Address {
 	var a Address
-	if r.Phone != "" {
-		a |= Phone
-	}
-	if r.Email != "" {
-		a |= Email
-	}
-	if r.Push != "" {
-		a |= Push
+	for _, kind := range kinds {
+		if r.Of(kind) != "" {
+			a |= kind
+		}
 	}
 	return a
 }
 
+var kinds = [...]Address{Phone, Email, Push, Chat}
+
 // Masked returns the recipient with its addresses shortened by [Mask].
 func (r Recipient) Masked() Recipient {
-	return Recipient{Phone: Mask(r.Phone), Email: Mask(r.Email), Push: Mask(r.Push)}
+	return Recipient{Phone: Mask(r.Phone), Email: Mask(r.Email), Push: Mask(r.Push), Chat: Mask(r.Chat)}
 }
 
 // String returns the masked addresses.
 func (r Recipient) String() string {
-	m := r.Masked()
 	var parts []string
-	for _, s := range []string{m.Phone, m.Email, m.Push} {
-		if s != "" {
-			parts = append(parts, s)
+	for _, kind := range kinds {
+		if a := r.Of(kind); a != "" {
+			parts = append(parts, Mask(a))
 		}
 	}
 	return strings.Join(parts, " ")
+}
+
+// MarshalJSON returns the masked addresses, so that no log or answer shows one by
+// accident. A program that stores or forwards addresses names the fields.
+func (r Recipient) MarshalJSON() ([]byte, error) {
+	type masked Recipient // without this method
+	return json.Marshal(masked(r.Masked()))
 }
 
 // GoString keeps addresses out of %#v.
@@ -110,9 +132,9 @@ func (r Recipient) GoString() string { return "channel.Recipient{" + r.String() 
 // LogValue keeps addresses out of logs.
 func (r Recipient) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
-// A Message is one code on its way to one person, already rendered. Logged or
-// printed with %v it shows neither the code nor an address; as JSON it is whole,
-// for channels that forward it.
+// A Message is one code on its way to one person, already rendered. Logged,
+// printed, or marshalled as JSON it shows neither the code nor an address: a
+// channel that forwards it names the fields.
 type Message struct {
 	// ID is challenge "." step, at most 36 characters of [A-Za-z0-9.-]: the
 	// provider's idempotency key. It is the same on every try of a step and
@@ -129,7 +151,8 @@ type Message struct {
 
 	Language string // BCP 47
 	Sender   string // brand; a channel's own configuration goes before it
-	Purpose  string // what the code is for, "login"
+	Purpose  string // of the code: "login"
+	Tenant   string // the brand of the Service that sends it; empty: the only one
 
 	Created time.Time
 	Expires time.Time // end of the code's life: nothing is submitted after it; zero: none
@@ -137,6 +160,12 @@ type Message struct {
 	Route   string   // only the route of this name; empty: any
 	Tried   []string // routes to skip
 	Invalid Address  // kinds of address known to be wrong
+
+	// Allow, unless nil, is asked before the message is handed to a route. An
+	// error skips the route, and is that of the hop: the Service counts the
+	// message against the limits of the address that the route uses. A failover
+	// asks; a channel does not.
+	Allow func(ctx context.Context, r Route) error
 }
 
 // String identifies the message without its content.
@@ -151,18 +180,13 @@ func (m Message) LogValue() slog.Value {
 		slog.String("purpose", m.Purpose), slog.Time("expires", m.Expires))
 }
 
-// Redact returns text, an error's say, with stars for the code and the
-// addresses that a careless channel has put there: in upper or lower case, and
-// as they are written in a URL.
-func (m Message) Redact(text string) string {
-	var secrets []string
-	for _, s := range [...]string{m.Code, m.To.Phone, strings.TrimPrefix(m.To.Phone, "+"), m.To.Email, m.To.Push} {
-		if s = strings.ToValidUTF8(s, ""); s != "" {
-			secrets = append(secrets, regexp.QuoteMeta(url.QueryEscape(s)), regexp.QuoteMeta(s))
-		}
-	}
-	if len(secrets) == 0 {
-		return text
-	}
-	return regexp.MustCompile("(?i)"+strings.Join(secrets, "|")).ReplaceAllLiteralString(text, "***")
+// MarshalJSON returns the id, the masked addresses, the purpose, the tenant and
+// the times.
+func (m Message) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		ID               string
+		To               Recipient
+		Purpose, Tenant  string
+		Created, Expires time.Time
+	}{m.ID, m.To, m.Purpose, m.Tenant, m.Created, m.Expires})
 }

@@ -2,11 +2,13 @@ package channel_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/otpcourier/otpcourier/channel"
 )
@@ -55,13 +57,16 @@ func TestNothingShows(t *testing.T) {
 
 func TestRedact(t *testing.T) {
 	t.Parallel()
-	m := &channel.Message{To: channel.Recipient{Phone: "+447912345678", Email: "Ann.Smith+otp@Example.com", Push: "tok/7f9c"}, Code: "XKQZWV"}
+	m := &channel.Message{To: channel.Recipient{Phone: "+447912345678", Email: "Ann.Smith+otp@Example.com",
+		Push: "tok/7f9c"}, Code: "XKQZWV"}
 	for text, want := range map[string]string{
 		"550 5.1.1 unknown":                       "550 5.1.1 unknown",
 		"550 <ann.smith+otp@example.com> unknown": "550 <***> unknown",
-		`Get "https://api.example/?to=Ann.Smith%2Botp%40Example.com&n=%2b4479": EOF`: `Get "https://api.example/?to=***&n=%2b4479": EOF`,
-		`Get "https://api.example/?to=%2b447912345678&text=xkqzwv+is": EOF`:          `Get "https://api.example/?to=***&text=***+is": EOF`,
-		"no route to 447912345678, +447912345678 or tok/7F9C, tok%2f7f9c":            "no route to ***, *** or ***, ***",
+		`Get "https://a.example/?to=Ann.Smith%2Botp%40Example.com&n=%2b4479": EOF`: `Get "https://a.example/?to=***` +
+			`&n=%2b4479": EOF`,
+		`Get "https://a.example/?to=%2b447912345678&text=xkqzwv+is": EOF`: `Get "https://a.example/?to=***&text=***` +
+			`+is": EOF`,
+		"no route to 447912345678, +447912345678 or tok/7F9C, tok%2f7f9c": "no route to ***, *** or ***, ***",
 		"\xff XKQZWV": "\xff ***",
 	} {
 		if got := m.Redact(text); got != want {
@@ -70,5 +75,58 @@ func TestRedact(t *testing.T) {
 	}
 	if got := (channel.Message{Code: "\xff"}).Redact("text"); got != "text" {
 		t.Errorf("without a secret: %q", got)
+	}
+}
+
+func TestRedactLocalForms(t *testing.T) {
+	t.Parallel()
+	m := channel.Message{To: channel.Recipient{Phone: "+447912345678", Email: "ann@example.com", Chat: "telegram:4711"},
+		Code: "482910"}
+	for text, want := range map[string]string{
+		"07912345678 is barred":                      "*** is barred",
+		"(0)7912 345-678 is barred":                  "(0)*** is barred",
+		"0044 7912 345678, code 500":                 "***, code 500",
+		"send 48 29 10 to 7912.345.678":              "send *** to ***",
+		"500 447912345678":                           "500 ***",
+		`{"to":"\u002b447912345678","m":"4-829-10"}`: `{"to":"\u002b***","m":"***"}`,
+		"ann&#64;example.com, TELEGRAM:4711":         "***, ***",
+		"9912 34 56 79 is no number of ours":         "9912 34 56 79 is no number of ours",
+		"ü 482910 é":                                 "ü *** é",
+	} {
+		if got := m.Redact(text); got != want {
+			t.Errorf("%q is redacted to %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestRedactIsBoundedAndLinear: a provider's answer may be of any length, and be
+// made to be slow.
+func TestRedactIsBoundedAndLinear(t *testing.T) {
+	t.Parallel()
+	m := channel.Message{To: channel.Recipient{Phone: "+4400000000000"}, Code: "0000000001"}
+	for _, text := range []string{strings.Repeat("0", 10<<20), strings.Repeat("%30", 10<<20), strings.Repeat("é",
+		10<<20)} {
+		if got := m.Redact(text); len(got) > 1024 || !utf8.ValidString(got) {
+			t.Errorf("%d octets become %d", len(text), len(got))
+		}
+	}
+}
+
+func TestJSONIsMasked(t *testing.T) {
+	t.Parallel()
+	m := channel.Message{ID: "abc.1", To: channel.Recipient{Phone: "+447912345678", Email: "ann@example.com"},
+		Code: "482910",
+		Text: "482910 is your code", Body: "482910", Subject: "482910", HTML: "<b>482910</b>"}
+	b, err := json.Marshal([]any{m, &m, m.To})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{"482910", "7912345", "ann@"} {
+		if strings.Contains(string(b), secret) {
+			t.Errorf("%s shows %q", b, secret)
+		}
+	}
+	if !strings.Contains(string(b), "+44******5678") {
+		t.Errorf("%s does not show the masked number", b)
 	}
 }

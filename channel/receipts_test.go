@@ -42,8 +42,18 @@ func TestReceipts(t *testing.T) {
 		t.Errorf("receipts (-want +got):\n%s", diff)
 	}
 
+	if err := receipts.Attach(func(context.Context, channel.Receipt) error { return nil }); !errors.Is(err,
+		channel.ErrAttached) {
+		t.Errorf("a second handler: %v", err)
+	}
+	if err := receipts.Attach(nil); err != nil {
+		t.Error(err)
+	}
+	if err := a(t.Context(), receipt); !errors.Is(err, channel.ErrNotAttached) {
+		t.Errorf("after the handler was detached: %v", err)
+	}
 	failure := errors.New("store is down")
-	receipts.Attach(func(context.Context, channel.Receipt) error { return failure })
+	_ = receipts.Attach(func(context.Context, channel.Receipt) error { return failure })
 	if err := a(t.Context(), receipt); !errors.Is(err, failure) {
 		t.Errorf("the handler's error is %v", err)
 	}
@@ -74,7 +84,7 @@ func TestReceiptsConcurrent(t *testing.T) {
 	}
 	wg.Go(func() {
 		for range 50 {
-			receipts.Attach(func(context.Context, channel.Receipt) error { handled.Add(1); return nil })
+			_ = receipts.Attach(func(context.Context, channel.Receipt) error { handled.Add(1); return nil })
 		}
 	})
 	wg.Wait()

@@ -47,7 +47,7 @@ func (s *State) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A Submission is what a Channel did with a message.
+// A Submission says what a Channel did with a message.
 type Submission struct {
 	// Route is the route that took the message; set by a failover.
 	Route string
@@ -56,32 +56,41 @@ type Submission struct {
 	// message, in order; empty where the provider gives none.
 	ProviderIDs []string
 
-	// State is Sent in general, Delivered where the provider knows at once,
-	// Queued where the channel itself will submit later, Failed beside an
-	// error. Zero is read as Sent.
+	// State is Sent in general, Delivered if the provider knows at once, Queued
+	// if the channel itself will submit later, Failed with an error. Zero is
+	// read as Sent.
 	State State
 
 	// Await is until when a receipt is awaited before the next route is due.
 	// Zero: none is awaited, or no route is left. Set by a failover.
 	Await time.Time
 
-	// Attempts tells every hop, in order; set by a failover.
-	Attempts []Attempt
+	// Hops lists the tries of routes, in order; set by a failover.
+	Hops []Hop
+
+	// More: the time was over before every route that could take the message
+	// was tried. A message that surely was not sent, or may not have been, goes
+	// on by those. Set by a failover.
+	More bool
 }
 
-// An Attempt is one try of one route.
-type Attempt struct {
+// A Hop is one try of one route.
+type Hop struct {
 	Route   string
-	Address Address       // the kind the route needs
-	Class   Class         // meaningful beside an Err
+	Address Address       // the kind of address that the route needs
+	Class   Class         // meaningful with an Err
 	Code    string        // Error.Code
 	Took    time.Duration // of this try, waiting for the provider included
 	Err     error         // nil: accepted
 }
 
+// MaySent reports whether the message may have gone out by this try.
+func (h Hop) MaySent() bool { return h.Err == nil || h.Class == Unknown }
+
 // A Receipt tells what became of a submitted message.
 type Receipt struct {
 	Route      string // set by [Receipts.For]
+	Tenant     string // of a tenant's own route; set by the Service
 	ProviderID string // the id that Submission.ProviderIDs held
 	MessageID  string // Message.ID, where the provider echoes it; else empty
 	State      State

@@ -14,7 +14,6 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/otp"
-	"github.com/otpcourier/otpcourier/store"
 )
 
 // trail returns kind, request id and step of the events so far.
@@ -45,20 +44,24 @@ func TestAuditTrail(t *testing.T) {
 			work(t, r.Service)
 			c := r.send(t, otp.Request{RequestID: "first"})
 			synctest.Wait()
-			_, _ = r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, RequestID: "hasty"})
+			_, _ = r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1", RequestID: "hasty"})
 			time.Sleep(time.Minute)
-			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, RequestID: "second"}); err != nil {
+			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1",
+				RequestID: "second"}); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
 			handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-2", State: channel.Delivered})
 			handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-2", State: channel.Delivered})
-			_ = r.Verify(t.Context(), otp.Verification{ID: c.ID, Subject: "u1", Code: "1", RequestID: "typo"})
-			_ = r.Verify(t.Context(), otp.Verification{ID: c.ID, Subject: "u1", Code: r.a.messages()[1].Code, RequestID: "third"})
-			_ = r.Cancel(t.Context(), c.ID)
+			_ = verify(t.Context(), r, otp.Verification{ID: c.ID, Subject: "u1", Code: "1", RequestID: "typo"})
+			_ = verify(t.Context(), r, otp.Verification{ID: c.ID, Subject: "u1", Code: r.a.messages()[1].Code,
+				RequestID: "third"})
+			_ = r.Cancel(t.Context(), ref(c.ID))
 			_, _ = r.Send(t.Context(), otp.Request{Subject: "u1", RequestID: "fourth"})
-			want := []string{"generated first", "sent first", "refused hasty too_soon", "generated second", "sent second", "receipt second",
-				"rejected typo malformed", "verified third", "refused  closed", "refused fourth invalid without a challenge"}
+			want := []string{"generated first", "sent first", "refused hasty too_soon", "generated second",
+				"sent second", "receipt second",
+				"rejected typo malformed", "verified third", "refused  closed",
+				"refused fourth invalid without a challenge"}
 			if diff := cmp.Diff(want, r.trail()); diff != "" {
 				t.Errorf("async=%v: %s", async, diff)
 			}
@@ -75,7 +78,7 @@ func TestFixedCodeResend(t *testing.T) {
 		})
 		c := r.send(t, otp.Request{To: channel.Recipient{Phone: "+447912345600"}})
 		time.Sleep(time.Minute)
-		if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID}); err != nil || r.a.count() != 0 {
+		if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"}); err != nil || r.a.count() != 0 {
 			t.Error(err, r.a.count())
 		}
 		if e := r.last(); e.Kind != otp.EventSent || !e.Fixed {
@@ -101,9 +104,14 @@ func TestUnknownChallengeDerives(t *testing.T) {
 	var n atomic.Int32
 	r := newRig(t, func(c *otp.Config) { c.Generator = counting{n: &n} })
 	c := r.send(t, otp.Request{})
-	for name, id := range map[string]string{"wrong": c.ID, "unknown": "abc-aaaaaaaaaaaaaaaaaaaaaaaa", "malformed": "x"} {
+	for name, v := range map[string]otp.Verification{
+		"wrong":           {ID: c.ID, Subject: "u1", Code: another6(r.a.messages()[0].Code)},
+		"another subject": {ID: c.ID, Subject: "u2", Code: "123456"},
+		"unknown":         {ID: noID, Subject: "u1", Code: "123456"},
+		"malformed":       {ID: "x", Subject: "u1", Code: "123456"},
+	} {
 		n.Store(0)
-		if err := r.Verify(t.Context(), otp.Verification{ID: id, Subject: "u2", Code: "123456"}); !errors.Is(err, otp.ErrInvalidCode) {
+		if err := verify(t.Context(), r, v); !errors.Is(err, otp.ErrInvalidCode) {
 			t.Error(err)
 		}
 		if n.Load() != 1 {
@@ -119,7 +127,7 @@ func (rawDashes) Generate(otp.Seed) (string, error) { return "123-456", nil }
 
 type long struct{}
 
-func (long) Generate(otp.Seed) (string, error) { return strings.Repeat("1", 20), nil }
+func (long) Generate(otp.Seed) (string, error) { return strings.Repeat("1", 33), nil }
 
 func TestUnusableGenerators(t *testing.T) {
 	t.Parallel()
@@ -147,15 +155,16 @@ func TestAsyncUndeliveredIsFree(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, func(c *otp.Config) {
-			c.Async, c.Policy.PerRecipient, c.Policy.PerIP = true, []otp.Rate{{Most: 1, Per: time.Hour}}, []otp.Rate{{Most: 1, Per: time.Hour}}
+			c.Async, c.Policy.PerRecipient, c.Policy.PerIP = true, []otp.Rate{{Most: 1, Per: time.Hour}},
+				[]otp.Rate{{Most: 1, Per: time.Hour}}
 		})
 		work(t, r.Service)
 		for range 3 {
-			r.a.errs = []error{refusal(channel.Unreachable, "0x45")}
+			r.a.errs = []error{refusal(channel.Misconfigured, "0x0A")}
 			r.b.errs, r.mail.errs = r.a.errs, r.a.errs
 			c := r.send(t, otp.Request{IP: netip.MustParseAddr("2001:db8::1")})
 			synctest.Wait()
-			if s, err := r.Status(t.Context(), c.ID); err != nil || s.State != channel.Failed {
+			if s, err := r.Status(t.Context(), ref(c.ID)); err != nil || s.State != channel.Failed {
 				t.Errorf("%+v, %v", s, err)
 			}
 		}
@@ -198,7 +207,10 @@ func TestFailedReceiptWithoutAwait(t *testing.T) {
 func TestNothingOutlivesItsCode(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(c *otp.Config) { c.Policy.Life = time.Minute; c.Async = true; c.Receipts = nil })
+		r := newRig(t, func(c *otp.Config) {
+			c.Policy.Life, c.Policy.Waits = time.Minute, []time.Duration{}
+			c.Async, c.Receipts = true, nil
+		})
 		var deadline time.Time
 		r.cfg.Channel = channel.Func(func(ctx context.Context, _ *channel.Message) (channel.Submission, error) {
 			deadline, _ = ctx.Deadline()
@@ -217,29 +229,28 @@ func TestNothingOutlivesItsCode(t *testing.T) {
 	})
 }
 
-// A worker that dies after recording leaves the rest to the next: the wait for
-// the receipt, and the provider's ids.
+// If a process cannot arrange for what follows its message, the wait for the
+// receipt or the provider's ids, another process does.
 func TestSettledByTheNextWorker(t *testing.T) {
 	t.Parallel()
 	for _, what := range []string{"Enqueue", "Track"} {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRig(t, nil)
+			r := newRig(t, func(c *otp.Config) { c.Takeover = 20 * time.Second })
 			r.cfg.Channel = r.failover(t, time.Minute)
-			r.cfg.Queue = r.store
-			dying := r.cfg
-			lost := &losing{Store: r.store, what: what}
-			dying.Limiter, dying.Queue, dying.Tracker = r.store, lost, lost
-			s, err := otp.New(dying)
-			if err != nil {
-				t.Fatal(err)
-			}
 			work(t, r.another(t))
-			if _, err := s.Send(t.Context(), otp.Request{Subject: "u1", To: both}); err != nil {
+			f := &faulty{backend: r.store}
+			f.hook = func(called string) {
+				if what == "Track" || called == "Enqueue" { // the first is the takeover
+					f.setDown(what)
+				}
+			}
+			r.cfg.Store = f
+			if _, err := r.another(t).Send(t.Context(), otp.Request{Subject: "u1", To: both}); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(30 * time.Second) // the takeover finds the step recorded
 			if what == "Track" {
-				handle(t, r.another(t), channel.Receipt{Route: "A", ProviderID: "a-1", State: channel.Failed})
+				handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-1", State: channel.Failed})
 			}
 			time.Sleep(40 * time.Second)
 			if r.a.count() != 1 || r.b.count() != 1 {
@@ -247,31 +258,4 @@ func TestSettledByTheNextWorker(t *testing.T) {
 			}
 		})
 	}
-}
-
-// losing fails what comes after a message was recorded.
-type losing struct {
-	store.Store
-	what string
-	jobs int
-}
-
-func (l *losing) Enqueue(ctx context.Context, j store.Job) error {
-	if l.jobs++; l.what == "Enqueue" && l.jobs > 1 { // the first is the takeover
-		return errDown
-	}
-	return l.Store.(store.Queue).Enqueue(ctx, j)
-}
-
-func (l *losing) Run(context.Context, int, func(context.Context, store.Job) error) error { return nil }
-
-func (l *losing) Track(ctx context.Context, key, message string, expires, now time.Time) ([][]byte, error) {
-	if l.what == "Track" {
-		return nil, errDown
-	}
-	return l.Store.(store.Tracker).Track(ctx, key, message, expires, now)
-}
-
-func (l *losing) Match(ctx context.Context, key string, receipt []byte, expires, now time.Time) (string, error) {
-	return l.Store.(store.Tracker).Match(ctx, key, receipt, expires, now)
 }

@@ -8,37 +8,53 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/otp/internal/delivery"
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A Challenge is a code on its way: what a caller may know of it.
+// A Challenge is a code on its way, as far as a caller may know it.
 type Challenge struct {
-	ID           string            // for Resend, Verify, Cancel and Status
-	To           channel.Recipient // masked
-	State        channel.State     // of the latest message; Delivered: of any
-	Outcome      store.Outcome
-	Next         Next   // what the person can do
-	Route        string // that took the latest message
+	ID        string // for Resend, Verify, Cancel and Status; keep it with the person's session
+	Tenant    string // Request.Tenant
+	Purpose   string // Request.Purpose
+	Reference string // Request.Reference
+	Repeated  bool   // the call was a repeat, by its IdempotencyKey
+
+	To        channel.Recipient // masked
+	State     channel.State     // of the latest message; it moves forward only, and starts anew with the next message
+	Delivered bool              // a message was reported delivered; it stays so
+	Outcome   store.Outcome
+	Next      Next // the best that the person can do
+
+	// Route took the latest message, which went to an address of this kind.
+	// Used are the kinds of all addresses that a route took a message for: a
+	// person who has typed the code has control of one of them.
+	Route   string
+	Address channel.Address
+	Used    channel.Address
+
 	Created      time.Time
 	Expires      time.Time
 	ResendAt     time.Time // earliest Resend as things stand; zero: none is left
 	SendsLeft    int
 	AttemptsLeft int
-	Left         channel.Address   // kinds of address the person has that a route serves and no message went to
-	Fixed        bool              // an app reviewer's: nothing was sent
-	Attempts     []channel.Attempt // hops of this call; empty from Status
+	Alternatives channel.Address // kinds of address that the person has, a route serves, and no message went to
+	Fixed        bool            // an app reviewer's: nothing was sent
+	Hops         []channel.Hop   // of this call; empty from Status
 }
 
 // Next is the best that a person can do about a challenge. Its text is stable,
-// for an API's answers. Whatever it is, but for NextRestart and NextDone, a
-// code that has come can be typed.
+// for an API's answers. Except for NextRestart and NextDone, a code that has
+// come can be typed, too.
 type Next string
 
-// What a person can do next.
+// The next things to do.
 const (
-	NextWait    Next = "wait"    // for the message; a Resend works from Challenge.ResendAt
-	NextResend  Next = "resend"  // ask for a Resend, which works now
-	NextAddress Next = "address" // Send to another address: one of Challenge.Left or, if that is empty, a new one, for what was given is wrong or unreachable
+	NextWait   Next = "wait"   // for the message; a Resend works from Challenge.ResendAt
+	NextResend Next = "resend" // ask for a Resend, which works now
+	// Send to another address: one of Challenge.Alternatives or, if that is empty, a new one, since the one given
+	// is wrong or unreachable
+	NextAddress Next = "address"
 	NextCode    Next = "code"    // type the code: it was sent, and will not be again
 	NextRestart Next = "restart" // Send again: the challenge is cancelled, out of attempts, or its subject locked
 	NextDone    Next = "done"    // nothing: the code was verified
@@ -58,110 +74,70 @@ func (n *Next) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// sendsAfterDelivery is how many more sends there are, if that many are left,
-// once a message was reported delivered: who has one on the device is helped
-// by looking for it.
-const sendsAfterDelivery = 2
-
-func (s *Service) challenge(r *store.Record, l *letter, d *delivery) *Challenge {
-	c := &Challenge{ID: r.ID, To: l.to.Masked(), State: d.state, Outcome: r.Outcome, Route: d.route, Created: r.Created,
-		Expires: r.Expires, AttemptsLeft: max(r.MaxAttempts-r.Attempts, 0), Left: s.left(l, d), Fixed: l.fixed}
-	now := time.Now()
-	if left := sendsLeft(r, d); left > 0 && !s.rejected(l, d, "") && usable(r, now) {
-		if at := s.resendAt(r, d); r.Expires.Sub(at) >= resendMargin && r.Expires.Sub(now) >= resendMargin {
+// challenge is the caller's view of o.
+func (s *Service) challenge(o *opened) *Challenge {
+	d, q := o.delivery, o.req
+	c := &Challenge{ID: o.id, Tenant: q.tenant, Purpose: q.purpose, Reference: q.reference, To: q.to.Masked(),
+		State: d.State, Delivered: d.Reached > 0, Outcome: o.Outcome, Route: d.Message.Route, Address: d.Message.Kind,
+		Used: d.Used, Created: o.Created, Expires: o.Expires, AttemptsLeft: max(o.MaxAttempts-o.Attempts, 0),
+		Alternatives: o.alternatives(), Fixed: q.fixed}
+	if o.Outcome == store.Open && d.Send < d.Sends { // a Resend waits for its sender
+		c.State, c.Route, c.Address = channel.Queued, "", 0
+	}
+	now := instant()
+	if left := d.SendsLeft(len(o.policy.Waits)); left > 0 && !o.rejected(d, "") && o.usable(now) {
+		at := d.ResendAt(o.policy.Waits, o.policy.SentWait)
+		if o.Expires.Sub(at) >= resendMargin && o.Expires.Sub(now) >= resendMargin {
 			c.ResendAt, c.SendsLeft = at, left
 		}
 	}
-	c.Next = s.next(r, l, d, c, now)
+	c.Next = o.advice(c, now)
 	return c
 }
 
-func (s *Service) next(r *store.Record, l *letter, d *delivery, c *Challenge, now time.Time) Next {
+// advice is Challenge.Next.
+func (o *opened) advice(c *Challenge, now time.Time) Next {
+	failed := c.State == channel.Failed && !c.Delivered
 	switch {
-	case r.Outcome == store.Verified:
+	case o.Outcome == store.Verified:
 		return NextDone
-	case !usable(r, now):
+	case !o.usable(now):
 		return NextRestart
-	case s.rejected(l, d, ""):
+	case o.rejected(o.delivery, ""):
 		return NextAddress
 	case !c.ResendAt.IsZero() && now.Before(c.ResendAt):
 		return NextWait
 	case !c.ResendAt.IsZero():
 		return NextResend
-	case sendsLeft(r, d) <= 0 && (c.Left != 0 || d.state == channel.Failed):
+	case o.delivery.SendsLeft(len(o.policy.Waits)) <= 0 && (c.Alternatives != 0 || failed):
 		return NextAddress
-	case d.state == channel.Failed: // with too little life left
+	case failed: // with too little life left
 		return NextRestart
 	}
 	return NextCode
 }
 
 // usable reports whether a code could be verified.
-func usable(r *store.Record, now time.Time) bool {
-	return r.Outcome == store.Open && r.Attempts < r.MaxAttempts && !r.LockedUntil.After(now)
+func (o *opened) usable(now time.Time) bool {
+	return o.Outcome == store.Open && o.Attempts < o.MaxAttempts && !o.LockedUntil.After(now)
 }
 
-func sendsLeft(r *store.Record, d *delivery) int {
-	left := len(r.Waits) + 1 - r.Sends
-	if d.reached > 0 {
-		left = min(left, d.reached+sendsAfterDelivery-r.Sends)
-	}
-	return left
-}
-
-// resendAt returns when the next of the sends left is due: what the store asks
-// for, and more where nothing is known of the message's end.
-func (s *Service) resendAt(r *store.Record, d *delivery) time.Time {
-	at := r.NextSend
-	if d.state == channel.Queued || d.state == channel.Sent {
-		sent := at.Add(-r.Waits[r.Sends-1])
-		if later := sent.Add(s.c.Policy.SentWait); later.After(at) {
-			return later
-		}
-	}
-	return at
-}
-
-// kinds returns the kinds of address of l that the routes need, or the one of
-// that name; all that it has where the routes are not known.
-func (s *Service) kinds(l *letter, route string) channel.Address {
-	var routes []channel.Route
-	if lister, ok := channel.As[channel.RouteLister](s.c.Channel); ok {
-		routes = lister.Routes()
-	}
-	if routes == nil {
-		return l.to.Kinds()
-	}
-	var needed channel.Address
-	for _, r := range routes {
-		if route == "" || r.Name == route {
-			needed |= r.Address
-		}
-	}
-	return l.to.Kinds() & needed
-}
-
-// left returns the kinds of address that are still worth trying.
-func (s *Service) left(l *letter, d *delivery) channel.Address {
-	return s.kinds(l, "") &^ (d.used | d.invalid)
+// alternatives returns the kinds of address that are still worth trying.
+func (o *opened) alternatives() channel.Address {
+	return served(o.tenant, o.req.to, "") &^ (o.delivery.Used | o.delivery.Invalid)
 }
 
 // rejected reports whether every address that could be sent to, by that route
 // or the one asked for before, is known to be wrong.
-func (s *Service) rejected(l *letter, d *delivery, route string) bool {
-	return d.invalid != 0 && s.kinds(l, cmp.Or(route, d.via, l.route))&^d.invalid == 0
+func (o *opened) rejected(d *delivery.Delivery, route string) bool {
+	return d.Invalid != 0 && served(o.tenant, o.req.to, cmp.Or(route, d.Via, o.req.route))&^d.Invalid == 0
 }
 
 // Status returns what has become of a challenge.
-func (s *Service) Status(ctx context.Context, id string) (*Challenge, error) {
-	now := time.Now()
-	r, l, err := s.read(ctx, id, now)
+func (s *Service) Status(ctx context.Context, q Ref) (*Challenge, error) {
+	o, err := s.read(ctx, q, instant())
 	if err != nil {
 		return nil, err
 	}
-	d, err := decodeDelivery(r.Delivery)
-	if err != nil {
-		return nil, s.storeError(r, err, now)
-	}
-	return s.challenge(r, l, d), nil
+	return s.challenge(o), nil
 }

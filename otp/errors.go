@@ -10,7 +10,7 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// What a caller usually distinguishes, with errors.Is. [Error.Reason] tells
+// Errors that a caller usually tells apart, with errors.Is. [Error.Reason] tells
 // more.
 var (
 	// ErrInvalidCode: the person is not verified. Wrong, malformed, expired,
@@ -29,8 +29,8 @@ var (
 	// ErrUndelivered: no route took the message.
 	ErrUndelivered = errors.New("otp: not delivered")
 
-	// ErrUnavailable: the store or the queue failed; nothing was sent, nobody
-	// is verified. Temporary.
+	// ErrUnavailable: the store or the queue failed. Nobody is verified; without
+	// a Challenge, nothing was sent either. Temporary.
 	ErrUnavailable = errors.New("otp: temporarily unavailable")
 )
 
@@ -38,7 +38,27 @@ var (
 // for an API's answers.
 type Reason string
 
-// The reasons, by the error that they match.
+// The reasons, by the error that they match, and which fields of an [Error] are
+// set with them.
+//
+//	reason               matches            fields                 HTTP  show the person
+//	wrong                ErrInvalidCode     AttemptsLeft,          422   the code is not right, try again
+//	                                        RetryAfter
+//	malformed            ErrInvalidCode                            422   the code is not right, try again
+//	not_found, expired,  ErrInvalidCode                            422   the code is not right, ask for a new one
+//	closed
+//	attempts_exhausted   ErrWait                                   429   ask for a new code
+//	locked               ErrWait            RetryAfter, Support    429   come back at that time, or call support
+//	too_soon             ErrWait            RetryAfter             429   a new message can be sent at that time
+//	sends_exhausted      ErrWait            Alternatives, Support  429   use another address, or call support
+//	limited              ErrWait            RetryAfter             429   come back at that time
+//	invalid              ErrInvalidRequest  Field                  400   the field is wrong
+//	conflict             ErrInvalidRequest  Field                  409   nothing: a bug of the caller
+//	undelivered          ErrUndelivered     RetryAfter, Err        502   it could not be sent, use another address
+//	unavailable, full    ErrUnavailable                            503   come back in a minute
+//
+// Wrong, malformed, not_found, expired and closed have one status and, to the
+// outside, one text: which it is, is a secret (see the package page).
 const (
 	// ErrInvalidCode
 	ReasonWrong     Reason = "wrong"     // an attempt was charged
@@ -51,7 +71,7 @@ const (
 	ReasonAttempts Reason = "attempts_exhausted" // of this challenge: send another
 	ReasonLocked   Reason = "locked"             // the subject, after failures in a row
 	ReasonTooSoon  Reason = "too_soon"           // for another send
-	ReasonSends    Reason = "sends_exhausted"    // Error.Left and Error.Support say what else there is
+	ReasonSends    Reason = "sends_exhausted"    // Error.Alternatives and Error.Support say what else there is
 	ReasonLimited  Reason = "limited"            // a recipient or an IP address
 
 	// ErrInvalidRequest
@@ -69,7 +89,8 @@ const (
 var reasons = map[Reason]error{
 	ReasonWrong: ErrInvalidCode, ReasonMalformed: ErrInvalidCode, ReasonNotFound: ErrInvalidCode,
 	ReasonExpired: ErrInvalidCode, ReasonClosed: ErrInvalidCode,
-	ReasonAttempts: ErrWait, ReasonLocked: ErrWait, ReasonTooSoon: ErrWait, ReasonSends: ErrWait, ReasonLimited: ErrWait,
+	ReasonAttempts: ErrWait, ReasonLocked: ErrWait, ReasonTooSoon: ErrWait, ReasonSends: ErrWait,
+	ReasonLimited: ErrWait,
 	ReasonInvalid: ErrInvalidRequest, ReasonConflict: ErrInvalidRequest,
 	ReasonUndelivered: ErrUndelivered,
 	ReasonUnavailable: ErrUnavailable, ReasonFull: ErrUnavailable,
@@ -87,15 +108,16 @@ func (r *Reason) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// An Error is what every method of a [Service] fails with. It holds what a
-// caller may tell the person, and its text holds no code and no address.
+// An Error is the error of every method of a [Service]. Its fields are for the
+// person; [Reason] has a table of them. Its text is for developers, and holds no
+// code and no address.
 type Error struct {
 	Reason       Reason
 	Field        string          // with ReasonInvalid: "To.Phone", "Language", …
 	AttemptsLeft int             // with ReasonWrong
 	RetryAfter   time.Duration   // with the reasons of ErrWait; zero: not for this challenge
-	Left         channel.Address // with ReasonSends: as Challenge.Left
-	Support      string          // with ReasonSends and ReasonLocked: Config.Support
+	Alternatives channel.Address // with ReasonSends: as Challenge.Alternatives
+	Support      string          // with ReasonSends and ReasonLocked: of the tenant, or Config.Support
 	Err          error           // the cause; may be nil
 }
 
@@ -110,10 +132,8 @@ func (e *Error) Error() string {
 	}
 	var b strings.Builder
 	b.WriteString(base.Error())
-	switch e.Reason {
-	case ReasonUndelivered, ReasonUnavailable, ReasonInvalid: // base says it already
-	default:
-		b.WriteString(": " + strings.ReplaceAll(string(e.Reason), "_", " "))
+	if hint := hints[e.Reason]; hint != "" {
+		b.WriteString(": " + hint)
 	}
 	if e.Field != "" {
 		b.WriteString(": " + e.Field)
@@ -121,10 +141,21 @@ func (e *Error) Error() string {
 	if e.RetryAfter > 0 {
 		fmt.Fprintf(&b, " (retry after %v)", e.RetryAfter.Round(time.Second))
 	}
-	if e.Err != nil {
+	if e.Err != nil && !isAnswer(e.Err) { // what a store answers is said by the reason
 		b.WriteString(": " + e.Err.Error())
 	}
 	return b.String()
+}
+
+// hints say more than the sentinels do.
+var hints = map[Reason]string{
+	ReasonAttempts: "the attempts at this challenge are used up, Send makes another",
+	ReasonLocked:   "the subject is locked after failures in a row",
+	ReasonTooSoon:  "it is too soon for another message",
+	ReasonSends:    "the sends of this challenge are used up",
+	ReasonLimited:  "a limit of Policy.PerRecipient or Policy.PerIP is used up",
+	ReasonConflict: "the key belongs to another request",
+	ReasonFull:     "the store has no room",
 }
 
 // Unwrap returns the cause.
@@ -161,11 +192,9 @@ func (s *Service) storeError(r *store.Record, err error, now time.Time) *Error {
 		e.Reason, e.Support = ReasonLocked, s.c.Support
 		if r != nil {
 			e.RetryAfter = r.LockedUntil.Sub(now)
-		}
-	case errors.Is(err, store.ErrTooSoon):
-		e.Reason = ReasonTooSoon
-		if r != nil {
-			e.RetryAfter = r.NextSend.Sub(now)
+			if o, err := s.open(r); err == nil {
+				e.Support = o.tenant.support
+			}
 		}
 	case errors.Is(err, store.ErrFull):
 		e.Reason = ReasonFull

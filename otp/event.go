@@ -1,11 +1,15 @@
 package otp
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/store"
 )
 
 // EventKind is what happened.
@@ -22,27 +26,32 @@ const (
 	EventRefused   EventKind = "refused" // a Send, Resend or Cancel was refused
 )
 
-// An Event is a line of the audit trail: one for every generation, send,
-// receipt and verification, refused ones included. It holds no code, and
+// An Event is a line of the audit trail: there is one for every generation,
+// send, receipt and verification, refused ones included. It holds no code, and
 // addresses only masked.
 type Event struct {
 	Kind      EventKind
 	At        time.Time
 	RequestID string // the caller's, or one made for the Send; receipts carry the Send's
-	Challenge string // id; empty where none was created
-	Subject   string // keyed hash: the same for one subject, and not the subject
+	Challenge string // its ID; empty if none was created
+	Tenant    string
+	Reference string    // Request.Reference
+	Created   time.Time // of the challenge
+	Subject   string    // keyed hash: the same for one subject, and not the subject
 	Purpose   string
 	To        channel.Recipient // masked
+	Region    string            // ISO 3166-1 country of the phone number, else of the tenant
 	Step      int               // counts the messages of a challenge, from 1
-	Route     string
-	State     channel.State
-	Providers []string          // the provider's ids
-	Code      string            // of a receipt: the provider's status, never a one-time code
-	Attempts  []channel.Attempt // of EventSent: every hop
-	Reason    Reason            // why it was refused
-	Left      int               // attempts left, of EventRejected
-	Fixed     bool              // an app reviewer's fixed code: nothing was sent
-	Err       error
+	Route     string            // that took the message, or the latest one
+	State     channel.State     // of that message
+
+	Providers    []string      // the provider's ids
+	Code         string        // of a receipt: the provider's status, never a one-time code
+	Hops         []channel.Hop // of EventSent: every try of a route
+	Reason       Reason        // why it was refused
+	AttemptsLeft int           // of EventRejected
+	Fixed        bool          // an app reviewer's fixed code: nothing was sent
+	Err          error
 }
 
 // LogValue returns the fields that are set.
@@ -55,9 +64,12 @@ func (e Event) LogValue() slog.Value {
 	}
 	text("request", e.RequestID)
 	text("challenge", e.Challenge)
+	text("tenant", e.Tenant)
+	text("reference", e.Reference)
 	text("subject", e.Subject)
 	text("purpose", e.Purpose)
 	text("to", e.To.String())
+	text("region", e.Region)
 	if e.Step > 0 {
 		attrs = append(attrs, slog.Int("step", e.Step))
 	}
@@ -66,7 +78,7 @@ func (e Event) LogValue() slog.Value {
 		text("state", e.State.String())
 	}
 	text("code", e.Code)
-	for _, a := range e.Attempts {
+	for _, a := range e.Hops {
 		hop := []any{slog.Duration("took", a.Took)}
 		if a.Err != nil {
 			hop = append(hop, slog.String("class", a.Class.String()), slog.String("code", a.Code))
@@ -75,7 +87,7 @@ func (e Event) LogValue() slog.Value {
 	}
 	text("reason", string(e.Reason))
 	if e.Kind == EventRejected {
-		attrs = append(attrs, slog.Int("left", e.Left))
+		attrs = append(attrs, slog.Int("attempts_left", e.AttemptsLeft))
 	}
 	if e.Fixed {
 		attrs = append(attrs, slog.Bool("fixed", true))
@@ -87,7 +99,7 @@ func (e Event) LogValue() slog.Value {
 }
 
 func (e Event) level() slog.Level {
-	for _, a := range e.Attempts {
+	for _, a := range e.Hops {
 		if a.Err != nil && a.Class == channel.Misconfigured {
 			return slog.LevelError
 		}
@@ -108,10 +120,63 @@ func (s *Service) observed(ctx context.Context) bool {
 }
 
 func (s *Service) emit(ctx context.Context, e Event) {
-	if s.c.Events != nil {
-		s.c.Events(ctx, e)
-	}
+	s.callEvents(ctx, e)
 	if level := e.level(); s.log.Enabled(ctx, level) {
 		s.log.LogAttrs(ctx, level, "otp", slog.Any("event", e))
 	}
+}
+
+// callEvents calls Config.Events. A panic there changes nothing here.
+func (s *Service) callEvents(ctx context.Context, e Event) {
+	if s.c.Events == nil {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil { // its value may hold a secret
+			s.log.ErrorContext(ctx, "otp: Config.Events panicked", "type", fmt.Sprintf("%T", v), "stack",
+				string(debug.Stack()))
+		}
+	}()
+	s.c.Events(ctx, e)
+}
+
+// event fills in what a record tells.
+func (s *Service) event(kind EventKind, o *opened, now time.Time) Event {
+	q, d := o.req, o.delivery
+	return Event{Kind: kind, At: now, RequestID: cmp.Or(d.Request, q.requestID), Challenge: o.id, Tenant: q.tenant,
+		Reference: q.reference, Created: o.Created, Subject: o.Subject, Purpose: q.purpose, To: q.to.Masked(),
+		Region: q.region, Route: d.Message.Route, Fixed: q.fixed}
+}
+
+// openEvent is event for a record that has not been opened yet.
+func (s *Service) openEvent(kind EventKind, r *store.Record, now time.Time) Event {
+	o, err := s.open(r)
+	if err != nil {
+		return Event{Kind: kind, At: now, Challenge: s.keys.publicOf(r.ID), Subject: r.Subject}
+	}
+	return s.event(kind, o, now)
+}
+
+// emitSent tells of an attempt.
+func (s *Service) emitSent(ctx context.Context, o *opened, a attempt) {
+	if !s.observed(ctx) || !a.done {
+		return
+	}
+	e := s.event(EventSent, o, instant())
+	e.Step, e.Route, e.State, e.Providers, e.Hops, e.Err = a.name.Step, a.sub.Route, a.sub.State, a.sub.ProviderIDs,
+		a.sub.Hops, a.err
+	if a.err != nil {
+		e.State, e.Reason = channel.Failed, ReasonUndelivered
+		if a.maySent() {
+			e.State = channel.Sent
+		}
+	}
+	s.emit(ctx, e)
+}
+
+// emitFixed tells of a message to an app reviewer, which nobody sends.
+func (s *Service) emitFixed(ctx context.Context, o *opened, now time.Time) {
+	e := s.event(EventSent, o, now)
+	e.Step, e.State = o.delivery.Attempt.Step, o.delivery.State
+	s.emit(ctx, e)
 }

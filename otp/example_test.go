@@ -50,7 +50,7 @@ func Example_embedding() {
 	c, err := svc.Send(ctx, otp.Request{Subject: "user-42", Purpose: "login",
 		To: channel.Recipient{Phone: "+447912345678", Email: "ann@example.com"}})
 	check(err) // an *otp.Error says what to tell the person
-	err = svc.Verify(ctx, otp.Verification{ID: c.ID, Subject: "user-42", Purpose: "login", Code: typed})
+	_, err = svc.Verify(ctx, otp.Verification{ID: c.ID, Subject: "user-42", Purpose: "login", Code: typed})
 	if errors.Is(err, otp.ErrInvalidCode) {
 		fmt.Println("wrong or expired")
 	}
@@ -67,7 +67,8 @@ func (i *inbox) Send(_ context.Context, m *channel.Message) (channel.Submission,
 
 func exampleService(change func(*otp.Config)) (*otp.Service, *inbox) {
 	in := &inbox{}
-	c := otp.Config{Channel: in, Store: memstore.New(memstore.Config{}), Keys: otp.NewKeyring(), Wording: wording.Config{Brand: "MyBank"}}
+	c := otp.Config{Channel: in, Store: memstore.New(memstore.Config{}), Keys: otp.NewKeyring(),
+		Wording: wording.Config{Brand: "MyBank"}}
 	if change != nil {
 		change(&c)
 	}
@@ -83,12 +84,13 @@ func exampleService(change func(*otp.Config)) (*otp.Service, *inbox) {
 func ExampleService_Verify() {
 	svc, inbox := exampleService(nil)
 	ctx := context.Background()
-	c, err := svc.Send(ctx, otp.Request{Subject: "user-42", Purpose: "login", To: channel.Recipient{Phone: "+447912345678"}})
+	c, err := svc.Send(ctx, otp.Request{Subject: "user-42", Purpose: "login",
+		To: channel.Recipient{Phone: "+447912345678"}})
 	if err != nil {
 		panic(err)
 	}
 	try := func(purpose, code string) {
-		err := svc.Verify(ctx, otp.Verification{ID: c.ID, Subject: "user-42", Purpose: purpose, Code: code})
+		_, err := svc.Verify(ctx, otp.Verification{ID: c.ID, Subject: "user-42", Purpose: purpose, Code: code})
 		var e *otp.Error
 		if errors.As(err, &e) {
 			fmt.Println(e, "—", e.Reason, e.AttemptsLeft)
@@ -112,12 +114,13 @@ func ExampleService_Verify() {
 // page shows, and by another route. Status tells what the page should offer.
 func ExampleService_Resend() {
 	svc, _ := exampleService(func(c *otp.Config) { c.Support = "+44 20 7946 0000" })
-	c, err := svc.Send(context.Background(), otp.Request{Subject: "user-42", To: channel.Recipient{Phone: "+447912345678"}})
+	c, err := svc.Send(context.Background(), otp.Request{Subject: "user-42",
+		To: channel.Recipient{Phone: "+447912345678"}})
 	if err != nil {
 		panic(err)
 	}
 	fmt.Println(c.Next, "for", c.ResendAt.Sub(c.Created), "- sends left:", c.SendsLeft)
-	_, err = svc.Resend(context.Background(), otp.ResendRequest{ID: c.ID, Route: "email"})
+	_, err = svc.Resend(context.Background(), otp.ResendRequest{ID: c.ID, Subject: "user-42", Route: "email"})
 	var e *otp.Error
 	if errors.As(err, &e) && e.Reason == otp.ReasonTooSoon {
 		fmt.Println("ask again in", e.RetryAfter.Round(time.Second))
@@ -132,19 +135,22 @@ func ExampleService_Resend() {
 func ExampleRequest_binding() {
 	svc, inbox := exampleService(nil)
 	ctx := context.Background()
-	c, err := svc.Send(ctx, otp.Request{Subject: "user-42", Purpose: "payment", Binding: []byte("25.00 EUR|DE89370400440532013000"),
+	c, err := svc.Send(ctx, otp.Request{Subject: "user-42", Purpose: "payment",
+		Binding: []byte("25.00 EUR|DE89370400440532013000"),
 		Details: "25.00 EUR to Bob", To: channel.Recipient{Email: "ann@example.com"}})
 	if err != nil {
 		panic(err)
 	}
 	v := otp.Verification{ID: c.ID, Subject: "user-42", Purpose: "payment", Code: inbox.last.Code}
 	v.Binding = []byte("2500.00 EUR|DE89370400440532013000")
-	fmt.Println(svc.Verify(ctx, v))
+	_, err = svc.Verify(ctx, v)
+	fmt.Println(err)
 	v.Binding = []byte("25.00 EUR|DE89370400440532013000")
-	fmt.Println(svc.Verify(ctx, v))
+	proven, err := svc.Verify(ctx, v)
+	fmt.Println(proven.Outcome, proven.To, err)
 	// Output:
 	// otp: invalid or expired code
-	// <nil>
+	// verified a***@example.com <nil>
 }
 
 // Letters without look-alikes, read in either case.
@@ -163,7 +169,8 @@ func ExampleRandom() {
 
 // The audit trail, as lines of a log: no code and no whole address is in it.
 func ExampleEvent() {
-	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: func(_ []string,
+		a slog.Attr) slog.Attr {
 		switch a.Key { // what differs from run to run
 		case slog.TimeKey, "challenge", "subject":
 			return slog.Attr{}
@@ -180,5 +187,7 @@ func ExampleEvent() {
 	}
 	// Output:
 	// level=INFO msg=otp event.kind=generated event.request=req-7 event.purpose=login event.to=+44******5678
-	// level=INFO msg=otp event.kind=sent event.request=req-7 event.purpose=login event.to=+44******5678 event.step=1 event.state=sent
+	// event.region=GB
+	// level=INFO msg=otp event.kind=sent event.request=req-7 event.purpose=login event.to=+44******5678
+	// event.region=GB event.step=1 event.state=sent
 }

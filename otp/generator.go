@@ -3,16 +3,14 @@ package otp
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base32"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"time"
-
-	pquerna "github.com/pquerna/otp"
-	"github.com/pquerna/otp/hotp"
 )
 
 // A Generator derives a code from a challenge's seed. It is a pure function:
@@ -38,6 +36,9 @@ func (s Seed) String() string { return fmt.Sprintf("otp.Seed(counter %d)", s.Cou
 // GoString is String.
 func (s Seed) GoString() string { return s.String() }
 
+// MarshalJSON is String.
+func (s Seed) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
+
 // LogValue is String.
 func (s Seed) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
@@ -51,19 +52,19 @@ type Normalizer interface {
 
 var (
 	_ Generator  = Random{}
-	_ Generator  = HOTP{}
-	_ Generator  = TOTP{}
 	_ Normalizer = Random{}
-	_ Normalizer = HOTP{}
-	_ Normalizer = TOTP{}
+	_ Measurer   = Random{}
 )
 
 const digits = "0123456789"
 
+// maxCode is the longest code, in characters.
+const maxCode = 32
+
 // Random makes codes whose characters are independent and uniformly
 // distributed (NIST SP 800-63B-4 §3.1.3.2). The zero value makes six digits.
 type Random struct {
-	Length   int    // 4 to 10; default 6
+	Length   int    // 4 to 32; default 6
 	Alphabet string // 10 to 64 distinct ASCII letters and digits; default the ten digits
 }
 
@@ -85,7 +86,7 @@ func (g Random) Generate(s Seed) (string, error) {
 	}
 	n := len(g.Alphabet)
 	fair := byte(256 - 256%n - 1) // octets above it would favour the first characters
-	code := make([]byte, 0, 10)
+	code := make([]byte, 0, maxCode)
 	block := s.Key
 	for i := uint64(0); ; i++ {
 		for _, b := range block {
@@ -108,8 +109,8 @@ func expand(key []byte, block uint64) []byte {
 }
 
 func (g Random) validate() error {
-	if g.Length < 4 || g.Length > 10 {
-		return fmt.Errorf("otp: Random.Length is %d, not 4 to 10", g.Length)
+	if g.Length < 4 || g.Length > maxCode {
+		return fmt.Errorf("otp: Random.Length is %d, not 4 to %d", g.Length, maxCode)
 	}
 	if g.Alphabet == digits {
 		return nil
@@ -126,84 +127,15 @@ func (g Random) validate() error {
 	return nil
 }
 
+// Bits returns the entropy of a code.
+func (g Random) Bits() float64 {
+	g = g.withDefaults()
+	return float64(g.Length) * math.Log2(float64(len(g.Alphabet)))
+}
+
 // Normalize drops spaces and dashes, reads digits of any script, and ignores
-// case where the alphabet has only one.
+// case if the alphabet has only one.
 func (g Random) Normalize(typed string) (string, bool) {
 	g = g.withDefaults()
 	return normalize(typed, g.Alphabet, g.Length)
-}
-
-// Hash is the hash function of HOTP's and TOTP's HMAC.
-type Hash uint8
-
-// The hash functions. RFC 4226 knows SHA1 only; RFC 6238 all three.
-const (
-	SHA1 Hash = iota
-	SHA256
-	SHA512
-)
-
-// HOTP makes codes by RFC 4226 from Seed.Key and Seed.Counter.
-type HOTP struct {
-	Digits int  // 6 to 8; default 6
-	Hash   Hash // default SHA1
-}
-
-// Generate fails only for Digits or a Hash out of range.
-func (g HOTP) Generate(s Seed) (string, error) {
-	return hotpCode(s.Key, s.Counter, g.Digits, g.Hash)
-}
-
-// Normalize drops spaces and dashes and reads digits of any script.
-func (g HOTP) Normalize(typed string) (string, bool) {
-	return normalize(typed, digits, orSix(g.Digits))
-}
-
-// TOTP makes codes by RFC 6238 from Seed.Key and Seed.Time.
-type TOTP struct {
-	Digits int           // 6 to 8; default 6
-	Period time.Duration // whole seconds; default 30 s
-	Hash   Hash          // default SHA1
-}
-
-// Generate fails only for Digits, a Period or a Hash out of range, or a time
-// before 1970.
-func (g TOTP) Generate(s Seed) (string, error) {
-	period := int64(g.Period / time.Second)
-	if g.Period == 0 {
-		period = 30
-	}
-	if period < 1 || s.Time.Unix() < 0 {
-		return "", errors.New("otp: TOTP needs a Period of a second or more and a time after 1970")
-	}
-	return hotpCode(s.Key, uint64(s.Time.Unix()/period), g.Digits, g.Hash)
-}
-
-// Normalize drops spaces and dashes and reads digits of any script.
-func (g TOTP) Normalize(typed string) (string, bool) {
-	return normalize(typed, digits, orSix(g.Digits))
-}
-
-func orSix(n int) int {
-	if n == 0 {
-		return 6
-	}
-	return n
-}
-
-func hotpCode(key []byte, counter uint64, n int, h Hash) (string, error) {
-	n = orSix(n)
-	if n < 6 || n > 8 {
-		return "", fmt.Errorf("otp: Digits is %d, not 6 to 8", n)
-	}
-	algorithms := [...]pquerna.Algorithm{pquerna.AlgorithmSHA1, pquerna.AlgorithmSHA256, pquerna.AlgorithmSHA512}
-	if int(h) >= len(algorithms) {
-		return "", errors.New("otp: Hash is not SHA1, SHA256 or SHA512")
-	}
-	secret := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key)
-	code, err := hotp.GenerateCodeCustom(secret, counter, hotp.ValidateOpts{Digits: pquerna.Digits(n), Algorithm: algorithms[h]})
-	if err != nil {
-		return "", fmt.Errorf("otp: HOTP: %w", err)
-	}
-	return code, nil
 }

@@ -11,56 +11,17 @@ import (
 	"github.com/otpcourier/otpcourier/otp"
 )
 
-// RFC 4226 Appendix D.
-func TestHOTPVectors(t *testing.T) {
-	t.Parallel()
-	want := []string{"755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"}
-	for counter, code := range want {
-		got, err := otp.HOTP{}.Generate(otp.Seed{Key: []byte("12345678901234567890"), Counter: uint64(counter)})
-		if err != nil || got != code {
-			t.Errorf("counter %d: %q, %v, want %q", counter, got, err, code)
-		}
-	}
-}
-
-// RFC 6238 Appendix B, whose seeds are as long as the hash (erratum 2866).
-func TestTOTPVectors(t *testing.T) {
-	t.Parallel()
-	const seed = "1234567890123456789012345678901234567890123456789012345678901234"
-	lengths := map[otp.Hash]int{otp.SHA1: 20, otp.SHA256: 32, otp.SHA512: 64}
-	for _, v := range []struct {
-		unix int64
-		want map[otp.Hash]string
-	}{
-		{59, map[otp.Hash]string{otp.SHA1: "94287082", otp.SHA256: "46119246", otp.SHA512: "90693936"}},
-		{1111111109, map[otp.Hash]string{otp.SHA1: "07081804", otp.SHA256: "68084774", otp.SHA512: "25091201"}},
-		{1111111111, map[otp.Hash]string{otp.SHA1: "14050471", otp.SHA256: "67062674", otp.SHA512: "99943326"}},
-		{1234567890, map[otp.Hash]string{otp.SHA1: "89005924", otp.SHA256: "91819424", otp.SHA512: "93441116"}},
-		{2000000000, map[otp.Hash]string{otp.SHA1: "69279037", otp.SHA256: "90698825", otp.SHA512: "38618901"}},
-		{20000000000, map[otp.Hash]string{otp.SHA1: "65353130", otp.SHA256: "77737706", otp.SHA512: "47863826"}},
-	} {
-		for hash, code := range v.want {
-			got, err := otp.TOTP{Digits: 8, Hash: hash}.Generate(otp.Seed{Key: []byte(seed[:lengths[hash]]), Time: time.Unix(v.unix, 0)})
-			if err != nil || got != code {
-				t.Errorf("time %d, hash %d: %q, %v, want %q", v.unix, hash, got, err, code)
-			}
-		}
-	}
-}
-
 func TestGeneratorsRefuse(t *testing.T) {
 	t.Parallel()
 	for _, g := range []otp.Generator{
-		otp.Random{Length: 3}, otp.Random{Length: 11}, otp.Random{Alphabet: "0123"}, otp.Random{Alphabet: "01234567899"},
-		otp.Random{Alphabet: "0123456789-"}, otp.Random{Alphabet: "abcdefghijkä"}, otp.Random{Alphabet: strings.Repeat("ab", 40)},
-		otp.HOTP{Digits: 5}, otp.HOTP{Digits: 9}, otp.HOTP{Hash: 7}, otp.TOTP{Digits: 10}, otp.TOTP{Period: time.Millisecond}, otp.TOTP{Period: -time.Minute},
+		otp.Random{Length: 3}, otp.Random{Length: 33}, otp.Random{Alphabet: "0123"},
+		otp.Random{Alphabet: "01234567899"},
+		otp.Random{Alphabet: "0123456789-"}, otp.Random{Alphabet: "abcdefghijkä"},
+		otp.Random{Alphabet: strings.Repeat("ab", 40)},
 	} {
 		if code, err := g.Generate(otp.Seed{Key: make([]byte, 32), Time: time.Unix(59, 0)}); err == nil {
 			t.Errorf("%+v gave %q", g, code)
 		}
-	}
-	if _, err := (otp.TOTP{}).Generate(otp.Seed{Key: make([]byte, 32), Time: time.Unix(-1, 0)}); err == nil {
-		t.Error("TOTP took a time before 1970")
 	}
 }
 
@@ -69,7 +30,8 @@ func TestGeneratorsRefuse(t *testing.T) {
 func TestRandomIsUnbiased(t *testing.T) {
 	t.Parallel()
 	const n = 200_000
-	for _, g := range []otp.Random{{}, {Length: 10}, {Length: 8, Alphabet: "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789xy"}} {
+	for _, g := range []otp.Random{{}, {Length: 10}, {Length: 32}, {Length: 8,
+		Alphabet: "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789xy"}} {
 		alphabet, length := g.Alphabet, max(g.Length, 4)
 		if alphabet == "" {
 			alphabet = "0123456789"
@@ -134,8 +96,6 @@ func TestNormalize(t *testing.T) {
 		{letters, "abcdef", "ABCDEF"},
 		{letters, "ＡＢＣｄｅｆ", "ABCDEF"},
 		{letters, "ABC DEO", ""},
-		{otp.HOTP{Digits: 8}, "1234 5678", "12345678"},
-		{otp.TOTP{}, "1234 5678", ""},
 	} {
 		got, ok := c.g.Normalize(c.typed)
 		if got != c.want || ok != (c.want != "") {

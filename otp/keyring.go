@@ -1,39 +1,50 @@
 package otp
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
 	"log/slog"
 	"maps"
+	"slices"
+	"strings"
 	"sync"
+
+	"github.com/otpcourier/otpcourier/store"
 )
 
-// A Keyring holds the keys that codes are derived from. Keep it where the
-// store's data is not: neither alone gives a code.
+// A Keyring holds the keys that codes are derived from. Keep it apart from the
+// store's data: neither alone gives a code.
 //
-// To rotate, add a key under a new name to every process, then make it
-// Current everywhere, and drop the old one once the challenges made with it
-// have expired. Nothing needs to be migrated.
+// To rotate, add a key under a new name to every process, then make it Current
+// everywhere, and drop the old one once the challenges made with it have
+// expired. Nothing needs to be migrated.
+//
+// A keyring is read from an environment variable with [ParseKeyring]. Logged,
+// printed, or marshalled as JSON, it shows no key; only MarshalText does.
 type Keyring struct {
 	Current string            // name of the key for new challenges
-	Keys    map[string][]byte // by name (at most 32 octets); each at least 32 random octets
+	Keys    map[string][]byte // by name, 1 to 32 of [A-Za-z0-9_-]; each at least 32 random octets
 
 	// Index names subjects, recipients and addresses in the store. At least
-	// 32 random octets, unlike the Keys. It must not rotate with them: who
-	// changes it forgets limits and locks.
+	// 32 random octets, unlike the Keys. It must not rotate with them: a
+	// change of the Index forgets limits, locks and live challenges.
 	Index []byte
 }
 
-// NewKeyring returns a keyring of fresh random keys, for tests and first
-// steps. Challenges do not outlive it: a service in production loads its keys
-// from where it keeps its secrets.
+// NewKeyring returns a keyring of fresh random keys. Challenges do not outlive
+// it: a service in production makes one once, keeps the text that MarshalText
+// returns with its secrets, and reads it with [ParseKeyring].
 func NewKeyring() Keyring {
 	key, index := make([]byte, 32), make([]byte, 32)
 	_, _ = rand.Read(key) // never fails, see crypto/rand
@@ -41,7 +52,63 @@ func NewKeyring() Keyring {
 	return Keyring{Current: "k1", Keys: map[string][]byte{"k1": key}, Index: index}
 }
 
-// String and GoString keep keys out of logs and error texts.
+// keyText is how keys are written: 43 characters for 32 octets.
+var keyText = base64.RawURLEncoding
+
+// ParseKeyring reads the form that [Keyring.MarshalText] writes, as an
+// environment variable holds it:
+//
+//	OTP_KEYS="index=BASE64URL,k2=BASE64URL,k1=BASE64URL"
+//
+// The first name after index is Current. White space between the parts is
+// ignored. The error names the part that is wrong, and no key.
+func ParseKeyring(text string) (Keyring, error) {
+	if strings.TrimSpace(text) == "" {
+		return Keyring{},
+			errors.New("otp: the keyring is empty: make one with NewKeyring, and keep what MarshalText returns")
+	}
+	k := Keyring{Keys: map[string][]byte{}}
+	for i, part := range strings.Split(text, ",") {
+		name, encoded, found := strings.Cut(strings.TrimSpace(part), "=")
+		key, err := keyText.DecodeString(strings.TrimRight(encoded, "="))
+		switch {
+		case !found || err != nil:
+			return Keyring{}, fmt.Errorf("otp: part %d of the keyring is not name=base64url", i+1)
+		case name == "index" && k.Index == nil:
+			k.Index = key
+		case name == "index" || k.Keys[name] != nil:
+			return Keyring{}, fmt.Errorf("otp: the keyring has %q twice", name)
+		default:
+			k.Current = cmp.Or(k.Current, name)
+			k.Keys[name] = key
+		}
+	}
+	return k, k.validate("otp: the keyring")
+}
+
+// MarshalText returns the keys for [ParseKeyring], Current first. The text is a
+// secret.
+func (k Keyring) MarshalText() ([]byte, error) {
+	if err := k.validate("otp: the keyring"); err != nil {
+		return nil, err
+	}
+	b := append([]byte("index="), keyText.EncodeToString(k.Index)...)
+	names := append([]string{k.Current}, slices.Sorted(maps.Keys(k.Keys))...)
+	for i, name := range names {
+		if i == 0 || name != k.Current {
+			b = fmt.Appendf(b, ",%s=%s", name, keyText.EncodeToString(k.Keys[name]))
+		}
+	}
+	return b, nil
+}
+
+// UnmarshalText is [ParseKeyring].
+func (k *Keyring) UnmarshalText(text []byte) (err error) {
+	*k, err = ParseKeyring(string(text))
+	return err
+}
+
+// String keeps keys out of logs and error texts.
 func (k Keyring) String() string { return fmt.Sprintf("otp.Keyring(current %q)", k.Current) }
 
 // GoString is String.
@@ -50,25 +117,48 @@ func (k Keyring) GoString() string { return k.String() }
 // LogValue is String.
 func (k Keyring) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-func (k Keyring) validate() error {
-	if len(k.Index) < 32 {
-		return errors.New("otp: Config.Keys.Index is shorter than 32 octets")
+// MarshalJSON is String.
+func (k Keyring) MarshalJSON() ([]byte, error) { return json.Marshal(k.String()) }
+
+// validate returns an error that begins with at.
+func (k Keyring) validate(at string) error {
+	if k.Current == "" && len(k.Keys) == 0 && k.Index == nil {
+		return errors.New(at + " is required: read it with ParseKeyring, or make one with NewKeyring")
+	}
+	if err := validKey(k.Index); err != nil {
+		return fmt.Errorf("%s: Index %w", at, err)
 	}
 	if k.Keys[k.Current] == nil {
-		return fmt.Errorf("otp: Config.Keys.Current %q is not among Config.Keys.Keys", k.Current)
+		return fmt.Errorf("%s: Current %q is not among the Keys", at, k.Current)
 	}
 	for name, key := range k.Keys {
-		if name == "" || len(name) > 32 {
-			return errors.New("otp: a name in Config.Keys.Keys is empty or longer than 32 octets")
+		if !validKeyName(name) {
+			return fmt.Errorf("%s: the name of a key is not 1 to 32 of [A-Za-z0-9_-], or is index", at)
 		}
-		if len(key) < 32 {
-			return fmt.Errorf("otp: Config.Keys.Keys[%q] is shorter than 32 octets", name)
+		if err := validKey(key); err != nil {
+			return fmt.Errorf("%s: key %q %w", at, name, err)
 		}
 		if hmac.Equal(key, k.Index) {
-			return fmt.Errorf("otp: Config.Keys.Keys[%q] is the Index key: they must differ", name)
+			return fmt.Errorf("%s: key %q is the Index, too: they must differ", at, name)
 		}
 	}
 	return nil
+}
+
+func validKey(key []byte) error {
+	if len(key) < 32 {
+		return errors.New("is shorter than 32 octets")
+	}
+	if bytes.Count(key, key[:1]) == len(key) {
+		return errors.New("is one octet over and over, not random")
+	}
+	return nil
+}
+
+func validKeyName(name string) bool {
+	return name != "" && len(name) <= 32 && name != "index" && !strings.ContainsFunc(name, func(r rune) bool {
+		return r != '-' && r != '_' && (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z')
+	})
 }
 
 // A prf is HMAC-SHA256 under one key. It is safe for concurrent use.
@@ -117,43 +207,99 @@ func (m *mac) end() [32]byte {
 	return sum
 }
 
-// keys is a Keyring ready for use.
+// uint adds a number.
+func (m *mac) uint(n uint64) *mac {
+	m.message = binary.BigEndian.AppendUint64(m.message, n)
+	return m
+}
+
+// keys is the keyring of one application, ready for use.
 type keys struct {
 	current string
+	owner   string // names the application in records
 	byName  map[string]*prf
 	index   *prf
+	ids     cipher.Block // turns an ID of the store into a public one
 }
 
-func (k Keyring) ready() keys {
-	r := keys{current: k.Current, byName: map[string]*prf{}, index: newPRF(k.Index)}
-	for name, key := range maps.All(k.Keys) {
+// application returns the keys of one application. Two that share a keyring
+// derive everything apart.
+func (k Keyring) application(name string) (keys, error) {
+	root := newPRF(k.Index)
+	index := root.begin("application 1").text(name).end()
+	r := keys{current: k.Current, byName: map[string]*prf{}, index: newPRF(index[:])}
+	owner, id := r.index.begin("owner").end(), r.index.begin("id").end()
+	r.owner = idEncoding.EncodeToString(owner[:5])
+	for name, key := range k.Keys {
 		r.byName[name] = newPRF(key)
 	}
-	return r
+	var err error
+	r.ids, err = aes.NewCipher(id[:])
+	return r, err
 }
 
-// errKey means that a challenge was made with a key that is not in the ring.
-var errKey = errors.New("otp: the challenge's key is not in the keyring")
+var (
+	// errForeign means that a record belongs to another application that uses
+	// the same store.
+	errForeign = errors.New("the challenge belongs to another application in the same store")
 
-// codeKey derives the key of a challenge's n-th code.
-func (k keys) codeKey(name string, salt []byte, id, purpose, subject string, binding [32]byte, n int) ([32]byte, error) {
-	p := k.byName[name]
-	if p == nil {
-		return [32]byte{}, errKey
+	// errKey means that a challenge was made with a key that is not in the ring.
+	errKey = errors.New("the challenge's key is not in the keyring")
+
+	// errTampered means that a record was changed in the store, or sealed with
+	// another key of the same name.
+	errTampered = errors.New("the challenge's record is damaged, or changed by others")
+
+	// errVersion means that a record was written by another version of the
+	// program.
+	errVersion = errors.New("the challenge's record is of another version")
+)
+
+// keyID is what a record's Key holds.
+func (k keys) keyID() string { return k.owner + "/" + k.current }
+
+// of returns the key of a record.
+func (k keys) of(r *store.Record) (*prf, error) {
+	owner, name, _ := strings.Cut(r.Key, "/")
+	if owner != k.owner {
+		return nil, errForeign
 	}
-	m := p.begin("code 1").bytes(salt).text(id).text(purpose).text(subject).bytes(binding[:])
-	m.message = binary.BigEndian.AppendUint32(m.message, uint32(n))
-	return m.end(), nil
-}
-
-// sealer returns the cipher of one challenge. Its key depends on the salt and
-// seals one plaintext, so that a fixed nonce does not repeat.
-func (k keys) sealer(name string, salt []byte, id string) (cipher.AEAD, error) {
 	p := k.byName[name]
 	if p == nil {
 		return nil, errKey
 	}
-	key := p.begin("seal 1").bytes(salt).text(id).end()
+	return p, nil
+}
+
+// terms adds the parts of a record that never change, so that one that was
+// changed in the store opens nothing and gives no code.
+func (m *mac) terms(r *store.Record) *mac {
+	newCode := uint64(0)
+	if r.NewCode {
+		newCode = 1
+	}
+	return m.bytes(r.Salt).text(r.ID).text(r.Subject).
+		uint(uint64(r.Created.UnixMicro())).uint(uint64(r.Expires.UnixMicro())).
+		uint(newCode).uint(uint64(r.MaxAttempts)).uint(uint64(r.MaxFailures)).uint(uint64(r.Lock))
+}
+
+// codeKey derives the key of a challenge's n-th code, from 0.
+func (k keys) codeKey(r *store.Record, purpose string, binding [32]byte, n int) ([32]byte, error) {
+	p, err := k.of(r)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	return p.begin("code 2").text(k.owner).terms(r).text(purpose).bytes(binding[:]).uint(uint64(n)).end(), nil
+}
+
+// sealer returns the cipher of one challenge. Its key depends on the salt and
+// seals one plaintext, so that a fixed nonce does not repeat.
+func (k keys) sealer(r *store.Record) (cipher.AEAD, error) {
+	p, err := k.of(r)
+	if err != nil {
+		return nil, err
+	}
+	key := p.begin("seal 2").text(k.owner).terms(r).end()
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		return nil, err
@@ -163,22 +309,53 @@ func (k keys) sealer(name string, salt []byte, id string) (cipher.AEAD, error) {
 
 var zeroNonce [12]byte
 
-func (k keys) seal(name string, salt []byte, id string, plain []byte) ([]byte, error) {
-	aead, err := k.sealer(name, salt, id)
+func (k keys) seal(r *store.Record, plain []byte) ([]byte, error) {
+	aead, err := k.sealer(r)
 	if err != nil {
 		return nil, err
 	}
-	return aead.Seal(nil, zeroNonce[:], plain, []byte(id)), nil
+	return aead.Seal(nil, zeroNonce[:], plain, nil), nil
 }
 
-func (k keys) open(name string, salt []byte, id string, sealed []byte) ([]byte, error) {
-	aead, err := k.sealer(name, salt, id)
+func (k keys) open(r *store.Record) ([]byte, error) {
+	aead, err := k.sealer(r)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := aead.Open(nil, zeroNonce[:], sealed, []byte(id))
+	plain, err := aead.Open(nil, zeroNonce[:], r.Sealed, nil)
 	if err != nil {
-		return nil, errors.New("otp: the challenge cannot be opened: it was changed, or sealed with another key of the same name")
+		return nil, errTampered
+	}
+	return plain, nil
+}
+
+// signLen is the length of a signature under a record's Delivery.
+const signLen = 16
+
+// sign returns the octets of a delivery with a signature behind them: write
+// access to the store cannot make more codes valid.
+func (k keys) sign(r *store.Record, delivery []byte) ([]byte, error) {
+	p, err := k.of(r)
+	if err != nil {
+		return nil, err
+	}
+	sum := p.begin("delivery 2").text(k.owner).bytes(r.Salt).text(r.ID).bytes(delivery).end()
+	return append(delivery, sum[:signLen]...), nil
+}
+
+// signed returns the octets of a record's delivery, without their signature.
+func (k keys) signed(r *store.Record) ([]byte, error) {
+	at := len(r.Delivery) - signLen
+	if at < 0 {
+		return nil, errTampered
+	}
+	plain := r.Delivery[:at:at]
+	again, err := k.sign(r, plain)
+	switch {
+	case err != nil:
+		return nil, err
+	case !hmac.Equal(again[at:], r.Delivery[at:]):
+		return nil, errTampered
 	}
 	return plain, nil
 }

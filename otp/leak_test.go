@@ -59,10 +59,11 @@ func TestNothingSecretIsLogged(t *testing.T) {
 				r.cfg.Channel = r.failover(t, await)
 				r.a.errs = []error{refusal(channel.Misconfigured, "0x0E")}
 				careless := r.cfg.Channel
-				r.cfg.Channel = channelOf{channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+				r.cfg.Channel = channelOf{channel.Func(func(ctx context.Context,
+					m *channel.Message) (channel.Submission, error) {
 					sub, err := careless.Send(ctx, m)
-					for i := range sub.Attempts {
-						if a := &sub.Attempts[i]; a.Err != nil {
+					for i := range sub.Hops {
+						if a := &sub.Hops[i]; a.Err != nil {
 							a.Err = fmt.Errorf("550 <%s> %s: %s: %w", m.To.Email, m.To.Phone, m.Text, a.Err)
 						}
 					}
@@ -89,36 +90,44 @@ func TestNothingSecretIsLogged(t *testing.T) {
 				handle(t, r.Service, channel.Receipt{Route: "B", ProviderID: "b-1", State: channel.Failed})
 				synctest.Wait()
 				verify := func(code string) error {
-					return r.Verify(t.Context(), otp.Verification{ID: c.ID, Subject: "+447912345678", Purpose: "login", Code: code})
+					return verify(t.Context(), r, otp.Verification{ID: c.ID, Subject: "+447912345678", Purpose: "login",
+						Code: code})
 				}
-				for _, input := range []any{r.cfg.Keys, otp.Seed{Key: []byte(code)}, otp.Request{Subject: "+447912345678", To: both},
-					otp.Verification{ID: c.ID, Subject: "+447912345678", Code: code}, otp.FixedCode{Address: both.Phone, Code: code}} {
+				for _, input := range []any{r.cfg.Keys, otp.Seed{Key: []byte(code)},
+					otp.Request{Subject: "+447912345678", To: both},
+					otp.Verification{ID: c.ID, Subject: "+447912345678", Code: code}, otp.FixedCode{Address: both.Phone,
+						Code: code}} {
 					logger.Info("input", "input", input)
 					fmt.Fprintf(&out, "%v %+v %#v %s\n", input, input, input, input)
 				}
 				tell(verify("GGGGGGGGGG"))
 				tell(verify(strings.ToLower(code[:9]) + "!"))
-				_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID})
+				_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"})
 				tell(err)
 				time.Sleep(time.Minute)
-				_, err = r.Resend(t.Context(), otp.ResendRequest{ID: c.ID})
+				_, err = r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"})
 				tell(err)
 				tell(verify(code))
 				tell(verify(code))
-				_, err = r.Send(t.Context(), otp.Request{Subject: "u", To: channel.Recipient{Phone: "+447912345678", Email: "ann@example.com>"}})
+				_, err = r.Send(t.Context(), otp.Request{Subject: "u", To: channel.Recipient{Phone: "+447912345678",
+					Email: "ann@example.com>"}})
 				tell(err)
-				_, err = r.Send(t.Context(), otp.Request{Subject: "u", To: channel.Recipient{Phone: "+447912345678000"}})
+				_, err = r.Send(t.Context(), otp.Request{Subject: "u",
+					To: channel.Recipient{Phone: "+447912345678000"}})
 				tell(err)
-				tell(r.Cancel(t.Context(), c.ID))
+				tell(r.Cancel(t.Context(), ref(c.ID)))
 
 				logged := out.String()
 				key := r.cfg.Keys.Keys["k1"]
-				for what, secret := range map[string]string{"code": code, "key": base64.StdEncoding.EncodeToString(key)[:20], "printed key": strings.Trim(fmt.Sprintf("%d", key[:8]), "[]"), "phone number": "7912345678", "mailbox": "ann@", "subject": "+447912345678"} {
+				for what, secret := range map[string]string{"code": code,
+					"key": base64.StdEncoding.EncodeToString(key)[:20], "printed key": strings.Trim(fmt.Sprintf("%d",
+						key[:8]), "[]"), "phone number": "7912345678", "mailbox": "ann@", "subject": "+447912345678"} {
 					if i := strings.Index(strings.ToUpper(logged), strings.ToUpper(secret)); i >= 0 {
 						t.Errorf("a %s is in the log: …%s…", what, logged[max(i-200, 0):min(i+60, len(logged))])
 					}
 				}
-				for _, kind := range []otp.EventKind{otp.EventGenerated, otp.EventSent, otp.EventReceipt, otp.EventRejected, otp.EventVerified, otp.EventRefused} {
+				for _, kind := range []otp.EventKind{otp.EventGenerated, otp.EventSent, otp.EventReceipt,
+					otp.EventRejected, otp.EventVerified, otp.EventRefused} {
 					if !strings.Contains(logged, string(kind)) {
 						t.Errorf("no event %q in the log", kind)
 					}
@@ -146,13 +155,35 @@ func TestErrorText(t *testing.T) {
 		want string
 	}{
 		{&otp.Error{Reason: otp.ReasonWrong, AttemptsLeft: 3}, "otp: invalid or expired code"},
-		{&otp.Error{Reason: otp.ReasonTooSoon, RetryAfter: 30 * time.Second}, "otp: too many requests: too soon (retry after 30s)"},
-		{&otp.Error{Reason: otp.ReasonInvalid, Field: "To.Phone", Err: errors.New("not a number")}, "otp: invalid request: To.Phone: not a number"},
-		{&otp.Error{Reason: otp.ReasonUndelivered, Err: refusal(channel.Temporary, "0x08")}, "otp: not delivered: test: send: temporary (0x08)"},
+		{&otp.Error{Reason: otp.ReasonTooSoon, RetryAfter: 30 * time.Second},
+			"otp: too many requests: it is too soon for another message (retry after 30s)"},
+		{&otp.Error{Reason: otp.ReasonInvalid, Field: "To.Phone", Err: errors.New("not a number")},
+			"otp: invalid request: To.Phone: not a number"},
+		{&otp.Error{Reason: otp.ReasonUndelivered, Err: refusal(channel.Temporary, "0x08")},
+			"otp: not delivered: test: send: temporary (0x08)"},
 		{&otp.Error{Reason: otp.ReasonUnavailable, Err: errDown}, "otp: temporarily unavailable: connection refused"},
 	} {
 		if got := c.err.Error(); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
+	}
+}
+
+// What a channel says too much of stays out of errors and events.
+func TestCarelessChannel(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *otp.Config) { c.Receipts = nil })
+	r.cfg.Channel = channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
+		return channel.Submission{}, &channel.Error{Class: channel.InvalidRecipient, Op: "test: send", Code: "550",
+			Err: fmt.Errorf("<%s> or %s unknown, cannot send %q", strings.ToUpper(m.To.Email), m.To.Phone[1:], m.Text)}
+	})
+	_, err := r.another(t).Send(t.Context(), otp.Request{Subject: "u1", To: both})
+	if channel.ClassOf(err) != channel.InvalidRecipient || !errors.Is(err, otp.ErrUndelivered) {
+		t.Fatal(err)
+	}
+	want := `otp: not delivered: test: send: invalid recipient (550): <***> or *** unknown, ` +
+		`cannot send "*** is your MyBank code. It expires in 5 minutes. Do not share it."`
+	if err.Error() != want || !strings.Contains(r.last().Err.Error(), "<***> or ***") {
+		t.Errorf("error %q, event %q", err, r.last().Err)
 	}
 }

@@ -2,26 +2,33 @@ package otp
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/otp/internal/delivery"
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// limits lists what a message to l's addresses, asked for by ip, counts
-// against.
-func (s *Service) limits(l *letter, ip netip.Addr) []store.Limit {
-	var limits []store.Limit
+// errLimited is the error of a hop whose address has had its share.
+var errLimited = errors.New("otp: the limit of this address is used up")
+
+// limits lists what a message counts against: to the addresses of these kinds,
+// and asked for from ip, unless that is zero.
+func (s *Service) limits(q *sealedRequest, p *Policy, kinds channel.Address, ip netip.Addr) []store.Limit {
+	limits := make([]store.Limit, 0, 4)
 	add := func(rates []Rate, scope, what string) {
 		for _, r := range rates {
-			limits = append(limits, store.Limit{Key: s.keys.limitKey(scope, what, r.Per), Most: r.Most, Per: r.Per})
+			limits = append(limits, store.Limit{Key: s.keys.limitKey(q.tenant, scope, what, r.Per), Most: r.Most,
+				Per: r.Per})
 		}
 	}
-	for _, a := range [...][2]string{{"phone", l.to.Phone}, {"email", strings.ToLower(l.to.Email)}, {"push", l.to.Push}} {
-		if a[1] != "" && !l.fixed { // a reviewer is sent nothing
-			add(s.c.Policy.PerRecipient, a[0], a[1])
+	to := wireForm(q.to)
+	for _, kind := range [...]channel.Address{channel.Phone, channel.Email, channel.Push, channel.Chat} {
+		if address := to.Of(kind); kinds&kind != 0 && address != "" && !q.fixed { // a reviewer is sent nothing
+			add(p.PerRecipient, kind.String(), address)
 		}
 	}
 	if ip.IsValid() {
@@ -29,49 +36,108 @@ func (s *Service) limits(l *letter, ip netip.Addr) []store.Limit {
 		if ip.Is6() { // a person has a /64
 			ip = netip.PrefixFrom(ip, 64).Masked().Addr()
 		}
-		add(s.c.Policy.PerIP, "ip", ip.String())
+		add(p.PerIP, "ip", ip.String())
 	}
 	return limits
 }
 
-// counted lists what a step that someone else began was counted against, as
-// far as that is known.
-func (s *Service) counted(l *letter, by string) []store.Limit {
-	switch by {
-	case bySend:
-		return s.limits(l, l.ip)
-	case byFailed, bySilence: // nobody asked for it
-		return nil
+// charge takes from limits at now, for a message and the request that asked for
+// it, and returns what was taken. A caller that has gone by then has used
+// nothing.
+func (s *Service) charge(ctx context.Context, q *sealedRequest, p *Policy, kinds channel.Address, ip netip.Addr,
+	now time.Time) (delivery.Charge, error) {
+	limits := s.limits(q, p, kinds, ip)
+	c := delivery.Charge{At: now, Kinds: kinds, Network: ip.IsValid()}
+	if ctx.Err() != nil || len(limits) == 0 {
+		return c, gone(ctx)
 	}
-	return s.limits(l, netip.Addr{})
+	taking, cancel := bounded(ctx)
+	defer cancel()
+	if deadline, ok := ctx.Deadline(); ok { // a caller without time is not kept waiting
+		var end context.CancelFunc
+		taking, end = context.WithDeadline(taking, deadline)
+		defer end()
+	}
+	d, err := s.c.Limiter.Take(taking, now, limits...)
+	switch {
+	case err != nil:
+		if !isAnswer(err) { // it may have been done
+			s.giveWithin(ctx, time.Second, limits, now)
+		}
+		return c, s.storeError(nil, err, now)
+	case !d.Allowed:
+		return c, &Error{Reason: ReasonLimited, RetryAfter: d.RetryAfter}
+	case ctx.Err() != nil:
+		s.give(ctx, limits, now)
+	}
+	return c, gone(ctx)
 }
 
-func (s *Service) take(ctx context.Context, limits []store.Limit, now time.Time) error {
-	if len(limits) == 0 {
+// gone is the error of a caller that does not wait any more.
+func gone(ctx context.Context) error {
+	if ctx.Err() == nil {
 		return nil
 	}
-	d, err := s.c.Limiter.Take(ctx, now, limits...)
-	if err != nil {
-		return s.storeError(nil, err, now)
-	}
-	if !d.Allowed {
-		return &Error{Reason: ReasonLimited, RetryAfter: d.RetryAfter}
-	}
-	return nil
+	return &Error{Reason: ReasonUnavailable, Err: context.Cause(ctx)}
 }
 
-// give returns what take took then, to the limits by which it counts yet: to
-// others it would give what is another's. That it may fail only means that a
-// limit stays stricter for a while.
+// refund gives charges of o back.
+func (s *Service) refund(ctx context.Context, o *opened, charges ...delivery.Charge) {
+	for _, c := range charges {
+		ip := netip.Addr{}
+		if c.Network {
+			ip = o.req.ip
+		}
+		s.give(ctx, s.limits(o.req, o.policy, c.Kinds, ip), c.At)
+	}
+}
+
+// give returns limits taken at taken, except those whose window has passed. If
+// it fails, a limit stays stricter for a while.
 func (s *Service) give(ctx context.Context, limits []store.Limit, taken time.Time) {
-	now := time.Now()
+	s.giveWithin(ctx, afterwards, limits, taken)
+}
+
+func (s *Service) giveWithin(ctx context.Context, d time.Duration, limits []store.Limit, taken time.Time) {
+	now := instant()
 	limits = slices.DeleteFunc(slices.Clone(limits), func(l store.Limit) bool { return now.Sub(taken) >= l.Per })
 	if len(limits) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterwards)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
 	defer cancel()
-	if err := s.c.Limiter.Give(ctx, now, limits...); err != nil {
-		s.log.WarnContext(ctx, "otp: limits not given back", "error", err)
+	err := again(ctx, func() error { return s.c.Limiter.Give(ctx, taken, now, limits...) })
+	if err != nil {
+		s.log.WarnContext(ctx, "otp: limits were not refunded", "error", err)
 	}
+}
+
+// firstKind returns the kind of address that the message will most likely go
+// to: that of the first route that can take it. If the routes are not known,
+// it is every kind that the recipient has.
+func firstKind(ctx context.Context, t *tenant, m *channel.Message) channel.Address {
+	if p, ok := channel.As[channel.Planner](t.channel); ok {
+		routes, err := p.Plan(ctx, m)
+		if err != nil || len(routes) == 0 {
+			return 0
+		}
+		return routes[0].Address & m.To.Kinds()
+	}
+	return served(t, m.To, m.Route)
+}
+
+// served returns the kinds of address of a recipient that the routes need, or
+// the route of that name; all that it has if the routes are not known.
+func served(t *tenant, to channel.Recipient, route string) channel.Address {
+	routes := t.routes()
+	if routes == nil {
+		return to.Kinds()
+	}
+	var needed channel.Address
+	for _, r := range routes {
+		if route == "" || r.Name == route {
+			needed |= r.Address
+		}
+	}
+	return to.Kinds() & needed
 }

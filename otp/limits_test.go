@@ -22,7 +22,7 @@ func TestUndeliveredIsFree(t *testing.T) {
 		r.a.errs, r.b.errs, r.mail.errs = down, down, down
 		c, err := r.Send(t.Context(), otp.Request{Subject: "u1", To: both, IdempotencyKey: "k"})
 		wantReason(t, err, otp.ReasonUndelivered, otp.ErrUndelivered)
-		if channel.ClassOf(err) != channel.Temporary || c.State != channel.Failed || len(c.Attempts) == 0 {
+		if channel.ClassOf(err) != channel.Temporary || c.State != channel.Failed || len(c.Hops) == 0 {
 			t.Fatalf("challenge %+v beside %v", c, err)
 		}
 	}
@@ -47,12 +47,12 @@ func TestOutageIsFree(t *testing.T) {
 			work(t, r.Service)
 			q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}, Route: "A"}
 			c := r.send(t, q)
-			time.Sleep(life - time.Minute)
+			time.Sleep(life / 2)
 			if _, err := r.Send(t.Context(), q); otp.ReasonOf(err) != otp.ReasonLimited {
 				t.Errorf("while the message may go out yet: %v", err)
 			}
-			time.Sleep(time.Minute - 1)
-			if s, err := r.Status(t.Context(), c.ID); err != nil || s.State != channel.Failed {
+			time.Sleep(life/2 - 1)
+			if s, err := r.Status(t.Context(), ref(c.ID)); err != nil || s.State != channel.Failed {
 				t.Errorf("%+v, %v", s, err)
 			}
 			r.send(t, q)
@@ -128,27 +128,40 @@ func TestRepeatsCountOnce(t *testing.T) {
 	}
 }
 
-// A resend that the store refuses, or cannot take, counts as none.
+// A Resend that was not recorded counts as none. If the store does not say
+// whether it recorded one, the message may come, and counts.
 func TestRefusedResendIsFree(t *testing.T) {
 	t.Parallel()
-	for _, what := range []string{"Resend", "Update"} {
-		synctest.Test(t, func(t *testing.T) {
-			s := &downStore{}
-			r := newRig(t, func(c *otp.Config) { c.Policy.PerRecipient = []otp.Rate{{Most: 2, Per: time.Hour}} })
-			s.Store = r.store
-			r.cfg.Store, r.cfg.Limiter, r.cfg.Tracker, r.cfg.Queue = s, r.store, r.store, r.store
-			r.Service = r.another(t)
-			c := r.send(t, otp.Request{To: channel.Recipient{Phone: both.Phone}})
-			<-time.After(time.Minute)
-			s.down.Store(what)
-			_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, RequestID: "second"})
-			wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)
-			s.down.Store("")
-			<-time.After(time.Minute)
-			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID}); err != nil {
-				t.Errorf("%s: %v", what, err)
-			}
-		})
+	for _, c := range []struct {
+		down     string
+		takeover time.Duration
+		counts   bool
+	}{{"Get", 0, false}, {"Take", 0, false}, {"Enqueue", 20 * time.Second, false}, {"Update", 0, true}} {
+		for _, async := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				f := &faulty{backend: newStore(t)}
+				r := newRig(t, func(cfg *otp.Config) {
+					cfg.Store, cfg.Async, cfg.Takeover = f, async, c.takeover
+					cfg.Policy.PerRecipient = []otp.Rate{{Most: 2, Per: time.Hour}}
+				})
+				stop := work(t, r.Service)
+				id := r.send(t, otp.Request{To: channel.Recipient{Phone: both.Phone}}).ID
+				<-time.After(time.Minute)
+				stop()
+				f.setDown(c.down)
+				got, err := r.Resend(t.Context(), otp.ResendRequest{ID: id, Subject: "u1", RequestID: "second"})
+				wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)
+				if (got != nil) != c.counts {
+					t.Errorf("%+v, async=%v: the challenge is %+v", c, async, got)
+				}
+				f.setDown("")
+				<-time.After(time.Minute)
+				_, err = r.Resend(t.Context(), otp.ResendRequest{ID: id, Subject: "u1"})
+				if limited := otp.ReasonOf(err) == otp.ReasonLimited; limited != c.counts || !limited && err != nil {
+					t.Errorf("%+v, async=%v: then %v", c, async, err)
+				}
+			})
+		}
 	}
 }
 
@@ -163,7 +176,8 @@ func TestUnknownCounts(t *testing.T) {
 	}
 	_, err = r.Send(t.Context(), otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}})
 	wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
-	if err := r.Verify(t.Context(), otp.Verification{ID: c.ID, Subject: "u1", Code: r.a.messages()[0].Code}); err != nil {
+	if err := verify(t.Context(), r, otp.Verification{ID: c.ID, Subject: "u1",
+		Code: r.a.messages()[0].Code}); err != nil {
 		t.Error(err)
 	}
 }
@@ -178,8 +192,9 @@ func TestUnknownHopCounts(t *testing.T) {
 				c.Async, c.Policy.PerRecipient, c.Receipts = async, []otp.Rate{{Most: 1, Per: time.Hour}}, nil
 				c.Channel = channel.Func(func(context.Context, *channel.Message) (channel.Submission, error) {
 					unknown, refused := refusal(channel.Unknown, ""), refusal(channel.Temporary, "0x08")
-					return channel.Submission{Attempts: []channel.Attempt{
-						{Route: "A", Class: channel.Unknown, Err: unknown}, {Route: "B", Class: channel.Temporary, Err: refused},
+					return channel.Submission{Hops: []channel.Hop{
+						{Route: "A", Address: channel.Phone, Class: channel.Unknown, Err: unknown},
+						{Route: "B", Address: channel.Phone, Class: channel.Temporary, Err: refused},
 					}}, refused
 				})
 			})
@@ -187,7 +202,7 @@ func TestUnknownHopCounts(t *testing.T) {
 			q := otp.Request{Subject: "u1", To: channel.Recipient{Phone: both.Phone}}
 			c, _ := r.Send(t.Context(), q)
 			synctest.Wait()
-			if s, err := r.Status(t.Context(), c.ID); err != nil || s.State != channel.Sent {
+			if s, err := r.Status(t.Context(), ref(c.ID)); err != nil || s.State != channel.Sent {
 				t.Errorf("async=%v: %+v, %v", async, s, err)
 			}
 			_, err := r.Send(t.Context(), q)
@@ -201,7 +216,7 @@ func TestNextRouteGivesNothingBack(t *testing.T) {
 	t.Parallel()
 	for _, failed := range []bool{false, true} { // or silent
 		synctest.Test(t, func(t *testing.T) {
-			r := newRig(t, func(c *otp.Config) { c.Policy.PerRecipient = []otp.Rate{{Most: 1, Per: time.Hour}} })
+			r := newRig(t, func(c *otp.Config) { c.Policy.PerRecipient = []otp.Rate{{Most: 2, Per: time.Hour}} })
 			r.cfg.Channel = r.failover(t, await)
 			r.Service = r.another(t)
 			r.b.errs = []error{refusal(channel.Unreachable, "0x45")}
@@ -215,6 +230,7 @@ func TestNextRouteGivesNothingBack(t *testing.T) {
 			if n := r.b.count(); n != 1 {
 				t.Fatalf("%d messages by B", n)
 			}
+			r.send(t, otp.Request{To: q.To, Route: "A"}) // B's was refunded
 			_, err := r.Send(t.Context(), q)
 			wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
 		})
@@ -256,7 +272,8 @@ func TestLimitPerIP(t *testing.T) {
 			ip := netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 15: byte(i)}) // one /64
 			r.send(t, otp.Request{To: number(i), IP: ip})
 		}
-		_, err := r.Send(t.Context(), otp.Request{Subject: "u1", To: number(11), IP: netip.MustParseAddr("2001:db8::ffff")})
+		_, err := r.Send(t.Context(), otp.Request{Subject: "u1", To: number(11),
+			IP: netip.MustParseAddr("2001:db8::ffff")})
 		if e := wantReason(t, err, otp.ReasonLimited, otp.ErrWait); e.RetryAfter != time.Hour {
 			t.Errorf("%+v", e)
 		}
@@ -264,7 +281,8 @@ func TestLimitPerIP(t *testing.T) {
 		for i := range 10 {
 			r.send(t, otp.Request{To: number(20 + i), IP: netip.MustParseAddr("192.0.2.1")})
 		}
-		_, err = r.Send(t.Context(), otp.Request{Subject: "u1", To: number(30), IP: netip.MustParseAddr("::ffff:192.0.2.1")})
+		_, err = r.Send(t.Context(), otp.Request{Subject: "u1", To: number(30),
+			IP: netip.MustParseAddr("::ffff:192.0.2.1")})
 		wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
 		r.send(t, otp.Request{To: number(31), IP: netip.MustParseAddr("192.0.2.2")})
 	})

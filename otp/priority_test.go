@@ -57,8 +57,9 @@ func TestPriorityOfWhatFollows(t *testing.T) {
 			r.cfg.Async = true
 			async := r.another(t)
 			<-time.After(time.Minute)
-			for _, id := range []string{low, high} {
-				if _, err := async.Resend(t.Context(), otp.ResendRequest{ID: id, Route: "M"}); err != nil {
+			for id, subject := range map[string]string{low: "sign-up", high: "payment"} {
+				q := otp.ResendRequest{ID: id, Subject: subject, Route: "M"}
+				if _, err := async.Resend(t.Context(), q); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -75,8 +75,9 @@ func TestRealRedisCrash(t *testing.T) {
 	arrived := &tally{got: map[string][]arrival{}}
 	smsc := smpptest.NewServer(smpptest.Config{Handler: arrived.handle, Forget: true})
 	t.Cleanup(smsc.Close)
-	k := &crash{t: t, server: server, smsc: smsc, dead: map[string]time.Time{}, cluster: &cluster{Redis: []string{"single", server.Addr},
-		Prefix: "crash", SMSCs: []string{smsc.Addr}, Workers: crashWorkers, Keys: otp.NewKeyring()}}
+	k := &crash{t: t, server: server, smsc: smsc, dead: map[string]time.Time{},
+		cluster: &cluster{Redis: []string{"single", server.Addr},
+			Prefix: "crash", SMSCs: []string{smsc.Addr}, Workers: crashWorkers, Keys: newKeys()}}
 	for i := range 3 {
 		k.alive = append(k.alive, k.start(t, fmt.Sprintf("%d-0", i)))
 	}
@@ -96,7 +97,8 @@ func TestRealRedisCrash(t *testing.T) {
 	close(stop)
 	killing.Wait()
 	_, last := arrived.of("")
-	t.Logf("%d codes asked for within %v, the last arrived after %v; %d processes killed", messages, sent.Round(time.Millisecond),
+	t.Logf("%d codes asked for within %v, the last arrived after %v; %d processes killed", messages,
+		sent.Round(time.Millisecond),
 		last.Sub(began).Round(time.Millisecond), len(k.dead))
 	k.check(svc, ids, arrived)
 }
@@ -170,7 +172,7 @@ func (k *crash) check(svc *otp.Service, ids []string, arrived *tally) {
 	each(len(ids), func(i int) {
 		got, _ := arrived.of(ukMobile(i))
 		if len(got) == 0 {
-			c, err := svc.Status(k.t.Context(), ids[i])
+			c, err := svc.Status(k.t.Context(), otp.Ref{ID: ids[i], Subject: fmt.Sprint("u", i)})
 			k.t.Errorf("code %d did not arrive: %+v, %v", i, c, err)
 			lost.Add(1)
 			return
@@ -186,22 +188,24 @@ func (k *crash) check(svc *otp.Service, ids []string, arrived *tally) {
 				byRestart.Add(1)
 			default:
 				unexplained.Add(1)
-				k.t.Errorf("code %d arrived again %v after process %s had sent it", i, got[n+1].at.Sub(a.at), process[a.conn])
+				k.t.Errorf("code %d arrived again %v after process %s had sent it", i, got[n+1].at.Sub(a.at),
+					process[a.conn])
 			}
 		}
 		v := otp.Verification{ID: ids[i], Subject: fmt.Sprint("u", i), Code: got[0].code}
-		if err := svc.Verify(k.t.Context(), v); err != nil {
+		if err := verify(k.t.Context(), svc, v); err != nil {
 			k.t.Errorf("code %d: %v", i, err)
 		}
 		if i%10 > 0 {
 			return // it takes long
 		}
-		if err := svc.Verify(k.t.Context(), v); err == nil {
+		if err := verify(k.t.Context(), svc, v); err == nil {
 			k.t.Errorf("code %d passes twice", i)
 		}
 	})
 	most := (len(k.dead) + 3*len(k.restarts)) * crashWorkers
-	k.t.Logf("%d lost, %d arrived again: %d of a killed process, %d while Redis was down, %d for no such reason; at most %d could have", lost.Load(),
+	k.t.Logf("%d lost, %d arrived again: %d of a killed process, %d while Redis was down, %d for no such reason; "+
+		"at most %d could have", lost.Load(),
 		repeated.Load(), byKill.Load(), byRestart.Load(), unexplained.Load(), most)
 	if repeated.Load() > int64(most) {
 		k.t.Errorf("%d messages arrived again, more than were on the way: %d", repeated.Load(), most)

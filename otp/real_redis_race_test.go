@@ -42,7 +42,7 @@ func newRedisRig(t *testing.T, addr string, change func(*otp.Config)) (r *rig, o
 	})
 	r.store = backends[0]
 	cfg := r.cfg
-	cfg.Store = backends[1]
+	cfg.Store, cfg.Receipts = backends[1], &channel.Receipts{}
 	other, err := otp.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func guess(t *testing.T, r *rig, other *otp.Service, v otp.Verification) (won, c
 		}
 		wg.Go(func() {
 			<-go1
-			switch err := s.Verify(t.Context(), v); {
+			switch err := verify(t.Context(), s, v); {
 			case err == nil:
 				wins.Add(1)
 			case otp.ReasonOf(err) == otp.ReasonWrong:
@@ -126,7 +126,8 @@ func TestRealRedisParallelSends(t *testing.T) {
 		if i%2 == 0 {
 			s = other
 		}
-		_, err := s.Send(t.Context(), otp.Request{Subject: fmt.Sprint("u", i/sends), To: channel.Recipient{Phone: ukMobile(i / sends)}})
+		_, err := s.Send(t.Context(), otp.Request{Subject: fmt.Sprint("u", i/sends),
+			To: channel.Recipient{Phone: ukMobile(i / sends)}})
 		if err != nil {
 			wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
 			refused.Add(1)
@@ -166,7 +167,9 @@ func TestRealRedisKeysEnd(t *testing.T) {
 		mu.Lock()
 		codes[m.To.Phone] = m.Code
 		mu.Unlock()
-		if err := r.HandleReceipt(t.Context(), channel.Receipt{Route: "A", ProviderID: id, State: channel.Delivered}); err != nil { // early
+		// early
+		if err := r.HandleReceipt(t.Context(), channel.Receipt{Route: "A", ProviderID: id,
+			State: channel.Delivered}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -174,7 +177,8 @@ func TestRealRedisKeysEnd(t *testing.T) {
 	var right, wrong atomic.Int64
 	each(verifications/attempts, func(i int) {
 		subject, to := fmt.Sprint("u", i), ukMobile(i)
-		c, err := r.Send(t.Context(), otp.Request{Subject: subject, To: channel.Recipient{Phone: to}, IdempotencyKey: "k"})
+		c, err := r.Send(t.Context(), otp.Request{Subject: subject, To: channel.Recipient{Phone: to},
+			IdempotencyKey: "k"})
 		if err != nil {
 			t.Error(err)
 			return
@@ -191,14 +195,14 @@ func TestRealRedisKeysEnd(t *testing.T) {
 			if n > attempts-3 && i%10 > 0 { // some are never verified
 				typed = code
 			}
-			if err := r.Verify(t.Context(), otp.Verification{ID: c.ID, Subject: subject, Code: typed}); err == nil {
+			if err := verify(t.Context(), r, otp.Verification{ID: c.ID, Subject: subject, Code: typed}); err == nil {
 				right.Add(1)
 			} else {
 				wrong.Add(1)
 			}
 		}
 		if i%100 == 0 {
-			_ = r.Cancel(t.Context(), c.ID)
+			_ = r.Cancel(t.Context(), otp.Ref{ID: c.ID, Subject: subject})
 		}
 	})
 	stop()
@@ -228,7 +232,7 @@ func mayLive(key string, p otp.Policy) time.Duration {
 		return p.PerRecipient[0].Per + slack
 	case name == "f": // failures in a row
 		return p.Lock + time.Minute + slack
-	case tag != "{queue" || strings.HasPrefix(name, "id:"):
+	case tag != "{queue":
 		return p.Life + slack
 	case name == "dead":
 		return 24 * time.Hour
@@ -318,19 +322,20 @@ func TestRealRedisMonitor(t *testing.T) {
 	r.Service = r.another(t)
 	work(t, r.Service)
 	const subject = "customer-ann@example.com"
-	c := r.send(t, otp.Request{Subject: subject, Purpose: "login", IdempotencyKey: "a click of ann's", Details: "10 EUR to Bob"})
+	c := r.send(t, otp.Request{Subject: subject, Purpose: "login", IdempotencyKey: "a click of ann's",
+		Details: "10 EUR to Bob"})
 	eventually(t, "the code arrives", func() bool { return r.a.count() == 1 })
 	code := r.a.messages()[0].Code
 	handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-2", State: channel.Delivered}) // early
 	handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-1", State: channel.Failed})
 	eventually(t, "the next route follows", func() bool { return r.b.count() == 1 })
 	eventually(t, "a resend is due", func() bool {
-		_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID})
+		_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: subject})
 		return err == nil
 	})
 	eventually(t, "the code arrives again", func() bool { return r.a.count() == 2 })
 	verify := func(code string) error {
-		return r.Verify(t.Context(), otp.Verification{ID: c.ID, Subject: subject, Purpose: "login", Code: code})
+		return verify(t.Context(), r, otp.Verification{ID: c.ID, Subject: subject, Purpose: "login", Code: code})
 	}
 	_ = verify("GGGGGGGGGG")
 	if err := verify(code); err != nil {
@@ -338,19 +343,22 @@ func TestRealRedisMonitor(t *testing.T) {
 	}
 	_ = verify(code)
 	second := r.send(t, otp.Request{Subject: subject})
-	_, _ = r.Status(t.Context(), second.ID)
-	_ = r.Cancel(t.Context(), second.ID)
+	_, _ = r.Status(t.Context(), otp.Ref{ID: second.ID, Subject: subject})
+	_ = r.Cancel(t.Context(), otp.Ref{ID: second.ID, Subject: subject})
 	all := told()
-	for _, must := range []string{c.ID, second.ID, "evalsha", "the end"} {
+	for _, must := range []string{c.ID, "evalsha", "the end"} {
 		if !strings.Contains(all, must) {
 			t.Errorf("%q was not told: nobody listened", must)
 		}
 	}
 	upper := strings.ToUpper(all)
-	for what, secret := range map[string]string{"code": code, "phone number": "7912345678", "mailbox": "ann@example", "domain": "example.com",
-		"subject": subject, "details": "10 EUR", "idempotency key": "a click", "key": string(r.cfg.Keys.Keys["k1"]), "index": string(r.cfg.Keys.Index)} {
+	for what, secret := range map[string]string{"code": code, "phone number": "7912345678", "mailbox": "ann@example",
+		"domain":  "example.com",
+		"subject": subject, "details": "10 EUR", "idempotency key": "a click", "key": string(r.cfg.Keys.Keys["k1"]),
+		"index": string(r.cfg.Keys.Index)} {
 		hexed := hex.EncodeToString([]byte(secret))
-		for _, form := range []string{secret, hexed, base64.RawStdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret))} {
+		for _, form := range []string{secret, hexed, base64.RawStdEncoding.EncodeToString([]byte(secret)),
+			base64.RawURLEncoding.EncodeToString([]byte(secret))} {
 			if strings.Contains(upper, strings.ToUpper(form)) {
 				t.Errorf("a %s was told as %q", what, form)
 			}
@@ -404,7 +412,7 @@ func TestRealRedisLostReplies(t *testing.T) {
 		wrong = "111111"
 	}
 	for left := 4; left > 1; left-- {
-		err := r.Verify(t.Context(), otp.Verification{ID: c.ID, Subject: "u1", Code: wrong})
+		err := verify(t.Context(), r, otp.Verification{ID: c.ID, Subject: "u1", Code: wrong})
 		if e := wantReason(t, err, otp.ReasonWrong, otp.ErrInvalidCode); e.AttemptsLeft != left {
 			t.Errorf("%d attempts left, want %d", e.AttemptsLeft, left)
 		}
@@ -412,25 +420,26 @@ func TestRealRedisLostReplies(t *testing.T) {
 	handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-1", State: channel.Delivered})
 	handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-2", State: channel.Delivered}) // early
 	eventually(t, "a resend is due", func() bool {
-		_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID})
+		_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"})
 		if err != nil && otp.ReasonOf(err) != otp.ReasonTooSoon {
 			t.Fatal(err)
 		}
 		return err == nil
 	})
-	if s, err := r.Status(t.Context(), c.ID); err != nil || s.SendsLeft != 0 || s.AttemptsLeft != 2 || s.State != channel.Delivered || r.a.count() != 2 {
+	if s, err := r.Status(t.Context(), ref(c.ID)); err != nil || s.SendsLeft != 0 || s.AttemptsLeft != 2 ||
+		s.State != channel.Delivered || r.a.count() != 2 {
 		t.Errorf("%+v, %v after %d messages", s, err, r.a.count())
 	}
 	v := otp.Verification{ID: c.ID, Subject: "u1", Code: code}
-	if err := r.Verify(t.Context(), v); err != nil {
+	if err := verify(t.Context(), r, v); err != nil {
 		t.Errorf("the right code: %v", err)
 	}
-	wantReason(t, r.Verify(t.Context(), v), otp.ReasonClosed, otp.ErrInvalidCode)
+	wantReason(t, verify(t.Context(), r, v), otp.ReasonClosed, otp.ErrInvalidCode)
 	c = r.send(t, otp.Request{})
-	if err := r.Cancel(t.Context(), c.ID); err != nil {
+	if err := r.Cancel(t.Context(), ref(c.ID)); err != nil {
 		t.Error(err)
 	}
-	wantReason(t, r.Cancel(t.Context(), c.ID), otp.ReasonClosed, otp.ErrInvalidCode)
+	wantReason(t, r.Cancel(t.Context(), ref(c.ID)), otp.ReasonClosed, otp.ErrInvalidCode)
 	for range 2 { // the resend counted too: five in ten minutes
 		r.send(t, otp.Request{})
 	}
@@ -454,7 +463,7 @@ func TestRealRedisDown(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		for what, call := range map[string]func() error{
-			"Verify": func() error { return r.Verify(ctx, v) },
+			"Verify": func() error { return verify(ctx, r, v) },
 			"Send": func() error {
 				_, err := r.Send(ctx, otp.Request{Subject: "u1", To: both})
 				return err
@@ -480,6 +489,6 @@ func TestRealRedisDown(t *testing.T) {
 	if err := server.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the code passes", func() bool { return r.Verify(t.Context(), v) == nil })
-	wantReason(t, r.Verify(t.Context(), v), otp.ReasonClosed, otp.ErrInvalidCode)
+	eventually(t, "the code passes", func() bool { return verify(t.Context(), r, v) == nil })
+	wantReason(t, verify(t.Context(), r, v), otp.ReasonClosed, otp.ErrInvalidCode)
 }

@@ -28,8 +28,9 @@ func newPair(t *testing.T, server *redistest.Server) *pair {
 	p := &pair{t: t, first: smpptest.NewServer(smpptest.Config{}), second: smpptest.NewServer(smpptest.Config{})}
 	t.Cleanup(p.first.Close)
 	t.Cleanup(p.second.Close)
-	p.cluster = cluster{Redis: []string{"single", server.Addr}, Prefix: t.Name(), SMSCs: []string{p.first.Addr, p.second.Addr},
-		Await: realAwait, Workers: 4, Keys: otp.NewKeyring()}
+	p.cluster = cluster{Redis: []string{"single", server.Addr}, Prefix: t.Name(), SMSCs: []string{p.first.Addr,
+		p.second.Addr},
+		Await: realAwait, Workers: 4, Keys: newKeys()}
 	for _, name := range []string{"one", "two"} {
 		p.processes = append(p.processes, p.start(t, name))
 	}
@@ -76,13 +77,13 @@ func eventually(t *testing.T, what string, done func() bool) {
 	}
 }
 
-func (p *pair) state(id string) channel.State {
-	c, err := p.asker.Status(p.t.Context(), id)
+func (p *pair) status(id string) *otp.Challenge {
+	c, err := p.asker.Status(p.t.Context(), ref(id))
 	if err != nil {
 		p.t.Error(err)
-		return 0
+		return &otp.Challenge{}
 	}
-	return c.State
+	return c
 }
 
 // wantMessages fails unless the carriers received so many messages, all with
@@ -101,9 +102,9 @@ func (p *pair) wantMessages(c *otp.Challenge, to string, first, second int) {
 		p.t.Errorf("%d codes for one challenge", len(codes))
 	}
 	for code := range codes {
-		_ = p.asker.Verify(p.t.Context(), otp.Verification{ID: c.ID, Subject: "u1", Code: code})
+		_ = verify(p.t.Context(), p.asker, otp.Verification{ID: c.ID, Subject: "u1", Code: code})
 	}
-	if s, err := p.asker.Status(p.t.Context(), c.ID); err != nil || s.Outcome.String() != "verified" {
+	if s, err := p.asker.Status(p.t.Context(), ref(c.ID)); err != nil || s.Outcome.String() != "verified" {
 		p.t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -128,7 +129,8 @@ func TestRealRedisReceipts(t *testing.T) {
 	}
 	eventually(t, "the code arrives", func() bool { return len(at(p.first, verified)) == 1 })
 	code := sixDigits.FindString(at(p.first, verified)[0].Text)
-	if err := p.asker.Verify(t.Context(), otp.Verification{ID: challenges[verified].ID, Subject: "u1", Code: code}); err != nil {
+	if err := verify(t.Context(), p.asker, otp.Verification{ID: challenges[verified].ID, Subject: "u1",
+		Code: code}); err != nil {
 		t.Error(err)
 	}
 
@@ -141,11 +143,11 @@ func TestRealRedisReceipts(t *testing.T) {
 		t.Logf("after %v of silence: %v", realAwait, took)
 	}
 	eventually(t, "the next route follows lateness", func() bool { return len(at(p.second, late)) > 0 })
-	if s := p.state(challenges[late].ID); s == channel.Delivered {
-		t.Errorf("%v before the receipt", s)
+	if s := p.status(challenges[late].ID); s.Delivered {
+		t.Errorf("%+v before the receipt", s)
 	}
 	for _, to := range []string{failed, silence, late} {
-		eventually(t, "the receipt arrives", func() bool { return p.state(challenges[to].ID) == channel.Delivered })
+		eventually(t, "the receipt arrives", func() bool { return p.status(challenges[to].ID).Delivered })
 	}
 	for to, second := range map[string]int{failed: 1, silence: 1, late: 1, verified: 0} {
 		p.wantMessages(challenges[to], to, 1, second)
@@ -174,9 +176,9 @@ func TestRealRedisSenderKilledWhileWaiting(t *testing.T) {
 	const to = "+447912000005"
 	p.first.On(to, smpptest.Reply{Receipt: smpptest.Receipt{None: true}})
 	c := p.send(to)
-	eventually(t, "the message is recorded", func() bool { return p.state(c.ID) == channel.Sent })
+	eventually(t, "the message is recorded", func() bool { return p.status(c.ID).State == channel.Sent })
 	p.sender(p.first, at(p.first, to)[0]).kill()
-	eventually(t, "the receipt of the next route arrives", func() bool { return p.state(c.ID) == channel.Delivered })
+	eventually(t, "the receipt of the next route arrives", func() bool { return p.status(c.ID).Delivered })
 	p.wantMessages(c, to, 1, 1)
 }
 
@@ -193,7 +195,7 @@ func TestRealRedisSenderKilledWhileSending(t *testing.T) {
 	eventually(t, "the message arrives", func() bool { return len(at(p.first, to)) == 1 })
 	p.sender(p.first, at(p.first, to)[0]).kill()
 	close(answer)
-	eventually(t, "the receipt of the second message arrives", func() bool { return p.state(c.ID) == channel.Delivered })
+	eventually(t, "the receipt of the second message arrives", func() bool { return p.status(c.ID).Delivered })
 	t.Logf("taken over and delivered after %v", time.Since(began))
 	p.wantMessages(c, to, 2, 0)
 }

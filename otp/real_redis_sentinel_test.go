@@ -52,7 +52,7 @@ func TestRealSentinelMidRun(t *testing.T) {
 			for i := int(next.Add(1)) - 1; i < codes; i = int(next.Add(1)) - 1 {
 				for {
 					asked := time.Now()
-					err := r.Verify(t.Context(), all[i])
+					err := verify(t.Context(), r, all[i])
 					if err == nil {
 						passed[i].Add(1)
 						order[i].Store(accepted.Add(1))
@@ -88,7 +88,7 @@ func TestRealSentinelMidRun(t *testing.T) {
 	sentinels.Servers[0].Kill()
 	wg.Wait()
 	for i := range all {
-		if err := r.Verify(t.Context(), all[i]); err == nil {
+		if err := verify(t.Context(), r, all[i]); err == nil {
 			passed[i].Add(1)
 		}
 	}
@@ -107,7 +107,8 @@ func TestRealSentinelMidRun(t *testing.T) {
 	if back.Load() == nil {
 		t.Fatal("Redis did not come back")
 	}
-	t.Logf("%d codes; %d calls failed; first answer %v after the master's death; %d accepted twice, %d consumed without an answer", codes,
+	t.Logf("%d codes; %d calls failed; first answer %v after the master's death; %d accepted twice, "+
+		"%d consumed without an answer", codes,
 		failed.Load(), back.Load().Sub(now).Round(time.Millisecond), twice, never)
 	if twice > people || never > people*2 {
 		t.Errorf("%d codes were accepted twice, %d never", twice, never)

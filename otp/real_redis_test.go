@@ -89,7 +89,8 @@ func clientAt(where []string, bubble bool) (redis.UniversalClient, error) {
 	}
 	switch {
 	case len(where) == 2 && where[0] == "single":
-		return redis.NewClient(&redis.Options{Addr: where[1], PoolSize: pool, MinRetryBackoff: pause, MaxRetryBackoff: pause}), nil
+		return redis.NewClient(&redis.Options{Addr: where[1], PoolSize: pool, MinRetryBackoff: pause,
+			MaxRetryBackoff: pause}), nil
 	case len(where) > 1 && where[0] == "cluster":
 		return redis.NewClusterClient(&redis.ClusterOptions{Addrs: where[1:], PoolSize: pool}), nil
 	case len(where) > 2 && where[0] == "sentinel":
@@ -156,15 +157,12 @@ func TestRealSentinel(t *testing.T) {
 	rerun(t, []string{s.Servers[1].Addr}, where...)
 }
 
-// inMemoryOnly needs a store that answers before a worker in memory gets its
-// turn.
-const inMemoryOnly = "|^TestQueueDownForAResend$"
-
 // rerun runs the tests in a process of its own whose newStore is elsewhere,
 // and looks at the servers there for signs of it.
 func rerun(t *testing.T, servers []string, where ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^Test", "-test.skip=^TestReal"+inMemoryOnly, "-test.v", "-test.timeout=3m")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^Test", "-test.skip=^TestReal", "-test.v",
+		"-test.timeout=3m")
 	cmd.Env = append(os.Environ(), backendVariable+"="+strings.Join(where, " "))
 	out, err := cmd.CombinedOutput()
 	if err != nil {

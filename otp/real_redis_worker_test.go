@@ -50,7 +50,16 @@ type cluster struct {
 	SMSCs   []string // their addresses, in the order of the routes "1", "2"…
 	Await   time.Duration
 	Workers int
-	Keys    otp.Keyring
+	Keys    string // otp.ParseKeyring
+}
+
+// newKeys are a new keyring, as a cluster's processes are given it.
+func newKeys() string {
+	text, err := otp.NewKeyring().MarshalText()
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
 }
 
 // member is one of a cluster's processes. Its name is its system_id.
@@ -60,7 +69,8 @@ type member struct {
 }
 
 // service is a Service of the cluster, with clients of its own.
-func (c *cluster) service(name string, b backend, change func(*otp.Config)) (svc *otp.Service, closeAll func(), err error) {
+func (c *cluster) service(name string, b backend, change func(*otp.Config)) (svc *otp.Service, closeAll func(),
+	err error) {
 	receipts := &channel.Receipts{}
 	var routes []channel.Route
 	var clients []*smpp.Client
@@ -83,8 +93,13 @@ func (c *cluster) service(name string, b backend, change func(*otp.Config)) (svc
 	if err != nil {
 		return nil, closeAll, err
 	}
-	cfg := otp.Config{Channel: courier, Store: b, Keys: c.Keys, Wording: wording.Config{Brand: "MyBank"}, Receipts: receipts,
-		Async: true, Workers: c.Workers, Takeover: 10 * time.Second,
+	keys, err := otp.ParseKeyring(c.Keys)
+	if err != nil {
+		return nil, closeAll, err
+	}
+	cfg := otp.Config{Channel: courier, Store: b, Keys: keys, Wording: wording.Config{Brand: "MyBank"},
+		Receipts: receipts,
+		Async:    true, Workers: c.Workers, Takeover: 10 * time.Second,
 		Policy: otp.Policy{PerRecipient: []otp.Rate{}, MaxAttempts: 10},
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	if change != nil {

@@ -2,7 +2,6 @@ package otp
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,12 +11,13 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/otp/internal/delivery"
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A part is where a provider's id belongs: which part of which step.
+// A part is the place of a provider's id: which part of which step.
 type part struct {
-	challenge     string
+	challenge     string // public ID
 	step          string // stepName
 	index, number int
 }
@@ -37,7 +37,7 @@ func (p part) of(r *store.Record) (step int, ok bool) {
 // parsePart reads part.String, or a Message.ID that a provider echoes.
 func parsePart(s string) (part, bool) {
 	f := strings.Split(s, ".")
-	if len(f) != 2 && len(f) != 4 || !validID(f[0]) {
+	if len(f) != 2 && len(f) != 4 || len(f[0]) != publicLen {
 		return part{}, false
 	}
 	p := part{challenge: f[0], step: f[1], number: 1}
@@ -51,95 +51,211 @@ func parsePart(s string) (part, bool) {
 	return p, p.index < p.number
 }
 
-// track connects the provider's ids to the step, and handles the receipts that
-// were faster.
-func (s *Service) track(ctx context.Context, r *store.Record, d *delivery) error {
-	if s.c.Tracker == nil {
+// trackKey is the key of a provider's id. Ids of two tenants' channels, and of
+// two applications, have nothing to do with each other.
+func (s *Service) trackKey(scope, route, provider string) string {
+	return s.keys.owner + "/" + scope + "/" + route + "/" + provider
+}
+
+// A report is a receipt as the delivery knows it, and as it came.
+type report struct {
+	delivery.Receipt
+	from channel.Receipt
+}
+
+// apply records a report in d, and tells whether that changed anything.
+func (rp report) apply(d *delivery.Delivery) (refund []delivery.Charge, changed bool) {
+	before := d.Encode()
+	refund = d.Receive(rp.Receipt)
+	return refund, !bytes.Equal(before, d.Encode())
+}
+
+// track connects the provider's ids to the step of an attempt, and returns the
+// receipts that were faster. If the Tracker fails, unpark asks again later.
+func (s *Service) track(ctx context.Context, o *opened, a attempt) (early []report) {
+	if s.c.Tracker == nil || a.err != nil {
 		return nil
 	}
-	for i, id := range d.providers {
-		p := part{r.ID, stepName(r, d.step), i, len(d.providers)}
-		early, err := s.c.Tracker.Track(ctx, d.route+"/"+id, p.String(), r.Expires, time.Now())
-		if err != nil {
+	ctx, cancel := context.WithTimeout(ctx, afterwards/4)
+	defer cancel()
+	for i := range a.sub.ProviderIDs {
+		err := persist(ctx, func() error {
+			parked, err := s.parked(ctx, o, a.name.Step, a.sub.Route, a.sub.ProviderIDs, i)
+			early = append(early, parked...)
 			return err
+		})
+		if err != nil {
+			s.log.WarnContext(ctx, "otp: a provider's id is not tracked yet", "challenge", o.id, "step", a.name.Step,
+				"error", err)
 		}
-		for _, b := range early {
-			var rc channel.Receipt
-			if err := json.Unmarshal(b, &rc); err != nil {
-				return fmt.Errorf("otp: a parked receipt is damaged: %w", err)
-			}
-			rc.MessageID = p.String()
-			if err := s.HandleReceipt(ctx, rc); err != nil {
-				return err
+	}
+	return early
+}
+
+// parked tracks one of a step's ids, and returns the receipts parked for it.
+func (s *Service) parked(ctx context.Context, o *opened, step int, route string, ids []string, i int) ([]report,
+	error) {
+	p := part{o.id, stepName(o.Record, step), i, len(ids)}
+	key := s.trackKey(o.tenant.scope, route, ids[i])
+	stored, err := s.c.Tracker.Track(ctx, key, p.String(), o.Expires, instant())
+	if err != nil {
+		return nil, err
+	}
+	var all []report
+	for _, b := range stored {
+		var rc channel.Receipt
+		if err := json.Unmarshal(b, &rc); err != nil {
+			s.log.ErrorContext(ctx, "otp: a parked receipt is damaged", "challenge", o.id, "error", err)
+			continue
+		}
+		if rp, ok := o.received(rc, p, step); ok {
+			all = append(all, rp)
+		}
+	}
+	return all, nil
+}
+
+// unpark looks once more for receipts of the current message, since its sender
+// may not have been able to.
+func (s *Service) unpark(ctx context.Context, o *opened, worker bool) (*opened, error) {
+	m := o.delivery.Message
+	if s.c.Tracker == nil {
+		return o, nil
+	}
+	for i := range m.Providers {
+		early, err := s.parked(ctx, o, m.Step, m.Route, m.Providers, i)
+		if err != nil {
+			return o, err
+		}
+		for _, rp := range early {
+			if o, err = s.receive(ctx, o, rp, worker); err != nil {
+				return o, err
 			}
 		}
 	}
-	return nil
+	return o, nil
+}
+
+// receive records a report, and tells of it if that changed anything.
+func (s *Service) receive(ctx context.Context, o *opened, rp report, worker bool) (*opened, error) {
+	changed := false
+	o, err := s.swap(ctx, o, worker, func(d *delivery.Delivery, _ delivery.Challenge) (charges, error) {
+		var refund charges
+		refund, changed = rp.apply(d)
+		return refund, nil
+	})
+	if err == nil && changed {
+		s.emitReceipt(ctx, o, rp)
+	}
+	return o, err
+}
+
+// emitReceipt tells of a receipt that changed something.
+func (s *Service) emitReceipt(ctx context.Context, o *opened, rp report) {
+	if !s.observed(ctx) {
+		return
+	}
+	e := s.event(EventReceipt, o, instant())
+	e.Step, e.Route, e.State, e.Code = rp.Step, rp.Route, rp.from.State, rp.from.Code
+	if rp.from.ProviderID != "" {
+		e.Providers = []string{rp.from.ProviderID}
+	}
+	s.emit(ctx, e)
+}
+
+// received turns a receipt into a report; false: it tells nothing.
+func (o *opened) received(rc channel.Receipt, p part, step int) (report, bool) {
+	if rc.State != channel.Delivered && rc.State != channel.Failed {
+		return report{}, false
+	}
+	return report{delivery.Receipt{Step: step, Route: rc.Route, Kind: o.kindOf(rc.Route),
+		Arrived: rc.State == channel.Delivered, Wrong: rc.Class == channel.InvalidRecipient,
+		Index: p.index, Number: p.number}, rc}, true
+}
+
+// kindOf returns the kind of address that a route needs, 0 if it is not known.
+func (o *opened) kindOf(route string) channel.Address {
+	if o.delivery.Message.Route == route {
+		return o.delivery.Message.Kind
+	}
+	for _, r := range o.tenant.routes() {
+		if r.Name == route {
+			return r.Address
+		}
+	}
+	return 0
 }
 
 // HandleReceipt records what a receipt says and, if a message failed by a route
-// with an Await, queues the next; it sends nothing itself. Config.Receipts calls
-// it; so may a handler of one's own. A nil error means that the receipt may be
-// acknowledged: it was recorded, kept until its submission is known, or is of
-// no interest any more.
+// with an Await, has the next one sent; it sends nothing itself. Config.Receipts
+// calls it; so may a handler of the embedder's, which sets Receipt.Tenant if the
+// route belongs to a tenant's own Channel. A nil error means that the receipt
+// may be acknowledged: it was recorded, kept until its submission is known, or
+// is of no interest any more.
 func (s *Service) HandleReceipt(ctx context.Context, rc channel.Receipt) error {
-	now := time.Now()
+	return s.handleReceipt(ctx, rc.Tenant, rc)
+}
+
+func (s *Service) handleReceipt(ctx context.Context, scope string, rc channel.Receipt) error {
+	now := instant()
 	rc.Code = strings.ToValidUTF8(rc.Code[:min(len(rc.Code), 128)], "") // from a provider, and kept
 	if rc.MessageID == "" {
-		id, err := s.match(ctx, rc, now)
+		id, err := s.match(ctx, scope, rc, now)
 		if err != nil || id == "" {
 			return err
 		}
 		rc.MessageID = id
 	}
 	p, ok := parsePart(rc.MessageID)
-	if !ok {
-		s.log.WarnContext(ctx, "otp: a receipt names no message of ours", "route", rc.Route)
+	i, known := s.keys.parseID(p.challenge)
+	if !ok || !known {
+		s.log.WarnContext(ctx, "otp: a receipt names no message of this application", "route", rc.Route)
 		return nil
 	}
-	r, err := s.c.Store.Get(ctx, p.challenge, now)
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrExpired) {
+	r, err := s.c.Store.Get(ctx, i.store(), now)
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrExpired):
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return s.storeError(r, err, now)
+	}
+	o, err := s.open(r)
+	if err != nil {
+		if errors.Is(err, errForeign) {
+			s.reportForeign(ctx, r)
+			return nil
+		}
+		return s.openError(ctx, r, err)
 	}
 	step, ok := p.of(r)
-	if !ok {
+	rp, tells := o.received(rc, p, step)
+	if !ok || !tells {
 		return nil
 	}
-	var changed, failed bool
-	r, d, err := s.update(ctx, r, func(r *store.Record, d *delivery) error {
-		before := d.encode()
-		failed = s.apply(r, d, rc, p, step)
-		changed = !bytes.Equal(before, d.encode())
+	return s.record(ctx, o, rp, now)
+}
+
+// record records a receipt, and has the next message sent if one is due.
+func (s *Service) record(ctx context.Context, o *opened, rp report, now time.Time) error {
+	o, err := s.receive(ctx, o, rp, false)
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrExpired):
 		return nil
-	})
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrExpired) {
-		return nil
+	case err != nil:
+		return s.storeError(o.Record, err, now)
 	}
-	if err != nil {
-		return s.storeError(r, err, now)
-	}
-	if changed && s.observed(ctx) {
-		e := s.openEvent(EventReceipt, r, now)
-		e.RequestID = cmp.Or(d.request, e.RequestID)
-		e.Step, e.Route, e.State, e.Code = step, rc.Route, rc.State, rc.Code
-		if rc.ProviderID != "" {
-			e.Providers = []string{rc.ProviderID}
-		}
-		s.emit(ctx, e)
-	}
-	if !failed || s.c.Queue == nil {
+	if s.c.Queue == nil || o.next(instant()).Do != delivery.Send {
 		return nil
 	}
-	if err := s.c.Queue.Enqueue(ctx, job(r, d.priority, d.step+1, byFailed, now)); err != nil {
-		return s.storeError(r, err, now)
+	if err := s.wake(ctx, o, time.Time{}); err != nil { // whoever repeats the receipt wakes again
+		return s.storeError(o.Record, err, now)
 	}
 	return nil
 }
 
-func (s *Service) match(ctx context.Context, rc channel.Receipt, now time.Time) (string, error) {
+// match returns the message of a provider's id, "" if it is not known yet: then
+// the receipt is parked.
+func (s *Service) match(ctx context.Context, scope string, rc channel.Receipt, now time.Time) (string, error) {
 	if s.c.Tracker == nil || rc.ProviderID == "" || len(rc.ProviderID) > 256 {
 		s.log.WarnContext(ctx, "otp: a receipt cannot be matched", "route", rc.Route)
 		return "", nil
@@ -148,65 +264,13 @@ func (s *Service) match(ctx context.Context, rc channel.Receipt, now time.Time) 
 	if err != nil {
 		return "", err
 	}
-	id, err := s.c.Tracker.Match(ctx, rc.Route+"/"+rc.ProviderID, b, now.Add(s.c.Policy.Life), now)
+	id, err := s.c.Tracker.Match(ctx, s.trackKey(scope, rc.Route, rc.ProviderID), b, now.Add(s.longestLife()), now)
 	if err != nil {
 		return "", s.storeError(nil, err, now)
 	}
 	return id, nil
 }
 
-// apply moves the state forward and reports whether the current step has
-// failed and was awaited, so that the next is due.
-func (s *Service) apply(r *store.Record, d *delivery, rc channel.Receipt, p part, step int) bool {
-	switch {
-	case step > d.step: // never sent
-	case rc.State == channel.Delivered:
-		d.ended(step, rc.Route)
-		d.invalid &^= s.kindOfRoute(d, rc.Route) // it is not wrong after all
-		whole := p.number == 1                   // of an older message's parts the others may be missing
-		if step == d.step {
-			d.got |= 1 << min(p.index, 63)
-			whole = d.got == 1<<min(p.number, 64)-1
-		}
-		if whole {
-			d.arrived(r.Sends)
-		}
-	case rc.State == channel.Failed:
-		d.ended(step, rc.Route)
-		if rc.Class == channel.InvalidRecipient {
-			d.invalid |= s.kindOfRoute(d, rc.Route)
-		}
-		return s.fail(r, d, rc, step)
-	}
-	return false
-}
-
-// fail notes that the current step has failed, unless the receipt is of a
-// route that was left for another within the same step.
-func (s *Service) fail(r *store.Record, d *delivery, rc channel.Receipt, step int) bool {
-	switch {
-	case step != d.step, d.state == channel.Delivered:
-		return false
-	case !d.submitted: // recordOutcome will know whether this route took it
-		d.early = rc.Route
-		return false
-	case rc.Route != d.route:
-		return false
-	}
-	d.state = channel.Failed
-	return r.Outcome == store.Open && !d.await.IsZero()
-}
-
-func (s *Service) kindOfRoute(d *delivery, name string) channel.Address {
-	if d.route == name {
-		return d.kind
-	}
-	if lister, ok := channel.As[channel.RouteLister](s.c.Channel); ok {
-		for _, r := range lister.Routes() {
-			if r.Name == name {
-				return r.Address
-			}
-		}
-	}
-	return 0
-}
+// longestLife bounds how long a receipt is parked for its submission, which
+// comes soon or not at all.
+func (s *Service) longestLife() time.Duration { return min(s.own.policy.Life, longLife) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,7 +28,7 @@ func TestReceiptsDriveFailover(t *testing.T) {
 		name    string
 		do      func(t *testing.T, r *rig, other *otp.Service, id string)
 		a, b, m int           // messages in the end
-		state   channel.State // in the end
+		state   channel.State // of the latest message, in the end
 	}{
 		{"failed, told thrice", func(t *testing.T, r *rig, other *otp.Service, _ string) {
 			for range 3 {
@@ -54,7 +53,7 @@ func TestReceiptsDriveFailover(t *testing.T) {
 			rc := failed
 			rc.State = channel.Delivered
 			handle(t, other, rc)
-		}, 1, 1, 0, channel.Delivered},
+		}, 1, 1, 0, channel.Sent},
 		{"delivered, then failed", func(t *testing.T, _ *rig, other *otp.Service, _ string) {
 			rc := failed
 			rc.State = channel.Delivered
@@ -62,16 +61,17 @@ func TestReceiptsDriveFailover(t *testing.T) {
 			handle(t, other, failed)
 		}, 1, 0, 0, channel.Delivered},
 		{"verified meanwhile", func(t *testing.T, r *rig, _ *otp.Service, id string) {
-			if err := r.Verify(t.Context(), otp.Verification{ID: id, Subject: "u1", Code: r.a.messages()[0].Code}); err != nil {
+			if err := verify(t.Context(), r, otp.Verification{ID: id, Subject: "u1",
+				Code: r.a.messages()[0].Code}); err != nil {
 				t.Error(err)
 			}
 		}, 1, 0, 0, channel.Sent},
 		{"cancelled meanwhile", func(t *testing.T, r *rig, _ *otp.Service, id string) {
-			if err := r.Cancel(t.Context(), id); err != nil {
+			if err := r.Cancel(t.Context(), ref(id)); err != nil {
 				t.Error(err)
 			}
 			handle(t, r.Service, failed)
-		}, 1, 0, 0, channel.Failed},
+		}, 1, 0, 0, channel.Queued},
 		{"the number is wrong", func(t *testing.T, _ *rig, other *otp.Service, _ string) {
 			rc := failed
 			rc.Class = channel.InvalidRecipient
@@ -79,7 +79,7 @@ func TestReceiptsDriveFailover(t *testing.T) {
 		}, 1, 0, 1, channel.Sent},
 		{"resend against silence", func(t *testing.T, r *rig, other *otp.Service, id string) {
 			time.Sleep(30 * time.Second) // B took over at 20 s
-			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: id}); err != nil {
+			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: id, Subject: "u1"}); err != nil {
 				t.Error(err)
 			}
 		}, 2, 2, 1, channel.Sent}, // the silence of B's first message, at 40 s, is void
@@ -88,7 +88,10 @@ func TestReceiptsDriveFailover(t *testing.T) {
 			t.Run(fmt.Sprintf("%s,async=%v", c.name, async), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					r := newRig(t, func(cfg *otp.Config) { cfg.Async, cfg.Policy.Waits = async, []time.Duration{await, await} })
+					r := newRig(t, func(cfg *otp.Config) {
+						cfg.Async, cfg.Policy.Waits = async, []time.Duration{await,
+							await}
+					})
 					r.cfg.Channel = r.failover(t, await)
 					r.Service = r.another(t)
 					other := r.another(t)
@@ -102,8 +105,9 @@ func TestReceiptsDriveFailover(t *testing.T) {
 					if got := [3]int{r.a.count(), r.b.count(), r.mail.count()}; got != [3]int{c.a, c.b, c.m} {
 						t.Errorf("messages by A, B, M: %v, want %d %d %d", got, c.a, c.b, c.m)
 					}
-					if s, err := r.Status(t.Context(), ch.ID); err != nil || s.State != c.state {
-						t.Errorf("state %v, %v, want %v", s.State, err, c.state)
+					s := r.status(t, ch.ID)
+					if arrived := strings.HasPrefix(c.name, "delivered"); s.State != c.state || s.Delivered != arrived {
+						t.Errorf("state %v, delivered=%v, want %v and %v", s.State, s.Delivered, c.state, arrived)
 					}
 					for _, p := range []*provider{r.b, r.mail} {
 						for _, m := range p.messages() {
@@ -115,12 +119,6 @@ func TestReceiptsDriveFailover(t *testing.T) {
 				})
 			})
 		}
-	}
-}
-
-func handle(t *testing.T, s *otp.Service, rc channel.Receipt) {
-	if err := s.HandleReceipt(t.Context(), rc); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -144,7 +142,8 @@ func TestEarlyReceipt(t *testing.T) {
 			if got := [2]int{r.a.count(), r.b.count()}; got != want {
 				t.Errorf("%v early: messages by A, B: %v, want %v", state, got, want)
 			}
-			if s, err := r.Status(t.Context(), c.ID); err != nil || state == channel.Delivered && s.State != state {
+			if s, err := r.Status(t.Context(), ref(c.ID)); err != nil || state == channel.Delivered &&
+				s.State != state {
 				t.Errorf("%v early: %+v, %v", state, s, err)
 			}
 		})
@@ -157,16 +156,18 @@ func TestEchoedMessageID(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	r.a.hook = func(m *channel.Message, _ string) {
-		handle(t, r.Service, channel.Receipt{Route: "A", MessageID: m.ID, State: channel.Failed, Class: channel.InvalidRecipient})
+		handle(t, r.Service, channel.Receipt{Route: "A", MessageID: m.ID, State: channel.Failed,
+			Class: channel.InvalidRecipient})
 	}
 	c := r.send(t, otp.Request{})
 	if c.State != channel.Failed {
 		t.Errorf("state %v", c.State)
 	}
-	for _, id := range []string{"x", c.ID, c.ID + ".1.0", c.ID + ".1.3.2", c.ID + ".x", c.ID + ".-1", "abc-aaaaaaaaaaaaaaaaaaaaaaaa.1"} {
+	for _, id := range []string{"x", c.ID, c.ID + ".1.0", c.ID + ".1.3.2", c.ID + ".x", c.ID + ".-1",
+		"abc-aaaaaaaaaaaaaaaaaaaaaaaa.1"} {
 		handle(t, r.Service, channel.Receipt{Route: "A", MessageID: id, State: channel.Delivered})
 	}
-	if s, err := r.Status(t.Context(), c.ID); err != nil || s.State != channel.Failed {
+	if s, err := r.Status(t.Context(), ref(c.ID)); err != nil || s.State != channel.Failed {
 		t.Errorf("a foreign id moved the state to %v, %v", s.State, err)
 	}
 }
@@ -181,7 +182,7 @@ func TestHugeReceipt(t *testing.T) {
 	}
 	handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: huge, State: channel.Failed})
 	c := r.send(t, otp.Request{})
-	if s, err := r.Status(t.Context(), c.ID); err != nil || s.State != channel.Failed {
+	if s, err := r.Status(t.Context(), ref(c.ID)); err != nil || s.State != channel.Failed {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if e := r.last(); len(e.Code) > 128 {
@@ -201,7 +202,7 @@ func TestParts(t *testing.T) {
 	c := r.send(t, otp.Request{})
 	for i, id := range []string{"p3", "p3", "p1", "p2"} {
 		handle(t, r.Service, channel.Receipt{ProviderID: id, State: channel.Delivered})
-		s, err := r.Status(t.Context(), c.ID)
+		s, err := r.Status(t.Context(), ref(c.ID))
 		if err != nil || (s.State == channel.Delivered) != (i == 3) {
 			t.Errorf("after %d receipts: %v, %v", i+1, s.State, err)
 		}
@@ -210,42 +211,6 @@ func TestParts(t *testing.T) {
 	if diff := cmp.Diff(want, r.kinds()); diff != "" {
 		t.Error("a repeated receipt is an event of its own: ", diff)
 	}
-}
-
-// With a Queue given, a job in it outlives the process that was sending.
-func TestTakeover(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, nil)
-		r.cfg.Queue, r.cfg.Receipts = r.store, nil
-		var died atomic.Bool
-		died.Store(true)
-		real := r.cfg.Channel
-		r.cfg.Channel = channel.Func(func(c context.Context, m *channel.Message) (channel.Submission, error) {
-			if died.CompareAndSwap(true, false) {
-				panic("the process dies")
-			}
-			return real.Send(c, m)
-		})
-		dying := r.another(t)
-		work(t, r.another(t))
-		func() {
-			defer func() { _ = recover() }()
-			_, _ = dying.Send(t.Context(), otp.Request{Subject: "u1", To: both})
-		}()
-		time.Sleep(19 * time.Second)
-		if r.a.count() != 0 {
-			t.Error("taken over too soon")
-		}
-		time.Sleep(2 * time.Second)
-		if r.a.count() != 1 {
-			t.Errorf("%d messages after the takeover", r.a.count())
-		}
-		time.Sleep(4 * time.Minute)
-		if r.a.count() != 1 {
-			t.Errorf("%d messages in the end", r.a.count())
-		}
-	})
 }
 
 // With Async an outage is waited for, within the code's life.
@@ -264,7 +229,7 @@ func TestAsyncOutlastsAnOutage(t *testing.T) {
 			t.Errorf("state %v", c.State)
 		}
 		time.Sleep(time.Minute)
-		s, err := r.Status(t.Context(), c.ID)
+		s, err := r.Status(t.Context(), ref(c.ID))
 		if err != nil || s.State != channel.Sent || s.Route != "A" || r.a.count() != 4 {
 			t.Errorf("%+v, %v after %d tries", s, err, r.a.count())
 		}
@@ -300,7 +265,7 @@ func TestErrorsWithoutAClass(t *testing.T) {
 				}
 			}
 			time.Sleep(4 * time.Minute)
-			if s, err := r.Status(t.Context(), c.ID); err != nil || s.State != channel.Sent || tries != 1 {
+			if s, err := r.Status(t.Context(), ref(c.ID)); err != nil || s.State != channel.Sent || tries != 1 {
 				t.Errorf("async=%v: %d tries, %+v, %v", async, tries, s, err)
 			}
 		})
@@ -311,7 +276,8 @@ func TestErrorsWithoutAClass(t *testing.T) {
 func TestLanguageIsGone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		klingon := wording.Wording{SMS: "{{.Code}} {{.Brand}} code {{.Life}}", Subject: "{{.Brand}}", Text: "{{.Code}} {{.Brand}} {{.Life}}",
+		klingon := wording.Wording{SMS: "{{.Code}} {{.Brand}} code {{.Life}}", Subject: "{{.Brand}}",
+			Text:    "{{.Code}} {{.Brand}} {{.Life}}",
 			Minutes: wording.Plural{Other: "# tup"}}
 		r := newRig(t, func(c *otp.Config) { c.Wording.Wordings = map[string]wording.Wording{"en-x-tlh": klingon} })
 		c := r.send(t, otp.Request{Language: "en-x-tlh"})
@@ -320,7 +286,7 @@ func TestLanguageIsGone(t *testing.T) {
 		}
 		r.cfg.Wording.Wordings = nil
 		time.Sleep(time.Minute)
-		if _, err := r.another(t).Resend(t.Context(), otp.ResendRequest{ID: c.ID}); err != nil {
+		if _, err := r.another(t).Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"}); err != nil {
 			t.Fatal(err)
 		}
 		if text := r.a.messages()[1].Text; !strings.Contains(text, "4 minutes") {
@@ -337,4 +303,58 @@ func TestWorkNeedsAQueue(t *testing.T) {
 		t.Error("Work runs without a queue")
 	}
 	var _ store.Queue = r.store
+}
+
+// A failure report of a route that was left for another within one step says
+// nothing about the other.
+func TestReceiptOfARouteThatWasLeft(t *testing.T) {
+	t.Parallel()
+	for _, during := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.cfg.Channel = r.failover(t, await)
+			r.Service = r.another(t)
+			work(t, r.Service)
+			r.a.errs = []error{refusal(channel.Unknown, "")}
+			report := func(m *channel.Message) {
+				handle(t, r.Service, channel.Receipt{Route: "A", MessageID: m.ID, State: channel.Failed})
+			}
+			if during {
+				r.b.hook = func(m *channel.Message, _ string) { report(m) }
+			}
+			c := r.send(t, otp.Request{})
+			if !during {
+				report(r.b.messages()[0])
+			}
+			time.Sleep(time.Second)
+			if s, err := r.Status(t.Context(), ref(c.ID)); err != nil || s.State != channel.Sent || s.Route != "B" ||
+				r.mail.count() != 0 {
+				t.Errorf("during=%v: %+v, %v, %d mails", during, s, err, r.mail.count())
+			}
+		})
+	}
+}
+
+// A part of an older message is not the message.
+func TestPartOfAnOlderMessage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.cfg.Channel = r.failover(t, await)
+		r.Service = r.another(t)
+		c := r.send(t, otp.Request{})
+		id := r.a.messages()[0].ID
+		for _, part := range []string{id + ".1.3", c.ID + ".77-aaa", strings.Replace(id, ".1-", ".2-", 1)} {
+			handle(t, r.Service, channel.Receipt{Route: "A", MessageID: part, State: channel.Delivered})
+			if s, err := r.Status(t.Context(), ref(c.ID)); err != nil || s.State != channel.Sent {
+				t.Errorf("after %s: %v, %v", part, s.State, err)
+			}
+		}
+		work(t, r.Service)
+		time.Sleep(await + time.Second) // B has taken over
+		handle(t, r.Service, channel.Receipt{Route: "A", MessageID: id + ".1.3", State: channel.Delivered})
+		if s, err := r.Status(t.Context(), ref(c.ID)); err != nil || s.State != channel.Sent || s.Route != "B" {
+			t.Errorf("%+v, %v", s, err)
+		}
+	})
 }

@@ -3,151 +3,202 @@ package otp
 import (
 	"cmp"
 	"context"
-	"errors"
+	"encoding/json"
+	"log/slog"
 	"net/netip"
-	"strconv"
+	"slices"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/otp/internal/delivery"
 	"github.com/otpcourier/otpcourier/store"
 )
 
+// A Ref names a challenge. A challenge of another subject or tenant is not
+// found, and nothing is charged for it.
+type Ref struct {
+	ID      string // Challenge.ID
+	Subject string // as in the Request
+	Tenant  string // as in the Request
+}
+
+// String keeps the subject, which may be an address, out of logs.
+func (r Ref) String() string { return "otp.Ref(" + loggable(r.ID) + ")" }
+
+// GoString is String.
+func (r Ref) GoString() string { return r.String() }
+
+// LogValue is String.
+func (r Ref) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+// MarshalJSON is String.
+func (r Ref) MarshalJSON() ([]byte, error) { return json.Marshal(r.String()) }
+
 // A ResendRequest asks for another message of a challenge.
 type ResendRequest struct {
-	ID        string     // the challenge's
+	ID        string     // Challenge.ID
+	Subject   string     // as in the Request
+	Tenant    string     // as in the Request
 	Route     string     // only this route from now on: "send it by e-mail instead". Default: as before
-	IP        netip.Addr // who asks, for Policy.PerIP
+	IP        netip.Addr // of the person who asks, for Policy.PerIP
 	RequestID string     // marks the events of this send. Default: the Send's
+
+	// IdempotencyKey makes a repeated Resend return what the first did, with
+	// Challenge.Repeated. At most 256 octets. Default: every call is another.
+	IdempotencyKey string
 }
+
+// String keeps the subject, which may be an address, out of logs.
+func (q ResendRequest) String() string { return "otp.ResendRequest(" + loggable(q.ID) + ")" }
+
+// GoString is String.
+func (q ResendRequest) GoString() string { return q.String() }
+
+// LogValue is String.
+func (q ResendRequest) LogValue() slog.Value { return slog.StringValue(q.String()) }
+
+// MarshalJSON is String.
+func (q ResendRequest) MarshalJSON() ([]byte, error) { return json.Marshal(q.String()) }
+
+func (q ResendRequest) ref() Ref { return Ref{q.ID, q.Subject, q.Tenant} }
 
 // Resend sends the challenge's code once more, in a message of its own that
 // tells the minutes left. Life is not extended: with under a minute left the
 // challenge counts as expired. It begins again with the first route.
 //
-// Challenge.Next says beforehand whether a Resend would be refused: before its
-// time and without a send left ([ErrWait]), and where every address is known to
-// be wrong ([ErrUndelivered] of class channel.InvalidRecipient), the person has
-// to give another one for a new Send. Where a route was asked for, only the
-// addresses that it needs count, and a Resend by another may be accepted.
+// Challenge.Next says beforehand whether a Resend would be refused. It is
+// refused before its time and without a send left ([ErrWait]). If every address
+// is known to be wrong ([ErrUndelivered] of class channel.InvalidRecipient), the
+// person has to give another one for a new Send; if a route was asked for, only
+// the addresses that it needs count.
+//
+// If a message of the challenge is just being sent, the Resend follows it, or
+// with Config.Takeover zero it is refused as too soon.
 func (s *Service) Resend(ctx context.Context, q ResendRequest) (*Challenge, error) {
-	now := time.Now()
-	switch {
-	case !printable(q.Route):
-		return nil, invalid("Route", "it must be at most 64 printable ASCII characters")
-	case !printable(q.RequestID):
-		return nil, invalid("RequestID", "it must be at most 64 printable ASCII characters")
+	now := instant()
+	o, c, err := s.resend(ctx, q, now)
+	if err == nil || c != nil && ReasonOf(err) == ReasonUndelivered {
+		return c, err
 	}
-	r, l, err := s.read(ctx, q.ID, now)
-	if err == nil {
-		var c *Challenge
-		if c, err = s.resend(ctx, q, r, l, now); err == nil || c != nil && ReasonOf(err) == ReasonUndelivered {
-			return c, err
-		}
-	}
-	e := Event{Kind: EventRefused, At: now}
-	switch {
-	case l != nil:
-		e = event(EventRefused, r, l, now)
-	case validID(q.ID):
+	e := Event{Kind: EventRefused, At: now, Tenant: loggable(q.Tenant)}
+	if o != nil {
+		e = s.event(EventRefused, o, now)
+	} else if validID(q.ID) {
 		e.Challenge = q.ID
 	}
-	e.RequestID = cmp.Or(q.RequestID, e.RequestID)
+	e.RequestID = cmp.Or(loggable(q.RequestID), e.RequestID)
 	e.Reason, e.Err = ReasonOf(err), err
 	s.emit(ctx, e)
-	return nil, err
+	return c, err
 }
 
-func (s *Service) resend(ctx context.Context, q ResendRequest, r *store.Record, l *letter, now time.Time) (*Challenge, error) {
-	if err := s.mayResend(r, l, q.Route, now); err != nil {
+func (s *Service) resend(ctx context.Context, q ResendRequest, now time.Time) (*opened, *Challenge, error) {
+	switch {
+	case !printable(q.Route):
+		return nil, nil, invalid("Route", "it must be at most 64 printable ASCII characters")
+	case !printable(q.RequestID):
+		return nil, nil, invalid("RequestID", "it must be at most 64 printable ASCII characters")
+	case len(q.IdempotencyKey) > 256:
+		return nil, nil, invalid("IdempotencyKey", "it is longer than 256 octets")
+	}
+	o, err := s.read(ctx, q.ref(), now)
+	if err != nil {
+		return nil, nil, err
+	}
+	token := uint64(randomToken())
+	if q.IdempotencyKey != "" {
+		token = uint64(s.keys.token("resend", o.ID, q.IdempotencyKey))
+		if slices.Contains(o.delivery.Tokens, token) {
+			c := s.challenge(o)
+			c.Repeated = true
+			return o, c, nil
+		}
+	}
+	c, err := s.resendOf(ctx, o, q, token, now)
+	return o, c, err
+}
+
+func (s *Service) resendOf(ctx context.Context, o *opened, q ResendRequest, token uint64, now time.Time) (
+	*Challenge, error) {
+	may := func(d *delivery.Delivery) error { return s.mayResend(o, d, q.Route, instant()) }
+	if err := may(o.delivery); err != nil {
 		return nil, err
 	}
 	if q.Route != "" {
-		forced := *l
+		forced := *o.req
 		forced.route = q.Route
-		if err := s.served(&forced); err != nil {
+		if err := forced.served(o.tenant); err != nil {
 			return nil, err
 		}
 	}
-	limits := s.limits(l, q.IP)
-	if err := s.take(ctx, limits, now); err != nil {
+	m := &channel.Message{To: o.req.to, Route: cmp.Or(q.Route, o.delivery.Via, o.req.route),
+		Invalid: o.delivery.Invalid, Expires: o.Expires, Purpose: o.req.purpose, Tenant: o.req.tenant,
+		Language: o.req.language}
+	held, err := s.charge(ctx, o.req, o.policy, firstKind(ctx, o.tenant, m), q.IP, now)
+	if err != nil {
 		return nil, err
 	}
-	r, err := s.c.Store.Resend(ctx, r.ID, now)
-	if err != nil {
-		s.give(ctx, limits, now)
-		return nil, s.resendError(r, l, err, now)
+	undo := func(ctx context.Context) { s.give(ctx, s.limits(o.req, o.policy, held.Kinds, q.IP), now) }
+	held.Network = false // another process could not know which
+	repeated := false
+	apply := func(d *delivery.Delivery) error {
+		if repeated = slices.Contains(d.Tokens, token); repeated { // the same call at the same time
+			return errNothing
+		}
+		if err := may(d); err != nil {
+			return err
+		}
+		d.Resend(q.Route, q.RequestID, token, instant(), held)
+		if o.req.fixed { // nothing is sent
+			d.Send = d.Sends
+		}
+		return nil
 	}
-	if r.NewCode && s.observed(ctx) {
-		e := event(EventGenerated, r, l, now)
+	recorded := func(ctx context.Context) { s.emitResend(ctx, o, q, now) }
+	c, err := s.ask(ctx, o, request{apply, undo, recorded})
+	if c != nil {
+		c.Repeated = repeated
+	}
+	return c, err
+}
+
+// emitResend tells of a new code.
+func (s *Service) emitResend(ctx context.Context, o *opened, q ResendRequest, now time.Time) {
+	if o.NewCode && s.observed(ctx) {
+		e := s.event(EventGenerated, o, now)
 		e.RequestID = cmp.Or(q.RequestID, e.RequestID)
 		s.emit(ctx, e)
 	}
-	if l.fixed {
-		return s.pretend(ctx, r, l, now)
-	}
-	before, err := decodeDelivery(r.Delivery)
-	if err != nil {
-		return nil, s.storeError(r, err, now)
-	}
-	r, d, err := s.update(ctx, r, func(_ *store.Record, d *delivery) error {
-		d.request, d.via = q.RequestID, cmp.Or(q.Route, d.via)
-		return nil
-	})
-	if err != nil {
-		s.give(ctx, limits, now)
-		return nil, s.storeError(r, err, now)
-	}
-	// A receipt or a silence that was faster has begun this send: the job is
-	// dropped then, unless it is for another route than that took.
-	step := before.step + 1
-	if q.Route != "" {
-		step = d.step + 1
-	}
-	return s.start(ctx, r, l, nil, order{job(r, d.priority, step, byResend+strconv.Itoa(r.Sends), now), limits, before})
 }
 
-// mayResend refuses what the store would refuse, before a limit is touched,
-// and what would help nobody.
-func (s *Service) mayResend(r *store.Record, l *letter, route string, now time.Time) error {
-	d, err := decodeDelivery(r.Delivery)
-	if err != nil {
-		return s.storeError(r, err, now)
-	}
+// mayResend refuses a Resend that comes too soon, or would help nobody.
+func (s *Service) mayResend(o *opened, d *delivery.Delivery, route string, now time.Time) error {
 	switch {
-	case r.Outcome != store.Open:
-		return s.storeError(r, store.ErrClosed, now)
-	case r.LockedUntil.After(now):
-		return s.storeError(r, store.ErrLocked, now)
-	case r.Attempts >= r.MaxAttempts:
+	case o.Outcome != store.Open:
+		return s.storeError(o.Record, store.ErrClosed, now)
+	case o.LockedUntil.After(now):
+		return s.storeError(o.Record, store.ErrLocked, now)
+	case o.Attempts >= o.MaxAttempts:
 		return &Error{Reason: ReasonAttempts, Err: store.ErrExhausted}
-	case r.Expires.Sub(now) < resendMargin:
-		return s.storeError(r, store.ErrExpired, now)
-	case sendsLeft(r, d) <= 0:
-		return s.resendError(r, l, store.ErrExhausted, now)
-	case s.rejected(l, d, route):
-		return &Error{Reason: ReasonUndelivered, Err: &channel.Error{Class: channel.InvalidRecipient, Op: "otp: resend", Err: channel.ErrNoRoute}}
+	case o.Expires.Sub(now) < resendMargin:
+		return s.storeError(o.Record, store.ErrExpired, now)
+	case d.SendsLeft(len(o.policy.Waits)) <= 0:
+		return &Error{Reason: ReasonSends, Support: o.tenant.support, Alternatives: o.alternatives()}
+	case o.rejected(d, route):
+		return &Error{Reason: ReasonUndelivered, Err: &channel.Error{Class: channel.InvalidRecipient, Op: "otp: resend",
+			Err: channel.ErrNoRoute}}
 	}
-	if at := s.resendAt(r, d); now.Before(at) {
-		e := &Error{Reason: ReasonTooSoon, Err: store.ErrTooSoon}
-		if r.Expires.Sub(at) >= resendMargin {
+	at := d.ResendAt(o.policy.Waits, o.policy.SentWait)
+	leased := d.Phase == delivery.Sending || d.Phase == delivery.Delivered
+	if leased && !s.takesOver() && d.At.After(at) { // if the sender dies nobody goes on
+		at = d.At
+	}
+	if now.Before(at) {
+		e := &Error{Reason: ReasonTooSoon}
+		if o.Expires.Sub(at) >= resendMargin {
 			e.RetryAfter = at.Sub(now)
 		}
 		return e
 	}
 	return nil
-}
-
-// resendError says what else a person can do once sends are used up.
-func (s *Service) resendError(r *store.Record, l *letter, err error, now time.Time) *Error {
-	if !errors.Is(err, store.ErrExhausted) {
-		return s.storeError(r, err, now)
-	}
-	e := &Error{Reason: ReasonSends, Support: s.c.Support, Err: err}
-	if r == nil {
-		return e
-	}
-	if d, err := decodeDelivery(r.Delivery); err == nil {
-		e.Left = s.left(l, d)
-	}
-	return e
 }

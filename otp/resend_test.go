@@ -1,15 +1,15 @@
 package otp_test
 
 import (
-	"context"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/otp"
-	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/otp/oath"
 )
 
 func TestResend(t *testing.T) {
@@ -17,30 +17,33 @@ func TestResend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, func(c *otp.Config) { c.Support = "+44 20 7946 0000"; c.ShowTry = true })
 		c := r.send(t, otp.Request{})
-		_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID})
+		_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"})
 		if e := wantReason(t, err, otp.ReasonTooSoon, otp.ErrWait); e.RetryAfter != 40*time.Second {
 			t.Errorf("too soon: %+v", e)
 		}
 		for i, minutes := range []string{"4 minutes", "3 minutes"} {
 			time.Sleep(time.Minute)
-			again, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID})
+			again, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"})
 			if err != nil {
 				t.Fatal(err)
 			}
 			m := r.a.messages()
 			first, latest := m[0], m[len(m)-1]
-			if latest.Code != first.Code || latest.ID == m[len(m)-2].ID || !strings.Contains(latest.Text, minutes) || !latest.Expires.Equal(first.Expires) {
+			if latest.Code != first.Code || latest.ID == m[len(m)-2].ID || !strings.Contains(latest.Text, minutes) ||
+				!latest.Expires.Equal(first.Expires) {
 				t.Errorf("resend %d: %q with id %s", i, latest.Text, latest.ID)
 			}
 			if again.SendsLeft != 1-i {
 				t.Errorf("%d sends left", again.SendsLeft)
 			}
 		}
-		_, err = r.Resend(t.Context(), otp.ResendRequest{ID: c.ID})
-		if e := wantReason(t, err, otp.ReasonSends, otp.ErrWait); e.Left != channel.Email || e.Support == "" || e.RetryAfter != 0 {
+		_, err = r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"})
+		if e := wantReason(t, err, otp.ReasonSends, otp.ErrWait); e.Alternatives != channel.Email || e.Support == "" ||
+			e.RetryAfter != 0 {
 			t.Errorf("used up: %+v", e)
 		}
-		if err := r.Verify(t.Context(), otp.Verification{ID: c.ID, Subject: "u1", Code: r.a.messages()[2].Code}); err != nil {
+		if err := verify(t.Context(), r, otp.Verification{ID: c.ID, Subject: "u1",
+			Code: r.a.messages()[2].Code}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -52,15 +55,15 @@ func TestResendNearTheEndIsExpired(t *testing.T) {
 		r := newRig(t, nil)
 		c := r.send(t, otp.Request{})
 		time.Sleep(4 * time.Minute)
-		if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID}); err != nil {
+		if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"}); err != nil {
 			t.Errorf("with a minute left: %v", err)
 		}
 		time.Sleep(time.Second)
-		s, err := r.Status(t.Context(), c.ID)
+		s, err := r.Status(t.Context(), ref(c.ID))
 		if err != nil || s.SendsLeft != 0 {
 			t.Errorf("status offers %+v, %v", s, err)
 		}
-		_, err = r.Resend(t.Context(), otp.ResendRequest{ID: c.ID})
+		_, err = r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"})
 		wantReason(t, err, otp.ReasonExpired, otp.ErrInvalidCode)
 		if r.a.count() != 2 {
 			t.Errorf("%d messages", r.a.count())
@@ -70,19 +73,19 @@ func TestResendNearTheEndIsExpired(t *testing.T) {
 
 func TestNewCodes(t *testing.T) {
 	t.Parallel()
-	for _, g := range []otp.Generator{otp.Random{Length: 8}, otp.HOTP{Digits: 8}, otp.TOTP{Digits: 8}} {
+	for _, g := range []otp.Generator{otp.Random{Length: 8}, oath.HOTP{Digits: 8}, oath.TOTP{Digits: 8}} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t, func(c *otp.Config) { c.Policy.NewCode = true; c.Generator = g })
 			c := r.send(t, otp.Request{})
 			time.Sleep(time.Minute)
-			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID}); err != nil {
+			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"}); err != nil {
 				t.Fatal(err)
 			}
 			m := r.a.messages()
 			if m[0].Code == m[1].Code {
 				t.Errorf("%T: the resend carries the same code", g)
 			}
-			if err := r.Verify(t.Context(), otp.Verification{ID: c.ID, Subject: "u1", Code: m[0].Code}); err != nil {
+			if err := verify(t.Context(), r, otp.Verification{ID: c.ID, Subject: "u1", Code: m[0].Code}); err != nil {
 				t.Errorf("%T: the older code: %v", g, err)
 			}
 		})
@@ -98,13 +101,15 @@ func TestRouteByName(t *testing.T) {
 		if r.a.count() != 0 || r.mail.count() != 1 {
 			t.Errorf("%d SMS, %d mails", r.a.count(), r.mail.count())
 		}
-		c := r.send(t, otp.Request{Subject: "u2"})
+		c := r.send(t, otp.Request{})
 		time.Sleep(time.Minute)
-		if got, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Route: "M"}); err != nil || got.Route != "M" {
+		if got, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1", Route: "M"}); err != nil ||
+			got.Route != "M" {
 			t.Errorf("resent by %+v, %v", got, err)
 		}
 		time.Sleep(time.Minute)
-		if got, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID}); err != nil || got.Route != "M" {
+		if got, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"}); err != nil ||
+			got.Route != "M" {
 			t.Errorf("once more, by %+v, %v", got, err)
 		}
 		if r.mail.messages()[1].Code != r.a.messages()[0].Code {
@@ -117,23 +122,16 @@ func TestRouteByName(t *testing.T) {
 	})
 }
 
-// lingering takes its time to answer that a send is claimed.
-type lingering struct{ backend }
-
-func (l lingering) Resend(ctx context.Context, id string, now time.Time) (*store.Record, error) {
-	r, err := l.backend.Resend(ctx, id, now)
-	time.Sleep(10 * time.Second)
-	return r, err
-}
-
 // The end of a wait for a receipt that has come means nothing, even while a
 // resend begins.
 func TestResendWhileAWaitEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		var f *faulty
 		r := newRig(t, func(c *otp.Config) {
 			c.Policy.Waits = []time.Duration{time.Second}
-			c.Store = lingering{c.Store.(backend)}
+			f = &faulty{backend: c.Store.(backend)}
+			c.Store = f
 		})
 		r.cfg.Channel = r.failover(t, await)
 		r.Service = r.another(t)
@@ -141,11 +139,87 @@ func TestResendWhileAWaitEnds(t *testing.T) {
 		c := r.send(t, otp.Request{})
 		handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-1", State: channel.Delivered})
 		time.Sleep(await - time.Second)
-		if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Route: "B"}); err != nil {
+		var slow sync.Once
+		f.hooks(nil, func(what string) { // the store takes its time to answer
+			if what == "Update" {
+				slow.Do(func() { time.Sleep(3 * time.Second) })
+			}
+		})
+		if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1", Route: "B"}); err != nil {
 			t.Fatal(err)
 		}
 		if r.a.count() != 1 || r.b.count() != 1 {
 			t.Errorf("A %d, B %d messages", r.a.count(), r.b.count())
 		}
 	})
+}
+
+// A resend by a route that cannot be costs nothing.
+func TestResendByAWrongRoute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		c := r.send(t, otp.Request{To: channel.Recipient{Phone: both.Phone}})
+		time.Sleep(time.Minute)
+		for route, field := range map[string]string{"typo": "Route", "M": "To"} {
+			_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1", Route: route})
+			if e := wantReason(t, err, otp.ReasonInvalid, otp.ErrInvalidRequest); e.Field != field {
+				t.Errorf("%s: %+v", route, e)
+			}
+		}
+		if s, err := r.Status(t.Context(), ref(c.ID)); err != nil || s.SendsLeft != 2 {
+			t.Errorf("%+v, %v", s, err)
+		}
+		if got, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"}); err != nil ||
+			got.Route != "A" {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
+
+// A Resend while a message is being sent follows it, and begins with the first
+// route again: the first send's outcome does not count for it. Without Takeover
+// it is refused until the lease is over, and costs nothing, since nobody would
+// go on if that sender died.
+func TestResendFollows(t *testing.T) {
+	t.Parallel()
+	for _, m := range modes[:3] {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, func(c *otp.Config) {
+				m.apply(c)
+				c.Policy.Waits, c.Policy.PerRecipient = []time.Duration{time.Second}, []otp.Rate{{Most: 4,
+					Per: time.Hour}}
+			})
+			r.cfg.Channel = r.failover(t, await)
+			r.Service = r.another(t)
+			work(t, r.Service)
+			r.a.fail(refusal(channel.Temporary, "0x08"))
+			var slow sync.Once
+			r.b.hook = func(*channel.Message, string) { slow.Do(func() { time.Sleep(5 * time.Second) }) }
+			go func() { _, _ = r.Send(t.Context(), otp.Request{Subject: "u1", To: both, IdempotencyKey: "k"}) }()
+			time.Sleep(2 * time.Second)
+			c := r.send(t, otp.Request{IdempotencyKey: "k"})
+			again, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"})
+			if !m.async && m.takeover == 0 {
+				if e := wantReason(t, err, otp.ReasonTooSoon, otp.ErrWait); e.RetryAfter != 18*time.Second {
+					t.Errorf("retry after %v", e.RetryAfter)
+				}
+				time.Sleep(4 * time.Second)
+				again, err = r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"})
+			}
+			if err != nil || again.SendsLeft != 0 {
+				t.Fatalf("%+v: %+v, %v", m, again, err)
+			}
+			time.Sleep(5 * time.Second) // B has answered meanwhile
+			if got := r.sent(); got != [3]int{2, 1, 0} {
+				t.Fatalf("%+v: messages %v", m, got)
+			}
+			handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-2", State: channel.Failed})
+			time.Sleep(time.Second)
+			if got := r.sent(); got != [3]int{2, 2, 0} {
+				t.Errorf("%+v: after the resend's failure: messages %v", m, got)
+			}
+			r.allows(t, 1, "B, A and B were sent")
+		})
+	}
 }

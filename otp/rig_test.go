@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,23 +20,28 @@ import (
 // provider is a route's far end: it answers with the next of errs, and with
 // ids made of its name.
 type provider struct {
-	name string
-	hook func(m *channel.Message, id string) // runs before Send returns
+	name   string
+	hook   func(m *channel.Message, id string) // runs before Send returns
+	before func()                              // runs before Send answers, an error too
 
 	mu   sync.Mutex
 	got  []*channel.Message
+	at   []time.Time // when each of got came
 	errs []error
 }
 
 func (p *provider) Send(_ context.Context, m *channel.Message) (channel.Submission, error) {
 	p.mu.Lock()
-	p.got = append(p.got, m)
+	p.got, p.at = append(p.got, m), append(p.at, time.Now())
 	id := fmt.Sprintf("%s-%d", p.name, len(p.got))
 	var err error
 	if len(p.errs) > 0 {
 		err, p.errs = p.errs[0], p.errs[1:]
 	}
 	p.mu.Unlock()
+	if p.before != nil {
+		p.before()
+	}
 	if err != nil {
 		return channel.Submission{}, err
 	}
@@ -42,6 +49,13 @@ func (p *provider) Send(_ context.Context, m *channel.Message) (channel.Submissi
 		p.hook(m, id)
 	}
 	return channel.Submission{ProviderIDs: []string{id}}, nil
+}
+
+// fail makes the next calls fail with errs.
+func (p *provider) fail(errs ...error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.errs = errs
 }
 
 func (p *provider) messages() []*channel.Message {
@@ -66,6 +80,8 @@ type rig struct {
 
 	mu     sync.Mutex
 	events []otp.Event
+
+	sending atomic.Pointer[faulty] // the process that sends, of those that process has made
 }
 
 var both = channel.Recipient{Phone: "+447912345678", Email: "ann@example.com"}
@@ -116,14 +132,53 @@ func (r *rig) failover(t testing.TB, await time.Duration) channel.Channel {
 	return f
 }
 
-// another is a second process: a Service with the same configuration.
+// another is a second process: a Service with the same configuration, and
+// Receipts of its own, which r.receipts is from then on.
 func (r *rig) another(t testing.TB) *otp.Service {
 	t.Helper()
+	if r.cfg.Receipts != nil {
+		r.receipts = &channel.Receipts{}
+		r.cfg.Receipts = r.receipts
+	}
 	s, err := otp.New(r.cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// process is another that may die on its own: see rig.dies.
+func (r *rig) process(t testing.TB) (*otp.Service, *faulty) {
+	t.Helper()
+	before := r.cfg
+	defer func() { r.cfg = before }()
+	f := &faulty{backend: r.store}
+	r.cfg.Store = f
+	r.cfg.Channel = channelOf{channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+		r.sending.Store(f)
+		return before.Channel.Send(ctx, m)
+	}), before.Channel}
+	return r.another(t), f
+}
+
+// dies makes the process that sends p's first message die before it is told the
+// outcome.
+func (r *rig) dies(p *provider) {
+	p.hook = func(*channel.Message, string) {
+		if p.count() == 1 {
+			r.sending.Load().die()
+		}
+	}
+}
+
+// apart runs what may end its goroutine.
+func apart(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	<-done
 }
 
 func (r *rig) send(t testing.TB, q otp.Request) *otp.Challenge {
@@ -139,6 +194,69 @@ func (r *rig) send(t testing.TB, q otp.Request) *otp.Challenge {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// ref names a challenge of the subject that send asks for.
+func ref(id string) otp.Ref { return otp.Ref{ID: id, Subject: "u1"} }
+
+// noID is an ID that was never issued.
+var noID = strings.Repeat("a", 26)
+
+// verify returns the error of a Verify.
+func verify(ctx context.Context, s verifier, v otp.Verification) error {
+	_, err := s.Verify(ctx, v)
+	return err
+}
+
+type verifier interface {
+	Verify(context.Context, otp.Verification) (*otp.Challenge, error)
+}
+
+// verify passes the first message's code of the challenge of u1.
+func (r *rig) verify(t *testing.T, id string) {
+	t.Helper()
+	if err := verify(t.Context(), r, otp.Verification{ID: id, Subject: "u1",
+		Code: r.a.messages()[0].Code}); err != nil {
+		t.Error(err)
+	}
+}
+
+func (r *rig) cancel(t *testing.T, id string) {
+	t.Helper()
+	if err := r.Cancel(t.Context(), ref(id)); err != nil {
+		t.Error(err)
+	}
+}
+
+// status returns the challenge of u1.
+func (r *rig) status(t testing.TB, id string) *otp.Challenge {
+	t.Helper()
+	c, err := r.Status(t.Context(), ref(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// total counts the messages that the providers were given.
+func (r *rig) total() int { return r.a.count() + r.b.count() + r.mail.count() }
+
+// sent returns what each provider was given.
+func (r *rig) sent() [3]int { return [3]int{r.a.count(), r.b.count(), r.mail.count()} }
+
+// another6 returns six digits that are not code.
+func another6(code string) string {
+	if code == "000000" {
+		return "111111"
+	}
+	return "000000"
+}
+
+func handle(t *testing.T, s *otp.Service, rc channel.Receipt) {
+	t.Helper()
+	if err := s.HandleReceipt(t.Context(), rc); err != nil {
+		t.Error(err)
+	}
 }
 
 // work runs s.Work until stop is called, or the test ends.
@@ -183,14 +301,3 @@ func wantReason(t testing.TB, err error, reason otp.Reason, sentinel error) *otp
 	}
 	return e
 }
-
-// broken is a store that is down.
-type broken struct{ store.Store }
-
-var errDown = errors.New("connection refused")
-
-func (broken) Create(context.Context, *store.Record, time.Time) error { return errDown }
-func (broken) Attempt(context.Context, string, time.Time) (*store.Record, error) {
-	return nil, errDown
-}
-func (broken) Get(context.Context, string, time.Time) (*store.Record, error) { return nil, errDown }

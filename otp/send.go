@@ -1,366 +1,326 @@
 package otp
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
-	"slices"
-	"strings"
+	"math/rand/v2"
+	"net/netip"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/channel/phone"
+	"github.com/otpcourier/otpcourier/otp/internal/delivery"
 	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/store"
 )
 
-const (
-	saltLen    = 16
-	maxSubject = 256
-	maxBinding = 64 << 10
-)
+// noIP is nobody's address.
+var noIP netip.Addr
 
 // Send makes a code and has it delivered. It refuses bad input before anything
 // is stored, and stores before anything is sent.
 //
-// When no route took the message it returns the Challenge beside an error of
-// [ErrUndelivered]: the code may still arrive where [channel.ClassOf] that
-// error is Unknown, so a caller that shows where to type it does no harm. A
-// message that surely never went out is not counted against the limits. It
-// returns the Challenge beside an [ErrUnavailable] of the queue too.
+// If no route took the message, Send returns the Challenge with an error of
+// [ErrUndelivered]. The code may still arrive if [channel.ClassOf] that error is
+// Unknown, so that a caller may show the field to type it in. A message that
+// surely did not go out is refunded to the limits.
+//
+// An [ErrUnavailable] without a Challenge means that nothing was sent. With one,
+// the message may still come, and counts against the limits.
 func (s *Service) Send(ctx context.Context, q Request) (*Challenge, error) {
-	now := time.Now()
+	now := instant()
 	if q.RequestID == "" {
 		q.RequestID = randomID()
 	}
-	tag := s.keys.subjectTag(q.Subject)
-	c, err := s.send(ctx, q, tag, now)
-	var e *Error
-	if errors.As(err, &e) && e.Reason != ReasonUndelivered {
-		refused := Event{Kind: EventRefused, At: now, RequestID: loggable(q.RequestID), Subject: tag, Purpose: loggable(q.Purpose),
-			To: q.To.Masked(), Reason: e.Reason, Err: err}
+	c, err := s.send(ctx, q, now)
+	if reason := ReasonOf(err); err != nil && reason != ReasonUndelivered {
+		e := Event{Kind: EventRefused, At: now, RequestID: loggable(q.RequestID), Purpose: loggable(q.Purpose),
+			Tenant: loggable(q.Tenant), Reference: loggable(q.Reference), To: q.To.Masked(), Reason: reason, Err: err,
+			Subject: s.keys.subject(q.Tenant, subjectForm(q.Subject)).String()}
 		if c != nil {
-			refused.Challenge = c.ID
+			e.Challenge = c.ID
 		}
-		s.emit(ctx, refused)
+		s.emit(ctx, e)
 	}
 	return c, err
 }
 
-// loggable keeps what a caller passed out of events where it was refused for
-// its form.
-func loggable(s string) string {
-	if !printable(s) {
-		return "?"
+func (s *Service) send(ctx context.Context, q Request, now time.Time) (*Challenge, error) {
+	t := s.tenant(q.Tenant)
+	if t == nil {
+		return nil, invalid("Tenant", "there is none of that name")
 	}
-	return s
-}
-
-func (s *Service) send(ctx context.Context, q Request, tag string, now time.Time) (*Challenge, error) {
-	l, err := s.letter(q)
+	req, err := s.validate(q, t)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.record(q, l, tag, now)
+	o, m, err := s.compose(q, req, t, now)
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.message(r, l, &delivery{step: 1})
-	if err != nil {
-		return nil, err
-	}
-	limits := s.limits(l, q.IP)
-	if q.IdempotencyKey != "" {
-		if c, err := s.repeated(ctx, r.ID, l, limits, now); c != nil || err != nil {
+	keyed := q.IdempotencyKey != ""
+	if keyed {
+		if c, err := s.repeated(ctx, o); c != nil || err != nil {
 			return c, err
 		}
 	}
-	if err := s.take(ctx, limits, now); err != nil {
-		if q.IdempotencyKey != "" { // the same key at the same time, by which the limit is used up
-			if c, err := s.repeated(ctx, r.ID, l, limits, now); c != nil || err != nil {
-				return c, err
+	held, err := s.charge(ctx, req, o.policy, firstKind(ctx, t, m), req.ip, now)
+	if err != nil {
+		if keyed && ReasonOf(err) == ReasonLimited { // perhaps by the same request at the same time
+			if c, failed := s.repeatedSoon(ctx, o); c != nil || failed != nil {
+				return c, failed
 			}
 		}
 		return nil, err
 	}
-	if err := s.c.Store.Create(ctx, r, now); err != nil {
-		refused := s.storeError(r, err, now)
-		if refused.Reason != ReasonUnavailable { // else it may be stored, for a repeat to go on with
-			s.give(ctx, limits, now)
-		} else if q.IdempotencyKey != "" && !s.c.Async {
-			s.release(ctx, r)
+	if err := s.create(ctx, o, held); err != nil {
+		if errors.Is(err, store.ErrExists) && keyed { // the same request at the same time
+			return s.repeatedSoon(ctx, o)
 		}
-		if errors.Is(err, store.ErrExists) { // the same key at the same time
-			if c, err := s.repeated(ctx, r.ID, l, limits, now); c != nil || err != nil {
-				return c, err
-			}
+		refused := s.storeError(o.Record, err, now)
+		switch {
+		case !errors.Is(err, errDoubt):
+			return nil, refused
+		case !keyed && !s.takesOver(): // nobody will send it
+			s.refund(ctx, o, held)
+			return nil, refused
 		}
-		return nil, refused
+		return s.challenge(o), refused
 	}
 	if s.observed(ctx) {
-		s.emit(ctx, event(EventGenerated, r, l, now))
+		s.emit(ctx, s.event(EventGenerated, o, now))
 	}
-	if l.fixed {
-		return s.pretend(ctx, r, l, now)
+	if req.fixed {
+		s.emitFixed(ctx, o, now)
+		return s.challenge(o), nil
 	}
-	return s.start(ctx, r, l, m, order{job: job(r, q.Priority, 1, bySend, now), limits: limits})
+	return s.deliver(ctx, o, m, !s.c.Async)
 }
 
-// release ends the lease of a record that was stored although the store did not
-// say so: a repeated request shall not wait for a sender that there is none.
-func (s *Service) release(ctx context.Context, r *store.Record) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterwards)
-	defer cancel()
-	stored, err := s.c.Store.Get(ctx, r.ID, time.Now())
-	if err != nil || !bytes.Equal(stored.Salt, r.Salt) { // another's
-		return
-	}
-	_, _, err = s.update(ctx, stored, func(now *store.Record, d *delivery) error {
-		if !bytes.Equal(now.Delivery, r.Delivery) { // a repeat has begun it
-			return errDrop
-		}
-		d.lease = time.Time{}
-		return nil
-	})
-	if err != nil && !errors.Is(err, errDrop) {
-		s.log.WarnContext(ctx, "otp: a challenge that failed is not repeated at once", "challenge", r.ID, "error", err)
-	}
-}
-
-// pretend is the delivery of a fixed code.
-func (s *Service) pretend(ctx context.Context, r *store.Record, l *letter, now time.Time) (*Challenge, error) {
-	d, err := decodeDelivery(r.Delivery)
-	if err != nil {
-		return nil, s.storeError(r, err, now)
-	}
-	e := event(EventSent, r, l, now)
-	e.Step, e.State = d.step, d.state
-	s.emit(ctx, e)
-	return s.challenge(r, l, d), nil
-}
-
-// letter validates a request's input and normalizes it.
-func (s *Service) letter(q Request) (*letter, error) {
-	switch {
-	case q.Subject == "" || len(q.Subject) > maxSubject:
-		return nil, invalid("Subject", "it must have 1 to 256 octets")
-	case q.To == (channel.Recipient{}):
-		return nil, invalid("To", "there is no address")
-	case !printable(q.Purpose):
-		return nil, invalid("Purpose", "it must be at most 64 printable ASCII characters")
-	case !printable(q.Route):
-		return nil, invalid("Route", "it must be at most 64 printable ASCII characters")
-	case !printable(q.RequestID):
-		return nil, invalid("RequestID", "it must be at most 64 printable ASCII characters")
-	case !q.Priority.Valid():
-		return nil, invalid("Priority", "it must be store.Low, store.Normal or store.High")
-	case len(q.IdempotencyKey) > 256:
-		return nil, invalid("IdempotencyKey", "it is longer than 256 octets")
-	case len(q.Binding) > maxBinding:
-		return nil, invalid("Binding", "it is longer than 64 KiB")
-	}
-	l := &letter{to: q.To, purpose: q.Purpose, details: q.Details, route: q.Route, requestID: q.RequestID, binding: bind(q.Binding)}
-	if len(s.c.Policy.PerIP) > 0 {
-		l.ip = q.IP.WithZone("")
-	}
-	region := s.c.Region
-	if q.To.Phone != "" {
-		n, err := s.number(q.To.Phone)
-		if err != nil {
-			return nil, err
-		}
-		l.to.Phone, region = n.E164, n.Region
-	}
-	l.to.Email = strings.TrimSpace(q.To.Email)
-	if err := (channel.Recipient{Phone: l.to.Phone, Email: l.to.Email}).Validate(); err != nil && l.to.Email != "" {
-		return nil, &Error{Reason: ReasonInvalid, Field: "To.Email", Err: err}
-	}
-	if err := l.to.Validate(); err != nil {
-		return nil, &Error{Reason: ReasonInvalid, Field: "To", Err: err}
-	}
+// compose makes the record of a new challenge, and its first message.
+func (s *Service) compose(q Request, req *sealedRequest, t *tenant, now time.Time) (*opened, *channel.Message, error) {
+	tag := s.keys.subject(q.Tenant, subjectForm(q.Subject))
+	i := s.keys.newID(q.Tenant, tag, q.Purpose, q.IdempotencyKey)
+	p := t.of(q.Purpose)
+	r := &store.Record{ID: i.store(), Subject: tag.String(), Group: s.keys.group(q.Tenant, q.Purpose),
+		Key: s.keys.keyID(), Salt: newSalt(), Created: now, Expires: now.Add(p.Life), NewCode: p.NewCode,
+		MaxAttempts: p.MaxAttempts, MaxFailures: p.MaxFailures, Lock: p.Lock}
+	d := delivery.New(now, time.Time{}, 0, delivery.Charge{})
+	o := &opened{Record: r, id: s.keys.public(i), req: req, tenant: t, policy: p, delivery: &d}
 	var err error
-	if l.language, err = s.words.Language(q.Language, region); err != nil {
-		return nil, &Error{Reason: ReasonInvalid, Field: "Language", Err: err}
+	if r.Sealed, err = s.keys.seal(r, req.encode()); err != nil {
+		return nil, nil, &Error{Reason: ReasonUnavailable, Err: err}
 	}
-	_, l.fixed = s.fixedCode(l)
-	return l, s.served(l)
-}
-
-// served refuses what no route could carry, where the routes are known.
-func (s *Service) served(l *letter) error {
-	lister, ok := channel.As[channel.RouteLister](s.c.Channel)
-	if !ok || l.fixed {
-		return nil
-	}
-	routes, named := lister.Routes(), false
-	for _, r := range routes {
-		if l.route == "" || l.route == r.Name {
-			named = true
-			if l.to.Has(r.Address) {
-				return nil
-			}
-		}
-	}
-	switch {
-	case routes == nil:
-		return nil
-	case !named:
-		return invalid("Route", "there is none of that name")
-	}
-	return invalid("To", "it has no address of a kind that a route needs")
-}
-
-func (s *Service) number(input string) (phone.Number, error) {
-	n, err := phone.Parse(input, s.c.Region)
-	if err != nil {
-		return n, &Error{Reason: ReasonInvalid, Field: "To.Phone", Err: err}
-	}
-	if !slices.Contains(s.c.PhoneTypes, n.Type) {
-		return n, invalid("To.Phone", "numbers of type "+n.Type.String()+" are not sent to")
-	}
-	return n, nil
-}
-
-// printable reports whether s has at most 64 printable ASCII characters.
-func printable(s string) bool {
-	return len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e })
-}
-
-// fixedCode returns an app reviewer's code. A recipient with a second address
-// is nobody's reviewer.
-func (s *Service) fixedCode(l *letter) (string, bool) {
-	if len(s.fixed) == 0 || l.to.Push != "" || (l.to.Phone == "") == (l.to.Email == "") {
-		return "", false
-	}
-	code, ok := s.fixed[l.to.Phone+l.to.Email]
-	return code, ok
-}
-
-func (s *Service) record(q Request, l *letter, tag string, now time.Time) (*store.Record, error) {
-	p := s.c.Policy
-	r := &store.Record{ID: s.keys.newID(tag, q.Purpose, q.IdempotencyKey), Subject: tag, Key: s.c.Keys.Current, Salt: make([]byte, saltLen),
-		Created: now, Expires: now.Add(p.Life), NewCode: p.NewCode, MaxAttempts: p.MaxAttempts, MaxFailures: p.MaxFailures,
-		Lock: p.Lock, Waits: p.Waits, Sends: 1}
-	_, _ = rand.Read(r.Salt) // never fails, see crypto/rand
-	var err error
-	if r.Sealed, err = s.keys.seal(r.Key, r.Salt, r.ID, l.encode()); err != nil {
-		return nil, s.storeError(r, err, now)
-	}
-	d := delivery{step: 1, by: bySend, priority: q.Priority, state: channel.Queued, sends: 1}
-	switch {
-	case l.fixed:
-		d.submitted, d.state = true, channel.Sent
-	case !s.c.Async: // the creator delivers it
-		d.lease = now.Add(s.c.Takeover)
-	}
-	r.Delivery = d.encode()
-	return r, nil
-}
-
-// message renders the step that d is at.
-func (s *Service) message(r *store.Record, l *letter, d *delivery) (*channel.Message, error) {
-	code, err := s.code(r, l.purpose, r.Subject, l.binding, latest(r))
-	if err != nil {
-		return nil, s.storeError(r, err, r.Created)
-	}
-	left := time.Until(r.Expires) + 10*time.Second // the time since the request shall not cost it a minute
-	data := wording.Data{Language: l.language, Code: code, Minutes: max(int(left/time.Minute), 1), Details: l.details}
-	if s.c.ShowTry {
-		data.Try = r.Sends
-	}
-	if s.c.ShowTime {
-		data.Requested = r.Created
-	}
-	text, err := s.words.Render(data)
-	if errors.Is(err, wording.ErrLanguage) { // a wording that was there when the challenge was made
-		data.Language = ""
-		text, err = s.words.Render(data)
-	}
+	m, err := s.message(o)
 	var faulty *wording.Error
 	switch {
 	case errors.As(err, &faulty) && faulty.Field == "Data.Details":
-		return nil, &Error{Reason: ReasonInvalid, Field: "Details", Err: err}
+		return nil, nil, &Error{Reason: ReasonInvalid, Field: "Details", Err: err}
 	case err != nil:
-		return nil, s.storeError(r, err, r.Created)
+		return nil, nil, &Error{Reason: ReasonUnavailable, Err: err}
 	}
-	route := l.route
-	if d.via != "" {
-		route = d.via
-	}
-	return &channel.Message{ID: r.ID + "." + stepName(r, d.step), To: l.to, Code: code, Text: text.SMS, Subject: text.Subject,
-		Body: text.Body, HTML: text.HTML, Language: l.language, Sender: s.c.Wording.Brand, Purpose: l.purpose,
-		Created: r.Created, Expires: r.Expires, Route: route, Tried: d.tried, Invalid: d.invalid}, nil
+	return o, m, nil
 }
 
-// repeated returns the challenge that an idempotency key made before, or nil if
-// there is none, and goes on with its delivery where that has come to nothing.
-func (s *Service) repeated(ctx context.Context, id string, l *letter, limits []store.Limit, now time.Time) (*Challenge, error) {
-	r, old, err := s.read(ctx, id, now)
-	if reason := ReasonOf(err); reason == ReasonNotFound || reason == ReasonExpired {
+// create stores a challenge for which held was taken, with a wake-up for when
+// its creator is dead. With an error nothing is stored, and held was refunded;
+// unless the error wraps errDoubt.
+func (s *Service) create(ctx context.Context, o *opened, held delivery.Charge) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	now := instant()
+	until := now.Add(s.lease())
+	d := delivery.New(o.Created, until, rand.Uint64(), held)
+	switch {
+	case o.req.fixed:
+		d.Phase, d.State, d.At = delivery.Sent, channel.Sent, time.Time{}
+	case s.c.Async:
+		d = delivery.New(o.Created, time.Time{}, 0, held)
+	}
+	o.delivery, o.encoded = &d, d.Encode()
+	var err error
+	if o.Delivery, err = s.keys.sign(o.Record, o.encoded); err != nil {
+		s.refund(ctx, o, held)
+		return err
+	}
+	if s.c.Takeover > 0 && !o.req.fixed {
+		if err := s.wake(ctx, o, until); err != nil {
+			s.refund(ctx, o, held)
+			return err
+		}
+	}
+	err = again(ctx, func() error { return s.c.Store.Create(ctx, o.Record, now) })
+	switch {
+	case err == nil:
+		return nil
+	case !isAnswer(err): // it may be stored
+		return errors.Join(errDoubt, err)
+	}
+	s.refund(ctx, o, held)
+	return err
+}
+
+// errDoubt means that a call may have been done although it failed.
+var errDoubt = errors.New("it may have been done")
+
+// deliver sends a message that was just asked for, or has it sent. If claimed,
+// the step is the caller's already.
+func (s *Service) deliver(ctx context.Context, o *opened, m *channel.Message, claimed bool) (*Challenge, error) {
+	now := instant()
+	if s.c.Async {
+		if err := s.wake(ctx, o, time.Time{}); err != nil && s.c.Takeover == 0 { // else the wake-up before will do
+			return s.challenge(o), s.storeError(o.Record, err, now)
+		}
+		return s.challenge(o), nil
+	}
+	o, res, err := s.carry(ctx, o, m, claimed, false)
+	c := s.challenge(o)
+	c.Hops = res.hops
+	switch {
+	case err != nil:
+		return c, s.storeError(o.Record, err, now)
+	case res.err != nil && o.Outcome == store.Open:
+		return c, undelivered(res.err)
+	}
+	return c, nil
+}
+
+// undelivered is the error of a message that no route took.
+func undelivered(err error) *Error {
+	e := &Error{Reason: ReasonUndelivered, Err: err}
+	var failed *channel.Error
+	if errors.As(err, &failed) {
+		e.RetryAfter = failed.RetryAfter
+	}
+	return e
+}
+
+// repeated goes on with the challenge that an idempotency key made before. It
+// returns nil if there is none.
+func (s *Service) repeated(ctx context.Context, asked *opened) (*Challenge, error) {
+	now := instant()
+	var r *store.Record
+	err := again(ctx, func() (err error) {
+		r, err = s.c.Store.Get(ctx, asked.ID, now)
+		return err
+	})
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrExpired):
 		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if old.to != l.to || old.binding != l.binding || old.details != l.details || old.route != l.route {
-		return nil, &Error{Reason: ReasonConflict, Field: "IdempotencyKey", Err: errors.New("it was used for another request")}
-	}
-	d, err := decodeDelivery(r.Delivery)
-	if err != nil {
+	case err != nil:
 		return nil, s.storeError(r, err, now)
 	}
-	unfinished := !d.submitted && !now.Before(d.lease)
-	switch {
-	case r.Outcome != store.Open || old.fixed || !unfinished && !d.refused():
-		return s.challenge(r, old, d), nil
-	case r.Expires.Sub(now) < resendMargin:
-		return nil, s.storeError(r, store.ErrExpired, now)
-	case unfinished:
-		c, ended, err := s.resume(ctx, r, old, d, now)
-		if ended {
-			return s.repeated(ctx, id, l, limits, time.Now())
-		}
-		return c, err
+	o, err := s.open(r)
+	if err != nil {
+		return nil, s.openError(ctx, r, err)
 	}
-	if err := s.take(ctx, limits, now); err != nil { // what was refused was given back
-		return nil, err
+	if !asked.req.sameRequest(o.req) {
+		return nil, &Error{Reason: ReasonConflict, Field: "IdempotencyKey",
+			Err: errors.New("it was used for another request")}
 	}
-	o := order{job: job(r, d.priority, d.step+1, byRetry, now), limits: limits}
-	if s.c.Async { // begun here already, so that a further repeat counts no second message
-		r, d, err = s.update(ctx, r, func(r *store.Record, d *delivery) error {
-			if d.step == o.job.Step {
-				return errBusy
-			}
-			return d.begin(r, o.job, now)
-		})
-		switch {
-		case errors.Is(err, errDrop), errors.Is(err, errBusy):
-			s.give(ctx, limits, now)
-			return s.challenge(r, old, d), nil
-		case err != nil: // as with Create: it may be stored, for a repeat to go on with
-			return nil, s.storeError(r, err, now)
-		}
+	c, err := s.resume(ctx, o, now)
+	if c != nil {
+		c.Repeated = true
 	}
-	return s.start(ctx, r, old, nil, o)
+	return c, err
 }
 
-// resume goes on with a step whose sender has died, or could not queue it, and
-// counts it no second time. With Async it reports whether the step was ended
-// while it was queued again, by who had queued it first and was told too late
-// that this had failed.
-func (s *Service) resume(ctx context.Context, r *store.Record, l *letter, d *delivery, now time.Time) (c *Challenge, ended bool, err error) {
-	step := d.step
-	c, err = s.start(ctx, r, l, nil, order{job: jobAgain(r, d, now), limits: s.counted(l, d.by)})
-	if err != nil || !s.c.Async {
-		return c, false, err
+// resume goes on with a challenge if no route took its message, or its sender
+// died.
+func (s *Service) resume(ctx context.Context, o *opened, now time.Time) (*Challenge, error) {
+	refused := o.delivery.Repeatable()
+	if o.Outcome != store.Open || o.req.fixed || !refused && o.next(now).Do != delivery.Send {
+		return s.challenge(o), nil
 	}
-	r, d, err = s.update(ctx, r, func(_ *store.Record, d *delivery) error {
-		d.again = d.again || d.step == step && !d.submitted
-		return nil
-	})
+	if o.Expires.Sub(now) < resendMargin {
+		return nil, s.storeError(o.Record, store.ErrExpired, now)
+	}
+	if !refused {
+		return s.ask(ctx, o, request{undo: func(context.Context) {},
+			apply: func(*delivery.Delivery) error { return nil }})
+	}
+	m, err := s.message(o)
 	if err != nil {
-		return c, false, s.storeError(r, err, now)
+		return nil, &Error{Reason: ReasonUnavailable, Err: err}
 	}
-	return c, d.step == step && d.refused(), nil
+	m.Tried = nil // it begins again
+	held, err := s.charge(ctx, o.req, o.policy, firstKind(ctx, o.tenant, m), o.req.ip, now)
+	if err != nil {
+		return nil, err
+	}
+	undo := func(ctx context.Context) { s.refund(ctx, o, held) }
+	return s.ask(ctx, o, request{undo: undo, apply: func(d *delivery.Delivery) error {
+		if !d.Repeat(held) {
+			return errNothing
+		}
+		return nil
+	}})
+}
+
+// repeatedSoon is repeated for a request that another is just making.
+func (s *Service) repeatedSoon(ctx context.Context, asked *opened) (c *Challenge, err error) {
+	for range 4 {
+		if c, err = s.repeated(ctx, asked); c != nil || err != nil || !sleep(ctx, 40*time.Millisecond) {
+			return c, err
+		}
+	}
+	return nil, nil
+}
+
+// A request is how a message is asked for.
+type request struct {
+	apply    func(*delivery.Delivery) error
+	undo     func(context.Context) // refunds what was taken, if nothing was recorded
+	recorded func(context.Context) // before anything is sent; nil: nothing is to be done
+}
+
+// ask records that a message is asked for and, in a call that delivers, claims
+// it by the same swap.
+func (s *Service) ask(ctx context.Context, o *opened, q request) (*Challenge, error) {
+	now := instant()
+	until, owner := now.Add(s.lease()), rand.Uint64()
+	recording, cancel := bounded(ctx) // in less than a lease: the wake-up must not come before
+	defer cancel()
+	if s.c.Takeover > 0 && s.c.Async { // a claim has a wake-up by itself
+		if err := s.wake(recording, o, until); err != nil {
+			q.undo(recording)
+			return nil, s.storeError(o.Record, err, now)
+		}
+	}
+	claimed := false
+	newer, err := s.swap(recording, o, false, func(d *delivery.Delivery, c delivery.Challenge) (charges, error) {
+		if claimed = !s.c.Async && d.Holds(owner); claimed { // by a write whose answer was lost
+			return nil, nil
+		}
+		if !c.Open {
+			return nil, store.ErrClosed
+		}
+		if err := q.apply(d); err != nil || s.c.Async {
+			return nil, err
+		}
+		var refund charges
+		refund, claimed = d.Claim(c, instant(), until, owner)
+		return refund, nil
+	})
+	unrecorded := errors.Is(err, errNothing) || ReasonOf(err) != "" || isAnswer(err) || errors.Is(err, errUnqueued)
+	if unrecorded && !newer.lost {
+		q.undo(recording)
+	}
+	switch {
+	case errors.Is(err, errNothing):
+		return s.challenge(newer), nil
+	case ReasonOf(err) != "":
+		return nil, err
+	case unrecorded:
+		return nil, s.storeError(newer.Record, err, now)
+	}
+	if q.recorded != nil {
+		q.recorded(ctx)
+	}
+	switch {
+	case err != nil: // it may have been recorded
+		return s.challenge(newer), s.storeError(newer.Record, err, now)
+	case !s.c.Async && !claimed: // another sender has it, and looks again at its end
+		return s.challenge(newer), nil
+	}
+	return s.deliver(ctx, newer, nil, claimed)
 }

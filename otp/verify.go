@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/subtle"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"time"
@@ -11,19 +12,26 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A Verification is what a person typed, with what the code was made for.
+// A Verification is the code that a person typed, and what it was made for.
 type Verification struct {
-	ID      string // the challenge's
+	ID      string // Challenge.ID
 	Subject string // as in the Request
+	Tenant  string // as in the Request
 	Purpose string // as in the Request
 	Binding []byte // as in the Request
 
-	// Code is what was typed: spaces and dashes in it are ignored, and digits
+	// Code is as it was typed: spaces and dashes in it are ignored, and digits
 	// of any script are read.
 	Code string
 
 	// RequestID marks the event of this verification. Default: the Send's.
 	RequestID string
+
+	// IdempotencyKey makes a repeated call with the same Code return the result
+	// of the first, after a lost answer: it charges no second attempt, and a
+	// right code is right again. At most 256 octets, chosen by the caller and
+	// not by the person. Default: every call is another.
+	IdempotencyKey string
 }
 
 // String keeps the code, and a subject that may be an address, out of logs.
@@ -35,102 +43,143 @@ func (v Verification) GoString() string { return v.String() }
 // LogValue is String.
 func (v Verification) LogValue() slog.Value { return slog.StringValue(v.String()) }
 
-// Verify returns nil if v.Code is the challenge's code. Of any number of calls
-// for one challenge at most one returns nil.
+// MarshalJSON is String.
+func (v Verification) MarshalJSON() ([]byte, error) { return json.Marshal(v.String()) }
+
+// Verify returns a nil error if v.Code is the challenge's code. Of any number of
+// calls for one challenge at most one does, unless it is repeated with its
+// IdempotencyKey. The Challenge tells what was proven: who has control of one
+// of the addresses that Challenge.Used names, since a message went there.
 //
 // A code that is not of the generator's form is refused at no cost; any other
 // is charged before it is compared. Errors match [ErrInvalidCode] (with
-// AttemptsLeft where the code was wrong), [ErrWait] when the attempts are used
-// up or the subject is locked, or [ErrUnavailable], after which nobody is
-// verified.
-func (s *Service) Verify(ctx context.Context, v Verification) error {
-	now := time.Now()
-	r, err := s.verify(ctx, v, now)
-	if !s.observed(ctx) {
-		return err
+// AttemptsLeft if the code was wrong), [ErrWait] when the attempts are used up
+// or the subject is locked, or [ErrUnavailable], after which nobody is
+// verified. With an error the Challenge is nil.
+func (s *Service) Verify(ctx context.Context, v Verification) (*Challenge, error) {
+	now := instant()
+	r, c, err := s.verify(ctx, v, now)
+	if !s.observed(ctx) || c != nil && c.Repeated {
+		return c, err
 	}
-	e := Event{Kind: EventVerified, At: now}
-	switch {
-	case r != nil:
+	e := Event{Kind: EventVerified, At: now, Tenant: loggable(v.Tenant)}
+	if r != nil {
 		e = s.openEvent(EventVerified, r, now)
-	case validID(v.ID):
-		_ = s.openEvent(EventVerified, &s.dummyRecord, now) // takes as long
+	} else if validID(v.ID) {
+		_ = s.openEvent(EventVerified, &s.dummy, now) // takes as long
 		e.Challenge = v.ID
 	}
 	e.RequestID = cmp.Or(loggable(v.RequestID), e.RequestID)
 	var refused *Error
 	if errors.As(err, &refused) {
-		e.Kind, e.Reason, e.Left = EventRejected, refused.Reason, refused.AttemptsLeft
+		e.Kind, e.Reason, e.AttemptsLeft = EventRejected, refused.Reason, refused.AttemptsLeft
 		if e.Reason == ReasonUnavailable {
 			e.Err = refused.Err
 		}
 	}
 	s.emit(ctx, e)
-	return err
+	return c, err
 }
 
-// verify returns the record beside an error too, where there is one.
-func (s *Service) verify(ctx context.Context, v Verification, now time.Time) (*store.Record, error) {
+// verify returns the record with an error too, if there is one.
+func (s *Service) verify(ctx context.Context, v Verification, now time.Time) (*store.Record, *Challenge, error) {
 	typed, ok := normalizeFor(s.c.Generator, v.Code)
-	if !ok {
-		return nil, &Error{Reason: ReasonMalformed}
-	}
 	switch {
-	case v.Subject == "" || len(v.Subject) > maxSubject:
-		return nil, invalid("Subject", "it must have 1 to 256 octets")
+	case !ok:
+		return nil, nil, &Error{Reason: ReasonMalformed}
 	case len(v.Purpose) > 64:
-		return nil, invalid("Purpose", "it is longer than 64 octets")
+		return nil, nil, invalid("Purpose", "it is longer than 64 octets")
 	case len(v.Binding) > maxBinding:
-		return nil, invalid("Binding", "it is longer than 64 KiB")
+		return nil, nil, invalid("Binding", "it is longer than 64 KiB")
+	case len(v.IdempotencyKey) > 256:
+		return nil, nil, invalid("IdempotencyKey", "it is longer than 256 octets")
 	}
-	tag, binding := s.keys.subjectTag(v.Subject), bind(v.Binding)
+	binding, token := bind(v.Binding), randomToken()
+	i, tag, err := s.locate(Ref{v.ID, v.Subject, v.Tenant})
+	if err != nil {
+		if ReasonOf(err) == ReasonNotFound { // as much work as a wrong code, at nobody's cost
+			_, _ = s.c.Store.Get(ctx, i.store(), now)
+			_, _ = s.right(&s.dummy, typed, v, binding)
+		}
+		return nil, nil, err
+	}
+	if v.IdempotencyKey != "" { // another code is another call
+		token = s.keys.token("verify", v.ID, v.IdempotencyKey, typed)
+	}
 	var r *store.Record
-	err := store.ErrNotFound
-	if validID(v.ID) {
-		r, err = s.c.Store.Attempt(ctx, v.ID, now)
-	}
+	err = again(ctx, func() (err error) {
+		r, err = s.c.Store.Attempt(ctx, i.store(), token, now)
+		return err
+	})
 	switch {
 	case errors.Is(err, store.ErrExhausted):
-		return r, &Error{Reason: ReasonAttempts, Err: err}
-	case err != nil: // derives, as a wrong code would
-		_, _ = s.right(&s.dummyRecord, typed, v.Purpose, tag, binding)
-		return r, s.storeError(r, err, now)
+		return r, nil, &Error{Reason: ReasonAttempts, Err: err}
+	case err != nil:
+		_, _ = s.right(&s.dummy, typed, v, binding)
+		return r, nil, s.storeError(r, err, now)
 	}
-	right, err := s.right(r, typed, v.Purpose, tag, binding)
-	if err != nil {
-		return r, s.storeError(r, err, now)
+	right, err := s.right(r, typed, v, binding)
+	switch {
+	case err != nil:
+		return r, nil, s.openError(ctx, r, err)
+	case !right || r.Subject != tag.String():
+		return r, nil, wrong(r, now)
 	}
-	if !right {
-		e := &Error{Reason: ReasonWrong, AttemptsLeft: r.MaxAttempts - r.Attempts}
-		if r.LockedUntil.After(now) {
-			e.AttemptsLeft, e.RetryAfter = 0, r.LockedUntil.Sub(now)
-		}
-		return r, e
-	}
-	closed, err := s.c.Store.Finish(ctx, v.ID, store.Verified, now)
-	if err != nil {
-		return r, s.storeError(r, err, now)
-	}
-	s.recall(ctx, closed)
-	return r, nil
+	return s.verified(ctx, r, token, now)
 }
 
-func (s *Service) right(r *store.Record, typed, purpose, tag string, binding [32]byte) (bool, error) {
+// wrong is the error of a code that was compared, and is not the challenge's.
+func wrong(r *store.Record, now time.Time) *Error {
+	e := &Error{Reason: ReasonWrong, AttemptsLeft: r.MaxAttempts - r.Attempts}
+	if r.LockedUntil.After(now) {
+		e.AttemptsLeft, e.RetryAfter = 0, r.LockedUntil.Sub(now)
+	}
+	return e
+}
+
+// verified closes the challenge of a right code. A record that was changed in
+// the store does not tell what the code proves, and stays open.
+func (s *Service) verified(ctx context.Context, r *store.Record, token store.Token, now time.Time) (*store.Record,
+	*Challenge, error) {
+	before, repeated := r, r.Outcome != store.Open
+	o, failed := s.open(r)
+	if errors.Is(failed, errTampered) {
+		return r, nil, s.openError(ctx, r, failed)
+	}
+	err := again(ctx, func() (err error) {
+		r, err = s.c.Store.Finish(ctx, before.ID, store.Verified, token, now)
+		return err
+	})
+	if err != nil {
+		return before, nil, s.storeError(before, err, now)
+	}
+	if failed == nil {
+		o, failed = s.with(o, r)
+	}
+	if failed != nil { // of another version, for instance: the code was right all the same
+		s.log.ErrorContext(ctx, "otp: a verified challenge cannot be opened", "record", r.ID, "error", failed)
+		return r, &Challenge{ID: s.keys.publicOf(r.ID), Outcome: r.Outcome, Next: NextDone, Created: r.Created,
+			Expires: r.Expires}, nil
+	}
+	s.recall(ctx, o)
+	c := s.challenge(o)
+	c.Repeated = repeated
+	return r, c, nil
+}
+
+// right compares a code.
+func (s *Service) right(r *store.Record, typed string, v Verification, binding [32]byte) (bool, error) {
 	if len(s.fixed) > 0 {
-		l, err := s.unseal(r)
-		if err != nil {
+		o, err := s.open(r)
+		switch {
+		case r == &s.dummy:
+		case err != nil:
 			return false, err
-		}
-		if l.fixed {
-			return s.rightFixed(r, l, typed, purpose, tag, binding), nil
+		case o.req.fixed: // held to the same terms as a derived one
+			code, ok := s.fixedCode(o.req)
+			return ok && subtle.ConstantTimeCompare([]byte(code), []byte(typed)) == 1 &&
+				o.req.purpose == v.Purpose && o.req.tenant == v.Tenant && o.req.binding == binding, nil
 		}
 	}
-	return s.matches(r, typed, purpose, tag, binding)
-}
-
-// rightFixed holds a fixed code to the same terms as a derived one.
-func (s *Service) rightFixed(r *store.Record, l *letter, typed, purpose, tag string, binding [32]byte) bool {
-	code, ok := s.fixedCode(l)
-	return ok && subtle.ConstantTimeCompare([]byte(code), []byte(typed)) == 1 &&
-		l.purpose == purpose && r.Subject == tag && l.binding == binding
+	return s.matches(r, typed, v.Purpose, binding)
 }

@@ -2,9 +2,9 @@ package otp_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -57,28 +57,15 @@ func (r *rig) recallers(t *testing.T, answer func(context.Context) error) (withd
 	}
 	r.cfg.Channel = channelOf{f, f}
 	r.Service = r.another(t)
-	return func() string {
+	return func() string { // each once: to withdraw a message twice does no harm
 		var all []string
 		for _, p := range []*recaller{a, b} {
 			p.mu.Lock()
 			all = append(all, p.withdrawn...)
 			p.mu.Unlock()
 		}
-		return strings.Join(all, " ")
-	}
-}
-
-func (r *rig) verify(t *testing.T, id string) {
-	t.Helper()
-	if err := r.Verify(t.Context(), otp.Verification{ID: id, Subject: "u1", Code: r.a.messages()[0].Code}); err != nil {
-		t.Error(err)
-	}
-}
-
-func (r *rig) cancel(t *testing.T, id string) {
-	t.Helper()
-	if err := r.Cancel(t.Context(), id); err != nil {
-		t.Error(err)
+		slices.Sort(all)
+		return strings.Join(slices.Compact(all), " ")
 	}
 }
 
@@ -131,7 +118,7 @@ func TestWithdrawn(t *testing.T) {
 		{"resent", func(t *testing.T, r *rig, id string) {
 			handle(t, r.Service, receipt("a-1", channel.Delivered))
 			time.Sleep(await)
-			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: id, Route: "B"}); err != nil {
+			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: id, Subject: "u1", Route: "B"}); err != nil {
 				t.Error(err)
 			}
 			synctest.Wait()
@@ -139,7 +126,7 @@ func TestWithdrawn(t *testing.T) {
 		}, "b-1"},
 		{"by a route that cannot", func(t *testing.T, r *rig, id string) {
 			time.Sleep(await + time.Second)
-			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: id, Route: "M"}); err != nil {
+			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: id, Subject: "u1", Route: "M"}); err != nil {
 				t.Error(err)
 			}
 			time.Sleep(time.Second)
@@ -213,15 +200,17 @@ func TestNotWithdrawn(t *testing.T) {
 		for _, working := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
 				var log syncBuffer
-				r := newRig(t, func(c *otp.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+				r := newRig(t, func(c *otp.Config) {
+					c.Logger, c.Policy.PerRecipient = slog.New(slog.NewTextHandler(&log, nil)), []otp.Rate{}
+				})
 				withdrawn := r.recallers(t, answer)
 				if working {
 					work(t, r.Service)
 				}
 				for _, end := range []func(*testing.T, string){r.verify, r.cancel} {
 					c := r.send(t, otp.Request{IdempotencyKey: "k"})
-					time.Sleep(40 * time.Second)
-					if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID}); err != nil {
+					time.Sleep(await*2 + time.Second)
+					if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"}); err != nil {
 						t.Fatal(err)
 					}
 					r.a.mu.Lock()
@@ -237,7 +226,8 @@ func TestNotWithdrawn(t *testing.T) {
 					}
 					time.Sleep(5 * time.Minute)
 				}
-				if withdrawn() == "" || !strings.Contains(log.String(), "not withdrawn") || strings.Contains(log.String(), both.Phone[3:]) {
+				if withdrawn() == "" || !strings.Contains(log.String(), "not withdrawn") ||
+					strings.Contains(log.String(), both.Phone[3:]) {
 					t.Errorf("%s, working=%v: withdrawn %q, logged %s", name, working, withdrawn(), log.String())
 				}
 			})
@@ -258,7 +248,8 @@ func TestWithdrawnAfterAnUnknownEnd(t *testing.T) {
 			c := r.send(t, otp.Request{})
 			if late {
 				time.Sleep(await + time.Second) // M has taken over
-				handle(t, r.Service, channel.Receipt{Route: "A", MessageID: r.b.messages()[0].ID, State: channel.Failed})
+				handle(t, r.Service, channel.Receipt{Route: "A", MessageID: r.b.messages()[0].ID,
+					State: channel.Failed})
 			}
 			r.verify(t, c.ID)
 			synctest.Wait()
@@ -273,8 +264,12 @@ func TestWithdrawnAfterAnUnknownEnd(t *testing.T) {
 func TestWithdrawnOvertaken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(c *otp.Config) { c.Policy.Waits = []time.Duration{time.Second} })
+		r := newRig(t, func(c *otp.Config) {
+			c.Policy.Waits, c.Takeover = []time.Duration{time.Second},
+				20*time.Second
+		})
 		withdrawn := r.recallers(t, nil)
+		work(t, r.Service)
 		var again atomic.Bool
 		r.a.hook = func(*channel.Message, string) {
 			if again.CompareAndSwap(false, true) {
@@ -284,11 +279,12 @@ func TestWithdrawnOvertaken(t *testing.T) {
 		go func() { _, _ = r.Send(t.Context(), otp.Request{Subject: "u1", To: both, IdempotencyKey: "k"}) }()
 		time.Sleep(2 * time.Second)
 		c := r.send(t, otp.Request{IdempotencyKey: "k"})
-		if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID}); err != nil {
+		if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Second)
 		r.verify(t, c.ID)
+		synctest.Wait()
 		if got := withdrawn(); got != "a-1 a-2" {
 			t.Errorf("withdrawn %q", got)
 		}
@@ -334,7 +330,8 @@ func TestWithdrawnWithoutRoutes(t *testing.T) {
 
 	r = newRig(t, nil) // routes that are not known beforehand
 	p = &recaller{provider: r.a}
-	f, err := failover.New(failover.Config{Router: channel.RouterFunc(func(context.Context, *channel.Message) ([]channel.Route, error) {
+	f, err := failover.New(failover.Config{Router: channel.RouterFunc(func(context.Context,
+		*channel.Message) ([]channel.Route, error) {
 		return []channel.Route{{Name: "A", Channel: p, Address: channel.Phone}}, nil
 	})})
 	if err != nil {
@@ -349,17 +346,15 @@ func TestWithdrawnWithoutRoutes(t *testing.T) {
 
 	var log syncBuffer
 	r = newRig(t, func(c *otp.Config) {
-		c.Async, c.Queue = true, downQueue{}
-		c.DirectWhenQueueFails = true
+		f := &faulty{backend: newStore(t), down: "Enqueue"}
+		c.Store = f
 		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	})
 	r.cancel(t, r.send(t, otp.Request{}).ID)
-	if strings.Contains(log.String(), "withdrawn") {
-		t.Errorf("logged %s", log.String())
+	if log := log.String(); strings.Contains(log, "withdrawn") || strings.Contains(log, errDown.Error()) {
+		t.Errorf("logged %s", log)
 	}
 }
-
-var errNoQueue = errors.New("no queue")
 
 // A message is withdrawn though the caller leaves when the challenge has ended.
 func TestWithdrawnWithoutCaller(t *testing.T) {
@@ -382,7 +377,7 @@ func TestWithdrawnWithoutCaller(t *testing.T) {
 					leave()
 				}
 			}
-			if err := r.Cancel(ctx, c.ID); err != nil || ctx.Err() == nil {
+			if err := r.Cancel(ctx, ref(c.ID)); err != nil || ctx.Err() == nil {
 				t.Fatalf("%v, and the caller: %v", err, ctx.Err())
 			}
 			synctest.Wait()

@@ -61,9 +61,9 @@ func Example_otpBlue() {
 			log.Fatal(err)
 		}
 		fmt.Println(sent.Route)
-		for _, a := range sent.Attempts {
-			if a.Err != nil {
-				fmt.Println("-", a.Route, a.Class, a.Code)
+		for _, hop := range sent.Hops {
+			if hop.Err != nil {
+				fmt.Println("-", hop.Route, hop.Class, hop.Code)
 			}
 		}
 	}

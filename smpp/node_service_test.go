@@ -64,9 +64,9 @@ func TestRealNodeSMPP(t *testing.T) {
 		if !found || code == "" || m.From != "MyBank" || m.FromTON != 5 || m.ToTON != 1 || m.ToNPI != 1 {
 			t.Fatalf("the SMSC received %+v", m)
 		}
-		if err := svc.Verify(ctx, otp.Verification{ID: c.ID, Subject: c.subject, Purpose: "login",
-			Code: code}); err != nil {
-			t.Errorf("%s: %v", c.ID, err)
+		typed := otp.Verification{ID: c.ID, Subject: c.subject, Purpose: "login", Code: code}
+		if proven, err := svc.Verify(ctx, typed); err != nil || proven.Route != "node" || proven.Used != channel.Phone {
+			t.Errorf("%s: %+v, %v", c.ID, proven, err)
 		}
 	}
 	matched := map[string]bool{}
@@ -79,7 +79,7 @@ func TestRealNodeSMPP(t *testing.T) {
 		}
 	}
 	for _, c := range challenges {
-		s, err := svc.Status(ctx, c.ID)
+		s, err := svc.Status(ctx, otp.Ref{ID: c.ID, Subject: c.subject})
 		if err != nil || s.State != channel.Delivered || s.Outcome.String() != "verified" || !matched[c.ID] {
 			t.Errorf("%s: %+v, %v, receipt %v", c.ID, s, err, matched[c.ID])
 		}

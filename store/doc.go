@@ -18,6 +18,13 @@
 // between calls, a wrong guess costs one round trip and a right one two, and
 // 64 parallel guesses get no more comparisons than 64 in a row.
 //
+// # Repeating a call
+//
+// Attempt and Finish take a [Token], and Create has its salt: a call that is
+// repeated with the same one changes nothing more, and has the result of the
+// first. So a caller whose answer was lost asks again, and every backend
+// repeats a call in the same way. Update is guarded by its revision.
+//
 // # Time
 //
 // Every call is given the time. A record whose Expires has come is expired, whatever

@@ -6,7 +6,7 @@ import (
 )
 
 // A Limit allows Most takings of Key within any span of length Per. Key names
-// scope and span, and must hold nothing readable.
+// scope and span and holds nothing readable.
 type Limit struct {
 	Key    string
 	Most   int           // at least 1
@@ -17,8 +17,8 @@ type Limit struct {
 // A Decision is a Limiter's answer.
 type Decision struct {
 	Allowed    bool
-	RetryAfter time.Duration // until every enforced limit would allow; 0 if Allowed
-	Over       []int         // indexes of the limits that were over, also of shadow limits
+	RetryAfter time.Duration // when refused: until every enforced limit would allow; else 0
+	Over       []int         // indexes of the limits that were over, shadow ones included
 }
 
 // A Limiter counts takings over sliding spans. Whatever the bursts and
@@ -32,7 +32,12 @@ type Limiter interface {
 	// ErrFull: there is no room to count, and nothing was taken.
 	Take(ctx context.Context, now time.Time, limits ...Limit) (Decision, error)
 
-	// Give returns one taking to each limit: a message that never went out
-	// costs nothing. A Give without a Take must not raise a limit above Most.
-	Give(ctx context.Context, now time.Time, limits ...Limit) error
+	// Give returns to each limit the taking that was made at taken, the now of
+	// that Take. A limit that has no such taking is left alone: a Give after a
+	// Take whose answer was lost is safe, and so is a Give that is repeated. If
+	// Most is so large that a backend counts approximately, another taking of
+	// about that time is returned.
+	//
+	// A limit without takings leaves nothing in the backend.
+	Give(ctx context.Context, taken, now time.Time, limits ...Limit) error
 }

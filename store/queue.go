@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// Priority orders jobs that are due: higher first, however long jobs of a lower
-// priority have been due. A job that waits too long expires, and becomes a
-// [DeadLetter].
+// Priority orders jobs that are due: higher first, however long the lower
+// ones have been due. What waits too long expires, and is a [DeadLetter].
 type Priority int8
 
 // The priorities: a payment before a newsletter sign-up.
@@ -52,39 +51,44 @@ func (p *Priority) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A Job asks for one step of a challenge's delivery. It holds no code and no
-// address: its handler reads the challenge, and drops the job if the challenge is
-// verified, cancelled or expired.
+// A Job is a wake-up: look at a challenge. It holds no code, no address, and no
+// cause. The worker reads the challenge to learn what is due, and there may be
+// nothing.
 type Job struct {
-	ID        string // names the cause; until Expires there is one job of an ID, done or not
-	Challenge string
-	Step      int
+	Challenge string // required
 	Priority  Priority
 	NotBefore time.Time // zero: at once
-	Expires   time.Time // required; from then on the job is not handed out
-	Attempt   int       // set by the queue: 1 on the first delivery
+	Expires   time.Time // required: the job is dropped from then on
 }
 
-// A Queue hands jobs to workers, each at least once.
+// A Queue hands jobs to workers, each at least once. Several jobs of one
+// challenge, even if alike, are several jobs; workers may have them at one time.
 type Queue interface {
-	// Enqueue adds j. If a job of its ID was added before and has not expired,
-	// or if j could not be due before it expires, it does nothing. It refuses
-	// a job without ID or Expires, or of another priority than the three.
-	//
-	// ErrFull: there is no room for j.
+	// Enqueue adds j, or does nothing if j could not be due before it expires.
+	// A job without Challenge or Expires, or of an invalid priority, is
+	// refused. ErrFull.
 	Enqueue(ctx context.Context, j Job) error
 
 	// Run calls handle for jobs that are due, in at most workers goroutines,
-	// until ctx ends; then it waits for the handlers that run, whose context
-	// is ctx's without its cancellation, and returns ctx.Err(). A job whose
-	// handler returns an error or panics is due again after a growing pause,
-	// until it expires or has been handed out as often as the backend says.
-	// Several Runs, in several processes, share the jobs.
-	Run(ctx context.Context, workers int, handle func(context.Context, Job) error) error
+	// until ctx ends. Then it waits for the handlers that run, whose context
+	// is ctx's without its cancellation, and returns ctx.Err(). Several Runs,
+	// in several processes, share the jobs.
+	//
+	// If handle returns the zero time, the job is done. If it returns another
+	// time, the job is due again then, and its failures are counted anew; if
+	// it would have expired by then, it is done. If handle returns an error,
+	// with whatever time, or panics, or its process dies, the job is due again
+	// after a pause that grows from failure to failure, until the job expires
+	// or has failed as often as the backend says.
+	Run(ctx context.Context, workers int, handle Handler) error
 }
 
-// An Inspector is a Queue that counts its jobs and lists dead letters. A Queue need
-// not be an Inspector; those of this module are.
+// A Handler does what a job asks for, and says when the job is to come again.
+// The zero time: not any more.
+type Handler func(ctx context.Context, j Job) (again time.Time, err error)
+
+// An Inspector is a Queue that tells what it holds. A Queue may do without;
+// those of this module are Inspectors.
 type Inspector interface {
 	// Stats counts the jobs.
 	Stats(ctx context.Context) (Stats, error)
@@ -94,22 +98,23 @@ type Inspector interface {
 	Dead(ctx context.Context, n int) ([]DeadLetter, error)
 }
 
-// Stats counts the jobs of a Queue at a moment. An expired job may count as before
-// until a worker finds it.
+// Stats counts the jobs of a Queue at one moment. A job that has expired may
+// count as before until a worker finds it.
 type Stats struct {
-	High, Normal, Low int           // jobs that are due and have no worker yet
-	Delayed           int           // jobs that wait for NotBefore, or for the pause after a failure
-	Running           int           // jobs with a worker
-	Oldest            time.Duration // how long the first job without a worker has been due; 0: there is none
+	High, Normal, Low int           // due, and with no worker yet
+	Delayed           int           // wait for NotBefore, to come again, or out the pause after a failure
+	Running           int           // with a worker
+	Oldest            time.Duration // how long the first of those that are due has been; 0: none is
 	Dead              int           // dead letters
 }
 
-// A DeadLetter is a job that ended without success. It is kept for operators and is
-// not tried again: another job does its work, or the work has become pointless.
+// A DeadLetter is a job that ended without success. It is there to be seen, not
+// to be tried again.
 type DeadLetter struct {
-	Job    Job // its Attempt is how often it was handed out
-	Reason Reason
-	At     time.Time // when it ended
+	Job      Job
+	Attempts int // how often it was handed out since it last succeeded in coming again
+	Reason   Reason
+	At       time.Time // when it ended
 }
 
 // Reason is why a job ended without success.
@@ -118,7 +123,7 @@ type Reason uint8
 // The reasons.
 const (
 	Late   Reason = iota + 1 // it expired while it waited for a worker, or would have before another attempt
-	Failed                   // none of the attempts that it may have succeeded
+	Failed                   // it failed as often as it may
 )
 
 var reasonNames = [...]string{Late: "late", Failed: "failed"}

@@ -66,7 +66,8 @@ type bench struct {
 }
 
 func measure(w *tabwriter.Writer, n int) error {
-	b := &bench{Store: memstore.New(memstore.Config{MaxChallenges: 2*n + measured, MaxSubjects: 2*n + measured}), n: n, now: time.Now()}
+	room := memstore.Config{MaxChallenges: 2*n + measured, MaxSubjects: 2*n + measured}
+	b := &bench{Store: memstore.New(room), n: n, now: time.Now()}
 	empty := heap()
 	creates, err := rate(n, b.create)
 	if err != nil {
@@ -138,12 +139,14 @@ func (b *bench) createAt(i int, now time.Time) error {
 	return b.Create(context.Background(), &store.Record{
 		ID: id(i), Subject: "subject-hash-" + id(i), Key: "2026-11", Salt: make([]byte, 16), Sealed: make([]byte, 100),
 		Created: now, Expires: now.Add(life), MaxAttempts: 5, MaxFailures: 10, Lock: 30 * time.Minute,
-		Waits: []time.Duration{30 * time.Second, 30 * time.Second},
 	}, now)
 }
 
+// token names a call, and is not zero.
+func token() store.Token { return store.Token(rand.Uint64() | 1) }
+
 func (b *bench) wrong(i int) error {
-	_, err := b.Attempt(context.Background(), id(i), b.now)
+	_, err := b.Attempt(context.Background(), id(i), token(), b.now)
 	if errors.Is(err, store.ErrExhausted) {
 		return nil // taken at random too often
 	}
@@ -151,12 +154,12 @@ func (b *bench) wrong(i int) error {
 }
 
 func (b *bench) right(i int) error {
-	_, err := b.Attempt(context.Background(), id(i), b.now)
+	_, err := b.Attempt(context.Background(), id(i), token(), b.now)
 	if errors.Is(err, store.ErrExhausted) {
 		return nil
 	}
 	if err == nil {
-		_, err = b.Finish(context.Background(), id(i), store.Verified, b.now)
+		_, err = b.Finish(context.Background(), id(i), store.Verified, token(), b.now)
 	}
 	return err
 }

@@ -58,8 +58,7 @@ func open(ctx context.Context, client *redis.Client) (store.Queue, error) {
 }
 
 func job(i int) store.Job {
-	name := strconv.Itoa(i)
-	return store.Job{ID: "c-" + name + "/1", Challenge: "c-" + name, Step: 1, Expires: time.Now().Add(5 * time.Minute)}
+	return store.Job{Challenge: "c-" + strconv.Itoa(i), Expires: time.Now().Add(5 * time.Minute)}
 }
 
 // consume handles n jobs of q in the background. The function it returns waits
@@ -69,12 +68,12 @@ func consume(ctx context.Context, q store.Queue, n int, handle func(store.Job)) 
 	ended := make(chan error, 1)
 	var handled atomic.Int64
 	go func() {
-		ended <- q.Run(ctx, queueWorkers, func(_ context.Context, j store.Job) error {
+		ended <- q.Run(ctx, queueWorkers, func(_ context.Context, j store.Job) (time.Time, error) {
 			handle(j)
 			if handled.Add(1) == int64(n) {
 				cancel()
 			}
-			return nil
+			return time.Time{}, nil
 		})
 	}()
 	return func() error {

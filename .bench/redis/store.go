@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"os"
 	"strconv"
 	"strings"
@@ -183,6 +184,8 @@ type raw struct {
 
 func id(i int) string { return "b" + strconv.FormatInt(int64(i)%16384, 32) + "-" + strconv.Itoa(i) }
 
+func token() store.Token { return store.Token(mathrand.Uint64()) }
+
 func random(n int) []byte {
 	b := make([]byte, n)
 	_, _ = rand.Read(b)
@@ -194,23 +197,23 @@ func (r *raw) create(i int) error {
 	return r.store.Create(r.ctx, &store.Record{
 		ID: id(i), Subject: "subject-of-" + strconv.Itoa(i), Key: "2026-11", Salt: random(16), Sealed: random(120),
 		Created: now, Expires: now.Add(5 * time.Minute), MaxAttempts: 5, MaxFailures: 10, Lock: 30 * time.Minute,
-		Waits: []time.Duration{30 * time.Second, 30 * time.Second},
+		Group: "group of 16 byte",
 	}, now)
 }
 
 func (r *raw) wrong(n int) (call, error) {
 	return func(i int) error {
-		_, err := r.store.Attempt(r.ctx, id(i/perChallenge), time.Now())
+		_, err := r.store.Attempt(r.ctx, id(i/perChallenge), token(), time.Now())
 		return err
 	}, inParallel(32, n/perChallenge+1, r.create)
 }
 
 func (r *raw) right(n int) (call, error) {
 	return func(i int) error {
-		if _, err := r.store.Attempt(r.ctx, id(i), time.Now()); err != nil {
+		if _, err := r.store.Attempt(r.ctx, id(i), token(), time.Now()); err != nil {
 			return err
 		}
-		_, err := r.store.Finish(r.ctx, id(i), store.Verified, time.Now())
+		_, err := r.store.Finish(r.ctx, id(i), store.Verified, token(), time.Now())
 		return err
 	}, inParallel(32, n, r.create)
 }
@@ -253,7 +256,7 @@ func (s *service) prepare(n int) ([]otp.Verification, error) {
 
 func (s *service) right(n int) (call, error) {
 	all, err := s.prepare(n)
-	return func(i int) error { return s.Verify(s.ctx, all[i]) }, err
+	return func(i int) error { _, err := s.Verify(s.ctx, all[i]); return err }, err
 }
 
 func (s *service) wrong(n int) (call, error) {
@@ -263,7 +266,7 @@ func (s *service) wrong(n int) (call, error) {
 		all[i].Code = string(digit) + v.Code[1:]
 	}
 	return func(i int) error {
-		if err := s.Verify(s.ctx, all[i/perChallenge]); !errors.Is(err, otp.ErrInvalidCode) {
+		if _, err := s.Verify(s.ctx, all[i/perChallenge]); !errors.Is(err, otp.ErrInvalidCode) {
 			return fmt.Errorf("wrong code: %w", err)
 		}
 		return nil

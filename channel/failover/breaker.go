@@ -2,6 +2,7 @@ package failover
 
 import (
 	"errors"
+	"hash/maphash"
 	"log/slog"
 	"slices"
 	"strings"
@@ -17,8 +18,10 @@ import (
 // BreakerConfig sets when a route is skipped. Each route has a breaker of its own,
 // by name.
 type BreakerConfig struct {
-	// Failures is how many failures in a row open the breaker. One failure of
-	// class Misconfigured opens it at once. Default 5.
+	// Failures is how many failures in a row open the breaker, or two of class
+	// Misconfigured. They must be of two recipients at least: one person's
+	// address never closes a route for everybody. With 1, one failure of
+	// anybody opens it. Default 5.
 	Failures int
 
 	// Open is how long the route is skipped before one message probes it.
@@ -134,6 +137,9 @@ type breaker struct {
 	since atomic.Pointer[time.Time] // of the last opening or closing
 	trips atomic.Int32              // results "misconfigured" being counted
 	event atomic.Pointer[string]    // text of a change of state that is not logged yet; nil: none
+
+	mu     sync.Mutex
+	failed []uint64 // hashes of the addresses of the failures in a row, two at most
 }
 
 func newBreaker(name string, bs *breakers) *breaker {
@@ -143,7 +149,7 @@ func newBreaker(name string, bs *breakers) *breaker {
 		MaxRequests: 1,
 		Timeout:     bs.open,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			return c.ConsecutiveFailures >= bs.failures || b.trips.Load() > 0
+			return b.several(bs.failures) && (c.ConsecutiveFailures >= bs.failures || b.trips.Load() > 0)
 		},
 		OnStateChange: b.stateChanged,
 		IsExcluded:    func(err error) bool { return errors.Is(err, errNeutral) },
@@ -181,8 +187,39 @@ func (b *breaker) allow() (done func(error), err error) {
 	return done, nil
 }
 
-// report counts the result of a try, and logs a change of the breaker's state.
-func (b *breaker) report(done func(error), r result) {
+// isOpen reports whether the route is skipped for now.
+func (b *breaker) isOpen() bool { return b.cb.State() == gobreaker.StateOpen }
+
+// seed hashes addresses, so that none is kept.
+var seed = maphash.MakeSeed()
+
+// note remembers whose failure it was, the first two in a row.
+func (b *breaker) note(r result, address string) {
+	if r == neutral {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch h := maphash.String(seed, address); {
+	case r == success:
+		b.failed = b.failed[:0]
+	case len(b.failed) == 0 || len(b.failed) == 1 && b.failed[0] != h:
+		b.failed = append(b.failed, h)
+	}
+}
+
+// several reports whether the failures in a row are of two recipients, or of as
+// many as are asked for.
+func (b *breaker) several(failures uint32) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.failed) >= min(int(failures), 2)
+}
+
+// report counts the result of a try for an address, and logs a change of the
+// breaker's state.
+func (b *breaker) report(done func(error), r result, address string) {
+	b.note(r, address)
 	switch r {
 	case success:
 		done(nil)

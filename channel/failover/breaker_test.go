@@ -20,12 +20,12 @@ import (
 // skipped for its breaker.
 func (f *fakes) by(t *testing.T) string {
 	t.Helper()
-	s, err := f.Send(t.Context(), message())
+	s, err := f.Send(t.Context(), f.toAnother())
 	if err != nil {
 		t.Errorf("unexpected: %v", err)
 	}
 	text := s.Route
-	for _, a := range s.Attempts {
+	for _, a := range s.Hops {
 		if errors.Is(a.Err, failover.ErrBreakerOpen) {
 			if a.Class != channel.Temporary || a.Took != 0 {
 				t.Errorf("skipped hop %+v", a)
@@ -134,6 +134,9 @@ func TestBreakerCounts(t *testing.T) {
 		{"Unknown and Temporary", append(repeat(2, refuse(channel.Unknown, "")), refuse(channel.Temporary, "")), true},
 		{"Misconfigured, once", []channel.Func{
 			refuse(channel.Misconfigured, ""), channeltest.Accept(), channeltest.Accept(),
+		}, false},
+		{"Misconfigured, twice", []channel.Func{
+			refuse(channel.Misconfigured, ""), refuse(channel.Misconfigured, ""), channeltest.Accept(),
 		}, true},
 		{"Throttled", repeat(9, throttle(0)), false},
 		{"Unreachable", repeat(9, refuse(channel.Unreachable, "")), false},
@@ -168,9 +171,11 @@ func TestBreakerForgets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakes{}
-		f.route("a", refuse(channel.Misconfigured, "0x0E"), channeltest.Accept(), refuse(channel.Temporary, "0x08"))
+		f.route("a", refuse(channel.Misconfigured, "0x0E"), refuse(channel.Misconfigured, "0x0E"), channeltest.Accept(),
+			refuse(channel.Temporary, "0x08"))
 		f.route("b")
 		f.build(t)
+		f.wantBy(t, "b")
 		f.wantBy(t, "b")
 		f.wantBy(t, "b, not a")
 		time.Sleep(time.Minute)
@@ -180,8 +185,8 @@ func TestBreakerForgets(t *testing.T) {
 	})
 }
 
-// TestBreakerBlame shows that a route is blamed for the caller's deadline only
-// where it used it up.
+// TestBreakerBlame shows that a route is blamed for a deadline if it has used up
+// its share of the time, and not if others left it next to none.
 func TestBreakerBlame(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -190,9 +195,9 @@ func TestBreakerBlame(t *testing.T) {
 		end    func(context.Context) (context.Context, context.CancelFunc)
 		opened []string
 	}{
-		{"deadline", channeltest.Stall(), timeout(5 * time.Second), []string{"a"}},
+		{"deadline, shared", channeltest.Stall(), timeout(5 * time.Second), []string{"a", "b"}},
 		{"deadline of the next", refuse(channel.Unreachable, ""), timeout(5 * time.Second), []string{"b"}},
-		{"leftovers", channeltest.Stall(), timeout(11 * time.Second), []string{"a"}},
+		{"leftovers", channeltest.Stall(), timeout(1100 * time.Millisecond), []string{"a"}},
 		{"half each", channeltest.Stall(), timeout(20 * time.Second), []string{"a", "b"}},
 		{"cancelled", channeltest.Stall(), func(ctx context.Context) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(ctx)
@@ -229,58 +234,102 @@ func timeout(d time.Duration) func(context.Context) (context.Context, context.Ca
 	return func(ctx context.Context) (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, d) }
 }
 
-// TestAllBreakersOpen shows that Send fails at once then, and says when to
-// come back.
-func TestAllBreakersOpen(t *testing.T) {
+// TestOneRecipientOpensNoBreaker: requests for one address, however many, close a
+// route for nobody else.
+func TestOneRecipientOpensNoBreaker(t *testing.T) {
+	t.Parallel()
+	for _, class := range []channel.Class{channel.Unknown, channel.Temporary, channel.Misconfigured} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fakes{}
+			f.route("a", repeat(21, refuse(class, ""))...)
+			f.route("b")
+			f.build(t)
+			for range 20 {
+				if s, err := f.Send(t.Context(), message()); err != nil || s.Route != "b" || s.Hops[0].Class != class {
+					t.Fatalf("%v: %+v, %v", class, s, err)
+				}
+			}
+			f.wantBy(t, "b") // another's failure: now it is the route
+			f.wantBy(t, "b, not a")
+		})
+	}
+}
+
+// TestOnlyUsableRouteIsTried: if each breaker is open, the best route is tried all
+// the same, and its answer counts.
+func TestOnlyUsableRouteIsTried(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakes{}
-		f.route("a", refuse(channel.Misconfigured, "0x0E")).Retry.Attempts = 5
-		f.route("email", refuse(channel.Unreachable, ""), refuse(channel.Misconfigured, "535"))
+		a := f.route("a", refuse(channel.Misconfigured, "0x0E"), refuse(channel.Misconfigured, "0x0E"),
+			channeltest.Accept(), refuse(channel.Temporary, "0x08")).Channel.(*channeltest.Fake)
+		f.route("email", refuse(channel.Misconfigured, "535"), refuse(channel.Misconfigured, "535"))
 		f.build(t)
 		for range 2 {
-			if _, err := f.Send(t.Context(), message()); err == nil {
+			if _, err := f.Send(t.Context(), f.toAnother()); err == nil {
 				t.Fatal("no error")
 			}
-			time.Sleep(10 * time.Second)
 		}
 		began := time.Now()
-		s, err := f.Send(t.Context(), message())
+		f.wantBy(t, "a, not email")
+		s, err := f.Send(t.Context(), f.toAnother())
 		e := wantError(t, s, err, channel.Temporary)
-		if !errors.Is(err, failover.ErrBreakerOpen) || e.RetryAfter != 10*time.Second+time.Millisecond ||
-			time.Since(began) != 0 {
+		if !errors.Is(err, failover.ErrBreakerOpen) || time.Since(began) != 0 {
 			t.Errorf("error %v, RetryAfter %v, after %v", err, e.RetryAfter, time.Since(began))
 		}
-		if want := "failover: send: temporary: a breaker open; email breaker open"; err.Error() != want {
+		if want := "failover: send: temporary: email breaker open; a temporary (0x08)"; err.Error() != want {
 			t.Errorf("got %q, want %q", err, want)
 		}
-		time.Sleep(e.RetryAfter)
-		f.wantBy(t, "a")
+		if n := len(a.Calls()); n != 4 {
+			t.Errorf("route a was tried %d times, want 4", n)
+		}
 	})
 }
 
-// TestPanic shows that a panic reaches the caller, and leaves the breaker
-// usable.
+// TestNoLastResortAfterUnknown: a message that may be out is not sent by a route
+// whose breaker is open.
+func TestNoLastResortAfterUnknown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakes{}
+		a := f.route("a", refuse(channel.Misconfigured, ""), refuse(channel.Misconfigured,
+			"")).Channel.(*channeltest.Fake)
+		f.route("b", channeltest.Accept(), channeltest.Accept(), refuse(channel.Unknown, ""))
+		f.build(t)
+		f.wantBy(t, "b")
+		f.wantBy(t, "b")
+		s, err := f.Send(t.Context(), f.toAnother())
+		wantError(t, s, err, channel.Unknown)
+		if n := len(a.Calls()); n != 2 {
+			t.Errorf("route a was tried %d times, want 2", n)
+		}
+	})
+}
+
+// TestPanic shows that a panic is a try of class Unknown, that its value is in no
+// log, and that the next route goes on.
 func TestPanic(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakes{config: failover.Config{Breaker: failover.BreakerConfig{Failures: 1}}}
-		bang := func(context.Context, *channel.Message) (channel.Submission, error) { panic("bang") }
+		bang := func(context.Context, *channel.Message) (channel.Submission, error) { panic("bang 482910") }
 		f.route("a", bang, bang)
+		f.route("b")
 		f.build(t)
 		for range 2 { // closed, then half open
-			func() {
-				defer func() {
-					if recover() != "bang" {
-						t.Error("the panic did not reach the caller")
-					}
-				}()
-				_, _ = f.Send(t.Context(), message())
-			}()
+			s, err := f.Send(t.Context(), message())
+			var panicked *channel.PanicError
+			if err != nil || s.Route != "b" || s.Hops[0].Class != channel.Unknown || !errors.As(s.Hops[0].Err,
+				&panicked) {
+				t.Errorf("%+v, %v", s, err)
+			}
 			if !f.Health()[0].Open {
 				t.Error("the breaker did not count it")
 			}
 			time.Sleep(time.Minute)
+		}
+		if log := f.log.String(); strings.Contains(log, "482910") || !strings.Contains(log, "channel panicked") {
+			t.Errorf("log: %s", log)
 		}
 		f.wantBy(t, "a")
 	})
@@ -305,7 +354,7 @@ func TestManyBreakers(t *testing.T) {
 	if n := len(f.Health()); n != 1024 {
 		t.Errorf("%d breakers", n)
 	}
-	if n := len(broken.Calls()); n != 1 {
+	if n := len(broken.Calls()); n != 2 {
 		t.Errorf("the open breaker was forgotten: the dead route was tried %d times", n)
 	}
 }

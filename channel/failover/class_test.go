@@ -109,8 +109,8 @@ func TestClasses(t *testing.T) {
 					return
 				}
 				want := channel.Submission{Route: last.Route, ProviderIDs: []string{last.Route + "-1"},
-					State: channel.Sent, Attempts: s.Attempts}
-				sameRoute := cmp.Comparer(func(a, b channel.Attempt) bool { return a.Route == b.Route })
+					State: channel.Sent, Hops: s.Hops}
+				sameRoute := cmp.Comparer(func(a, b channel.Hop) bool { return a.Route == b.Route })
 				if diff := cmp.Diff(want, s, sameRoute); err != nil || diff != "" {
 					t.Errorf("error %v, submission (-want +got):\n%s", err, diff)
 				}

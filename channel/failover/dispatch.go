@@ -19,6 +19,7 @@ type dispatch struct {
 	began   time.Time
 	until   time.Time       // end of ctx or of the code, the earlier; zero: none
 	invalid channel.Address // kinds of address known to be wrong by now
+	skipped []int           // routes whose breaker was open
 	sub     channel.Submission
 	ended   error // the reason to end before all routes were tried; nil: none
 }
@@ -58,13 +59,13 @@ func (d *dispatch) run(ctx context.Context) (channel.Submission, error) {
 		}
 		if err := validate(r); err != nil {
 			err = &channel.Error{Class: channel.Misconfigured, Op: "failover: route", Err: err}
-			d.record(ctx, channel.Attempt{Route: r.Name, Address: r.Address, Class: channel.Misconfigured, Err: err})
+			d.record(ctx, channel.Hop{Route: r.Name, Address: r.Address, Class: channel.Misconfigured, Err: err})
 			continue
 		}
 		if !d.usable(r) {
 			continue
 		}
-		switch d.try(ctx, i) {
+		switch d.try(ctx, i, false) {
 		case taken:
 			d.setAwait(i)
 			return d.sub, nil
@@ -72,6 +73,23 @@ func (d *dispatch) run(ctx context.Context) (channel.Submission, error) {
 			return d.failed()
 		case next:
 		}
+	}
+	return d.lastResort(ctx)
+}
+
+// lastResort tries the best of the routes whose breaker was open, if the message
+// surely has not been sent: an open breaker is no reason to send nothing.
+func (d *dispatch) lastResort(ctx context.Context) (channel.Submission, error) {
+	if len(d.skipped) == 0 || slices.ContainsFunc(d.sub.Hops, channel.Hop.MaySent) {
+		return d.failed()
+	}
+	i := d.skipped[0]
+	name := d.routes[i].Name
+	d.sub.Hops = slices.DeleteFunc(d.sub.Hops, func(h channel.Hop) bool {
+		return h.Route == name && errors.Is(h.Err, ErrBreakerOpen)
+	})
+	if d.usable(&d.routes[i]) && d.try(ctx, i, true) == taken {
+		return d.sub, nil // nobody is left to follow a silence
 	}
 	return d.failed()
 }
@@ -92,23 +110,27 @@ func (d *dispatch) setAwait(i int) {
 }
 
 // follows reports whether a route after i could take the message.
-func (d *dispatch) follows(i int) bool {
-	for j := i + 1; j < len(d.routes); j++ {
+func (d *dispatch) follows(i int) bool { return d.left(i+1) > 0 }
+
+// left returns how many routes from i on could take the message.
+func (d *dispatch) left(i int) int {
+	n := 0
+	for j := i; j < len(d.routes); j++ {
 		if r := &d.routes[j]; !d.tried(r.Name) && validate(r) == nil && d.usable(r) {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // tried reports whether there was a hop by the route of this name.
 func (d *dispatch) tried(name string) bool {
-	return slices.ContainsFunc(d.sub.Attempts, func(a channel.Attempt) bool { return a.Route == name })
+	return slices.ContainsFunc(d.sub.Hops, func(a channel.Hop) bool { return a.Route == name })
 }
 
 // try hands the message to route i. It does so again if the class of the failure,
-// the route's Retry and the time allow.
-func (d *dispatch) try(ctx context.Context, i int) decision {
+// the route's Retry and the time allow. forced: even if its breaker is open.
+func (d *dispatch) try(ctx context.Context, i int, forced bool) decision {
 	r := &d.routes[i]
 	b := d.c.breakers.get(r.Name)
 	for tries := 1; ; tries++ {
@@ -116,7 +138,7 @@ func (d *dispatch) try(ctx context.Context, i int) decision {
 		if d.over(ctx, start) {
 			return stop
 		}
-		s, a := d.tryOnce(ctx, r, b, start)
+		s, a := d.tryOnce(ctx, i, b, start, forced)
 		d.record(ctx, a)
 		if a.Err == nil {
 			d.sub.Route, d.sub.ProviderIDs, d.sub.State = r.Name, s.ProviderIDs, s.State
@@ -124,6 +146,9 @@ func (d *dispatch) try(ctx context.Context, i int) decision {
 				d.sub.State = channel.Sent
 			}
 			return taken
+		}
+		if errors.Is(a.Err, ErrBreakerOpen) && tries == 1 {
+			d.skipped = append(d.skipped, i)
 		}
 		if then := d.decide(ctx, a); then != next || tries >= maxTries(r, a) {
 			return then
@@ -140,7 +165,7 @@ func (d *dispatch) try(ctx context.Context, i int) decision {
 }
 
 // decide returns how the dispatch goes on after a failed try.
-func (d *dispatch) decide(ctx context.Context, a channel.Attempt) decision {
+func (d *dispatch) decide(ctx context.Context, a channel.Hop) decision {
 	switch {
 	case a.Class == channel.Expired, a.Class == channel.Unknown && d.c.stopOnUnknown:
 		return stop
@@ -153,21 +178,32 @@ func (d *dispatch) decide(ctx context.Context, a channel.Attempt) decision {
 	return next
 }
 
-// tryOnce makes one try, if the breaker allows it.
-func (d *dispatch) tryOnce(ctx context.Context, r *channel.Route, b *breaker, start time.Time) (channel.Submission,
-	channel.Attempt) {
-	a := channel.Attempt{Route: r.Name, Address: r.Address}
+// tryOnce makes one try, if the breaker and the message allow it.
+func (d *dispatch) tryOnce(ctx context.Context, i int, b *breaker, start time.Time, forced bool) (channel.Submission,
+	channel.Hop) {
+	r := &d.routes[i]
+	a := channel.Hop{Route: r.Name, Address: r.Address}
 	done, err := b.allow()
-	if err != nil {
+	switch {
+	case err == nil:
+	case forced:
+		done = func(error) {}
+	default:
 		a.Class, a.Err = channel.Temporary, err
 		return channel.Submission{}, a
 	}
-	result := failure // if the channel panics
-	defer func() { b.report(done, result) }()
-
-	limited, cancel := d.tryContext(ctx, start)
+	result := neutral
+	defer func() { b.report(done, result, d.m.To.Of(r.Address)) }()
+	if d.m.Allow != nil {
+		if err := d.m.Allow(ctx, *r); err != nil {
+			a.Class, a.Code = classify(r, err)
+			a.Err = err
+			return channel.Submission{}, a
+		}
+	}
+	limited, cancel := d.tryContext(ctx, i, start)
 	defer cancel()
-	s, err := r.Channel.Send(limited, d.m)
+	s, err := channel.Try(limited, r.Channel, d.m)
 	a.Took, a.Err = time.Since(start), err
 	if err == nil {
 		result = success
@@ -178,18 +214,29 @@ func (d *dispatch) tryOnce(ctx context.Context, r *channel.Route, b *breaker, st
 	return s, a
 }
 
-// tryContext limits one try by ctx, by the life of the code and by TryTimeout.
-func (d *dispatch) tryContext(ctx context.Context, start time.Time) (context.Context, context.CancelFunc) {
+// leastShare is the least time that a try is given, if there is as much.
+const leastShare = time.Second
+
+// tryContext limits one try: by ctx, by the life of the code, by TryTimeout, and by
+// its share of the time that is left for the routes that can follow. A route that
+// hangs does not use up the time of the routes behind it.
+func (d *dispatch) tryContext(ctx context.Context, i int, start time.Time) (context.Context, context.CancelFunc) {
 	limit := start.Add(d.c.tryTimeout)
-	if !d.m.Expires.IsZero() && d.m.Expires.Before(limit) {
-		limit = d.m.Expires
+	if !d.until.IsZero() {
+		share := d.until.Sub(start) / time.Duration(1+d.left(i+1))
+		if until := start.Add(max(share, leastShare)); until.Before(limit) {
+			limit = until
+		}
+		if d.until.Before(limit) {
+			limit = d.until
+		}
 	}
 	return context.WithDeadline(ctx, limit)
 }
 
 // resultOf returns the result of a failed try for the route's breaker, by the
 // rules of the package comment.
-func (d *dispatch) resultOf(ctx, try context.Context, a channel.Attempt) result {
+func (d *dispatch) resultOf(ctx, try context.Context, a channel.Hop) result {
 	switch a.Class {
 	case channel.Misconfigured:
 		return misconfigured
@@ -221,16 +268,23 @@ func classify(r *channel.Route, err error) (channel.Class, string) {
 }
 
 // record adds a hop to the Submission, and logs it if it failed.
-func (d *dispatch) record(ctx context.Context, a channel.Attempt) {
-	if d.sub.Attempts == nil {
-		d.sub.Attempts = make([]channel.Attempt, 0, 2)
+func (d *dispatch) record(ctx context.Context, a channel.Hop) {
+	if d.sub.Hops == nil {
+		d.sub.Hops = make([]channel.Hop, 0, 2)
 	}
-	d.sub.Attempts = append(d.sub.Attempts, a)
+	d.sub.Hops = append(d.sub.Hops, a)
 	if a.Err == nil {
 		return
 	}
 	level, text := slog.LevelDebug, "failover: hop failed"
-	if a.Class == channel.Misconfigured {
+	var panicked *channel.PanicError
+	switch {
+	case errors.As(a.Err, &panicked):
+		level, text = slog.LevelError, "failover: channel panicked"
+		d.c.log.LogAttrs(ctx, level, text, slog.String("route", a.Route), slog.String("stack", string(panicked.Stack)))
+	case errors.Is(a.Err, channel.ErrStuck):
+		level, text = slog.LevelError, "failover: channel ignores its context, and is left alone"
+	case a.Class == channel.Misconfigured:
 		level, text = slog.LevelError, "failover: route is misconfigured"
 	}
 	if !d.c.log.Enabled(ctx, level) {
@@ -245,10 +299,11 @@ func (d *dispatch) record(ctx context.Context, a channel.Attempt) {
 // failed returns the result of a dispatch whose message no route has taken.
 func (d *dispatch) failed() (channel.Submission, error) {
 	d.sub.State = channel.Failed
-	if len(d.sub.Attempts) == 0 && d.ended == nil {
+	d.sub.More = d.ended != nil && !errors.Is(d.ended, errExpired) && d.left(0) > 0
+	if len(d.sub.Hops) == 0 && d.ended == nil {
 		return d.sub, d.noRoute()
 	}
-	return d.sub, summarize(d.sub.Attempts, d.ended)
+	return d.sub, summarize(d.sub.Hops, d.ended)
 }
 
 // noRoute returns the error of a dispatch that could not try any route.

@@ -28,7 +28,7 @@
 //	                  set, one more try even without a Route.Retry
 //	Unreachable       next route at once
 //	InvalidRecipient  next route that needs another kind of address
-//	Misconfigured     next route; logged as an error; the breaker opens
+//	Misconfigured     next route; logged as an error; the second opens the breaker
 //	Expired           stop
 //
 // Route.Classes overrules the class that a channel gives to a protocol code. An
@@ -40,10 +40,12 @@
 //
 // # Time
 //
-// A try ends with ctx, at Message.Expires, or after Config.TryTimeout, whichever
-// is first. If the channel cannot say more then, the try is Unknown, and the next
-// route is tried if there is time. To leave time for the last route, keep
-// TryTimeout below the caller's deadline divided by the number of routes.
+// A try ends with ctx, at Message.Expires, after Config.TryTimeout, or after its
+// share of the time that is left for the routes that can follow, whichever is
+// first. So a route that hangs does not use up the time of the routes behind it.
+// A share is a second at least; if that leaves no time for others, or ctx ends,
+// Submission.More tells that routes are left. If the channel cannot say more
+// when its try ends, the try is Unknown, and the next route is tried.
 //
 // If a pause could not end before the deadline, or if a provider asks for more
 // than Config.MaxPause, the next route is tried at once. If no usable route
@@ -53,8 +55,10 @@
 // # Breakers
 //
 // Each route has a circuit breaker, by name. It opens after Breaker.Failures
-// failures in a row, or after one Misconfigured. While it is open, the route is
-// skipped: its hop is a Temporary with [ErrBreakerOpen] that took no time. After
+// failures in a row, or after two of class Misconfigured, of several recipients.
+// While it is open, the route is skipped: its hop is a Temporary with
+// [ErrBreakerOpen] that took no time. If no other route takes the message, and
+// it surely was not sent, a route that was skipped is tried all the same. After
 // Breaker.Open one message is let through as a probe. If the probe succeeds, the
 // breaker closes; if it fails, the breaker stays open.
 //
@@ -92,11 +96,14 @@
 // Misconfigured if no route is named Message.Route, and Unreachable otherwise.
 //
 // The error's text names routes, classes and protocol codes only.
-// Submission.Attempts holds every hop, also if Send fails.
+// Submission.Hops holds every hop, also if Send fails.
 //
 // # Concurrency
 //
-// A [Channel] is safe for concurrent use and has no goroutines: it calls channels
-// on the caller's. If a channel ignores its context, Send waits for it. If a
-// channel panics, the breaker counts a failure, and the caller gets the panic.
+// A [Channel] is safe for concurrent use. It calls each route's channel by
+// [channel.Try], with a copy of the message: a channel that panics, changes its
+// message, or ignores its context harms only its own try, which is Unknown. Such
+// a channel is named in the log.
+//
+// If Message.Allow is set, it is asked before each route.
 package failover

@@ -40,7 +40,7 @@ func severity(c channel.Class) int {
 }
 
 // summarize makes the one error of all hops.
-func summarize(attempts []channel.Attempt, ended error) error {
+func summarize(attempts []channel.Hop, ended error) error {
 	e := &channel.Error{Class: channel.Unreachable, Op: op, Err: &hopsError{attempts, ended}}
 	first := true
 	for _, a := range attempts {
@@ -61,7 +61,7 @@ func summarize(attempts []channel.Attempt, ended error) error {
 }
 
 // soonest returns the shortest RetryAfter of the hops; zero: there is none.
-func soonest(attempts []channel.Attempt) time.Duration {
+func soonest(attempts []channel.Hop) time.Duration {
 	var least time.Duration
 	for _, a := range attempts {
 		if severity(a.Class) != severity(channel.Temporary) {
@@ -77,7 +77,7 @@ func soonest(attempts []channel.Attempt) time.Duration {
 // hopsError is the cause of a failed Send. Its text lists the hops and their
 // classes, without the texts of the channels' errors.
 type hopsError struct {
-	attempts []channel.Attempt
+	attempts []channel.Hop
 	ended    error // the reason to end before all routes were tried; nil: none
 }
 
@@ -101,7 +101,7 @@ func (h *hopsError) Error() string {
 	return strings.Join(parts, "; ")
 }
 
-func hopText(a channel.Attempt) string {
+func hopText(a channel.Hop) string {
 	switch {
 	case errors.Is(a.Err, ErrBreakerOpen):
 		return a.Route + " breaker open"

@@ -44,7 +44,7 @@ func Example() {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	s, err := sms.Send(ctx, channeltest.Message(channel.Phone, "k3v9.1"))
-	for _, hop := range s.Attempts {
+	for _, hop := range s.Hops {
 		if hop.Err != nil {
 			fmt.Printf("%s: %v (%s)\n", hop.Route, hop.Class, hop.Code)
 		}

@@ -61,6 +61,7 @@ var (
 	_ channel.Channel     = (*Channel)(nil)
 	_ channel.Canceler    = (*Channel)(nil)
 	_ channel.RouteLister = (*Channel)(nil)
+	_ channel.Planner     = (*Channel)(nil)
 )
 
 // New returns a channel over the routes of c.Router. Its error names the field
@@ -115,6 +116,28 @@ func (c *Channel) Send(ctx context.Context, m *channel.Message) (channel.Submiss
 	}
 	d.routes = routes
 	return d.run(ctx)
+}
+
+// Plan returns the routes that Send would try for m, best first, and those whose
+// breaker is open last.
+func (c *Channel) Plan(ctx context.Context, m *channel.Message) ([]channel.Route, error) {
+	routes, err := c.router.Route(ctx, m)
+	if err != nil {
+		return nil, routerError(err)
+	}
+	d := dispatch{c: c, m: m, routes: routes, invalid: m.Invalid}
+	var plan, open []channel.Route
+	for i := range routes {
+		r := &routes[i]
+		switch {
+		case validate(r) != nil || !d.usable(r):
+		case c.breakers.get(r.Name).isOpen():
+			open = append(open, *r)
+		default:
+			plan = append(plan, *r)
+		}
+	}
+	return append(plan, open...), nil
 }
 
 // routerError gives a router's error a class. No message was sent, so Unknown

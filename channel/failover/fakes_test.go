@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ const accepted = channel.Class(99) // the class of a hop that went well
 
 func hops(s channel.Submission) []hop {
 	var all []hop
-	for _, a := range s.Attempts {
+	for _, a := range s.Hops {
 		h := hop{a.Route, a.Address, a.Class, a.Code, a.Took}
 		if a.Err == nil {
 			h.Class = accepted
@@ -54,6 +55,7 @@ type fakes struct {
 	config failover.Config
 	routes []channel.Route
 	log    bytes.Buffer
+	sent   int // messages to others
 }
 
 func (f *fakes) route(name string, answers ...channel.Func) *channel.Route {
@@ -80,6 +82,15 @@ func (f *fakes) build(t testing.TB) *fakes {
 	}
 	f.Channel = c
 	return f
+}
+
+// toAnother returns a message to a person who was not sent one before.
+func (f *fakes) toAnother() *channel.Message {
+	f.sent++
+	m := message()
+	m.To.Phone = fmt.Sprintf("+4479121%05d", f.sent)
+	m.To.Email = fmt.Sprintf("ann%d@example.com", f.sent)
+	return m
 }
 
 func message() *channel.Message {

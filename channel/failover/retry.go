@@ -15,7 +15,7 @@ const defaultBackoff = 200 * time.Millisecond
 // maxTries returns how many tries the route has after such a failure. If a
 // provider throttles and says for how long, it is tried again even without a
 // Retry.
-func maxTries(r *channel.Route, a channel.Attempt) int {
+func maxTries(r *channel.Route, a channel.Hop) int {
 	if a.Class == channel.Throttled && retryAfter(a.Err) > 0 {
 		return max(r.Retry.Attempts, 2)
 	}
@@ -26,7 +26,7 @@ func maxTries(r *channel.Route, a channel.Attempt) int {
 // if the route is not tried again: because of the failure's class, because the
 // provider asks for a longer pause than is allowed, or because the pause would not
 // end in time.
-func (d *dispatch) pause(i int, a channel.Attempt, tries int) (time.Duration, bool) {
+func (d *dispatch) pause(i int, a channel.Hop, tries int) (time.Duration, bool) {
 	if a.Class != channel.Temporary && a.Class != channel.Throttled || errors.Is(a.Err, ErrBreakerOpen) {
 		return 0, false
 	}

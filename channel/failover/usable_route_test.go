@@ -73,7 +73,7 @@ func TestSelection(t *testing.T) {
 
 			s, err := f.Send(t.Context(), m)
 			var names []string
-			for _, a := range s.Attempts {
+			for _, a := range s.Hops {
 				names = append(names, a.Route)
 			}
 			if diff := cmp.Diff(row.want, names); diff != "" {
@@ -136,7 +136,7 @@ func TestRouter(t *testing.T) {
 	}
 	s, err = f.Send(t.Context(), message())
 	wantError(t, s, err, channel.Misconfigured)
-	if len(s.Attempts) != 4 {
+	if len(s.Hops) != 4 {
 		t.Errorf("%+v", s)
 	}
 	routes = append(routes, channel.Route{Name: "good", Channel: good, Address: channel.Phone,
@@ -185,10 +185,10 @@ func TestNested(t *testing.T) {
 		}
 		outer := (&fakes{config: failover.Config{Router: &fickle{now: []channel.Route{nested, route("b")}}}}).build(t)
 		s, err := outer.Send(t.Context(), message())
-		if err != nil || s.Route != "b" || len(s.Attempts) != 2 {
+		if err != nil || s.Route != "b" || len(s.Hops) != 2 {
 			t.Fatalf("%s: Send: error %v, %+v", name, err, s)
 		}
-		if hop := s.Attempts[0]; hop.Class != channel.Misconfigured || !strings.Contains(hop.Err.Error(), advice) {
+		if hop := s.Hops[0]; hop.Class != channel.Misconfigured || !strings.Contains(hop.Err.Error(), advice) {
 			t.Errorf("%s: Send: hop %+v", name, hop)
 		}
 	}

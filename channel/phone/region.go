@@ -1,6 +1,10 @@
 package phone
 
-import "github.com/nyaruka/phonenumbers"
+import (
+	"strings"
+
+	"github.com/nyaruka/phonenumbers"
+)
 
 // world is the library's region of the numbers that belong to no country.
 const world = "001"
@@ -60,4 +64,10 @@ func assemble(code int32, national string) *phonenumbers.PhoneNumber {
 		n.NumberOfLeadingZeros = &zeros
 	}
 	return n
+}
+
+// ValidRegion reports whether region is an ISO 3166-1 alpha-2 code, in either
+// case, of a country that has phone numbers. The United Kingdom is "GB".
+func ValidRegion(region string) bool {
+	return phonenumbers.GetCountryCodeForRegion(strings.ToUpper(region)) != 0
 }

@@ -85,13 +85,15 @@ func TestTLSIsAtLeast12(t *testing.T) {
 	if given.MinVersion != tls.VersionTLS10 || given.ServerName != "" {
 		t.Error("the caller's configuration was changed")
 	}
-	if c := v.ClientTLS("TLS", &tls.Config{MinVersion: tls.VersionTLS13, ServerName: "a"}, "b"); c.MinVersion != tls.VersionTLS13 || c.ServerName != "a" {
+	if c := v.ClientTLS("TLS", &tls.Config{MinVersion: tls.VersionTLS13, ServerName: "a"},
+		"b"); c.MinVersion != tls.VersionTLS13 || c.ServerName != "a" {
 		t.Errorf("got %x for %q", c.MinVersion, c.ServerName)
 	}
 	if c := v.ClientTLS("TLS", nil, "h"); c.MinVersion != tls.VersionTLS12 || c.ServerName != "h" {
 		t.Errorf("got %x for %q", c.MinVersion, c.ServerName)
 	}
-	if c := v.ServerTLS("TLS", &tls.Config{Certificates: make([]tls.Certificate, 1)}); c.MinVersion != tls.VersionTLS12 {
+	if c := v.ServerTLS("TLS", &tls.Config{Certificates: make([]tls.Certificate,
+		1)}); c.MinVersion != tls.VersionTLS12 {
 		t.Errorf("got %x", c.MinVersion)
 	}
 	if v.Failed() {

@@ -44,7 +44,7 @@ func (s *stage) close() {
 
 func (s *stage) later(f func()) { s.closers = append(s.closers, f) }
 
-func newStage(ctx context.Context) (s *stage, err error) {
+func newStage(ctx context.Context, env func(string) string) (s *stage, err error) {
 	s = &stage{events: make(chan otp.Event, 64)}
 	defer func() {
 		if err != nil {
@@ -64,7 +64,7 @@ func newStage(ctx context.Context) (s *stage, err error) {
 	if err != nil {
 		return s, err
 	}
-	s.later(func() { _ = sms.Close() })
+	s.later(func() { shutdown(sms) })
 	const pause = 100 * time.Millisecond // before each report, as the network takes its time
 	s.phone = server.AddPhone(gatewaytest.PhoneConfig{
 		Key: "key of the phone", Client: gatewaytest.HandlerClient(sms.WebhookHandler()),
@@ -84,9 +84,9 @@ func newStage(ctx context.Context) (s *stage, err error) {
 	if err != nil {
 		return s, err
 	}
-	s.later(func() { _ = mail.Close() })
+	s.later(func() { shutdown(mail) })
 
-	svc, stop, err := newService([]channel.Route{
+	svc, stop, err := newService(env, []channel.Route{
 		{Name: "phone", Channel: sms, Address: channel.Phone, Await: 30 * time.Second},
 		{Name: "email", Channel: mail, Address: channel.Email},
 	}, receipts, func(_ context.Context, e otp.Event) {
@@ -108,7 +108,7 @@ func (s *stage) watch(ctx context.Context, out io.Writer, route string, until ch
 		select {
 		case e := <-s.events:
 			if e.Kind == otp.EventSent {
-				printHops(out, e.Attempts)
+				printHops(out, e.Hops)
 			} else {
 				fmt.Fprintf(out, "   %s: receipt %v %s\n", e.Route, e.State, e.Code)
 			}
@@ -131,10 +131,10 @@ func (s *stage) lastMail() string {
 	return mails[len(mails)-1].Text
 }
 
-func demo(ctx context.Context, out io.Writer) error {
+func demo(ctx context.Context, env func(string) string, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, 9*time.Second)
 	defer cancel()
-	s, err := newStage(ctx)
+	s, err := newStage(ctx, env)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,10 @@
 //
 //	SMSGATE_USERNAME=… SMSGATE_PASSWORD=… go run ./examples/androidgateway -to +14155552671
 //
+// The keys that codes are derived from are taken from OTP_KEYS; this makes some:
+//
+//	export OTP_KEYS="$(go run ./examples/quickstart keys)"
+//
 // README.md beside this file walks through the setting up of a phone.
 package main
 
@@ -46,7 +50,7 @@ func main() {
 
 func run(ctx context.Context, args []string, env func(string) string, in io.Reader, out io.Writer) error {
 	if len(args) == 0 {
-		return demo(ctx, out)
+		return demo(ctx, env, out)
 	}
 	return real(ctx, args, env, in, &lines{w: out})
 }
@@ -63,11 +67,28 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
+// keyring reads the keys that codes are derived from. They are secrets, and all
+// processes of a service have the same.
+func keyring(env func(string) string) (otp.Keyring, error) {
+	text := env("OTP_KEYS")
+	if text == "" {
+		fmt.Fprintln(os.Stderr, "OTP_KEYS is not set: this process makes its own keys, which end with it")
+		return otp.NewKeyring(), nil
+	}
+	return otp.ParseKeyring(text)
+}
+
 // newService joins the routes to a service. Its Work carries a code to the next
-// route when a phone reports that it could not send it, or keeps silent.
+// route if a phone reports that it could not send it, or keeps silent. A program
+// calls stop between the end of its HTTP server and that of the channels.
 func newService(
-	routes []channel.Route, receipts *channel.Receipts, events func(context.Context, otp.Event),
+	env func(string) string, routes []channel.Route,
+	receipts *channel.Receipts, events func(context.Context, otp.Event),
 ) (svc *otp.Service, stop func(), err error) {
+	keys, err := keyring(env)
+	if err != nil {
+		return nil, nil, err
+	}
 	courier, err := failover.New(failover.Config{Router: failover.List(routes...)})
 	if err != nil {
 		return nil, nil, err
@@ -75,7 +96,7 @@ func newService(
 	svc, err = otp.New(otp.Config{
 		Channel:  courier,
 		Store:    memstore.New(memstore.Config{}),
-		Keys:     otp.NewKeyring(), // a real service loads its keys
+		Keys:     keys,
 		Wording:  wording.Config{Brand: "MyBank"},
 		Receipts: receipts,
 		Events:   events,
@@ -85,25 +106,32 @@ func newService(
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var working sync.WaitGroup
-	working.Go(func() { _ = svc.Work(ctx) })
+	working.Go(func() { _ = svc.Work(ctx) }) // until stop
 	return svc, func() { cancel(); working.Wait() }, nil
 }
 
+// shutdown lets a channel deliver its last receipts, and ends it.
+func shutdown(c interface{ Shutdown(context.Context) error }) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = c.Shutdown(ctx) // if the time is over, it is cut off
+}
+
 // printHops tells by which routes a code went.
-func printHops(out io.Writer, attempts []channel.Attempt) {
-	for _, a := range attempts {
-		took := a.Took.Round(time.Millisecond)
-		if a.Err == nil {
-			fmt.Fprintf(out, "   %s: accepted after %v\n", a.Route, took)
+func printHops(out io.Writer, hops []channel.Hop) {
+	for _, hop := range hops {
+		took := hop.Took.Round(time.Millisecond)
+		if hop.Err == nil {
+			fmt.Fprintf(out, "   %s: accepted after %v\n", hop.Route, took)
 			continue
 		}
-		fmt.Fprintf(out, "   %s: %v %s after %v\n", a.Route, a.Class, a.Code, took)
+		fmt.Fprintf(out, "   %s: %v %s after %v\n", hop.Route, hop.Class, hop.Code, took)
 	}
 }
 
 // printVerify tells how a typed code fares. An error means that nobody knows.
 func printVerify(ctx context.Context, out io.Writer, svc *otp.Service, v otp.Verification) (verified bool, err error) {
-	err = svc.Verify(ctx, v)
+	_, err = svc.Verify(ctx, v)
 	var refused *otp.Error
 	switch {
 	case err == nil:

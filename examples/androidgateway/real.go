@@ -105,15 +105,9 @@ func real(ctx context.Context, args []string, env func(string) string, in io.Rea
 	if err != nil {
 		return err
 	}
-	defer func() { _ = sms.Close() }()
-	if o.hook != "" {
-		remove, err := o.serve(ctx, sms)
-		if err != nil {
-			return err
-		}
-		defer remove()
-	}
-	svc, stop, err := newService([]channel.Route{{Name: "phone", Channel: sms, Address: channel.Phone}}, receipts,
+	defer shutdown(sms)
+	routes := []channel.Route{{Name: "phone", Channel: sms, Address: channel.Phone}}
+	svc, stop, err := newService(env, routes, receipts,
 		func(_ context.Context, e otp.Event) {
 			if e.Kind == otp.EventReceipt {
 				fmt.Fprintf(out, "   %s: receipt %v %s\n", e.Route, e.State, e.Code)
@@ -123,10 +117,17 @@ func real(ctx context.Context, args []string, env func(string) string, in io.Rea
 		return err
 	}
 	defer stop()
+	if o.hook != "" {
+		remove, err := o.serve(ctx, sms)
+		if err != nil {
+			return err
+		}
+		defer remove()
+	}
 	c, err := svc.Send(ctx, otp.Request{Subject: "you", Purpose: "login", To: channel.Recipient{Phone: o.to}})
 	if c != nil {
 		fmt.Fprintf(out, "A code for %v\n", c.To)
-		printHops(out, c.Attempts)
+		printHops(out, c.Hops)
 	}
 	if err != nil {
 		return err

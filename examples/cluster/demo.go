@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"regexp"
 	"time"
 
@@ -24,7 +22,7 @@ type parcel struct {
 var sixDigits = regexp.MustCompile(`\b\d{6}\b`)
 
 // demo shows what two processes behind one Redis do for each other.
-func demo(ctx context.Context, out io.Writer) error {
+func demo(ctx context.Context, env func(string) string, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, 9*time.Second)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "otpcourier-cluster-")
@@ -37,11 +35,11 @@ func demo(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("the demonstration needs a redis-server (Debian: redis-server): %w", err)
 	}
 	defer redis.Kill()
-	keys, err := writeKeys(dir)
+	keys, err := sharedKeys(env)
 	if err != nil {
 		return err
 	}
-	args := []string{"serve", "-redis", redis.Addr, "-keys", keys, "-await", "2s"}
+	args := []string{"serve", "-redis", redis.Addr, "-await", "2s"}
 	phones := make(chan parcel, 16)
 	for i := range 2 {
 		c, err := open(ctx, "127.0.0.1:0",
@@ -52,12 +50,12 @@ func demo(ctx context.Context, out io.Writer) error {
 		defer c.close()
 		args = append(args, "-smsc", c.addr)
 	}
-	one, err := start(ctx, "one", args)
+	one, err := start(ctx, "one", keys, args)
 	if err != nil {
 		return err
 	}
 	defer one.kill()
-	two, err := start(ctx, "two", args)
+	two, err := start(ctx, "two", keys, args)
 	if err != nil {
 		return err
 	}
@@ -66,20 +64,21 @@ func demo(ctx context.Context, out io.Writer) error {
 	if err := d.flow(ctx, one, two); err != nil {
 		return err
 	}
-	if one, err = start(ctx, "one", args); err != nil {
+	if one, err = start(ctx, "one", keys, args); err != nil {
 		return err
 	}
 	defer one.kill()
 	return d.silence(ctx, one, two)
 }
 
-func writeKeys(dir string) (string, error) {
-	text, err := json.Marshal(otp.NewKeyring())
-	if err != nil {
-		return "", err
+// sharedKeys returns the text of the keys for both processes.
+func sharedKeys(env func(string) string) (string, error) {
+	if keys := env("OTP_KEYS"); keys != "" {
+		return keys, nil
 	}
-	name := filepath.Join(dir, "keys.json")
-	return name, os.WriteFile(name, text, 0o600)
+	fmt.Fprintln(os.Stderr, "OTP_KEYS is not set: the demonstration makes its own keys, which end with it")
+	text, err := otp.NewKeyring().MarshalText()
+	return string(text), err
 }
 
 // show is what the demonstration prints, and the phones it looks at.

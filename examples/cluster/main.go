@@ -9,14 +9,13 @@
 //
 // README.md tells how to run the parts by hand:
 //
-//	cluster keys > keys.json               # what all processes share beside Redis
+//	export OTP_KEYS="$(cluster keys)"      # what all processes share beside Redis
 //	cluster smsc -listen 127.0.0.1:2775    # a carrier to try it with
-//	cluster serve -listen 127.0.0.1:8081 -redis 127.0.0.1:6379 -keys keys.json -smsc 127.0.0.1:2775
+//	cluster serve -listen 127.0.0.1:8081 -redis 127.0.0.1:6379 -smsc 127.0.0.1:2775
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -30,23 +29,28 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "cluster:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, args []string, out io.Writer) error {
+func run(ctx context.Context, args []string, env func(string) string, out io.Writer) error {
 	if len(args) == 0 {
-		return demo(ctx, out)
+		return demo(ctx, env, out)
 	}
 	switch args[0] {
 	case "keys":
-		return json.NewEncoder(out).Encode(otp.NewKeyring())
+		text, err := otp.NewKeyring().MarshalText()
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "%s\n", text)
+		return err
 	case "smsc":
 		return smsc(ctx, args[1:], out)
 	case "serve":
-		return serve(ctx, args[1:], out)
+		return serve(ctx, args[1:], env, out)
 	}
 	return fmt.Errorf("%q is none of keys, smsc and serve", args[0])
 }

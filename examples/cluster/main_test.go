@@ -28,7 +28,7 @@ func TestRealRedisDemo(t *testing.T) {
 		t.Skip(err)
 	}
 	var out bytes.Buffer
-	if err := run(t.Context(), nil, &out); err != nil {
+	if err := run(t.Context(), nil, os.Getenv, &out); err != nil {
 		t.Fatal(err, out.String())
 	}
 	for _, want := range []string{"sent by one: 5, by two: 15", "verified at one: 4, at two: 16", "the same code",
@@ -42,12 +42,12 @@ func TestRealRedisDemo(t *testing.T) {
 // TestProcessID: serve says which process is to be killed.
 func TestProcessID(t *testing.T) {
 	t.Parallel()
-	keys, err := writeKeys(t.TempDir())
-	if err != nil {
+	var keys bytes.Buffer
+	if err := run(t.Context(), []string{"keys"}, nil, &keys); err != nil {
 		t.Fatal(err)
 	}
-	p, err := start(t.Context(), "one",
-		[]string{"serve", "-keys", keys, "-redis", "127.0.0.1:1", "-smsc", "127.0.0.1:1"})
+	p, err := start(t.Context(), "one", keys.String(),
+		[]string{"serve", "-redis", "127.0.0.1:1", "-smsc", "127.0.0.1:1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,13 +59,14 @@ func TestProcessID(t *testing.T) {
 
 func TestBadArguments(t *testing.T) {
 	t.Parallel()
+	env := func(string) string { return "" }
 	for want, args := range map[string][]string{
 		"none of keys": {"start"},
 		"serve needs":  {"serve", "-redis", "127.0.0.1:1"},
 		"flags only":   {"serve", "-smsc", "127.0.0.1:1", "extra"},
-		"keys: open":   {"serve", "-smsc", "127.0.0.1:1", "-keys", "/nowhere/keys.json"},
+		"OTP_KEYS: ":   {"serve", "-smsc", "127.0.0.1:1"}, // keys of its own would not be those of the others
 	} {
-		if err := run(t.Context(), args, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+		if err := run(t.Context(), args, env, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", args, err, want)
 		}
 	}

@@ -22,13 +22,15 @@ type process struct {
 	cmd  *exec.Cmd
 }
 
-// start runs "cluster serve" and waits until it listens.
-func start(ctx context.Context, name string, args []string) (*process, error) {
+// start runs "cluster serve" with the text of the keys, and waits until it
+// listens.
+func start(ctx context.Context, name, keys string, args []string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	p := &process{name: name, cmd: exec.CommandContext(ctx, self, append(args, "-name", name)...)}
+	p.cmd.Env = append(os.Environ(), "OTP_KEYS="+keys)
 	var log bytes.Buffer
 	p.cmd.Stderr = &log
 	out, err := p.cmd.StdoutPipe()

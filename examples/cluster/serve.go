@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,14 +21,15 @@ import (
 	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/store"
 	"github.com/otpcourier/otpcourier/store/redisstore"
 )
 
 // options are the flags of serve.
 type options struct {
-	listen, redis, keys, name string
-	smscs                     []string
-	await                     time.Duration
+	listen, redis, name string
+	smscs               []string
+	await               time.Duration
 }
 
 func parse(args []string, out io.Writer) (*options, error) {
@@ -38,7 +38,6 @@ func parse(args []string, out io.Writer) (*options, error) {
 	f.SetOutput(out)
 	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "`address` for HTTP")
 	f.StringVar(&o.redis, "redis", "127.0.0.1:6379", "`address` of Redis")
-	f.StringVar(&o.keys, "keys", "keys.json", "`file` of the keys, the same for all processes")
 	f.StringVar(&o.name, "name", "otp", "`name` of this process, in its log and as its system_id")
 	f.DurationVar(&o.await, "await", 2*time.Second, "how `long` a receipt is awaited before the next carrier is tried")
 	f.Func("smsc", "`address` of a carrier's SMSC; more than one are tried in order", func(s string) error {
@@ -55,21 +54,25 @@ func parse(args []string, out io.Writer) (*options, error) {
 }
 
 // serve is one process of the cluster. It runs until ctx ends, or until it is
-// killed: that is what the others are for.
-func serve(ctx context.Context, args []string, out io.Writer) error {
+// killed: then the others go on with its work.
+func serve(ctx context.Context, args []string, env func(string) string, out io.Writer) error {
 	o, err := parse(args, out)
 	if err != nil {
 		return err
 	}
+	keys, err := otp.ParseKeyring(env("OTP_KEYS"))
+	if err != nil {
+		return fmt.Errorf("OTP_KEYS: %w", err)
+	}
 	client := redis.NewClient(&redis.Options{Addr: o.redis})
-	defer func() { _ = client.Close() }()
+	defer func() { _ = client.Close() }() // the last to end
 	receipts := &channel.Receipts{}
-	routes, closeRoutes, err := o.routes(receipts)
-	defer closeRoutes()
+	routes, carriers, err := o.routes(receipts)
+	defer shutdown(carriers)
 	if err != nil {
 		return err
 	}
-	svc, err := o.newService(client, routes, receipts)
+	svc, err := o.newService(client, keys, routes, receipts)
 	if err != nil {
 		return err
 	}
@@ -78,82 +81,90 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "%s, process %d, listens on http://%s\n", o.name, os.Getpid(), l.Addr())
-
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	var working sync.WaitGroup
-	defer working.Wait()
-	working.Go(func() { _ = svc.Work(ctx) }) // until ctx ends
-	server := &http.Server{Handler: handler(svc), ReadHeaderTimeout: 5 * time.Second}
-	working.Go(func() {
-		<-ctx.Done()
-		_ = server.Shutdown(context.WithoutCancel(ctx)) // lets requests end
-	})
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		stop()
-		return err
-	}
-	return nil
+	return runUntilEnd(ctx, svc, l)
 }
 
-// newService is what differs from a program of one process: the store, keys
-// that all processes have, and Work running in each.
+// patience bounds how long a part of the process may take to stop.
+const patience = 5 * time.Second
+
+// runUntilEnd starts Work and the HTTP server, and stops them in the opposite
+// order if ctx ends: no request comes after Work.
+func runUntilEnd(ctx context.Context, svc *otp.Service, l net.Listener) error {
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	var working sync.WaitGroup
+	working.Go(func() { _ = svc.Work(work) }) // until stopWork
+	defer working.Wait()                      // for the deliveries under way
+	defer stopWork()
+
+	server := &http.Server{Handler: handler(svc), ReadHeaderTimeout: 5 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	return server.Shutdown(stopping) // lets requests end
+}
+
+// shutdown lets the carriers deliver their last receipts, and ends them.
+func shutdown(carriers []*smpp.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for _, c := range carriers {
+		_ = c.Shutdown(ctx) // if the time is over, it is cut off
+	}
+}
+
+// newService differs from that of a program of one process in three things: the
+// store, keys that all processes have, and Takeover.
 func (o *options) newService(
-	client *redis.Client, routes []channel.Route, receipts *channel.Receipts,
+	client *redis.Client, keys otp.Keyring, routes []channel.Route, receipts *channel.Receipts,
 ) (*otp.Service, error) {
-	store, err := redisstore.New(redisstore.Config{Client: client, Prefix: "mybank"})
+	challenges, err := redisstore.New(redisstore.Config{Client: client, Prefix: "mybank"})
 	if err != nil {
 		return nil, err
-	}
-	var keys otp.Keyring
-	text, err := os.ReadFile(o.keys)
-	if err == nil {
-		err = json.Unmarshal(text, &keys)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
 	}
 	courier, err := failover.New(failover.Config{Router: failover.List(routes...)})
 	if err != nil {
 		return nil, err
 	}
 	return otp.New(otp.Config{
-		Channel:  courier,
-		Store:    store,
-		Queue:    store, // given here, it also takes over what a dead process was sending
+		Channel: courier,
+		Store:   challenges,
+		Keys:    keys,
+		Wording: wording.Config{Brand: "MyBank"},
+		// If a process dies while it sends a message, another sends it after that.
 		Takeover: 10 * time.Second,
-		Keys:     keys,
-		Wording:  wording.Config{Brand: "MyBank"},
 		Receipts: receipts,
 		Logger:   slog.New(slog.NewTextHandler(os.Stderr, nil)).With("process", o.name),
 	})
 }
 
-func (o *options) routes(receipts *channel.Receipts) (routes []channel.Route, closeAll func(), err error) {
-	var clients []*smpp.Client
-	closeAll = func() {
-		for _, c := range clients {
-			_ = c.Close() // nothing is under way any more
-		}
-	}
+func (o *options) routes(receipts *channel.Receipts) (routes []channel.Route, carriers []*smpp.Client, err error) {
 	for i, addr := range o.smscs {
 		name := fmt.Sprintf("carrier-%d", i+1)
 		client, err := smpp.New(smpp.Config{Addr: addr, SystemID: o.name, Sender: "MyBank", Receipt: receipts.For(name),
 			DangerouslyPlaintext: true}) // within one machine
 		if err != nil {
-			return nil, closeAll, err
+			return nil, carriers, err
 		}
-		clients = append(clients, client)
+		carriers = append(carriers, client)
 		routes = append(routes, channel.Route{Name: name, Channel: client, Address: channel.Phone, Await: o.await})
 	}
-	return routes, closeAll, nil
+	return routes, carriers, nil
 }
 
 // handler is an API for the embedder's own front end, not for the public.
 //
-//	POST /codes  subject, phone, click      → 200 and the challenge
-//	GET  /codes/{id}                        → 200 and the challenge
-//	POST /codes/{id}/verify  subject, code  → 204, or 401
+//	POST /codes  subject, phone, click             → the challenge
+//	GET  /codes/{id}?subject=                      → the challenge
+//	POST /codes/{id}/verify  subject, code, click  → the challenge, or 422
+//
+// A front end that got no answer repeats its request with the same click, at any
+// process.
 func handler(svc *otp.Service) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /codes", func(w http.ResponseWriter, r *http.Request) {
@@ -162,40 +173,43 @@ func handler(svc *otp.Service) http.Handler {
 		answer(w, c, err)
 	})
 	mux.HandleFunc("GET /codes/{id}", func(w http.ResponseWriter, r *http.Request) {
-		c, err := svc.Status(r.Context(), r.PathValue("id"))
+		c, err := svc.Status(r.Context(), otp.Ref{ID: r.PathValue("id"), Subject: r.FormValue("subject")})
 		answer(w, c, err)
 	})
 	mux.HandleFunc("POST /codes/{id}/verify", func(w http.ResponseWriter, r *http.Request) {
-		err := svc.Verify(r.Context(), otp.Verification{ID: r.PathValue("id"), Subject: r.FormValue("subject"),
-			Purpose: "login", Code: r.FormValue("code")})
-		if err != nil {
-			answer(w, nil, err)
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
+		c, err := svc.Verify(r.Context(), otp.Verification{ID: r.PathValue("id"), Subject: r.FormValue("subject"),
+			Purpose: "login", Code: r.FormValue("code"), IdempotencyKey: r.FormValue("click")})
+		answer(w, c, err)
 	})
 	return mux
 }
 
-// A challenge is what a front end needs to know of one.
+// A challenge is the part of an otp.Challenge that a front end needs.
 type challenge struct {
-	ID    string `json:"id"`
-	State string `json:"state"`
-	Route string `json:"route"`
+	ID      string        `json:"id"`
+	State   channel.State `json:"state"`
+	Route   string        `json:"route"`
+	Outcome store.Outcome `json:"outcome"`
 }
 
+// answer writes a challenge, or an error with the status that otp.Reason has in
+// its table.
 func answer(w http.ResponseWriter, c *otp.Challenge, err error) {
 	switch {
 	case err == nil:
 		w.Header().Set("Content-Type", "application/json")
 		// An error means that the front end has gone.
-		_ = json.NewEncoder(w).Encode(challenge{c.ID, strings.ToLower(c.State.String()), c.Route})
+		_ = json.NewEncoder(w).Encode(challenge{c.ID, c.State, c.Route, c.Outcome})
+	case otp.ReasonOf(err) == otp.ReasonConflict:
+		http.Error(w, err.Error(), http.StatusConflict)
 	case errors.Is(err, otp.ErrInvalidRequest):
 		http.Error(w, err.Error(), http.StatusBadRequest)
 	case errors.Is(err, otp.ErrInvalidCode):
-		http.Error(w, err.Error(), http.StatusUnauthorized)
+		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
 	case errors.Is(err, otp.ErrWait):
 		http.Error(w, err.Error(), http.StatusTooManyRequests)
+	case errors.Is(err, otp.ErrUndelivered):
+		http.Error(w, err.Error(), http.StatusBadGateway)
 	default:
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 	}

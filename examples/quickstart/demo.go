@@ -47,14 +47,8 @@ func (s *servers) close() {
 	s.mailbox.Close()
 }
 
-// connect returns the routes to the servers, best first, and how to end them.
-func (s *servers) connect(receipts *channel.Receipts) (routes []channel.Route, closeAll func(), err error) {
-	var closers []func() error
-	closeAll = func() {
-		for _, c := range closers {
-			_ = c() // nothing is under way any more
-		}
-	}
+// connect returns the routes to the servers, best first, and their channels.
+func (s *servers) connect(receipts *channel.Receipts) (routes []channel.Route, opened channels, err error) {
 	for _, smsc := range []struct {
 		name   string
 		server *smpptest.Server
@@ -68,9 +62,9 @@ func (s *servers) connect(receipts *channel.Receipts) (routes []channel.Route, c
 			Receipt:  receipts.For(smsc.name),
 		})
 		if err != nil {
-			return nil, closeAll, err
+			return nil, opened, err
 		}
-		closers = append(closers, client.Close)
+		opened = append(opened, client)
 		routes = append(routes, channel.Route{Name: smsc.name, Channel: client, Address: channel.Phone,
 			Retry: channel.Retry{Attempts: 2, Backoff: 50 * time.Millisecond}})
 	}
@@ -82,25 +76,25 @@ func (s *servers) connect(receipts *channel.Receipts) (routes []channel.Route, c
 		From:      "MyBank <codes@mybank.example>",
 	})
 	if err != nil {
-		return nil, closeAll, err
+		return nil, opened, err
 	}
-	closers = append(closers, mail.Close)
-	return append(routes, channel.Route{Name: "email", Channel: mail, Address: channel.Email}), closeAll, nil
+	routes = append(routes, channel.Route{Name: "email", Channel: mail, Address: channel.Email})
+	return routes, append(opened, mail), nil
 }
 
-func demo(ctx context.Context, out io.Writer) error {
+func demo(ctx context.Context, env func(string) string, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, 9*time.Second)
 	defer cancel()
 	s := startServers()
 	defer s.close()
 	receipts := &channel.Receipts{}
-	routes, closeAll, err := s.connect(receipts)
-	defer closeAll()
+	routes, opened, err := s.connect(receipts)
+	defer opened.shutdown()
 	if err != nil {
 		return err
 	}
 	reports := make(chan otp.Event, 16)
-	svc, err := newService(routes, receipts, func(_ context.Context, e otp.Event) {
+	svc, stop, err := newService(env, routes, receipts, func(_ context.Context, e otp.Event) {
 		if e.Kind == otp.EventReceipt {
 			reports <- e
 		}
@@ -108,6 +102,7 @@ func demo(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer stop()
 	for i, p := range []struct {
 		name, phone string
 		shown       func() string // the message as the person sees it

@@ -13,7 +13,10 @@
 //		-smtp 'smtp://user:password@mail.example.com:587?from=codes@mybank.example'
 //
 // A password that the URL leaves out is taken from SMPP_PASSWORD or
-// SMTP_PASSWORD.
+// SMTP_PASSWORD, and the keys that codes are derived from are taken from
+// OTP_KEYS. This makes such keys:
+//
+//	export OTP_KEYS="$(go run ./examples/quickstart keys)"
 package main
 
 import (
@@ -24,6 +27,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -47,46 +52,95 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, env func(string) string, in io.Reader, out io.Writer) error {
-	if len(args) == 0 {
-		return demo(ctx, out)
+	switch {
+	case len(args) == 0:
+		return demo(ctx, env, out)
+	case args[0] == "keys":
+		return printKeys(out)
 	}
 	return real(ctx, args, env, in, &lines{w: out})
 }
 
+// printKeys prints a fresh keyring in the form that OTP_KEYS holds.
+func printKeys(out io.Writer) error {
+	text, err := otp.NewKeyring().MarshalText()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s\n", text)
+	return err
+}
+
+// keyring reads the keys that codes are derived from. They are secrets, and all
+// processes of a service have the same.
+func keyring(env func(string) string) (otp.Keyring, error) {
+	text := env("OTP_KEYS")
+	if text == "" {
+		fmt.Fprintln(os.Stderr, "OTP_KEYS is not set: this process makes its own keys, which end with it")
+		return otp.NewKeyring(), nil
+	}
+	return otp.ParseKeyring(text)
+}
+
 // newService is all it takes to embed the library: routes, a store, keys and
-// the name to show.
+// the name to show. A program stops its parts in the opposite order: its HTTP
+// server, Work, the channels.
 func newService(
-	routes []channel.Route, receipts *channel.Receipts, events func(context.Context, otp.Event),
-) (*otp.Service, error) {
+	env func(string) string, routes []channel.Route,
+	receipts *channel.Receipts, events func(context.Context, otp.Event),
+) (svc *otp.Service, stop func(), err error) {
+	keys, err := keyring(env)
+	if err != nil {
+		return nil, nil, err
+	}
 	courier, err := failover.New(failover.Config{Router: failover.List(routes...)})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return otp.New(otp.Config{
+	svc, err = otp.New(otp.Config{
 		Channel:  courier,
 		Store:    memstore.New(memstore.Config{}),
-		Keys:     otp.NewKeyring(), // a real service loads its keys
+		Keys:     keys,
 		Wording:  wording.Config{Brand: "MyBank"},
 		Receipts: receipts,
 		Events:   events,
 	})
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var working sync.WaitGroup
+	working.Go(func() { _ = svc.Work(ctx) }) // until stop
+	return svc, func() { cancel(); working.Wait() }, nil
+}
+
+// channels are those of the routes, in the order in which they were opened.
+type channels []interface{ Shutdown(context.Context) error }
+
+// shutdown lets the channels deliver their last receipts, and ends them.
+func (c channels) shutdown() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	for _, one := range slices.Backward(c) {
+		_ = one.Shutdown(ctx) // if the time is over, it is cut off
+	}
 }
 
 // printHops tells by which routes a code went.
 func printHops(out io.Writer, c *otp.Challenge) {
-	for _, a := range c.Attempts {
-		took := a.Took.Round(time.Millisecond)
-		if a.Err == nil {
-			fmt.Fprintf(out, "   %s: accepted after %v\n", a.Route, took)
+	for _, hop := range c.Hops {
+		took := hop.Took.Round(time.Millisecond)
+		if hop.Err == nil {
+			fmt.Fprintf(out, "   %s: accepted after %v\n", hop.Route, took)
 			continue
 		}
-		fmt.Fprintf(out, "   %s: %v %s after %v\n", a.Route, a.Class, a.Code, took)
+		fmt.Fprintf(out, "   %s: %v %s after %v\n", hop.Route, hop.Class, hop.Code, took)
 	}
 }
 
 // printVerify tells how a typed code fares. An error means that nobody knows.
 func printVerify(ctx context.Context, out io.Writer, svc *otp.Service, v otp.Verification) (verified bool, err error) {
-	err = svc.Verify(ctx, v)
+	_, err = svc.Verify(ctx, v)
 	var refused *otp.Error
 	switch {
 	case err == nil:

@@ -116,6 +116,21 @@ func TestRealServices(t *testing.T) {
 	}
 }
 
+// The keys that the program prints are those that OTP_KEYS takes, and no others.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	var keys bytes.Buffer
+	if err := run(t.Context(), []string{"keys"}, nil, nil, &keys); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{keys.String(): true, "k1=hunter2": false} {
+		err := run(t.Context(), nil, func(string) string { return text }, nil, io.Discard)
+		if (err == nil) != want || err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("keys accepted: %v, error %v", want, err)
+		}
+	}
+}
+
 func TestBadArguments(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{

@@ -100,20 +100,14 @@ func endpoint(
 	return nil, "", fmt.Errorf("the URL needs a port and one of the schemes %q", schemes)
 }
 
-// routes opens the services of the command line.
+// routes opens the services of the command line, and returns their channels, too.
 func (o *options) routes(
 	env func(string) string, receipts *channel.Receipts,
-) (routes []channel.Route, closeAll func(), err error) {
-	var closers []func() error
-	closeAll = func() {
-		for _, c := range closers {
-			_ = c() // nothing is under way any more
-		}
-	}
+) (routes []channel.Route, opened channels, err error) {
 	for i, text := range o.smpp {
 		u, password, err := endpoint(text, env, "SMPP_PASSWORD", "smpps")
 		if err != nil {
-			return nil, closeAll, fmt.Errorf("-smpp: %w", err)
+			return nil, opened, fmt.Errorf("-smpp: %w", err)
 		}
 		name := fmt.Sprintf("smsc-%d", i+1)
 		client, err := smpp.New(smpp.Config{
@@ -122,17 +116,17 @@ func (o *options) routes(
 			Sender: u.Query().Get("sender"), Receipt: receipts.For(name),
 		})
 		if err != nil {
-			return nil, closeAll, fmt.Errorf("-smpp: %w", err)
+			return nil, opened, fmt.Errorf("-smpp: %w", err)
 		}
-		closers = append(closers, client.Close)
+		opened = append(opened, client)
 		routes = append(routes, channel.Route{Name: name, Channel: client, Address: channel.Phone})
 	}
 	if o.smtp == "" {
-		return routes, closeAll, nil
+		return routes, opened, nil
 	}
 	u, password, err := endpoint(o.smtp, env, "SMTP_PASSWORD", "smtp", "smtps")
 	if err != nil {
-		return nil, closeAll, fmt.Errorf("-smtp: %w", err)
+		return nil, opened, fmt.Errorf("-smtp: %w", err)
 	}
 	mode := smtp.StartTLS
 	if u.Scheme == "smtps" {
@@ -143,10 +137,10 @@ func (o *options) routes(
 		Username: u.User.Username(), Password: password, From: u.Query().Get("from"),
 	})
 	if err != nil {
-		return nil, closeAll, fmt.Errorf("-smtp: %w", err)
+		return nil, opened, fmt.Errorf("-smtp: %w", err)
 	}
-	closers = append(closers, mail.Close)
-	return append(routes, channel.Route{Name: "email", Channel: mail, Address: channel.Email}), closeAll, nil
+	routes = append(routes, channel.Route{Name: "email", Channel: mail, Address: channel.Email})
+	return routes, append(opened, mail), nil
 }
 
 // real sends one code to a real person and verifies what is typed.
@@ -156,12 +150,12 @@ func real(ctx context.Context, args []string, env func(string) string, in io.Rea
 		return err
 	}
 	receipts := &channel.Receipts{}
-	routes, closeAll, err := o.routes(env, receipts)
-	defer closeAll()
+	routes, opened, err := o.routes(env, receipts)
+	defer opened.shutdown()
 	if err != nil {
 		return err
 	}
-	svc, err := newService(routes, receipts, func(_ context.Context, e otp.Event) {
+	svc, stop, err := newService(env, routes, receipts, func(_ context.Context, e otp.Event) {
 		if e.Kind == otp.EventReceipt {
 			fmt.Fprintf(out, "   %s: receipt %v %s\n", e.Route, e.State, e.Code)
 		}
@@ -169,6 +163,7 @@ func real(ctx context.Context, args []string, env func(string) string, in io.Rea
 	if err != nil {
 		return err
 	}
+	defer stop()
 	c, err := svc.Send(ctx, otp.Request{Subject: "you", Purpose: "login", To: o.to})
 	if c != nil {
 		fmt.Fprintf(out, "A code for %v\n", c.To)

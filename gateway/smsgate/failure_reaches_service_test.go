@@ -68,7 +68,7 @@ func TestFailureReachesService(t *testing.T) {
 	select {
 	case mail := <-mails:
 		typed := otp.Verification{ID: challenge.ID, Subject: "user-42", Purpose: "login", Code: mail.Code}
-		if err := service.Verify(ctx, typed); err != nil {
+		if _, err := service.Verify(ctx, typed); err != nil {
 			t.Errorf("the code in the mail: %v", err)
 		}
 		if m := s.Messages(); len(m) != 1 || mail.Code == "" || !contains([]byte(m[0].Text), mail.Code) {

@@ -12,7 +12,7 @@ import (
 const (
 	maxBrand   = 32
 	minCode    = 4
-	maxCode    = 16
+	maxCode    = 32
 	maxMinutes = 7 * 24 * 60
 	maxTry     = 99
 	maxDetails = 200
@@ -44,7 +44,7 @@ func (d *Data) check() error {
 	}
 	switch {
 	case len(d.Code) < minCode || len(d.Code) > maxCode:
-		return bad("Code", "is not 4 to 16 characters long")
+		return bad("Code", "is not 4 to 32 characters long")
 	case !isGraphic(d.Code):
 		return bad("Code", "holds something else than printable ASCII without spaces")
 	case d.Minutes < 1 || d.Minutes > maxMinutes:

@@ -127,8 +127,10 @@ func (b *browser) call(method string, params map[string]any, result any) {
 // colour scheme. Forced means a reader that darkens what does not.
 func (b *browser) show(page string, width int, scheme string, forced bool) {
 	b.t.Helper()
-	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": width < 600}, nil)
-	b.call("Emulation.setEmulatedMedia", map[string]any{"features": []any{map[string]any{"name": "prefers-color-scheme", "value": scheme}}}, nil)
+	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 700, "deviceScaleFactor": 1,
+		"mobile": width < 600}, nil)
+	b.call("Emulation.setEmulatedMedia", map[string]any{"features": []any{map[string]any{"name": "prefers-color-scheme",
+		"value": scheme}}}, nil)
 	b.call("Emulation.setAutoDarkModeOverride", map[string]any{"enabled": forced}, nil)
 	var tree struct {
 		FrameTree struct{ Frame struct{ ID string } }
@@ -156,7 +158,8 @@ func (b *browser) eval(script string, result any) {
 func (b *browser) click(x, y float64) {
 	b.t.Helper()
 	for _, kind := range []string{"mousePressed", "mouseReleased"} {
-		b.call("Input.dispatchMouseEvent", map[string]any{"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}, nil)
+		b.call("Input.dispatchMouseEvent", map[string]any{"type": kind, "x": x, "y": y, "button": "left",
+			"clickCount": 1}, nil)
 	}
 }
 

@@ -38,11 +38,12 @@ type Config struct {
 // would be said of it.
 type Data struct {
 	Language  string    // a tag as [Set.Language] returns it; "" is the Set's default
-	Code      string    // 4 to 16 characters of printable ASCII, no spaces
+	Code      string    // 4 to 32 characters of printable ASCII, no spaces
 	Minutes   int       // how long the code still lives: 1 to 10080
 	Try       int       // which message for this challenge it is: 1 to 99; optional
 	Requested time.Time // when the code was asked for, said to the minute in UTC; optional
-	Details   string    // what the code confirms, as the amount and payee of a payment: one line of at most 200 characters; optional
+	// what the code confirms, as the amount and payee of a payment: one line of at most 200 characters; optional
+	Details string
 }
 
 // Text is a message in all its forms, in UTF-8 with "\n" line ends.

@@ -273,7 +273,7 @@ func TestBadData(t *testing.T) {
 	}{
 		{"no code", func(d *wording.Data) { d.Code = "" }, "Data.Code"},
 		{"short code", func(d *wording.Data) { d.Code = "123" }, "Data.Code"},
-		{"long code", func(d *wording.Data) { d.Code = strings.Repeat("1", 17) }, "Data.Code"},
+		{"long code", func(d *wording.Data) { d.Code = strings.Repeat("1", 33) }, "Data.Code"},
 		{"code of 1 MB", func(d *wording.Data) { d.Code = strings.Repeat("1", 1<<20) }, "Data.Code"},
 		{"spaced code", func(d *wording.Data) { d.Code = "482 910" }, "Data.Code"},
 		{"code with a line", func(d *wording.Data) { d.Code = "4829\n10" }, "Data.Code"},

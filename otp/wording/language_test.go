@@ -142,7 +142,8 @@ func FuzzLanguage(f *testing.F) {
 
 func BenchmarkLanguage(b *testing.B) {
 	s := newSet(b, wording.Config{})
-	for name, explicit := range map[string]string{"tag": "fr", "header": "fr-CH, fr;q=0.9, en;q=0.8, *;q=0.5", "region": ""} {
+	for name, explicit := range map[string]string{"tag": "fr", "header": "fr-CH, fr;q=0.9, en;q=0.8, *;q=0.5",
+		"region": ""} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

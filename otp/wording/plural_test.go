@@ -45,7 +45,8 @@ func TestPluralForms(t *testing.T) {
 		"ro": "1 minut|2 minute|3 minute|5 minute|11 minute|21 de minute|22 de minute|25 de minute|100 de minute",
 		"is": "1 mínútu|2 mínútur|3 mínútur|5 mínútur|11 mínútur|21 mínútu|22 mínútur|25 mínútur|100 mínútur",
 		"bg": "1 минута|2 минути|3 минути|5 минути|11 минути|21 минути|22 минути|25 минути|100 минути",
-		"fi": "1 minuutin|2 minuuttia|3 minuuttia|5 minuuttia|11 minuuttia|21 minuuttia|22 minuuttia|25 minuuttia|100 minuuttia",
+		"fi": "1 minuutin|2 minuuttia|3 minuuttia|5 minuuttia|" +
+			"11 minuuttia|21 minuuttia|22 minuuttia|25 minuuttia|100 minuuttia",
 		"sw": "dakika 1|dakika 2|dakika 3|dakika 5|dakika 11|dakika 21|dakika 22|dakika 25|dakika 100",
 		"ja": "1分間|2分間|3分間|5分間|11分間|21分間|22分間|25分間|100分間",
 	} {

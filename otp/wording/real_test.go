@@ -35,7 +35,8 @@ const measure = `(() => {
 		left: Math.min(...texts.map(r => r.left)), right: Math.max(...texts.map(r => r.right)),
 		codeX: box.left + box.width / 2, codeY: box.top + box.height / 2,
 		codeSize: parseFloat(getComputedStyle(code).fontSize), codeBoxes: code.getClientRects().length,
-		smallest: Math.min(...[...document.querySelectorAll("p, strong")].map(e => parseFloat(getComputedStyle(e).fontSize))),
+		smallest: Math.min(...[...document.querySelectorAll("p, strong")]
+			.map(e => parseFloat(getComputedStyle(e).fontSize))),
 		requests: performance.getEntriesByType("resource").length,
 	};
 })()`
@@ -44,7 +45,8 @@ const measure = `(() => {
 // light, dark, and darkened by force.
 func TestRealChromium(t *testing.T) {
 	b := startBrowser(t)
-	long := wording.Data{Code: "48291073", Minutes: 10080, Try: 99, Requested: time.Unix(1<<30, 0), Details: "EUR 1,999,999.00, " + strings.Repeat("Donaudampfschifffahrtsgesellschaft", 5)}
+	long := wording.Data{Code: "48291073", Minutes: 10080, Try: 99, Requested: time.Unix(1<<30, 0),
+		Details: "EUR 1,999,999.00, " + strings.Repeat("Donaudampfschifffahrtsgesellschaft", 5)}
 	for _, c := range []struct {
 		name, brand string
 		data        wording.Data

@@ -86,7 +86,8 @@ func (s *Set) shows(w *words, d *Data, t Text) error {
 			return &Error{Language: w.language, Field: "Wording." + m.field, Reason: "does not show the code"}
 		}
 		if !strings.Contains(m.text, d.Details) {
-			return &Error{Language: w.language, Field: "Data.Details", Reason: "is not shown by a message of this wording"}
+			return &Error{Language: w.language, Field: "Data.Details",
+				Reason: "is not shown by a message of this wording"}
 		}
 	}
 	return nil

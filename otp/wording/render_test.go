@@ -82,7 +82,8 @@ func TestConcurrentRender(t *testing.T) {
 		wg.Go(func() {
 			want := render(t, s, wording.Data{Language: lang})
 			for range 50 {
-				if got, err := s.Render(wording.Data{Language: lang, Code: code, Minutes: 5}); err != nil || got != want {
+				if got, err := s.Render(wording.Data{Language: lang, Code: code, Minutes: 5}); err != nil ||
+					got != want {
 					t.Errorf("%s: %v, %q", lang, err, got)
 				}
 			}
@@ -107,7 +108,8 @@ func FuzzRender(f *testing.F) {
 			}
 			return
 		}
-		d := wording.Data{Code: code, Minutes: minutes, Try: try, Details: details, Requested: time.Unix(int64(minutes), 0)}
+		d := wording.Data{Code: code, Minutes: minutes, Try: try, Details: details, Requested: time.Unix(int64(minutes),
+			0)}
 		d.Language = wording.Languages()[int(lang)%len(wording.Languages())]
 		text, err := s.Render(d)
 		if err != nil {

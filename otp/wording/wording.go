@@ -41,7 +41,8 @@ type Wording struct {
 	Subject   string `json:"subject"`   // of the e-mail; one line
 	Minutes   Plural `json:"minutes"`
 
-	SMS  string `json:"sms,omitempty"`  // "": Code, Details, Life, Secret, Requested, Try; the last line comes after it either way
+	// "": Code, Details, Life, Secret, Requested, Try; the last line comes after it either way
+	SMS  string `json:"sms,omitempty"`
 	Text string `json:"text,omitempty"` // "": the same in paragraphs, and Ignore
 	HTML string `json:"html,omitempty"` // "": as Text, in a page of no colours, pictures or links
 }

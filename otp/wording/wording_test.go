@@ -58,7 +58,8 @@ func TestReplacedWording(t *testing.T) {
 	if got := render(t, s, wording.Data{Language: "nb"}).Subject; got != "Kode" {
 		t.Errorf("nb: subject %q", got)
 	}
-	want := "<p><b>482910</b> ist Ihr Code für MyBank. Zu bestätigen: &lt;i&gt;.<p>Er ist 5 Minuten gültig. Bitte nicht weitergeben." +
+	want := "<p><b>482910</b> ist Ihr Code für MyBank. Zu bestätigen: &lt;i&gt;.<p>" +
+		"Er ist 5 Minuten gültig. Bitte nicht weitergeben." +
 		"<p>Falls Sie diesen Code nicht angefordert haben, ignorieren Sie diese Nachricht."
 	if got := render(t, s, wording.Data{Language: "de", Details: "<i>"}).HTML; got != want {
 		t.Errorf("de: HTML %q, want %q", got, want)
@@ -77,17 +78,20 @@ func TestBadWording(t *testing.T) {
 		{"does not parse", "en", wording.Wording{SMS: "{{.Code"}, "Wording.SMS"},
 		{"HTML does not parse", "en", wording.Wording{HTML: "{{end}}"}, "Wording.HTML"},
 		{"unknown field", "fr", wording.Wording{Life: "{{.Lifetime}}"}, "Wording.Life"},
-		{"unknown field behind a condition", "fr", wording.Wording{Text: "{{.Code}} {{if .Try}}{{.Trie}}{{end}}"}, "Wording.Text"},
+		{"unknown field behind a condition", "fr", wording.Wording{Text: "{{.Code}} {{if .Try}}{{.Trie}}{{end}}"},
+			"Wording.Text"},
 		{"unknown field of an optional sentence", "fr", wording.Wording{Requested: "{{.When}}"}, "Wording.Requested"},
 		{"unknown function", "fr", wording.Wording{Subject: "{{shout .Brand}}"}, "Wording.Subject"},
 		{"code missing in the sentence", "de", wording.Wording{Code: "Ihr Code für {{.Brand}}."}, "Wording.Code"},
-		{"code grouped", "de", wording.Wording{Code: "{{slice .Code 0 3}} {{slice .Code 3}} für {{.Brand}}."}, "Wording.Code"},
+		{"code grouped", "de", wording.Wording{Code: "{{slice .Code 0 3}} {{slice .Code 3}} für {{.Brand}}."},
+			"Wording.Code"},
 		{"code missing in HTML", "de", wording.Wording{HTML: "<p>{{.Brand}}"}, "Wording.HTML"},
 		{"ambiguous HTML", "de", wording.Wording{HTML: "<p {{if .Try}}title='{{end}}>{{.Code}}"}, "Wording.HTML"},
 		{"two lines of subject", "de", wording.Wording{Subject: "Code\r\nBcc: x@y.example"}, "Wording.Subject"},
 		{"sentence missing", "eo", incomplete, "Wording.Details"},
 		{"nothing at all", "eo", wording.Wording{}, "Wording.Code"},
-		{"plural form missing", "pl", wording.Wording{Minutes: wording.Plural{One: "# minutę", Other: "# minuty"}}, "Wording.Minutes"},
+		{"plural form missing", "pl", wording.Wording{Minutes: wording.Plural{One: "# minutę", Other: "# minuty"}},
+			"Wording.Minutes"},
 		{"no other", "en", wording.Wording{Minutes: wording.Plural{One: "a minute"}}, "Wording.Minutes"},
 	} {
 		_, err := wording.New(wording.Config{Brand: brand, Wordings: map[string]wording.Wording{c.lang: c.w}})
@@ -111,7 +115,8 @@ func TestBadWording(t *testing.T) {
 // the person confirms.
 func TestDetailsNotShown(t *testing.T) {
 	t.Parallel()
-	s := newSet(t, wording.Config{Wordings: map[string]wording.Wording{"en": {SMS: "{{.Code}} is your {{.Brand}} code."}}})
+	s := newSet(t,
+		wording.Config{Wordings: map[string]wording.Wording{"en": {SMS: "{{.Code}} is your {{.Brand}} code."}}})
 	render(t, s, wording.Data{})
 	_, err := s.Render(wording.Data{Code: code, Minutes: 5, Details: "EUR 20.00, Bob"})
 	wantField(t, "details", err, "Data.Details")
@@ -127,14 +132,17 @@ func TestNotShownForSomeData(t *testing.T) {
 		data      wording.Data
 		field     string
 	}{
-		{"long lives", "{{if gt .Minutes 20}}hi{{else}}{{.Code}}{{end}} code", wording.Data{Code: code, Minutes: 25}, "Wording.SMS"},
-		{"details of a first try", "{{.Code}} code{{if .Try}} {{.Details}}{{end}}", wording.Data{Code: code, Minutes: 5, Details: "EUR 20.00, Bob & Co's"}, "Data.Details"},
+		{"long lives", "{{if gt .Minutes 20}}hi{{else}}{{.Code}}{{end}} code", wording.Data{Code: code, Minutes: 25},
+			"Wording.SMS"},
+		{"details of a first try", "{{.Code}} code{{if .Try}} {{.Details}}{{end}}", wording.Data{Code: code, Minutes: 5,
+			Details: "EUR 20.00, Bob & Co's"}, "Data.Details"},
 	} {
 		s := newSet(t, wording.Config{Origin: "example.com", Wordings: map[string]wording.Wording{"en": {SMS: c.sms}}})
 		_, err := s.Render(c.data)
 		wantField(t, c.name, err, c.field)
 	}
-	if _, err := wording.New(wording.Config{Brand: "MyBank", Origin: "example.com", Wordings: map[string]wording.Wording{"en": {SMS: "hello"}}}); err == nil {
+	if _, err := wording.New(wording.Config{Brand: "MyBank", Origin: "example.com",
+		Wordings: map[string]wording.Wording{"en": {SMS: "hello"}}}); err == nil {
 		t.Error("an SMS whose code is in its last line only passes")
 	}
 	s := newSet(t, wording.Config{Wordings: map[string]wording.Wording{"en": {HTML: "<p>{{.Code}} {{.Details}}</p>"}}})

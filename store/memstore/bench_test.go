@@ -17,7 +17,6 @@ import (
 )
 
 var (
-	benchWaits  = []time.Duration{30 * time.Second, time.Minute}
 	benchSealed = bytes.Repeat([]byte{7}, 110)
 	benchStart  = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 )
@@ -32,18 +31,20 @@ func usual(n uint64, now time.Time) *store.Record {
 		ID: "abc-" + text, Subject: text[:22], Key: "k1",
 		Salt: random[:], Sealed: benchSealed, Delivery: benchSealed[:40],
 		Created: now, Expires: now.Add(5 * time.Minute),
-		MaxAttempts: 5, MaxFailures: 10, Lock: 30 * time.Minute, Waits: benchWaits,
+		MaxAttempts: 5, MaxFailures: 10, Lock: 30 * time.Minute,
 	}
 }
 
-func fill(b *testing.B, s *memstore.Store, n int, edit ...func(*store.Record)) []string {
+var tokens atomic.Uint64
+
+// token returns a token of its own for each call.
+func token() store.Token { return store.Token(tokens.Add(1)) }
+
+func fill(b *testing.B, s *memstore.Store, n int) []string {
 	b.Helper()
 	ids := make([]string, n)
 	for i := range ids {
 		r := usual(uint64(i), benchStart)
-		for _, f := range edit {
-			f(r)
-		}
 		if err := s.Create(b.Context(), r, benchStart); err != nil {
 			b.Fatal(err)
 		}
@@ -92,17 +93,21 @@ func BenchmarkGet(b *testing.B) {
 	}
 }
 
-// BenchmarkAttempt charges challenges that have attempts without end.
+// BenchmarkAttempt charges each challenge five times, its attempts.
 func BenchmarkAttempt(b *testing.B) {
 	for _, live := range lives {
 		b.Run(fmt.Sprintf("live=%d", live), func(b *testing.B) {
-			s := memstore.New(memstore.Config{})
-			ids := fill(b, s, live, func(r *store.Record) { r.MaxAttempts, r.MaxFailures = 1<<30, 1<<30 })
+			var s *memstore.Store
+			var ids []string
 			b.ReportAllocs()
-			i := 0
-			for b.Loop() {
-				i++
-				if _, err := s.Attempt(b.Context(), ids[i%len(ids)], benchStart); err != nil {
+			for i := range b.N {
+				if i%(5*live) == 0 {
+					b.StopTimer()
+					s = memstore.New(memstore.Config{})
+					ids = fill(b, s, live)
+					b.StartTimer()
+				}
+				if _, err := s.Attempt(b.Context(), ids[i%live], token(), benchStart); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -123,13 +128,13 @@ func BenchmarkFinish(b *testing.B) {
 					s = memstore.New(memstore.Config{})
 					ids = fill(b, s, live)
 					for _, id := range ids {
-						if _, err := s.Attempt(b.Context(), id, benchStart); err != nil {
+						if _, err := s.Attempt(b.Context(), id, token(), benchStart); err != nil {
 							b.Fatal(err)
 						}
 					}
 					b.StartTimer()
 				}
-				if _, err := s.Finish(b.Context(), ids[i%live], store.Verified, benchStart); err != nil {
+				if _, err := s.Finish(b.Context(), ids[i%live], store.Verified, token(), benchStart); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -153,11 +158,11 @@ func BenchmarkLife(b *testing.B) {
 				b.Error(err)
 				return
 			}
-			if _, err := s.Attempt(ctx, r.ID, now); err != nil {
+			if _, err := s.Attempt(ctx, r.ID, token(), now); err != nil {
 				b.Error(err)
 				return
 			}
-			if _, err := s.Finish(ctx, r.ID, store.Verified, now); err != nil {
+			if _, err := s.Finish(ctx, r.ID, store.Verified, token(), now); err != nil {
 				b.Error(err)
 				return
 			}
@@ -177,11 +182,11 @@ func BenchmarkVerify(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			id := ids[n.Add(1)-1]
-			if _, err := s.Attempt(ctx, id, benchStart); err != nil {
+			if _, err := s.Attempt(ctx, id, token(), benchStart); err != nil {
 				b.Error(err)
 				return
 			}
-			if _, err := s.Finish(ctx, id, store.Verified, benchStart); err != nil {
+			if _, err := s.Finish(ctx, id, store.Verified, token(), benchStart); err != nil {
 				b.Error(err)
 				return
 			}
@@ -222,17 +227,17 @@ func BenchmarkEnqueueRun(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	go func() {
-		for i := range b.N {
-			if err := s.Enqueue(ctx, store.Job{ID: fmt.Sprint(i), Expires: expires}); err != nil {
+		for range b.N {
+			if err := s.Enqueue(ctx, store.Job{Challenge: "abc-1", Expires: expires}); err != nil {
 				b.Error(err)
 			}
 		}
 	}()
-	_ = s.Run(ctx, 8, func(context.Context, store.Job) error {
+	_ = s.Run(ctx, 8, func(context.Context, store.Job) (time.Time, error) {
 		if left.Add(-1) == 0 {
 			cancel()
 		}
-		return nil
+		return time.Time{}, nil
 	})
 }
 
@@ -253,7 +258,7 @@ func perChallenge(tb testing.TB, n int, failed bool) float64 {
 		if !failed {
 			continue
 		}
-		if _, err := s.Attempt(tb.Context(), r.ID, benchStart); err != nil {
+		if _, err := s.Attempt(tb.Context(), r.ID, token(), benchStart); err != nil {
 			tb.Fatal(err)
 		}
 	}

@@ -13,17 +13,17 @@ import (
 // A run is a subject's run of consecutive failures. When it expires the subject's
 // lock ends, too.
 type run struct {
-	link[run]
+	removable[run]
 	failures uint32
 	locked   bool
 }
 
-// runLook is how many seconds pass between looks at a run that lives: a success
-// ends most runs long before they would be forgotten.
-const runLook = 30
-
 // errNoRoom: the call must reclaim room first.
 var errNoRoom = errors.New("memstore: no room")
+
+// errNoToken: with one token for all calls, guesses after the first would be repeats
+// of it, and free.
+var errNoToken = errors.New("memstore: token 0")
 
 // reclaims is how often a call may lose room that it has reclaimed to others.
 const reclaims = 8
@@ -53,7 +53,11 @@ func (s *Store) create(r *store.Record, now int64) error {
 	defer sh.Unlock()
 	old := sh.table.get(k)
 	if old != nil && old.expires > now {
-		return store.ErrExists
+		if _, _, salt, _, _ := unpack(old.blob); salt != string(r.Salt) {
+			return store.ErrExists
+		}
+		begin(r)
+		return nil
 	}
 	if until := s.lockedUntil(r.Subject, now); until != math.MinInt64 {
 		r.LockedUntil = instant(until)
@@ -63,11 +67,9 @@ func (s *Store) create(r *store.Record, now int64) error {
 		return errNoRoom
 	}
 	c := challenge{
-		policy:   s.policies.of(r),
-		blob:     pack(r.Subject, r.Salt, r.Sealed, r.Delivery),
-		created:  nanos(r.Created),
-		nextSend: nextSend(r.Waits, 1, now),
-		sends:    1,
+		policy:  s.policies.of(r),
+		blob:    pack(r.Subject, r.Group, r.Salt, r.Sealed, r.Delivery),
+		created: nanos(r.Created),
 	}
 	c.key, c.expires = k, nanos(r.Expires)
 	if old != nil {
@@ -76,17 +78,13 @@ func (s *Store) create(r *store.Record, now int64) error {
 	} else {
 		sh.insert(&c)
 	}
-	r.Sends, r.NextSend, r.Attempts, r.Revision = 1, instant(c.nextSend), 0, 0
-	r.Outcome, r.LockedUntil = store.Open, time.Time{}
+	begin(r)
 	return nil
 }
 
-// nextSend returns when the send after so many sends is due, or the least int64.
-func nextSend(waits []time.Duration, sends int, now int64) int64 {
-	if sends > len(waits) {
-		return math.MinInt64
-	}
-	return after(now, max(waits[sends-1], 0))
+// begin sets the fields of a record that a store keeps.
+func begin(r *store.Record) {
+	r.Attempts, r.Revision, r.Outcome, r.LockedUntil = 0, 0, store.Open, time.Time{}
 }
 
 // lockedUntil returns the end of the subject's lock, or the least int64.
@@ -147,13 +145,16 @@ func (h *hold) begin() bool {
 		h.err = store.ErrNotFound
 		return false
 	}
-	subject, _, _, _ := unpack(h.blob)
+	subject, group, _, _, _ := unpack(h.blob)
 	h.subject = h.store.runs.key(subject)
 	h.runs = h.store.runs.lock(h.subject, h.now)
 	h.run = h.runs.live(h.subject, h.now)
 	if h.expires <= h.now {
 		h.end(store.ErrExpired)
 		return false
+	}
+	if h.outcome == store.Open && h.store.cancelled(h.subject, group, h.created, h.now) {
+		h.outcome = store.Cancelled
 	}
 	return true
 }
@@ -223,15 +224,27 @@ func (s *Store) Get(ctx context.Context, id string, now time.Time) (*store.Recor
 }
 
 // Attempt implements store.Store.
-func (s *Store) Attempt(ctx context.Context, id string, now time.Time) (*store.Record, error) {
-	h := s.hold(ctx, id, now)
-	for h.begin() {
-		h.end(h.attempt())
+func (s *Store) Attempt(ctx context.Context, id string, t store.Token, now time.Time) (*store.Record, error) {
+	if t == 0 {
+		return nil, errNoToken
 	}
-	return h.answer()
+	h := s.hold(ctx, id, now)
+	number := 0
+	for h.begin() {
+		var err error
+		if number = h.charged(t); number == 0 {
+			err = h.attempt(t)
+		}
+		h.end(err)
+	}
+	r, err := h.answer()
+	if number > 0 && r != nil {
+		r.Attempts = number
+	}
+	return r, err
 }
 
-func (h *hold) attempt() error {
+func (h *hold) attempt(t store.Token) error {
 	switch {
 	case h.outcome != store.Open:
 		return store.ErrClosed
@@ -244,56 +257,40 @@ func (h *hold) attempt() error {
 		return err
 	}
 	h.attempts++
+	h.calls = &call{h.calls, t}
 	return nil
 }
 
 // Finish implements store.Store.
-func (s *Store) Finish(ctx context.Context, id string, o store.Outcome, now time.Time) (*store.Record, error) {
+func (s *Store) Finish(ctx context.Context, id string, o store.Outcome, t store.Token, now time.Time) (*store.Record,
+	error) {
 	if o != store.Verified && o != store.Cancelled {
 		return nil, fmt.Errorf("memstore: Finish as %v", o)
 	}
+	if t == 0 {
+		return nil, errNoToken
+	}
 	h := s.hold(ctx, id, now)
 	for h.begin() {
-		h.end(h.finish(o))
+		h.end(h.finish(o, t))
 	}
 	return h.answer()
 }
 
-func (h *hold) finish(o store.Outcome) error {
-	if h.outcome != store.Open {
-		return store.ErrClosed
-	}
-	h.outcome = o
-	if o == store.Verified && h.run != nil {
-		h.run.failures, h.run.locked, h.run.expires = 0, false, h.now // for a caller a moment behind, too
-		h.run = nil
-	}
-	return nil
-}
-
-// Resend implements store.Store.
-func (s *Store) Resend(ctx context.Context, id string, now time.Time) (*store.Record, error) {
-	h := s.hold(ctx, id, now)
-	for h.begin() {
-		h.end(h.resend())
-	}
-	return h.answer()
-}
-
-func (h *hold) resend() error {
+func (h *hold) finish(o store.Outcome, t store.Token) error {
 	switch {
+	case h.outcome == o && h.finished && h.calls.token == t: // a repeat
+		return nil
 	case h.outcome != store.Open:
 		return store.ErrClosed
-	case h.run.until() != math.MinInt64:
-		return store.ErrLocked
-	case int(h.sends) > len(h.policy.waits):
-		return store.ErrExhausted
-	case h.now < h.nextSend:
-		return store.ErrTooSoon
 	}
-	h.sends++
-	h.revision++
-	h.nextSend = nextSend(h.policy.waits, int(h.sends), h.now)
+	h.outcome, h.finished = o, true
+	h.calls = &call{h.calls, t}
+	if o == store.Verified && h.run != nil {
+		h.runs.remove(h.run)
+		h.store.runs.used.Add(-1)
+		h.run = nil
+	}
 	return nil
 }
 

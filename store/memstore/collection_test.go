@@ -45,7 +45,7 @@ func TestWheel(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
 		rnd := rand.New(rand.NewPCG(seed, 0))
-		w := wheel[run, *run]{look: []int64{0, runLook}[seed%2]}
+		var w wheel[run, *run]
 		now := int64(rnd.Uint64N(1e18)) - 5e17 // before 1970 too
 		alive := map[*run]bool{}
 		drop := func(e *run) {
@@ -58,7 +58,7 @@ func TestWheel(t *testing.T) {
 		span := func() int64 { return rnd.Int64N(spans[rnd.IntN(len(spans))]) }
 		for range 3000 {
 			w.sweep(now, sweepCosts, drop)
-			switch rnd.IntN(8) {
+			switch rnd.IntN(9) {
 			case 0:
 				now += span()
 			case 1:
@@ -66,6 +66,12 @@ func TestWheel(t *testing.T) {
 			case 2:
 				for e := range alive { // a life may grow, or end early
 					e.expires += span() - span()/4
+					break
+				}
+			case 3:
+				for e := range alive {
+					w.remove(e)
+					delete(alive, e)
 					break
 				}
 			default:
@@ -95,7 +101,7 @@ func TestWheel(t *testing.T) {
 func TestSweepIsPrompt(t *testing.T) {
 	t.Parallel()
 	for _, life := range []int64{1, 3, 29, 31, 255, 256, 257, 511, 512, 4096, 256 * 63, 256 * 64, 256*64 + 1, 100_000} {
-		w := wheel[run, *run]{look: life % 2 * runLook}
+		var w wheel[run, *run]
 		start := int64(1_000_000_123) * second
 		now := start
 		w.sweep(now, sweepCosts, nil)

@@ -19,7 +19,7 @@ func TestDeadLetters(t *testing.T) {
 		s := memstore.New(memstore.Config{})
 		begin := time.Now()
 		for i := range 1500 {
-			j := store.Job{ID: fmt.Sprint(i), Step: i, Expires: begin.Add(time.Hour + time.Duration(i)*time.Second)}
+			j := store.Job{Challenge: fmt.Sprint(i), Expires: begin.Add(time.Hour + time.Duration(i)*time.Second)}
 			if err := s.Enqueue(t.Context(), j); err != nil {
 				t.Fatal(err)
 			}
@@ -31,9 +31,10 @@ func TestDeadLetters(t *testing.T) {
 			t.Fatalf("%d dead letters, error %v; want 1000", len(dead), err)
 		}
 		newest := dead[0]
-		if newest.Job.Step != 1499 || !newest.At.Equal(newest.Job.Expires) || dead[999].Job.Step != 500 {
-			t.Errorf("letters of steps %d (at %v) to %d, want 1499 (at %v) to 500", newest.Job.Step, newest.At,
-				dead[999].Job.Step, newest.Job.Expires)
+		if newest.Job.Challenge != "1499" || !newest.At.Equal(newest.Job.Expires) ||
+			dead[999].Job.Challenge != "500" {
+			t.Errorf("letters of %s (at %v) to %s, want 1499 (at %v) to 500", newest.Job.Challenge, newest.At,
+				dead[999].Job.Challenge, newest.Job.Expires)
 		}
 		<-time.After(time.Until(newest.At.Add(24*time.Hour - 1)))
 		if dead, err = s.Dead(t.Context(), 1e6); err != nil || len(dead) != 1 {
@@ -52,9 +53,8 @@ func ExampleStore_Stats() {
 	mem := memstore.New(memstore.Config{})
 	now := time.Now()
 	for _, j := range []store.Job{
-		{ID: "abc-1/1/send", Challenge: "abc-1", Step: 1, Priority: store.High, Expires: now.Add(time.Minute)},
-		{ID: "abc-1/2/silence", Challenge: "abc-1", Step: 2, NotBefore: now.Add(20 * time.Second),
-			Expires: now.Add(time.Minute)},
+		{Challenge: "abc-1", Priority: store.High, Expires: now.Add(time.Minute)},
+		{Challenge: "abc-1", NotBefore: now.Add(20 * time.Second), Expires: now.Add(time.Minute)},
 	} {
 		if err := mem.Enqueue(ctx, j); err != nil {
 			fmt.Println(err)

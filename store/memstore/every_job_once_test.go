@@ -2,7 +2,7 @@ package memstore_test
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -20,9 +20,9 @@ func TestWatchHandedOver(t *testing.T) {
 		s := memstore.New(memstore.Config{})
 		begin := time.Now()
 		handled := make(chan time.Duration, 1)
-		handle := func(context.Context, store.Job) error {
+		handle := func(context.Context, store.Job) (time.Time, error) {
 			handled <- time.Since(begin)
-			return nil
+			return time.Time{}, nil
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -30,7 +30,7 @@ func TestWatchHandedOver(t *testing.T) {
 		synctest.Wait()
 		start(t, s, handle)
 		synctest.Wait()
-		j := store.Job{ID: "j", NotBefore: begin.Add(10 * time.Second), Expires: begin.Add(time.Hour)}
+		j := store.Job{Challenge: "j", NotBefore: begin.Add(10 * time.Second), Expires: begin.Add(time.Hour)}
 		if err := s.Enqueue(t.Context(), j); err != nil {
 			t.Fatal(err)
 		}
@@ -48,50 +48,78 @@ func TestWatchHandedOver(t *testing.T) {
 	})
 }
 
-// TestSameIDAnew checks that a job that has expired does not meddle with one
-// that was added under its ID, be it waiting or with a worker.
-func TestSameIDAnew(t *testing.T) {
+// TestExpiredWhileItRuns checks that a job that has expired while it was with a
+// worker does not come again, and takes no other job of its challenge along.
+func TestExpiredWhileItRuns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(memstore.Config{})
-		add := func(id string, step int, notBefore, life time.Duration) {
+		add := func(p store.Priority, notBefore, life time.Duration) {
 			t.Helper()
 			now := time.Now()
-			err := s.Enqueue(t.Context(), store.Job{ID: id, Step: step, NotBefore: now.Add(notBefore),
+			err := s.Enqueue(t.Context(), store.Job{Challenge: "c", Priority: p, NotBefore: now.Add(notBefore),
 				Expires: now.Add(life)})
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
-		add("waiting", 1, 0, time.Second)
+		add(store.Low, 0, time.Second)
 		<-time.After(2 * time.Second)
-		add("waiting", 2, 0, time.Hour)
-		steps, release := make(chan int, 10), make(chan struct{})
-		start(t, s, func(_ context.Context, j store.Job) error {
-			if steps <- j.Step; j.Step == 3 {
+		jobs, release := make(chan store.Priority, 10), make(chan struct{})
+		start(t, s, func(_ context.Context, j store.Job) (time.Time, error) {
+			if jobs <- j.Priority; j.Priority == store.High {
 				<-release
+				return time.Now().Add(time.Second), nil
 			}
-			return nil
+			return time.Time{}, nil
 		})
-		if got := <-steps; got != 2 {
-			t.Errorf("step %d of the job that waited, want 2", got)
+		add(store.High, 0, time.Second)
+		if got := <-jobs; got != store.High {
+			t.Errorf("a job of priority %v came, want high", got)
 		}
-		add("running", 3, 0, time.Second)
-		if got := <-steps; got != 3 {
-			t.Errorf("step %d of the job that runs, want 3", got)
-		}
-		<-time.After(2 * time.Second)
-		add("running", 4, time.Minute, time.Hour)
+		<-time.After(20 * time.Second)
+		add(store.Normal, time.Minute, time.Hour)
 		close(release)
 		select {
-		case got := <-steps:
-			if got != 4 {
-				t.Errorf("step %d of the job added meanwhile, want 4", got)
+		case got := <-jobs:
+			if got != store.Normal {
+				t.Errorf("a job of priority %v came, want normal", got)
 			}
-		case <-time.After(time.Hour):
-			t.Error("the job added while its like ran never came")
+		case <-time.After(2 * time.Hour):
+			t.Error("the job added while another of its challenge ran never came")
+		}
+		if st, err := s.Stats(t.Context()); err != nil || st != (store.Stats{Dead: 1}) {
+			t.Errorf("Stats %+v, error %v; want the dead letter of the first job only", st, err)
 		}
 	})
+}
+
+// TestAgainAfterExpiry checks that a job is done if it has expired by the time at which
+// it would come again, also if its handler gave an earlier time.
+func TestAgainAfterExpiry(t *testing.T) {
+	t.Parallel()
+	for _, took := range []time.Duration{2 * time.Second, 20 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			s := memstore.New(memstore.Config{})
+			begin := time.Now()
+			var calls atomic.Int32
+			start(t, s, func(context.Context, store.Job) (time.Time, error) {
+				calls.Add(1)
+				<-time.After(took)
+				return begin, nil
+			})
+			j := store.Job{Challenge: "c", Expires: begin.Add(time.Second)}
+			if err := s.Enqueue(t.Context(), j); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(time.Hour)
+			st, err := s.Stats(t.Context())
+			if err != nil || st != (store.Stats{}) || calls.Load() != 1 || s.Entries() != 0 {
+				t.Errorf("after %v with a worker: %+v, error %v, %d calls, %d entries; want it done", took, st, err,
+					calls.Load(), s.Entries())
+			}
+		})
+	}
 }
 
 // TestEveryJobOnce runs many jobs that come while workers go.
@@ -103,27 +131,31 @@ func TestEveryJobOnce(t *testing.T) {
 	var left atomic.Int32
 	left.Store(n)
 	all := make(chan struct{})
-	handle := func(_ context.Context, j store.Job) error {
-		handled[j.Step].Add(1)
+	handle := func(_ context.Context, j store.Job) (again time.Time, err error) {
+		i, err := strconv.Atoi(j.Challenge)
+		if err != nil {
+			return again, err
+		}
+		handled[i].Add(1)
 		if left.Add(-1) == 0 {
 			close(all)
 		}
-		return nil
+		return again, nil
 	}
 	go func() {
 		for i := range n {
-			_ = s.Enqueue(t.Context(), store.Job{ID: fmt.Sprint(i), Step: i, Expires: time.Now().Add(time.Hour)})
+			_ = s.Enqueue(t.Context(), store.Job{Challenge: strconv.Itoa(i), Expires: time.Now().Add(time.Hour)})
 		}
 	}()
 	for running := true; running; { // Runs come and go
 		ctx, cancel := context.WithCancel(t.Context())
 		var some atomic.Int32
-		_ = s.Run(ctx, 4, func(ctx context.Context, j store.Job) error {
-			err := handle(ctx, j)
+		_ = s.Run(ctx, 4, func(ctx context.Context, j store.Job) (time.Time, error) {
+			again, err := handle(ctx, j)
 			if some.Add(1) >= 50 || left.Load() == 0 {
 				cancel()
 			}
-			return err
+			return again, err
 		})
 		cancel()
 		select {

@@ -20,17 +20,20 @@ func Example() {
 	}, now)
 	fmt.Println(err)
 
-	r, err := mem.Attempt(ctx, "abc-1", now)
+	r, err := mem.Attempt(ctx, "abc-1", 1, now) // a service draws its tokens at random
 	fmt.Println(r.Attempts, "of", r.MaxAttempts, err)
-	r, err = mem.Finish(ctx, "abc-1", store.Verified, now)
+	r, err = mem.Attempt(ctx, "abc-1", 1, now) // a repeat
+	fmt.Println(r.Attempts, "of", r.MaxAttempts, err)
+	r, err = mem.Finish(ctx, "abc-1", store.Verified, 2, now)
 	fmt.Println(r.Outcome, err)
-	_, err = mem.Finish(ctx, "abc-1", store.Verified, now)
+	_, err = mem.Finish(ctx, "abc-1", store.Verified, 3, now)
 	fmt.Println(errors.Is(err, store.ErrClosed))
 
 	_, err = mem.Get(ctx, "abc-1", now.Add(5*time.Minute))
 	fmt.Println(errors.Is(err, store.ErrExpired))
 	// Output:
 	// <nil>
+	// 1 of 3 <nil>
 	// 1 of 3 <nil>
 	// verified <nil>
 	// true
@@ -59,20 +62,22 @@ func ExampleStore_Run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	mem := memstore.New(memstore.Config{})
-	for range 2 { // one job
-		err := mem.Enqueue(ctx, store.Job{ID: "abc-1/2/silence", Challenge: "abc-1", Step: 2,
-			Expires: time.Now().Add(time.Minute)})
-		fmt.Println(err)
-	}
-	err := mem.Run(ctx, 4, func(_ context.Context, j store.Job) error {
-		fmt.Println(j.Challenge, j.Step, j.Attempt)
+	err := mem.Enqueue(ctx, store.Job{Challenge: "abc-1", Expires: time.Now().Add(time.Minute)})
+	fmt.Println(err)
+	looks := 0
+	err = mem.Run(ctx, 4, func(_ context.Context, j store.Job) (again time.Time, err error) {
+		looks++
+		fmt.Println(j.Challenge, "look", looks)
+		if looks == 1 {
+			return time.Now().Add(time.Millisecond), nil // comes again then
+		}
 		cancel()
-		return nil
+		return time.Time{}, nil // done
 	})
 	fmt.Println(err)
 	// Output:
 	// <nil>
-	// <nil>
-	// abc-1 2 1
+	// abc-1 look 1
+	// abc-1 look 2
 	// context canceled
 }

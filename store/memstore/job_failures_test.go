@@ -16,7 +16,7 @@ import (
 )
 
 // start runs s with one worker until the test ends.
-func start(t *testing.T, s *memstore.Store, handle func(context.Context, store.Job) error) {
+func start(t *testing.T, s *memstore.Store, handle store.Handler) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -36,13 +36,13 @@ func TestPauses(t *testing.T) {
 		s := memstore.New(memstore.Config{})
 		begin := time.Now()
 		deliveries := make(chan time.Duration, 100)
-		j := store.Job{ID: "j", Expires: begin.Add(100 * time.Second)}
+		j := store.Job{Challenge: "j", Expires: begin.Add(100 * time.Second)}
 		if err := s.Enqueue(t.Context(), j); err != nil {
 			t.Fatal(err)
 		}
-		start(t, s, func(context.Context, store.Job) error {
+		start(t, s, func(context.Context, store.Job) (time.Time, error) {
 			deliveries <- time.Since(begin)
-			return errors.New("fails")
+			return time.Time{}, errors.New("fails")
 		})
 		for _, seconds := range []int{0, 1, 3, 7, 15, 31, 63, 95} {
 			want := time.Duration(seconds) * time.Second
@@ -56,7 +56,7 @@ func TestPauses(t *testing.T) {
 		case <-time.After(time.Hour):
 		}
 		dead, err := s.Dead(t.Context(), 10)
-		if err != nil || len(dead) != 1 || dead[0].Job.Attempt != 8 || dead[0].Reason != store.Late ||
+		if err != nil || len(dead) != 1 || dead[0].Attempts != 8 || dead[0].Reason != store.Late ||
 			dead[0].At.Sub(begin) != 95*time.Second {
 			t.Errorf("dead letters %+v, error %v; want the job, late, ended by attempt 8 at 95s", dead, err)
 		}
@@ -73,24 +73,25 @@ func TestFailureLog(t *testing.T) {
 		var log bytes.Buffer
 		s := memstore.New(memstore.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		done := make(chan struct{})
-		start(t, s, func(_ context.Context, j store.Job) error {
-			switch j.Attempt {
+		attempt := 0
+		start(t, s, func(context.Context, store.Job) (again time.Time, err error) {
+			switch attempt++; attempt {
 			case 1:
-				return errors.New("no route")
+				return again, errors.New("no route")
 			case 2:
 				panic("the code is SECRET")
 			}
 			close(done)
-			return nil
+			return again, nil
 		})
-		j := store.Job{ID: "c/1/silence", Challenge: "c", Step: 1, Expires: time.Now().Add(time.Hour)}
+		j := store.Job{Challenge: "c", Expires: time.Now().Add(time.Hour)}
 		if err := s.Enqueue(t.Context(), j); err != nil {
 			t.Fatal(err)
 		}
 		<-done
 		synctest.Wait()
 		got := log.String()
-		for _, want := range []string{"job=c/1/silence", "challenge=c", "step=1", `err="no route"`,
+		for _, want := range []string{"challenge=c attempt=1", "challenge=c attempt=2", `err="no route"`,
 			"panicked with a string", "job_failures_test.go"} {
 			if !strings.Contains(got, want) {
 				t.Errorf("log lacks %q:\n%s", want, got)
@@ -109,19 +110,21 @@ func TestGoexit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(memstore.Config{})
 		attempts := make(chan int, 10)
-		handle := func(_ context.Context, j store.Job) error {
-			if attempts <- j.Attempt; j.Attempt == 1 {
+		attempt := 0
+		handle := func(context.Context, store.Job) (again time.Time, err error) {
+			attempt++
+			if attempts <- attempt; attempt == 1 {
 				runtime.Goexit()
 			}
-			return nil
+			return again, nil
 		}
-		if err := s.Enqueue(t.Context(), store.Job{ID: "j", Expires: time.Now().Add(time.Hour)}); err != nil {
+		if err := s.Enqueue(t.Context(), store.Job{Challenge: "j", Expires: time.Now().Add(time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
 		start(t, s, handle)
 		for want := 1; want <= 2; want++ {
 			if got := <-attempts; got != want {
-				t.Errorf("Attempt %d, want %d", got, want)
+				t.Errorf("attempt %d, want %d", got, want)
 			}
 		}
 	})
@@ -132,13 +135,16 @@ func TestJobAttempts(t *testing.T) {
 	for _, c := range []struct{ set, want int }{{0, 64}, {2, 2}} {
 		synctest.Test(t, func(t *testing.T) {
 			s := memstore.New(memstore.Config{JobAttempts: c.set})
-			start(t, s, func(context.Context, store.Job) error { return errors.New("fails") })
-			if err := s.Enqueue(t.Context(), store.Job{ID: "j", Expires: time.Now().Add(24 * time.Hour)}); err != nil {
+			start(t, s, func(context.Context, store.Job) (again time.Time, err error) {
+				return again, errors.New("fails")
+			})
+			j := store.Job{Challenge: "j", Expires: time.Now().Add(24 * time.Hour)}
+			if err := s.Enqueue(t.Context(), j); err != nil {
 				t.Fatal(err)
 			}
 			<-time.After(23 * time.Hour)
 			dead, err := s.Dead(t.Context(), 10)
-			if err != nil || len(dead) != 1 || dead[0].Reason != store.Failed || dead[0].Job.Attempt != c.want {
+			if err != nil || len(dead) != 1 || dead[0].Reason != store.Failed || dead[0].Attempts != c.want {
 				t.Errorf("dead letters %+v, error %v; want one that failed %d times", dead, err, c.want)
 			}
 		})

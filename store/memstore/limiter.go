@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 // it. Takings are kept for twice Per, so this holds between callers whose clocks
 // differ by less than Per, and by less than grace.
 type window struct {
-	link[window]
+	removable[window]
 	cells []cell // in the order of at
 }
 
@@ -160,9 +161,9 @@ func (t *taking) add(a *countedLimit) (begun int) {
 	return begun
 }
 
-// Give implements store.Limiter. It gives back the oldest taking that counts: if the
-// call's own taking is a later one, the limit refuses for longer than it need.
-func (s *Store) Give(ctx context.Context, now time.Time, limits ...store.Limit) error {
+// Give implements store.Limiter. Of a limit with a Most over 256 it gives back a
+// taking of about that time.
+func (s *Store) Give(ctx context.Context, taken, now time.Time, limits ...store.Limit) error {
 	if err := checkLimits(ctx, limits); err != nil {
 		return err
 	}
@@ -171,10 +172,24 @@ func (s *Store) Give(ctx context.Context, now time.Time, limits ...store.Limit) 
 	t.count(limits)
 	t.lock()
 	defer s.windows.unlockAll(t.shards)
-	for _, a := range t.limits {
-		if a.window != nil {
-			a.window.giveBack(a.Per, t.now)
+	for i := range t.limits {
+		a := &t.limits[i]
+		sh := s.windows.of(a.key)
+		w := sh.table.get(a.key)
+		if w == nil {
+			continue
 		}
+		if !w.giveBack(a.Limit, nanos(taken)) {
+			continue
+		}
+		if len(w.cells) == 0 {
+			sh.remove(w)
+			s.windows.used.Add(-1)
+			continue
+		}
+		w.expires = after(w.cells[len(w.cells)-1].at, a.Per)
+		sh.wheel.remove(w)
+		sh.wheel.put(w)
 	}
 	return nil
 }
@@ -215,7 +230,7 @@ func (w *window) wait(l store.Limit, now int64, also int) time.Duration {
 func (w *window) add(l store.Limit, now int64) {
 	last := len(w.cells) - 1
 	if last >= 0 && now <= w.cells[last].at {
-		w.cells[last].n++
+		w.insert(l, now)
 		return
 	}
 	at := now
@@ -227,12 +242,34 @@ func (w *window) add(l store.Limit, now int64) {
 	w.expires = max(w.expires, after(at, l.Per))
 }
 
-func (w *window) giveBack(per time.Duration, now int64) {
-	i := w.counts(per, now)
-	if i == len(w.cells) {
-		return
+// insert logs a taking by a clock that is behind. In an exact log it has a cell of its
+// own, so that it can be given back.
+func (w *window) insert(l store.Limit, now int64) {
+	last := len(w.cells) - 1
+	i, found := slices.BinarySearchFunc(w.cells, now, func(c cell, at int64) int { return cmp.Compare(c.at, at) })
+	switch {
+	case found:
+		w.cells[i].n++
+	case l.Most > exactMost:
+		w.cells[last].n++
+	default:
+		w.cells = slices.Insert(w.cells, i, cell{now, 1})
+	}
+}
+
+// giveBack takes back the taking that was made at taken, and reports whether there is
+// one.
+func (w *window) giveBack(l store.Limit, taken int64) bool {
+	i := slices.IndexFunc(w.cells, func(c cell) bool { return c.at >= taken })
+	most := int64(0) // how much later its cell may be
+	if l.Most > exactMost {
+		most = int64(l.Per/coarsePer) + grace
+	}
+	if i < 0 || w.cells[i].at-taken > most {
+		return false
 	}
 	if w.cells[i].n--; w.cells[i].n == 0 {
 		w.cells = slices.Delete(w.cells, i, i+1)
 	}
+	return true
 }

@@ -3,9 +3,10 @@
 //
 //	mem := memstore.New(memstore.Config{})
 //	err := mem.Create(ctx, record, time.Now())
-//	record, err = mem.Attempt(ctx, record.ID, time.Now())
+//	// each call draws a token at random
+//	record, err = mem.Attempt(ctx, record.ID, token, time.Now())
 //	// compare a code, and if it is right:
-//	record, err = mem.Finish(ctx, record.ID, store.Verified, time.Now())
+//	record, err = mem.Finish(ctx, record.ID, store.Verified, token, time.Now())
 //
 // When the process ends, everything is lost.
 //
@@ -16,9 +17,10 @@
 //
 // # Concurrency
 //
-// All methods are safe for concurrent use. Challenges, subjects, limits and receipts
-// are each spread over 64 locks; jobs have one lock. No lock is held while a job is
-// handled. Only Run works in goroutines, and there is nothing to close.
+// All methods are safe for concurrent use. Challenges, runs of failures, calls of
+// CancelAll, limits and receipts are each spread over 64 locks; jobs have one lock. No
+// lock is held while a job is handled. Only Run works in goroutines, and there is
+// nothing to close.
 //
 // # Room
 //
@@ -29,15 +31,23 @@
 // failures of its subject included. The newest 1000 dead letters are kept in
 // addition to what Config bounds.
 //
-// Later calls collect the entries that have expired by their time, a few each. So
-// no call is slow because of another's garbage, and a store without calls keeps its
-// entries.
+// An entry that ends early makes room at once: a run of failures when its subject is
+// verified, a limit when its last taking is given back, a job when it is done. Later
+// calls collect the entries that have expired by their time, a few each. So no call
+// is slow because of another's garbage, and a store without calls keeps its entries.
+//
+// # Cancelling all
+//
+// A call of CancelAll takes one entry for its subject and group until its until has
+// come, however many challenges it cancels. A repeated call takes no other. A group
+// has at most 16 octets; Create refuses a longer one.
 //
 // # Times and names
 //
 // Times are kept to the nanosecond by the wall clock, from the year 1678 to
-// 2262, and returned in UTC. Names of subjects, limits, receipts' keys and jobs
-// are kept as hashes of 128 bits.
+// 2262, and returned in UTC. A challenge keeps the names of its subject and group.
+// All other entries of subjects, and those of groups, limits and receipts, are found
+// by hashes of 128 bits of their names.
 package memstore
 
 import (
@@ -50,13 +60,13 @@ import (
 // less means the default.
 type Config struct {
 	MaxChallenges int // challenges that have not expired, closed or not; default 1 << 20
-	MaxSubjects   int // runs of failures; default 1 << 22
+	MaxSubjects   int // runs of failures, and apart from them as many entries of CancelAll; default 1 << 22
 	MaxLimits     int // limits with takings that count; default 1 << 22
 	MaxReceipts   int // keys and parked receipts together, half of them parked at most; default 1 << 20
-	MaxJobs       int // jobs that have not expired, done or not; default 1 << 20
+	MaxJobs       int // jobs that are not done and have not expired; default 1 << 20
 
-	// JobAttempts is how often a job whose handler fails is handed out. Default
-	// 64, which last over 30 min.
+	// JobAttempts is how often in a row a job may fail. Default 64, which take
+	// over 30 min.
 	JobAttempts int
 
 	Logger *slog.Logger // gets the jobs that fail; default: discards
@@ -93,6 +103,7 @@ type Store struct {
 	tracked    *shards[trackedKey, *trackedKey]
 	parking    room // for parked receipts, of the room of tracked
 	queue      *queue
+	marks      *shards[mark, *mark]
 }
 
 var (
@@ -111,12 +122,10 @@ func New(cfg Config) *Store {
 		challenges: newShards[challenge](cfg.MaxChallenges, nil),
 		runs:       newShards[run](cfg.MaxSubjects, nil),
 		windows:    newShards[window](cfg.MaxLimits, nil),
+		marks:      newShards[mark](cfg.MaxSubjects, nil),
 		queue:      newQueue(cfg.MaxJobs, cfg.JobAttempts, cfg.Logger),
 	}
 	s.tracked = newShards(cfg.MaxReceipts, s.release)
 	s.parking.max = s.tracked.max / 2
-	for i := range s.runs.shard {
-		s.runs.shard[i].wheel.look = runLook
-	}
 	return s
 }

@@ -27,15 +27,14 @@ const jobAttempts = 64
 // that the clock is set.
 const longestIdle = time.Minute
 
-// A queue holds all jobs, and the IDs of done jobs, until they expire.
+// A queue holds all jobs until they are done or expire.
 type queue struct {
-	hasher
 	logger   *slog.Logger
 	max      int
 	attempts int
 	wake     chan struct{} // holds a token while some worker should look for jobs
 
-	jobs    shard[job, *job] // its lock is the queue's
+	jobs    shard[job, *job] // its lock is the queue's; its table is not used, as a job has no name
 	ready   [3]jobHeap       // due, by priority: High, Normal, Low
 	delayed jobHeap
 	lastSeq uint64
@@ -43,27 +42,21 @@ type queue struct {
 	dead    []store.DeadLetter // the newest last
 }
 
-// A job is the entry of a job's ID. Its todo is nil once the job is done.
+// A job is a store.Job that is not done. It waits in a heap, or is with a worker. When
+// it expires, it leaves the wheel even if it is with a worker.
 type job struct {
-	link[job]
-	todo *todo
-}
-
-// A todo is a job that is not done. It is in a heap, or with a worker.
-type todo struct {
+	removable[job]
 	store.Job
-	due  int64
-	seq  uint64   // orders jobs that are due at the same time
-	heap *jobHeap // nil: with a worker
-	pos  int
+	attempts int // how often it was handed out since it came again
+	dueAt    int64
+	seq      uint64   // orders jobs that are due at the same time
+	heap     *jobHeap // nil: with a worker
+	pos      int
 }
 
 func newQueue(limit, attempts int, logger *slog.Logger) *queue {
-	q := &queue{hasher: newHasher(), logger: logger, max: limit, attempts: attempts, wake: make(chan struct{}, 1)}
-	q.jobs.drop = func(j *job) {
-		q.expire(j)
-		q.jobs.table.remove(j)
-	}
+	q := &queue{logger: logger, max: limit, attempts: attempts, wake: make(chan struct{}, 1)}
+	q.jobs.drop = q.expire
 	return q
 }
 
@@ -72,8 +65,8 @@ func (s *Store) Enqueue(ctx context.Context, j store.Job) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if j.ID == "" || j.Expires.IsZero() {
-		return errors.New("memstore: job without ID or Expires")
+	if j.Challenge == "" || j.Expires.IsZero() {
+		return errors.New("memstore: job without Challenge or Expires")
 	}
 	if !j.Priority.Valid() {
 		return fmt.Errorf("memstore: job of priority %d", j.Priority)
@@ -92,50 +85,40 @@ func (s *Store) Enqueue(ctx context.Context, j store.Job) error {
 // reclaim makes room for a job, if enough of them have expired.
 func (q *queue) reclaim(now int64) bool {
 	looks := reclaimLooks
-	return q.jobs.reclaim(now, &looks, func() bool { return q.jobs.table.n < q.max })
+	return q.jobs.reclaim(now, &looks, func() bool { return q.jobs.wheel.n < q.max })
 }
 
-// add adds j, unless its ID is known.
+// add adds j.
 func (q *queue) add(j store.Job, now int64) error {
-	k, expires, due := q.key(j.ID), nanos(j.Expires), max(nanos(j.NotBefore), now)
+	expires, due := nanos(j.Expires), max(nanos(j.NotBefore), now)
 	if due >= expires {
 		return nil
 	}
 	q.jobs.enter(now)
 	defer q.jobs.Unlock()
-	known := q.jobs.table.get(k)
-	switch {
-	case known == nil && q.jobs.table.n >= q.max:
+	if q.jobs.wheel.n >= q.max {
 		return errNoRoom
-	case known == nil:
-		known = &job{}
-		known.key, known.expires = k, expires
-		q.jobs.insert(known)
-	case known.expires > now:
-		return nil
 	}
-	q.expire(known)
-	known.expires = expires
-	j.Attempt = 0
-	known.todo = &todo{Job: j}
-	q.put(known, due)
+	added := &job{Job: j}
+	added.expires = expires
+	q.jobs.wheel.put(added)
+	q.put(added, due)
 	return nil
 }
 
-// expire ends j, which has expired. If j is with a worker, its handler may still
-// succeed.
+// expire ends j, which has expired and is not in the wheel. If j is with a worker, its
+// handler may still succeed.
 func (q *queue) expire(j *job) {
-	if t := j.todo; t != nil && t.heap != nil {
-		heap.Remove(t.heap, t.pos)
-		q.bury(t, store.Late, t.Expires)
+	if j.heap != nil {
+		heap.Remove(j.heap, j.pos)
+		q.bury(j, store.Late, j.Expires)
 	}
-	j.todo = nil
 }
 
 // put makes j wait until due.
 func (q *queue) put(j *job, due int64) {
 	q.lastSeq++
-	j.todo.due, j.todo.seq = due, q.lastSeq
+	j.dueAt, j.seq = due, q.lastSeq
 	heap.Push(&q.delayed, j)
 	q.signal()
 }
@@ -150,13 +133,14 @@ func (q *queue) signal() {
 
 // take returns the first of the jobs that are due. If there is none, it returns how
 // long there will be none, 0 if that is not known.
-func (q *queue) take(now int64) (*job, *todo, time.Duration) {
+func (q *queue) take(now int64) (*job, time.Duration) {
 	q.jobs.enter(now)
 	defer q.jobs.Unlock()
 	q.promote(now)
 	for i := range q.ready {
 		for ready := &q.ready[i]; len(ready.jobs) > 0; {
 			if j := ready.jobs[0]; j.expires <= now {
+				q.jobs.wheel.remove(j)
 				q.expire(j)
 				continue
 			}
@@ -165,21 +149,21 @@ func (q *queue) take(now int64) (*job, *todo, time.Duration) {
 				q.signal() // for another worker, which takes it or waits for the next due job
 			}
 			q.running++
-			j.todo.Attempt++
-			return j, j.todo, 0
+			j.attempts++
+			return j, 0
 		}
 	}
 	if len(q.delayed.jobs) > 0 {
-		return nil, nil, min(time.Duration(q.delayed.jobs[0].todo.due-now), longestIdle)
+		return nil, min(time.Duration(q.delayed.jobs[0].dueAt-now), longestIdle)
 	}
-	return nil, nil, 0
+	return nil, 0
 }
 
 // promote moves the jobs that are due to ready.
 func (q *queue) promote(now int64) {
-	for len(q.delayed.jobs) > 0 && q.delayed.jobs[0].todo.due <= now {
+	for len(q.delayed.jobs) > 0 && q.delayed.jobs[0].dueAt <= now {
 		j := heap.Pop(&q.delayed).(*job)
-		heap.Push(&q.ready[store.High-j.todo.Priority], j)
+		heap.Push(&q.ready[store.High-j.Priority], j)
 	}
 }
 
@@ -192,23 +176,32 @@ func (q *queue) waiting() int {
 	return n
 }
 
-// finish ends t, the todo of j, or puts it off if its handler failed. Meanwhile j may
-// have expired, and its ID may stand for another job.
-func (q *queue) finish(j *job, t *todo, failed bool, now int64) {
+// finish ends j, or puts it off: until again, or if its handler failed for a pause.
+// Meanwhile j may have expired.
+func (q *queue) finish(j *job, again time.Time, failed bool, now int64) {
 	q.jobs.enter(now)
 	defer q.jobs.Unlock()
 	q.running--
-	due := after(now, firstPause<<min(t.Attempt-1, doublings))
+	due := max(nanos(again), now)
+	if failed {
+		due = after(now, firstPause<<min(j.attempts-1, doublings))
+	}
+	held := j.at.slot != nil
+	alive := held && due < j.expires
 	switch {
-	case failed && t.Attempt >= q.attempts:
-		q.bury(t, store.Failed, instant(now))
-	case failed && (due >= nanos(t.Expires) || j.todo != t):
-		q.bury(t, store.Late, instant(min(now, nanos(t.Expires))))
+	case failed && j.attempts >= q.attempts:
+		q.bury(j, store.Failed, instant(now))
+	case failed && !alive:
+		q.bury(j, store.Late, instant(min(now, j.expires)))
 	case failed:
 		q.put(j, due)
 		return
+	case !again.IsZero() && alive:
+		j.attempts = 0
+		q.put(j, due)
+		return
 	}
-	if j.todo == t {
-		j.todo = nil
+	if held {
+		q.jobs.wheel.remove(j)
 	}
 }

@@ -7,19 +7,19 @@ type jobHeap struct{ jobs []*job }
 func (h *jobHeap) Len() int { return len(h.jobs) }
 
 func (h *jobHeap) Less(i, j int) bool {
-	a, b := h.jobs[i].todo, h.jobs[j].todo
-	return a.due < b.due || a.due == b.due && a.seq < b.seq
+	a, b := h.jobs[i], h.jobs[j]
+	return a.dueAt < b.dueAt || a.dueAt == b.dueAt && a.seq < b.seq
 }
 
 func (h *jobHeap) Swap(i, j int) {
 	h.jobs[i], h.jobs[j] = h.jobs[j], h.jobs[i]
-	h.jobs[i].todo.pos, h.jobs[j].todo.pos = i, j
+	h.jobs[i].pos, h.jobs[j].pos = i, j
 }
 
 // Push is called by package heap.
 func (h *jobHeap) Push(x any) {
 	j := x.(*job)
-	j.todo.heap, j.todo.pos = h, len(h.jobs)
+	j.heap, j.pos = h, len(h.jobs)
 	h.jobs = append(h.jobs, j)
 }
 
@@ -29,6 +29,6 @@ func (h *jobHeap) Pop() any {
 	j := h.jobs[last]
 	h.jobs[last] = nil
 	h.jobs = h.jobs[:last]
-	j.todo.heap = nil
+	j.heap = nil
 	return j
 }

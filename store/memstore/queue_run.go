@@ -12,9 +12,9 @@ import (
 )
 
 // Run implements store.Queue. A job whose handler fails is due again after 1,
-// 2, 4, 8, 16 s, and then every 32 s, until it expires or has been handed out
-// Config.JobAttempts times. A handler that ends its goroutine has failed.
-func (s *Store) Run(ctx context.Context, workers int, handle func(context.Context, store.Job) error) error {
+// 2, 4, 8, 16 s, and then every 32 s, until it expires or has failed
+// Config.JobAttempts times in a row. A handler that ends its goroutine has failed.
+func (s *Store) Run(ctx context.Context, workers int, handle store.Handler) error {
 	if workers < 1 || handle == nil {
 		return errors.New("memstore: Run without workers or handler")
 	}
@@ -38,15 +38,15 @@ func (s *Store) Run(ctx context.Context, workers int, handle func(context.Contex
 }
 
 // work handles jobs, one after the other, until ctx ends.
-func (q *queue) work(ctx context.Context, handle func(context.Context, store.Job) error) {
+func (q *queue) work(ctx context.Context, handle store.Handler) {
 	defer q.signal() // the token may have come to a worker that was about to leave
 	for ctx.Err() == nil {
-		j, t, wait := q.take(nanos(time.Now()))
-		if t == nil {
+		j, wait := q.take(nanos(time.Now()))
+		if j == nil {
 			q.idle(ctx, wait)
 			continue
 		}
-		q.call(ctx, j, t, handle)
+		q.call(ctx, j, handle)
 	}
 }
 
@@ -67,18 +67,19 @@ func (q *queue) idle(ctx context.Context, wait time.Duration) {
 
 var errExited = errors.New("memstore: handler ended its goroutine")
 
-// call hands t to handle, and finishes it however handle ends.
-func (q *queue) call(ctx context.Context, j *job, t *todo, handle func(context.Context, store.Job) error) {
+// call hands j to handle, and finishes it however handle ends.
+func (q *queue) call(ctx context.Context, j *job, handle store.Handler) {
+	var again time.Time
 	err := errExited
 	defer func() {
 		if v := recover(); v != nil { // its text may hold a secret
 			err = fmt.Errorf("memstore: handler panicked with a %T at:\n%s", v, debug.Stack())
 		}
-		q.finish(j, t, err != nil, nanos(time.Now()))
+		attempt := j.attempts
+		q.finish(j, again, err != nil, nanos(time.Now()))
 		if err != nil {
-			q.logger.WarnContext(ctx, "memstore: job failed",
-				"job", t.ID, "challenge", t.Challenge, "step", t.Step, "err", err)
+			q.logger.WarnContext(ctx, "memstore: job failed", "challenge", j.Challenge, "attempt", attempt, "err", err)
 		}
 	}()
-	err = handle(context.WithoutCancel(ctx), t.Job)
+	again, err = handle(context.WithoutCancel(ctx), j.Job)
 }

@@ -30,7 +30,7 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 	}
 	for i := range q.ready {
 		if ready := q.ready[i].jobs; len(ready) > 0 {
-			st.Oldest = max(st.Oldest, time.Duration(nanos(now)-ready[0].todo.due))
+			st.Oldest = max(st.Oldest, time.Duration(nanos(now)-ready[0].dueAt))
 		}
 	}
 	return st, nil
@@ -50,14 +50,14 @@ func (s *Store) Dead(ctx context.Context, n int) ([]store.DeadLetter, error) {
 	return newest, nil
 }
 
-// bury makes t a dead letter. Expired jobs may be found in any order, so it goes to
+// bury makes j a dead letter. Expired jobs may be found in any order, so it goes to
 // its place by time.
-func (q *queue) bury(t *todo, why store.Reason, at time.Time) {
+func (q *queue) bury(j *job, why store.Reason, at time.Time) {
 	i := len(q.dead)
 	for i > 0 && q.dead[i-1].At.After(at) {
 		i--
 	}
-	q.dead = slices.Insert(q.dead, i, store.DeadLetter{Job: t.Job, Reason: why, At: at})
+	q.dead = slices.Insert(q.dead, i, store.DeadLetter{Job: j.Job, Attempts: j.attempts, Reason: why, At: at})
 	if len(q.dead) > deadLetters {
 		q.dead = slices.Delete(q.dead, 0, 1)
 	}

@@ -21,11 +21,30 @@ type challenge struct {
 	policy   *policy
 	blob     string // see pack
 	created  int64
-	nextSend int64
+	calls    *call // the latest: the Finish if finished, then each Attempt that was charged
 	revision uint64
 	attempts uint32
-	sends    uint16
 	outcome  store.Outcome
+	finished bool // by Finish, not by CancelAll
+}
+
+// A call is a call that changed a challenge.
+type call struct {
+	before *call
+	token  store.Token
+}
+
+// charged returns which attempt was charged for t, 0 if none was.
+func (c *challenge) charged(t store.Token) int {
+	attempt := c.calls
+	if c.finished {
+		attempt = attempt.before
+	}
+	n := int(c.attempts)
+	for ; n > 0 && attempt.token != t; n-- {
+		attempt = attempt.before
+	}
+	return n
 }
 
 // A policy holds the fields that many records have in common.
@@ -35,7 +54,6 @@ type policy struct {
 	maxAttempts int
 	maxFailures int
 	lock        time.Duration
-	waits       []time.Duration
 }
 
 // check refuses a record that cannot be kept as it is.
@@ -45,8 +63,8 @@ func check(r *store.Record) error {
 		return errors.New("memstore: record without ID")
 	case r.MaxAttempts > math.MaxUint32 || r.MaxFailures > math.MaxUint32:
 		return fmt.Errorf("memstore: MaxAttempts %d or MaxFailures %d over 2^32-1", r.MaxAttempts, r.MaxFailures)
-	case len(r.Waits) >= math.MaxUint16:
-		return fmt.Errorf("memstore: %d Waits, over 2^16-2", len(r.Waits))
+	case len(r.Group) > maxGroup:
+		return fmt.Errorf("memstore: Group of %d octets, over %d", len(r.Group), maxGroup)
 	case !instant(nanos(r.Created)).Equal(r.Created), !instant(nanos(r.Expires)).Equal(r.Expires):
 		return errors.New("memstore: Created or Expires outside the years 1678 to 2262")
 	}
@@ -54,19 +72,20 @@ func check(r *store.Record) error {
 }
 
 // pack returns the parts of a record that vary in length as one string: the lengths
-// of subject, salt and sealed as varints; subject, salt, sealed, delivery.
+// of subject, group, salt and sealed as varints; these four; delivery.
 //
 // Version: none, as the string never leaves the process.
-func pack(subject string, salt, sealed, delivery []byte) string {
-	var lengths [3 * binary.MaxVarintLen64]byte
+func pack(subject, group string, salt, sealed, delivery []byte) string {
+	var lengths [4 * binary.MaxVarintLen64]byte
 	l := lengths[:0]
-	for _, n := range [...]int{len(subject), len(salt), len(sealed)} {
+	for _, n := range [...]int{len(subject), len(group), len(salt), len(sealed)} {
 		l = binary.AppendUvarint(l, uint64(n))
 	}
 	var b strings.Builder
-	b.Grow(len(l) + len(subject) + len(salt) + len(sealed) + len(delivery))
+	b.Grow(len(l) + len(subject) + len(group) + len(salt) + len(sealed) + len(delivery))
 	b.Write(l)
 	b.WriteString(subject)
+	b.WriteString(group)
 	b.Write(salt)
 	b.Write(sealed)
 	b.Write(delivery)
@@ -74,8 +93,8 @@ func pack(subject string, salt, sealed, delivery []byte) string {
 }
 
 // unpack returns the parts of a packed string.
-func unpack(blob string) (subject, salt, sealed, delivery string) {
-	var lengths [3]int
+func unpack(blob string) (subject, group, salt, sealed, delivery string) {
+	var lengths [4]int
 	for i := range lengths {
 		shift := 0
 		for more := true; more; shift += 7 {
@@ -85,14 +104,15 @@ func unpack(blob string) (subject, salt, sealed, delivery string) {
 		}
 	}
 	subject, blob = blob[:lengths[0]], blob[lengths[0]:]
-	salt, blob = blob[:lengths[1]], blob[lengths[1]:]
-	sealed, delivery = blob[:lengths[2]], blob[lengths[2]:]
-	return subject, salt, sealed, delivery
+	group, blob = blob[:lengths[1]], blob[lengths[1]:]
+	salt, blob = blob[:lengths[2]], blob[lengths[2]:]
+	sealed, delivery = blob[:lengths[3]], blob[lengths[3]:]
+	return subject, group, salt, sealed, delivery
 }
 
 // setDelivery replaces the last part of the blob.
 func (c *challenge) setDelivery(delivery []byte) {
-	_, _, _, old := unpack(c.blob)
+	_, _, _, _, old := unpack(c.blob)
 	head := c.blob[:len(c.blob)-len(old)]
 	var b strings.Builder
 	b.Grow(len(head) + len(delivery))
@@ -103,7 +123,7 @@ func (c *challenge) setDelivery(delivery []byte) {
 
 // record returns c as the caller's own. An empty part is nil.
 func (c *challenge) record(id string, lockedUntil int64) *store.Record {
-	subject, salt, sealed, delivery := unpack(c.blob)
+	subject, group, salt, sealed, delivery := unpack(c.blob)
 	own := []byte(c.blob[len(c.blob)-len(salt)-len(sealed)-len(delivery):])
 	part := func(n int) []byte {
 		p := own[:n:n] // an append to one part leaves the next alone
@@ -113,26 +133,21 @@ func (c *challenge) record(id string, lockedUntil int64) *store.Record {
 		return p
 	}
 	p := c.policy
-	r := &struct {
-		store.Record
-		waits [2]time.Duration // room that the allocator adds anyway
-	}{Record: store.Record{
-		ID: id, Subject: subject, Key: p.key,
+	return &store.Record{
+		ID: id, Subject: subject, Group: group, Key: p.key,
 		Salt: part(len(salt)), Sealed: part(len(sealed)), Delivery: part(len(delivery)),
 		Created: instant(c.created), Expires: instant(c.expires),
 		NewCode:     p.newCode,
 		MaxAttempts: p.maxAttempts, MaxFailures: p.maxFailures,
 		Lock:     p.lock,
-		Attempts: int(c.attempts), Sends: int(c.sends),
-		NextSend: instant(c.nextSend), Outcome: c.outcome,
+		Attempts: int(c.attempts), Outcome: c.outcome,
 		LockedUntil: instant(lockedUntil),
 		Revision:    c.revision,
-	}}
-	if p.waits != nil {
-		r.Waits = append(r.waits[:0], p.waits...)
 	}
-	return &r.Record
 }
+
+// maxGroup is the longest Record.Group, in octets.
+const maxGroup = 16
 
 // maxPolicies is how many policies are looked through for one to share. Beyond,
 // the list begins anew, so that the policies of today are shared however many
@@ -158,7 +173,7 @@ func (ps *policies) of(r *store.Record) *policy {
 	p := &policy{
 		key: strings.Clone(r.Key), newCode: r.NewCode,
 		maxAttempts: r.MaxAttempts, maxFailures: r.MaxFailures,
-		lock: r.Lock, waits: slices.Clone(r.Waits),
+		lock: r.Lock,
 	}
 	var list []*policy
 	if old := ps.list.Load(); old != nil && len(*old) < maxPolicies {
@@ -176,7 +191,7 @@ func (ps *policies) find(r *store.Record) *policy {
 	}
 	for _, p := range *list {
 		if p.key == r.Key && p.newCode == r.NewCode && p.maxAttempts == r.MaxAttempts &&
-			p.maxFailures == r.MaxFailures && p.lock == r.Lock && slices.Equal(p.waits, r.Waits) {
+			p.maxFailures == r.MaxFailures && p.lock == r.Lock {
 			return p
 		}
 	}

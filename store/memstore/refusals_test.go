@@ -17,7 +17,7 @@ func TestRefused(t *testing.T) {
 		"no ID":        func(r *store.Record) { r.ID = "" },
 		"MaxAttempts":  func(r *store.Record) { r.MaxAttempts = math.MaxInt64 },
 		"MaxFailures":  func(r *store.Record) { r.MaxFailures = math.MaxInt64 },
-		"Waits":        func(r *store.Record) { r.Waits = make([]time.Duration, 1<<16) },
+		"Group":        func(r *store.Record) { r.Group = "seventeen octets." },
 		"far Expires":  func(r *store.Record) { r.Expires = time.Date(2263, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"early Create": func(r *store.Record) { r.Created = time.Date(1600, 1, 1, 0, 0, 0, 0, time.UTC) },
 	} {
@@ -31,9 +31,15 @@ func TestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, o := range []store.Outcome{store.Open, 9} {
-		if _, err := s.Finish(t.Context(), usual(0, benchStart).ID, o, benchStart); err == nil {
+		if _, err := s.Finish(t.Context(), usual(0, benchStart).ID, o, token(), benchStart); err == nil {
 			t.Errorf("Finish as %v succeeds, want an error", o)
 		}
+	}
+	if _, err := s.Finish(t.Context(), usual(0, benchStart).ID, store.Verified, 0, benchStart); err == nil {
+		t.Error("Finish with token 0 succeeds, want an error")
+	}
+	if _, err := s.Attempt(t.Context(), usual(0, benchStart).ID, 0, benchStart); err == nil {
+		t.Error("Attempt with token 0 succeeds, want an error")
 	}
 	if _, err := s.Track(t.Context(), "route/1", "", benchStart.Add(time.Hour), benchStart); err == nil {
 		t.Error("Track of an empty message succeeds, want an error")
@@ -43,7 +49,8 @@ func TestRefused(t *testing.T) {
 func TestRunRefuses(t *testing.T) {
 	t.Parallel()
 	s := memstore.New(memstore.Config{})
-	if err := s.Run(t.Context(), 0, func(context.Context, store.Job) error { return nil }); err == nil {
+	handle := func(context.Context, store.Job) (again time.Time, err error) { return again, nil }
+	if err := s.Run(t.Context(), 0, handle); err == nil {
 		t.Error("Run without workers: want an error")
 	}
 	if err := s.Run(t.Context(), 1, nil); err == nil {

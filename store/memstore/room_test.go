@@ -83,7 +83,7 @@ func TestFullInParallel(t *testing.T) {
 				case !errors.Is(err, store.ErrFull):
 					t.Errorf("Create: %v", err)
 				}
-				if _, err := s.Attempt(t.Context(), usual(n, now).ID, now); err == nil {
+				if _, err := s.Attempt(t.Context(), usual(n, now).ID, token(), now); err == nil {
 					charged.Add(1)
 				}
 			})
@@ -107,14 +107,15 @@ func TestNoRoomForFailures(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Attempt(t.Context(), usual(0, now).ID, now); err != nil {
+	if _, err := s.Attempt(t.Context(), usual(0, now).ID, token(), now); err != nil {
 		t.Fatal(err)
 	}
 	id := usual(1, now).ID
-	if r, err := s.Attempt(t.Context(), id, now); !errors.Is(err, store.ErrFull) || r == nil || r.Attempts != 0 {
+	r, err := s.Attempt(t.Context(), id, token(), now)
+	if !errors.Is(err, store.ErrFull) || r == nil || r.Attempts != 0 {
 		t.Fatalf("Attempt without room for its failure: %v, error %v, want ErrFull beside a record not charged", r, err)
 	}
-	if _, err := s.Attempt(t.Context(), id, now.Add(30*time.Minute)); err != nil {
+	if _, err := s.Attempt(t.Context(), id, token(), now.Add(30*time.Minute)); err != nil {
 		t.Fatalf("Attempt when another subject's run is forgotten: %v", err)
 	}
 }
@@ -147,6 +148,28 @@ func TestBoundedSweep(t *testing.T) {
 	}
 }
 
+// TestCollectionKeepsPace checks that calls collect as many entries as they add, in
+// the long run, also those that live long beside those that live shortly.
+func TestCollectionKeepsPace(t *testing.T) {
+	t.Parallel()
+	s := memstore.New(memstore.Config{})
+	const live = 60 + 3600 + 10800 // of one Take a second
+	now := benchStart
+	for i := range 30_000 {
+		now = now.Add(time.Second)
+		_, err := s.Take(t.Context(), now,
+			store.Limit{Key: fmt.Sprint("a", i), Most: 5, Per: time.Minute},
+			store.Limit{Key: fmt.Sprint("b", i), Most: 5, Per: time.Hour},
+			store.Limit{Key: fmt.Sprint("c", i), Most: 5, Per: 3 * time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.Entries() / 3; n > live*105/100 { // each is in a table, in a wheel, and reserved
+		t.Errorf("%d limits are held, of which %d live", n, live)
+	}
+}
+
 // TestMemory holds a pending challenge, with the run of failures of its
 // subject, to 400 bytes.
 func TestMemory(t *testing.T) { // not parallel: it measures the heap
@@ -159,11 +182,10 @@ func TestQueueFull(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(memstore.Config{MaxJobs: 2})
-		add := func(id string, life time.Duration) error {
-			return s.Enqueue(t.Context(), store.Job{ID: id, Expires: time.Now().Add(life)})
+		add := func(challenge string, life time.Duration) error {
+			return s.Enqueue(t.Context(), store.Job{Challenge: challenge, Expires: time.Now().Add(life)})
 		}
-		if err := errors.Join(add("long", time.Hour), add("short", 1500*time.Millisecond), add("long", time.Hour),
-			add("past", 0)); err != nil {
+		if err := errors.Join(add("long", time.Hour), add("short", 1500*time.Millisecond), add("past", 0)); err != nil {
 			t.Fatal(err)
 		}
 		if err := add("more", time.Hour); !errors.Is(err, store.ErrFull) {
@@ -174,7 +196,10 @@ func TestQueueFull(t *testing.T) {
 			t.Fatalf("Enqueue when one of a full queue has expired: %v", err)
 		}
 		ids := make(chan string, 10)
-		start(t, s, func(_ context.Context, j store.Job) error { ids <- j.ID; return nil })
+		start(t, s, func(_ context.Context, j store.Job) (again time.Time, err error) {
+			ids <- j.Challenge
+			return again, nil
+		})
 		if got := <-ids + " " + <-ids; got != "long more" {
 			t.Errorf("jobs %s, want long more", got)
 		}

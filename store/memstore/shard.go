@@ -31,6 +31,12 @@ func (sh *shard[T, E]) insert(e *T) {
 	sh.wheel.put(e)
 }
 
+// remove takes out e, which is removable.
+func (sh *shard[T, E]) remove(e *T) {
+	sh.table.remove(e)
+	sh.wheel.remove(e)
+}
+
 // reclaimLooks is how many live entries a reclaim looks at, in all, to find an entry
 // that expired in the second that has begun.
 const reclaimLooks = 64

@@ -9,8 +9,8 @@ import (
 const shardCount = 64
 
 // shards are entries of one kind, spread over locks by their key. Where locks
-// are nested, that of a challenge comes before that of its subject's run, and
-// those of one kind are taken in ascending order.
+// are nested, that of a challenge comes first, then that of its subject's run, then that
+// of a mark. Those of one kind are taken in ascending order, marks one at a time.
 type shards[T any, E entry[T]] struct {
 	hasher
 	room

@@ -31,10 +31,10 @@ func FuzzPack(f *testing.F) {
 	f.Add("", "", "", "", "")
 	f.Add(string(make([]byte, 127)), string(make([]byte, 128)), string(make([]byte, 20_000)), "\x80", "\xff")
 	f.Fuzz(func(t *testing.T, subject, salt, sealed, delivery, later string) {
-		c := challenge{blob: pack(subject, []byte(salt), []byte(sealed), []byte(delivery)), policy: &policy{}}
+		c := challenge{blob: pack(subject, "group", []byte(salt), []byte(sealed), []byte(delivery)), policy: &policy{}}
 		for _, delivery := range []string{delivery, later} {
 			r := c.record("id", 0)
-			if r.Subject != subject || string(r.Salt) != salt || string(r.Sealed) != sealed ||
+			if r.Subject != subject || r.Group != "group" || string(r.Salt) != salt || string(r.Sealed) != sealed ||
 				string(r.Delivery) != delivery {
 				t.Fatalf("%q, %q, %q, %q came back as %q, %q, %q, %q",
 					subject, salt, sealed, delivery, r.Subject, r.Salt, r.Sealed, r.Delivery)

@@ -30,10 +30,27 @@ type link[T any] struct {
 
 func (l *link[T]) links() *link[T] { return l } //nolint:unused // called through entry
 
-// An entry is a pointer to a type that embeds its link.
+func (l *link[T]) place() *place[T] { return nil } //nolint:unused // called through entry
+
+// A removable is the link of an entry that may be removed before its death.
+type removable[T any] struct {
+	link[T]
+	at place[T]
+}
+
+func (r *removable[T]) place() *place[T] { return &r.at } //nolint:unused // called through entry
+
+// A place is where a wheel holds an entry.
+type place[T any] struct {
+	slot **T // points to the entry; nil: no wheel holds it
+	fine bool
+}
+
+// An entry is a pointer to a type that embeds its link, or a removable.
 type entry[T any] interface {
 	*T
 	links() *link[T]
+	place() *place[T] // nil: the entry stays until its death
 }
 
 // A table finds entries by key. It hashes linearly: one more entry is one more

@@ -24,14 +24,39 @@ func TestClocksApart(t *testing.T) {
 	if err := s.Create(t.Context(), r, benchStart); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Attempt(t.Context(), r.ID, benchStart); err != nil {
+	if _, err := s.Attempt(t.Context(), r.ID, token(), benchStart); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Get(t.Context(), r.ID, ahead); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Attempt(t.Context(), r.ID, behind); !errors.Is(err, store.ErrLocked) {
+	if _, err := s.Attempt(t.Context(), r.ID, token(), behind); !errors.Is(err, store.ErrLocked) {
 		t.Errorf("Attempt within the lock, by a clock that is behind: error %v, want ErrLocked", err)
+	}
+}
+
+// TestCancelledAgesAgo checks that the age of a challenge does not matter to the
+// CancelAll of another group, nor to one of its own.
+func TestCancelledAgesAgo(t *testing.T) {
+	t.Parallel()
+	s := memstore.New(memstore.Config{})
+	for n, created := range []time.Time{{}, time.Date(1950, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		r := usual(uint64(n), benchStart)
+		r.Created, r.Group = created, "group"
+		if err := s.Create(t.Context(), r, benchStart); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			group string
+			want  store.Outcome
+		}{{"another", store.Open}, {"group", store.Cancelled}} {
+			if err := s.CancelAll(t.Context(), "abc", r.Subject, c.group, r.Expires, benchStart); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := s.Get(t.Context(), r.ID, benchStart); err != nil || got.Outcome != c.want {
+				t.Errorf("created %v, CancelAll of %s: %+v, error %v, want it %v", created, c.group, got, err, c.want)
+			}
+		}
 	}
 }
 

@@ -31,7 +31,6 @@ type wheel[T any, E entry[T]] struct {
 	n     int            // entries in all
 	fineN int            // entries in fine slots
 	next  int64          // the second to be swept next
-	look  int64          // seconds after which an entry is looked at even if it lives; 0: no bound
 }
 
 type wheelSlots[T any] struct {
@@ -46,19 +45,54 @@ func (w *wheel[T, E]) put(e *T) {
 	}
 	l := E(e).links()
 	at := max(ceilSeconds(l.expires), w.next)
-	if w.look > 0 {
-		at = min(at, w.next+w.look)
-	}
 	var slot **T
-	if at-w.next < fineSlots {
+	fine := at-w.next < fineSlots
+	if fine {
 		slot = &w.slots.fine[at&(fineSlots-1)]
 		w.fineN++
 	} else {
 		block := min(at>>fineBits, w.next>>fineBits+coarseSlots-1)
 		slot = &w.slots.coarse[block&(coarseSlots-1)]
 	}
-	l.due, *slot = *slot, e
+	hang[T, E](&l.due, *slot)
+	hang[T, E](slot, e)
+	if p := E(e).place(); p != nil {
+		p.fine = fine
+	}
 	w.n++
+}
+
+// hang makes e, which may be nil, the entry that slot points to.
+func hang[T any, E entry[T]](slot **T, e *T) {
+	*slot = e
+	if e == nil {
+		return
+	}
+	if p := E(e).place(); p != nil {
+		p.slot = slot
+	}
+}
+
+// unhang takes the entry that slot points to out of slot.
+func unhang[T any, E entry[T]](slot **T) *T {
+	e := *slot
+	l := E(e).links()
+	hang[T, E](slot, l.due)
+	l.due = nil
+	if p := E(e).place(); p != nil {
+		p.slot = nil
+	}
+	return e
+}
+
+// remove takes out e, which is there and removable.
+func (w *wheel[T, E]) remove(e *T) {
+	p := E(e).place()
+	if p.fine {
+		w.fineN--
+	}
+	w.n--
+	unhang[T, E](p.slot)
 }
 
 // sweep collects entries that died by now with drop, at a cost of about costs,
@@ -97,11 +131,9 @@ func (w *wheel[T, E]) sweep(now int64, costs int, drop func(*T)) (more bool) {
 // it where it belongs now. That is never the slot it came from: what lives at
 // now dies in a later second than any that is being swept.
 func (w *wheel[T, E]) visit(slot **T, now int64, drop func(*T)) {
-	e := *slot
-	l := E(e).links()
-	*slot, l.due = l.due, nil
+	e := unhang[T, E](slot)
 	w.n--
-	if l.expires <= now {
+	if E(e).links().expires <= now {
 		drop(e)
 		return
 	}

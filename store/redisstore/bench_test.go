@@ -27,7 +27,7 @@ func BenchmarkRealRedis(b *testing.B) {
 	for i := range ids {
 		ids[i] = fmt.Sprintf("%03d-benchmark%d", i%1000, i)
 		r := challenge(ids[i], now)
-		r.MaxAttempts, r.MaxFailures, r.Waits = 1<<31, 1<<31, nil
+		r.MaxAttempts, r.MaxFailures = 1<<31, 1<<31
 		if err := s.Create(ctx, r, now); err != nil {
 			b.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func BenchmarkRealRedis(b *testing.B) {
 	}{
 		{"GET", func(i int) error { return client.Get(ctx, ids[i]).Err() }},
 		{"EVALSHA", func(i int) error { return bare.Run(ctx, client, []string{"n" + ids[i]}, 60000).Err() }},
-		{"Attempt", func(i int) error { _, err := s.Attempt(ctx, ids[i], now); return err }},
+		{"Attempt", func(i int) error { _, err := s.Attempt(ctx, ids[i], token(), now); return err }},
 		{"Get", func(i int) error { _, err := s.Get(ctx, ids[i], now); return err }},
 		{"Create", func(i int) error { return s.Create(ctx, challenge(ids[i]+"-"+time.Now().String(), now), now) }},
 		{"Take", func(int) error { _, err := s.Take(ctx, now, limits...); return err }},

@@ -1,9 +1,11 @@
 package redisstore
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -13,19 +15,26 @@ import (
 
 var _ store.Store = (*Store)(nil)
 
-// challengeKeys returns the keys of a challenge and of the runs of failures of
-// its bucket, which are in one slot. A user may have typed the ID: a part that does
-// not look like one goes into the names as a digest.
+// challengeKeys returns the keys of the runs of failures of a challenge's bucket, and
+// of the challenge, which are in one slot. A user may have typed the ID: a part that
+// does not look like one goes into the names as a digest.
 func (s *Store) challengeKeys(id string) []string {
 	bucket, rest, _ := strings.Cut(id, "-")
-	tag, name := bucket, "c"+rest
-	if !plain(bucket) {
-		tag = digest(bucket)
-	}
+	name := "c" + rest
 	if !plain(rest) {
 		name = "x" + digest(id)
 	}
-	return []string{s.key(tag, name), s.key(tag, "f")}
+	return []string{s.runsKey(bucket), s.key(bucketTag(bucket), name)}
+}
+
+// runsKey returns the key of the runs of failures of a bucket.
+func (s *Store) runsKey(bucket string) string { return s.key(bucketTag(bucket), "f") }
+
+func bucketTag(bucket string) string {
+	if plain(bucket) {
+		return bucket
+	}
+	return digest(bucket)
 }
 
 // plain reports whether s looks like a part of an ID.
@@ -53,76 +62,76 @@ func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) erro
 	if err := check(r); err != nil {
 		return err
 	}
-	at := micros(now)
-	call, subject := stamp(at), subjectField(r.Subject)
-	next := nextSend(r.Waits, 1, at)
-	packed := encode(r, subject, next, call[stampLayout.Nonce.at:])
+	at, subject := micros(now), subjectField(r.Subject)
 	life := lifetime(micros(r.Expires) - at)
-	cmd, err := s.run(ctx, scriptCreate, s.challengeKeys(r.ID), call, subject, packed, life)
-	if err != nil {
-		return err
-	}
-	answer, err := cmd.Text()
-	if err != nil {
-		return fmt.Errorf("redisstore: %w", err)
-	}
-	status, _, until, _, err := unpack(answer)
+	a, err := s.challenge(ctx, scriptCreate, s.challengeKeys(r.ID), timeOnly(at), subject, encode(r, subject), life)
 	switch {
 	case err != nil:
 		return err
-	case status == store.ErrLocked: //nolint:errorlint // one of refusals
-		r.LockedUntil = instant(until)
-		return status
-	case status != nil:
-		return status
+	case a.status == store.ErrExists: //nolint:errorlint // one of refusals
+		lives, _, err := decode(r.ID, a.record)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(lives.Salt, r.Salt) {
+			return a.status
+		}
+	case a.status == store.ErrLocked: //nolint:errorlint // one of refusals
+		r.LockedUntil = instant(a.lockedUntil)
+		return a.status
+	case a.status != nil:
+		return a.status
 	}
-	r.Sends, r.NextSend, r.Attempts, r.Revision = 1, instant(next), 0, 0
-	r.Outcome, r.LockedUntil = store.Open, time.Time{}
+	r.Attempts, r.Revision, r.Outcome, r.LockedUntil = 0, 0, store.Open, time.Time{}
 	return nil
-}
-
-// nextSend returns when the send after so many sends is due, 0 if none is left.
-func nextSend(waits []time.Duration, sends int, now int64) int64 {
-	if sends > len(waits) {
-		return 0
-	}
-	return now + max(waits[sends-1], 0).Microseconds()
 }
 
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, id string, now time.Time) (*store.Record, error) {
-	r, _, err := s.onChallenge(ctx, scriptGet, id, now)
+	r, _, err := s.onChallenge(ctx, scriptGet, id, timeOnly(micros(now)))
 	return r, err
 }
 
 // Attempt implements store.Store.
-func (s *Store) Attempt(ctx context.Context, id string, now time.Time) (*store.Record, error) {
-	r, did, err := s.onChallenge(ctx, scriptAttempt, id, now)
-	if did {
+func (s *Store) Attempt(ctx context.Context, id string, t store.Token, now time.Time) (*store.Record, error) {
+	if t == 0 {
+		return nil, errNoToken
+	}
+	r, a, err := s.onChallenge(ctx, scriptAttempt, id, stamp(micros(now), uint64(t)))
+	switch {
+	case a.again:
+		r.Attempts = attemptOf(a.tokens, t)
+	case a.done():
 		r.Attempts++
 	}
 	return r, err
 }
 
+// errNoToken refuses a call without a token: all such calls would be repeats of one.
+var errNoToken = errors.New("redisstore: the token is zero")
+
 // Finish implements store.Store.
-func (s *Store) Finish(ctx context.Context, id string, o store.Outcome, now time.Time) (*store.Record, error) {
+func (s *Store) Finish(
+	ctx context.Context, id string, o store.Outcome, t store.Token, now time.Time,
+) (*store.Record, error) {
 	if o != store.Verified && o != store.Cancelled {
 		return nil, fmt.Errorf("redisstore: Finish as %v", o)
 	}
-	r, did, err := s.onChallenge(ctx, scriptFinish, id, now, string(rune(o)))
-	if did {
-		r.Outcome = o
+	if t == 0 {
+		return nil, errNoToken
 	}
-	return r, err
-}
-
-// Resend implements store.Store.
-func (s *Store) Resend(ctx context.Context, id string, now time.Time) (*store.Record, error) {
-	r, did, err := s.onChallenge(ctx, scriptResend, id, now)
-	if did {
-		r.Sends++
-		r.Revision++
-		r.NextSend = instant(nextSend(r.Waits, r.Sends, micros(now)))
+	at := &finishLayout
+	b := make([]byte, at.Closing.end())
+	at.Time.put(b, uint64(micros(now)))
+	closingLayout.Outcome.put(b[at.Closing.at:], uint64(o))
+	closingLayout.Token.put(b[at.Closing.at:], uint64(t))
+	sc := scriptVerify
+	if o == store.Cancelled {
+		sc = scriptCancel
+	}
+	r, a, err := s.onChallenge(ctx, sc, id, b)
+	if a.done() {
+		r.Outcome = o
 	}
 	return r, err
 }
@@ -132,61 +141,113 @@ func (s *Store) Update(
 	ctx context.Context, id string, revision uint64, delivery []byte, now time.Time,
 ) (*store.Record, error) {
 	given := string(delivery) // the client may read it after Update has returned
-	r, did, err := s.onChallenge(ctx, scriptUpdate, id, now, revision, given)
-	if did {
+	r, a, err := s.onChallenge(ctx, scriptUpdate, id, stamp(micros(now), nonce()), revision, given)
+	if a.done() {
 		r.Revision++
 		r.Delivery = bytesOf(given)
 	}
 	return r, err
 }
 
-// onChallenge runs a script that returns the record as it was before. did: the script
-// had its effect now, and the caller makes it in r too.
-func (s *Store) onChallenge(
-	ctx context.Context, sc *script, id string, now time.Time, args ...any,
-) (r *store.Record, did bool, _ error) {
+// CancelAll implements store.Store. The bucket is the part of the IDs before the first
+// "-". A call whose until has come does nothing.
+func (s *Store) CancelAll(
+	ctx context.Context, bucket, subject, group string, until, now time.Time,
+) error {
 	if err := ctx.Err(); err != nil {
-		return nil, false, err
+		return err
 	}
-	first := append(make([]any, 0, 3), stamp(micros(now)))
-	cmd, err := s.run(ctx, sc, s.challengeKeys(id), append(first, args...)...)
-	if err != nil {
-		return nil, false, err
+	if err := checkGroup(group); err != nil {
+		return err
 	}
-	answer, err := cmd.Text()
-	if err != nil {
-		return nil, false, fmt.Errorf("redisstore: %w", err)
+	if strings.Contains(bucket, "-") {
+		return fmt.Errorf("redisstore: CancelAll of a bucket %q", bucket)
 	}
-	status, again, until, packed, err := unpack(answer)
-	if err != nil {
-		return nil, false, err
+	if !now.Before(until) { // what it would cancel has expired
+		return nil
 	}
-	if status == store.ErrNotFound { //nolint:errorlint // unpack wraps nothing
-		return nil, false, status
-	}
-	if r, err = decode(id, packed); err != nil {
-		return nil, false, err
-	}
-	r.LockedUntil = instant(until)
-	return r, status == nil && !again, status
+	at := &markLayout
+	mark := make([]byte, at.Time.end())
+	copy(mark, groupField(group))
+	at.Ends.put(mark, uint64(microsUp(until)))
+	at.Time.put(mark, uint64(micros(now)))
+	_, err := s.run(ctx, scriptCancelAll, []string{s.runsKey(bucket)}, mark, subjectField(subject))
+	return err
 }
 
-// unpack takes a reply apart, see replyRecord: a status, whether the call had its
-// effect before, the end of the subject's lock or 0, and the record if there is one.
-func unpack(answer string) (status error, again bool, until int64, record string, _ error) {
-	if answer == "" {
-		return store.ErrNotFound, false, 0, "", nil
+// onChallenge runs a script that returns the record as it was before. If the answer
+// is done, the caller makes the effect in r too.
+func (s *Store) onChallenge(
+	ctx context.Context, sc *script, id string, args ...any,
+) (r *store.Record, a answer, _ error) {
+	if err := ctx.Err(); err != nil {
+		return nil, answer{}, err
 	}
-	if answer[0] == 0 || answer[0] >= 128 {
-		return nil, false, 0, answer, nil
+	a, err := s.challenge(ctx, sc, s.challengeKeys(id), args...)
+	if err != nil {
+		return nil, answer{}, err
 	}
-	p := parser{rest: answer}
+	if a.status == store.ErrNotFound { //nolint:errorlint // unpack wraps nothing
+		return nil, a, a.status
+	}
+	if r, a.tokens, err = decode(id, a.record); err != nil {
+		return nil, answer{}, err
+	}
+	r.LockedUntil = instant(a.lockedUntil)
+	if a.cancelled {
+		r.Outcome = store.Cancelled
+	}
+	return r, a, a.status
+}
+
+// challenge runs a script of challenges.
+func (s *Store) challenge(ctx context.Context, sc *script, keys []string, args ...any) (answer, error) {
+	cmd, err := s.run(ctx, sc, keys, args...)
+	if err != nil {
+		return answer{}, err
+	}
+	text, err := cmd.Text()
+	if err != nil {
+		return answer{}, fmt.Errorf("redisstore: %w", err)
+	}
+	return unpack(text)
+}
+
+// An answer is the reply of a script of challenges, see replyRecord.
+type answer struct {
+	answered    bool  // the zero answer is none
+	status      error // why the call was refused
+	again       bool  // the call had its effect before
+	cancelled   bool  // CancelAll has cancelled the challenge
+	lockedUntil int64 // the end of the subject's lock, or 0
+	record      string
+	tokens      string // of its attempts
+}
+
+// done reports whether the call had its effect now.
+func (a answer) done() bool { return a.answered && a.status == nil && !a.again }
+
+// unpack takes a reply apart.
+func unpack(text string) (answer, error) {
+	a := answer{answered: true}
+	if text == "" {
+		a.status = store.ErrNotFound
+		return a, nil
+	}
+	if text[0] == 0 {
+		a.record = text
+		return a, nil
+	}
+	p := parser{rest: text}
 	head := p.byte()
 	if head&headLocked != 0 {
-		until = p.int64()
+		a.lockedUntil = p.int64()
 	}
-	if p.bad || head >= headEnd {
-		return nil, false, 0, "", unreadable("a challenge", nil)
+	status := int(head & headStatus)
+	if p.bad || head >= headEnd || status >= len(refusals) {
+		return answer{}, unreadable("a challenge", nil)
 	}
-	return refusals[head&headStatus], head&headAgain != 0, until, p.rest, nil
+	a.status, a.again, a.cancelled = refusals[status], head&headAgain != 0, head&headCancelled != 0
+	a.record = p.rest
+	return a, nil
 }

@@ -1,52 +1,104 @@
 package redisstore
 
-// The scripts of challenges have the same KEYS, and the same first ARGV:
+// The scripts of challenges have the same KEYS, and all but scriptCancelAll the same
+// first ARGV:
 //
-//	KEYS[1]  the challenge: a string, see encode
-//	KEYS[2]  the runs of failures of its bucket: a hash by subject, see runFields
-//	ARGV[1]  the call's time and nonce, see stampFields
+//	KEYS[1]  the runs of failures of a bucket: a hash by subject; a value has the
+//	         runFields, and then the subject's marks, see markFields
+//	KEYS[2]  a challenge of the bucket: a string, see encode; scriptCancelAll has none
+//	ARGV[1]  the call's time and its name, see stampFields: of Attempt the caller's
+//	         token, of Update a nonce; of Create and Get the time only; of Finish see
+//	         finishFields
 //
-// All but scriptCreate return the record as it was before the call, see
-// replyRecord.
+// All but scriptCreate and scriptCancelAll return the record as it was before the
+// call, see replyRecord.
 //
 // The runs of a bucket share one key: the name of a run's own key would depend on the
-// record, and a script may only touch its KEYS. A charge that adds a run may remove
-// runs that are forgotten: one charge in 8 looks at 24 runs picked at random, so at
-// most half of the runs are dead.
+// record, and a script may only touch its KEYS. A call that adds a run may remove
+// runs that are forgotten, see sweepRuns.
 //
 // The scripts are most of what a call costs the server. In Lua a call of any
 // function costs as much as ten lines, and a new string costs 11 instructions a
 // byte, because Redis hashes all of it: the scripts make no string that they can do
 // without.
 
-// loadChallenge reads the record, c, and the fields that all scripts need. If there
-// is no challenge, the script returns an empty string.
+// loadChallenge reads the record, c. If there is no challenge, the script returns an
+// empty string.
 const loadChallenge = `
-local c = redis.call('GET', KEYS[1])
+local call, read = redis.call, struct.unpack
+local c = call('GET', KEYS[2])
 if not c then return '' end
-local now, nonce = struct.unpack('@stamp[time nonce]', ARGV[1])
-local attempts, expires, max_attempts, max_failures, lock, subject, outcome = struct.unpack(
-	'@record[attempts expires max_attempts max_failures lock subject outcome]', c, @record.attempts.from)
 `
 
-// loadRun reads the subject's run of failures. A run that is forgotten counts as none.
+// loadFields reads the fields that all scripts need but scriptAttempt, which needs
+// more.
+const loadFields = `
+local tokens, expires, subject = read('@record[tokens expires subject]', c, @record.tokens.from)
+`
+
+// loadRun reads the subject's run of failures and its marks.
 const loadRun = `
-local run = redis.call('HGET', KEYS[2], subject)
-local failures, ends, locked, kept = 0, 0, 0, 0
+local run = call('HGET', KEYS[1], subject)
+`
+
+// readRun reads what loadRun has. A run that is forgotten counts as none. closed tells
+// whether the challenge is: by a Finish, which made the record longer, or by a mark;
+// then cancelled is headCancelled. marks are the marks that are still needed.
+const readRun = `
+local closed, failures, ends, locked, kept, marks, cancelled = (#c - tokens) % @token == 1, 0, 0, 0, 0, '', 0
 if run then
-	failures, ends, locked, kept = struct.unpack('@run[failures ends locked kept]', run)
+	failures, ends, locked, kept = read('@run[failures ends locked kept]', run)
 	if ends <= now then failures, ends, locked = 0, 0, 0 end
+	if #run > @run.length then
+		local created, group = read('@record[created group]', c, @record.created.from)
+		for at = @(run.length + 1), #run, @mark.length do
+			local of, over, time = read('@mark[group ends time]', run, at)
+			if not closed and created < time and (of == group or of:byte() == 0) then cancelled = @head.cancelled end
+			if over + @slack.micros > now then marks = marks .. run:sub(at, at + @(mark.length - 1)) end
+		end
+		closed = closed or cancelled > 0
+	end
+end
+`
+
+// writeRun stores the run and the marks, and has the hash live until needed at least.
+const writeRun = `
+local soon = kept < needed + @slack.micros
+if soon then kept = needed + @(slack.micros + slack.micros) end
+call('HSET', KEYS[1], subject,
+	struct.pack('@run[failures ends locked kept]', failures, ends, locked, kept) .. marks)
+if soon then
+	local life = math.ceil((kept - now) / 1000)
+	if call('PEXPIRE', KEYS[1], life, 'NX') == 0 then call('PEXPIRE', KEYS[1], life, 'GT') end
+end
+`
+
+// sweepRuns ends a script that has added a run. For one subject in 8 it looks at 24
+// runs picked at random, and removes those that are forgotten and have no marks that
+// are needed: at most half of the runs are dead.
+const sweepRuns = `
+if not run and subject:byte(@record.subject.length) < 32 then
+	local some, dead = call('HRANDFIELD', KEYS[1], '24', 'WITHVALUES'), {}
+	for i = 1, #some, 2 do
+		local value = some[i + 1]
+		local last = read('@run[ends]', value, @run.ends.from)
+		for at = @(run.length + mark.ends.from), #value, @mark.length do
+			last = math.max(last, (read('@mark[ends]', value, at)))
+		end
+		if last + @slack.micros < now then dead[#dead + 1] = some[i] end
+	end
+	if #dead > 0 then call('HDEL', KEYS[1], unpack(dead)) end
 end
 `
 
 // replyRecord ends a script. If the call was refused, status says why; again says that
-// the call had its effect before. If there is neither, and no lock, the reply is the
-// record, which begins with 0 or a nonce: a byte of 0 or of 128 and more. Otherwise
-// the reply begins with a head, a byte under headEnd: the status, headLocked,
-// headAgain. With headLocked the end of the lock follows, 8 bytes. Then comes the
-// record. For the Go side see unpack.
+// the call had its effect before. If there is neither, nor a lock, nor a mark that
+// cancels, the reply is the record, which begins with 0. Otherwise the reply begins
+// with a head, a byte under headEnd: the status, headLocked, headAgain, headCancelled.
+// With headLocked the end of the lock follows, 8 bytes. Then comes the record. For the
+// Go side see unpack.
 const replyRecord = `
-local head = (status or 0) + (again and @head.again or 0)
+local head = (status or 0) + (again and @head.again or 0) + cancelled
 if locked == 1 then return struct.pack('>BI8', head + @head.locked, ends) .. c end
 return head > 0 and string.char(head) .. c or c
 `
@@ -54,119 +106,146 @@ return head > 0 and string.char(head) .. c or c
 // scriptCreate stores a record, unless a challenge of its ID lives.
 //
 //	ARGV[2..4]  subject's field in the hash of runs, record, life in milliseconds
-//	returns     a head without a record: done, exists, or locked with the lock's end
+//	returns     a head: done; exists, with the record that lives; locked, with the
+//	            lock's end
 var scriptCreate = newScript(mayFill + `
-local now, nonce = struct.unpack('@stamp[time nonce]', ARGV[1])
-local c = redis.call('GET', KEYS[1])
-if c then
-	if c:sub(@record.finish_nonce.from, @record.finish_nonce.to) == nonce then return '\@status.done' end
-	if struct.unpack('@record[expires]', c, @record.expires.from) > now then return '\@status.exists' end
-end
-local run = redis.call('HGET', KEYS[2], ARGV[2])
+local now = struct.unpack('@stamp[time]', ARGV[1])
+local c = redis.call('GET', KEYS[2])
+if c and struct.unpack('@record[expires]', c, @record.expires.from) > now then return '\@status.exists' .. c end
+local run = redis.call('HGET', KEYS[1], ARGV[2])
 if run then
 	local _, ends, locked = struct.unpack('@run[failures ends locked]', run)
 	if locked == 1 and ends > now then return struct.pack('>BI8', @(status.locked + head.locked), ends) end
 end
-redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
+redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
 return '\@status.done'
 `)
 
 // scriptGet changes nothing.
 //
 //	returns  the record; expired
-var scriptGet = newScript(reads + loadChallenge + loadRun + `
+var scriptGet = newScript(reads + loadChallenge + `
+local now = read('@stamp[time]', ARGV[1])
+` + loadFields + loadRun + readRun + `
 local status, again = expires <= now and @status.expired
 ` + replyRecord)
 
-// scriptAttempt charges the challenge and the subject's run.
+// scriptAttempt charges the challenge and the subject's run, unless the challenge
+// was charged for the token before.
 //
 //	returns  the record; expired, closed, locked, exhausted
-var scriptAttempt = newScript(mayFill + loadChallenge + loadRun + `
-local again = (c:find(nonce, 1, true) or @record.attempts.from) <= @(record.attempts.from - nonce)
-local status = not again and
-	(expires <= now and @status.expired or outcome ~= 0 and @status.closed or locked == 1 and @status.locked or
-	attempts >= max_attempts and @status.exhausted)
-if again or status then ` + replyRecord + ` end
-redis.call('SETRANGE', KEYS[1], '@record.attempt_nonces.at',
-	struct.pack('>c@(nonce)c@(record.attempt_nonces.length - nonce)@record.attempts.format', nonce, c, attempts + 1))
+var scriptAttempt = newScript(mayFill + loadChallenge + `
+local now, token = read('@stamp[time name]', ARGV[1])
+local tokens, expires, subject, lock, max_failures, max_attempts = read(
+	'@record[tokens expires subject lock max_failures max_attempts]', c, @record.tokens.from)
+` + loadRun + readRun + `
+local again = #c > tokens and c:find(token, tokens + 1, true)
+while again and (again - tokens) % @token ~= 1 do again = c:find(token, again + 1, true) end
+local status = expires <= now and @status.expired or not again and
+	(closed and @status.closed or locked == 1 and @status.locked or
+	#c - tokens >= max_attempts * @token and @status.exhausted)
+if again or status then
+	again = again and not status
+	` + replyRecord + `
+end
+call('APPEND', KEYS[2], token)
 local forget = now + lock
 if forget <= now and ends == 0 then return c end
 if failures < 4294967295 then failures = failures + 1 end
 if ends < forget then ends = forget end
 if max_failures > 0 and failures >= max_failures then locked, ends = 1, forget end
 if ends <= now then
-	redis.call('HDEL', KEYS[2], subject)
-	return c
-end
-local soon = kept < ends + @slack.micros
-if soon then kept = ends + @(slack.micros + slack.micros) end
-redis.call('HSET', KEYS[2], subject, struct.pack('@run[failures ends locked kept]', failures, ends, locked, kept))
-if soon then
-	local life = math.ceil((kept - now) / 1000)
-	if redis.call('PEXPIRE', KEYS[2], life, 'NX') == 0 then redis.call('PEXPIRE', KEYS[2], life, 'GT') end
-end
-if not run and nonce:byte(8) < 32 then
-	local some, dead = redis.call('HRANDFIELD', KEYS[2], '24', 'WITHVALUES'), {}
-	for i = 1, #some, 2 do
-		if struct.unpack('@run[ends]', some[i + 1], @run.ends.from) + @slack.micros < now then
-			dead[#dead + 1] = some[i]
-		end
+	if marks == '' then
+		call('HDEL', KEYS[1], subject)
+		return c
 	end
-	if #dead > 0 then redis.call('HDEL', KEYS[2], unpack(dead)) end
+	failures, ends, locked = 0, 0, 0
 end
-` + replyRecord)
+local needed = ends
+` + writeRun + sweepRuns + replyRecord)
 
-// scriptFinish closes the challenge. A code that is accepted ends the run, so the
-// script does not read the run then.
+// closeRecord closes the challenge, if it is open.
+const closeRecord = `
+local status, again = expires <= now and @status.expired, false
+if not status and closed then
+	again = c:sub(@(0 - closing.length)) == closing
+	status = not again and @status.closed
+end
+if not status and not again then call('APPEND', KEYS[2], closing) end
+`
+
+// scriptVerify closes the challenge as Verified, which ends the run. There is a short
+// way for a subject without marks.
 //
-//	ARGV[2]  outcome, a byte
 //	returns  the record; expired, closed
-var scriptFinish = newScript(anyhow + loadChallenge + `
-if ARGV[2] == '\@outcome.verified' and outcome == 0 and now < expires then
-	redis.call('SETRANGE', KEYS[1], '@record.outcome.at', ARGV[2] .. nonce)
-	redis.call('HDEL', KEYS[2], subject)
+var scriptVerify = newScript(anyhow + loadChallenge + `
+local now, closing = read('@finish[time closing]', ARGV[1])
+` + loadFields + loadRun + `
+if now < expires and (#c - tokens) % @token == 0 and (not run or #run == @run.length) then
+	call('APPEND', KEYS[2], closing)
+	if run then call('HDEL', KEYS[1], subject) end
 	return c
 end
-` + loadRun + `
-local again = c:sub(@record.finish_nonce.from, @record.finish_nonce.to) == nonce
-local status = not again and (expires <= now and @status.expired or outcome ~= 0 and @status.closed)
-if not again and not status then redis.call('SETRANGE', KEYS[1], '@record.outcome.at', ARGV[2] .. nonce) end
-` + replyRecord)
-
-// scriptResend claims the next send.
-//
-//	returns  the record; expired, closed, locked, exhausted, tooSoon
-var scriptResend = newScript(anyhow + loadChallenge + loadRun + `
-local sends, next_send, latest, revision = struct.unpack(
-	'@record[sends next_send resend_nonce revision]', c, @record.sends.from)
-local waits = struct.unpack('@record[waits]', c, @record.waits.from)
-local again = latest == nonce
-local status = not again and
-	(expires <= now and @status.expired or outcome ~= 0 and @status.closed or locked == 1 and @status.locked or
-	sends > waits and @status.exhausted or now < next_send and @status.too_soon)
-if not again and not status then
-	sends, next_send = sends + 1, 0
-	if sends <= waits then
-		next_send = now + math.floor(math.max(struct.unpack('@record[wait]', c,
-			@(record.wait.from - record.wait.length) + @record.wait.length * sends), 0) / 1000)
+` + readRun + closeRecord + `
+if not status and not again then
+	if marks == '' then
+		call('HDEL', KEYS[1], subject)
+	else
+		call('HSET', KEYS[1], subject, struct.pack('@run[failures ends locked kept]', 0, 0, 0, kept) .. marks)
 	end
-	redis.call('SETRANGE', KEYS[1], '@record.sends.at',
-		struct.pack('@record[sends next_send resend_nonce revision]', sends, next_send, nonce, revision + 1))
+	locked = 0
 end
 ` + replyRecord)
+
+// scriptCancel closes the challenge as Cancelled.
+//
+//	returns  the record; expired, closed
+var scriptCancel = newScript(anyhow + loadChallenge + `
+local now, closing = read('@finish[time closing]', ARGV[1])
+` + loadFields + loadRun + readRun + closeRecord + replyRecord)
 
 // scriptUpdate replaces Delivery.
 //
 //	ARGV[2..3]  revision, delivery
 //	returns     the record; expired, conflict
-var scriptUpdate = newScript(anyhow + loadChallenge + loadRun + `
-local revision, recent = struct.unpack('@record[revision update_nonces]', c, @record.revision.from)
+var scriptUpdate = newScript(anyhow + loadChallenge + `
+local now, nonce = read('@stamp[time name]', ARGV[1])
+local revision, nonces = read('@record[revision nonces]', c)
+` + loadFields + loadRun + readRun + `
+local recent = c:sub(nonces + 1, tokens)
 local again = recent:find(nonce, 1, true)
 local status = not again and (expires <= now and @status.expired or revision ~= tonumber(ARGV[2]) and @status.conflict)
 if not again and not status then
-	local delivery = struct.unpack('@record[delivery]', c, @record.delivery.from)
-	redis.call('SET', KEYS[1], c:sub(1, @record.revision.at) .. struct.pack('@record[revision]', revision + 1) ..
-		nonce .. recent:sub(1, @(record.update_nonces.length - nonce)) ..
-		c:sub(@record.delivery.from, delivery) .. ARGV[3], 'KEEPTTL')
+	local delivery = read('@record[delivery]', c, @record.delivery.from)
+	recent = nonce .. recent:sub(1, @(nonce + nonce + nonce))
+	nonces = delivery + #ARGV[3]
+	call('SET', KEYS[2], struct.pack('@record[revision nonces tokens]', revision + 1, nonces, nonces + #recent) ..
+		c:sub(@record.expires.from, delivery) .. ARGV[3] .. recent .. c:sub(tokens + 1), 'KEEPTTL')
 end
 ` + replyRecord)
+
+// scriptCancelAll adds a mark to the subject's, or renews the mark of the group.
+//
+//	ARGV[1..2]  the mark, see markFields; subject's field in the hash of runs
+//	returns     1
+var scriptCancelAll = newScript(mayFill + `
+local call, read = redis.call, struct.unpack
+local group, needed, now = read('@mark[group ends time]', ARGV[1])
+local subject, time = ARGV[2], now
+local run = call('HGET', KEYS[1], subject)
+local failures, ends, locked, kept, marks = 0, 0, 0, 0, ''
+if run then
+	failures, ends, locked, kept = read('@run[failures ends locked kept]', run)
+	for at = @(run.length + 1), #run, @mark.length do
+		local of, over, earlier = read('@mark[group ends time]', run, at)
+		if of == group then
+			needed, time = math.max(needed, over), math.max(time, earlier)
+		elseif over + @slack.micros > now then
+			marks = marks .. run:sub(at, at + @(mark.length - 1))
+		end
+	end
+end
+marks = marks .. struct.pack('@mark[group ends time]', group, needed, time)
+` + writeRun + sweepRuns + `
+return 1
+`)

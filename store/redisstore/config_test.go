@@ -40,9 +40,9 @@ func TestCreateRefuses(t *testing.T) {
 		"without ID":  func(r *store.Record) { r.ID = "" },
 		"MaxAttempts": func(r *store.Record) { r.MaxAttempts = math.MaxUint32 + 1 },
 		"MaxFailures": func(r *store.Record) { r.MaxFailures = -1 },
-		"Waits":       func(r *store.Record) { r.Waits = make([]time.Duration, 1<<16) },
+		"Group":       func(r *store.Record) { r.Group = strings.Repeat("g", 17) },
 		"Expires":     func(r *store.Record) { r.Expires = time.Time{} },
-		"Created":     func(r *store.Record) { r.Created = time.Date(1500, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"Created":     func(r *store.Record) { r.Created = time.Date(300_000, 1, 1, 0, 0, 0, 0, time.UTC) },
 	} {
 		r := challenge("aaa-1", now)
 		edit(r)
@@ -50,8 +50,29 @@ func TestCreateRefuses(t *testing.T) {
 			t.Errorf("%s: %v", word, err)
 		}
 	}
-	if _, err := s.Finish(t.Context(), "aaa-1", store.Open, now); err == nil ||
-		!strings.Contains(err.Error(), "Finish as open") {
-		t.Errorf("Finish as Open: %v", err)
+}
+
+// TestCallsRefuse: what no server could do right does not reach it.
+func TestCallsRefuse(t *testing.T) {
+	t.Parallel()
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	defer client.Close()
+	s := open(t, redisstore.Config{Client: client})
+	ctx, now := t.Context(), time.Now()
+	for want, call := range map[string]func() error{
+		"Finish as open": func() error {
+			_, err := s.Finish(ctx, "aaa-1", store.Open, token(), now)
+			return err
+		},
+		"the token is zero":  func() error { _, err := s.Attempt(ctx, "aaa-1", 0, now); return err },
+		"the token is zero ": func() error { _, err := s.Finish(ctx, "aaa-1", store.Verified, 0, now); return err },
+		"Group of 17 bytes": func() error {
+			return s.CancelAll(ctx, "aaa", "s", strings.Repeat("g", 17), now.Add(time.Hour), now)
+		},
+		"bucket \"aaa-1\"": func() error { return s.CancelAll(ctx, "aaa-1", "s", "", now.Add(time.Hour), now) },
+	} {
+		if err := call(); err == nil || !strings.Contains(err.Error(), strings.TrimSpace(want)) {
+			t.Errorf("%s: %v", want, err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"context"
 	"crypto/rand"
+	mathrand "math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -147,10 +148,13 @@ func TestRealRedisCluster(t *testing.T) {
 	}
 }
 
-// challenge returns a record with room for many attempts and resends.
+// token returns a token that no other call has.
+func token() store.Token { return store.Token(mathrand.Uint64()) }
+
+// challenge returns a record with room for many attempts.
 func challenge(id string, now time.Time) *store.Record {
 	return &store.Record{ID: id, Subject: "subject of " + id, Key: "k1", Salt: []byte("salt"),
 		Sealed:  []byte(strings.Repeat("s", 120)),
 		Created: now, Expires: now.Add(5 * time.Minute), MaxAttempts: 1000, MaxFailures: 1000, Lock: time.Hour,
-		Waits: make([]time.Duration, 100), Delivery: []byte("delivery")}
+		Group: "group of 16 byte", Delivery: []byte("delivery")}
 }

@@ -6,15 +6,19 @@
 //	shared, err := redisstore.New(redisstore.Config{Client: client})
 //	warnings, err := shared.Check(ctx) // at the start: does this server keep its data?
 //	err = shared.Create(ctx, record, time.Now())
-//	record, err = shared.Attempt(ctx, record.ID, time.Now())
+//	record, err = shared.Attempt(ctx, record.ID, token, time.Now())
 //	// compare the code, and if it is right:
-//	record, err = shared.Finish(ctx, record.ID, store.Verified, time.Now())
+//	record, err = shared.Finish(ctx, record.ID, store.Verified, token, time.Now())
 //
 // The server must be Redis 7.0 or later. Its user needs EVALSHA, EVAL and the
 // commands on strings, hashes, sorted sets, lists and streams.
 //
 // Each method of Store, Limiter and Tracker is one script and one round trip. On a
 // Cluster, [Store.Take] of limits in different slots is one trip to each slot.
+//
+// A challenge is one key. The challenges of a bucket share one more, in the same slot:
+// the runs of failures of their subjects, and beside each run what [Store.CancelAll]
+// has cancelled. Calls read both anyway, so CancelAll costs them no further key.
 //
 // # Errors
 //
@@ -37,13 +41,19 @@
 // # If a reply is lost
 //
 // If a connection breaks before the reply has come, the client sends the call again,
-// and the server may run it twice. So each call that changes something has a
-// nonce, kept with its effect. The second run finds the nonce and returns the
-// first answer: a wrong guess is charged once, and a right code is accepted.
+// and the server may run it twice. So each call that changes something has a name,
+// kept with its effect. The second run finds the name and returns the first answer: a
+// wrong guess is charged once, and a right code is accepted.
 //
-// That holds while no more than seven other Attempts on the challenge, three
-// Updates, or seven Takes from a limit come in between. Otherwise the call counts
-// twice, or returns ErrConflict.
+// Attempt and Finish are named by the caller's token, and Create by the salt: these
+// count as long as the challenge lives, and the caller may repeat the call, too. The
+// others are named by a nonce that only the client's own repeats share. A nonce is
+// kept while no more than three other Updates of the challenge, or seven other calls
+// that change a limit, come in between. Otherwise Update returns ErrConflict, and Take
+// counts twice.
+//
+// CancelAll changes nothing more if it runs twice. Enqueue has no name: a job whose
+// reply was lost may be added twice.
 //
 // # If a server fails over
 //
@@ -77,7 +87,7 @@
 // # Time
 //
 // The clocks of the processes decide what has expired. They should agree to a few
-// seconds. Times have microseconds; a record's Created, Expires and Waits come back
-// to the nanosecond. Every key has a life that ends a minute or more after it is
-// needed.
+// seconds. Times have microseconds; a record's Created, Expires and Lock come back to
+// the nanosecond. So Give finds a taking by its microsecond. Every key has a life that
+// ends a minute or more after it is needed.
 package redisstore

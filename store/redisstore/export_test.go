@@ -8,5 +8,8 @@ func (s *Store) Tidy(every, idle time.Duration) {
 	s.queue.tidyEvery, s.queue.consumerIdle = every, idle
 }
 
-// EncodeJob returns a job as the queue keeps it.
-var EncodeJob = encodeJob
+// EncodeJob returns a job as the queue keeps it, and DecodeJob reads it.
+var (
+	EncodeJob = encodeJob
+	DecodeJob = decodeJob
+)

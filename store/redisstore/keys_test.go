@@ -27,7 +27,7 @@ func TestRealRedisPrefix(t *testing.T) {
 		if err := s.Create(ctx, r, now); err != nil {
 			t.Fatal(err)
 		}
-		if r, err := s.Attempt(ctx, "aaa-1", now); err != nil || r.Attempts != 1 || r.LockedUntil.IsZero() {
+		if r, err := s.Attempt(ctx, "aaa-1", token(), now); err != nil || r.Attempts != 1 || r.LockedUntil.IsZero() {
 			t.Errorf("Attempt: %+v, error %v", r, err)
 		}
 		if d, err := s.Take(ctx, now, l); err != nil || !d.Allowed {
@@ -65,7 +65,7 @@ func TestRealRedisSweep(t *testing.T) {
 			if err := s.Create(ctx, r, now); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Attempt(ctx, r.ID, now); err != nil {
+			if _, err := s.Attempt(ctx, r.ID, token(), now); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -95,7 +95,7 @@ func TestRealRedisOddIDs(t *testing.T) {
 			t.Errorf("Create of %q: %v", id, err)
 			continue
 		}
-		if r, err := s.Attempt(ctx, id, now); err != nil || r.ID != id || r.Attempts != 1 {
+		if r, err := s.Attempt(ctx, id, token(), now); err != nil || r.ID != id || r.Attempts != 1 {
 			t.Errorf("Attempt of %q: %+v, error %v", id, r, err)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 // The values that Redis keeps, and those that scripts are given, begin with
 // fields at fixed places. A layout, a struct of fields, states each of them once:
 // the codecs in Go use its fields, and the scripts name them. The tag of a field
-// is its type for Lua's struct.pack: I and a number of bytes, c and a number of
-// bytes, or B for one byte. Integers are big-endian.
+// is its type for Lua's struct.pack: I and a number of bytes, i if it may be negative,
+// c and a number of bytes, or B for one byte. Integers are big-endian.
 //
 // Version: no value says which format it has. If the format of a value changes
 // after a release, change the name of its key, so that processes of two releases
@@ -21,43 +21,55 @@ import (
 // and jobs are under the tag {queue}. A value that does not fit its layout makes
 // the call fail; it is neither repaired nor removed.
 var (
-	recordLayout = layoutOf[recordFields]()
-	runLayout    = layoutOf[runFields]()
-	windowLayout = layoutOf[windowFields]()
-	cellLayout   = layoutOf[cellFields]()
-	limitLayout  = layoutOf[limitFields]()
-	jobLayout    = layoutOf[jobFields]()
-	stampLayout  = layoutOf[stampFields]()
+	recordLayout  = layoutOf[recordFields]()
+	closingLayout = layoutOf[closingFields]()
+	runLayout     = layoutOf[runFields]()
+	markLayout    = layoutOf[markFields]()
+	windowLayout  = layoutOf[windowFields]()
+	cellLayout    = layoutOf[cellFields]()
+	limitLayout   = layoutOf[limitFields]()
+	jobLayout     = layoutOf[jobFields]()
+	stampLayout   = layoutOf[stampFields]()
+	finishLayout  = layoutOf[finishFields]()
 )
 
-// recordFields begin a challenge's record. Times are microseconds since 1970.
-// The latest nonce comes first.
+// recordFields begin a challenge's record. Times are microseconds since 1970. The
+// first byte is 0.
 type recordFields struct {
-	AttemptNonces field `lua:"c64"` // of the latest eight Attempts
-	Attempts      field `lua:"I4"`
-	Expires       field `lua:"I8"`
-	MaxAttempts   field `lua:"I4"`
-	MaxFailures   field `lua:"I4"`
-	Lock          field `lua:"I8"`  // microseconds
-	Subject       field `lua:"c16"` // see subjectField
-	Outcome       field `lua:"B"`
-	FinishNonce   field `lua:"c8"` // until Finish, the nonce of Create
-	Sends         field `lua:"I4"`
-	NextSend      field `lua:"I8"`
-	ResendNonce   field `lua:"c8"` // of the latest Resend
-	Revision      field `lua:"I8"`
-	UpdateNonces  field `lua:"c32"` // of the latest four Updates
-	Delivery      field `lua:"I4"`  // where Delivery begins: it ends the record
-	Waits         field `lua:"I2"`  // number of waits
-	Wait          field `lua:"i8"`  // the first wait, in nanoseconds; the others follow it
+	Revision    field `lua:"I8"`
+	Nonces      field `lua:"I4"` // where the nonces of the latest four Updates begin: Delivery ends there
+	Tokens      field `lua:"I4"` // where the tokens of the attempts begin: the nonces end there
+	Expires     field `lua:"I8"`
+	Subject     field `lua:"c16"` // see subjectField
+	Lock        field `lua:"i8"`  // microseconds
+	MaxFailures field `lua:"I4"`
+	MaxAttempts field `lua:"I4"`
+	Created     field `lua:"i8"`
+	Group       field `lua:"c17"` // see groupField
+	Delivery    field `lua:"I4"`  // where Delivery begins
+	Rest        field `lua:"c0"`  // no script reads what follows, up to Delivery
 }
 
-// runFields are a subject's run of failures.
+// closingFields end the record of a challenge that Finish has closed.
+type closingFields struct {
+	Outcome field `lua:"B"`
+	Token   field `lua:"c8"` // of that Finish
+}
+
+// runFields are a subject's run of failures. The marks of CancelAll follow them.
 type runFields struct {
 	Failures field `lua:"I4"` // in a row
 	Ends     field `lua:"I8"` // when the run is forgotten
 	Locked   field `lua:"B"`  // 1: Ends is the end of a lock
 	Kept     field `lua:"I8"` // until when the hash of runs lives at least
+}
+
+// markFields are a mark of CancelAll: the open challenges of a group that were
+// created before Time are cancelled. A subject has one mark for each group at most.
+type markFields struct {
+	Group field `lua:"c17"` // see groupField; of the empty group: all challenges
+	Ends  field `lua:"I8"`  // until when the mark is kept
+	Time  field `lua:"I8"`
 }
 
 // windowFields begin the log of a limit's takings, if it holds as many nonces as
@@ -84,17 +96,24 @@ type limitFields struct {
 
 // jobFields begin a job in the queue.
 type jobFields struct {
-	Rank    field `lua:"B"`  // see rank
-	Attempt field `lua:"I4"` // how often the job was handed out
-	Expires field `lua:"I8"`
-	Due     field `lua:"I8"`
-	Rest    field `lua:"c0"` // no script reads what follows
+	Rank     field `lua:"B"`  // see rank
+	Attempts field `lua:"I4"` // how often the job was handed out since it was added, or last came again as told
+	Expires  field `lua:"I8"`
+	Due      field `lua:"I8"`
+	Nonce    field `lua:"c8"` // random: no two jobs are equal
+	Rest     field `lua:"c0"` // no script reads what follows
 }
 
-// stampFields are the time and the nonce of a call.
+// stampFields are the time of a call, and its name: the caller's token or a nonce.
 type stampFields struct {
-	Time  field `lua:"I8"`
-	Nonce field `lua:"c8"`
+	Time field `lua:"I8"`
+	Name field `lua:"c8"`
+}
+
+// finishFields are the time of a Finish, and how it closes a record.
+type finishFields struct {
+	Time    field `lua:"I8"`
+	Closing field `lua:"c9"` // see closingFields
 }
 
 // A field is a part of a value that has a fixed place.
@@ -145,15 +164,15 @@ func layoutOf[L any]() (layout L) {
 //	@record.expires.length
 //	@record.expires.format  its type for struct.pack
 //	@cell.length            of all fields
-//	@record[sends revision] the format of fields that are next to each other
+//	@record[expires subject] the format of fields that are next to each other
 //	@status.expired         one of luaConstants
 //	@(cell.length - 1)      a sum of numbers
 var placeholder = regexp.MustCompile(`@\(([^)]*)\)|@([a-z]+)\[([a-z_ ]*)\]|@([a-z_]+(?:\.[a-z_]+)*)`)
 
 // luaNames are the values of the placeholders that are a name.
 var luaNames = namesOf(map[string]any{
-	"record": recordLayout, "run": runLayout, "window": windowLayout, "cell": cellLayout,
-	"limit": limitLayout, "job": jobLayout, "stamp": stampLayout,
+	"record": recordLayout, "run": runLayout, "mark": markLayout, "window": windowLayout, "cell": cellLayout,
+	"limit": limitLayout, "job": jobLayout, "stamp": stampLayout, "finish": finishLayout, "closing": closingLayout,
 })
 
 func namesOf(layouts map[string]any) map[string]string {
@@ -164,7 +183,7 @@ func namesOf(layouts map[string]any) map[string]string {
 	for layout, fields := range layouts {
 		v, length := reflect.ValueOf(fields), 0
 		for i := range v.NumField() {
-			f := v.Field(i).Interface().(field)
+			f := v.Field(i).Interface().(field) //nolint:errcheck // layouts have nothing but fields
 			name := layout + "." + snakeCase(v.Type().Field(i).Name)
 			names[name+".from"] = strconv.Itoa(f.at + 1)
 			names[name+".to"] = strconv.Itoa(f.end())
@@ -178,7 +197,7 @@ func namesOf(layouts map[string]any) map[string]string {
 	return names
 }
 
-// snakeCase returns "next_send" for "NextSend".
+// snakeCase returns "max_attempts" for "MaxAttempts".
 func snakeCase(name string) string {
 	var b strings.Builder
 	for i, c := range name {

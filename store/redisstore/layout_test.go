@@ -7,10 +7,10 @@ import "testing"
 func TestScriptsNameFields(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"c:sub(@record.expires.from, @record.expires.to)": "c:sub(69, 76)",
-		"'@record.expires.at'":                            "'68'",
-		"'@stamp[time nonce]'":                            "'>I8c8'",
-		"'c@(record.attempt_nonces.length - nonce)'":      "'c56'",
+		"c:sub(@record.expires.from, @record.expires.to)": "c:sub(17, 24)",
+		"'@record.expires.at'":                            "'16'",
+		"'@stamp[time name]'":                             "'>I8c8'",
+		"'c@(window.nonces.length - nonce)'":              "'c56'",
 		"@(0 - cell.length + 1) * i":                      "-13 * i",
 		"'\\@status.exists'":                              "'\\1'",
 		"return 1 .. '@end.late'":                         "return 1 .. 'late'",
@@ -25,7 +25,7 @@ func TestScriptsNameFields(t *testing.T) {
 // reads two fields as neighbours that are not, does not start.
 func TestScriptsCannotMisname(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"@record.expiry.from", "@record[expires nothing]", "@record[attempts max_attempts]",
+	for _, text := range []string{"@record.expiry.from", "@record[expires nothing]", "@record[expires max_attempts]",
 		"@(nonce - x)", "@x"} {
 		func() {
 			defer func() {
@@ -45,11 +45,11 @@ func TestFieldsHoldWhatIsPut(t *testing.T) {
 	b := make([]byte, jobLayout.Rest.at)
 	at := &jobLayout
 	at.Rank.put(b, 3)
-	at.Attempt.put(b, 1<<32-1)
+	at.Attempts.put(b, 1<<32-1)
 	at.Expires.put(b, 1<<53-2)
 	at.Due.put(b, 7)
 	s := string(b)
-	if at.Rank.get(s) != 3 || at.Attempt.get(s) != 1<<32-1 || at.Expires.get(s) != 1<<53-2 || at.Due.get(s) != 7 {
+	if at.Rank.get(s) != 3 || at.Attempts.get(s) != 1<<32-1 || at.Expires.get(s) != 1<<53-2 || at.Due.get(s) != 7 {
 		t.Errorf("% x", s)
 	}
 }

@@ -33,6 +33,18 @@ type countedLimit struct {
 	index int    // in the call's limits
 }
 
+// per returns Per in microseconds.
+func (c countedLimit) per() int64 { return max(c.Per.Microseconds(), 1) }
+
+// step returns how long a cell of the limit's log is, in microseconds; 0: the log is
+// exact.
+func (c countedLimit) step() int64 {
+	if c.Most > exactMost {
+		return c.per() / coarsePer
+	}
+	return 0
+}
+
 // countedLimits validates limits and names their windows. Limits of one Key and
 // different Per are counted apart.
 func (s *Store) countedLimits(ctx context.Context, limits []store.Limit) ([]countedLimit, error) {
@@ -103,12 +115,9 @@ func (s *Store) takeTogether(ctx context.Context, now int64, all []countedLimit,
 	if len(all) == 0 {
 		return nil
 	}
-	keys, args := make([]string, len(all)), append(make([]any, 0, 1+2*len(all)), stamp(now))
+	keys, args := make([]string, len(all)), append(make([]any, 0, 1+2*len(all)), stamp(now, nonce()))
 	for i, c := range all {
-		per, step, shadow := max(c.Per.Microseconds(), 1), int64(0), uint64(0)
-		if c.Most > exactMost {
-			step = per / coarsePer
-		}
+		per, step, shadow := c.per(), c.step(), uint64(0)
 		if c.Shadow {
 			shadow = 1
 		}
@@ -200,57 +209,46 @@ func (s *Store) takePerKey(ctx context.Context, now time.Time, all []countedLimi
 	if len(back) > 0 {
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBack)
 		defer cancel()
-		// Give back the newest; giving back the oldest would extend the window on
-		// every refusal.
-		if err := s.givePerKey(within, now, back, justBefore); err != nil {
+		if err := s.givePerKey(within, now, back); err != nil {
 			s.logger.WarnContext(ctx, "redisstore: limits not given back", "error", err)
 		}
 	}
 	return err
 }
 
-// Give implements store.Limiter. It gives back the oldest taking that counts: if the
-// call's own taking is a later one, the limit refuses for longer than it need.
-func (s *Store) Give(ctx context.Context, now time.Time, limits ...store.Limit) error {
+// Give implements store.Limiter. Up to a Most of 64 it returns the taking of that
+// microsecond; above that, one of the same hundred-and-twenty-eighth of Per.
+func (s *Store) Give(ctx context.Context, taken, _ time.Time, limits ...store.Limit) error {
 	all, err := s.countedLimits(ctx, limits)
 	if err != nil {
 		return err
 	}
 	if !s.clustered.Load() {
-		err = s.giveTogether(ctx, micros(now), all, perBefore)
+		err = s.giveTogether(ctx, micros(taken), all)
 		s.learnCluster(err)
 	}
 	if s.clustered.Load() {
-		err = s.givePerKey(ctx, now, all, perBefore)
+		err = s.givePerKey(ctx, taken, all)
 	}
 	return err
 }
 
-// The first taking after this time is given back: the oldest that counts, or the
-// call's own.
-func perBefore(now int64, c countedLimit) int64  { return now - max(c.Per.Microseconds(), 1) }
-func justBefore(now int64, _ countedLimit) int64 { return now - 1 }
-
 // givePerKey gives back to each key in a script of its own.
-func (s *Store) givePerKey(
-	ctx context.Context, now time.Time, all []countedLimit, since func(int64, countedLimit) int64,
-) error {
+func (s *Store) givePerKey(ctx context.Context, taken time.Time, all []countedLimit) error {
 	return eachKey(byKey(all), func(_ int, group []countedLimit) error {
-		return s.giveTogether(ctx, micros(now), group, since)
+		return s.giveTogether(ctx, micros(taken), group)
 	})
 }
 
 // giveTogether gives back to all limits in one script.
-func (s *Store) giveTogether(
-	ctx context.Context, now int64, all []countedLimit, since func(int64, countedLimit) int64,
-) error {
+func (s *Store) giveTogether(ctx context.Context, taken int64, all []countedLimit) error {
 	if len(all) == 0 {
 		return nil
 	}
-	keys, args := make([]string, len(all)), append(make([]any, 0, 1+len(all)), stamp(now))
+	keys, args := make([]string, len(all)), append(make([]any, 0, 1+len(all)), stamp(taken, nonce()))
 	for i, c := range all {
 		keys[i] = c.key
-		args = append(args, since(now, c))
+		args = append(args, c.step())
 	}
 	_, err := s.run(ctx, scriptGive, keys, args...)
 	return err

@@ -46,35 +46,40 @@ func TestRealRedisLostReplies(t *testing.T) {
 	ctx, now := t.Context(), time.Now()
 	everything := func(s store.Store) {
 		_ = s.Create(ctx, challenge("aaa-warm", now), now)
-		_, _ = s.Attempt(ctx, "aaa-warm", now)
-		_, _ = s.Resend(ctx, "aaa-warm", now)
-		_, _ = s.Update(ctx, "aaa-warm", 1, nil, now)
-		_, _ = s.Finish(ctx, "aaa-warm", store.Cancelled, now)
+		_, _ = s.Attempt(ctx, "aaa-warm", token(), now)
+		_, _ = s.Update(ctx, "aaa-warm", 0, nil, now)
+		_, _ = s.Finish(ctx, "aaa-warm", store.Cancelled, token(), now)
+		_, _ = s.Finish(ctx, "aaa-warm", store.Verified, token(), now)
+		_ = s.CancelAll(ctx, "aaa", "none", "", now.Add(time.Hour), now)
 	}
 	s, direct, proxy := lossy(t, everything)
 	once(t, proxy, func() error { return s.Create(ctx, challenge("aaa-1", now), now) })
-	if err := s.Create(ctx, challenge("aaa-1", now), now); !errors.Is(err, store.ErrExists) {
-		t.Errorf("Create once more: %v, want ErrExists", err)
+	other := challenge("aaa-1", now)
+	other.Salt = []byte("another salt")
+	if err := s.Create(ctx, other, now); !errors.Is(err, store.ErrExists) {
+		t.Errorf("Create with another salt: %v, want ErrExists", err)
 	}
 	for n := 1; n <= 5; n++ {
 		once(t, proxy, func() error {
-			r, err := s.Attempt(ctx, "aaa-1", now)
+			r, err := s.Attempt(ctx, "aaa-1", token(), now)
 			if err == nil && r.Attempts != n {
 				t.Errorf("Attempt %d was charged %d", n, r.Attempts)
 			}
 			return err
 		})
 	}
-	once(t, proxy, func() error { _, err := s.Resend(ctx, "aaa-1", now); return err })
-	once(t, proxy, func() error { _, err := s.Update(ctx, "aaa-1", 1, []byte("new"), now); return err })
+	once(t, proxy, func() error { _, err := s.Update(ctx, "aaa-1", 0, []byte("new"), now); return err })
 	r, err := direct.Get(ctx, "aaa-1", now)
-	if err != nil || r.Attempts != 5 || r.Sends != 2 || r.Revision != 2 || string(r.Delivery) != "new" {
+	if err != nil || r.Attempts != 5 || r.Revision != 1 || string(r.Delivery) != "new" {
 		t.Errorf("%+v, error %v", r, err)
 	}
-	once(t, proxy, func() error { _, err := s.Finish(ctx, "aaa-1", store.Verified, now); return err })
-	if _, err := s.Finish(ctx, "aaa-1", store.Verified, now); !errors.Is(err, store.ErrClosed) {
-		t.Errorf("Finish once more: %v, want ErrClosed", err)
+	once(t, proxy, func() error { _, err := s.Finish(ctx, "aaa-1", store.Verified, token(), now); return err })
+	if _, err := s.Finish(ctx, "aaa-1", store.Verified, token(), now); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("Finish with another token: %v, want ErrClosed", err)
 	}
+	once(t, proxy, func() error {
+		return s.CancelAll(ctx, "aaa", challenge("aaa-2", now).Subject, "", now.Add(time.Hour), now.Add(1))
+	})
 }
 
 // TestRealRedisLostCharges: of the charges to one subject, each third reply is
@@ -84,7 +89,7 @@ func TestRealRedisLostCharges(t *testing.T) {
 	ctx, now := t.Context(), time.Now()
 	s, direct, proxy := lossy(t, func(s store.Store) {
 		_ = s.Create(ctx, challenge("aaa-warm", now), now)
-		_, _ = s.Attempt(ctx, "aaa-warm", now)
+		_, _ = s.Attempt(ctx, "aaa-warm", token(), now)
 	})
 	r := challenge("aaa-1", now)
 	r.MaxFailures = 30
@@ -93,7 +98,7 @@ func TestRealRedisLostCharges(t *testing.T) {
 	}
 	proxy.LoseEvery(3, "evalsha")
 	for n := 1; n <= 30; n++ {
-		r, err := s.Attempt(ctx, "aaa-1", now)
+		r, err := s.Attempt(ctx, "aaa-1", token(), now)
 		if err != nil || r.Attempts != n || r.LockedUntil.IsZero() != (n < 30) {
 			t.Fatalf("Attempt %d: %+v, error %v", n, r, err)
 		}
@@ -111,7 +116,7 @@ func TestRealRedisLostTakings(t *testing.T) {
 	s, direct, proxy := lossy(t, func(s store.Store) {
 		l := store.Limit{Key: "warm", Most: 1, Per: time.Second}
 		_, _ = s.(*opened).Take(ctx, now, l)
-		_ = s.(*opened).Give(ctx, now, l)
+		_ = s.(*opened).Give(ctx, now, now, l)
 	})
 	take := func(over ...int) func() error {
 		return func() error {
@@ -124,7 +129,7 @@ func TestRealRedisLostTakings(t *testing.T) {
 	}
 	once(t, proxy, take())
 	once(t, proxy, take(2))
-	once(t, proxy, func() error { return s.Give(ctx, now, limits...) })
+	once(t, proxy, func() error { return s.Give(ctx, now, now, limits...) })
 	for want := 2; want > 0; want-- { // of 3, two were taken and one given back
 		if d, err := direct.Take(ctx, now, limits[0]); err != nil || !d.Allowed {
 			t.Fatalf("%+v, error %v, want %d left", d, err, want)
@@ -177,7 +182,7 @@ func TestRealRedisScriptFlush(t *testing.T) {
 	}
 	for n := 1; n <= 3; n++ {
 		flush()
-		if r, err := s.Attempt(ctx, "aaa-1", now); err != nil || r.Attempts != n {
+		if r, err := s.Attempt(ctx, "aaa-1", token(), now); err != nil || r.Attempts != n {
 			t.Fatalf("%+v, error %v", r, err)
 		}
 	}
@@ -203,7 +208,7 @@ func TestRealRedisTogether(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range challenges * each {
 		wg.Go(func() {
-			switch r, err := s.Attempt(ctx, id(i%challenges), now); {
+			switch r, err := s.Attempt(ctx, id(i%challenges), token(), now); {
 			case r == nil || r.ID != id(i%challenges):
 				t.Errorf("%+v, error %v", r, err)
 			case err == nil:
@@ -240,7 +245,7 @@ func TestRealRedisLostMeanwhile(t *testing.T) {
 		s.Create(ctx, challenge("aaa-2", now), now)); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = direct.Attempt(ctx, "aaa-1", now) // the scripts are there
+	_, _ = direct.Attempt(ctx, "aaa-1", token(), now) // the scripts are there
 	_, _ = direct.Update(ctx, "aaa-1", 0, nil, now)
 	meanwhile := func(counts func(*store.Record) bool, mine, others func()) {
 		t.Helper()
@@ -256,12 +261,12 @@ func TestRealRedisLostMeanwhile(t *testing.T) {
 		done.Wait()
 	}
 	meanwhile(func(r *store.Record) bool { return r.Attempts == 2 }, func() {
-		if r, err := s.Attempt(ctx, "aaa-1", now); err != nil || r.Attempts != 9 {
-			t.Errorf("Attempt: %+v, error %v; want 9 in all", r, err)
+		if r, err := s.Attempt(ctx, "aaa-1", token(), now); err != nil || r.Attempts != 2 {
+			t.Errorf("Attempt: %+v, error %v; want it to be the second", r, err)
 		}
 	}, func() {
-		for range 7 {
-			_, _ = direct.Attempt(ctx, "aaa-1", now)
+		for range 70 {
+			_, _ = direct.Attempt(ctx, "aaa-1", token(), now)
 		}
 	})
 	meanwhile(func(r *store.Record) bool { return r.Revision == 2 }, func() {

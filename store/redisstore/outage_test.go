@@ -17,7 +17,7 @@ import (
 )
 
 var sentinels = []error{store.ErrExists, store.ErrNotFound, store.ErrExpired, store.ErrClosed, store.ErrExhausted,
-	store.ErrLocked, store.ErrTooSoon, store.ErrConflict, store.ErrFull}
+	store.ErrLocked, store.ErrConflict, store.ErrFull}
 
 // TestRealRedisStalled: a call returns when its context's deadline comes, or
 // Timeout is over, though the client waits for the server for longer; and when
@@ -64,7 +64,7 @@ func testStalled(t *testing.T, enabled bool) {
 	} {
 		ctx, cancel := c.end(t.Context())
 		began := time.Now()
-		_, err := s.Attempt(ctx, "aaa-1", now)
+		_, err := s.Attempt(ctx, "aaa-1", token(), now)
 		took := time.Since(began)
 		cancel()
 		if !errors.Is(err, c.want) || name == "timeout" &&
@@ -88,20 +88,20 @@ func TestRealRedisDown(t *testing.T) {
 	server.Kill()
 	ctx, now := t.Context(), time.Now()
 	for name, call := range map[string]func() error{
-		"Create":  func() error { return s.Create(ctx, challenge("aaa-1", now), now) },
-		"Get":     func() error { _, err := s.Get(ctx, "aaa-1", now); return err },
-		"Resend":  func() error { _, err := s.Resend(ctx, "aaa-1", now); return err },
-		"Update":  func() error { _, err := s.Update(ctx, "aaa-1", 1, nil, now); return err },
-		"Attempt": func() error { _, err := s.Attempt(ctx, "aaa-1", now); return err },
-		"Finish":  func() error { _, err := s.Finish(ctx, "aaa-1", store.Verified, now); return err },
-		"Take":    func() error { _, err := s.Take(ctx, now, store.Limit{Key: "a", Most: 1, Per: 1}); return err },
-		"Give":    func() error { return s.Give(ctx, now, store.Limit{Key: "a", Most: 1, Per: time.Hour}) },
-		"Track":   func() error { _, err := s.Track(ctx, "a", "m", now, now); return err },
-		"Match":   func() error { _, err := s.Match(ctx, "a", nil, now.Add(time.Hour), now); return err },
-		"Enqueue": func() error { return s.Enqueue(ctx, store.Job{ID: "j", Expires: now.Add(time.Hour)}) },
-		"Stats":   func() error { _, err := s.Stats(ctx); return err },
-		"Dead":    func() error { _, err := s.Dead(ctx, 1); return err },
-		"Check":   func() error { _, err := s.Check(ctx); return err },
+		"Create":    func() error { return s.Create(ctx, challenge("aaa-1", now), now) },
+		"Get":       func() error { _, err := s.Get(ctx, "aaa-1", now); return err },
+		"CancelAll": func() error { return s.CancelAll(ctx, "aaa", "s", "", now.Add(time.Hour), now) },
+		"Update":    func() error { _, err := s.Update(ctx, "aaa-1", 1, nil, now); return err },
+		"Attempt":   func() error { _, err := s.Attempt(ctx, "aaa-1", token(), now); return err },
+		"Finish":    func() error { _, err := s.Finish(ctx, "aaa-1", store.Verified, token(), now); return err },
+		"Take":      func() error { _, err := s.Take(ctx, now, store.Limit{Key: "a", Most: 1, Per: 1}); return err },
+		"Give":      func() error { return s.Give(ctx, now, now, store.Limit{Key: "a", Most: 1, Per: time.Hour}) },
+		"Track":     func() error { _, err := s.Track(ctx, "a", "m", now, now); return err },
+		"Match":     func() error { _, err := s.Match(ctx, "a", nil, now.Add(time.Hour), now); return err },
+		"Enqueue":   func() error { return s.Enqueue(ctx, store.Job{Challenge: "j", Expires: now.Add(time.Hour)}) },
+		"Stats":     func() error { _, err := s.Stats(ctx); return err },
+		"Dead":      func() error { _, err := s.Dead(ctx, 1); return err },
+		"Check":     func() error { _, err := s.Check(ctx); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -132,17 +132,18 @@ func TestRealRedisOutOfMemory(t *testing.T) {
 	if err := s.Create(ctx, challenge("aaa-1", now), now); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Attempt(ctx, "aaa-1", now); err != nil {
+	if _, err := s.Attempt(ctx, "aaa-1", token(), now); err != nil {
 		t.Fatal(err)
 	}
 	if err := client.ConfigSet(ctx, "maxmemory", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
-	_, attempt := s.Attempt(ctx, "aaa-1", now)
+	_, attempt := s.Attempt(ctx, "aaa-1", token(), now)
 	_, take := s.Take(ctx, now, store.Limit{Key: "a", Most: 1, Per: time.Hour})
 	_, track := s.Track(ctx, "a", "m", now.Add(time.Hour), now)
 	_, match := s.Match(ctx, "a", nil, now.Add(time.Hour), now)
-	for i, err := range []error{s.Create(ctx, challenge("aaa-2", now), now), attempt, take, track, match} {
+	cancel := s.CancelAll(ctx, "aaa", "s", "", now.Add(time.Hour), now)
+	for i, err := range []error{s.Create(ctx, challenge("aaa-2", now), now), attempt, take, track, match, cancel} {
 		if !errors.Is(err, store.ErrFull) {
 			t.Errorf("call %d: %v, want ErrFull", i, err)
 		}
@@ -150,7 +151,7 @@ func TestRealRedisOutOfMemory(t *testing.T) {
 	if r, err := s.Get(ctx, "aaa-1", now); err != nil || r.Attempts != 1 {
 		t.Errorf("Get: %+v, error %v", r, err)
 	}
-	if r, err := s.Finish(ctx, "aaa-1", store.Verified, now); err != nil || r.Outcome != store.Verified {
+	if r, err := s.Finish(ctx, "aaa-1", store.Verified, token(), now); err != nil || r.Outcome != store.Verified {
 		t.Errorf("Finish: %+v, error %v", r, err)
 	}
 }
@@ -171,10 +172,10 @@ func TestRealSentinelFailover(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Attempt(ctx, "aaa-locked", now); err != nil {
+	if _, err := s.Attempt(ctx, "aaa-locked", token(), now); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Finish(ctx, "aaa-used", store.Verified, now); err != nil {
+	if _, err := s.Finish(ctx, "aaa-used", store.Verified, token(), now); err != nil {
 		t.Fatal(err)
 	}
 	if err := client.Do(ctx, "WAIT", 1, 5000).Err(); err != nil {
@@ -186,7 +187,7 @@ func TestRealSentinelFailover(t *testing.T) {
 	}
 	master.Kill()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		_, err := s.Finish(ctx, "aaa-used", store.Verified, now)
+		_, err := s.Finish(ctx, "aaa-used", store.Verified, token(), now)
 		if errors.Is(err, store.ErrClosed) {
 			break
 		}
@@ -194,7 +195,7 @@ func TestRealSentinelFailover(t *testing.T) {
 			t.Fatalf("Finish once more: %v, want ErrClosed", err)
 		}
 	}
-	if _, err := s.Attempt(ctx, "aaa-locked", now); !errors.Is(err, store.ErrLocked) {
+	if _, err := s.Attempt(ctx, "aaa-locked", token(), now); !errors.Is(err, store.ErrLocked) {
 		t.Errorf("Attempt: %v, want ErrLocked", err)
 	}
 }

@@ -55,8 +55,8 @@ type queue struct {
 	keys     []string // KEYS[1..6] of the scripts
 	max      int      // jobs
 	attempts int
-	block    time.Duration // how long Run waits for the wake key
-	enqueues *batcher[newJob, struct{}]
+	block    time.Duration              // how long Run waits for the wake key
+	enqueues *batcher[string, struct{}] // of encoded jobs
 
 	tidyEvery, consumerIdle time.Duration
 }

@@ -12,7 +12,7 @@ const maxResults = 500
 // How a job ends that was handed out.
 const (
 	endDone   = "done"   // its handler succeeded
-	endAgain  = "again"  // it is due once more, after a pause
+	endAgain  = "again"  // it is due once more: when its handler said, or after a pause
 	endBack   = "back"   // it is due at once, as if it had not been handed out
 	endLate   = "late"   // dead letter: store.Late
 	endFailed = "failed" // dead letter: store.Failed

@@ -58,17 +58,15 @@ func BenchmarkRealRedisQueue(b *testing.B) {
 		n := b.N
 		all := make(chan struct{})
 		go func() {
-			stopped <- s.Run(ctx, benchWorkers, func(context.Context, store.Job) error {
+			stopped <- s.Run(ctx, benchWorkers, func(context.Context, store.Job) (time.Time, error) {
 				if handled.Add(1) == int64(n) {
 					close(all)
 				}
-				return nil
+				return time.Time{}, nil
 			})
 		}()
 		produce(b, n, func(i int) error {
-			return s.Enqueue(ctx, store.Job{
-				ID: strconv.Itoa(i) + "/1/send", Challenge: strconv.Itoa(i), Step: 1, Expires: expires,
-			})
+			return s.Enqueue(ctx, store.Job{Challenge: strconv.Itoa(i), Expires: expires})
 		})
 		<-all
 		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "jobs/s")
@@ -126,7 +124,10 @@ func BenchmarkRealRedisQueueLatency(b *testing.B) {
 	begun := make(chan time.Time)
 	stopped := make(chan error, 1)
 	go func() {
-		stopped <- s.Run(ctx, 8, func(context.Context, store.Job) error { begun <- time.Now(); return nil })
+		stopped <- s.Run(ctx, 8, func(context.Context, store.Job) (time.Time, error) {
+			begun <- time.Now()
+			return time.Time{}, nil
+		})
 	}()
 	var took []time.Duration
 	n := 0
@@ -134,7 +135,7 @@ func BenchmarkRealRedisQueueLatency(b *testing.B) {
 	for b.Loop() {
 		n++
 		at := time.Now()
-		j := store.Job{ID: strconv.Itoa(n), Challenge: "c", Expires: at.Add(time.Minute)}
+		j := store.Job{Challenge: strconv.Itoa(n), Expires: at.Add(time.Minute)}
 		if err := s.Enqueue(ctx, j); err != nil {
 			b.Fatal(err)
 		}

@@ -18,20 +18,19 @@ import (
 func TestRealRedisQueueFull(t *testing.T) {
 	t.Parallel()
 	s := open(t, redisstore.Config{Client: dial(t, redistest.Start(t).Addr), MaxJobs: 3})
-	add(t, s, store.Job{ID: "a"}, store.Job{ID: "b", Priority: store.Low},
-		store.Job{ID: "c", NotBefore: time.Now().Add(time.Minute)})
-	more := store.Job{ID: "d", Expires: time.Now().Add(time.Hour)}
+	add(t, s, store.Job{Challenge: "a"}, store.Job{Challenge: "b", Priority: store.Low},
+		store.Job{Challenge: "c", NotBefore: time.Now().Add(time.Minute)})
+	more := store.Job{Challenge: "d", Expires: time.Now().Add(time.Hour)}
 	if err := s.Enqueue(t.Context(), more); !errors.Is(err, store.ErrFull) {
 		t.Fatalf("Enqueue in a full queue: error %v, want ErrFull", err)
 	}
-	add(t, s, store.Job{ID: "a"}) // is known
 	jobs := make(chan store.Job, 10)
 	work(t, s, 1, forward(jobs))
 	receive(t, jobs, patience, "a job")
 	receive(t, jobs, patience, "a job")
 	awaitStats(t, s, "room", func(st store.Stats) bool { return st == store.Stats{Delayed: 1} })
 	add(t, s, more)
-	if j := receive(t, jobs, patience, "the job that there had been no room for"); j.ID != "d" {
+	if j := receive(t, jobs, patience, "the job that there had been no room for"); j.Challenge != "d" {
 		t.Errorf("job %+v, want d", j)
 	}
 }
@@ -58,16 +57,16 @@ func TestRealRedisQueueLives(t *testing.T) {
 	}
 	release := make(chan struct{})
 	begun := make(chan store.Job, 10)
-	add(t, s, store.Job{ID: "to-come", NotBefore: time.Now().Add(time.Minute)})
+	add(t, s, store.Job{Challenge: "to-come", NotBefore: time.Now().Add(time.Minute)})
 	soon := time.Now().Add(40 * time.Second)
-	add(t, s, store.Job{ID: "short", NotBefore: soon.Add(-time.Second), Expires: soon})
-	check("to come", "delayed", "wake", "id:short") // a Run that waits for the next due job must know
-	add(t, s, store.Job{ID: "due", Priority: store.Low})
-	check("added", "delayed", "low", "wake", "id:due", "id:to-come")
-	stop := work(t, s, 4, func(_ context.Context, j store.Job) error {
+	add(t, s, store.Job{Challenge: "short", NotBefore: soon.Add(-time.Second), Expires: soon})
+	check("to come", "delayed", "wake") // a Run that waits for the next due job must know
+	add(t, s, store.Job{Challenge: "due", Priority: store.Low})
+	check("added", "delayed", "low", "wake")
+	stop := work(t, s, 4, func(_ context.Context, j store.Job) (time.Time, error) {
 		begun <- j
 		<-release
-		return errors.New("fails")
+		return time.Time{}, errors.New("fails")
 	})
 	receive(t, begun, patience, "the job")
 	check("running", "low")
@@ -86,17 +85,17 @@ func TestRealRedisQueueBacklog(t *testing.T) {
 	const backlog = 5000
 	if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i := range backlog { // as Enqueue would have, an hour ago
-			job := redisstore.EncodeJob(store.Job{ID: strconv.Itoa(i), Challenge: "c", Expires: time.Now()}, 1)
+			job := redisstore.EncodeJob(store.Job{Challenge: strconv.Itoa(i), Expires: time.Now()}, 1)
 			p.XAdd(ctx, &redis.XAddArgs{Stream: s.prefix + "{queue}normal", Values: []any{"job", job}})
 		}
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	add(t, s, store.Job{ID: "live"})
+	add(t, s, store.Job{Challenge: "live"})
 	jobs := make(chan store.Job, 10)
 	work(t, s, 4, forward(jobs))
-	if j := receive(t, jobs, patience, "the job behind the backlog"); j.ID != "live" {
+	if j := receive(t, jobs, patience, "the job behind the backlog"); j.Challenge != "live" {
 		t.Errorf("job %+v", j)
 	}
 	awaitStats(t, s, "a thousand dead letters", func(st store.Stats) bool { return st == store.Stats{Dead: 1000} })

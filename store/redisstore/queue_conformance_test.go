@@ -59,10 +59,8 @@ func TestRealRedisClusterQueue(t *testing.T) {
 // patience bounds how long a test waits for what has to come.
 const patience = 30 * time.Second
 
-type handler = func(context.Context, store.Job) error
-
 // work runs s until the returned function is called, which waits for Run.
-func work(t testing.TB, s store.Queue, workers int, handle handler) (stop func()) {
+func work(t testing.TB, s store.Queue, workers int, handle store.Handler) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -78,10 +76,10 @@ func work(t testing.TB, s store.Queue, workers int, handle handler) (stop func()
 }
 
 // forward is a handler that succeeds.
-func forward(c chan<- store.Job) handler {
-	return func(_ context.Context, j store.Job) error {
+func forward(c chan<- store.Job) store.Handler {
+	return func(_ context.Context, j store.Job) (time.Time, error) {
 		c <- j
-		return nil
+		return time.Time{}, nil
 	}
 }
 

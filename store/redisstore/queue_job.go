@@ -12,59 +12,59 @@ import (
 // rank is a priority in the scripts: 1 for High, 2, 3 for Low.
 func rank(p store.Priority) int { return 2 - int(p) }
 
-// encodeJob returns what the queue keeps of j, which is due at due:
+// encodeJob returns what the queue keeps of j, which is due at due, and was not
+// handed out:
 //
 //	the fields of jobLayout
-//	what no script reads: NotBefore and Step as varints; Challenge, after its
-//	length; ID
+//	what no script reads: NotBefore, a varint; Challenge
 //
 // Version: see jobLayout. A release that changes this format changes queueTag; of
 // a job of another format decodeJob returns an error, and Run drops the job.
 func encodeJob(j store.Job, due int64) string {
 	at := &jobLayout
-	b := make([]byte, at.Rest.at, 48+len(j.Challenge)+len(j.ID))
+	b := make([]byte, at.Rest.at, at.Rest.at+binary.MaxVarintLen64+len(j.Challenge))
 	at.Rank.put(b, uint64(rank(j.Priority)))
-	at.Attempt.put(b, uint64(j.Attempt))
 	at.Expires.put(b, uint64(micros(j.Expires)))
 	at.Due.put(b, uint64(due))
+	at.Nonce.put(b, nonce())
 	b = binary.AppendUvarint(b, uint64(microsUp(j.NotBefore)))
-	b = binary.AppendVarint(b, int64(j.Step))
-	return string(append(appendString(b, j.Challenge), j.ID...))
+	return string(append(b, j.Challenge...))
 }
 
-// dueThen returns an encoded job with another time at which it is due.
-func dueThen(job string, due int64) string {
+// dueThen returns an encoded job as it is due the next time, having been handed out
+// so often.
+func dueThen(job string, due int64, attempts int) string {
 	b := []byte(job)
 	jobLayout.Due.put(b, uint64(due))
+	jobLayout.Attempts.put(b, uint64(attempts))
 	return string(b)
 }
 
 var errJob = errors.New("redisstore: a job in the queue is damaged")
 
-// decodeJob reads what encodeJob wrote.
-func decodeJob(s string) (store.Job, error) {
+// decodeJob returns a job that encodeJob wrote, and how often it was handed out.
+func decodeJob(s string) (j store.Job, attempts int, _ error) {
 	at := &jobLayout
 	if len(s) < at.Rest.at {
-		return store.Job{}, errJob
+		return store.Job{}, 0, errJob
 	}
-	r, attempt, expires := at.Rank.get(s), at.Attempt.get(s), at.Expires.get(s)
+	r, n, expires := at.Rank.get(s), at.Attempts.get(s), at.Expires.get(s)
 	p := parser{rest: s[at.Rest.at:]}
-	notBefore, step, challenge := p.uvarint(), p.uvarint(), p.string()
-	if p.bad || p.rest == "" || r < 1 || r > 3 || attempt > math.MaxInt32 || max(expires, notBefore) >= latest {
-		return store.Job{}, errJob
+	notBefore := p.uvarint()
+	if p.bad || p.rest == "" || r < 1 || r > 3 || n > math.MaxInt32 || max(expires, notBefore) >= latest {
+		return store.Job{}, 0, errJob
 	}
 	return store.Job{
-		ID: p.rest, Challenge: challenge, Step: int(step>>1) ^ -int(step&1),
-		Priority: store.Priority(2 - int(r)), Attempt: int(attempt),
+		Challenge: p.rest, Priority: store.Priority(2 - int(r)),
 		NotBefore: instant(int64(notBefore)), Expires: instant(int64(expires)),
-	}, nil
+	}, int(n), nil
 }
 
 // checkJob refuses a job that Enqueue must refuse.
 func checkJob(j store.Job) error {
 	switch {
-	case j.ID == "" || j.Expires.IsZero():
-		return errors.New("redisstore: job without ID or Expires")
+	case j.Challenge == "" || j.Expires.IsZero():
+		return errors.New("redisstore: job without Challenge or Expires")
 	case !j.Priority.Valid():
 		return fmt.Errorf("redisstore: job of priority %d", j.Priority)
 	}

@@ -18,7 +18,8 @@ import (
 
 // Run implements store.Queue. A job whose handler fails is due again after 1,
 // 2, 4, 8, 16 s, and then every 32 s, until it expires or has been handed out
-// Config.JobAttempts times. A handler that ends its goroutine has failed.
+// Config.JobAttempts times since it last came again as told. A handler that ends its
+// goroutine has failed.
 //
 // A job is with one worker as long as the worker's process lives and reaches the
 // server, however long the handler takes. If the process dies, another worker gets
@@ -34,7 +35,7 @@ import (
 // Run holds one of the client's connections while it waits for jobs, and takes up
 // to two more from time to time: the client's PoolSize should have three for each
 // Run, in addition to those that handlers and other callers need.
-func (s *Store) Run(ctx context.Context, workers int, handle func(context.Context, store.Job) error) error {
+func (s *Store) Run(ctx context.Context, workers int, handle store.Handler) error {
 	if workers < 1 || handle == nil {
 		return errors.New("redisstore: Run without workers or handler")
 	}
@@ -59,7 +60,7 @@ func (e streamEntry) compare(other streamEntry) int {
 type runner struct {
 	s             *Store
 	workers       int
-	handle        func(context.Context, store.Job) error
+	handle        store.Handler
 	consumer      string // its name in the consumer group
 	handlers      sync.WaitGroup
 	link          link
@@ -76,7 +77,7 @@ type runner struct {
 	ended   []result                 // not recorded yet
 }
 
-func newRunner(s *Store, workers int, handle func(context.Context, store.Job) error) *runner {
+func newRunner(s *Store, workers int, handle store.Handler) *runner {
 	return &runner{
 		s: s, workers: workers, handle: handle, consumer: rand.Text(), link: link{logger: s.logger},
 		freed: make(chan struct{}, 1), results: make(chan struct{}, 1), drained: make(chan struct{}),
@@ -205,51 +206,68 @@ func (r *runner) begin(ctx context.Context, at streamEntry, job string) {
 	r.held[at] = struct{}{}
 	r.running++
 	r.mu.Unlock()
-	j, err := decodeJob(job)
+	j, attempts, err := decodeJob(job)
 	switch {
 	case err != nil: // no handler could read it, and no reader of dead letters
 		r.s.logger.ErrorContext(ctx, err.Error())
 		r.finish(result{streamEntry: at, end: endDone})
 	case ctx.Err() != nil:
-		r.finish(result{at, endBack, dueThen(job, micros(time.Now()))})
+		r.finish(result{at, endBack, dueThen(job, micros(time.Now()), attempts)})
 	default:
-		r.handlers.Go(func() { r.call(ctx, at, j) })
+		r.handlers.Go(func() { r.call(ctx, handedJob{at, j, job, attempts + 1}) })
 	}
+}
+
+// A handedJob is a job that was handed out.
+type handedJob struct {
+	streamEntry
+	store.Job
+	encoded  string
+	attempts int // this one included
 }
 
 var errExited = errors.New("redisstore: handler ended its goroutine")
 
 // call hands j to the handler, and notes the result however the handler ends.
-func (r *runner) call(ctx context.Context, at streamEntry, j store.Job) {
-	j.Attempt++
+func (r *runner) call(ctx context.Context, j handedJob) {
+	var again time.Time
 	err := errExited
 	defer func() {
 		if v := recover(); v != nil { // its text may hold a secret
 			err = fmt.Errorf("redisstore: handler panicked with a %T at:\n%s", v, debug.Stack())
 		}
-		r.finish(r.resultOf(at, j, err != nil))
-		if err != nil {
-			r.s.logger.WarnContext(ctx, "redisstore: job failed",
-				"job", j.ID, "challenge", j.Challenge, "step", j.Step, "err", err)
+		if err == nil {
+			r.finish(resultOf(j, again))
+			return
 		}
+		r.finish(r.failureOf(j))
+		r.s.logger.WarnContext(ctx, "redisstore: job failed",
+			"challenge", j.Challenge, "attempt", j.attempts, "err", err)
 	}()
-	err = r.handle(context.WithoutCancel(ctx), j)
+	again, err = r.handle(context.WithoutCancel(ctx), j.Job)
 }
 
-// resultOf returns the result of j, whose handler has ended.
-func (r *runner) resultOf(at streamEntry, j store.Job, failed bool) result {
-	if !failed {
-		return result{streamEntry: at, end: endDone}
+// resultOf returns the result of j, whose handler has succeeded, and said when the
+// job comes again.
+func resultOf(j handedJob, again time.Time) result {
+	due := max(microsUp(again), micros(time.Now()))
+	if again.IsZero() || due >= micros(j.Expires) {
+		return result{streamEntry: j.streamEntry, end: endDone}
 	}
-	due := time.Now().Add(firstPause << min(j.Attempt-1, doublings))
+	return result{j.streamEntry, endAgain, dueThen(j.encoded, due, 0)}
+}
+
+// failureOf returns the result of j, whose handler has failed.
+func (r *runner) failureOf(j handedJob) result {
+	due := time.Now().Add(firstPause << min(j.attempts-1, doublings))
 	end := endAgain
 	switch {
-	case j.Attempt >= r.s.queue.attempts:
+	case j.attempts >= r.s.queue.attempts:
 		end = endFailed
 	case !due.Before(j.Expires):
 		end = endLate
 	}
-	return result{at, end, encodeJob(j, microsUp(due))}
+	return result{j.streamEntry, end, dueThen(j.encoded, microsUp(due), j.attempts)}
 }
 
 // finish frees the worker, and has the result recorded.

@@ -145,10 +145,10 @@ local function back(p, id, more)
 		return
 	end
 	local job = entry[2][2]
-	local _, attempt, expires = parse(job)
-	attempt = attempt + more
-	job = struct.pack('@job[rank attempt expires due]', p, attempt, expires, now) .. job:sub(@job.rest.from)
-	if attempt >= tonumber(ARGV[4]) then
+	local _, attempts, expires = parse(job)
+	attempts = attempts + more
+	job = struct.pack('@job[rank attempts expires due]', p, attempts, expires, now) .. job:sub(@job.nonce.from)
+	if attempts >= tonumber(ARGV[4]) then
 		bury(job, '@end.failed', now)
 	else
 		push(job, now)

@@ -41,7 +41,7 @@ local function wake()
 	end
 end
 local function parse(job)
-	return struct.unpack('@job[rank attempt expires due]', job)
+	return struct.unpack('@job[rank attempts expires due]', job)
 end
 local function bury(job, reason, at)
 	redis.call('XADD', KEYS[5], 'MAXLEN', @dead_letters, '*',
@@ -49,7 +49,7 @@ local function bury(job, reason, at)
 	redis.call('PEXPIRE', KEYS[5], DAY)
 end
 local function push(job, now)
-	local p, attempt, expires = parse(job)
+	local p, _, expires = parse(job)
 	if expires <= now then
 		bury(job, '@end.late', expires)
 	else
@@ -85,57 +85,46 @@ local function remove(p, id)
 end
 `
 
-// scriptEnqueue adds jobs.
+// scriptEnqueue adds jobs, as many as there is room for, in their order.
 //
-//	KEYS[7..]  a key for each job's ID: it holds when the job expires, 8 bytes
-//	ARGV       now, most jobs; then of each job: life of its ID's key in
-//	           milliseconds, job
-//	returns    an integer for each job: enqueuedAdded, enqueuedKnown, enqueuedFull
+//	ARGV     now, most jobs; then each job
+//	returns  how many it has added
+//
+// It has no nonce: if its reply is lost, jobs that are due may come twice.
 var scriptEnqueue = newScript(mayFill + queuePreamble + `
-local now, room, reply = tonumber(ARGV[1]), tonumber(ARGV[2]), {}
+local now, room, added = tonumber(ARGV[1]), tonumber(ARGV[2]), 0
 room = room - redis.call('ZCARD', KEYS[4])
 for p = 1, 3 do
 	room = room - redis.call('XLEN', KEYS[p])
 end
-local added, last = false, {0, 0, 0, 0}
-local function add(key, life, job)
-	local ends = job:sub(@job.expires.from, @job.expires.to)
-	if not redis.call('SET', key, ends, 'NX', 'PX', life) then
-		if struct.unpack('@job[expires]', redis.call('GET', key)) > now then
-			return @enqueued.known
-		end
-		redis.call('SET', key, ends, 'PX', life)
+local first, last = false, {0, 0, 0, 0}
+for i = 3, #ARGV do
+	if added >= room then
+		break
 	end
-	if room < 1 then
-		redis.call('DEL', key)
-		return @enqueued.full
-	end
-	room = room - 1
-	local p, attempt, expires, due = parse(job)
+	added = added + 1
+	local job = ARGV[i]
+	local p, _, expires, due = parse(job)
 	if due <= now then
 		redis.call('XADD', KEYS[p], '*', 'job', job)
-		added = true
+		first = true
 	else
 		p = 4
-		added = delay(job, due) or added
+		first = delay(job, due) or first
 	end
 	if last[p] < expires then
 		last[p] = expires
 	end
-	return @enqueued.added
-end
-for i = 1, (#ARGV - 2) / 2 do
-	reply[i] = add(KEYS[6 + i], ARGV[2 * i + 1], ARGV[2 * i + 2])
 end
 for p = 1, 4 do
 	if last[p] > 0 then
 		keep(KEYS[p], last[p], now)
 	end
 end
-if added then
+if first then
 	wake()
 end
-return reply
+return added
 `)
 
 // scriptStats counts jobs.

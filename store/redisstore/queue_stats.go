@@ -48,11 +48,11 @@ func (s *Store) Dead(ctx context.Context, n int) ([]store.DeadLetter, error) {
 	}
 	dead := make([]store.DeadLetter, 0, len(v)/3)
 	for ; len(v) > 0; v = v[3:] {
-		j, err := decodeJob(v[0])
+		j, attempts, err := decodeJob(v[0])
 		if err != nil {
 			return nil, err
 		}
-		d := store.DeadLetter{Job: j, Reason: store.Failed, At: instant(number(v[2]))}
+		d := store.DeadLetter{Job: j, Attempts: attempts, Reason: store.Failed, At: instant(number(v[2]))}
 		if v[1] == endLate {
 			d.Reason = store.Late
 		}

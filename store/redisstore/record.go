@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/otpcourier/otpcourier/store"
@@ -17,6 +18,26 @@ func subjectField(subject string) string {
 	return string(sum[:16])
 }
 
+// groupField returns a group, which has 16 bytes at most: its length, the group, and
+// zeros.
+func groupField(group string) string {
+	var b [1 + maxGroup]byte
+	b[0] = byte(len(group))
+	copy(b[1:], group)
+	return string(b[:])
+}
+
+// maxGroup is the greatest length of a group.
+const maxGroup = 16
+
+// checkGroup refuses a group that is too long.
+func checkGroup(group string) error {
+	if len(group) > maxGroup {
+		return fmt.Errorf("redisstore: Group of %d bytes, over %d", len(group), maxGroup)
+	}
+	return nil
+}
+
 // check refuses a record that cannot be kept as it is.
 func check(r *store.Record) error {
 	switch {
@@ -25,46 +46,51 @@ func check(r *store.Record) error {
 	case min(r.MaxAttempts, r.MaxFailures) < 0 || max(r.MaxAttempts, r.MaxFailures) > math.MaxUint32:
 		return fmt.Errorf("redisstore: MaxAttempts %d or MaxFailures %d outside 0 to 2^32-1",
 			r.MaxAttempts, r.MaxFailures)
-	case len(r.Waits) > math.MaxUint16:
-		return fmt.Errorf("redisstore: %d Waits, over 2^16-1", len(r.Waits))
 	case r.Expires.UnixMicro() <= 0 || r.Expires.UnixMicro() >= latest:
 		return errors.New("redisstore: Expires outside the years 1970 to 2255")
-	case !r.Created.IsZero() && !nanoTime(r.Created.UnixNano()).Equal(r.Created):
-		return errors.New("redisstore: Created outside the years 1678 to 2262")
+	case !wholeTime(r.Created.UnixMicro(), uint64(r.Created.Nanosecond()%1000)).Equal(r.Created):
+		return errors.New("redisstore: Created outside the years -290308 to 294246")
 	}
-	return nil
+	return checkGroup(r.Group)
+}
+
+// wholeTime returns a time from its microseconds since 1970 and what it has below one,
+// in nanoseconds.
+func wholeTime(micros int64, below uint64) time.Time {
+	return time.UnixMicro(micros).Add(time.Duration(below)).UTC()
 }
 
 // encode returns r as Create stores it: one string, so that a script reads it in
-// one call and changes it in place.
+// one call and appends to it.
 //
-//	the fields of recordLayout, and the waits
-//	what no script reads: Created and Lock in nanoseconds, 8 bytes each; what
-//	Expires has below a microsecond, a varint; NewCode, 1 byte; Key, Subject,
-//	Salt and Sealed, each after its length
+//	the fields of recordLayout
+//	what no script reads: what Created, Expires and Lock have below a microsecond,
+//	three varints; NewCode, 1 byte; Key, Subject, Salt and Sealed, each after its
+//	length
 //	Delivery
+//	the nonces of the latest four Updates, the latest first
+//	the tokens of the Attempts that were charged, in order
+//	the fields of closingLayout, if the challenge is closed
 //
 // Version: see recordLayout. A release that changes this format changes the "c"
 // of the key; of a record of another format decode returns an error.
-func encode(r *store.Record, subject string, nextSend int64, nonce string) []byte {
-	at, size := &recordLayout, 64+8*len(r.Waits)+len(r.Key)+len(r.Subject)+len(r.Salt)+len(r.Sealed)+len(r.Delivery)
-	b := make([]byte, at.Wait.at, at.Wait.at+size)
-	at.Expires.put(b, uint64(r.Expires.UnixMicro()))
-	at.MaxAttempts.put(b, uint64(r.MaxAttempts))
-	at.MaxFailures.put(b, uint64(r.MaxFailures))
-	at.Lock.put(b, uint64(max(r.Lock, 0).Microseconds()))
-	copy(b[at.Subject.at:], subject)
-	at.Outcome.put(b, uint64(store.Open))
-	copy(b[at.FinishNonce.at:], nonce)
-	at.Sends.put(b, 1)
-	at.NextSend.put(b, uint64(nextSend))
-	at.Waits.put(b, uint64(len(r.Waits)))
-	for _, w := range r.Waits {
-		b = binary.BigEndian.AppendUint64(b, uint64(w))
+func encode(r *store.Record, subject string) []byte {
+	at, size := &recordLayout, 64+len(r.Key)+len(r.Subject)+len(r.Salt)+len(r.Sealed)+len(r.Delivery)
+	b := make([]byte, at.Rest.at, at.Rest.at+size)
+	lock, below := int64(r.Lock)/1000, int64(r.Lock)%1000
+	if below < 0 {
+		lock, below = lock-1, below+1000
 	}
-	b = binary.BigEndian.AppendUint64(b, uint64(nanos(r.Created)))
-	b = binary.BigEndian.AppendUint64(b, uint64(r.Lock))
+	at.Expires.put(b, uint64(r.Expires.UnixMicro()))
+	copy(b[at.Subject.at:], subject)
+	at.Lock.put(b, uint64(lock))
+	at.MaxFailures.put(b, uint64(r.MaxFailures))
+	at.MaxAttempts.put(b, uint64(r.MaxAttempts))
+	at.Created.put(b, uint64(r.Created.UnixMicro()))
+	copy(b[at.Group.at:], groupField(r.Group))
+	b = binary.AppendUvarint(b, uint64(r.Created.Nanosecond()%1000))
 	b = binary.AppendUvarint(b, uint64(r.Expires.Nanosecond()%1000))
+	b = binary.AppendUvarint(b, uint64(below))
 	newCode := byte(0)
 	if r.NewCode {
 		newCode = 1
@@ -75,7 +101,10 @@ func encode(r *store.Record, subject string, nextSend int64, nonce string) []byt
 	b = appendString(b, r.Salt)
 	b = appendString(b, r.Sealed)
 	at.Delivery.put(b, uint64(len(b)))
-	return append(b, r.Delivery...)
+	b = append(b, r.Delivery...)
+	at.Nonces.put(b, uint64(len(b)))
+	at.Tokens.put(b, uint64(len(b)))
+	return b
 }
 
 func appendString[T string | []byte](b []byte, s T) []byte {
@@ -84,39 +113,53 @@ func appendString[T string | []byte](b []byte, s T) []byte {
 
 var errRecord = errors.New("redisstore: a record that cannot be read")
 
-// decode returns the record that packed holds, with memory of its own. An
-// empty part is nil.
-func decode(id, packed string) (*store.Record, error) {
+// decode returns the record that packed holds, with memory of its own, and the
+// tokens of its attempts. An empty part is nil.
+func decode(id, packed string) (r *store.Record, tokens string, _ error) {
 	at := &recordLayout
-	if len(packed) < at.Wait.at {
-		return nil, errRecord
+	if len(packed) < at.Rest.at {
+		return nil, "", errRecord
 	}
-	r := &store.Record{
-		ID: id, Attempts: int(at.Attempts.get(packed)),
-		MaxAttempts: int(at.MaxAttempts.get(packed)), MaxFailures: int(at.MaxFailures.get(packed)),
-		Outcome: store.Outcome(at.Outcome.get(packed)), Sends: int(at.Sends.get(packed)),
-		NextSend: instant(int64(at.NextSend.get(packed))), Revision: at.Revision.get(packed),
+	p := parser{rest: packed[at.Rest.at:]}
+	r = &store.Record{
+		ID: id, Revision: at.Revision.get(packed),
+		MaxFailures: int(at.MaxFailures.get(packed)), MaxAttempts: int(at.MaxAttempts.get(packed)),
 	}
-	p := parser{rest: packed[at.Wait.at:]}
-	if n := int(at.Waits.get(packed)); n > 0 && len(p.rest) >= 8*n {
-		r.Waits = make([]time.Duration, n)
-		for i := range r.Waits {
-			r.Waits[i] = time.Duration(p.int64())
-		}
-	} else if n > 0 {
-		p.bad = true
-	}
-	r.Created, r.Lock = nanoTime(p.int64()), time.Duration(p.int64())
-	r.Expires = time.UnixMicro(int64(at.Expires.get(packed))).Add(time.Duration(p.uvarint())).UTC()
+	r.Created = wholeTime(int64(at.Created.get(packed)), p.uvarint())
+	r.Expires = wholeTime(int64(at.Expires.get(packed)), p.uvarint())
+	r.Lock = time.Duration(at.Lock.get(packed))*time.Microsecond + time.Duration(p.uvarint())
 	r.NewCode = p.byte() == 1
 	r.Key, r.Subject = p.string(), p.string()
 	r.Salt, r.Sealed = bytesOf(p.string()), bytesOf(p.string())
-	if p.bad || int(at.Delivery.get(packed)) != len(packed)-len(p.rest) {
-		return nil, errRecord
+	group, delivery := int(packed[at.Group.at]), len(packed)-len(p.rest)
+	nonces, begin := int(at.Nonces.get(packed)), int(at.Tokens.get(packed))
+	if p.bad || group > maxGroup || int(at.Delivery.get(packed)) != delivery || nonces < delivery ||
+		begin < nonces || begin > len(packed) {
+		return nil, "", errRecord
 	}
-	r.Delivery = bytesOf(p.rest)
-	return r, nil
+	r.Group = strings.Clone(packed[at.Group.at+1:][:group])
+	r.Delivery = bytesOf(packed[delivery:nonces])
+	tokens = packed[begin:]
+	if closing := len(tokens) - closingLayout.Token.end(); len(tokens)%tokenLen == 1 && closing >= 0 {
+		r.Outcome = store.Outcome(tokens[closing])
+		tokens = tokens[:closing]
+	}
+	if len(tokens)%tokenLen != 0 {
+		return nil, "", errRecord
+	}
+	r.Attempts = len(tokens) / tokenLen
+	return r, tokens, nil
 }
+
+// attemptOf returns which of the attempts was charged for t, counted from 1.
+func attemptOf(tokens string, t store.Token) (n int) {
+	for n = 1; len(tokens) > tokenLen && tokenAt(tokens) != t; n++ {
+		tokens = tokens[tokenLen:]
+	}
+	return n
+}
+
+func tokenAt(s string) store.Token { return store.Token(binary.BigEndian.Uint64([]byte(s[:tokenLen]))) }
 
 func bytesOf(s string) []byte {
 	if s == "" {

@@ -43,7 +43,7 @@ func TestRealRedisMatchAgain(t *testing.T) {
 		}
 		return answer
 	}
-	first := nonce()
+	first := nonceBytes()
 	if a := match(first); len(a) != 0 {
 		t.Fatalf("Match: %q, want it parked", a)
 	}
@@ -53,7 +53,7 @@ func TestRealRedisMatchAgain(t *testing.T) {
 	if a := match(first); len(a) != 0 {
 		t.Errorf("Match again: %q, want it parked, as at first", a)
 	}
-	if a := match(nonce()); len(a) != 1 || a[0] != "m" {
+	if a := match(nonceBytes()); len(a) != 1 || a[0] != "m" {
 		t.Errorf("another Match: %q, want the message", a)
 	}
 }
@@ -65,7 +65,7 @@ func TestRealRedisHeartbeatLate(t *testing.T) {
 	t.Parallel()
 	s := atServer(t)
 	ctx := t.Context()
-	if err := s.Enqueue(ctx, store.Job{ID: "j", Expires: time.Now().Add(time.Hour)}); err != nil {
+	if err := s.Enqueue(ctx, store.Job{Challenge: "j", Expires: time.Now().Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	r := newRunner(s, 1, nil)

@@ -44,62 +44,61 @@ const (
 	closed
 	exhausted
 	locked
-	tooSoon
 	conflict
 )
 
 // refusals are the errors that the statuses mean.
 var refusals = [...]error{
 	done: nil, exists: store.ErrExists, expired: store.ErrExpired, closed: store.ErrClosed,
-	exhausted: store.ErrExhausted, locked: store.ErrLocked, tooSoon: store.ErrTooSoon, conflict: store.ErrConflict,
+	exhausted: store.ErrExhausted, locked: store.ErrLocked, conflict: store.ErrConflict,
 }
 
 // The byte before a record in a reply: a status, and these.
 const (
-	headStatus byte = 1<<3 - 1 // the bits of the status
-	headLocked byte = 1 << 3   // the end of the subject's lock follows, 8 bytes
-	headAgain  byte = 1 << 4   // the call had its effect before
-	headEnd    byte = 1 << 5   // no head is as great
-)
-
-// What scriptEnqueue returns of a job.
-const (
-	enqueuedFull  = -1 // there is no room
-	enqueuedKnown = 0  // its ID stands for a job
-	enqueuedAdded = 1
+	headStatus    byte = 1<<3 - 1 // the bits of the status
+	headLocked    byte = 1 << 3   // the end of the subject's lock follows, 8 bytes
+	headAgain     byte = 1 << 4   // the call had its effect before
+	headCancelled byte = 1 << 5   // CancelAll has cancelled the challenge
+	headEnd       byte = 1 << 6   // no head is as great
 )
 
 // luaConstants are placeholders of the scripts: names, and what they are in Go.
 var luaConstants = map[string]any{
 	"status.done": done, "status.exists": exists, "status.expired": expired, "status.closed": closed,
-	"status.exhausted": exhausted, "status.locked": locked, "status.too_soon": tooSoon, "status.conflict": conflict,
-	"head.locked": headLocked, "head.again": headAgain,
-	"outcome.verified": uint8(store.Verified),
+	"status.exhausted": exhausted, "status.locked": locked, "status.conflict": conflict,
+	"head.locked": headLocked, "head.again": headAgain, "head.cancelled": headCancelled,
 
-	"enqueued.full": enqueuedFull, "enqueued.known": enqueuedKnown, "enqueued.added": enqueuedAdded,
 	"end.again": endAgain, "end.back": endBack, "end.late": endLate, "end.failed": endFailed,
 	"promotes": promotes, "dead_letters": deadLetters,
 
-	"nonce": nonceLen, "most_nonces": windowLayout.Nonces.length / nonceLen,
+	"token": tokenLen, "nonce": nonceLen, "most_nonces": windowLayout.Nonces.length / nonceLen,
 	"slack.millis": slack.Milliseconds(), "slack.micros": slack.Microseconds(),
 }
 
-// nonceLen is the length of a nonce.
-const nonceLen = 8
+// The names of calls: a caller's store.Token, or a nonce.
+const (
+	tokenLen = 8
+	nonceLen = 8
+)
 
-// A nonce names one call. It is random, so that no other process gives the same
-// name to a call of its own. Its first bit is 1. It is no secret.
-func nonce() string {
-	return stamp(0)[stampLayout.Nonce.at:]
-}
+// A nonce names a call that its caller has no token for. It is random, so that no
+// other process gives the same name to a call of its own. It is no secret.
+func nonce() uint64 { return rand.Uint64() }
 
-// stamp returns the time of a call, in microseconds, and its nonce as one argument.
-func stamp(micros int64) string {
+// nonceBytes is a nonce as it is kept.
+func nonceBytes() string { return stamp(0, nonce())[stampLayout.Name.at:] }
+
+// stamp returns the time of a call, in microseconds, and its name, a token or a
+// nonce, as one argument.
+func stamp(micros int64, name uint64) string {
 	var b [8 + nonceLen]byte
 	stampLayout.Time.put(b[:], uint64(micros))
-	binary.BigEndian.PutUint64(b[stampLayout.Nonce.at:], rand.Uint64()|1<<63)
+	binary.BigEndian.PutUint64(b[stampLayout.Name.at:], name)
 	return string(b[:])
 }
+
+// timeOnly is the stamp of a call that needs no name.
+func timeOnly(micros int64) string { return stamp(micros, 0)[:stampLayout.Name.at] }
 
 // How scripts go to a single server.
 const (
@@ -127,7 +126,8 @@ func (c *call) command(ctx context.Context, eval bool) *redis.Cmd {
 // store.ErrFull.
 //
 // If a reply is lost the client may run the script again: a script that changes
-// anything must be given a [nonce], by which it knows that it ran before.
+// anything must be given a token or a [nonce], by which it knows that it ran before,
+// unless it does no harm twice.
 func (s *Store) run(ctx context.Context, sc *script, keys []string, args ...any) (*redis.Cmd, error) {
 	words := append(make([]any, 0, 3+len(keys)+len(args)), "evalsha", sc.hash, len(keys))
 	for _, k := range keys {

@@ -1,9 +1,6 @@
 package redisstore
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // Redis keeps times as microseconds since 1970: Lua's numbers hold these exactly
 // up to latest, in the year 2255.
@@ -34,23 +31,6 @@ func instant(micros int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMicro(micros).UTC()
-}
-
-// nanos returns t in nanoseconds since 1970, and the least number for the zero
-// time.
-func nanos(t time.Time) int64 {
-	if t.IsZero() {
-		return math.MinInt64
-	}
-	return t.UnixNano()
-}
-
-// nanoTime is the inverse of nanos.
-func nanoTime(n int64) time.Time {
-	if n == math.MinInt64 {
-		return time.Time{}
-	}
-	return time.Unix(0, n).UTC()
 }
 
 // lifetime returns the life, in milliseconds, of a key that is needed for so many

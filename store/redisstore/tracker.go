@@ -69,7 +69,8 @@ func (s *Store) Match(
 	}
 	keys, name := s.entryKeys(key)
 	given := string(receipt) // the client may read it after Match has returned
-	cmd, err := s.run(ctx, scriptMatch, keys, micros(now), micros(expires), name, nonce(), given, s.parked, maxParked)
+	cmd, err := s.run(ctx, scriptMatch, keys,
+		micros(now), micros(expires), name, nonceBytes(), given, s.parked, maxParked)
 	if err != nil {
 		return "", err
 	}

@@ -33,12 +33,12 @@ func TestRealRedisQueueReclaim(t *testing.T) {
 	s := open(t, redisstore.Config{Client: client, JobAttempts: 2})
 	jobs := make(chan store.Job, 10)
 	stop := work(t, s, 1, forward(jobs))
-	add(t, s, store.Job{ID: "first"}) // so that there is a group
+	add(t, s, store.Job{Challenge: "first"}) // so that there is a group
 	receive(t, jobs, patience, "the first job")
 	awaitStats(t, s, "nothing", func(st store.Stats) bool { return st == store.Stats{} })
 	stop()
 
-	add(t, s, store.Job{ID: "j", Challenge: "c", Step: 3})
+	add(t, s, store.Job{Challenge: "j"})
 	if n := snatch(t, client, s); n != 1 {
 		t.Fatalf("the dead worker took %d jobs, want 1", n)
 	}
@@ -48,19 +48,19 @@ func TestRealRedisQueueReclaim(t *testing.T) {
 	if took := time.Since(died); took > 5*time.Second || took < 3*time.Second {
 		t.Errorf("it came %v after its worker had died, want 3 to 5 s", took)
 	}
-	if j.ID != "j" || j.Challenge != "c" || j.Step != 3 || j.Attempt != 2 {
-		t.Errorf("job %+v, want j with Attempt 2", j)
+	if j.Challenge != "j" {
+		t.Errorf("job %+v, want j", j)
 	}
 	stop()
 
-	add(t, s, store.Job{ID: "late", Expires: time.Now().Add(2 * time.Second)}, store.Job{ID: "poison"})
+	add(t, s, store.Job{Challenge: "late", Expires: time.Now().Add(2 * time.Second)}, store.Job{Challenge: "poison"})
 	snatch(t, client, s)
-	stop = work(t, s, 1, func(_ context.Context, j store.Job) error {
-		if j.ID == "poison" {
-			return errors.New("fails")
+	stop = work(t, s, 1, func(_ context.Context, j store.Job) (time.Time, error) {
+		if j.Challenge == "poison" {
+			return time.Time{}, errors.New("fails")
 		}
 		t.Errorf("job %+v came after it had expired", j)
-		return nil
+		return time.Time{}, nil
 	})
 	awaitStats(t, s, "two dead letters", func(st store.Stats) bool { return st == store.Stats{Dead: 2} })
 	stop()
@@ -69,10 +69,11 @@ func TestRealRedisQueueReclaim(t *testing.T) {
 		t.Fatalf("dead letters %+v, error %v; want 2", dead, err)
 	}
 	for i, want := range []store.DeadLetter{
-		{Job: store.Job{ID: "poison", Attempt: 2}, Reason: store.Failed},
-		{Job: store.Job{ID: "late", Attempt: 1}, Reason: store.Late},
+		{Job: store.Job{Challenge: "poison"}, Attempts: 2, Reason: store.Failed},
+		{Job: store.Job{Challenge: "late"}, Attempts: 1, Reason: store.Late},
 	} {
-		if d := dead[i]; d.Job.ID != want.Job.ID || d.Reason != want.Reason || d.Job.Attempt != want.Job.Attempt {
+		if d := dead[i]; d.Job.Challenge != want.Job.Challenge || d.Reason != want.Reason ||
+			d.Attempts != want.Attempts {
 			t.Errorf("dead letter %+v, want %+v", d, want)
 		}
 	}
@@ -86,12 +87,12 @@ func TestRealRedisQueueTidies(t *testing.T) {
 	s := open(t, redisstore.Config{Client: client})
 	s.Tidy(time.Second, 2*time.Second)
 	jobs, release := make(chan store.Job, 10), make(chan struct{})
-	work(t, s, 1, func(_ context.Context, j store.Job) error {
+	work(t, s, 1, func(_ context.Context, j store.Job) (time.Time, error) {
 		jobs <- j
 		<-release
-		return nil
+		return time.Time{}, nil
 	})
-	add(t, s, store.Job{ID: "j"})
+	add(t, s, store.Job{Challenge: "j"})
 	receive(t, jobs, patience, "the job")
 	stream := s.prefix + "{queue}normal"
 	if err := client.XGroupCreateConsumer(t.Context(), stream, "jobs", "dead").Err(); err != nil {
@@ -121,7 +122,7 @@ func TestRealRedisQueueLastDeath(t *testing.T) {
 	client := dial(t, redistest.Start(t).Addr)
 	s := open(t, redisstore.Config{Client: client, JobAttempts: 1})
 	jobs := make(chan store.Job, 10)
-	add(t, s, store.Job{ID: "j"})
+	add(t, s, store.Job{Challenge: "j"})
 	if err := client.XGroupCreate(t.Context(), s.prefix+"{queue}normal", "jobs", "0").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -140,14 +141,14 @@ func TestRealRedisQueueHeartbeat(t *testing.T) {
 	client := dial(t, redistest.Start(t).Addr)
 	s := open(t, redisstore.Config{Client: client})
 	jobs := make(chan store.Job, 10)
-	slow := func(_ context.Context, j store.Job) error {
+	slow := func(_ context.Context, j store.Job) (time.Time, error) {
 		jobs <- j
 		<-time.After(6 * time.Second)
-		return nil
+		return time.Time{}, nil
 	}
 	work(t, s, 1, slow)
 	work(t, s, 1, slow)
-	add(t, s, store.Job{ID: "slow"})
+	add(t, s, store.Job{Challenge: "slow"})
 	receive(t, jobs, patience, "the job")
 	awaitStats(t, s, "a job done", func(st store.Stats) bool { return st == store.Stats{} })
 	if len(jobs) > 0 {
@@ -160,17 +161,18 @@ func TestRealRedisQueueHeartbeat(t *testing.T) {
 func TestRealRedisQueueDrains(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := open(t, redisstore.Config{Client: dial(t, server.Addr), Timeout: 10 * time.Second})
-	add(t, s, store.Job{ID: "a"}, store.Job{ID: "b"}, store.Job{ID: "c", Priority: store.High})
+	client := dial(t, server.Addr)
+	s := open(t, redisstore.Config{Client: client, Timeout: 10 * time.Second})
+	add(t, s, store.Job{Challenge: "a"}, store.Job{Challenge: "b"}, store.Job{Challenge: "c", Priority: store.High})
 	if err := server.Pause(); err != nil { // so that ctx ends while Run fetches
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- s.Run(ctx, 2, func(_ context.Context, j store.Job) error {
+		done <- s.Run(ctx, 2, func(_ context.Context, j store.Job) (time.Time, error) {
 			t.Errorf("job %+v was begun after the end", j)
-			return nil
+			return time.Time{}, nil
 		})
 	}()
 	<-time.After(100 * time.Millisecond)
@@ -185,12 +187,21 @@ func TestRealRedisQueueDrains(t *testing.T) {
 	if err != nil || st.High != 1 || st.Normal != 2 || st.Running != 0 {
 		t.Errorf("Stats %+v, error %v; want all given back", st, err)
 	}
+	for _, stream := range []string{"high", "normal"} {
+		waiting, err := client.XRange(t.Context(), s.prefix+"{queue}"+stream, "-", "+").Result()
+		if err != nil || len(waiting) == 0 {
+			t.Fatalf("%d jobs wait in %s, error %v", len(waiting), stream, err)
+		}
+		for _, m := range waiting {
+			if _, attempts, err := redisstore.DecodeJob(m.Values["job"].(string)); err != nil || attempts != 0 {
+				t.Errorf("a job given back counts %d attempts, error %v, want none", attempts, err)
+			}
+		}
+	}
 	jobs := make(chan store.Job, 10)
 	stop := work(t, s, 2, forward(jobs))
 	for range 3 {
-		if j := receive(t, jobs, patience, "a job given back"); j.Attempt != 1 {
-			t.Errorf("job %+v, want Attempt 1", j)
-		}
+		receive(t, jobs, patience, "a job given back")
 	}
 	awaitStats(t, s, "nothing", func(st store.Stats) bool { return st == store.Stats{} })
 	idle := time.Now() // Run waits for the wake key now

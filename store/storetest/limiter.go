@@ -9,7 +9,9 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-func limiterCases() []testCase[store.Limiter] {
+func limiterCases() []testCase[store.Limiter] { return append(takeCases(), giveCases()...) }
+
+func takeCases() []testCase[store.Limiter] {
 	return []testCase[store.Limiter]{
 		{"most", "Most takings are allowed at once, the next is refused until RetryAfter", most},
 		{"burst over a boundary", "wherever a span begins, no more than Most takings fall into it", burst},
@@ -19,7 +21,6 @@ func limiterCases() []testCase[store.Limiter] {
 			refusedOverAndOver},
 		{"over", "Over names the limits that were over, shadow ones included", over},
 		{"shadow", "a shadow limit never refuses, and takes nothing when it is over", shadow},
-		{"give", "Give returns one taking, and does not raise a limit above Most", give},
 		{"one key twice", "a key that is named twice is taken from twice", oneKeyTwice},
 		{"retry after", "RetryAfter is enough for every enforced limit", retryAfter},
 		{"bad limits", "a limit of Most under 1 or Per of 0 is an error", badLimits},
@@ -45,9 +46,10 @@ func (g *gauge) take(limits ...store.Limit) store.Decision {
 	return d
 }
 
-func (g *gauge) give(limits ...store.Limit) {
+// give returns what was taken at taken.
+func (g *gauge) give(taken time.Time, limits ...store.Limit) {
 	g.Helper()
-	if err := g.Give(g.Context(), g.now, limits...); err != nil {
+	if err := g.Give(g.Context(), taken, g.now, limits...); err != nil {
 		g.Fatalf("Give: %v", err)
 	}
 }
@@ -180,25 +182,6 @@ func shadow(t tester, l store.Limiter) {
 	}
 }
 
-func give(t tester, l store.Limiter) {
-	g := &gauge{t, l, start()}
-	a, b := limit(2, time.Hour), limit(3, time.Hour)
-	g.give(a, b) // never taken
-	g.allowed(2, a)
-	g.allowed(3, b)
-	g.give(a, b)
-	g.allowed(1, a)
-	g.allowed(1, b)
-	for range 9 {
-		g.give(a)
-	}
-	g.allowed(2, a)
-	g.allowed(0, b)
-	g.now = g.now.Add(2 * time.Hour)
-	g.give(a, b)
-	g.allowed(2, a)
-}
-
 func oneKeyTwice(t tester, l store.Limiter) {
 	g := &gauge{t, l, start()}
 	lim := limit(3, time.Hour)
@@ -237,7 +220,7 @@ func badLimits(t tester, l store.Limiter) {
 		if d, err := g.Take(g.Context(), g.now, good, bad); err == nil || d.Allowed {
 			g.Errorf("Take of most %d in %v: %+v, error %v, want an error", bad.Most, bad.Per, d, err)
 		}
-		if err := g.Give(g.Context(), g.now, bad); err == nil {
+		if err := g.Give(g.Context(), g.now, g.now, bad); err == nil {
 			g.Errorf("Give to most %d in %v: want an error", bad.Most, bad.Per)
 		}
 	}
@@ -287,7 +270,8 @@ func neverExceeded(t tester, l store.Limiter) {
 	}
 }
 
-// randomStep moves g's time and takes from limits, or gives back what it took.
+// randomStep moves g's time and takes from limits. Now and then it gives back what
+// it took, then or earlier.
 func randomStep(g *gauge, rnd *rand.Rand, limits []store.Limit, oracles []*oracle) {
 	g.Helper()
 	per := limits[rnd.IntN(len(limits))].Per
@@ -311,12 +295,22 @@ func randomStep(g *gauge, rnd *rand.Rand, limits []store.Limit, oracles []*oracl
 			g.Fatalf("refused after RetryAfter: %+v", d)
 		}
 	}
-	if rnd.IntN(10) == 0 {
-		g.give(limits...)
-		return
-	}
 	for _, o := range oracles {
 		o.taken = append(o.taken, g.now)
+	}
+	if rnd.IntN(10) == 0 {
+		giveOne(g, rnd, limits, oracles)
+	}
+}
+
+// giveOne gives back one of the latest takings. All limits have the same.
+func giveOne(g *gauge, rnd *rand.Rand, limits []store.Limit, oracles []*oracle) {
+	g.Helper()
+	n := len(oracles[0].taken)
+	i := n - 1 - rnd.IntN(min(n, 4))
+	g.give(oracles[0].taken[i], limits...)
+	for _, o := range oracles {
+		o.taken = slices.Delete(o.taken, i, i+1)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ type badQueue struct {
 	dead    func([]store.DeadLetter) []store.DeadLetter
 }
 
-type handler = func(context.Context, store.Job) error
+type handler = store.Handler
 
 func (b *badQueue) Enqueue(ctx context.Context, j store.Job) error {
 	if b.enqueue != nil {
@@ -51,6 +52,32 @@ func (b *badQueue) Dead(ctx context.Context, n int) ([]store.DeadLetter, error) 
 	return d, err
 }
 
+// wrap replaces the handler that Run is given.
+func wrap(f func(b *badQueue, handle handler) handler) func(*badQueue) {
+	return func(b *badQueue) {
+		b.run = func(ctx context.Context, workers int, handle handler) error {
+			return b.naive.Run(ctx, workers, f(b, handle))
+		}
+	}
+}
+
+// oneForEach drops a job of a challenge that has one.
+func oneForEach() func(*badQueue) {
+	return func(b *badQueue) {
+		var mu sync.Mutex
+		seen := map[string]bool{}
+		b.enqueue = func(j store.Job) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if seen[j.Challenge] {
+				return nil
+			}
+			seen[j.Challenge] = true
+			return b.naive.Enqueue(context.Background(), j)
+		}
+	}
+}
+
 func TestQueueMutants(t *testing.T) {
 	edit := func(change func(*store.Job)) func(*badQueue) {
 		return func(b *badQueue) {
@@ -60,28 +87,10 @@ func TestQueueMutants(t *testing.T) {
 			}
 		}
 	}
-	// wrap replaces the handler that Run is given.
-	wrap := func(f func(b *badQueue, handle handler) handler) func(*badQueue) {
-		return func(b *badQueue) {
-			b.run = func(ctx context.Context, workers int, handle handler) error {
-				return b.naive.Run(ctx, workers, f(b, handle))
-			}
-		}
-	}
-	forgetDone := wrap(func(b *badQueue, handle handler) handler {
-		return func(ctx context.Context, j store.Job) error {
-			defer func() {
-				b.mu.Lock()
-				delete(b.seen, j.ID)
-				b.mu.Unlock()
-			}()
-			return handle(ctx, j)
-		}
-	})
 	loseFailed := wrap(func(_ *badQueue, handle handler) handler {
-		return func(ctx context.Context, j store.Job) error {
-			_ = handle(ctx, j)
-			return nil
+		return func(ctx context.Context, j store.Job) (time.Time, error) {
+			again, _ := handle(ctx, j)
+			return again, nil
 		}
 	})
 	bury := func(change func(*store.DeadLetter)) func(*badQueue) {
@@ -99,33 +108,48 @@ func TestQueueMutants(t *testing.T) {
 		caught string
 		add    func(*badQueue)
 	}{
-		{"forgets the IDs of done jobs", "one per ID", forgetDone},
-		{"forgets the IDs of all jobs", "one per ID", func(b *badQueue) {
+		{"one job for each challenge", "jobs of one challenge", oneForEach()},
+		{"one job for each challenge, in parallel", "parallel Enqueue", oneForEach()},
+		{"one job of a challenge at a time", "jobs of one challenge", wrap(func(_ *badQueue, handle handler) handler {
+			turn := make(chan struct{}, 1)
+			return func(ctx context.Context, j store.Job) (time.Time, error) {
+				turn <- struct{}{}
+				defer func() { <-turn }()
+				return handle(ctx, j)
+			}
+		})},
+		{"adds twice", "jobs of one challenge", func(b *badQueue) {
 			b.enqueue = func(j store.Job) error {
-				defer delete(b.seen, j.ID)
+				_ = b.naive.Enqueue(t.Context(), j)
 				return b.naive.Enqueue(t.Context(), j)
 			}
 		}},
-		{"remembers an ID for ever", "same ID after Expires", func(b *badQueue) {
-			b.enqueue = func(j store.Job) error {
-				defer func() { b.seen[j.ID] = j.Expires.Add(1000 * time.Hour) }()
-				return b.naive.Enqueue(t.Context(), j)
+		{"hands out what is with a worker", "held", wrap(func(_ *badQueue, handle handler) handler {
+			return func(ctx context.Context, j store.Job) (time.Time, error) {
+				go func() { _, _ = handle(ctx, j) }()
+				return handle(ctx, j)
 			}
-		}},
+		})},
+		{"hands out what is done", "held", wrap(func(_ *badQueue, handle handler) handler {
+			return func(ctx context.Context, j store.Job) (time.Time, error) {
+				_, _ = handle(ctx, j)
+				return handle(ctx, j)
+			}
+		})},
 		{"loses failed jobs", "retry", loseFailed},
 		{"loses failed jobs at the end", "failed at the end", loseFailed},
-		{"retries at one pace", "retry", wrap(func(b *badQueue, handle handler) handler {
-			return func(ctx context.Context, j store.Job) error {
-				for ; ; j.Attempt++ {
-					if err := handle(ctx, j); err == nil {
-						return nil
+		{"retries at one pace", "retry", wrap(func(_ *badQueue, handle handler) handler {
+			return func(ctx context.Context, j store.Job) (time.Time, error) {
+				for {
+					if again, err := handle(ctx, j); err == nil {
+						return again, nil
 					}
 					<-time.After(time.Second)
 				}
 			}
 		})},
 		{"does not recover", "panic", wrap(func(_ *badQueue, handle handler) handler {
-			return func(ctx context.Context, j store.Job) error {
+			return func(ctx context.Context, j store.Job) (time.Time, error) {
 				defer func() { _ = recover() }()
 				return handle(ctx, j)
 			}
@@ -135,7 +159,7 @@ func TestQueueMutants(t *testing.T) {
 		{"ignores NotBefore", "not before", edit(func(j *store.Job) { j.NotBefore = time.Time{} })},
 		{"ignores Expires", "expired", edit(func(j *store.Job) { j.Expires = j.Expires.Add(time.Hour) })},
 		{"needs no Expires", "refusals", edit(func(j *store.Job) { j.Expires = time.Now().Add(time.Hour) })},
-		{"needs no ID", "refusals", edit(func(j *store.Job) { j.ID += "x" })},
+		{"needs no Challenge", "refusals", edit(func(j *store.Job) { j.Challenge += "x" })},
 		{"takes every priority", "refusals", edit(func(j *store.Job) {
 			j.Priority = max(store.Low, min(j.Priority, store.High))
 		})},
@@ -143,12 +167,12 @@ func TestQueueMutants(t *testing.T) {
 		{"runs when the context has ended", "ended context", func(b *badQueue) {
 			b.run = func(ctx context.Context, workers int, handle handler) error {
 				if ctx.Err() != nil {
-					_ = handle(ctx, store.Job{})
+					_, _ = handle(ctx, store.Job{})
 				}
 				return b.naive.Run(ctx, workers, handle)
 			}
 		}},
-		{"loses the step", "job", edit(func(j *store.Job) { j.Step = 0 })},
+		{"loses NotBefore", "job", edit(func(j *store.Job) { j.NotBefore = time.Time{} })},
 		{"one worker too many", "workers", func(b *badQueue) {
 			b.run = func(ctx context.Context, workers int, handle handler) error {
 				return b.naive.Run(ctx, workers+1, handle)
@@ -158,8 +182,8 @@ func TestQueueMutants(t *testing.T) {
 			b.run = func(ctx context.Context, _ int, handle handler) error { return b.naive.Run(ctx, 1, handle) }
 		}},
 		{"hands each job to each Run", "shared", wrap(func(_ *badQueue, handle handler) handler {
-			return func(ctx context.Context, j store.Job) error {
-				_ = handle(ctx, j)
+			return func(ctx context.Context, j store.Job) (time.Time, error) {
+				_, _ = handle(ctx, j)
 				return handle(ctx, j)
 			}
 		})},
@@ -172,7 +196,9 @@ func TestQueueMutants(t *testing.T) {
 		}},
 		{"cancels handlers", "stop", func(b *badQueue) {
 			b.run = func(ctx context.Context, workers int, handle handler) error {
-				return b.naive.Run(ctx, workers, func(_ context.Context, j store.Job) error { return handle(ctx, j) })
+				return b.naive.Run(ctx, workers, func(_ context.Context, j store.Job) (time.Time, error) {
+					return handle(ctx, j)
+				})
 			}
 		}},
 		{"counts all as normal", "stats", func(b *badQueue) {
@@ -202,17 +228,19 @@ func TestQueueMutants(t *testing.T) {
 		}},
 		{"keeps no letter of what fails", "failures", func(b *badQueue) {
 			b.run = func(ctx context.Context, workers int, handle handler) error {
-				return b.naive.Run(ctx, workers, func(ctx context.Context, j store.Job) error {
-					if err := handle(ctx, j); j.Attempt < naiveAttempts {
-						return err
+				n := 0
+				return b.naive.Run(ctx, workers, func(ctx context.Context, j store.Job) (time.Time, error) {
+					again, err := handle(ctx, j)
+					if n++; n < naiveAttempts {
+						return again, err
 					}
-					return nil
+					return again, nil
 				})
 			}
 		}},
 		{"gives the wrong reason", "late", bury(func(d *store.DeadLetter) { d.Reason = store.Failed })},
 		{"calls every job late", "failures", bury(func(d *store.DeadLetter) { d.Reason = store.Late })},
-		{"forgets the attempts", "failures", bury(func(d *store.DeadLetter) { d.Job.Attempt = 0 })},
+		{"forgets the attempts", "failures", bury(func(d *store.DeadLetter) { d.Attempts = 0 })},
 		{"forgets when", "late", bury(func(d *store.DeadLetter) { d.At = time.Time{} })},
 		{"gives the oldest first", "late", func(b *badQueue) {
 			b.dead = func(d []store.DeadLetter) []store.DeadLetter { slices.Reverse(d); return d }
@@ -223,17 +251,20 @@ func TestQueueMutants(t *testing.T) {
 		{"buries what never could be due", "late", func(b *badQueue) {
 			b.enqueue = func(j store.Job) error {
 				if !j.NotBefore.Before(j.Expires) {
-					b.bury(j, store.Late)
+					b.bury(&naiveJob{Job: j}, store.Late)
 				}
 				return b.naive.Enqueue(t.Context(), j)
 			}
 		}},
-		{"adds anew what has failed for good", "failures", func(b *badQueue) {
-			b.enqueue = func(j store.Job) error {
-				if len(b.naive.dead) > 0 {
-					delete(b.seen, j.ID)
-				}
-				return b.naive.Enqueue(t.Context(), j)
+		{"hands out what has failed for good", "failures", func(b *badQueue) {
+			b.run = func(ctx context.Context, workers int, handle handler) error {
+				n := 0
+				return b.naive.Run(ctx, workers, func(ctx context.Context, j store.Job) (time.Time, error) {
+					if n++; n == naiveAttempts {
+						time.AfterFunc(50*time.Millisecond, func() { _, _ = handle(ctx, j) })
+					}
+					return handle(ctx, j)
+				})
 			}
 		}},
 	} {

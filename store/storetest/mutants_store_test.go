@@ -14,12 +14,12 @@ import (
 // A faulty is a naive backend of which some methods are replaced.
 type faulty struct {
 	*naive
-	create  func(*store.Record, time.Time) error
-	get     func(id string, now time.Time) (*store.Record, error)
-	attempt func(id string, now time.Time) (*store.Record, error)
-	finish  func(id string, o store.Outcome, now time.Time) (*store.Record, error)
-	resend  func(id string, now time.Time) (*store.Record, error)
-	update  func(id string, revision uint64, delivery []byte, now time.Time) (*store.Record, error)
+	create    func(*store.Record, time.Time) error
+	get       func(id string, now time.Time) (*store.Record, error)
+	attempt   func(id string, token store.Token, now time.Time) (*store.Record, error)
+	finish    func(id string, o store.Outcome, token store.Token, now time.Time) (*store.Record, error)
+	update    func(id string, revision uint64, delivery []byte, now time.Time) (*store.Record, error)
+	cancelAll func(subject, group string, until, now time.Time) error
 }
 
 func (f *faulty) Create(ctx context.Context, r *store.Record, now time.Time) error {
@@ -36,25 +36,20 @@ func (f *faulty) Get(ctx context.Context, id string, now time.Time) (*store.Reco
 	return f.naive.Get(ctx, id, now)
 }
 
-func (f *faulty) Attempt(ctx context.Context, id string, now time.Time) (*store.Record, error) {
+func (f *faulty) Attempt(ctx context.Context, id string, token store.Token, now time.Time) (*store.Record, error) {
 	if f.attempt != nil {
-		return f.attempt(id, now)
+		return f.attempt(id, token, now)
 	}
-	return f.naive.Attempt(ctx, id, now)
+	return f.naive.Attempt(ctx, id, token, now)
 }
 
-func (f *faulty) Finish(ctx context.Context, id string, o store.Outcome, now time.Time) (*store.Record, error) {
+func (f *faulty) Finish(
+	ctx context.Context, id string, o store.Outcome, token store.Token, now time.Time,
+) (*store.Record, error) {
 	if f.finish != nil {
-		return f.finish(id, o, now)
+		return f.finish(id, o, token, now)
 	}
-	return f.naive.Finish(ctx, id, o, now)
-}
-
-func (f *faulty) Resend(ctx context.Context, id string, now time.Time) (*store.Record, error) {
-	if f.resend != nil {
-		return f.resend(id, now)
-	}
-	return f.naive.Resend(ctx, id, now)
+	return f.naive.Finish(ctx, id, o, token, now)
 }
 
 func (f *faulty) Update(
@@ -66,10 +61,38 @@ func (f *faulty) Update(
 	return f.naive.Update(ctx, id, revision, delivery, now)
 }
 
+func (f *faulty) CancelAll(ctx context.Context, bucket, subject, group string, until, now time.Time) error {
+	if f.cancelAll != nil {
+		return f.cancelAll(subject, group, until, now)
+	}
+	return f.naive.CancelAll(ctx, bucket, subject, group, until, now)
+}
+
+// A storeMutant is a fault of a Store, and the name of the case that catches it.
+type storeMutant struct {
+	fault  string
+	caught string
+	add    func(*faulty)
+}
+
+// catchAll checks that each of mutants is caught.
+func catchAll(t *testing.T, mutants []storeMutant) {
+	t.Helper()
+	for _, m := range mutants {
+		t.Run(strings.ReplaceAll(m.fault, " ", "_"), func(t *testing.T) {
+			catches(t, storeCases(), m.caught, func() store.Store {
+				f := &faulty{naive: newNaive()}
+				m.add(f)
+				return f
+			})
+		})
+	}
+}
+
 // checkThenAct runs f as a transaction that reads, decides and only then
 // writes, with the others let in between.
 func (s *naive) checkThenAct(
-	id string, now time.Time, f func(*store.Record) error, write func(stored, decided *store.Record),
+	id string, now time.Time, f func(*store.Record) error, write func(stored *naiveChallenge, decided *store.Record),
 ) (*store.Record, error) {
 	r, err := s.Get(context.Background(), id, now)
 	if err != nil {
@@ -79,70 +102,66 @@ func (s *naive) checkThenAct(
 		return r, err
 	}
 	runtime.Gosched()
-	return s.with(id, now, func(stored *store.Record) error {
+	return s.with(id, now, func(stored *naiveChallenge) error {
 		write(stored, r)
 		return nil
 	})
 }
 
 func TestStoreMutants(t *testing.T) {
-	for _, m := range []struct {
-		fault  string
-		caught string // by this case
-		add    func(*faulty)
-	}{
+	catchAll(t, []storeMutant{
 		{"check-then-act Attempt", "parallel attempts", func(f *faulty) {
-			f.attempt = func(id string, now time.Time) (*store.Record, error) {
+			f.attempt = func(id string, token store.Token, now time.Time) (*store.Record, error) {
 				return f.checkThenAct(id, now, func(r *store.Record) error {
 					if r.Attempts >= r.MaxAttempts {
 						return store.ErrExhausted
 					}
 					return nil
-				}, func(stored, _ *store.Record) { stored.Attempts++ })
+				}, func(stored *naiveChallenge, _ *store.Record) { stored.Attempts++ })
 			}
 		}},
 		{"Attempt loses charges", "parallel attempts", func(f *faulty) {
-			f.attempt = func(id string, now time.Time) (*store.Record, error) {
+			f.attempt = func(id string, token store.Token, now time.Time) (*store.Record, error) {
 				return f.checkThenAct(id, now, func(r *store.Record) error {
 					if r.Attempts++; r.Attempts > r.MaxAttempts {
 						return store.ErrExhausted
 					}
 					return nil
-				}, func(stored, decided *store.Record) { stored.Attempts = decided.Attempts })
+				}, func(stored *naiveChallenge, decided *store.Record) { stored.Attempts = decided.Attempts })
 			}
 		}},
 		{"refused Attempt is charged to the subject", "errors charge nothing", func(f *faulty) {
-			f.attempt = func(id string, now time.Time) (*store.Record, error) {
-				r, err := f.naive.Attempt(t.Context(), id, now)
+			f.attempt = func(id string, token store.Token, now time.Time) (*store.Record, error) {
+				r, err := f.naive.Attempt(t.Context(), id, token, now)
 				if errors.Is(err, store.ErrExhausted) {
 					f.mu.Lock()
 					defer f.mu.Unlock()
-					f.fail(f.recs[id], now)
+					f.fail(&f.recs[id].Record, now)
 				}
 				return r, err
 			}
 		}},
 		{"check-then-act Finish: no one winner", "parallel finishes", func(f *faulty) {
-			f.finish = func(id string, o store.Outcome, now time.Time) (*store.Record, error) {
+			f.finish = func(id string, o store.Outcome, token store.Token, now time.Time) (*store.Record, error) {
 				return f.checkThenAct(id, now, func(r *store.Record) error {
 					if r.Outcome != store.Open {
 						return store.ErrClosed
 					}
 					return nil
-				}, func(stored, _ *store.Record) { stored.Outcome = o })
+				}, func(stored *naiveChallenge, _ *store.Record) { stored.Outcome = o })
 			}
 		}},
 		{"Finish always wins", "finish", func(f *faulty) {
-			f.finish = func(id string, o store.Outcome, now time.Time) (*store.Record, error) {
-				return f.with(id, now, func(r *store.Record) error { r.Outcome = o; return nil })
+			f.finish = func(id string, o store.Outcome, token store.Token, now time.Time) (*store.Record, error) {
+				return f.with(id, now, func(r *naiveChallenge) error { r.Outcome = o; return nil })
 			}
 		}},
 		{"Verified only dates the run's end", "verified ends run at once", func(f *faulty) {
-			f.finish = func(id string, o store.Outcome, now time.Time) (*store.Record, error) {
+			f.finish = func(id string, o store.Outcome, token store.Token, now time.Time) (*store.Record, error) {
 				f.mu.Lock()
 				u := f.runs[f.recs[id].Subject]
 				f.mu.Unlock()
-				r, err := f.naive.Finish(t.Context(), id, o, now)
+				r, err := f.naive.Finish(t.Context(), id, o, token, now)
 				if err == nil && u != nil {
 					f.mu.Lock()
 					defer f.mu.Unlock()
@@ -152,8 +171,8 @@ func TestStoreMutants(t *testing.T) {
 			}
 		}},
 		{"Cancelled ends the run", "cancelled keeps run", func(f *faulty) {
-			f.finish = func(id string, o store.Outcome, now time.Time) (*store.Record, error) {
-				r, err := f.naive.Finish(t.Context(), id, o, now)
+			f.finish = func(id string, o store.Outcome, token store.Token, now time.Time) (*store.Record, error) {
+				r, err := f.naive.Finish(t.Context(), id, o, token, now)
 				if err == nil {
 					f.mu.Lock()
 					defer f.mu.Unlock()
@@ -184,8 +203,8 @@ func TestStoreMutants(t *testing.T) {
 			}
 		}},
 		{"the lock has no end", "lock ends", func(f *faulty) {
-			f.attempt = func(id string, now time.Time) (*store.Record, error) {
-				r, err := f.naive.Attempt(t.Context(), id, now)
+			f.attempt = func(id string, token store.Token, now time.Time) (*store.Record, error) {
+				r, err := f.naive.Attempt(t.Context(), id, token, now)
 				if err == nil && !r.LockedUntil.IsZero() {
 					f.runs[r.Subject].until = now.Add(1000 * time.Hour)
 				}
@@ -193,13 +212,13 @@ func TestStoreMutants(t *testing.T) {
 			}
 		}},
 		{"the lock lasts as long as the run is remembered", "two policies", func(f *faulty) {
-			f.attempt = func(id string, now time.Time) (*store.Record, error) {
+			f.attempt = func(id string, token store.Token, now time.Time) (*store.Record, error) {
 				r, _ := f.naive.Get(t.Context(), id, now)
 				until := now
 				if u := f.runs[r.Subject]; u != nil {
 					until = u.until
 				}
-				r, err := f.naive.Attempt(t.Context(), id, now)
+				r, err := f.naive.Attempt(t.Context(), id, token, now)
 				if err == nil && !r.LockedUntil.IsZero() && until.After(r.LockedUntil) {
 					f.runs[r.Subject].until, r.LockedUntil = until, until
 				}
@@ -207,8 +226,8 @@ func TestStoreMutants(t *testing.T) {
 			}
 		}},
 		{"the latest failure says how long the run is remembered", "two policies", func(f *faulty) {
-			f.attempt = func(id string, now time.Time) (*store.Record, error) {
-				r, err := f.naive.Attempt(t.Context(), id, now)
+			f.attempt = func(id string, token store.Token, now time.Time) (*store.Record, error) {
+				r, err := f.naive.Attempt(t.Context(), id, token, now)
 				if err == nil {
 					f.runs[r.Subject].until = now.Add(r.Lock)
 				}
@@ -230,50 +249,15 @@ func TestStoreMutants(t *testing.T) {
 				c.Subject = "nobody"
 				err := f.naive.Create(t.Context(), c, now)
 				c.Subject = r.Subject
-				f.recs[r.ID] = clone(c)
+				f.recs[r.ID] = &naiveChallenge{Record: *clone(c)}
 				*r = *c
 				return err
-			}
-		}},
-		{"Resend ignores the lock", "error order", func(f *faulty) {
-			f.resend = func(id string, now time.Time) (*store.Record, error) {
-				r, err := f.naive.Resend(t.Context(), id, now)
-				if errors.Is(err, store.ErrLocked) {
-					err = store.ErrTooSoon
-				}
-				return r, err
-			}
-		}},
-		{"check-then-act Resend", "parallel resends", func(f *faulty) {
-			f.resend = func(id string, now time.Time) (*store.Record, error) {
-				return f.checkThenAct(id, now, func(r *store.Record) error {
-					switch {
-					case r.Sends > len(r.Waits):
-						return store.ErrExhausted
-					case now.Before(r.NextSend):
-						return store.ErrTooSoon
-					}
-					return nil
-				}, func(stored, _ *store.Record) {
-					stored.Sends++
-					stored.Revision++
-					stored.NextSend = nextSend(append(stored.Waits, time.Hour), min(stored.Sends, 3), now)
-				})
-			}
-		}},
-		{"NextSend stays when sends are used up", "resend", func(f *faulty) {
-			f.resend = func(id string, now time.Time) (*store.Record, error) {
-				r, err := f.naive.Resend(t.Context(), id, now)
-				if err != nil {
-					r.NextSend = now
-				}
-				return r, err
 			}
 		}},
 		{"Update without compare-and-swap", "parallel updates", func(f *faulty) {
 			f.update = func(id string, revision uint64, delivery []byte, now time.Time) (*store.Record, error) {
 				runtime.Gosched()
-				return f.with(id, now, func(r *store.Record) error {
+				return f.with(id, now, func(r *naiveChallenge) error {
 					r.Delivery, r.Revision = delivery, r.Revision+1
 					return nil
 				})
@@ -291,7 +275,7 @@ func TestStoreMutants(t *testing.T) {
 			f.get = func(id string, _ time.Time) (*store.Record, error) {
 				f.mu.Lock()
 				defer f.mu.Unlock()
-				return f.recs[id], nil
+				return &f.recs[id].Record, nil
 			}
 		}},
 		{"keeps the caller's record", "copies", func(f *faulty) {
@@ -309,8 +293,8 @@ func TestStoreMutants(t *testing.T) {
 			}
 		}},
 		{"expires a moment late", "expiry", func(f *faulty) {
-			f.attempt = func(id string, now time.Time) (*store.Record, error) {
-				return f.naive.Attempt(t.Context(), id, now.Add(-time.Microsecond))
+			f.attempt = func(id string, token store.Token, now time.Time) (*store.Record, error) {
+				return f.naive.Attempt(t.Context(), id, token, now.Add(-time.Microsecond))
 			}
 		}},
 		{"overwrites a live record", "create exists", func(f *faulty) {
@@ -319,13 +303,5 @@ func TestStoreMutants(t *testing.T) {
 				return f.naive.Create(t.Context(), r, now)
 			}
 		}},
-	} {
-		t.Run(strings.ReplaceAll(m.fault, " ", "_"), func(t *testing.T) {
-			catches(t, storeCases(), m.caught, func() store.Store {
-				f := &faulty{naive: newNaive()}
-				m.add(f)
-				return f
-			})
-		})
-	}
+	})
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,12 +12,16 @@ import (
 )
 
 func queueCases() []testCase[store.Queue] {
+	return slices.Concat(jobCases(), againCases(), inspectorCases())
+}
+
+func jobCases() []testCase[store.Queue] {
 	return []testCase[store.Queue]{
-		{"job", "a job arrives as it was added, with Attempt 1, whether added before Run or during it", jobArrives},
-		{"one per ID", "the same ID is one job until Expires, done or not", onePerID},
-		{"same ID after Expires", "when a job has expired, one of its ID can be added", sameIDAfterExpires},
-		{"parallel Enqueue", "of one ID added by many at one time there is one job", parallelEnqueue},
-		{"refusals", "a job without ID or Expires, or of a priority that there is not, is an error", refusals},
+		{"job", "a job arrives as it was added, whether before Run or during it", jobArrives},
+		{"jobs of one challenge", "two jobs of one challenge are two, and the second does not wait for the first",
+			jobsOfOneChallenge},
+		{"parallel Enqueue", "of jobs of one challenge, added by many at one time, each comes", parallelEnqueue},
+		{"refusals", "a job without Challenge or Expires, or of a priority that there is not, is an error", refusals},
 		{"ended context", "a context that has ended adds nothing and runs nothing", endedContext},
 		{"priorities", "of jobs that are due, the higher priority comes first", priorities},
 		{"not before", "a job is not handled before NotBefore, nor does it hold up others", notBefore},
@@ -26,15 +29,16 @@ func queueCases() []testCase[store.Queue] {
 		{"retry", "a job whose handler returns an error is due again, after a pause that grows", retry},
 		{"panic", "a job whose handler panics is due again", retryPanic},
 		{"workers", "handlers run in at most workers goroutines, and in as many", workersBound},
+		{"held", "a job that is with a worker is not handed out until its handler returns, nor when it is done", held},
 		{"shared", "several Runs share the jobs: each is handled, and once if nothing fails", runsShare},
 		{"stop", "Run waits for its handlers, whose context has ctx's values but not its end, and returns ctx.Err()",
 			runStops},
 		{"failed at the end", "a job that fails while its Run ends is left to another Run", failedAtEnd},
-		{"stats", "Stats counts jobs by what they are, and says how long the first has been due", stats},
-		{"late", "a job that expires unhandled is a dead letter; one that never could be due is none", late},
-		{"failures", "a job that has failed as often as it may is a dead letter, and does not come again", failures},
 	}
 }
+
+// done is what a handler returns whose job is not to come again.
+var done time.Time
 
 // patience bounds how long a case waits for what has to come.
 const patience = 30 * time.Second
@@ -52,7 +56,7 @@ func newWorkshop(t tester, q store.Queue) (*workshop, context.CancelFunc) {
 }
 
 func newJob(edit ...func(*store.Job)) store.Job {
-	j := store.Job{ID: unique("job-"), Challenge: "abc-challenge", Step: 2, Expires: start().Add(time.Hour)}
+	j := store.Job{Challenge: unique("abc-"), Expires: start().Add(time.Hour)}
 	for _, f := range edit {
 		f(&j)
 	}
@@ -69,14 +73,14 @@ func (w *workshop) enqueue(jobs ...store.Job) {
 }
 
 // run starts a Run; the function it returns ends it, waits and checks.
-func (w *workshop) run(workers int, handle func(context.Context, store.Job) error) (stop func()) {
+func (w *workshop) run(workers int, handle store.Handler) (stop func()) {
 	ctx, cancel := context.WithCancel(w.ctx)
-	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx, workers, handle) }()
+	returned := make(chan error, 1)
+	go func() { returned <- w.Run(ctx, workers, handle) }()
 	return func() {
 		w.Helper()
 		cancel()
-		if err := <-done; !errors.Is(err, context.Canceled) && w.ctx.Err() == nil {
+		if err := <-returned; !errors.Is(err, context.Canceled) && w.ctx.Err() == nil {
 			w.Errorf("Run returned %v, want context.Canceled", err)
 		}
 	}
@@ -85,9 +89,9 @@ func (w *workshop) run(workers int, handle func(context.Context, store.Job) erro
 // collect starts a Run with one worker that hands the jobs to the caller.
 func (w *workshop) collect() (jobs <-chan store.Job, stop func()) {
 	c := make(chan store.Job, 1000)
-	return c, w.run(1, func(_ context.Context, j store.Job) error {
+	return c, w.run(1, func(_ context.Context, j store.Job) (time.Time, error) {
 		c <- j
-		return nil
+		return done, nil
 	})
 }
 
@@ -110,15 +114,27 @@ func (w *workshop) pause(t time.Time) {
 	receive(w, timer.C, "the time")
 }
 
-// until collects the IDs that jobs brings, to the one of marker.
-func (w *workshop) until(marker store.Job, jobs <-chan store.Job) (ids []string) {
+// until collects the challenges of the jobs that come before marker.
+func (w *workshop) until(marker store.Job, jobs <-chan store.Job) (challenges []string) {
 	w.Helper()
 	for {
 		j := receive(w, jobs, "the marker job")
-		ids = append(ids, j.ID)
-		if j.ID == marker.ID {
-			return ids
+		if j.Challenge == marker.Challenge {
+			return challenges
 		}
+		challenges = append(challenges, j.Challenge)
+	}
+}
+
+// is checks that got is the job want.
+func (w *workshop) is(got, want store.Job) {
+	w.Helper()
+	if !got.NotBefore.Equal(want.NotBefore) || !got.Expires.Equal(want.Expires) {
+		w.Errorf("job %+v, want %+v", got, want)
+	}
+	got.NotBefore, got.Expires = want.NotBefore, want.Expires
+	if got != want {
+		w.Errorf("job %+v, want %+v", got, want)
 	}
 }
 
@@ -132,82 +148,55 @@ func last() store.Job {
 func jobArrives(t tester, q store.Queue) {
 	w, cancel := newWorkshop(t, q)
 	defer cancel()
-	check := func(jobs <-chan store.Job, want store.Job) {
-		w.Helper()
-		got := receive(w, jobs, "the job")
-		if got.Attempt != 1 || !got.NotBefore.Equal(want.NotBefore) || !got.Expires.Equal(want.Expires) {
-			w.Errorf("job %+v, want %+v with Attempt 1", got, want)
-		}
-		got.Attempt, got.NotBefore, got.Expires = want.Attempt, want.NotBefore, want.Expires
-		if got != want {
-			w.Errorf("job %+v, want %+v", got, want)
-		}
-	}
 	before := newJob(func(j *store.Job) { j.Priority, j.Expires = store.High, start().Add(time.Hour) })
 	during := newJob(func(j *store.Job) {
-		j.Step, j.Priority, j.NotBefore, j.Expires = 0, store.Low, start(), start().Add(time.Minute)
+		j.Priority, j.NotBefore, j.Expires = store.Low, start(), start().Add(time.Minute)
 	})
 	w.enqueue(before)
 	jobs, stop := w.collect()
 	defer stop()
-	check(jobs, before)
+	w.is(receive(w, jobs, "the job"), before)
 	w.pause(time.Now().Add(20 * time.Millisecond)) // Run is idle by now
 	w.enqueue(during)
-	check(jobs, during)
+	w.is(receive(w, jobs, "the job"), during)
 }
 
-func onePerID(t tester, q store.Queue) {
+func jobsOfOneChallenge(t tester, q store.Queue) {
 	w, cancel := newWorkshop(t, q)
 	defer cancel()
+	started, release := make(chan store.Job, 10), make(chan struct{})
+	defer w.run(3, func(_ context.Context, j store.Job) (time.Time, error) {
+		started <- j
+		<-release
+		return done, nil
+	})()
+	defer close(release)
 	j := newJob()
-	other := j
-	other.Step, other.Challenge = 7, "another"
-	w.enqueue(j, j, other)
-	jobs, stop := w.collect()
-	defer stop()
+	w.enqueue(j, j)
+	w.is(receive(w, started, "the first job"), j)
+	w.is(receive(w, started, "the second job, while the first is with a worker,"), j)
 	marker := last()
 	w.enqueue(marker)
-	if ids := w.until(marker, jobs); !slices.Equal(ids, []string{j.ID, marker.ID}) {
-		w.Fatalf("jobs %q, want %q once, and the marker", ids, j.ID)
-	}
-	w.enqueue(j, other) // done by now
-	marker = last()
-	w.enqueue(marker)
-	if ids := w.until(marker, jobs); len(ids) != 1 {
-		w.Fatalf("jobs %q, want none but the marker", ids)
-	}
-}
-
-func sameIDAfterExpires(t tester, q store.Queue) {
-	w, cancel := newWorkshop(t, q)
-	defer cancel()
-	j := newJob(func(j *store.Job) { j.Expires = time.Now().Add(300 * time.Millisecond) })
-	jobs, stop := w.collect()
-	defer stop()
-	w.enqueue(j)
-	receive(w, jobs, "the job")
-	w.pause(j.Expires.Add(50 * time.Millisecond))
-	j.Expires = start().Add(time.Hour)
-	w.enqueue(j)
-	if got := receive(w, jobs, "the job of the same ID"); got.Attempt != 1 || !got.Expires.Equal(j.Expires) {
-		w.Errorf("job %+v, want it new", got)
+	if got := receive(w, started, "the marker job"); got.Challenge != marker.Challenge {
+		w.Errorf("a third job came of two")
 	}
 }
 
 func parallelEnqueue(t tester, q store.Queue) {
 	w, cancel := newWorkshop(t, q)
 	defer cancel()
-	j, marker := newJob(), last()
+	j := newJob()
 	parallel(racers, func(int) {
 		if err := w.Enqueue(w.ctx, j); err != nil {
 			w.Errorf("Enqueue: %v", err)
 		}
 	})
+	marker := last()
 	w.enqueue(marker)
 	jobs, stop := w.collect()
 	defer stop()
-	if ids := w.until(marker, jobs); !slices.Equal(ids, []string{j.ID, marker.ID}) {
-		w.Errorf("jobs %q, want %q once, and the marker", ids, j.ID)
+	if n := len(w.until(marker, jobs)); n != racers {
+		w.Errorf("%d jobs came, want %d", n, racers)
 	}
 }
 
@@ -215,7 +204,7 @@ func refusals(t tester, q store.Queue) {
 	w, cancel := newWorkshop(t, q)
 	defer cancel()
 	for what, edit := range map[string]func(*store.Job){
-		"no ID":                  func(j *store.Job) { j.ID = "" },
+		"no Challenge":           func(j *store.Job) { j.Challenge = "" },
 		"no Expires":             func(j *store.Job) { j.Expires = time.Time{} },
 		"a priority beyond High": func(j *store.Job) { j.Priority = store.High + 1 },
 		"a priority below Low":   func(j *store.Job) { j.Priority = store.Low - 1 },
@@ -234,8 +223,8 @@ func wantNone(w *workshop) {
 	defer stop()
 	marker := last()
 	w.enqueue(marker)
-	if ids := w.until(marker, jobs); len(ids) != 1 {
-		w.Errorf("%d jobs came, want none", len(ids)-1)
+	if n := len(w.until(marker, jobs)); n != 0 {
+		w.Errorf("%d jobs came, want none", n)
 	}
 }
 
@@ -249,9 +238,9 @@ func endedContext(t tester, q store.Queue) {
 	}
 	wantNone(w)
 	w.enqueue(newJob())
-	err := w.Run(ctx, 1, func(context.Context, store.Job) error {
+	err := w.Run(ctx, 1, func(context.Context, store.Job) (time.Time, error) {
 		w.Errorf("Run handed out a job")
-		return nil
+		return done, nil
 	})
 	if !errors.Is(err, context.Canceled) {
 		w.Errorf("Run returned %v, want context.Canceled", err)
@@ -265,7 +254,7 @@ func priorities(t tester, q store.Queue) {
 	for i := range 30 {
 		p := store.Priority(i%3) - 1
 		j := newJob(func(j *store.Job) { j.Priority = p })
-		want[p+1] = append(want[p+1], j.ID)
+		want[p+1] = append(want[p+1], j.Challenge)
 		w.enqueue(j)
 	}
 	jobs, stop := w.collect()
@@ -273,7 +262,7 @@ func priorities(t tester, q store.Queue) {
 	for p := store.High; p >= store.Low; p-- {
 		for range want[p+1] {
 			j := receive(w, jobs, "a job")
-			if j.Priority != p || !slices.Contains(want[p+1], j.ID) {
+			if j.Priority != p || !slices.Contains(want[p+1], j.Challenge) {
 				w.Fatalf("a job of priority %d came while one of %d was due", j.Priority, p)
 			}
 		}
@@ -293,7 +282,7 @@ func notBefore(t tester, q store.Queue) {
 	w.enqueue(late, soon, now)
 	for _, want := range []store.Job{now, soon, late} {
 		j := receive(w, jobs, "a job")
-		if j.ID != want.ID {
+		if j.Challenge != want.Challenge {
 			w.Fatalf("job due at %v came in place of that due at %v", j.NotBefore, want.NotBefore)
 		}
 		if early := time.Until(j.NotBefore); early > 0 {
@@ -314,42 +303,51 @@ func expiredDropped(t tester, q store.Queue) {
 	defer stop()
 	marker := last()
 	w.enqueue(marker)
-	if ids := w.until(marker, jobs); len(ids) != 1 {
-		w.Errorf("%d expired jobs were handled", len(ids)-1)
+	if n := len(w.until(marker, jobs)); n != 0 {
+		w.Errorf("%d expired jobs were handled", n)
 	}
 }
 
 var errJob = errors.New("storetest: the job fails")
 
+// A visit is a job's coming to a handler.
+type visit struct {
+	store.Job
+	at time.Time
+}
+
+// after returns the pause between an earlier visit and v.
+func (v visit) after(earlier visit) time.Duration { return v.at.Sub(earlier.at) }
+
+// visits starts a Run with one worker for jobs of one challenge. It tells of each
+// visit, and answers the nth with answer(n), from 1.
+func (w *workshop) visits(answer func(n int) (time.Time, error)) (visits <-chan visit, stop func()) {
+	c := make(chan visit, 1000)
+	var n atomic.Int64
+	return c, w.run(1, func(_ context.Context, j store.Job) (time.Time, error) {
+		c <- visit{j, time.Now()}
+		return answer(int(n.Add(1)))
+	})
+}
+
 func retry(t tester, q store.Queue) {
 	w, cancel := newWorkshop(t, q)
 	defer cancel()
-	type delivery struct {
-		job store.Job
-		at  time.Time
-	}
-	deliveries := make(chan delivery, 100)
-	stop := w.run(2, func(_ context.Context, j store.Job) error {
-		deliveries <- delivery{j, time.Now()}
-		if j.Attempt < 3 {
-			return errJob
+	visits, stop := w.visits(func(n int) (time.Time, error) {
+		if n < 3 {
+			return done, errJob
 		}
-		return nil
+		return done, nil
 	})
 	defer stop()
 	j := newJob()
 	w.enqueue(j)
-	var at [4]time.Time
+	var v [4]visit
 	for n := 1; n <= 3; n++ {
-		d := receive(w, deliveries, fmt.Sprint("delivery ", n))
-		if d.job.ID != j.ID || d.job.Attempt != n {
-			w.Fatalf("delivery %d: %+v", n, d.job)
-		}
-		at[n] = d.at
-		w.enqueue(j) // is one job while it waits
+		v[n] = receive(w, visits, fmt.Sprint("delivery ", n))
+		w.is(v[n].Job, j)
 	}
-	first, second := at[2].Sub(at[1]), at[3].Sub(at[2])
-	if first <= 0 || second <= first {
+	if first, second := v[2].after(v[1]), v[3].after(v[2]); first <= 0 || second <= first {
 		w.Errorf("pauses %v and %v, want them to grow", first, second)
 	}
 }
@@ -357,139 +355,16 @@ func retry(t tester, q store.Queue) {
 func retryPanic(t tester, q store.Queue) {
 	w, cancel := newWorkshop(t, q)
 	defer cancel()
-	jobs := make(chan store.Job, 100)
-	stop := w.run(1, func(_ context.Context, j store.Job) error {
-		jobs <- j
-		if j.Attempt == 1 {
+	visits, stop := w.visits(func(n int) (time.Time, error) {
+		if n == 1 {
 			panic("storetest: the handler panics")
 		}
-		return nil
+		return done, nil
 	})
 	defer stop()
-	w.enqueue(newJob())
-	for n := 1; n <= 2; n++ {
-		if j := receive(w, jobs, fmt.Sprint("delivery ", n)); j.Attempt != n {
-			w.Fatalf("delivery %d: Attempt %d", n, j.Attempt)
-		}
-	}
-}
-
-func workersBound(t tester, q store.Queue) {
-	w, cancel := newWorkshop(t, q)
-	defer cancel()
-	const workers = 4
-	var running atomic.Int64
-	started, release := make(chan struct{}, 100), make(chan struct{})
-	stop := w.run(workers, func(context.Context, store.Job) error {
-		defer running.Add(-1)
-		if n := running.Add(1); n > workers {
-			w.Errorf("%d handlers run, want at most %d", n, workers)
-		}
-		started <- struct{}{}
-		<-release
-		return nil
-	})
-	defer stop()
-	defer close(release)
-	for range 3 * workers {
-		w.enqueue(newJob())
-	}
-	for range workers {
-		receive(w, started, "as many handlers as workers")
-	}
-	w.pause(time.Now().Add(50 * time.Millisecond))
-	if n := running.Load(); n != workers {
-		w.Errorf("%d handlers run, want %d", n, workers)
-	}
-}
-
-func runsShare(t tester, q store.Queue) {
-	w, cancel := newWorkshop(t, q)
-	defer cancel()
-	const n = 200
-	ids := make(chan string, 2*n)
-	handle := func(_ context.Context, j store.Job) error {
-		ids <- j.ID
-		return nil
-	}
-	defer w.run(3, handle)()
-	defer w.run(3, handle)()
-	parallel(8, func(int) {
-		for range n / 8 {
-			if err := w.Enqueue(w.ctx, newJob()); err != nil {
-				w.Errorf("Enqueue: %v", err)
-			}
-		}
-	})
-	seen := map[string]bool{}
-	for range n {
-		id := receive(w, ids, "a job")
-		if seen[id] {
-			w.Fatalf("job %q was handled twice", id)
-		}
-		seen[id] = true
-	}
-}
-
-type contextKey struct{}
-
-func runStops(t tester, q store.Queue) {
-	w, cancel := newWorkshop(t, q)
-	defer cancel()
-	ctx, end := context.WithCancel(context.WithValue(w.ctx, contextKey{}, "value"))
-	defer end()
-	started, release := make(chan struct{}), make(chan struct{})
-	done := make(chan error, 1)
-	var finished atomic.Bool
-	go func() {
-		done <- w.Run(ctx, 2, func(ctx context.Context, _ store.Job) error {
-			close(started)
-			<-release
-			if err := ctx.Err(); err != nil || ctx.Value(contextKey{}) != "value" {
-				w.Errorf("the handler's context: error %v, value %v", err, ctx.Value(contextKey{}))
-			}
-			finished.Store(true)
-			return nil
-		})
-	}()
-	w.enqueue(newJob())
-	proceed := sync.OnceFunc(func() { close(release) })
-	defer proceed()
-	receive(w, started, "the handler")
-	end()
-	timer := time.NewTimer(100 * time.Millisecond)
-	defer timer.Stop()
-	select {
-	case <-done:
-		w.Fatalf("Run returned while a handler ran")
-	case <-timer.C:
-	}
-	proceed()
-	if err := receive(w, done, "the end of Run"); !errors.Is(err, context.Canceled) {
-		w.Errorf("Run returned %v, want context.Canceled", err)
-	}
-	if !finished.Load() {
-		w.Errorf("Run returned before its handler")
-	}
-}
-
-func failedAtEnd(t tester, q store.Queue) {
-	w, cancel := newWorkshop(t, q)
-	defer cancel()
-	started, release := make(chan struct{}), make(chan struct{})
-	stop := w.run(1, func(context.Context, store.Job) error {
-		close(started)
-		<-release
-		return errJob
-	})
 	j := newJob()
 	w.enqueue(j)
-	receive(w, started, "the handler")
-	close(release)
-	stop()
-	jobs, stop := w.collect()
-	defer stop()
-	if got := receive(w, jobs, "the failed job"); got.ID != j.ID || got.Attempt != 2 {
-		w.Errorf("job %+v, want %q with Attempt 2", got, j.ID)
+	for n := 1; n <= 2; n++ {
+		w.is(receive(w, visits, fmt.Sprint("delivery ", n)).Job, j)
 	}
 }

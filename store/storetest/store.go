@@ -2,57 +2,15 @@ package storetest
 
 import (
 	"errors"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/otpcourier/otpcourier/store"
 )
 
 func storeCases() []testCase[store.Store] {
-	return []testCase[store.Store]{
-		{"round trip", "every field comes back as it was stored, times as the same instants", roundTrip},
-		{"create resets", "Create sets Sends 1, NextSend, Attempts 0 and Revision 0, in the record passed too",
-			createResets},
-		{"create exists", "Create returns ErrExists while a record of the ID has not expired, and changes nothing",
-			createExists},
-		{"create after expiry", "an ID whose record has expired can be created again, and starts anew",
-			createAfterExpiry},
-		{"copies", "records handed in and out are the caller's own", copies},
-		{"not found", "an unknown ID is ErrNotFound", notFound},
-		{"expiry", "a challenge is found until now reaches its Expires, and from then on is ErrExpired or ErrNotFound",
-			expiry},
-		{"update", "Update replaces Delivery and counts Revision, on a closed challenge too", update},
-		{"update conflict", "Update returns ErrConflict and the newer record once Updates or Resends moved Revision on",
-			updateConflict},
-		{"parallel updates", "compare-and-swap: no update is lost", parallelUpdates},
-		{"resend", "a send is claimed once NextSend has come; len(Waits)+1 in all; then NextSend is zero", resend},
-		{"no resend", "without Waits there is one send and no NextSend", noResend},
-		{"parallel resends", "of any number of callers at one time, one gets the send", parallelResends},
-		{"attempts", "Attempt charges one attempt, returns the record as charged, and stops at MaxAttempts", attempts},
-		{"parallel attempts", "64 parallel Attempts get no more than MaxAttempts, and no fewer", parallelAttempts},
-		{"finish", "a closed challenge stays closed as it was", finish},
-		{"parallel finishes", "of any number of Finishes exactly one gets a nil error", parallelFinishes},
-		{"lock", "the charge that brings the subject's run to MaxFailures locks it, across challenges and keys", lock},
-		{"locking charge wins",
-			"the caller whose charge locks the subject may still compare, and Verified ends the lock",
-			lockingChargeWins},
-		{"verified ends run", "Verified ends the subject's run of failures", verifiedEndsRun},
-		{"verified ends run at once",
-			"a run that Verified has ended is over for a caller whose clock is a moment behind, too",
-			verifiedEndsRunAtOnce},
-		{"cancelled keeps run", "Cancelled does not end the subject's run of failures, nor its lock",
-			cancelledKeepsRun},
-		{"run outlives challenges", "the run of failures survives its challenges", runOutlives},
-		{"run forgotten", "a run of failures is forgotten Lock after its latest failure, and not sooner", runForgotten},
-		{"lock ends", "a subject is locked for Lock, and starts anew after", lockEnds},
-		{"two policies", "the lock is that of the challenge whose charge locks; until then the longest memory counts",
-			twoPolicies},
-		{"no lock", "with MaxFailures 0 no number of failures locks", noLock},
-		{"parallel failures",
-			"parallel Attempts on several challenges of a subject get no more than MaxFailures, and no fewer",
-			parallelFailures},
-		{"error order", "of several reasons to refuse, the first in the documented order is given", errorOrder},
-		{"errors charge nothing", "if an error is returned, nothing is charged or changed", errorsChargeNothing},
-	}
+	return slices.Concat(recordCases(), attemptCases(), repeatCases(), lockCases(), cancelCases())
 }
 
 // A fixture is a store under test at a time that the case moves.
@@ -71,6 +29,9 @@ func newFixture(t tester, s store.Store) *fixture {
 func (f *fixture) record(edit ...func(*store.Record)) *store.Record {
 	return newRecord(f.subject, f.now, edit...)
 }
+
+// newToken returns a token that no other call has.
+func newToken() store.Token { return store.Token(rand.Uint64() | 1) }
 
 // create stores a new record of the fixture's subject and returns its ID.
 func (f *fixture) create(edit ...func(*store.Record)) string {
@@ -100,22 +61,57 @@ func (f *fixture) get(id string) *store.Record {
 	return f.wants("Get", r, err, nil)
 }
 
+// attempt calls Attempt with a token of its own.
 func (f *fixture) attempt(id string, want error) *store.Record {
 	f.Helper()
-	r, err := f.Attempt(f.Context(), id, f.now)
+	return f.attemptAs(id, newToken(), want)
+}
+
+func (f *fixture) attemptAs(id string, t store.Token, want error) *store.Record {
+	f.Helper()
+	r, err := f.Attempt(f.Context(), id, t, f.now)
 	return f.wants("Attempt", r, err, want)
 }
 
+// finish calls Finish with a token of its own.
 func (f *fixture) finish(id string, o store.Outcome, want error) *store.Record {
 	f.Helper()
-	r, err := f.Finish(f.Context(), id, o, f.now)
+	return f.finishAs(id, o, newToken(), want)
+}
+
+func (f *fixture) finishAs(id string, o store.Outcome, t store.Token, want error) *store.Record {
+	f.Helper()
+	r, err := f.Finish(f.Context(), id, o, t, f.now)
 	return f.wants("Finish", r, err, want)
 }
 
-func (f *fixture) resend(id string, want error) *store.Record {
+// cancelAll calls CancelAll for the challenges that expire within an hour.
+func (f *fixture) cancelAll(group string) {
 	f.Helper()
-	r, err := f.Resend(f.Context(), id, f.now)
-	return f.wants("Resend", r, err, want)
+	f.cancelUntil(group, f.now.Add(time.Hour))
+}
+
+func (f *fixture) cancelUntil(group string, until time.Time) {
+	f.Helper()
+	if err := f.CancelAll(f.Context(), bucketOf(newID(f.subject)), f.subject, group, until, f.now); err != nil {
+		f.Fatalf("CancelAll: %v", err)
+	}
+}
+
+// outcome checks how a challenge ended, or that it is open.
+func (f *fixture) outcome(id, what string, want store.Outcome) {
+	f.Helper()
+	if r := f.get(id); r.Outcome != want {
+		f.Errorf("%s: Outcome %v, want %v", what, r.Outcome, want)
+	}
+}
+
+// reads checks that r, which op returned, is want.
+func (f *fixture) reads(op string, r, want *store.Record) {
+	f.Helper()
+	if d := diff(r, want); d != "" {
+		f.Errorf("%s:%s", op, d)
+	}
 }
 
 func (f *fixture) update(id string, revision uint64, delivery string, want error) *store.Record {
@@ -150,4 +146,12 @@ func lockFor(d time.Duration) func(*store.Record) {
 
 func expires(t time.Time) func(*store.Record) {
 	return func(r *store.Record) { r.Expires = t }
+}
+
+func group(g string) func(*store.Record) {
+	return func(r *store.Record) { r.Group = g }
+}
+
+func created(t time.Time) func(*store.Record) {
+	return func(r *store.Record) { r.Created = t }
 }

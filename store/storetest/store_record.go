@@ -9,6 +9,26 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
+func recordCases() []testCase[store.Store] {
+	return []testCase[store.Store]{
+		{"round trip", "every field comes back as it was stored, times as the same instants", roundTrip},
+		{"create resets", "Create sets Attempts 0 and Revision 0, in the record passed too", createResets},
+		{"create exists",
+			"Create returns ErrExists while a record of the ID and another Salt has not expired, and changes nothing",
+			createExists},
+		{"create after expiry", "an ID whose record has expired can be created again, and starts anew",
+			createAfterExpiry},
+		{"copies", "records handed in and out are the caller's own", copies},
+		{"not found", "an unknown ID is ErrNotFound", notFound},
+		{"expiry", "a challenge is found until now reaches its Expires, and from then on is ErrExpired or ErrNotFound",
+			expiry},
+		{"update", "Update replaces Delivery and counts Revision, on a closed challenge too", update},
+		{"update conflict", "Update returns ErrConflict and the newer record once Updates moved Revision on",
+			updateConflict},
+		{"parallel updates", "compare-and-swap: no update is lost", parallelUpdates},
+	}
+}
+
 func roundTrip(t tester, s store.Store) {
 	f := newFixture(t, s)
 	for _, newCode := range []bool{false, true} {
@@ -17,7 +37,7 @@ func roundTrip(t tester, s store.Store) {
 			r.NewCode = newCode
 			r.Key = "key of " + strconv.FormatBool(newCode)
 			r.Sealed = bytes.Repeat([]byte{0, 1, 0xff, '"', '\n'}, 400)
-			r.Waits = []time.Duration{time.Second, time.Minute, time.Hour}
+			r.Group = "\x00 16 octets, \r\n\xff"
 		})
 		if err := f.Create(f.Context(), r, f.now); err != nil {
 			f.Fatalf("Create: %v", err)
@@ -37,9 +57,9 @@ func roundTrip(t tester, s store.Store) {
 
 func createResets(t tester, s store.Store) {
 	f := newFixture(t, s)
-	r := f.record(func(r *store.Record) { r.Attempts, r.Sends, r.Revision = 3, 4, 5 })
+	r := f.record(func(r *store.Record) { r.Attempts, r.Revision = 3, 5 })
 	want := *r
-	want.Attempts, want.Sends, want.Revision, want.NextSend = 0, 1, 0, f.now.Add(r.Waits[0])
+	want.Attempts, want.Revision = 0, 0
 	if err := f.Create(f.Context(), r, f.now); err != nil {
 		f.Fatalf("Create: %v", err)
 	}
@@ -59,10 +79,17 @@ func createExists(t tester, s store.Store) {
 	}
 	f.finish(r.ID, store.Cancelled, nil)
 	before := f.get(r.ID)
-	again := f.record(func(again *store.Record) { again.ID, again.Key = r.ID, "k2" })
 	f.now = r.Expires.Add(-time.Microsecond)
-	if err := f.Create(f.Context(), again, f.now); !errors.Is(err, store.ErrExists) {
-		f.Fatalf("Create of a live ID: error %v, want ErrExists", err)
+	n := len(r.Salt)
+	for what, salt := range map[string][]byte{
+		"another Salt": newSalt(), "no Salt": nil, "a longer Salt": append(r.Salt[:n:n], 0),
+		"a shorter Salt":        r.Salt[:n-1],
+		"a Salt of another end": append(r.Salt[:n-1:n-1], ^r.Salt[n-1]),
+	} {
+		again := f.record(func(again *store.Record) { again.ID, again.Salt = r.ID, salt })
+		if err := f.Create(f.Context(), again, f.now); !errors.Is(err, store.ErrExists) {
+			f.Fatalf("Create of a live ID with %s: error %v, want ErrExists", what, err)
+		}
 	}
 	if d := diff(f.get(r.ID), before); d != "" {
 		f.Errorf("Get after ErrExists:%s", d)
@@ -75,24 +102,29 @@ func createAfterExpiry(t tester, s store.Store) {
 	if err := f.Create(f.Context(), r, f.now); err != nil {
 		f.Fatalf("Create: %v", err)
 	}
+	charged, won := newToken(), newToken()
 	f.attempt(r.ID, nil)
+	f.attemptAs(r.ID, charged, nil)
 	f.update(r.ID, 0, "delivered", nil)
-	f.finish(r.ID, store.Cancelled, nil)
+	f.finishAs(r.ID, store.Cancelled, won, nil)
 	f.now = r.Expires
 	again := f.record(func(again *store.Record) { again.ID, again.Key, again.Delivery = r.ID, "k2", []byte("new") })
 	if err := f.Create(f.Context(), again, f.now); err != nil {
 		f.Fatalf("Create of an expired ID: %v", err)
 	}
-	if d := diff(f.get(r.ID), again); d != "" {
-		f.Errorf("Get after the second Create:%s", d)
-	}
+	f.reads("Get after the second Create", f.get(r.ID), again)
+	again.Attempts = 1
+	f.reads("Attempt with a token of the first", f.attemptAs(r.ID, charged, nil), again)
+	f.finishAs(r.ID, store.Cancelled, won, nil)
+	again.Outcome = store.Cancelled
+	f.reads("Get after Finish with a token of the first", f.get(r.ID), again)
 }
 
 func copies(t tester, s store.Store) {
 	f := newFixture(t, s)
 	r := f.record()
 	want := newRecord(f.subject, f.now)
-	want.ID, want.Sends, want.NextSend = r.ID, 1, f.now.Add(r.Waits[0])
+	want.ID, want.Salt = r.ID, bytes.Clone(r.Salt)
 	if err := f.Create(f.Context(), r, f.now); err != nil {
 		f.Fatalf("Create: %v", err)
 	}
@@ -121,9 +153,13 @@ func copies(t tester, s store.Store) {
 	if d := diff(f.get(id), want); d != "" {
 		f.Fatalf("Get after the caller changed what Update was given and returned:%s", d)
 	}
-	scribble(f.attempt(id, nil))
-	scribble(f.resend(id, store.ErrTooSoon))
-	scribble(f.finish(id, store.Cancelled, nil))
+	charged, won := newToken(), newToken()
+	for range 2 {
+		scribble(f.attemptAs(id, charged, nil))
+	}
+	for range 2 {
+		scribble(f.finishAs(id, store.Cancelled, won, nil))
+	}
 	want.Attempts, want.Outcome = 1, store.Cancelled
 	if d := diff(f.get(id), want); d != "" {
 		f.Fatalf("Get after the caller changed what other methods had returned:%s", d)
@@ -137,7 +173,6 @@ func scribble(r *store.Record) {
 			b[i] = '!'
 		}
 	}
-	clear(r.Waits)
 	*r = store.Record{}
 }
 
@@ -145,13 +180,11 @@ func scribble(r *store.Record) {
 func (f *fixture) all(id string, check func(op string, r *store.Record, err error)) {
 	r, err := f.Get(f.Context(), id, f.now)
 	check("Get", r, err)
-	r, err = f.Attempt(f.Context(), id, f.now)
+	r, err = f.Attempt(f.Context(), id, newToken(), f.now)
 	check("Attempt", r, err)
-	r, err = f.Resend(f.Context(), id, f.now)
-	check("Resend", r, err)
 	r, err = f.Update(f.Context(), id, 0, nil, f.now)
 	check("Update", r, err)
-	r, err = f.Finish(f.Context(), id, store.Verified, f.now)
+	r, err = f.Finish(f.Context(), id, store.Verified, newToken(), f.now)
 	check("Finish", r, err)
 }
 
@@ -174,13 +207,21 @@ func expiry(t tester, s store.Store) {
 		}
 		f.now = r.Expires.Add(-time.Microsecond)
 		f.get(r.ID)
-		f.attempt(r.ID, nil)
+		token := newToken()
+		f.attemptAs(r.ID, token, nil)
+		f.finishAs(r.ID, store.Cancelled, token, nil)
 		f.now = r.Expires.Add(after)
-		f.all(r.ID, func(op string, _ *store.Record, err error) {
+		gone := func(op string, _ *store.Record, err error) {
+			f.Helper()
 			if !errors.Is(err, store.ErrExpired) && !errors.Is(err, store.ErrNotFound) {
 				f.Errorf("%s %v after Expires: error %v, want ErrExpired or ErrNotFound", op, after, err)
 			}
-		})
+		}
+		f.all(r.ID, gone)
+		again, err := f.Attempt(f.Context(), r.ID, token, f.now)
+		gone("a repeated Attempt", again, err)
+		again, err = f.Finish(f.Context(), r.ID, store.Cancelled, token, f.now)
+		gone("a repeated Finish", again, err)
 	}
 }
 
@@ -214,10 +255,8 @@ func updateConflict(t tester, s store.Store) {
 			f.Errorf("with ErrConflict: Delivery %q, Revision %d, want the newer record", r.Delivery, r.Revision)
 		}
 	}
-	f.now = f.get(id).NextSend
-	f.resend(id, nil)
-	f.update(id, 1, "second", store.ErrConflict)
-	f.update(id, 2, "second", nil)
+	f.update(id, 1, "second", nil)
+	f.update(id, 1, "third", store.ErrConflict)
 }
 
 func parallelUpdates(t tester, s store.Store) {
@@ -246,57 +285,5 @@ func parallelUpdates(t tester, s store.Store) {
 	r := f.get(id)
 	if want := strconv.Itoa(goroutines * each); string(r.Delivery) != want || r.Revision != goroutines*each {
 		f.Errorf("after %s increments: counter %s, Revision %d", want, r.Delivery, r.Revision)
-	}
-}
-
-func resend(t tester, s store.Store) {
-	f := newFixture(t, s)
-	waits := []time.Duration{30 * time.Second, time.Minute}
-	id := f.create(func(r *store.Record) { r.Waits = waits })
-	for i, wait := range waits {
-		due := f.now.Add(wait)
-		if r := f.get(id); !r.NextSend.Equal(due) || r.Sends != i+1 {
-			f.Fatalf("before resend %d: Sends %d, NextSend %v, want %d, %v", i+1, r.Sends, r.NextSend, i+1, due)
-		}
-		f.now = due.Add(-time.Microsecond)
-		if r := f.resend(id, store.ErrTooSoon); !r.NextSend.Equal(due) {
-			f.Errorf("with ErrTooSoon: NextSend %v, want %v", r.NextSend, due)
-		}
-		f.now = due
-		if r := f.resend(id, nil); r.Sends != i+2 || r.Revision != uint64(i+1) {
-			f.Errorf("resend %d: Sends %d, Revision %d", i+1, r.Sends, r.Revision)
-		}
-	}
-	f.now = f.now.Add(2 * time.Minute)
-	if r := f.resend(id, store.ErrExhausted); !r.NextSend.IsZero() || r.Sends != len(waits)+1 {
-		f.Errorf("with sends used up: Sends %d, NextSend %v, want %d, zero", r.Sends, r.NextSend, len(waits)+1)
-	}
-}
-
-func noResend(t tester, s store.Store) {
-	f := newFixture(t, s)
-	id := f.create(func(r *store.Record) { r.Waits = nil })
-	if r := f.resend(id, store.ErrExhausted); r.Sends != 1 || !r.NextSend.IsZero() {
-		f.Errorf("Sends %d, NextSend %v, want 1, zero", r.Sends, r.NextSend)
-	}
-}
-
-func parallelResends(t tester, s store.Store) {
-	f := newFixture(t, s)
-	id := f.create()
-	for want := 2; want <= 3; want++ {
-		f.now = f.get(id).NextSend
-		tooSoon := store.ErrTooSoon
-		if want == 3 {
-			tooSoon = store.ErrExhausted
-		}
-		won := count(racers, func() error {
-			_, err := f.Resend(f.Context(), id, f.now)
-			return err
-		}, nil, f, tooSoon)
-		if r := f.get(id); won != 1 || r.Sends != want || r.Revision != uint64(want-1) {
-			f.Errorf("%d of %d parallel Resends won, Sends %d, Revision %d; want 1, %d, %d", won, racers, r.Sends,
-				r.Revision, want, want-1)
-		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -18,6 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestNaive(t *testing.T) {
 	Run(t, Harness{
+		Live:    func(backend any, now time.Time) int { return backend.(*naive).live(now) },
 		Store:   func(*testing.T) store.Store { return newNaive() },
 		Limiter: func(*testing.T) store.Limiter { return newNaive() },
 		Tracker: func(*testing.T) store.Tracker { return newNaive() },
@@ -28,14 +30,16 @@ func TestNaive(t *testing.T) {
 
 // A recorder is a tester that remembers whether its case failed.
 type recorder struct {
-	ctx context.Context
-	mu  sync.Mutex
-	log []string
+	ctx   context.Context
+	count func(now time.Time) int
+	mu    sync.Mutex
+	log   []string
 }
 
 func (r *recorder) Helper()                  {}
 func (r *recorder) Context() context.Context { return r.ctx }
 func (r *recorder) Logf(string, ...any)      {}
+func (r *recorder) live(now time.Time) int   { return r.count(now) }
 
 func (r *recorder) Errorf(format string, args ...any) {
 	r.mu.Lock()
@@ -60,11 +64,12 @@ func catches[C any](t *testing.T, cases []testCase[C], name string, broken func(
 	var failures []string
 	for try := 0; try < 20 && failures == nil; try++ {
 		synctest.Test(t, func(t *testing.T) {
-			r := &recorder{ctx: t.Context()}
+			b := broken()
+			r := &recorder{ctx: t.Context(), count: any(b).(interface{ live(time.Time) int }).live}
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				cases[i].run(r, broken())
+				conduct(r, cases[i], b)
 			}()
 			<-done
 			failures = r.log
@@ -77,12 +82,12 @@ func catches[C any](t *testing.T, cases []testCase[C], name string, broken func(
 }
 
 func TestKeyWithoutLife(t *testing.T) {
-	n := newNaive() // never forgets
-	if err := n.Create(t.Context(), newRecord("subject", start()), start()); err != nil {
-		t.Fatal(err)
+	keeps := testCase[store.Store]{name: "no key without a life", rule: "after each case all expires"}
+	keeps.run = func(t tester, s store.Store) {
+		r := newRecord("subject", start(), expires(start().Add(2*horizon)))
+		if err := s.Create(t.Context(), r, start()); err != nil {
+			t.Fatalf("Create: %v", err)
+		}
 	}
-	r := &recorder{ctx: t.Context()}
-	if noneLive(r, len(n.recs)); r.log == nil {
-		t.Error("a record that is kept for ever is not noticed")
-	}
+	catches(t, []testCase[store.Store]{keeps}, keeps.name, func() store.Store { return newNaive() })
 }

@@ -23,7 +23,7 @@ func (d *Delivery) Encode() []byte {
 	b := append(make([]byte, 0, 96), version)
 	for _, n := range [...]uint64{uint64(d.Sends), uint64(d.Send), millis(d.Asked), uint64(d.Attempt.Step),
 		uint64(d.Attempt.Number), d.Owner, uint64(d.Phase), millis(d.At), flags(d.Doubt, d.Out), uint64(d.State),
-		uint64(d.Used), uint64(d.Invalid), uint64(d.Reached), d.Token} {
+		uint64(d.Used), uint64(d.Invalid), uint64(d.Reached)} {
 		b = binary.AppendUvarint(b, n)
 	}
 	b = putString(putString(putString(b, d.Early), d.Via), d.Request)
@@ -34,8 +34,12 @@ func (d *Delivery) Encode() []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(len(d.Charges)))
 	for _, c := range d.Charges {
-		b = binary.AppendUvarint(b, millis(c.At))
+		b = binary.AppendUvarint(b, micros(c.At))
 		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(c.Kinds)), flags(c.Network, false))
+	}
+	b = binary.AppendUvarint(b, uint64(len(d.Tokens)))
+	for _, t := range d.Tokens {
+		b = binary.AppendUvarint(b, t)
 	}
 	return b
 }
@@ -51,16 +55,19 @@ func Decode(b []byte) (*Delivery, error) {
 	d.Phase, d.At = Phase(r.uint()), r.time()
 	d.Doubt, d.Out = r.flags()
 	d.State, d.Used, d.Invalid = channel.State(r.uint()), channel.Address(r.uint()), channel.Address(r.uint())
-	d.Reached, d.Token = r.int(), r.uint()
+	d.Reached = r.int()
 	d.Early, d.Via, d.Request = r.string(), r.string(), r.string()
 	d.Tried, d.Message = r.strings(), r.message()
 	for range r.count() {
 		d.Older = append(d.Older, r.message())
 	}
 	for range r.count() {
-		c := Charge{At: r.time(), Kinds: channel.Address(r.uint())}
+		c := Charge{At: r.exactTime(), Kinds: channel.Address(r.uint())}
 		c.Network, _ = r.flags()
 		d.Charges = append(d.Charges, c)
+	}
+	for range r.count() {
+		d.Tokens = append(d.Tokens, r.uint())
 	}
 	if r.bad || len(r.b) > 0 || int(d.Phase) >= len(phaseNames) || len(d.Charges) == 0 {
 		return nil, ErrVersion
@@ -86,7 +93,17 @@ func millis(t time.Time) uint64 {
 	return uint64(max(t.UnixMilli(), 0))
 }
 
-func putString(b []byte, s string) []byte { return append(binary.AppendUvarint(b, uint64(len(s))), s...) }
+// micros is t in microseconds: the time of a charge names a taking.
+func micros(t time.Time) uint64 {
+	if t.IsZero() {
+		return 0
+	}
+	return uint64(max(t.UnixMicro(), 0))
+}
+
+func putString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
 
 func putStrings(b []byte, list []string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(list)))
@@ -138,6 +155,13 @@ func (r *reader) time() time.Time {
 	return time.Time{}
 }
 
+func (r *reader) exactTime() time.Time {
+	if us := r.uint(); us > 0 {
+		return time.UnixMicro(int64(min(us, 1<<62)))
+	}
+	return time.Time{}
+}
+
 func (r *reader) flags() (first, second bool) {
 	n := r.uint()
 	return n&1 != 0, n&2 != 0
@@ -158,5 +182,6 @@ func (r *reader) strings() (list []string) {
 }
 
 func (r *reader) message() Message {
-	return Message{Step: r.int(), Route: r.string(), Kind: channel.Address(r.uint()), Parts: r.uint(), Providers: r.strings()}
+	return Message{Step: r.int(), Route: r.string(), Kind: channel.Address(r.uint()), Parts: r.uint(),
+		Providers: r.strings()}
 }

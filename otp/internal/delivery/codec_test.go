@@ -16,7 +16,8 @@ func full() Delivery {
 		Message: Message{Step: 4, Route: "A", Kind: channel.Phone, Providers: []string{"x", ""}, Parts: 1 << 63},
 		Early:   "B", Older: []Message{{Step: 1, Route: "B", Kind: channel.Email, Providers: []string{"y"}}, {Step: 2}},
 		Tried: []string{"A", "B"}, Via: "C", Used: channel.Phone, Invalid: channel.Email, Reached: 1,
-		Charges: []Charge{{At: at(3), Kinds: channel.Phone | channel.Email, Network: true}, {}}, Request: "r1", Token: 7}
+		Charges: []Charge{{At: at(3), Kinds: channel.Phone | channel.Email, Network: true}, {}},
+		Request: "r1", Tokens: []uint64{7, 1 << 63}}
 }
 
 func TestCodec(t *testing.T) {

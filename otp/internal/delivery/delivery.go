@@ -74,8 +74,8 @@ type Delivery struct {
 	// behind it the charge of each send that was asked for and not yet begun.
 	Charges []Charge
 
-	Request string // marks the events of the current send; empty: that of the first
-	Token   uint64 // of the latest Resend, by which a repeat of it is known; 0: none
+	Request string   // marks the events of the current send; empty: that of the first
+	Tokens  []uint64 // of the Resends, by which a repeat is known
 }
 
 // A Challenge is the part of the record that Next depends on beside the
@@ -99,7 +99,8 @@ func New(now, lease time.Time, owner uint64, c Charge) Delivery {
 // Clone returns a copy that shares nothing that events change.
 func (d *Delivery) Clone() Delivery {
 	c := *d
-	c.Tried, c.Older, c.Charges = slices.Clone(d.Tried), slices.Clone(d.Older), slices.Clone(d.Charges)
+	c.Tried, c.Older = slices.Clone(d.Tried), slices.Clone(d.Older)
+	c.Charges, c.Tokens = slices.Clone(d.Charges), slices.Clone(d.Tokens)
 	return c
 }
 
@@ -178,9 +179,14 @@ func (d *Delivery) Claim(c Challenge, now, until time.Time, owner uint64) (refun
 	return refund, true
 }
 
+// Holds reports whether owner has begun the latest attempt, and not ended it: a
+// swap whose answer was lost recognises its own claim, although others have
+// written since.
+func (d *Delivery) Holds(owner uint64) bool { return d.Phase == Sending && d.Owner == owner }
+
 // step moves on to the next step, which has no sender and no charge yet.
 func (d *Delivery) step() {
-	if d.Phase == Sent { // else it has arrived, or will not
+	if d.underway() { // else it has arrived, or will not
 		d.older(d.Message)
 	}
 	d.Attempt = Attempt{Step: d.Attempt.Step + 1}
@@ -196,7 +202,8 @@ func (d *Delivery) older(m Message) {
 
 // An Outcome is what a channel made of an attempt.
 type Outcome struct {
-	Message                       // Route is empty if none took it
+	Message
+	Taken         bool            // by Message.Route, or by the only channel, which has no name
 	Arrived       bool            // the route says that it has been delivered
 	Await         time.Time       // until when its receipt is awaited; zero: it is not
 	Unknown       bool            // no route surely took it, and one may have
@@ -214,7 +221,7 @@ type Outcome struct {
 // Finish records the outcome of an attempt, and returns the charges to refund.
 // A second call with the same outcome changes nothing.
 func (d *Delivery) Finish(a Attempt, o Outcome) (refund []Charge) {
-	taken := o.Route != ""
+	taken := o.Taken
 	o.Step = a.Step
 	d.Used, d.Invalid = d.Used|o.Used, d.Invalid|o.Invalid
 	switch {
@@ -222,21 +229,22 @@ func (d *Delivery) Finish(a Attempt, o Outcome) (refund []Charge) {
 		if o.Arrived {
 			return d.arrive()
 		}
-		if taken && !slices.ContainsFunc(d.Older, func(m Message) bool { return m.Step == a.Step && m.Route == o.Route }) {
+		same := func(m Message) bool { return m.Step == a.Step && m.Route == o.Route }
+		if taken && !slices.ContainsFunc(d.Older, same) {
 			d.older(o.Message)
 		}
 		return nil
 	case d.Phase != Sending && (d.Phase != Delivered || d.At.IsZero()): // recorded before, and the answer was lost
 		if d.Phase == Due {
-			return nil
+			return charged([]Charge{o.Took})
 		}
 		return o.unspent(d)
 	}
 	o.Parts = d.Message.Parts // reported before
 	d.Out = d.Out || taken || o.Unknown
 	if d.Phase == Sending && !taken && !o.Unknown && !d.Doubt && !o.Retry.IsZero() { // by the same routes
-		d.Phase, d.At, d.Charges[0] = Due, o.Retry, o.Held.and(o.Took)
-		return nil
+		d.Phase, d.At, d.Charges[0] = Due, o.Retry, o.Held
+		return charged([]Charge{o.Took}) // the next attempt takes it again, at another time
 	}
 	fresh := len(d.Tried)
 	for _, r := range o.Tried {
@@ -251,12 +259,12 @@ func (d *Delivery) Finish(a Attempt, o Outcome) (refund []Charge) {
 func (d *Delivery) conclude(a Attempt, o Outcome, more bool) (refund []Charge) {
 	refund = o.unspent(d)
 	d.Charges[0] = Charge{}
-	switch taken := o.Route != ""; {
+	switch {
 	case d.Phase == Delivered: // an older message has arrived meanwhile
 		d.Message, d.At, d.State = o.Message, time.Time{}, forward(d.State, o.state())
-	case taken:
+	case o.Taken:
 		d.Phase, d.At, d.Message, d.State = Sent, o.Await, o.Message, forward(d.State, o.state())
-		if d.Early == o.Route {
+		if d.Early != "" && d.Early == o.Route {
 			d.fail()
 		}
 		if o.Arrived {
@@ -284,7 +292,7 @@ func (o *Outcome) state() channel.State {
 	switch {
 	case o.Arrived:
 		return channel.Delivered
-	case o.Route != "", o.Unknown:
+	case o.Taken, o.Unknown:
 		return channel.Sent
 	}
 	return channel.Failed
@@ -301,20 +309,6 @@ func (o *Outcome) unspent(d *Delivery) []Charge {
 	held.Network = held.Network && !d.Out && !o.Unreachable
 	took.Kinds &^= o.Spent
 	return charged([]Charge{held, took})
-}
-
-// and joins two charges of one step. The earlier time counts for both.
-func (c Charge) and(other Charge) Charge {
-	switch {
-	case other.IsZero():
-		return c
-	case c.IsZero():
-		return other
-	case other.At.Before(c.At):
-		c.At = other.At
-	}
-	c.Kinds, c.Network = c.Kinds|other.Kinds, c.Network || other.Network
-	return c
 }
 
 // charged returns a copy of list without charges that are zero.

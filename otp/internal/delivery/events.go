@@ -39,6 +39,8 @@ func (d *Delivery) Receive(r Receipt) (refund []Charge) {
 		d.Early = r.Route
 	case d.Phase == Sent && r.Route == d.Message.Route:
 		d.fail()
+	case d.Phase == Delivered && r.Route == d.Message.Route: // an older message has arrived
+		d.State = forward(d.State, channel.Failed)
 	}
 	return nil
 }
@@ -48,7 +50,8 @@ func (d *Delivery) received(r Receipt, current bool) (refund []Charge) {
 	d.Invalid &^= r.Kind
 	if current {
 		d.Message.Parts |= 1 << min(r.Index, 63)
-		if d.Message.Parts != 1<<min(max(r.Number, 1), 64)-1 {
+		all := uint64(1)<<min(max(r.Number, 1), 64) - 1
+		if d.Message.Parts&all != all { // a part of a message by another route may be there, too
 			return nil
 		}
 		d.State = channel.Delivered
@@ -61,8 +64,8 @@ func (d *Delivery) received(r Receipt, current bool) (refund []Charge) {
 // Resend asks for another send, by route or as before, for which c was taken.
 // It begins once no attempt has a lease.
 func (d *Delivery) Resend(route, request string, token uint64, now time.Time, c Charge) {
-	d.Sends, d.Asked, d.Request, d.Token = d.Sends+1, now, request, token
-	d.Charges = append(d.Charges, c)
+	d.Sends, d.Asked, d.Request = d.Sends+1, now, request
+	d.Charges, d.Tokens = append(d.Charges, c), append(d.Tokens, token)
 	if route != "" {
 		d.Via = route
 	}
@@ -99,10 +102,16 @@ func (d *Delivery) Outstanding(c Challenge) []Message {
 			all = append(all, m)
 		}
 	}
-	if d.Phase == Sent && d.Message.Parts == 0 && len(d.Message.Providers) > 0 {
+	if d.underway() && d.Message.Parts == 0 && len(d.Message.Providers) > 0 {
 		all = append(all, d.Message)
 	}
 	return all
+}
+
+// underway reports whether the step's message may be on its way, an older one
+// may have arrived or not.
+func (d *Delivery) underway() bool {
+	return d.Phase == Sent || d.Phase == Delivered && d.State == channel.Sent
 }
 
 // ResendAt returns when the next of the sends is due: after its wait, and

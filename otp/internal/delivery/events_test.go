@@ -8,7 +8,8 @@ import (
 var open = Challenge{Open: true, Expires: at(expires)}
 
 func took(route string, providers ...string) Outcome {
-	return Outcome{Message: Message{Route: route, Kind: 1, Providers: providers}, Tried: []string{route}, Used: 1}
+	return Outcome{Message: Message{Route: route, Kind: 1, Providers: providers}, Taken: true,
+		Tried: []string{route}, Used: 1}
 }
 
 // A long message has arrived once all its parts have, in any order, before its
@@ -93,7 +94,8 @@ func TestSends(t *testing.T) {
 		t.Errorf("delivered: %v, %d left", got, d.SendsLeft(len(waits)))
 	}
 	d.Resend("", "", 0, at(40), Charge{})
-	if m := d.Next(Challenge{Open: true, Expires: at(1000)}, at(40)); m.Do != Send || m.Step != 2 || d.SendsLeft(len(waits)) != 1 {
+	m := d.Next(Challenge{Open: true, Expires: at(1000)}, at(40))
+	if m.Do != Send || m.Step != 2 || d.SendsLeft(len(waits)) != 1 {
 		t.Errorf("resend: %+v, %d left", m, d.SendsLeft(len(waits)))
 	}
 }

@@ -1,0 +1,97 @@
+package channel_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+// TestTry: a channel that misbehaves harms only its own try.
+func TestTry(t *testing.T) {
+	t.Parallel()
+	m := &channel.Message{ID: "abc.1", Tried: []string{"x"}, Allow: func(context.Context,
+		channel.Route) error {
+		return nil
+	}}
+	for name, row := range map[string]struct {
+		f     func(context.Context, *channel.Message) (channel.Submission, error)
+		class channel.Class
+		cause error // found in the error; nil: any
+	}{
+		"panics": {func(context.Context, *channel.Message) (channel.Submission, error) { panic("482910") },
+			channel.Unknown, nil},
+		"ends": {func(context.Context, *channel.Message) (channel.Submission, error) {
+			runtime.Goexit()
+			return channel.Submission{}, nil
+		}, channel.Unknown, nil},
+		"typed nil": {func(context.Context, *channel.Message) (channel.Submission, error) {
+			var e *channel.Error
+			return channel.Submission{}, e
+		}, channel.Unknown, nil},
+		"no class": {func(context.Context, *channel.Message) (channel.Submission, error) {
+			return channel.Submission{}, context.Canceled
+		}, channel.Unknown, context.Canceled},
+		"invalid class": {func(context.Context, *channel.Message) (channel.Submission, error) {
+			return channel.Submission{}, &channel.Error{Class: 99}
+		}, channel.Unknown, nil},
+		"says the class": {func(context.Context, *channel.Message) (channel.Submission, error) {
+			return channel.Submission{}, &channel.Error{Class: channel.Expired}
+		}, channel.Expired, nil},
+		"changes": {func(_ context.Context, m *channel.Message) (channel.Submission, error) {
+			if m.Allow != nil {
+				t.Error("a channel is given Allow")
+			}
+			m.ID, m.Tried[0] = "", ""
+			return channel.Submission{}, &channel.Error{Class: channel.Unreachable}
+		}, channel.Unreachable, nil},
+	} {
+		_, err := channel.Try(t.Context(), channel.Func(row.f), m)
+		if err == nil || channel.ClassOf(err) != row.class || row.cause != nil && !errors.Is(err, row.cause) ||
+			strings.Contains(err.Error(), "482910") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if m.ID != "abc.1" || m.Tried[0] != "x" || m.Allow == nil {
+		t.Errorf("the message was changed: %+v", m)
+	}
+	s, err := channel.Try(t.Context(), channel.Func(func(context.Context, *channel.Message) (channel.Submission,
+		error) {
+		return channel.Submission{State: channel.Sent}, nil
+	}), m)
+	if err != nil || s.State != channel.Sent {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// TestTryOfAStuckChannel: Try returns soon after its context, and not before.
+func TestTryOfAStuckChannel(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release, began := make(chan struct{}), time.Now()
+		defer close(release)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := channel.Try(ctx, channel.Func(func(context.Context, *channel.Message) (channel.Submission, error) {
+			<-release
+			return channel.Submission{}, nil
+		}), &channel.Message{})
+		if took := time.Since(began); took != 1500*time.Millisecond || !errors.Is(err, channel.ErrStuck) ||
+			channel.ClassOf(err) != channel.Unknown {
+			t.Errorf("%v after %v", err, took)
+		}
+		_, err = channel.Try(ctx, channel.Func(func(ctx context.Context, _ *channel.Message) (channel.Submission,
+			error) {
+			time.Sleep(100 * time.Millisecond)
+			return channel.Submission{}, &channel.Error{Class: channel.Temporary}
+		}), &channel.Message{})
+		if channel.ClassOf(err) != channel.Temporary {
+			t.Errorf("a channel that says more a moment later: %v", err)
+		}
+	})
+}

@@ -1,0 +1,199 @@
+package otp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/otp/internal/delivery"
+	"github.com/otpcourier/otpcourier/otp/wording"
+	"github.com/otpcourier/otpcourier/store"
+)
+
+// An attempt is one sender's hold of a step, with what came of it.
+type attempt struct {
+	name  delivery.Attempt
+	held  delivery.Charge // for the step, as the record has it
+	took  delivery.Charge // by this attempt
+	kinds channel.Address // that the recipient has
+	sub   channel.Submission
+	err   error // the channel's, redacted
+	done  bool  // the channel was given the message
+}
+
+// attempt hands the message of o's step to the channel, unless the challenge
+// has ended since it was read. It ends in time for the outcome to be recorded
+// within the lease.
+func (s *Service) attempt(ctx context.Context, o *opened, m *channel.Message) (a attempt) {
+	d := o.delivery
+	a = attempt{name: d.Attempt, held: d.Charges[0], kinds: o.req.to.Kinds()}
+	if o.Outcome != store.Open {
+		return a
+	}
+	if m == nil {
+		if m, a.err = s.message(o); a.err != nil {
+			a.err = &channel.Error{Class: channel.Misconfigured, Op: "otp: message", Err: a.err}
+			return a
+		}
+	}
+	limit := d.At.Add(-afterwards)
+	if o.Expires.Before(limit) {
+		limit = o.Expires
+	}
+	ctx, cancel := context.WithDeadline(ctx, limit)
+	defer cancel()
+	m.Allow = s.allow(o, &a)
+	a.done = true
+	a.sub, a.err = s.submit(ctx, o.tenant, m)
+	for i := range a.sub.Hops {
+		a.sub.Hops[i].Err = redact(m, a.sub.Hops[i].Err)
+	}
+	a.err = redact(m, a.err)
+	return a
+}
+
+// submit calls the channel. A panic, and an error without a class, mean that the
+// message may have been sent.
+func (s *Service) submit(ctx context.Context, t *tenant, m *channel.Message) (sub channel.Submission, err error) {
+	defer func() {
+		if v := recover(); v != nil { // its value may hold a secret
+			s.log.ErrorContext(ctx, "otp: a channel panicked", "message", m.ID, "type", fmt.Sprintf("%T", v), "stack",
+				string(debug.Stack()))
+			sub, err = channel.Submission{}, &channel.Error{Class: channel.Unknown, Op: "otp: send",
+				Err: fmt.Errorf("the channel panicked with a %T", v)}
+		}
+	}()
+	if t.routed { // it guards each route by itself
+		sub, err = t.channel.Send(ctx, m)
+	} else {
+		sub, err = channel.Try(ctx, t.channel, m)
+		if errors.Is(err, channel.ErrStuck) {
+			s.log.ErrorContext(ctx, "otp: the channel ignores its context, and holds up its sender", "message", m.ID,
+				"tenant", t.name)
+		}
+	}
+	if err == nil && sub.State == 0 {
+		sub.State = channel.Sent
+	}
+	return sub, channel.Classed("otp: send", err)
+}
+
+// allow counts a message against the limits of the address that a route uses,
+// once for each kind of address and step.
+func (s *Service) allow(o *opened, a *attempt) func(context.Context, channel.Route) error {
+	at := instant()
+	return func(ctx context.Context, r channel.Route) error {
+		kind := r.Address & a.kinds
+		if kind&^(a.held.Kinds|a.took.Kinds) == 0 {
+			return nil
+		}
+		if _, err := s.charge(ctx, o.req, o.policy, kind, noIP, at); err != nil {
+			if ReasonOf(err) == ReasonLimited {
+				err = errLimited
+			}
+			return &channel.Error{Class: channel.Throttled, Op: "otp: limits", Code: "limited", Err: err}
+		}
+		a.took.At, a.took.Kinds = at, a.took.Kinds|kind
+		return nil
+	}
+}
+
+// outcome is what the record is told of the attempt.
+func (a *attempt) outcome() delivery.Outcome {
+	o := delivery.Outcome{Held: a.held, Took: a.took, More: a.sub.More && a.err != nil}
+	for _, h := range a.sub.Hops {
+		if !slices.Contains(o.Tried, h.Route) {
+			o.Tried = append(o.Tried, h.Route)
+		}
+		switch {
+		case h.Err == nil:
+			o.Used |= h.Address
+			o.Kind = h.Address
+		case h.Class == channel.InvalidRecipient:
+			o.Invalid |= h.Address
+		}
+		if h.MaySent() {
+			o.Spent |= h.Address
+		}
+	}
+	named := len(a.sub.Hops) > 0
+	switch {
+	case !a.done:
+		o.Unreachable = false
+	case a.err == nil:
+		o.Taken, o.Route, o.Providers, o.Await = true, a.sub.Route, a.sub.ProviderIDs, a.sub.Await
+		o.Arrived = a.sub.State == channel.Delivered
+		if !named { // a channel on its own
+			o.Used, o.Spent, o.Kind = a.kinds, a.kinds, a.kinds
+		}
+	case a.maySent():
+		o.Unknown = true
+		if !named {
+			o.Spent = a.kinds
+		}
+	default:
+		class := channel.ClassOf(a.err)
+		o.Unreachable = class == channel.Unreachable || class == channel.InvalidRecipient
+		if !named && class == channel.InvalidRecipient {
+			o.Invalid = a.kinds
+		}
+	}
+	return o
+}
+
+// maySent reports whether a message may have gone out.
+func (a *attempt) maySent() bool {
+	return a.done && (a.err == nil || channel.ClassOf(a.err) == channel.Unknown ||
+		slices.ContainsFunc(a.sub.Hops, channel.Hop.MaySent))
+}
+
+// retryable reports whether the same step may succeed soon.
+func (a *attempt) retryable() bool {
+	if !a.done || a.maySent() {
+		return false
+	}
+	limited := func(h channel.Hop) bool { return errors.Is(h.Err, errLimited) }
+	if len(a.sub.Hops) > 0 && !slices.ContainsFunc(a.sub.Hops, func(h channel.Hop) bool { return !limited(h) }) {
+		return false
+	}
+	class := channel.ClassOf(a.err)
+	return class == channel.Temporary || class == channel.Throttled
+}
+
+// message renders the step that o is at.
+func (s *Service) message(o *opened) (*channel.Message, error) {
+	q, d := o.req, o.delivery
+	n := 0
+	if o.NewCode {
+		n = max(d.Send, 1) - 1
+	}
+	code, err := s.code(o.Record, q.purpose, q.binding, n)
+	if err != nil {
+		return nil, err
+	}
+	left := time.Until(o.Expires) + 10*time.Second // the time since the request must not cost it a minute
+	data := wording.Data{Language: q.language, Code: code, Minutes: max(int(left/time.Minute), 1), Details: q.details}
+	if s.c.ShowTry {
+		data.Try = d.Send
+	}
+	if s.c.ShowTime {
+		data.Requested = o.Created
+	}
+	text, err := o.tenant.words.Render(data)
+	if errors.Is(err, wording.ErrLanguage) { // a wording that was there when the challenge was made
+		data.Language = ""
+		text, err = o.tenant.words.Render(data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &channel.Message{ID: o.id + "." + stepName(o.Record, d.Attempt.Step), To: q.to, Code: code, Text: text.SMS,
+		Subject: text.Subject, Body: text.Body, HTML: text.HTML, Language: q.language, Sender: o.tenant.sender,
+		Purpose: q.purpose, Tenant: q.tenant, Created: o.Created, Expires: o.Expires,
+		Route: cmp.Or(d.Via, q.route), Tried: d.Tried, Invalid: d.Invalid}, nil
+}

@@ -1,0 +1,153 @@
+package otp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/otp/internal/delivery"
+	"github.com/otpcourier/otpcourier/store"
+)
+
+// Cancel makes a code worthless: it cannot be verified or sent again. A message
+// that is on its way is withdrawn if its channel is a [channel.Canceler]; that
+// it cannot be withdrawn is no error.
+func (s *Service) Cancel(ctx context.Context, q Ref) error {
+	now := instant()
+	r, err := s.cancel(ctx, q, now)
+	if err != nil {
+		e := Event{Kind: EventRefused, At: now, Tenant: loggable(q.Tenant), Reason: ReasonOf(err), Err: err}
+		if validID(q.ID) {
+			e.Challenge = q.ID
+		}
+		s.emit(ctx, e)
+		return err
+	}
+	o, err := s.open(r)
+	if err != nil {
+		return s.openError(ctx, r, err)
+	}
+	if s.observed(ctx) {
+		s.emit(ctx, s.event(EventCancelled, o, now))
+	}
+	s.recall(ctx, o)
+	return nil
+}
+
+func (s *Service) cancel(ctx context.Context, q Ref, now time.Time) (*store.Record, error) {
+	i, tag, err := s.locate(q)
+	if err != nil {
+		return nil, err
+	}
+	token := randomToken()
+	var r *store.Record
+	err = again(ctx, func() (err error) {
+		r, err = s.c.Store.Finish(ctx, i.store(), store.Cancelled, token, now)
+		return err
+	})
+	switch {
+	case err != nil:
+		return r, s.storeError(r, err, now)
+	case r.Subject != tag.String():
+		return r, notFound()
+	}
+	return r, nil
+}
+
+// A Scope names the challenges of a subject.
+type Scope struct {
+	Subject string // as in the Requests
+	Tenant  string // as in the Requests
+	Purpose string // as in the Requests; empty: every purpose
+}
+
+// String keeps the subject, which may be an address, out of logs.
+func (q Scope) String() string { return "otp.Scope(" + loggable(q.Purpose) + ")" }
+
+// GoString is String.
+func (q Scope) GoString() string { return q.String() }
+
+// LogValue is String.
+func (q Scope) LogValue() slog.Value { return slog.StringValue(q.String()) }
+
+// MarshalJSON is String.
+func (q Scope) MarshalJSON() ([]byte, error) { return json.Marshal(q.String()) }
+
+// CancelAll makes every code of a scope worthless that was asked for until now,
+// without knowing the challenges: after a change of number or of password no
+// older code must pass. Messages that are on their way are not withdrawn.
+func (s *Service) CancelAll(ctx context.Context, q Scope) error {
+	now := instant()
+	if _, _, err := s.locate(Ref{Subject: q.Subject, Tenant: q.Tenant}); ReasonOf(err) == ReasonInvalid {
+		return err
+	}
+	tag := s.keys.subject(q.Tenant, subjectForm(q.Subject))
+	group := ""
+	if q.Purpose != "" {
+		group = s.keys.group(q.Tenant, q.Purpose)
+	}
+	bucket := s.keys.newID(q.Tenant, tag, "", "").store()[:bucketLen]
+	err := again(ctx, func() error {
+		return s.c.Store.CancelAll(ctx, bucket, tag.String(), group, now.Add(maxLife), now)
+	})
+	e := Event{Kind: EventCancelled, At: now, Subject: tag.String(), Purpose: loggable(q.Purpose), Tenant: q.Tenant}
+	if err != nil {
+		failed := s.storeError(nil, err, now)
+		e.Kind, e.Reason, e.Err = EventRefused, failed.Reason, failed
+		err = failed
+	}
+	s.emit(ctx, e)
+	return err
+}
+
+// recallTime bounds what withdrawing messages may take of a call's time.
+const recallTime = 2 * time.Second
+
+// recall has the messages of a challenge that was just closed withdrawn: by a
+// worker if there is one, else here. Nothing depends on it.
+func (s *Service) recall(ctx context.Context, o *opened) {
+	if o.tenant.canceler == nil || o.next(instant()).Do != delivery.Withdraw {
+		return
+	}
+	if s.takesOver() || s.working.Load() > 0 {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recallTime)
+		defer cancel()
+		if s.wake(ctx, o, time.Time{}) == nil {
+			return
+		}
+	}
+	s.withdraw(ctx, o)
+}
+
+// withdraw asks the providers to drop a closed challenge's messages. The result
+// is only logged. Doing so twice does no harm.
+func (s *Service) withdraw(ctx context.Context, o *opened) {
+	if o.tenant.canceler == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recallTime)
+	defer cancel()
+	for _, m := range o.delivery.Outstanding(o.state()) {
+		switch err := s.withdrawOne(ctx, o, m); {
+		case errors.Is(err, errors.ErrUnsupported): // by this route
+		case err != nil:
+			s.log.InfoContext(ctx, "otp: a message was not withdrawn", "challenge", o.id, "step", m.Step, "route",
+				m.Route, "error", err)
+		default:
+			s.log.InfoContext(ctx, "otp: a message was withdrawn", "challenge", o.id, "step", m.Step, "route", m.Route)
+		}
+	}
+}
+
+func (s *Service) withdrawOne(ctx context.Context, o *opened, sent delivery.Message) error {
+	m, err := s.message(o)
+	if err != nil {
+		return err
+	}
+	m.ID, m.Route, m.Tried = o.id+"."+stepName(o.Record, sent.Step), sent.Route, nil
+	sub := channel.Submission{Route: sent.Route, ProviderIDs: sent.Providers, State: channel.Sent}
+	return redact(m, o.tenant.canceler.Cancel(ctx, m, sub))
+}

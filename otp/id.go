@@ -1,0 +1,177 @@
+package otp
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/binary"
+	mathrand "math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/otpcourier/otpcourier/store"
+)
+
+// An id is that of a challenge, in 16 octets: 14 bits of bucket, by which a
+// backend keeps a subject's challenges together; 80 bits that are random or
+// come from an idempotency key; and 32 bits of the subject's tag, so that an ID
+// that is asked for in another's name is refused before the store is asked.
+//
+// The store knows it as "bucket-rest". The public form is encrypted as one
+// block: two IDs do not show that they belong to one subject.
+type id [16]byte
+
+const (
+	uniqueAt = 2
+	checkAt  = 12
+)
+
+const idAlphabet = "abcdefghijklmnopqrstuvwxyz234567"
+
+var idEncoding = base32.NewEncoding(idAlphabet).WithPadding(base32.NoPadding)
+
+// publicLen is the length of a public ID.
+const publicLen = 26
+
+// A subjectTag is a keyed hash of a tenant and a subject.
+type subjectTag [16]byte
+
+func (t subjectTag) String() string { return base64.RawURLEncoding.EncodeToString(t[:]) }
+
+// subject returns the tag of a tenant's subject.
+func (k keys) subject(tenant, subject string) subjectTag {
+	sum := k.index.begin("subject").text(tenant).text(subject).end()
+	return subjectTag(sum[:16])
+}
+
+// group names a purpose in the store.
+func (k keys) group(tenant, purpose string) string {
+	sum := k.index.begin("group").text(tenant).text(purpose).end()
+	return string(sum[:8])
+}
+
+// limitKey names what is limited, scope "phone" or "ip", and its span.
+func (k keys) limitKey(tenant, scope, what string, per time.Duration) string {
+	sum := k.index.begin("limit").text(tenant).text(scope).text(what).end()
+	return scope + "/" + per.String() + "/" + base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// token derives the name of a call from all that it is about. It is not zero.
+func (k keys) token(parts ...string) store.Token {
+	m := k.index.begin("token")
+	for _, p := range parts {
+		m.text(p)
+	}
+	sum := m.end()
+	return store.Token(binary.BigEndian.Uint64(sum[:]) | 1)
+}
+
+// randomToken names a call that nobody repeats but the Service itself.
+func randomToken() store.Token { return store.Token(mathrand.Uint64() | 1) }
+
+// newID returns an id in the bucket of the subject with that tag. It is drawn
+// at random or, if the request carries an idempotency key, made from that.
+func (k keys) newID(tenant string, tag subjectTag, purpose, idempotency string) id {
+	var i id
+	bucket := bucketOf(tag)
+	copy(i[:], bucket[:])
+	if idempotency == "" {
+		_, _ = rand.Read(i[uniqueAt:checkAt]) // never fails, see crypto/rand
+	} else {
+		sum := k.index.begin("idempotency").text(tenant).bytes(tag[:]).text(purpose).text(idempotency).end()
+		copy(i[uniqueAt:checkAt], sum[:])
+	}
+	copy(i[checkAt:], tag[:])
+	return i
+}
+
+// bucketOf returns the bucket of a tag's subject.
+func bucketOf(t subjectTag) [uniqueAt]byte {
+	sum := sha256.Sum256(t[:])
+	return [uniqueAt]byte{sum[0] & 0x3f, sum[1]}
+}
+
+// belongs reports whether an id may be that of the subject with that tag.
+func (i id) belongs(t subjectTag) bool {
+	return [uniqueAt]byte(i[:]) == bucketOf(t) && [4]byte(i[checkAt:]) == [4]byte(t[:4])
+}
+
+// bucketLen is how many characters of the store's form are the bucket: 15 bits,
+// the first of which is zero.
+const bucketLen = 3
+
+// store returns the form that the store knows.
+func (i id) store() string {
+	var b [bucketLen + 1 + 23]byte
+	bucket := uint16(i[0])<<8 | uint16(i[1])
+	idEncoding.Encode(b[:4], []byte{byte(bucket >> 7), byte(bucket << 1)})
+	b[bucketLen] = '-'
+	idEncoding.Encode(b[bucketLen+1:], i[uniqueAt:])
+	return string(b[:])
+}
+
+// storedID reads the form that the store knows.
+func storedID(s string) (i id, ok bool) {
+	if len(s) != bucketLen+1+23 || s[bucketLen] != '-' {
+		return id{}, false
+	}
+	var bucket [2]byte
+	if _, err := idEncoding.Decode(bucket[:], []byte(s[:bucketLen]+"a")); err != nil {
+		return id{}, false
+	}
+	v := (uint16(bucket[0])<<8 | uint16(bucket[1])) >> 1
+	i[0], i[1] = byte(v>>8), byte(v)
+	_, err := idEncoding.Decode(i[uniqueAt:], []byte(s[bucketLen+1:]))
+	return i, err == nil
+}
+
+// public returns the form that callers, channels and events know.
+func (k keys) public(i id) string {
+	k.ids.Encrypt(i[:], i[:])
+	return idEncoding.EncodeToString(i[:])
+}
+
+// parseID reads a public ID. Any 26 characters of the alphabet are one of some
+// application.
+func (k keys) parseID(public string) (i id, ok bool) {
+	if !validID(public) {
+		return id{}, false
+	}
+	if _, err := idEncoding.Decode(i[:], []byte(public)); err != nil {
+		return id{}, false
+	}
+	k.ids.Decrypt(i[:], i[:])
+	return i, true
+}
+
+// validID reports whether parseID reads an ID.
+func validID(public string) bool {
+	if len(public) != publicLen {
+		return false
+	}
+	last := 0
+	for i := range len(public) {
+		if last = strings.IndexByte(idAlphabet, public[i]); last < 0 {
+			return false
+		}
+	}
+	return last%4 == 0 // 26 characters have two bits more than 16 octets
+}
+
+// publicOf returns the public form of a record's ID, "" of one that is not ours.
+func (k keys) publicOf(stored string) string {
+	i, ok := storedID(stored)
+	if !ok {
+		return ""
+	}
+	return k.public(i)
+}
+
+// stepName is unique to a step of this record: an idempotency key that is used
+// again after its challenge has expired gives the same id, but another salt.
+func stepName(r *store.Record, step int) string {
+	sum := sha256.Sum256(r.Salt)
+	return strconv.Itoa(step) + "-" + idEncoding.EncodeToString(sum[:2])[:3]
+}

@@ -1,0 +1,105 @@
+// Package oath makes the codes of a Service by the algorithms of OATH: HOTP (RFC
+// 4226) and TOTP (RFC 6238), computed by github.com/pquerna/otp.
+//
+//	svc, err := otp.New(otp.Config{Generator: oath.HOTP{Digits: 8}, …})
+//
+// They are for systems whose rules name these algorithms. The key is the
+// challenge's own, so that the codes are as good as those of [otp.Random], which
+// is the default and links no library. They are sent to the person, like any
+// code of a Service, and have nothing to do with authenticator apps.
+package oath
+
+import (
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"time"
+
+	pquerna "github.com/pquerna/otp"
+	"github.com/pquerna/otp/hotp"
+
+	"github.com/otpcourier/otpcourier/otp"
+)
+
+var (
+	_ otp.Generator  = HOTP{}
+	_ otp.Generator  = TOTP{}
+	_ otp.Normalizer = HOTP{}
+	_ otp.Normalizer = TOTP{}
+)
+
+// Hash is the hash function of HOTP's and TOTP's HMAC.
+type Hash uint8
+
+// The hash functions. RFC 4226 knows SHA1 only; RFC 6238 all three.
+const (
+	SHA1 Hash = iota
+	SHA256
+	SHA512
+)
+
+// HOTP makes codes by RFC 4226 from Seed.Key and Seed.Counter.
+type HOTP struct {
+	Digits int  // 6 to 8; default 6
+	Hash   Hash // default SHA1
+}
+
+// Generate fails only for Digits or a Hash out of range.
+func (g HOTP) Generate(s otp.Seed) (string, error) {
+	return hotpCode(s.Key, s.Counter, g.Digits, g.Hash)
+}
+
+// Normalize drops spaces and dashes and reads digits of any script.
+func (g HOTP) Normalize(typed string) (string, bool) {
+	return (otp.Random{Length: orSix(g.Digits)}).Normalize(typed)
+}
+
+// TOTP makes codes by RFC 6238 from Seed.Key and Seed.Time.
+type TOTP struct {
+	Digits int           // 6 to 8; default 6
+	Period time.Duration // whole seconds; default 30 s
+	Hash   Hash          // default SHA1
+}
+
+// Generate fails only for Digits, a Period or a Hash out of range, or a time
+// before 1970.
+func (g TOTP) Generate(s otp.Seed) (string, error) {
+	period := int64(g.Period / time.Second)
+	if g.Period == 0 {
+		period = 30
+	}
+	if period < 1 || s.Time.Unix() < 0 {
+		return "", errors.New("oath: TOTP needs a Period of a second or more and a time after 1970")
+	}
+	return hotpCode(s.Key, uint64(s.Time.Unix()/period), g.Digits, g.Hash)
+}
+
+// Normalize drops spaces and dashes and reads digits of any script.
+func (g TOTP) Normalize(typed string) (string, bool) {
+	return (otp.Random{Length: orSix(g.Digits)}).Normalize(typed)
+}
+
+func orSix(n int) int {
+	if n == 0 {
+		return 6
+	}
+	return n
+}
+
+func hotpCode(key []byte, counter uint64, n int, h Hash) (string, error) {
+	n = orSix(n)
+	if n < 6 || n > 8 {
+		return "", fmt.Errorf("oath: Digits is %d, not 6 to 8", n)
+	}
+	algorithms := [...]pquerna.Algorithm{pquerna.AlgorithmSHA1, pquerna.AlgorithmSHA256, pquerna.AlgorithmSHA512}
+	if int(h) >= len(algorithms) {
+		return "", errors.New("oath: Hash is not SHA1, SHA256 or SHA512")
+	}
+	secret := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key)
+	code, err := hotp.GenerateCodeCustom(secret, counter, hotp.ValidateOpts{Digits: pquerna.Digits(n),
+		Algorithm: algorithms[h]})
+	if err != nil {
+		return "", fmt.Errorf("oath: HOTP: %w", err)
+	}
+	return code, nil
+}

@@ -1,0 +1,136 @@
+package otp
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Policy is how long codes live and how often they may be asked for and
+// guessed. New refuses values that are out of range. A zero field means the
+// default; in the Policy of a tenant or a purpose, the value of Config.Policy.
+type Policy struct {
+	// Life is how long a code can be verified, a resend notwithstanding: 1 to
+	// 30 minutes (NIST SP 800-63B-4 allows 10), or up to 24 hours if a code
+	// has 64 bits or more, as in the link of an e-mail. Default 5 minutes.
+	Life time.Duration
+
+	// MaxAttempts is how many codes are compared for one challenge, 1 to 10.
+	// Default 5.
+	MaxAttempts int
+
+	// Waits are the pauses before the second send, the third…, so that there
+	// are len(Waits)+1 sends in all. Once a message was reported delivered
+	// there are two more at most. Default 30 s twice. Empty and not nil: one
+	// send.
+	Waits []time.Duration
+
+	// SentWait is the least pause while the latest message is queued or sent
+	// and no receipt has told its end, since networks take their time when
+	// they are busy. At most Life. Default 40 s with the default Waits, else
+	// none.
+	SentWait time.Duration
+
+	// MaxFailures consecutive failures of a subject, over all its challenges,
+	// lock it for Lock. At most 100 (NIST SP 800-63B-4 §3.2.2). Default 10
+	// for 30 minutes.
+	MaxFailures int
+	Lock        time.Duration
+
+	// NewCode gives each send a code of its own; all of them stay valid, under
+	// one budget of attempts. Default: a resend carries the same code.
+	NewCode bool
+
+	// PerRecipient limits the messages to one address, those of a failover
+	// included: a message counts against the address that its route uses.
+	// PerIP limits the requests from one IPv4 address or IPv6 /64, if
+	// Request.IP is given. Default 5 in 10 minutes and 10 a day; 10 an hour.
+	// Empty and not nil: no limit.
+	PerRecipient []Rate
+	PerIP        []Rate
+}
+
+// A Rate is a number of events in any span of a length.
+type Rate struct {
+	Most int
+	Per  time.Duration
+}
+
+const (
+	// resendMargin is the least life that a code must have left to be sent
+	// again.
+	resendMargin = time.Minute
+
+	// longLife is the life above which a code needs strongBits, for it can be
+	// guessed at for longer (NIST SP 800-63B-4 §3.1.3.2).
+	longLife   = 30 * time.Minute
+	maxLife    = 24 * time.Hour
+	strongBits = 64
+)
+
+// over returns p with its zero fields taken from base.
+func (p Policy) over(base Policy) Policy {
+	if p.Waits == nil {
+		p.Waits, p.SentWait = base.Waits, cmp.Or(p.SentWait, base.SentWait)
+	}
+	if p.PerRecipient == nil {
+		p.PerRecipient = base.PerRecipient
+	}
+	if p.PerIP == nil {
+		p.PerIP = base.PerIP
+	}
+	p.Life, p.MaxAttempts = cmp.Or(p.Life, base.Life), cmp.Or(p.MaxAttempts, base.MaxAttempts)
+	p.MaxFailures, p.Lock = cmp.Or(p.MaxFailures, base.MaxFailures), cmp.Or(p.Lock, base.Lock)
+	p.NewCode = p.NewCode || base.NewCode
+	return p
+}
+
+// defaultPolicy fits NIST SP 800-63B-4 and PCI DSS 8.3.4.
+var defaultPolicy = Policy{
+	Life: 5 * time.Minute, MaxAttempts: 5, Waits: []time.Duration{30 * time.Second, 30 * time.Second},
+	SentWait: 40 * time.Second, MaxFailures: 10, Lock: 30 * time.Minute,
+	PerRecipient: []Rate{{5, 10 * time.Minute}, {10, 24 * time.Hour}}, PerIP: []Rate{{10, time.Hour}},
+}
+
+// validate returns an error whose text begins with at, "otp: Config.Policy.".
+func (p Policy) validate(at string, bits float64) error {
+	most := longLife
+	if bits >= strongBits {
+		most = maxLife
+	}
+	switch {
+	case p.Life < time.Minute || p.Life > maxLife:
+		return fmt.Errorf("%sLife: %v is not within 1 minute and 24 hours", at, p.Life)
+	case p.Life > most:
+		return fmt.Errorf("%sLife: %v is over 30 minutes, for which a code needs %d bits: it has %.0f. "+
+			"Use Random{Length: 22} with letters and digits", at, p.Life, strongBits, bits)
+	case p.MaxAttempts < 1 || p.MaxAttempts > 10:
+		return fmt.Errorf("%sMaxAttempts: %d is not within 1..10", at, p.MaxAttempts)
+	case len(p.Waits) > 9:
+		return fmt.Errorf("%sWaits: %d pauses are more than 9", at, len(p.Waits))
+	case p.SentWait < 0 || p.SentWait > p.Life:
+		return fmt.Errorf("%sSentWait: %v is not within 0 and Life", at, p.SentWait)
+	case p.MaxFailures < 1 || p.MaxFailures > 100:
+		return fmt.Errorf("%sMaxFailures: %d is not within 1..100", at, p.MaxFailures)
+	case p.Lock < time.Minute || p.Lock > 24*time.Hour:
+		return fmt.Errorf("%sLock: %v is not within a minute and a day", at, p.Lock)
+	}
+	for _, w := range p.Waits {
+		if w < time.Second || w > p.Life {
+			return fmt.Errorf("%sWaits: %v is not within a second and Life", at, w)
+		}
+	}
+	if len(p.Waits) > 0 && p.Life-max(p.Waits[0], p.SentWait) < resendMargin {
+		return fmt.Errorf(
+			"%sLife: %v leaves no time for a Resend, which needs %v after the first of Waits and SentWait. "+
+				"Set Waits to []time.Duration{} for none", at, p.Life, resendMargin)
+	}
+	for _, r := range append(p.PerRecipient[:len(p.PerRecipient):len(p.PerRecipient)], p.PerIP...) {
+		if r.Most < 1 || r.Per < time.Second || r.Per > 31*24*time.Hour {
+			return errors.New(at +
+				"PerRecipient or PerIP: a Rate needs a Most of 1 or more, and a Per of a second to 31 days")
+		}
+	}
+	return nil
+}

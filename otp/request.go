@@ -1,0 +1,260 @@
+package otp
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/phone"
+	"github.com/otpcourier/otpcourier/store"
+)
+
+const (
+	maxSubject   = 256
+	maxBinding   = 64 << 10
+	maxReference = 128
+)
+
+// A Request asks for a code to be sent.
+type Request struct {
+	// Tenant is the brand that the code is for, by Tenant.Name. Default: the
+	// brand of the Config.
+	Tenant string
+
+	// Subject is the person to be verified: a user's id, or an address if
+	// there is no user yet. Required, at most 256 octets. Failures in a row
+	// are counted by it, and a code is valid for its subject only. A mailbox,
+	// or a number that begins with "+", counts by the form that goes over the
+	// wire, however it is typed.
+	Subject string
+
+	// To holds the addresses at which the person can be reached. A phone number is read as people
+	// write it, see Config.Region. Required.
+	//
+	// Limits know an address by the form that goes over the wire: an e-mail
+	// address in lower case, its domain in ASCII, in Unicode's form NFC. Tags
+	// behind a plus sign and dots are not folded, since only some providers
+	// ignore them.
+	To channel.Recipient
+
+	// Purpose is what the code is for, "login", at most 64 printable ASCII
+	// characters. A code for one purpose does not pass for another.
+	Purpose string
+
+	// Binding ties the code to something else, such as a payment's amount and
+	// payee (PSD2 RTS 2018/389 Art. 5) or a browser session: Verify must be
+	// given the same octets. At most 64 KiB.
+	Binding []byte
+
+	// Details are shown in the message: the amount and the payee of a payment.
+	// At most 200 characters on one line. Default: none.
+	Details string
+
+	// Language is a BCP 47 tag or an Accept-Language value. Default: that of
+	// the phone number's country, else Config.Wording.Default.
+	Language string
+
+	// Route forces one route by name: a user's preference. Default: any.
+	Route string
+
+	// Priority decides which messages of a Queue go first: a payment's before
+	// a newsletter sign-up's. Default: store.Normal.
+	Priority store.Priority
+
+	// IP is the address of the person who asks, for Policy.PerIP. The zero
+	// Addr: not limited.
+	IP netip.Addr
+
+	// IdempotencyKey makes a repeated Request return the challenge of the
+	// first, with Challenge.Repeated, as long as that lives. Nothing is sent
+	// again, unless no route took the first message, or its sender died. A
+	// challenge that was verified or cancelled meanwhile has that Outcome. At
+	// most 256 octets. Default: every Request is another.
+	IdempotencyKey string
+
+	// RequestID marks the events of this request, at most 64 printable ASCII
+	// characters. Default: a random one.
+	RequestID string
+
+	// Reference is the caller's own, an order number for instance: it comes
+	// back in Challenge and Event. At most 128 printable ASCII characters.
+	Reference string
+}
+
+// String keeps the addresses, and a subject that may be one, out of logs.
+func (q Request) String() string {
+	return "otp.Request(" + loggable(q.RequestID) + " to " + q.To.String() + ")"
+}
+
+// GoString is String.
+func (q Request) GoString() string { return q.String() }
+
+// LogValue is String.
+func (q Request) LogValue() slog.Value { return slog.StringValue(q.String()) }
+
+// MarshalJSON is String.
+func (q Request) MarshalJSON() ([]byte, error) { return json.Marshal(q.String()) }
+
+// validate checks a request, and returns it in the form that is stored.
+func (s *Service) validate(q Request, t *tenant) (*sealedRequest, error) {
+	switch {
+	case q.Subject == "" || len(q.Subject) > maxSubject:
+		return nil, invalid("Subject", "it must have 1 to 256 octets")
+	case q.To == (channel.Recipient{}):
+		return nil, invalid("To", "there is no address")
+	case !printable(q.Purpose):
+		return nil, invalid("Purpose", "it must be at most 64 printable ASCII characters")
+	case !printable(q.Route):
+		return nil, invalid("Route", "it must be at most 64 printable ASCII characters")
+	case !printable(q.RequestID):
+		return nil, invalid("RequestID", "it must be at most 64 printable ASCII characters")
+	case len(q.Reference) > maxReference || !ascii(q.Reference):
+		return nil, invalid("Reference", "it must be at most 128 printable ASCII characters")
+	case !q.Priority.Valid():
+		return nil, invalid("Priority", "it must be store.Low, store.Normal or store.High")
+	case len(q.IdempotencyKey) > 256:
+		return nil, invalid("IdempotencyKey", "it is longer than 256 octets")
+	case len(q.Binding) > maxBinding:
+		return nil, invalid("Binding", "it is longer than 64 KiB")
+	}
+	r := &sealedRequest{tenant: q.Tenant, to: q.To, purpose: q.Purpose, details: q.Details, route: q.Route,
+		requestID: q.RequestID, reference: q.Reference, priority: q.Priority, binding: bind(q.Binding),
+		region: t.region}
+	if len(t.of(q.Purpose).PerIP) > 0 {
+		r.ip = q.IP.WithZone("")
+	}
+	if err := s.validateAddresses(r, t); err != nil {
+		return nil, err
+	}
+	var err error
+	if r.language, err = t.words.Language(q.Language, r.region); err != nil {
+		return nil, &Error{Reason: ReasonInvalid, Field: "Language", Err: err}
+	}
+	_, r.fixed = s.fixedCode(r)
+	return r, r.served(t)
+}
+
+// validateAddresses brings the addresses into the form that messages go to.
+func (s *Service) validateAddresses(r *sealedRequest, t *tenant) error {
+	if r.to.Phone != "" {
+		n, err := phone.Parse(r.to.Phone, t.region)
+		if err != nil {
+			return &Error{Reason: ReasonInvalid, Field: "To.Phone", Err: err}
+		}
+		if !slices.Contains(s.c.PhoneTypes, n.Type) {
+			return invalid("To.Phone", "numbers of type "+n.Type.String()+" are not sent to")
+		}
+		r.to.Phone, r.region = n.E164, n.Region
+	}
+	if r.to.Email != "" {
+		email, err := normalizeEmail(r.to.Email)
+		if err != nil {
+			return &Error{Reason: ReasonInvalid, Field: "To.Email", Err: err}
+		}
+		r.to.Email = email
+	}
+	if err := r.to.Validate(); err != nil {
+		return &Error{Reason: ReasonInvalid, Field: "To", Err: err}
+	}
+	return nil
+}
+
+// served refuses what no route could carry, if the routes are known.
+func (q *sealedRequest) served(t *tenant) error {
+	routes := t.routes()
+	if routes == nil || q.fixed {
+		return nil
+	}
+	named := false
+	for _, r := range routes {
+		if q.route == "" || q.route == r.Name {
+			named = true
+			if q.to.Has(r.Address) {
+				return nil
+			}
+		}
+	}
+	if !named {
+		return invalid("Route", "there is none of that name")
+	}
+	return invalid("To", "it has no address of a kind that a route needs")
+}
+
+// normalizeEmail returns a mailbox as it is sent to: without white space around
+// it and in Unicode's form NFC. The error does not repeat it.
+func normalizeEmail(address string) (string, error) {
+	address = norm.NFC.String(strings.TrimSpace(address))
+	return address, channel.Recipient{Email: address}.Validate()
+}
+
+// canonicalEmail returns the form that goes over the wire, in lower case: two
+// spellings of one mailbox have one.
+func canonicalEmail(address string) string {
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 {
+		return strings.ToLower(address)
+	}
+	domain, err := idna.Lookup.ToASCII(address[at+1:])
+	if err != nil {
+		domain = address[at+1:]
+	}
+	return strings.ToLower(norm.NFC.String(address[:at])) + "@" + strings.ToLower(domain)
+}
+
+// wireForm returns the forms of the addresses by which limits and idempotency
+// keys know them.
+func wireForm(to channel.Recipient) channel.Recipient {
+	if to.Email != "" {
+		to.Email = canonicalEmail(to.Email)
+	}
+	return to
+}
+
+// subjectForm returns a subject in the form by which it is known, if it is an
+// address.
+func subjectForm(subject string) string {
+	trimmed := strings.TrimSpace(subject)
+	switch {
+	case strings.ContainsRune(trimmed, '@'):
+		if email, err := normalizeEmail(trimmed); err == nil {
+			return canonicalEmail(email)
+		}
+	case strings.HasPrefix(trimmed, "+"), strings.HasPrefix(trimmed, "＋"):
+		if n, err := phone.Parse(trimmed, ""); err == nil {
+			return n.E164
+		}
+	}
+	return subject
+}
+
+// printable reports whether s has at most 64 printable ASCII characters.
+func printable(s string) bool { return len(s) <= 64 && ascii(s) }
+
+func ascii(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e })
+}
+
+// loggable returns what a caller passed, or "?" if it was refused for its form.
+func loggable(s string) string {
+	if !printable(s) {
+		return "?"
+	}
+	return s
+}
+
+// fixedCode returns an app reviewer's code. A recipient with a second address
+// is nobody's reviewer.
+func (s *Service) fixedCode(q *sealedRequest) (string, bool) {
+	if len(s.fixed) == 0 || q.to != (channel.Recipient{Phone: q.to.Phone, Email: q.to.Email}) ||
+		(q.to.Phone == "") == (q.to.Email == "") {
+		return "", false
+	}
+	code, ok := s.fixed[q.to.Phone+q.to.Email]
+	return code, ok
+}

@@ -1,0 +1,117 @@
+package otp
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/otpcourier/otpcourier/otp/internal/delivery"
+	"github.com/otpcourier/otpcourier/store"
+)
+
+// Work does what is due later: it delivers with Config.Async, takes over from
+// dead processes, and follows receipts that report failure or stay away. It
+// runs until ctx ends; then it waits for the deliveries under way and returns
+// ctx.Err(). A Service with Config.Async or Config.Takeover, or with routes
+// that await receipts, needs it running in at least one process. It may run in
+// any number of them.
+func (s *Service) Work(ctx context.Context) error {
+	if s.c.Queue == nil {
+		return errors.New("otp: Work needs Config.Queue")
+	}
+	s.working.Add(1)
+	defer s.working.Add(-1)
+	return s.c.Queue.Run(ctx, s.c.Workers, s.look)
+}
+
+// pauses of a record that this process cannot serve, and another may.
+const (
+	foreignPause = time.Second
+	unknownPause = 5 * time.Second
+)
+
+// look handles a wake-up: it reads the record, and does what is due. It returns
+// when to come again, so that a worker never enqueues.
+func (s *Service) look(ctx context.Context, j store.Job) (time.Time, error) {
+	now := instant()
+	r, err := s.c.Store.Get(ctx, j.Challenge, now)
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrExpired):
+		return time.Time{}, nil
+	case err != nil:
+		s.log.ErrorContext(ctx, "otp: a job waits for the store", "record", j.Challenge, "error", err)
+		return time.Time{}, err
+	}
+	o, err := s.open(r)
+	switch {
+	case errors.Is(err, errForeign): // its own workers see it too
+		s.reportForeign(ctx, r)
+		return now.Add(foreignPause), nil
+	case err != nil:
+		s.log.ErrorContext(ctx, "otp: a challenge is left to other processes", "record", r.ID, "error", err)
+		return now.Add(unknownPause), nil
+	}
+	switch o.next(now).Do {
+	case delivery.Withdraw:
+		s.withdraw(ctx, o)
+	case delivery.Send:
+		if o, _, err = s.carry(ctx, o, nil, false, true); err != nil {
+			return time.Time{}, err
+		}
+	}
+	switch m := o.next(instant()); m.Do {
+	case delivery.Wait: // woken too early, or there is more to come
+		return m.At, nil
+	case delivery.Send: // its time has come since the record was read
+		return instant(), nil
+	}
+	return time.Time{}, nil
+}
+
+// A watch warns if jobs wait and no Work runs.
+type watch struct {
+	armed  atomic.Bool
+	warned atomic.Int64
+}
+
+// silenceAfter is how long jobs may wait before that is logged, and often.
+const (
+	silenceAfter = 10 * time.Second
+	silenceEvery = time.Minute
+)
+
+// watchWork looks some time after a job was enqueued whether a worker has come
+// for it, unless Work runs in this process. It keeps no goroutine.
+func (s *Service) watchWork() {
+	if s.working.Load() > 0 || !s.silence.armed.CompareAndSwap(false, true) {
+		return
+	}
+	time.AfterFunc(silenceAfter+time.Second, func() {
+		s.silence.armed.Store(false)
+		s.warnSilence()
+	})
+}
+
+func (s *Service) warnSilence() {
+	if s.working.Load() > 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), afterwards)
+	defer cancel()
+	oldest := "unknown"
+	if q, ok := s.c.Queue.(store.Inspector); ok {
+		st, err := q.Stats(ctx)
+		if err != nil || st.Oldest < silenceAfter {
+			return
+		}
+		oldest = st.Oldest.Round(time.Second).String()
+	}
+	now := time.Now().UnixNano()
+	last := s.silence.warned.Load()
+	if last != 0 && now-last < int64(silenceEvery) || !s.silence.warned.CompareAndSwap(last, now) {
+		return
+	}
+	s.log.ErrorContext(ctx, "otp: jobs wait and no worker takes them: run Service.Work in this process or another",
+		"oldest", oldest)
+}

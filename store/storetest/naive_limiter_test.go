@@ -1,0 +1,86 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/otpcourier/otpcourier/store"
+)
+
+func checkLimits(limits []store.Limit) error {
+	for _, l := range limits {
+		if l.Most < 1 || l.Per <= 0 {
+			return fmt.Errorf("naive: limit %q: most %d in %v", l.Key, l.Most, l.Per)
+		}
+	}
+	return nil
+}
+
+func (s *naive) Take(_ context.Context, now time.Time, limits ...store.Limit) (store.Decision, error) {
+	if err := checkLimits(limits); err != nil {
+		return store.Decision{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := store.Decision{Allowed: true}
+	asked := map[store.Limit]int{}
+	var take []store.Limit
+	for i, l := range limits {
+		k := store.Limit{Key: l.Key, Per: l.Per}
+		taken := s.window(k, now)
+		if over := len(taken) + asked[k] + 1 - l.Most; over > 0 {
+			d.Over = append(d.Over, i)
+			if !l.Shadow {
+				d.Allowed = false
+				d.RetryAfter = max(d.RetryAfter, l.Per)
+				if over <= len(taken) {
+					d.RetryAfter = max(d.RetryAfter, taken[over-1].Add(l.Per).Sub(now))
+				}
+			}
+			continue
+		}
+		asked[k]++
+		take = append(take, k)
+	}
+	if d.Allowed {
+		for _, k := range take {
+			s.limits[k] = append(s.limits[k], now)
+		}
+	}
+	return d, nil
+}
+
+// window returns the takings that count at now, oldest first.
+func (s *naive) window(k store.Limit, now time.Time) []time.Time {
+	taken := s.limits[k]
+	slices.SortFunc(taken, time.Time.Compare)
+	for len(taken) > 0 && !taken[0].Add(k.Per).After(now) {
+		taken = taken[1:]
+	}
+	return taken
+}
+
+func (s *naive) Give(_ context.Context, taken, _ time.Time, limits ...store.Limit) error {
+	if err := checkLimits(limits); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range limits {
+		k := store.Limit{Key: l.Key, Per: l.Per}
+		s.giveBack(k, slices.IndexFunc(s.limits[k], taken.Equal))
+	}
+	return nil
+}
+
+// giveBack returns the taking at i of k, if there is one.
+func (s *naive) giveBack(k store.Limit, i int) {
+	if i < 0 || i >= len(s.limits[k]) {
+		return
+	}
+	if s.limits[k] = slices.Delete(s.limits[k], i, i+1); len(s.limits[k]) == 0 {
+		delete(s.limits, k)
+	}
+}

@@ -2,21 +2,19 @@ package smpp
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A bindBackoff keeps binds away for Config.RefusedWait after an SMSC has
-// refused a bind for good. Without it, N binds with a wrong password would be N
-// failures to the SMSC, which counts them. The client has one for refused
-// credentials, since all its hosts know the same ones. Each host has one for a
-// refused address.
+// A bindBackoff keeps the binds to a host away for Config.RefusedWait after the
+// SMSC has refused credentials that it never accepted. Without it, N binds with a
+// wrong password would be N failures to the SMSC, which counts them.
 type bindBackoff struct {
 	until    time.Time                  // end of the backoff; until then only other credentials are tried
 	ask      time.Time                  // when Config.Credentials is asked next, no later than until
@@ -43,9 +41,47 @@ func (b *bindBackoff) bars(credentials wire.Bind, now time.Time) bool {
 	return now.Before(b.until) && (len(b.refusals) >= maxRefusals || slices.Contains(b.refusals, credentials))
 }
 
-// backoffs returns those that the link's binds must heed.
-func (l *link) backoffs() [2]*bindBackoff {
-	return [...]*bindBackoff{&l.client.backoff, &l.host.backoff}
+// A retryBackoff spaces the binds to a host that were refused although the
+// credentials were accepted before: the SMSC is starting up, another process still
+// holds the account, or the SMSC allows fewer binds. It delays only links whose own
+// bind was refused.
+type retryBackoff struct {
+	until   time.Time // end of the pause
+	surplus bool      // pauses are those beside a standing bind
+	pauses  *backoff.ExponentialBackOff
+}
+
+// While no bind to the host stands, the first pause is shorter than a Send waits
+// for a bind, and the pauses stay below a third of RefusedWait. Beside a standing
+// bind there is no hurry: an SMSC that counts refused binds as failures must not
+// come to block the address.
+const (
+	firstRetry   = 4 * time.Second
+	firstSurplus = 10 * time.Second
+)
+
+// extend begins the next pause, unless one is under way. fresh: the refused bind was
+// the first after a session.
+func (b *retryBackoff) extend(now time.Time, c *Config, surplus, fresh bool) {
+	if b.pauses == nil || b.surplus != surplus || fresh && !surplus {
+		b.until, b.surplus, b.pauses = time.Time{}, surplus, newRetryPauses(c.RefusedWait, surplus)
+	}
+	if !now.Before(b.until) {
+		b.until = now.Add(b.pauses.NextBackOff())
+	}
+}
+
+func newRetryPauses(refusedWait time.Duration, surplus bool) *backoff.ExponentialBackOff {
+	b := &backoff.ExponentialBackOff{
+		InitialInterval: firstRetry, MaxInterval: refusedWait / 3, Multiplier: 1.5, RandomizationFactor: 0.2,
+	}
+	if surplus {
+		b.InitialInterval, b.MaxInterval, b.Multiplier = firstSurplus, refusedWait*5/4, 4
+	}
+	b.MaxInterval = max(b.MaxInterval, 1)
+	b.InitialInterval = min(b.InitialInterval, b.MaxInterval)
+	b.Reset()
+	return b
 }
 
 // awaitTurn waits until a bind may be tried, and takes the host's semaphore. If
@@ -58,25 +94,26 @@ func (l *link) awaitTurn(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		wait, ask := l.backoffLeft()
+		wait, ask, changed := l.backoffLeft()
 		if wait == 0 && (!ask || l.rotated(ctx)) {
 			return nil
 		}
 		h.release()
-		sleep(ctx, wait)
+		sleepUnless(ctx, wait, changed)
 	}
 }
 
-// backoffLeft returns how long the longer of both backoffs lasts.
-func (l *link) backoffLeft() (wait time.Duration, ask bool) {
+// backoffLeft returns how long the longer of the host's backoffs lasts. It may end
+// before, which closes changed.
+func (l *link) backoffLeft() (wait time.Duration, ask bool, changed <-chan struct{}) {
 	l.client.mu.Lock()
 	defer l.client.mu.Unlock()
 	now := time.Now()
-	for _, b := range l.backoffs() {
-		w, a := b.wait(now)
-		wait, ask = max(wait, w), ask || a
+	wait, ask = l.host.backoff.wait(now)
+	if l.refused {
+		wait = max(wait, l.host.retry.until.Sub(now))
 	}
-	return wait, ask
+	return wait, ask, l.client.changed
 }
 
 // rotated asks Config.Credentials, and reports whether its answer differs from
@@ -87,10 +124,8 @@ func (l *link) rotated(ctx context.Context) bool {
 	credentials, err := l.credentials(ctx)
 	l.client.mu.Lock()
 	now := time.Now()
-	for _, b := range l.backoffs() {
-		if now.Before(b.until) && !now.Before(b.ask) {
-			b.ask = now.Add(b.pauses.NextBackOff())
-		}
+	if b := &l.host.backoff; now.Before(b.until) && !now.Before(b.ask) {
+		b.ask = now.Add(b.pauses.NextBackOff())
 	}
 	l.client.mu.Unlock()
 	return err == nil && !l.barred(credentials)
@@ -100,38 +135,92 @@ func (l *link) rotated(ctx context.Context) bool {
 func (l *link) barred(credentials wire.Bind) bool {
 	l.client.mu.Lock()
 	defer l.client.mu.Unlock()
-	now := time.Now()
-	return l.client.backoff.bars(credentials, now) || l.host.backoff.bars(credentials, now)
+	return l.host.backoff.bars(credentials, time.Now())
 }
 
-// backOff keeps binds away after one that was refused for good, unless
-// Config.Credentials soon returns others: from the host if the address was
-// refused, else from all hosts.
-func (l *link) backOff(credentials wire.Bind, err error) {
+// accepted notes that a bind with these credentials was accepted: they are right,
+// so hosts that refused them before are tried again soon.
+func (l *link) accepted(credentials wire.Bind) {
+	c := l.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.accepted = credentials
+	if l.refused { // there is room for it, so perhaps for the next one too
+		l.refused, l.host.retry = false, retryBackoff{}
+	}
+	l.host.backoff = bindBackoff{}
+	for _, other := range c.links {
+		if h := other.host; slices.Contains(h.backoff.refusals, credentials) {
+			h.backoff, h.refused = bindBackoff{}, nil
+			h.retry.extend(time.Now(), &c.config, c.stands(h), true)
+		}
+	}
+	c.announce()
+}
+
+// refuse decides what a refused bind means. A refusal that blames the credentials
+// or the address is believed for long only if they were never accepted.
+func (l *link) refuse(credentials wire.Bind, e *channel.Error, status Status) {
+	c := l.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	e.Class = c.config.bindClass(status)
+	switch {
+	case !c.config.blames(status):
+		l.refusal, l.refused = RefusedForNow, false
+	case c.accepted == credentials:
+		l.host.retry.extend(now, &c.config, c.stands(l.host), !l.refused)
+		l.refusal, l.refused, e.Class = RefusedAccepted, true, channel.Temporary
+		c.log().Warn("smpp: SMSC refuses a bind with credentials that it has accepted before",
+			"addr", l.host.addr, "as", bindName(l.kind), "error", e, "next_try", l.host.retry.until.Sub(now))
+	default:
+		l.refusal, l.refused = RefusedCredentials, true
+		l.backOff(credentials, now)
+		c.log().Error("smpp: SMSC refuses the credentials or the address", "addr", l.host.addr,
+			"as", bindName(l.kind), "system_id", credentials.SystemID, "error", e,
+			"next_try", l.host.backoff.until.Sub(now))
+	}
+}
+
+// stands reports whether a bind to the host stands. c.mu is held.
+func (c *Client) stands(h *host) bool {
+	return slices.ContainsFunc(c.links, func(l *link) bool { return l.host == h && l.session != nil })
+}
+
+// backOff keeps binds away from the host after credentials that were never
+// accepted, unless Config.Credentials soon returns others. c.mu is held.
+func (l *link) backOff(credentials wire.Bind, now time.Time) {
 	config := &l.client.config
 	wait := config.RefusedWait
 	wait += rand.N(wait/4 + 1)
-	l.client.mu.Lock()
-	b := &l.client.backoff
-	if errors.Is(err, StatusBindFailed) {
-		b = &l.host.backoff
-	}
-	b.until = time.Now().Add(wait)
+	b := &l.host.backoff
+	b.until = now.Add(wait)
 	b.ask = b.until
 	if b.refusals = append(b.refusals, credentials); config.Credentials != nil && len(b.refusals) < maxRefusals {
 		b.pauses = config.pauses()
-		b.ask = time.Now().Add(b.pauses.NextBackOff())
+		b.ask = now.Add(b.pauses.NextBackOff())
 	}
-	l.client.mu.Unlock()
-	l.client.log().Error("smpp: SMSC refuses the credentials or the address",
-		"addr", l.host.addr, "system_id", credentials.SystemID, "error", err, "next_try", wait)
 }
 
-// endBackoff lets binds go on after an accepted one.
-func (l *link) endBackoff() {
-	l.client.mu.Lock()
-	defer l.client.mu.Unlock()
-	l.client.backoff, l.host.backoff = bindBackoff{}, bindBackoff{}
+// bindClass returns the class of a bind that was refused with the status.
+func (c *Config) bindClass(s Status) channel.Class {
+	if class, ok := c.Classes[s]; ok {
+		return class
+	}
+	if class := s.Class(); class != channel.Unknown {
+		return class
+	}
+	return channel.Temporary // no message was sent
+}
+
+// blames reports whether the status says that the credentials or the address are
+// wrong. Config.Classes decides about the statuses that it holds.
+func (c *Config) blames(s Status) bool {
+	if class, ok := c.Classes[s]; ok {
+		return class == channel.Misconfigured
+	}
+	return s.refusesBind()
 }
 
 // pauses returns the pauses between failed connections.
@@ -141,6 +230,17 @@ func (c *Config) pauses() backoff.ExponentialBackOff {
 	}
 	b.Reset()
 	return b
+}
+
+// sleepUnless is sleep, but ends when changed is closed.
+func sleepUnless(ctx context.Context, d time.Duration, changed <-chan struct{}) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-changed:
+	case <-ctx.Done():
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -26,7 +26,6 @@ type Client struct {
 	inbound   *concat.Reassembler  // of long messages from people
 	life      *transport.Lifecycle // of calls of Send and Cancel; refuses under mu
 	reference atomic.Uint32        // of the last long message
-	binding   chan struct{}        // semaphore: held while a bind awaits its answer
 
 	cancel         context.CancelFunc // ends the goroutines of the client
 	stopConnecting context.CancelFunc // ends reconnecting only
@@ -36,12 +35,11 @@ type Client struct {
 	deadline       transport.CloseDeadline
 	events         chan Event // queue for Config.Event; closed by run
 
-	mu      sync.Mutex
-	failure error         // of the link that failed last
-	refused error         // answer to the last answered bind, if it refused the credentials
-	backoff bindBackoff   // after refused credentials
-	next    int           // index of the link that pick looks at first
-	changed chan struct{} // closed and replaced when a link changes
+	mu       sync.Mutex
+	failure  error         // of the link that failed last
+	accepted wire.Bind     // credentials that the SMSC accepted last
+	next     int           // index of the link that pick looks at first
+	changed  chan struct{} // closed and replaced when a link changes
 }
 
 var (
@@ -66,7 +64,6 @@ func start(config Config) *Client {
 		cancel: cancel, stopConnecting: stopConnecting,
 		unlinked: make(chan struct{}), stopped: make(chan struct{}),
 		changed: make(chan struct{}), life: transport.NewLifecycle(ErrClosed, errExpired),
-		binding: make(chan struct{}, 1),
 	}
 	c.links = c.newLinks()
 	c.pace = newPacer(ctx, config.TPS, c.slowed)
@@ -98,10 +95,10 @@ func (c *Client) log() *slog.Logger { return c.config.Logger }
 //
 // While no bind stands, Send waits for one, for Config.BindWait at most or until
 // ctx ends, and fails as channel.Temporary. BindWait does not count while a session
-// that is being replaced awaits its last responses. While the last answered bind
-// was refused for its credentials, Send fails at once as channel.Misconfigured;
-// connection errors do not change that. An expired message fails as
-// channel.Expired.
+// that is being replaced awaits its last responses. While every host has refused
+// credentials that the SMSC never accepted (RefusedCredentials), Send fails at once
+// as channel.Misconfigured; connection errors do not change that. An expired
+// message fails as channel.Expired.
 //
 // If the SMSC refuses the message, the error has the Status's Class and Code. If no
 // response comes in time, or if the connection is lost or ctx ends after the write,
@@ -237,8 +234,6 @@ func (c *Client) pick() (best *session, refused error) {
 		case !l.submits():
 		case s == nil && l.host.refused != nil:
 			refused = l.host.refused
-		case s == nil && c.refused != nil:
-			refused = c.refused
 		case s == nil:
 			open = true
 		case best == nil || s.load.Load() < best.load.Load():
@@ -265,7 +260,7 @@ func (c *Client) attach(l *link, s *session) {
 	closing := c.life.Closed()
 	if !closing {
 		l.session, l.since, l.failure, c.failure = s, time.Now(), nil, nil
-		l.host.refused, c.refused = nil, nil
+		l.host.refused = nil
 		c.announce()
 	}
 	c.mu.Unlock()
@@ -273,7 +268,7 @@ func (c *Client) attach(l *link, s *session) {
 		s.retire(ErrClosed)
 		return
 	}
-	c.emit(Event{Kind: EventBound, Addr: l.host.addr})
+	c.emit(Event{Kind: EventBound, Addr: l.host.addr, Receiver: !l.submits()})
 }
 
 // detach offers s to Sends no more.
@@ -287,7 +282,7 @@ func (c *Client) detach(l *link, s *session, cause error) {
 	}
 	c.mu.Unlock()
 	if lost {
-		c.emit(Event{Kind: EventLost, Addr: l.host.addr, Err: cause})
+		c.emit(Event{Kind: EventLost, Addr: l.host.addr, Receiver: !l.submits(), Err: cause})
 	}
 }
 
@@ -310,19 +305,16 @@ func (c *Client) retiring() bool {
 func (c *Client) failed(l *link, err error) {
 	c.mu.Lock()
 	l.since, l.failure, c.failure = time.Now(), err, err
-	status, answered := errors.AsType[Status](err)
 	switch {
-	case status == StatusBindFailed:
+	case l.refusal == RefusedCredentials:
 		l.host.refused = err
-	case status.refusesBind():
-		l.host.refused, c.refused = nil, err
-	case answered:
-		l.host.refused, c.refused = nil, nil
+	case l.refusal != 0:
+		l.host.refused = nil
 	}
 	c.announce()
 	c.mu.Unlock()
-	if answered {
-		c.emit(Event{Kind: EventRefused, Addr: l.host.addr, Err: err})
+	if l.refusal != 0 {
+		c.emit(Event{Kind: EventRefused, Addr: l.host.addr, Receiver: !l.submits(), Refusal: l.refusal, Err: err})
 	}
 }
 

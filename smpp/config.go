@@ -29,8 +29,14 @@ type Config struct {
 
 	// Pair binds as transmitter and as receiver, over two connections, instead
 	// of as transceiver. It is for an SMSC without transceivers. Binds then
-	// counts pairs. Default: false.
+	// counts pairs. If the SMSC refuses a receiver, its transmitter goes on.
+	// Default: false.
 	Pair bool
+
+	// TransmitterOnly binds as transmitter: messages go out, and nothing comes
+	// back. It is for an account that may not receive. Receipt and Inbound must
+	// be nil. Default: false.
+	TransmitterOnly bool
 
 	// Version is the interface_version of the bind: 0x34 for SMPP 3.4, 0x50
 	// for 5.0. Default 0x34.
@@ -96,7 +102,10 @@ type Config struct {
 	TLVs        []TLV
 	MessageTLVs func(m *channel.Message) []TLV
 
-	// Classes replaces Status.Class for the refusals of this SMSC. For example,
+	// Classes replaces Status.Class for the refusals of this SMSC, of messages and
+	// of binds. A bind that is refused with a status of channel.Misconfigured is
+	// treated as refused for its credentials; with any other class it is tried
+	// again after the pauses between failed connections. For example,
 	// an SMSC answers StatusInvalidDestination for a country that it does not
 	// serve, and numbers are validated before. Then the class should be
 	// channel.Unreachable, so that a failover uses the next route. Default:
@@ -166,13 +175,14 @@ type Config struct {
 	// than ReconnectMax is replaced at once. Defaults 500 ms and 30 s.
 	ReconnectMin, ReconnectMax time.Duration
 
-	// RefusedWait is the pause, and up to a quarter more, after a bind was
-	// refused for its credentials or address (0x0D, 0x0E, 0x0F, 0x53). SMSCs ban
-	// clients that retry too often: OTP Blue for 15 minutes. If Credentials
-	// returns others meanwhile, those are tried after the pauses between failed
-	// connections, three in one RefusedWait at most. After a refused address
-	// (0x0D) the pause applies to that one of Addr and Addrs; after refused
-	// credentials it applies to all. Default 15 min.
+	// RefusedWait is the pause, and up to a quarter more, after a host has refused
+	// credentials that the SMSC never accepted, or their address (0x0D, 0x0E,
+	// 0x0F, 0x53, and the statuses that Classes calls channel.Misconfigured).
+	// SMSCs ban clients that retry too often: OTP Blue for 15 minutes. If
+	// Credentials returns others meanwhile, those are tried after the pauses
+	// between failed connections, three in one RefusedWait at most. A refusal
+	// never affects another host. See [Refusal] for credentials that the SMSC has
+	// accepted before. Default 15 min.
 	RefusedWait time.Duration
 
 	// MaxSession is how long a session stands before the client replaces it. The

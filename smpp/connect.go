@@ -25,16 +25,9 @@ func bindName(kind pdu.CommandID) string {
 	return "bind_transceiver"
 }
 
-// refusedForLong reports whether err is the answer to a bind that must not be
-// repeated soon.
-func refusedForLong(err error) bool {
-	status, ok := errors.AsType[Status](err)
-	return ok && status.refusesBind()
-}
-
-// errBarred is the error of a bind that was not sent, because another one was
+// errBarred is the error of a bind that was not sent, because its credentials were
 // refused just before.
-var errBarred = errors.New("smpp: another bind was refused")
+var errBarred = errors.New("smpp: the credentials were refused")
 
 // connect returns a session that is bound but not served yet. It gives up when
 // connecting ends, unless a bind was sent; then it waits for the answer until
@@ -48,8 +41,8 @@ func (l *link) connect(ctx, connecting context.Context) (*session, error) {
 	}
 }
 
-// tryConnect is connect, but fails with errBarred if another bind is refused
-// meanwhile.
+// tryConnect is connect, but fails with errBarred if Config.Credentials returned
+// credentials that must wait.
 //
 // It has two contexts, each with the deadline of BindTimeout. connecting ends
 // when Shutdown or Close begins: until the bind is sent nothing has happened at
@@ -58,6 +51,7 @@ func (l *link) connect(ctx, connecting context.Context) (*session, error) {
 // in order to unbind the session.
 func (l *link) tryConnect(ctx, connecting context.Context) (*session, error) {
 	config := &l.client.config
+	l.refusal = 0
 	if err := l.awaitTurn(connecting); err != nil {
 		return nil, l.bindError(err)
 	}
@@ -71,21 +65,19 @@ func (l *link) tryConnect(ctx, connecting context.Context) (*session, error) {
 	if err != nil {
 		return nil, l.bindFailure(connecting, err)
 	}
+	if l.barred(credentials) {
+		return nil, errBarred
+	}
 	conn, raw, err := l.dial(connecting)
 	if err != nil {
 		return nil, l.bindFailure(connecting, err)
 	}
-	defer l.bindAlone(connecting)()
-	if l.barred(credentials) {
-		_ = raw.Close()
-		return nil, errBarred
-	}
 	s, err := l.open(ctx, conn, raw, credentials)
-	switch {
-	case refusedForLong(err):
-		l.backOff(credentials, err)
-	case err == nil:
-		l.endBackoff()
+	if err == nil {
+		l.accepted(credentials)
+	} else if status, ok := errors.AsType[Status](err); ok {
+		e, _ := errors.AsType[*channel.Error](err)
+		l.refuse(credentials, e, status)
 	}
 	return s, err
 }

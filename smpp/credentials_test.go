@@ -141,9 +141,8 @@ func TestRotatedCredentials(t *testing.T) {
 	}
 }
 
-// TestRefusedAtOneOfMany: wrong credentials are tried once, however many
-// addresses there are, and others no more often than at one; a refused address
-// says nothing of the others.
+// TestRefusedAtOneOfMany: a refusal concerns one address, so wrong credentials are
+// tried once at each, and rotated ones no more often than at one.
 func TestRefusedAtOneOfMany(t *testing.T) {
 	t.Parallel()
 	const wait = 14 * time.Minute // within RefusedWait
@@ -152,8 +151,8 @@ func TestRefusedAtOneOfMany(t *testing.T) {
 		refusal smpp.Status
 		want    int // binds
 	}{
-		"wrong password": {false, smpp.StatusInvalidPassword, 1},
-		"rotated":        {true, smpp.StatusInvalidSystemID, 3},
+		"wrong password": {false, smpp.StatusInvalidPassword, 10},
+		"rotated":        {true, smpp.StatusInvalidSystemID, 30},
 		"wrong address":  {false, smpp.StatusBindFailed, 10},
 	} {
 		t.Run(name, func(t *testing.T) {

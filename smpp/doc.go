@@ -112,9 +112,10 @@
 //
 // Then watch:
 //
-//   - EventRefused: the credentials or the address are wrong. The client waits a
-//     quarter of an hour, or until Config.Credentials returns others. An operator
-//     must act;
+//   - EventRefused with RefusedCredentials: the credentials or the address are
+//     wrong. The client waits a quarter of an hour, or until Config.Credentials
+//     returns others. An operator must act. RefusedAccepted, after a refusal of
+//     credentials that worked before, passes by itself;
 //   - EventThrottled: TPS is above the limit of the account;
 //   - Session.Bound, and errors of class channel.Misconfigured.
 //

@@ -30,13 +30,52 @@ func (k EventKind) String() string {
 	return "unknown"
 }
 
+// A Refusal says what the answer to a bind means for the credentials and the
+// address of the client.
+type Refusal uint8
+
+// The refusals.
+const (
+	// RefusedForNow blames neither, for example ESME_RALYBND or ESME_RSYSERR.
+	// The client tries again after the pauses between failed connections.
+	RefusedForNow Refusal = iota + 1
+
+	// RefusedAccepted blames the credentials or the address, but this client has
+	// seen the SMSC accept the same credentials: perhaps the SMSC is starting
+	// up, allows fewer binds, or another process still holds the account. The
+	// client tries again after 4 s, then after longer pauses, up to a third of
+	// Config.RefusedWait. If another bind to the host stands, the pauses begin
+	// at 10 s and end at RefusedWait.
+	RefusedAccepted
+
+	// RefusedCredentials blames credentials that the SMSC never accepted since
+	// the client began or Config.Credentials changed them. The client waits for
+	// Config.RefusedWait. An operator must act.
+	RefusedCredentials
+)
+
+// String returns "for now", "accepted before" or "never accepted".
+func (r Refusal) String() string {
+	switch r {
+	case RefusedForNow:
+		return "for now"
+	case RefusedAccepted:
+		return "accepted before"
+	case RefusedCredentials:
+		return "never accepted"
+	}
+	return "none"
+}
+
 // An Event is a change of a client's binds or of its rate.
 type Event struct {
-	Kind EventKind
-	Addr string    // of the SMSC; empty for EventThrottled, which is for all binds
-	At   time.Time // when it happened
-	Err  error     // EventLost: the cause, also ErrClosed. EventRefused: a channel.Error with the Status.
-	Rate float64   // EventThrottled: messages per second from now on
+	Kind     EventKind
+	Addr     string    // of the SMSC; empty for EventThrottled, which is for all binds
+	Receiver bool      // the bind is the receiver of Config.Pair
+	At       time.Time // when it happened
+	Refusal  Refusal   // EventRefused: its meaning
+	Err      error     // EventLost: the cause, also ErrClosed. EventRefused: a channel.Error with the Status.
+	Rate     float64   // EventThrottled: messages per second from now on
 }
 
 // A State holds a client's binds and its rate at one moment.

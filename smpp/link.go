@@ -18,6 +18,9 @@ type link struct {
 	host   *host
 	kind   pdu.CommandID // of the bind
 
+	refusal Refusal // what the SMSC's answer to the last bind means; zero: it was no refusal
+	refused bool    // the SMSC refused the last answered bind and blamed the credentials or the address
+
 	// Guarded by client.mu.
 	session  *session  // bound and not retired, or nil
 	since    time.Time // when session changed
@@ -28,53 +31,48 @@ type link struct {
 // submits reports whether messages may go over the link.
 func (l *link) submits() bool { return l.kind != pdu.BindReceiverID }
 
-// A host is an address of the SMSC. Its links connect one after the other.
+// A host is an address of the SMSC. Its links connect one after the other. The
+// receivers of Config.Pair have hosts of their own, so that a refused receiver
+// does not keep transmitters from binding.
 type host struct {
 	addr      string
 	tls       *tls.Config   // nil: plaintext
 	semaphore chan struct{} // held while a link connects
 
 	// Guarded by Client.mu.
-	refused error       // answer to the last answered bind, if it refused the address
-	backoff bindBackoff // after that
+	refused error        // answer to the last answered bind, if it was RefusedCredentials
+	backoff bindBackoff  // after that
+	retry   retryBackoff // after RefusedAccepted
 }
 
 func (h *host) release() { <-h.semaphore }
 
-// bindAlone waits until no other link of the client awaits the answer to a bind,
-// so that one refusal keeps the others from being tried. The caller must call
-// done when its own answer has come. A host that does not answer delays the
-// binds to others for a fifth of BindTimeout only.
-func (l *link) bindAlone(ctx context.Context) (done func()) {
-	c := l.client
-	t := time.NewTimer(c.config.BindTimeout / 5)
-	defer t.Stop()
-	select {
-	case c.binding <- struct{}{}:
-		return func() { <-c.binding }
-	case <-t.C:
-	case <-ctx.Done():
-	}
-	return func() {}
-}
-
 // newLinks returns a link for each bind of the Config, spread over its hosts.
 func (c *Client) newLinks() []*link {
+	hosts := c.newHosts()
+	kind, receivers := pdu.BindTransceiverID, []*host(nil)
+	switch {
+	case c.config.TransmitterOnly:
+		kind = pdu.BindTransmitterID
+	case c.config.Pair:
+		kind, receivers = pdu.BindTransmitterID, c.newHosts()
+	}
+	var links []*link
+	for i := range c.config.Binds {
+		links = append(links, &link{client: c, host: hosts[i%len(hosts)], kind: kind})
+		if receivers != nil {
+			links = append(links, &link{client: c, host: receivers[i%len(receivers)], kind: pdu.BindReceiverID})
+		}
+	}
+	return links
+}
+
+func (c *Client) newHosts() []*host {
 	var hosts []*host
 	for i, addr := range c.config.addrs() {
 		hosts = append(hosts, &host{addr: addr, tls: c.config.hostTLS[i], semaphore: make(chan struct{}, 1)})
 	}
-	kinds := []pdu.CommandID{pdu.BindTransceiverID}
-	if c.config.Pair {
-		kinds = []pdu.CommandID{pdu.BindTransmitterID, pdu.BindReceiverID}
-	}
-	var links []*link
-	for i := range c.config.Binds {
-		for _, kind := range kinds {
-			links = append(links, &link{client: c, host: hosts[i%len(hosts)], kind: kind})
-		}
-	}
-	return links
+	return hosts
 }
 
 // run keeps the link bound until connecting ends. When ctx ends, it closes the
@@ -95,7 +93,7 @@ func (l *link) run(ctx, connecting context.Context) {
 			return
 		case s != nil && time.Since(bound) > config.ReconnectMax:
 			pauses.Reset()
-		case !refusedForLong(err): // else the bind backoff decides
+		case l.refusal <= RefusedForNow: // else the host's backoff decides
 			sleep(connecting, l.pause(err, &pauses))
 		}
 	}

@@ -58,6 +58,9 @@ func (c *Config) validateBinds(v *transport.Validator) {
 		"0x%02X is neither 0x34 nor 0x50", c.Version)
 	v.Check(c.Credentials == nil || c.SystemID == "" && c.Password == "", "Credentials",
 		"set together with SystemID or Password")
+	v.Check(!c.TransmitterOnly || !c.Pair, "TransmitterOnly", "set together with Pair")
+	v.Check(!c.TransmitterOnly || c.Receipt == nil && c.Inbound == nil, "TransmitterOnly",
+		"set together with Receipt or Inbound: nothing comes over a transmitter")
 	if c.Dial == nil {
 		c.Dial = new(net.Dialer).DialContext
 	}

@@ -281,6 +281,9 @@ func (c *Client) detach(l *link, s *session, cause error) {
 		c.announce()
 	}
 	c.mu.Unlock()
+	if lost && errors.Is(cause, errUnanswered) {
+		c.emit(Event{Kind: EventUnanswered, Addr: l.host.addr, Err: cause})
+	}
 	if lost {
 		c.emit(Event{Kind: EventLost, Addr: l.host.addr, Receiver: !l.submits(), Err: cause})
 	}

@@ -148,6 +148,12 @@ type Config struct {
 	// cancel_sm. After that the outcome is channel.Unknown. Default 10 s.
 	ResponseTimeout time.Duration
 
+	// MaxUnanswered is how many submit_sm and cancel_sm in a row may have no
+	// response within ResponseTimeout before the client replaces the session, as
+	// it does at MaxSession: an SMSC may answer enquire_link although the system
+	// behind it is down. Default 3, at most 1000000.
+	MaxUnanswered int
+
 	// BindTimeout is how long connecting, the TLS handshake and the bind may
 	// take together. Default 15 s.
 	BindTimeout time.Duration
@@ -162,12 +168,14 @@ type Config struct {
 	// ends before. Default 10 s.
 	WriteTimeout time.Duration
 
-	// EnquireLink is the interval of enquire_link. Default 30 s.
+	// EnquireLink is the interval of enquire_link. It should be below half of the
+	// time that the SMSC lets a session be idle: the shortest in use is 30 s.
+	// Default 14 s.
 	EnquireLink time.Duration
 
-	// EnquireLinkTimeout is how long after an enquire_link the SMSC may answer
-	// nothing before the connection is given up, and how long the client waits
-	// for the answer to unbind. Default 10 s.
+	// EnquireLinkTimeout is how long after an enquire_link the SMSC may send
+	// nothing, no other PDU either, before the connection is given up, and how
+	// long the client waits for the answer to unbind. Default 10 s.
 	EnquireLinkTimeout time.Duration
 
 	// ReconnectMin and ReconnectMax bound the pause between failed

@@ -20,6 +20,7 @@ var (
 	errExpired       = errors.New("message has expired")
 	errNoResponse    = errors.New("no response in time")
 	errLinkDead      = errors.New("enquire_link was not answered in time")
+	errUnanswered    = errors.New("SMSC answers no messages: Config.MaxUnanswered reached")
 	errPeerUnbound   = errors.New("SMSC unbound")
 	errAged          = errors.New("Config.MaxSession reached")
 	errUnbound       = errors.New("unbound")

@@ -13,9 +13,10 @@ const (
 	EventLost                           // a bind ended; the client replaces it
 	EventRefused                        // the SMSC answered a bind with an error
 	EventThrottled                      // the SMSC wants fewer messages; the client slows down
+	EventUnanswered                     // Config.MaxUnanswered was reached; EventLost follows
 )
 
-// String returns "bound", "lost", "refused" or "throttled".
+// String returns "bound", "lost", "refused", "throttled" or "unanswered".
 func (k EventKind) String() string {
 	switch k {
 	case EventBound:
@@ -26,6 +27,8 @@ func (k EventKind) String() string {
 		return "refused"
 	case EventThrottled:
 		return "throttled"
+	case EventUnanswered:
+		return "unanswered"
 	}
 	return "unknown"
 }

@@ -31,10 +31,11 @@ func (s *session) read() error {
 			return err
 		case err != nil:
 			return fmt.Errorf("read: %w", err)
-		case f.IsResponse():
-			s.pinged.Store(false)
+		}
+		s.pinged.Store(false)
+		if f.IsResponse() {
 			s.handleResponse(f, arrived)
-		default:
+		} else {
 			s.handleRequest(f)
 		}
 	}
@@ -51,6 +52,7 @@ func (s *session) handleResponse(f wire.Frame, arrived time.Time) {
 		o := s.outcome(f)
 		s.pace.note(arrived, o, congestion(f))
 		if !s.complete(f.ID, f.Seq, o) {
+			s.heard()
 			s.log.Debug("smpp: response to nothing outstanding", "seq", f.Seq, "status", Status(f.Status).Code())
 		}
 	case pdu.UnbindRespID:

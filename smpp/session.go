@@ -52,12 +52,13 @@ type session struct {
 	open       callList    // the same calls, oldest first
 	expiry     *time.Timer // fires at the deadline of the oldest call, or before
 	armed      bool        // expiry runs
+	silent     int         // submit_sm and cancel_sm in a row that expired without a response
 	unanswered int         // receipts and messages from the SMSC that are not answered yet
 
 	spare sync.Pool // of calls
 
 	peerUnbound atomic.Bool // the SMSC has unbound, so the session need not
-	pinged      atomic.Bool // nothing was answered since the last enquire_link
+	pinged      atomic.Bool // nothing came since the last enquire_link
 }
 
 // A sessionState is how far a session has come. It never goes back:
@@ -72,7 +73,7 @@ type sessionState uint8
 const (
 	// sessionBound takes messages. retire ends it: at Config.MaxSession, when
 	// the SMSC unbinds or says that the session is not bound, after a frame of
-	// impossible length, and when the client closes.
+	// impossible length, after Config.MaxUnanswered, and when the client closes.
 	sessionBound sessionState = iota
 
 	// sessionRetired takes no more messages, and awaits the last responses and
@@ -225,7 +226,9 @@ func (s *session) keep() {
 				s.end(errLinkDead)
 			}
 		case <-s.expiry.C:
-			s.expire()
+			if s.expire() >= s.config.MaxUnanswered {
+				s.retire(errUnanswered)
+			}
 		case <-retired:
 			retired = nil
 			hurry = time.After(s.config.ResponseTimeout)

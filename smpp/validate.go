@@ -126,7 +126,7 @@ func (c *Config) validateTimes(v *transport.Validator) {
 	v.Duration("BindTimeout", &c.BindTimeout, 15*time.Second)
 	v.Duration("BindWait", &c.BindWait, 5*time.Second)
 	v.Duration("WriteTimeout", &c.WriteTimeout, 10*time.Second)
-	v.Duration("EnquireLink", &c.EnquireLink, 30*time.Second)
+	v.Duration("EnquireLink", &c.EnquireLink, 14*time.Second)
 	v.Duration("EnquireLinkTimeout", &c.EnquireLinkTimeout, 10*time.Second)
 	v.Duration("ReconnectMin", &c.ReconnectMin, 500*time.Millisecond)
 	v.Duration("ReconnectMax", &c.ReconnectMax, max(30*time.Second, c.ReconnectMin))
@@ -137,6 +137,7 @@ func (c *Config) validateTimes(v *transport.Validator) {
 
 func (c *Config) validateLimits(v *transport.Validator) {
 	v.Int("Window", &c.Window, 1, 10, 10_000)
+	v.Int("MaxUnanswered", &c.MaxUnanswered, 1, 3, 1_000_000)
 	v.Int("TPS", &c.TPS, 1, 0, 100_000)
 	v.Logger(&c.Logger)
 }

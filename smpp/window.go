@@ -181,6 +181,7 @@ func (s *session) complete(id pdu.CommandID, seq uint32, o outcome) bool {
 	if c == nil || id != c.response() && id != pdu.GenericNackID {
 		return false
 	}
+	s.silent = 0
 	s.finish(c, o)
 	return true
 }
@@ -194,18 +195,28 @@ func (s *session) finish(c *call, o outcome) {
 	s.checkDrained()
 }
 
-// expire ends the calls whose time is up and arms the timer for the next.
-func (s *session) expire() {
+// expire ends the calls whose time is up and arms the timer for the next. It returns
+// how many calls in a row had no response.
+func (s *session) expire() (silent int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	for c := s.open.first; c != nil && !c.deadline.After(now); c = s.open.first {
+		s.silent++
 		s.finish(c, outcome{err: submitError(channel.Unknown, errNoResponse)})
 	}
 	s.armed = s.open.first != nil
 	if s.armed {
 		s.expiry.Reset(s.open.first.deadline.Sub(now))
 	}
+	return s.silent
+}
+
+// heard notes a response whose call has expired.
+func (s *session) heard() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silent = 0
 }
 
 // abandon ends every call, and lets none begin, after the connection is closed.

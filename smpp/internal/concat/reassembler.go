@@ -13,6 +13,10 @@ type Limits struct {
 	Life     time.Duration // how long a message may take to become complete
 	PerOwner int           // incomplete messages of one owner; the parts of a further one are refused
 	Octets   int           // length of a message
+
+	// PerSender is how many of an owner's incomplete messages may be from one
+	// address, so that one phone does not use up PerOwner. 0: no limit.
+	PerSender int
 }
 
 // A Reassembler puts long messages together. Their parts may come over
@@ -29,12 +33,15 @@ type Reassembler struct {
 	mu         sync.Mutex
 	incomplete map[Key]*Message // and those with their handlers
 	perOwner   map[string]int   // length of incomplete, by owner
+	perSender  map[sender]int   // and by owner and sender
 	order      list.List        // of *Message, the oldest in front
 }
 
 // New returns an empty Reassembler.
 func New(l Limits) *Reassembler {
-	return &Reassembler{limits: l, incomplete: make(map[Key]*Message), perOwner: make(map[string]int)}
+	return &Reassembler{
+		limits: l, incomplete: make(map[Key]*Message), perOwner: make(map[string]int), perSender: make(map[sender]int),
+	}
 }
 
 // A Key holds what the parts of a message have in common. Owner is counted for
@@ -43,6 +50,11 @@ type Key struct {
 	Owner, From, To  string
 	Reference, Parts int
 }
+
+// A sender is an address, as far as one owner's messages go.
+type sender struct{ owner, from string }
+
+func (k Key) sender() sender { return sender{k.Owner, k.From} }
 
 // A Part is one part of a message.
 type Part struct {
@@ -130,7 +142,7 @@ func (r *Reassembler) Retry(m *Message) {
 }
 
 // find returns the message of a part, or begins one. It returns nil if the
-// owner has too many: the parts of those were acknowledged, this part can be
+// owner or the sender has too many: the parts of those were acknowledged, this part can be
 // refused. r.mu is held.
 func (r *Reassembler) find(key Key, now time.Time) *Message {
 	for e := r.order.Front(); e != nil && now.Sub(e.Value.(*Message).since) >= r.limits.Life; e = r.order.Front() {
@@ -139,13 +151,15 @@ func (r *Reassembler) find(key Key, now time.Time) *Message {
 	if m := r.incomplete[key]; m != nil {
 		return m
 	}
-	if r.perOwner[key.Owner] >= r.limits.PerOwner {
+	if r.perOwner[key.Owner] >= r.limits.PerOwner ||
+		r.limits.PerSender > 0 && r.perSender[key.sender()] >= r.limits.PerSender {
 		return nil
 	}
 	m := &Message{key: key, since: now, parts: make([]Part, key.Parts)}
 	m.place = r.order.PushBack(m)
 	r.incomplete[key] = m
 	r.perOwner[key.Owner]++
+	r.perSender[key.sender()]++
 	return m
 }
 
@@ -161,6 +175,9 @@ func (r *Reassembler) remove(m *Message) {
 	r.order.Remove(m.place)
 	if r.perOwner[m.key.Owner]--; r.perOwner[m.key.Owner] == 0 {
 		delete(r.perOwner, m.key.Owner)
+	}
+	if r.perSender[m.key.sender()]--; r.perSender[m.key.sender()] == 0 {
+		delete(r.perSender, m.key.sender())
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 const (
 	EsmTypeMask     = 0x3C
 	EsmReceipt      = 0x04 // SMSC delivery receipt
+	EsmAcknowledged = 0x08 // delivery acknowledgement of the recipient's device
 	EsmIntermediate = 0x20 // intermediate delivery notification
 	EsmUDHI         = 0x40 // short_message begins with a user data header
 )
@@ -148,13 +149,19 @@ func appendAddr(b []byte, a Addr) []byte {
 // DecodeMessage decodes the body of a submit_sm or deliver_sm.
 func DecodeMessage(body []byte) (*Message, error) {
 	d := decoder{rest: bytes.Clone(body)}
+	m := d.message()
+	m.Short = d.take(int(d.octet()))
+	m.TLVs = d.rest
+	return m, d.err
+}
+
+// message takes the fields before sm_length.
+func (d *decoder) message() *Message {
 	m := &Message{ServiceType: d.cString(), Source: d.addr(), Dest: d.addr()}
 	m.EsmClass, m.ProtocolID, m.Priority = d.octet(), d.octet(), d.octet()
 	m.Schedule, m.Validity = d.cString(), d.cString()
 	m.Registered, m.Replace, m.DataCoding, m.DefaultMsgID = d.octet(), d.octet(), d.octet(), d.octet()
-	m.Short = d.take(int(d.octet()))
-	m.TLVs = d.rest
-	return m, d.err
+	return m
 }
 
 // DecodeDataSM decodes the body of a data_sm.

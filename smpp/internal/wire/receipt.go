@@ -15,7 +15,7 @@ type Receipt struct {
 
 // receiptKeys are tried in this order, so that "submit date" is met before "sub".
 var receiptKeys = [...]string{"submit date", "submit_date", "submitdate", "done date", "done_date", "donedate",
-	"dlvrd", "stat", "text", "sub", "err", "id"}
+	"dlvrd", "status", "state", "stat", "text", "sub", "err", "id"}
 
 // ParseReceipt reads a receipt's text: fields in any order and case, some
 // missing, blanks after the colon, dates in any form. It reports whether an id
@@ -64,7 +64,7 @@ func (r *Receipt) field(key string) *string {
 		return &r.Sub
 	case "dlvrd":
 		return &r.Dlvrd
-	case "stat":
+	case "stat", "status", "state":
 		return &r.Stat
 	case "err":
 		return &r.Err

@@ -19,6 +19,7 @@ var States = [...]string{
 const (
 	StateDelivered     = 2
 	StateUndeliverable = 5
+	StateAccepted      = 6
 	StateRejected      = 8
 )
 

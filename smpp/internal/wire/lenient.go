@@ -1,0 +1,77 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/ajankovic/smpp/pdu"
+)
+
+// DecodeUncounted decodes the body of a deliver_sm whose sm_length counts octets
+// that are not there: short_message is the rest. Any other field that is cut off is
+// an error.
+func DecodeUncounted(body []byte) (*Message, error) {
+	d := decoder{rest: bytes.Clone(body)}
+	m := d.message()
+	length := d.octet()
+	if d.err == nil {
+		m.Short = d.take(min(int(length), len(d.rest)))
+	}
+	m.TLVs = d.rest
+	return m, d.err
+}
+
+// maxUncounted is how many octets may stand between short_message and the
+// parameters.
+const maxUncounted = 512
+
+// receiptTags are the parameters that a receipt has.
+var receiptTags = [...]pdu.TagID{
+	pdu.TagReceiptedMessageID, pdu.TagMessageState, pdu.TagNetworkErrorCode, pdu.TagMessagePayload,
+}
+
+// CutUncounted removes the octets behind short_message that neither its sm_length
+// counts nor are parameters, and returns them: the rest of the text, or a NUL. A
+// message whose octets are all parameters, or NULs, stays as it is.
+func (m *Message) CutUncounted() []byte {
+	all := m.TLVs
+	if len(all) == 0 || all.whole() {
+		return nil
+	}
+	for i := 1; i < min(len(all), maxUncounted); i++ {
+		if rest := all[i:]; rest.beginsReceipt() && rest.whole() {
+			m.TLVs = rest
+			return all[:i]
+		}
+	}
+	if all.beginsReceipt() { // damaged behind its first parameter
+		return nil
+	}
+	m.TLVs = nil
+	return all[:min(len(all), maxUncounted)]
+}
+
+// whole reports whether t ends with a parameter, or with NULs behind one.
+func (t TLVs) whole() bool {
+	for len(t) >= 4 {
+		n := int(binary.BigEndian.Uint16(t[2:]))
+		if n > len(t)-4 {
+			return false
+		}
+		t = t[4+n:]
+	}
+	return len(bytes.Trim(t, "\x00")) == 0
+}
+
+func (t TLVs) beginsReceipt() bool {
+	if len(t) < 4 {
+		return false
+	}
+	tag := pdu.TagID(binary.BigEndian.Uint16(t))
+	for _, known := range receiptTags {
+		if tag == known {
+			return true
+		}
+	}
+	return false
+}

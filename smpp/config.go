@@ -132,6 +132,19 @@ type Config struct {
 	// responses and in its receipts. Default: IDText, the same in both.
 	SubmitIDs, ReceiptIDs IDFormat
 
+	// ReceiptStates are the words and numbers by which this SMSC names states in
+	// its receipts, and their meanings, for example "DLVRD_ACK":
+	// MessageDelivered. Numbers are decimal and count in the text and in the
+	// parameter message_state. Case does not count. They replace the standard's.
+	// Default: none.
+	ReceiptStates map[string]MessageState
+
+	// ReceiptsInPlainMessages reads messages with esm_class 0 as receipts, if
+	// their text has an id and a state. Anyone can send such a text from a phone
+	// and so report a message as delivered: set it only for an SMSC that cannot
+	// mark receipts, and that no phone can reach. Default: false.
+	ReceiptsInPlainMessages bool
+
 	// Receipt is called with every delivery receipt, one at a time per
 	// connection and in order. If it returns an error, the SMSC repeats the
 	// receipt. Its ctx ends with the client, or after ResponseTimeout. Default:

@@ -9,11 +9,11 @@ type EventKind uint8
 
 // The kinds of events.
 const (
-	EventBound     EventKind = iota + 1 // a bind stands
-	EventLost                           // a bind ended; the client replaces it
-	EventRefused                        // the SMSC answered a bind with an error
-	EventThrottled                      // the SMSC wants fewer messages; the client slows down
-	EventUnanswered                     // Config.MaxUnanswered was reached; EventLost follows
+	EventBound      EventKind = iota + 1 // a bind stands
+	EventLost                            // a bind ended; the client replaces it
+	EventRefused                         // the SMSC answered a bind with an error
+	EventThrottled                       // the SMSC wants fewer messages; the client slows down
+	EventUnanswered                      // Config.MaxUnanswered was reached; EventLost follows
 )
 
 // String returns "bound", "lost", "refused", "throttled" or "unanswered".

@@ -54,14 +54,21 @@ func (s *session) receive(f wire.Frame) {
 		decode = wire.DecodeDataSM
 	}
 	m, err := decode(f.Body)
+	if err != nil && f.ID == pdu.DeliverSmID {
+		if whole, failure := wire.DecodeUncounted(f.Body); failure == nil {
+			if _, isReceipt := s.config.receipt(whole); isReceipt {
+				m, err = whole, nil
+			}
+		}
+	}
 	if err != nil {
 		s.log.Warn("smpp: malformed message from the SMSC", idAttr(f), slog.Any("error", err))
 		s.respond(f.Response(), StatusInvalidCmdLength, f.Seq)
 		return
 	}
 	d := incoming{response: f.Response(), seq: f.Seq}
-	var isReceipt bool
-	d.receipt, isReceipt = s.config.receipt(m)
+	r, isReceipt := s.config.receipt(m)
+	d.receipt = r.Receipt
 	switch {
 	case !isReceipt && s.config.Inbound != nil && m.EsmClass&wire.EsmTypeMask == 0:
 		d.message = m

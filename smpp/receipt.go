@@ -3,6 +3,7 @@ package smpp
 import (
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,95 +50,141 @@ func (f IDFormat) canonical(id string) string {
 	return n.String()
 }
 
-// A receiptState is the state that a receipt names, and its meaning.
-type receiptState struct {
-	word  string // of Appendix B
-	state channel.State
-	class channel.Class
-}
-
-// meanings are indexed by message_state. A message that this route could not
-// deliver may be deliverable over another: Unreachable. A receipt never rules a
-// number out, since error codes differ among SMSCs. A message in state UNKNOWN
-// may have been delivered.
-var meanings = [len(wire.States)]struct {
-	state channel.State
-	class channel.Class
-}{
-	0: {channel.Sent, 0},
-	1: {channel.Sent, 0},
-	2: {channel.Delivered, 0},
-	3: {channel.Failed, channel.Unreachable},
-	4: {channel.Failed, channel.Unreachable},
-	5: {channel.Failed, channel.Unreachable},
-	6: {channel.Sent, 0},
-	7: {channel.Failed, channel.Unknown},
-	8: {channel.Failed, channel.Unreachable},
-	9: {channel.Failed, channel.Unreachable},
-}
-
-// stateOf returns the state for a message_state.
-func stateOf(n uint8) receiptState {
-	return receiptState{wire.States[n], meanings[n].state, meanings[n].class}
-}
-
-// stateOfWord returns the state for a word. Some SMSCs write words out or have
-// their own. An unknown word is not final.
-func stateOfWord(word string) receiptState {
-	word = strings.ToUpper(word)
-	switch word {
-	case "DELIVERED":
-		return stateOf(wire.StateDelivered)
-	case "UNDELIVERABLE", "UNDELIVERED":
-		return stateOf(wire.StateUndeliverable)
-	case "FAILED":
-		return receiptState{word, channel.Failed, channel.Unreachable}
-	case "REJECTED":
-		return stateOf(wire.StateRejected)
-	}
-	if n, ok := wire.StateOf(word); ok {
-		return stateOf(n)
-	}
-	return receiptState{plain(word), channel.Sent, 0}
+// A report is a delivery receipt as the SMSC wrote it.
+type report struct {
+	channel.Receipt
+	state MessageState
 }
 
 // receipt reads m as a delivery receipt. If m has the TLVs receipted_message_id and
-// message_state, they replace the text. The text is trusted only if the SMSC marks
-// the message as a receipt, as anyone can send "id:1 stat:DELIVRD" from a phone.
-func (c *Config) receipt(m *wire.Message) (channel.Receipt, bool) {
-	id := m.TLVs.String(pdu.TagReceiptedMessageID)
+// message_state, they replace the text. A text without them is trusted only if the
+// SMSC marks the message, as anyone can send "id:1 stat:DELIVRD" from a phone, or if
+// Config.ReceiptsInPlainMessages says so.
+func (c *Config) receipt(m *wire.Message) (report, bool) {
 	kind := m.EsmClass & wire.EsmTypeMask
-	if kind != wire.EsmReceipt && kind != wire.EsmIntermediate && id == "" {
-		return channel.Receipt{}, false
+	var uncounted []byte
+	if kind != 0 || c.ReceiptsInPlainMessages {
+		uncounted = m.CutUncounted()
 	}
-	text, _ := wire.ParseReceipt(receiptText(m))
+	id := m.TLVs.String(pdu.TagReceiptedMessageID)
+	value, _ := m.TLVs.Get(pdu.TagMessageState)
+	marked := kind == wire.EsmIntermediate || kind&wire.EsmReceipt != 0
+	if !marked && id == "" && value == nil && kind != wire.EsmAcknowledged &&
+		(kind != 0 || !c.ReceiptsInPlainMessages) {
+		return report{}, false
+	}
+	text := readReceipt(m, uncounted)
+	if !marked && id == "" && (text.ID == "" || text.Stat == "" && value == nil) {
+		return report{}, false
+	}
 	if id == "" {
 		id = text.ID
 	}
-	st := stateOfWord(text.Stat)
-	if n, ok := m.TLVs.Uint8(pdu.TagMessageState); ok && int(n) < len(wire.States) {
-		st = stateOf(n)
+	st, known := c.stateOfTLV(value)
+	if !known {
+		st, _ = c.stateOfWord(text.Stat)
 	}
-	if kind == wire.EsmIntermediate && st.state == channel.Failed { // so far: the SMSC goes on trying
-		st.state, st.class = channel.Sent, 0
+	meaning := meanings[st.number]
+	if kind == wire.EsmIntermediate && meaning.state == channel.Failed { // so far: the SMSC goes on trying
+		meaning = meanings[MessageEnroute]
 	}
-	return channel.Receipt{
+	return report{channel.Receipt{
 		ProviderID: c.ReceiptIDs.canonical(id),
-		State:      st.state,
-		Class:      st.class,
+		State:      meaning.state,
+		Class:      meaning.class,
 		Code:       receiptCode(st.word, text.Err, m.TLVs),
 		At:         time.Now(),
-	}, true
+	}, st.number}, true
 }
 
-func receiptText(m *wire.Message) string {
+// readReceipt reads the text of a receipt, whatever its data_coding and sm_length
+// say: the reading that finds most of id and state counts, and of equals the first.
+func readReceipt(m *wire.Message, uncounted []byte) wire.Receipt {
 	_, b := m.Payload()
-	if m.DataCoding == wire.CodingUCS2 {
-		if s, err := sms.Decode(b, sms.UCS2); err == nil {
-			return s
+	readings := [][]byte{b}
+	if m.EsmClass&wire.EsmUDHI != 0 { // perhaps without a header
+		readings = append(readings, m.Short)
+	}
+	if len(uncounted) > 0 {
+		readings = append(readings, slices.Concat(b, uncounted))
+	}
+	if payload, ok := m.TLVs.Get(pdu.TagMessagePayload); ok && len(m.Short) > 0 {
+		readings = append(readings, payload)
+	}
+	decodings := [...]func([]byte) string{asOctets, asUCS2, asUCS2LittleEndian, asPackedGSM7}
+	order := [...]int{0, 1, 2, 3}
+	if m.DataCoding&^0x03 == wire.CodingUCS2 { // with any message class
+		order = [...]int{1, 0, 2, 3}
+	}
+	var best wire.Receipt
+	found := -1
+	for _, octets := range readings {
+		for _, i := range order {
+			r, n := readText(decodings[i](octets))
+			if n > found {
+				best, found = r, n
+			}
+			if found == 2 {
+				return best
+			}
 		}
 	}
-	return string(b)
+	return best
+}
+
+// readText reads a text, and returns how many of id and state it has. A text that is
+// the word of a state alone has that state.
+func readText(text string) (r wire.Receipt, found int) {
+	r, _ = wire.ParseReceipt(text)
+	if word := strings.Trim(text, " \t\r\n\x00"); r.ID == "" && r.Stat == "" && len(word) <= 20 {
+		if _, known := standardState(stateKey(word)); known && !isDigits(word) {
+			r.Stat = word
+		}
+	}
+	if r.ID != "" {
+		found++
+	}
+	if r.Stat != "" {
+		found++
+	}
+	return r, found
+}
+
+func asOctets(b []byte) string { return string(b) }
+
+func asUCS2(b []byte) string {
+	s, err := sms.Decode(b[:len(b)&^1], sms.UCS2)
+	if err != nil {
+		return ""
+	}
+	return s
+}
+
+func asUCS2LittleEndian(b []byte) string {
+	swapped := make([]byte, len(b)&^1)
+	for i := range swapped {
+		swapped[i] = b[i^1]
+	}
+	return asUCS2(swapped)
+}
+
+// asPackedGSM7 reads eight characters in seven octets (3GPP TS 23.038, section
+// 6.1.2.1). The letters, digits and colons of a receipt are those of ASCII.
+func asPackedGSM7(b []byte) string {
+	septets := make([]byte, 0, len(b)*8/7)
+	bits, n := uint(0), 0
+	for _, octet := range b {
+		bits |= uint(octet) << n
+		for n += 8; n >= 7; n -= 7 {
+			septets = append(septets, byte(bits&0x7F))
+			bits >>= 7
+		}
+	}
+	s, err := sms.Decode(septets, sms.GSM7)
+	if err != nil {
+		return ""
+	}
+	return s
 }
 
 // receiptCode returns the state, and the error code of the SMSC or of the network if

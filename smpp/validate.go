@@ -116,9 +116,23 @@ func (c *Config) validateMessages(v *transport.Validator) {
 		v.Check(status != StatusOK, field, "a success has no class")
 		v.Check(class.Valid(), field, "there is no such class")
 	}
+	c.validateStates(v)
 	var err error
 	c.tlvs, err = appendTLVs(nil, c.TLVs)
 	v.Error("TLVs", err)
+}
+
+// validateStates writes the keys of ReceiptStates in the form in which they are
+// compared.
+func (c *Config) validateStates(v *transport.Validator) {
+	states := make(map[string]MessageState, len(c.ReceiptStates))
+	for word, state := range c.ReceiptStates {
+		field := fmt.Sprintf("ReceiptStates[%q]", word)
+		v.Check(strings.TrimSpace(word) != "", field, "is empty")
+		v.Check(state < messageOther, field, "there is no such state")
+		states[stateKey(word)] = state
+	}
+	c.ReceiptStates = states
 }
 
 func (c *Config) validateTimes(v *transport.Validator) {

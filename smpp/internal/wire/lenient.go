@@ -30,9 +30,10 @@ var receiptTags = [...]pdu.TagID{
 	pdu.TagReceiptedMessageID, pdu.TagMessageState, pdu.TagNetworkErrorCode, pdu.TagMessagePayload,
 }
 
-// CutUncounted removes the octets behind short_message that neither its sm_length
-// counts nor are parameters, and returns them: the rest of the text, or a NUL. A
-// message whose octets are all parameters, or NULs, stays as it is.
+// CutUncounted returns the octets behind short_message that neither its sm_length
+// counts nor are parameters: the rest of the text, or a NUL. If the parameters of a
+// receipt follow, they become m.TLVs. It is for messages that the SMSC marks as
+// receipts, since a text could be made to look like parameters.
 func (m *Message) CutUncounted() []byte {
 	all := m.TLVs
 	if len(all) == 0 || all.whole() {
@@ -47,7 +48,6 @@ func (m *Message) CutUncounted() []byte {
 	if all.beginsReceipt() { // damaged behind its first parameter
 		return nil
 	}
-	m.TLVs = nil
 	return all[:min(len(all), maxUncounted)]
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/transport"
-	"github.com/otpcourier/otpcourier/smpp/internal/concat"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
@@ -23,7 +22,7 @@ type Client struct {
 	config    Config
 	links     []*link // fixed; their fields are guarded by mu
 	pace      *pacer
-	inbound   *concat.Reassembler  // of long messages from people
+	inbox     *inbox               // hands receipts and messages over
 	life      *transport.Lifecycle // of calls of Send and Cancel; refuses under mu
 	reference atomic.Uint32        // of the last long message
 
@@ -60,11 +59,12 @@ func start(config Config) *Client {
 	ctx, cancel := context.WithCancel(context.Background())
 	connecting, stopConnecting := context.WithCancel(ctx)
 	c := &Client{
-		config: config, inbound: concat.New(inboundLimits), events: make(chan Event, maxEvents),
+		config: config, events: make(chan Event, maxEvents),
 		cancel: cancel, stopConnecting: stopConnecting,
 		unlinked: make(chan struct{}), stopped: make(chan struct{}),
 		changed: make(chan struct{}), life: transport.NewLifecycle(ErrClosed, errExpired),
 	}
+	c.inbox = newInbox(ctx, &c.config, c.receivers.Go)
 	c.links = c.newLinks()
 	c.pace = newPacer(ctx, config.TPS, c.slowed)
 	c.reference.Store(rand.Uint32()) // parts from before a restart may still be on their way

@@ -145,8 +145,20 @@ type Config struct {
 	// mark receipts, and that no phone can reach. Default: false.
 	ReceiptsInPlainMessages bool
 
-	// Receipt is called with every delivery receipt, one at a time per
-	// connection and in order. If it returns an error, the SMSC repeats the
+	// Receivers is how many calls of Receipt and Inbound may run at once.
+	// Receipts of one message id are handed over one after the other, in the
+	// order in which they came, and so are the messages of one person. Default
+	// 16, at most 10000.
+	Receivers int
+
+	// RetryStatus answers a receipt or message that Receipt or Inbound did not
+	// take, or for which there is no room, so that the SMSC repeats it. SMSCs
+	// differ: Vonage repeats after 0x58, 0x08, 0x14, 0x45, 0x67, 0xFE and 0xFF
+	// only. Default StatusReceiverTemporary (0x64).
+	RetryStatus Status
+
+	// Receipt is called with every delivery receipt, several at once and in order
+	// per message id; see Receivers. If it returns an error, the SMSC repeats the
 	// receipt. Its ctx ends with the client, or after ResponseTimeout. Default:
 	// none; no receipts are asked for, and those that come are acknowledged and
 	// dropped.

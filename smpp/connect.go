@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -129,7 +130,7 @@ func (l *link) credentials(ctx context.Context) (wire.Bind, error) {
 func (l *link) open(ctx context.Context, conn, raw net.Conn, credentials wire.Bind) (*session, error) {
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() }) // ends every read and write below
 	in := wire.NewReader(conn)
-	err := l.bind(conn, in, credentials)
+	early, err := l.bind(conn, in, credentials)
 	if !stop() {
 		err = context.Cause(ctx)
 	}
@@ -137,34 +138,54 @@ func (l *link) open(ctx context.Context, conn, raw net.Conn, credentials wire.Bi
 		_ = raw.Close()
 		return nil, l.bindFailure(ctx, err)
 	}
-	return newSession(&l.client.config, conn, raw, in), nil
+	s := newSession(&l.client.config, conn, raw, in)
+	s.early = early
+	return s, nil
 }
 
-// bind sends the bind and awaits its answer. Requests of the SMSC before that
-// are not answered.
-func (l *link) bind(conn net.Conn, in *wire.Reader, credentials wire.Bind) error {
+// maxEarly is how many requests of the SMSC may come before its answer to the bind.
+const maxEarly = 100
+
+// errEarly is the error of a connection with more than maxEarly such requests.
+var errEarly = errors.New("SMSC sends requests and does not answer the bind")
+
+// bind sends the bind and awaits its answer. It returns the requests of the SMSC
+// that came before, for the session to answer.
+func (l *link) bind(conn net.Conn, in *wire.Reader, credentials wire.Bind) (early []wire.Frame, err error) {
 	const seq = 1
 	frame, err := wire.AppendBind(nil, l.kind, seq, credentials)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := conn.Write(frame); err != nil {
-		return err
+		return nil, err
 	}
 	for {
 		f, err := in.Next()
 		switch {
 		case err != nil:
-			return err
-		case f.ID != l.kind|pdu.GenericNackID && f.ID != pdu.GenericNackID:
-			continue
-		case Status(f.Status) != StatusOK:
-			return refused("smpp: "+bindName(l.kind), Status(f.Status))
-		case f.ID == pdu.GenericNackID:
-			return errNacked
+			return nil, err
+		case f.ID == l.kind|pdu.GenericNackID, f.ID == pdu.GenericNackID:
+			return early, l.bindAnswer(f)
+		case f.IsResponse():
+		case len(early) == maxEarly:
+			return nil, errEarly
+		default:
+			f.Body = bytes.Clone(f.Body)
+			early = append(early, f)
 		}
-		return nil
 	}
+}
+
+// bindAnswer returns the error of an answer to the bind.
+func (l *link) bindAnswer(f wire.Frame) error {
+	switch {
+	case Status(f.Status) != StatusOK:
+		return refused("smpp: "+bindName(l.kind), Status(f.Status))
+	case f.ID == pdu.GenericNackID:
+		return errNacked
+	}
+	return nil
 }
 
 // bindFailure makes err a channel.Error: no message was sent.

@@ -15,11 +15,6 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// maxInbound is how many receipts and messages may wait for Config.Receipt and
-// Config.Inbound. Further ones are answered with ESME_RX_T_APPN, so that the SMSC
-// tries later.
-const maxInbound = 1024
-
 // An Inbound is a message from a person (mobile originated), for example STOP. It
 // prints without its text and with its numbers masked.
 type Inbound struct {
@@ -37,14 +32,6 @@ func (m Inbound) GoString() string { return "smpp.Inbound{" + m.String() + "}" }
 
 // LogValue masks the message.
 func (m Inbound) LogValue() slog.Value { return slog.StringValue(m.String()) }
-
-// An incoming is a receipt or a message that waits to be handed over and answered.
-type incoming struct {
-	response pdu.CommandID
-	seq      uint32
-	receipt  channel.Receipt
-	message  *wire.Message // nil: it is a receipt
-}
 
 // receive takes a deliver_sm or data_sm. It never blocks, since the reader must go
 // on. Each must be answered, since an SMSC repeats the others without end.
@@ -85,37 +72,6 @@ func (s *session) receive(f wire.Frame) {
 	s.respond(f.Response(), StatusOK, f.Seq)
 }
 
-func (s *session) enqueue(d incoming) {
-	s.addUnanswered(+1) // before it can be answered
-	select {
-	case s.inbound <- d:
-	default:
-		s.addUnanswered(-1)
-		s.log.Warn("smpp: receipts and messages come faster than they are handled", "waiting", maxInbound)
-		s.respond(d.response, StatusReceiverTemporary, d.seq)
-	}
-}
-
-// handOver gives receipts to Config.Receipt and messages to Config.Inbound, in
-// order, and answers them. After the end of the session the answers are lost, but
-// the receipts are still true: handOver goes on for ResponseTimeout or until ctx
-// ends. It drops the rest, as the SMSC repeats it over the next session. Otherwise
-// a receiver that hangs would keep every session in memory.
-func (s *session) handOver(ctx context.Context, long *concat.Reassembler) {
-	for d := range s.inbound {
-		if ctx.Err() != nil || s.endedFor() >= s.config.ResponseTimeout {
-			return
-		}
-		status := StatusOK
-		if err := s.handOverOne(ctx, d, long); err != nil {
-			s.log.Warn("smpp: receipt or message was not taken, the SMSC will repeat it", "error", err)
-			status = StatusReceiverTemporary
-		}
-		s.respond(d.response, status, d.seq)
-		s.addUnanswered(-1)
-	}
-}
-
 func (s *session) handOverOne(ctx context.Context, d incoming, long *concat.Reassembler) error {
 	ctx, cancel := context.WithTimeout(ctx, s.config.ResponseTimeout)
 	defer cancel()
@@ -135,8 +91,10 @@ func (s *session) handOverOne(ctx context.Context, d incoming, long *concat.Reas
 }
 
 // inboundLimits bound the parts of incomplete messages from people. All of them
-// have one owner.
-var inboundLimits = concat.Limits{Life: 10 * time.Minute, PerOwner: 256, Octets: 255 * wire.MaxShortMessage}
+// have one owner, and one person cannot use up the limit.
+var inboundLimits = concat.Limits{
+	Life: 10 * time.Minute, PerOwner: 256, PerSender: 8, Octets: 255 * wire.MaxShortMessage,
+}
 
 // reassemble takes a message from a person, or a part of one. If the message is
 // complete, it returns the message's octets, not nil, and a function to call

@@ -104,7 +104,7 @@ func (l *link) serve(ctx context.Context, s *session) error {
 	c := l.client
 	s.pace = c.pace
 	s.onRetire = func(cause error) { c.detach(l, s, cause) }
-	c.receivers.Go(func() { s.handOver(ctx, c.inbound) })
+	s.inbox = c.inbox
 	c.attach(l, s)
 	stop := context.AfterFunc(ctx, func() { s.end(ErrClosed) })
 	defer stop()

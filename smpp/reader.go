@@ -15,6 +15,10 @@ import (
 
 // read handles frames until the connection fails.
 func (s *session) read() error {
+	for _, f := range s.early {
+		s.handleRequest(f)
+	}
+	s.early = nil
 	var arrived time.Time // time of the last read of the connection
 	for {
 		waits := s.in.Waits()
@@ -55,9 +59,8 @@ func (s *session) handleResponse(f wire.Frame, arrived time.Time) {
 			s.heard()
 			s.log.Debug("smpp: response to nothing outstanding", "seq", f.Seq, "status", Status(f.Status).Code())
 		}
-	case pdu.UnbindRespID:
-		_ = s.conn.Close() // with TLS it sends close_notify
-		s.end(errUnbound)
+	case pdu.UnbindRespID: // receipts that came before it are still answered
+		s.out.Finish()
 	case pdu.EnquireLinkRespID:
 	default: // never answered: two peers could go on for ever
 		s.log.Debug("smpp: unexpected response", idAttr(f))

@@ -19,7 +19,7 @@ import (
 var errBacklog = errors.New("SMSC does not read the responses it asks for")
 
 // A session is one bound connection. Three goroutines serve it: the reader
-// (serve itself), the writer and the keeper. A fourth hands receipts over; it
+// (serve itself), the writer and the keeper. The inbox that hands receipts over
 // belongs to the client, since a slow receiver must not delay a reconnect.
 type session struct {
 	config   *Config
@@ -28,8 +28,9 @@ type session struct {
 	raw      net.Conn // without TLS: closing it never blocks
 	in       *wire.Reader
 	out      *wire.Writer
-	inbound  chan incoming
-	onRetire func(error) // set before serve; called, perhaps twice, when the session takes no more messages
+	inbox    *inbox       // set before serve; hands receipts and messages over
+	early    []wire.Frame // that came before the answer to the bind
+	onRetire func(error)  // set before serve; called, perhaps twice, when the session takes no more messages
 
 	pace *pacer       // set before serve; notes every response
 	load atomic.Int32 // requests in send
@@ -109,7 +110,6 @@ func (s *session) enter(next sessionState) {
 func newSession(c *Config, conn, raw net.Conn, in *wire.Reader) *session {
 	s := &session{
 		config: c, log: c.Logger, conn: conn, raw: raw, in: in, out: wire.NewWriter(conn, c.WriteTimeout),
-		inbound: make(chan incoming, maxInbound),
 		retired: make(chan struct{}), drained: make(chan struct{}), ended: make(chan struct{}),
 		seq:    1, // the bind's
 		slots:  c.Window,
@@ -135,7 +135,6 @@ func (s *session) serve() error {
 	wg.Go(s.keep)
 	s.end(s.read())
 	wg.Wait()
-	close(s.inbound)
 	return s.cause
 }
 
@@ -187,14 +186,6 @@ func (s *session) checkDrained() {
 	case s.state == sessionRetired && s.unanswered == 0, s.state == sessionHurried:
 		s.enter(sessionDrained)
 	}
-}
-
-// addUnanswered counts receipts and messages that are to be answered.
-func (s *session) addUnanswered(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.unanswered += n
-	s.checkDrained()
 }
 
 // hurry gives up on the answers to receipts and messages.

@@ -117,6 +117,9 @@ func (c *Config) validateMessages(v *transport.Validator) {
 		v.Check(class.Valid(), field, "there is no such class")
 	}
 	c.validateStates(v)
+	if c.RetryStatus == StatusOK {
+		c.RetryStatus = StatusReceiverTemporary
+	}
 	var err error
 	c.tlvs, err = appendTLVs(nil, c.TLVs)
 	v.Error("TLVs", err)
@@ -151,6 +154,7 @@ func (c *Config) validateTimes(v *transport.Validator) {
 
 func (c *Config) validateLimits(v *transport.Validator) {
 	v.Int("Window", &c.Window, 1, 10, 10_000)
+	v.Int("Receivers", &c.Receivers, 1, 16, 10_000)
 	v.Int("MaxUnanswered", &c.MaxUnanswered, 1, 3, 1_000_000)
 	v.Int("TPS", &c.TPS, 1, 0, 100_000)
 	v.Logger(&c.Logger)

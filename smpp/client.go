@@ -23,6 +23,7 @@ type Client struct {
 	links     []*link // fixed; their fields are guarded by mu
 	pace      *pacer
 	inbox     *inbox               // hands receipts and messages over
+	ledger    *ledger              // of message ids; nil: without Config.Receipt
 	life      *transport.Lifecycle // of calls of Send and Cancel; refuses under mu
 	reference atomic.Uint32        // of the last long message
 
@@ -65,6 +66,9 @@ func start(config Config) *Client {
 		changed: make(chan struct{}), life: transport.NewLifecycle(ErrClosed, errExpired),
 	}
 	c.inbox = newInbox(ctx, &c.config, c.receivers.Go)
+	if config.Receipt != nil {
+		c.ledger = newLedger(config.ResponseTimeout, c.reportUnmatched)
+	}
 	c.links = c.newLinks()
 	c.pace = newPacer(ctx, config.TPS, c.slowed)
 	c.reference.Store(rand.Uint32()) // parts from before a restart may still be on their way
@@ -119,7 +123,7 @@ func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submissi
 	}
 	sub := channel.Submission{State: channel.Sent, ProviderIDs: make([]string, 0, len(out.parts))}
 	for i := range out.parts {
-		id, err := c.submit(ctx, out.part(i), request{expires: m.Expires, cost: out.cost})
+		id, err := c.submit(ctx, out.part(i), request{message: m.ID, expires: m.Expires, cost: out.cost})
 		if err != nil {
 			sub.State = channel.Failed
 			return sub, partly(err, i, len(out.parts))
@@ -260,6 +264,7 @@ func (c *Client) attach(l *link, s *session) {
 	closing := c.life.Closed()
 	if !closing {
 		l.session, l.since, l.failure, c.failure = s, time.Now(), nil, nil
+		l.count.binds.Add(1)
 		l.host.refused = nil
 		c.announce()
 	}
@@ -325,6 +330,13 @@ func (c *Client) failed(l *link, err error) {
 func (c *Client) announce() {
 	close(c.changed)
 	c.changed = make(chan struct{})
+}
+
+// reportUnmatched counts a receipt that belongs to no message of this client.
+func (c *Client) reportUnmatched(u unmatched) {
+	u.counted.unmatched.Add(1)
+	c.log().Warn("smpp: receipt matches no message", "addr", u.host, "id", maskID(u.id), "hint", u.hint)
+	c.emit(Event{Kind: EventUnmatched, Addr: u.host, MessageID: maskID(u.id), Hint: u.hint})
 }
 
 // slowed reports that the rate has fallen.

@@ -159,9 +159,12 @@ type Config struct {
 
 	// Receipt is called with every delivery receipt, several at once and in order
 	// per message id; see Receivers. If it returns an error, the SMSC repeats the
-	// receipt. Its ctx ends with the client, or after ResponseTimeout. Default:
-	// none; no receipts are asked for, and those that come are acknowledged and
-	// dropped.
+	// receipt. Its ctx ends with the client, or after ResponseTimeout.
+	//
+	// If the response to a message comes after its Send has returned, Receipt is
+	// called with the state Sent, the message_id and Message.ID, so that later
+	// receipts can be matched. Those have the Message.ID too. Default: none; no
+	// receipts are asked for, and those that come are acknowledged and dropped.
 	Receipt channel.ReceiptFunc
 
 	// Inbound is called with the messages that people send (MO), long ones

@@ -14,9 +14,12 @@ const (
 	EventRefused                         // the SMSC answered a bind with an error
 	EventThrottled                       // the SMSC wants fewer messages; the client slows down
 	EventUnanswered                      // Config.MaxUnanswered was reached; EventLost follows
+	EventUnmatched                       // a receipt belongs to no message of this client
+	EventCollision                       // the SMSC gave one message_id to two messages
 )
 
-// String returns "bound", "lost", "refused", "throttled" or "unanswered".
+// String returns "bound", "lost", "refused", "throttled", "unanswered", "unmatched" or
+// "collision".
 func (k EventKind) String() string {
 	switch k {
 	case EventBound:
@@ -29,6 +32,10 @@ func (k EventKind) String() string {
 		return "throttled"
 	case EventUnanswered:
 		return "unanswered"
+	case EventUnmatched:
+		return "unmatched"
+	case EventCollision:
+		return "collision"
 	}
 	return "unknown"
 }
@@ -79,12 +86,23 @@ type Event struct {
 	Refusal  Refusal   // EventRefused: its meaning
 	Err      error     // EventLost: the cause, also ErrClosed. EventRefused: a channel.Error with the Status.
 	Rate     float64   // EventThrottled: messages per second from now on
+
+	// MessageID is the message_id of EventUnmatched and EventCollision, masked.
+	//
+	// If several processes share a SystemID, each gets receipts of the others'
+	// messages, which are unmatched but no fault. After EventCollision a receipt
+	// may be taken for that of another message: nodes of the SMSC number messages
+	// alike, and each needs a Client of its own.
+	MessageID string
+
+	Hint string // EventUnmatched: the probable reason
 }
 
 // A State holds a client's binds and its rate at one moment.
 type State struct {
 	Sessions []Session // one for each bind, in the order of Config.Addr and Addrs, repeated
 	Rate     float64   // messages per second that may be sent now; 0: there is no limit
+	Total    Counters  // of all binds
 }
 
 // A Session is a bind that stands, or is to stand.
@@ -95,6 +113,7 @@ type Session struct {
 	Since       time.Time // time of the last change; zero: the first bind is under way
 	Outstanding int       // messages that wait for the window or for their response
 	Err         error     // reason for not being bound
+	Count       Counters  // of this bind, over all its sessions
 }
 
 // State returns the binds and the rate.
@@ -103,13 +122,25 @@ func (c *Client) State() State {
 	defer c.mu.Unlock()
 	st := State{Rate: c.pace.rate()}
 	for _, l := range c.links {
-		v := Session{Addr: l.host.addr, Receiver: !l.submits(), Since: l.since, Err: l.failure}
+		v := Session{
+			Addr: l.host.addr, Receiver: !l.submits(), Since: l.since, Err: l.failure, Count: l.count.read(),
+		}
 		if l.session != nil {
 			v.Bound, v.Outstanding = true, int(l.session.load.Load())
+			v.Count.WindowUsed, v.Count.PerSecond = l.session.use()
 		}
+		st.Total.add(v.Count)
 		st.Sessions = append(st.Sessions, v)
 	}
 	return st
+}
+
+// use returns how many requests await their response, and how many went out in the
+// last second.
+func (s *session) use() (window int, perSecond float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.calls), s.rate.rate(time.Now())
 }
 
 // maxEvents is how many events may wait for Config.Event.

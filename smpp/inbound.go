@@ -56,6 +56,9 @@ func (s *session) receive(f wire.Frame) {
 	d := incoming{response: f.Response(), seq: f.Seq}
 	r, isReceipt := s.config.receipt(m)
 	d.receipt = r.Receipt
+	if isReceipt {
+		s.count.receipts[r.state].Add(1)
+	}
 	switch {
 	case !isReceipt && s.config.Inbound != nil && m.EsmClass&wire.EsmTypeMask == 0:
 		d.message = m
@@ -66,6 +69,10 @@ func (s *session) receive(f wire.Frame) {
 	case d.receipt.ProviderID == "":
 		s.log.Warn("smpp: delivery receipt without a message id", "code", d.receipt.Code)
 	case s.config.Receipt != nil:
+		d.receipt.MessageID = s.ledger.message(d.receipt.ProviderID)
+		s.ledger.match(s.inbox.ctx, unmatched{
+			id: d.receipt.ProviderID, at: time.Now(), counted: s.count, host: s.host,
+		}, s.inbox.spawn)
 		s.enqueue(d)
 		return
 	}

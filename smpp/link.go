@@ -21,6 +21,8 @@ type link struct {
 	refusal Refusal // what the SMSC's answer to the last bind means; zero: it was no refusal
 	refused bool    // the SMSC refused the last answered bind and blamed the credentials or the address
 
+	count bindCounters // over all sessions
+
 	// Guarded by client.mu.
 	session  *session  // bound and not retired, or nil
 	since    time.Time // when session changed
@@ -104,7 +106,10 @@ func (l *link) serve(ctx context.Context, s *session) error {
 	c := l.client
 	s.pace = c.pace
 	s.onRetire = func(cause error) { c.detach(l, s, cause) }
-	s.inbox = c.inbox
+	s.inbox, s.ledger, s.count, s.host = c.inbox, c.ledger, &l.count, l.host.addr
+	s.onCollision = func(id string) {
+		c.emit(Event{Kind: EventCollision, Addr: l.host.addr, MessageID: maskID(id)})
+	}
 	c.attach(l, s)
 	stop := context.AfterFunc(ctx, func() { s.end(ErrClosed) })
 	defer stop()

@@ -55,8 +55,12 @@ func (s *session) handleResponse(f wire.Frame, arrived time.Time) {
 		}
 		o := s.outcome(f)
 		s.pace.note(arrived, o, congestion(f))
-		if !s.complete(f.ID, f.Seq, o) {
-			s.heard()
+		s.countAnswer(Status(f.Status), o)
+		ok := s.complete(f.ID, f.Seq, o)
+		if s.lateFor != "" && o.id != "" {
+			s.reportLate(o.id, s.lateFor)
+		}
+		if !ok {
 			s.log.Debug("smpp: response to nothing outstanding", "seq", f.Seq, "status", Status(f.Status).Code())
 		}
 	case pdu.UnbindRespID: // receipts that came before it are still answered
@@ -65,6 +69,32 @@ func (s *session) handleResponse(f wire.Frame, arrived time.Time) {
 	default: // never answered: two peers could go on for ever
 		s.log.Debug("smpp: unexpected response", idAttr(f))
 	}
+}
+
+// countAnswer counts a response, and notes the message_id that it gives.
+func (s *session) countAnswer(status Status, o outcome) {
+	if o.err != nil {
+		s.count.answered(status, o.err.Class)
+		return
+	}
+	s.count.answered(StatusOK, 0)
+	if s.ledger != nil && o.id != "" && s.ledger.add(o.id) {
+		s.count.collisions.Add(1)
+		s.log.Warn("smpp: SMSC gives one message_id to several messages", "id", maskID(o.id))
+		s.onCollision(o.id)
+	}
+}
+
+// reportLate hands over the message_id of a message whose Send has returned without
+// it, as a receipt with the state Sent.
+func (s *session) reportLate(id, message string) {
+	if s.ledger == nil {
+		return
+	}
+	s.ledger.addLate(id, message)
+	s.enqueue(incoming{receipt: channel.Receipt{
+		ProviderID: id, MessageID: message, State: channel.Sent, Code: StatusOK.Code(), At: time.Now(),
+	}})
 }
 
 // congestion returns the congestion_state of a response, or 0 if it has none.

@@ -23,6 +23,7 @@ var errBacklog = errors.New("SMSC does not read the responses it asks for")
 // belongs to the client, since a slow receiver must not delay a reconnect.
 type session struct {
 	config   *Config
+	host     string // address of the SMSC; set before serve
 	log      *slog.Logger
 	conn     net.Conn // with TLS, if the Config has it
 	raw      net.Conn // without TLS: closing it never blocks
@@ -32,8 +33,13 @@ type session struct {
 	early    []wire.Frame // that came before the answer to the bind
 	onRetire func(error)  // set before serve; called, perhaps twice, when the session takes no more messages
 
-	pace *pacer       // set before serve; notes every response
-	load atomic.Int32 // requests in send
+	onCollision func(id string) // set before serve, if there is a ledger
+	lateFor     string          // of the reader: the Message.ID of a response that came after its Send returned
+
+	pace   *pacer        // set before serve; notes every response
+	ledger *ledger       // set before serve; nil: without Config.Receipt
+	count  *bindCounters // set before serve
+	load   atomic.Int32  // requests in send
 
 	retired chan struct{} // closed when the session leaves sessionBound
 	drained chan struct{} // closed at sessionDrained
@@ -53,8 +59,12 @@ type session struct {
 	open       callList    // the same calls, oldest first
 	expiry     *time.Timer // fires at the deadline of the oldest call, or before
 	armed      bool        // expiry runs
+	rate       secondRate  // of requests
 	silent     int         // submit_sm and cancel_sm in a row that expired without a response
 	unanswered int         // receipts and messages from the SMSC that are not answered yet
+
+	expired     map[uint32]string // Message.ID by sequence number of calls that have expired
+	expiredSeqs []uint32          // oldest first; some are not in expired any more
 
 	spare sync.Pool // of calls
 
@@ -109,7 +119,7 @@ func (s *session) enter(next sessionState) {
 
 func newSession(c *Config, conn, raw net.Conn, in *wire.Reader) *session {
 	s := &session{
-		config: c, log: c.Logger, conn: conn, raw: raw, in: in, out: wire.NewWriter(conn, c.WriteTimeout),
+		config: c, log: c.Logger, count: new(bindCounters), conn: conn, raw: raw, in: in, out: wire.NewWriter(conn, c.WriteTimeout),
 		retired: make(chan struct{}), drained: make(chan struct{}), ended: make(chan struct{}),
 		seq:    1, // the bind's
 		slots:  c.Window,
@@ -286,17 +296,16 @@ func (s *session) send(ctx context.Context, part *wire.Message, r request) (stri
 		return o.result()
 	case <-ctx.Done():
 	}
-	select {
-	case o := <-c.done:
+	if o, there := s.leave(c); there {
 		return o.result()
-	default: // the call keeps its slot until the SMSC has answered or is given up
-		return "", submitError(channel.Unknown, fmt.Errorf("waiting for the response: %w", ctx.Err()))
 	}
+	// The call keeps its slot until the SMSC has answered or is given up.
+	return "", submitError(channel.Unknown, fmt.Errorf("waiting for the response: %w", ctx.Err()))
 }
 
 // start sends a request as soon as the window has a slot for it.
 func (s *session) start(ctx context.Context, c *call, part *wire.Message, r request) error {
-	c.cancels = r.cancels
+	c.cancels, c.message = r.cancels, r.message
 	now := time.Now()
 	if err := r.limitLife(part, now); err != nil {
 		return err

@@ -136,6 +136,7 @@ func isDigits(s string) bool {
 // part of the message, so that the part stays on the stack: a call keeps some of
 // them.
 type request struct {
+	message string    // Message.ID of a submit_sm
 	cancels string    // message_id that a cancel_sm withdraws; empty: the request is a submit_sm
 	expires time.Time // end of the message's life; zero: none
 	cost    int       // in messages of Config.TPS

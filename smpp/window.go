@@ -17,11 +17,13 @@ import (
 // session.open.
 type call struct {
 	cancels    string // as in its request
+	message    string // as in its request
 	seq        uint32
 	batch      uint64 // of the writer
 	deadline   time.Time
 	prev, next *call
 	holds      bool          // the call has a slot of the window
+	left       bool          // nobody awaits the outcome any more
 	granted    chan struct{} // of capacity 1; receives when a waiting call is given a slot
 	done       chan outcome  // of capacity 1
 }
@@ -99,6 +101,8 @@ func (s *session) begin(c *call, m *wire.Message, now time.Time) (alone bool, er
 		s.release(c)
 		return false, errRetired
 	}
+	s.count.submitted.Add(1)
+	s.rate.add(now)
 	s.calls[c.seq] = c
 	s.open.push(c)
 	if !s.armed {
@@ -173,17 +177,59 @@ func (s *session) giveBack(c *call) {
 }
 
 // complete ends the call with this sequence number. It reports false if there is
-// none, or if id is not its response.
+// none, or if id is not its response. It is for the reader: it sets lateFor.
 func (s *session) complete(id pdu.CommandID, seq uint32, o outcome) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.lateFor = ""
 	c := s.calls[seq]
-	if c == nil || id != c.response() && id != pdu.GenericNackID {
+	switch {
+	case c == nil:
+		s.lateFor = s.expired[seq]
+		delete(s.expired, seq)
+		s.silent = 0
 		return false
+	case id != c.response() && id != pdu.GenericNackID:
+		return false
+	case c.left:
+		s.lateFor = c.message
 	}
 	s.silent = 0
 	s.finish(c, o)
 	return true
+}
+
+// leave notes that nobody awaits the outcome of c any more, unless it is there.
+func (s *session) leave(c *call) (o outcome, there bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case o = <-c.done:
+		return o, true
+	default:
+		c.left = true
+		return o, false
+	}
+}
+
+// maxExpired is how many calls of a session are remembered after they have expired,
+// for the case that the response comes.
+const maxExpired = 1000
+
+// remember keeps the Message.ID of a call that has expired. s.mu is held.
+func (s *session) remember(c *call) {
+	if s.ledger == nil || c.message == "" {
+		return
+	}
+	if s.expired == nil {
+		s.expired = make(map[uint32]string)
+	}
+	s.expired[c.seq] = c.message
+	s.expiredSeqs = append(s.expiredSeqs, c.seq)
+	if len(s.expiredSeqs) > maxExpired {
+		delete(s.expired, s.expiredSeqs[0])
+		s.expiredSeqs = s.expiredSeqs[1:]
+	}
 }
 
 // finish ends a call. s.mu is held.
@@ -203,6 +249,8 @@ func (s *session) expire() (silent int) {
 	now := time.Now()
 	for c := s.open.first; c != nil && !c.deadline.After(now); c = s.open.first {
 		s.silent++
+		s.count.unanswered.Add(1)
+		s.remember(c)
 		s.finish(c, outcome{err: submitError(channel.Unknown, errNoResponse)})
 	}
 	s.armed = s.open.first != nil
@@ -210,13 +258,6 @@ func (s *session) expire() (silent int) {
 		s.expiry.Reset(s.open.first.deadline.Sub(now))
 	}
 	return s.silent
-}
-
-// heard notes a response whose call has expired.
-func (s *session) heard() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.silent = 0
 }
 
 // abandon ends every call, and lets none begin, after the connection is closed.

@@ -4,6 +4,7 @@ package wire
 const (
 	TONUnknown         = 0
 	TONInternational   = 1
+	TONNational        = 2
 	TONNetworkSpecific = 3
 	TONAlphanumeric    = 5
 	NPIUnknown         = 0

@@ -15,9 +15,16 @@ type Bind struct {
 
 // AppendBind appends a bind of the kind that id says.
 func AppendBind(b []byte, id pdu.CommandID, seq uint32, v Bind) ([]byte, error) {
+	return AppendBindFor(b, id, seq, v, Addr{})
+}
+
+// AppendBindFor is AppendBind for an ESME that serves the addresses of a range:
+// addr_ton, addr_npi and address_range.
+func AppendBindFor(b []byte, id pdu.CommandID, seq uint32, v Bind, served Addr) ([]byte, error) {
 	body, err := pdu.BindTRx{
 		SystemID: v.SystemID, Password: v.Password, SystemType: v.SystemType,
 		InterfaceVersion: int(v.Version),
+		AddrTon:          int(served.TON), AddrNpi: int(served.NPI), AddressRange: served.Digits,
 	}.MarshalBinary() // the three kinds have one form (SMPP 3.4, section 4.1)
 	if err != nil {
 		return b, err
@@ -31,4 +38,16 @@ func DecodeBind(body []byte) (Bind, error) {
 	d := decoder{rest: body}
 	v := Bind{SystemID: d.cString(), Password: d.cString(), SystemType: d.cString(), Version: d.octet()}
 	return v, d.err
+}
+
+// BindRange returns addr_ton, addr_npi and address_range from the body of a bind. It
+// returns zero for a body that ends before them.
+func BindRange(body []byte) Addr {
+	d := decoder{rest: body}
+	_, _, _, _ = d.cString(), d.cString(), d.cString(), d.octet()
+	served := d.addr()
+	if d.err != nil {
+		return Addr{}
+	}
+	return served
 }

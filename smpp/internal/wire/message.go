@@ -39,6 +39,7 @@ const (
 	MaxShortMessage = 254
 	MaxAlphanumeric = 11 // source_addr of an alphanumeric sender (3GPP TS 23.040, section 9.1.2.5)
 	MaxMessageID    = 64 // section 5.2.23
+	MaxAddressRange = 40 // section 5.2.7
 )
 
 // ReceiptWanted is the value of registered_delivery that asks for a delivery

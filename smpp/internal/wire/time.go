@@ -39,3 +39,7 @@ func ParseRelativeTime(s string) (time.Duration, bool) {
 	}
 	return d, true
 }
+
+// AbsoluteTime returns a validity_period that ends at t, in UTC (SMPP 3.4, section
+// 7.1.1.1): "260212143000000+". It is rounded down to seconds.
+func AbsoluteTime(t time.Time) string { return t.UTC().Format("060102150405") + "000+" }

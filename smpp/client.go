@@ -227,10 +227,11 @@ func (c *Client) bound(ctx context.Context, bindWait time.Duration, expires time
 }
 
 // pick returns the session with the fewest messages, and among equals a different
-// one each time. If there is no session and every host refuses binds, it returns
+// one each time; one of a standby only if there is no other. If there is no session and every host refuses binds, it returns
 // the refusal. c.mu is held.
 func (c *Client) pick() (best *session, refused error) {
 	open := false // a link without a session may get one
+	standby := false
 	c.next++
 	for i := range c.links {
 		l := c.links[(c.next+i)%len(c.links)]
@@ -240,8 +241,8 @@ func (c *Client) pick() (best *session, refused error) {
 			refused = l.host.refused
 		case s == nil:
 			open = true
-		case best == nil || s.load.Load() < best.load.Load():
-			best = s
+		case best == nil || standby && !l.standby, standby == l.standby && s.load.Load() < best.load.Load():
+			best, standby = s, l.standby
 		}
 	}
 	if open || best != nil {

@@ -17,14 +17,31 @@ type Config struct {
 	// Addr is the SMSC's "host:port". Required.
 	Addr string
 
-	// Addrs are further addresses of the same SMSC, with the same
-	// credentials. Default: none.
+	// Addrs are further addresses of the same SMSC, with the same credentials,
+	// that are bound all at once with Addr and share the messages. Default: none.
 	Addrs []string
+
+	// StandbyAddrs are addresses of the same SMSC that are bound only while no
+	// message can go over Addr and Addrs, for one second or more. Once a bind to
+	// Addr or Addrs has stood for ReconnectMax, the client unbinds from them.
+	// Default: none.
+	StandbyAddrs []string
+
+	// AllAddresses connects to each address that the name in Addr, Addrs and
+	// StandbyAddrs has in the DNS: the binds are spread over them, and a bind
+	// that fails tries the next one. Set Binds to at least their number.
+	// Default: false, each connection goes to the first address that answers.
+	AllAddresses bool
+
+	// ReceiverAddr is the "host:port" for the receivers of Pair. Default: that of
+	// the transmitter.
+	ReceiverAddr string
 
 	// Binds is the number of parallel binds, spread evenly over Addr and Addrs.
 	// Each message goes over the bind with the fewest outstanding messages.
 	// Default, and the least: one for each address; at most 100. An SMSC does
-	// not allow more messages per second for more binds.
+	// not allow more messages per second for more binds. StandbyAddrs have as
+	// many binds of their own.
 	Binds int
 
 	// Pair binds as transmitter and as receiver, over two connections, instead
@@ -45,6 +62,13 @@ type Config struct {
 	// SystemID, Password and SystemType are sent in the bind. Default: empty.
 	// At most 64, 64 and 12 characters.
 	SystemID, Password, SystemType string
+
+	// AddressRange and BindNumbering are address_range, addr_ton and addr_npi of
+	// the bind: the addresses that the client serves, in the SMSC's notation, for
+	// example "^4477". Default: empty and 0, the SMSC decides. At most 40
+	// characters.
+	AddressRange  string
+	BindNumbering Numbering
 
 	// Credentials is called before each bind, instead of SystemID and
 	// Password, so that they can be changed while the client runs. It is called
@@ -78,8 +102,24 @@ type Config struct {
 
 	// SenderNumbering and DestNumbering replace the type of number and the
 	// numbering plan of source and destination. Default: by content for the
-	// source; international, E.164 (1, 1) for the destination.
+	// source; international, E.164 (1, 1) for the destination, or national (2, 1)
+	// for DestNational.
 	SenderNumbering, DestNumbering *Numbering
+
+	// ShortCodeNumbering and AlphaNumbering replace those of senders that are
+	// short codes and of alphanumeric ones, before SenderNumbering. Default: (3,
+	// 0) and (5, 0), or SenderNumbering.
+	ShortCodeNumbering, AlphaNumbering *Numbering
+
+	// DestFormat is the form of destination_addr. Default: DestDigits.
+	DestFormat DestFormat
+
+	// National is the country of DestNational. Required for that.
+	National National
+
+	// Validity is the form of validity_period, which is the rest of the message's
+	// life. Default: ValidityRelative.
+	Validity Validity
 
 	// Codings are the encodings of texts. The first that holds the text is
 	// used. Default: GSM 03.38 with data_coding 0, then UCS-2 with 8. For an
@@ -244,8 +284,10 @@ type Config struct {
 	// password, a text or a phone number. Default: nothing is logged.
 	Logger *slog.Logger
 
-	tlvs    wire.TLVs     // of TLVs
-	hostTLS []*tls.Config // for each of addrs; nil: plaintext
+	tlvs    wire.TLVs              // of TLVs
+	hostTLS map[string]*tls.Config // by address; nil: plaintext
+
+	lookupHost func(ctx context.Context, host string) ([]string, error)
 }
 
 // A Numbering is a type of number and a numbering plan indicator (SMPP 3.4,
@@ -254,6 +296,11 @@ type Numbering struct{ TON, NPI uint8 }
 
 // addrs returns Addr and Addrs.
 func (c *Config) addrs() []string { return append([]string{c.Addr}, c.Addrs...) }
+
+// served returns the range of addresses that the bind names.
+func (c *Config) served() wire.Addr {
+	return wire.Addr{TON: c.BindNumbering.TON, NPI: c.BindNumbering.NPI, Digits: c.AddressRange}
+}
 
 // String identifies the configuration without its password.
 func (c Config) String() string { return "SMPP " + c.SystemID + "@" + c.Addr }

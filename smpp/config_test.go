@@ -39,6 +39,17 @@ func TestNewRefuses(t *testing.T) {
 		"Config.ReconnectMax":         {ReconnectMin: 2, ReconnectMax: 1},
 		"Config.SubmitIDs":            {SubmitIDs: 9},
 		"Config.DangerouslyPlaintext": {DangerouslyPlaintext: true, TLS: &tls.Config{}},
+		"Config.StandbyAddrs[0]":      {StandbyAddrs: []string{"c.example"}},
+		"Config.ReceiverAddr: set":    {ReceiverAddr: "c.example:2776"},
+		"Config.TransmitterOnly":      {TransmitterOnly: true, Receipt: newReceipts().handle},
+		"Config.TransmitterOnly: set": {TransmitterOnly: true, Pair: true},
+		"Config.AddressRange":         {AddressRange: strings.Repeat("4", 41)},
+		"Config.DestFormat":           {DestFormat: 9},
+		"Config.National: \"44\"":     {DestFormat: smpp.DestNational, National: smpp.National{Country: "44"}},
+		"Config.National: \"x\"":      {National: smpp.National{Trunk: "x"}},
+		"Config.Validity":             {Validity: 9},
+		"Config.MaxUnanswered":        {MaxUnanswered: -1},
+		"Config.Receivers":            {Receivers: -1},
 	} {
 		if want != "Config.Addr" {
 			c.Addr = "smsc.example:2776"

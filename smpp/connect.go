@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/ajankovic/smpp/pdu"
@@ -85,7 +86,13 @@ func (l *link) tryConnect(ctx, connecting context.Context) (*session, error) {
 
 // dial opens the connection and negotiates TLS.
 func (l *link) dial(ctx context.Context) (conn, raw net.Conn, err error) {
-	raw, err = l.client.config.Dial(ctx, "tcp", l.host.addr)
+	addr := l.host.addr
+	if l.client.config.AllAddresses {
+		if addr, err = l.nextAddress(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	raw, err = l.client.config.Dial(ctx, "tcp", addr)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -102,6 +109,22 @@ func (l *link) dial(ctx context.Context) (conn, raw net.Conn, err error) {
 		return nil, nil, err
 	}
 	return conn, raw, nil
+}
+
+// nextAddress returns one of the addresses of the host's name: a different one for
+// each of its links, and for each try.
+func (l *link) nextAddress(ctx context.Context) (string, error) {
+	name, port, _ := net.SplitHostPort(l.host.addr) // checked by validate
+	all, err := l.client.config.lookupHost(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	if len(all) == 0 {
+		return "", fmt.Errorf("%s has no address", name)
+	}
+	slices.Sort(all)
+	l.turn++
+	return net.JoinHostPort(all[(l.turn-1)%len(all)], port), nil
 }
 
 // credentials returns those of the next bind.
@@ -153,7 +176,7 @@ var errEarly = errors.New("SMSC sends requests and does not answer the bind")
 // that came before, for the session to answer.
 func (l *link) bind(conn net.Conn, in *wire.Reader, credentials wire.Bind) (early []wire.Frame, err error) {
 	const seq = 1
-	frame, err := wire.AppendBind(nil, l.kind, seq, credentials)
+	frame, err := wire.AppendBindFor(nil, l.kind, seq, credentials, l.client.config.served())
 	if err != nil {
 		return nil, err
 	}

@@ -109,6 +109,7 @@ type State struct {
 type Session struct {
 	Addr        string
 	Receiver    bool      // the receiver of Config.Pair: no messages go over it
+	Standby     bool      // to one of Config.StandbyAddrs
 	Bound       bool      // it takes messages, or receipts
 	Since       time.Time // time of the last change; zero: the first bind is under way
 	Outstanding int       // messages that wait for the window or for their response
@@ -123,7 +124,8 @@ func (c *Client) State() State {
 	st := State{Rate: c.pace.rate()}
 	for _, l := range c.links {
 		v := Session{
-			Addr: l.host.addr, Receiver: !l.submits(), Since: l.since, Err: l.failure, Count: l.count.read(),
+			Addr: l.host.addr, Receiver: !l.submits(), Standby: l.standby, Since: l.since, Err: l.failure,
+			Count: l.count.read(),
 		}
 		if l.session != nil {
 			v.Bound, v.Outstanding = true, int(l.session.load.Load())

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/ajankovic/smpp/pdu"
@@ -20,6 +21,9 @@ type link struct {
 
 	refusal Refusal // what the SMSC's answer to the last bind means; zero: it was no refusal
 	refused bool    // the SMSC refused the last answered bind and blamed the credentials or the address
+
+	standby bool // to one of StandbyAddrs
+	turn    int  // which of the host's addresses is next, with Config.AllAddresses
 
 	count bindCounters // over all sessions
 
@@ -49,30 +53,44 @@ type host struct {
 
 func (h *host) release() { <-h.semaphore }
 
-// newLinks returns a link for each bind of the Config, spread over its hosts.
+// newLinks returns a link for each bind of the Config, spread over its hosts: first
+// those to Addr and Addrs, then those to StandbyAddrs.
 func (c *Client) newLinks() []*link {
-	hosts := c.newHosts()
+	links := c.linksTo(c.config.addrs(), false)
+	if len(c.config.StandbyAddrs) > 0 {
+		links = append(links, c.linksTo(c.config.StandbyAddrs, true)...)
+	}
+	return links
+}
+
+func (c *Client) linksTo(addrs []string, standby bool) []*link {
+	hosts := c.newHosts(addrs)
 	kind, receivers := pdu.BindTransceiverID, []*host(nil)
 	switch {
 	case c.config.TransmitterOnly:
 		kind = pdu.BindTransmitterID
+	case c.config.Pair && c.config.ReceiverAddr != "":
+		kind, receivers = pdu.BindTransmitterID, c.newHosts([]string{c.config.ReceiverAddr})
 	case c.config.Pair:
-		kind, receivers = pdu.BindTransmitterID, c.newHosts()
+		kind, receivers = pdu.BindTransmitterID, c.newHosts(addrs)
 	}
 	var links []*link
 	for i := range c.config.Binds {
-		links = append(links, &link{client: c, host: hosts[i%len(hosts)], kind: kind})
+		turn := i / len(hosts)
+		links = append(links, &link{client: c, host: hosts[i%len(hosts)], kind: kind, standby: standby, turn: turn})
 		if receivers != nil {
-			links = append(links, &link{client: c, host: receivers[i%len(receivers)], kind: pdu.BindReceiverID})
+			links = append(links, &link{
+				client: c, host: receivers[i%len(receivers)], kind: pdu.BindReceiverID, standby: standby, turn: turn,
+			})
 		}
 	}
 	return links
 }
 
-func (c *Client) newHosts() []*host {
+func (c *Client) newHosts(addrs []string) []*host {
 	var hosts []*host
-	for i, addr := range c.config.addrs() {
-		hosts = append(hosts, &host{addr: addr, tls: c.config.hostTLS[i], semaphore: make(chan struct{}, 1)})
+	for _, addr := range addrs {
+		hosts = append(hosts, &host{addr: addr, tls: c.config.hostTLS[addr], semaphore: make(chan struct{}, 1)})
 	}
 	return hosts
 }
@@ -83,6 +101,7 @@ func (l *link) run(ctx, connecting context.Context) {
 	config := &l.client.config
 	pauses := config.pauses()
 	for {
+		l.awaitNeed(connecting)
 		s, err := l.connect(ctx, connecting)
 		bound := time.Now()
 		if err == nil {
@@ -116,6 +135,11 @@ func (l *link) serve(ctx context.Context, s *session) error {
 	age := c.config.MaxSession - rand.N(c.config.MaxSession/100+1) // so that not all binds end at once
 	aged := time.AfterFunc(age, func() { s.retire(errAged) })
 	defer aged.Stop()
+	if l.standby {
+		var watch sync.WaitGroup
+		defer watch.Wait()
+		watch.Go(func() { l.watchPrimaries(s) })
+	}
 	c.log().Info("smpp: bound", "addr", l.host.addr, "as", bindName(l.kind))
 	err := s.serve()
 	c.ended(l)

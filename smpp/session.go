@@ -307,7 +307,7 @@ func (s *session) send(ctx context.Context, part *wire.Message, r request) (stri
 func (s *session) start(ctx context.Context, c *call, part *wire.Message, r request) error {
 	c.cancels, c.message = r.cancels, r.message
 	now := time.Now()
-	if err := r.limitLife(part, now); err != nil {
+	if err := r.limitLife(part, now, s.config.Validity); err != nil {
 		return err
 	}
 	err := s.submit(c, part, now)
@@ -318,7 +318,7 @@ func (s *session) start(ctx context.Context, c *call, part *wire.Message, r requ
 		return err
 	}
 	now = time.Now()
-	if err := r.limitLife(part, now); err != nil {
+	if err := r.limitLife(part, now, s.config.Validity); err != nil {
 		s.giveBack(c)
 		return err
 	}

@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -39,15 +40,12 @@ func checkRecipient(m *channel.Message) error {
 
 // address fills in source and destination of m.
 func (c *Client) address(to *wire.Message, m *channel.Message) error {
-	from, err := source(c.config.sender(m), c.config.SenderNumbering)
+	from, err := c.config.source(c.config.sender(m))
 	if err != nil {
 		return fmt.Errorf("sender: %w", err)
 	}
 	to.Source = from
-	to.Dest = wire.Addr{TON: wire.TONInternational, NPI: wire.NPIE164, Digits: strings.TrimPrefix(m.To.Phone, "+")}
-	if n := c.config.DestNumbering; n != nil {
-		to.Dest.TON, to.Dest.NPI = n.TON, n.NPI
-	}
+	to.Dest = c.config.dest(m.To.Phone)
 	return nil
 }
 
@@ -91,25 +89,27 @@ func (c *Config) sender(m *channel.Message) string {
 }
 
 // source returns the source address for a sender, by the rules of Config.Sender.
-func source(sender string, n *Numbering) (wire.Addr, error) {
-	a := wire.Addr{Digits: sender}
+func (c *Config) source(sender string) (wire.Addr, error) {
+	a, n := wire.Addr{Digits: sender}, c.SenderNumbering
 	digits := strings.TrimPrefix(sender, "+")
 	switch {
 	case sender == "":
 		a.TON, a.NPI = wire.TONUnknown, wire.NPIUnknown
-	case isDigits(digits):
-		a.TON, a.NPI, a.Digits = wire.TONInternational, wire.NPIE164, digits
-		if digits == sender && len(digits) <= maxShortCode {
-			a.TON, a.NPI = wire.TONNetworkSpecific, wire.NPIUnknown
-		}
-	default:
+	case !isDigits(digits):
 		a.TON, a.NPI = wire.TONAlphanumeric, wire.NPIUnknown
+		n = cmp.Or(c.AlphaNumbering, n)
+	case digits == sender && len(digits) <= maxShortCode:
+		a.TON, a.NPI = wire.TONNetworkSpecific, wire.NPIUnknown
+		n = cmp.Or(c.ShortCodeNumbering, n)
+	default:
+		a.TON, a.NPI, a.Digits = wire.TONInternational, wire.NPIE164, digits
 	}
+	alphanumeric := a.TON == wire.TONAlphanumeric
 	if n != nil {
 		a.TON, a.NPI = n.TON, n.NPI
 	}
 	most := wire.MaxAddress
-	if a.TON == wire.TONAlphanumeric {
+	if a.TON == wire.TONAlphanumeric || alphanumeric && n == c.AlphaNumbering {
 		most = wire.MaxAlphanumeric
 	}
 	if len(a.Digits) > most {
@@ -143,13 +143,19 @@ type request struct {
 }
 
 // limitLife sets validity_period. It returns an error if the message has expired.
-func (r *request) limitLife(part *wire.Message, now time.Time) error {
+func (r *request) limitLife(part *wire.Message, now time.Time, form Validity) error {
 	if r.expires.IsZero() {
 		return nil
 	}
-	part.Life = r.expires.Sub(now)
-	if part.Life <= 0 {
+	life := r.expires.Sub(now)
+	if life <= 0 {
 		return submitError(channel.Expired, errExpired)
+	}
+	switch form {
+	case ValidityRelative:
+		part.Life = life
+	case ValidityAbsolute:
+		part.Validity = wire.AbsoluteTime(now.Add(max(life, time.Second)))
 	}
 	return nil
 }

@@ -45,12 +45,26 @@ func (c *Config) validateBinds(v *transport.Validator) {
 		_, _, err := net.SplitHostPort(addr)
 		v.Error(field, err)
 	}
-	hosts := 1 + len(c.Addrs)
+	c.StandbyAddrs = slices.Clone(c.StandbyAddrs)
+	for i, addr := range c.StandbyAddrs {
+		_, _, err := net.SplitHostPort(addr)
+		v.Error(fmt.Sprintf("StandbyAddrs[%d]", i), err)
+	}
+	if c.ReceiverAddr != "" {
+		_, _, err := net.SplitHostPort(c.ReceiverAddr)
+		v.Error("ReceiverAddr", err)
+		v.Check(c.Pair, "ReceiverAddr", "set without Pair")
+	}
+	hosts := max(1+len(c.Addrs), len(c.StandbyAddrs))
 	if c.Binds == 0 {
 		c.Binds = hosts
 	}
 	v.Check(hosts <= c.Binds && c.Binds <= maxBinds, "Binds",
 		"%d is not within %d (a bind to each address) and %d", c.Binds, hosts, maxBinds)
+	c.validateBind(v)
+}
+
+func (c *Config) validateBind(v *transport.Validator) {
 	if c.Version == 0 {
 		c.Version = wire.Version34
 	}
@@ -64,18 +78,21 @@ func (c *Config) validateBinds(v *transport.Validator) {
 	if c.Dial == nil {
 		c.Dial = new(net.Dialer).DialContext
 	}
+	if c.lookupHost == nil {
+		c.lookupHost = net.DefaultResolver.LookupHost
+	}
 }
 
 // validateTLS sets hostTLS.
 func (c *Config) validateTLS(v *transport.Validator) {
-	c.hostTLS = make([]*tls.Config, 1+len(c.Addrs))
+	c.hostTLS = make(map[string]*tls.Config)
 	if c.DangerouslyPlaintext {
 		v.Check(c.TLS == nil, "DangerouslyPlaintext", "set together with TLS")
 		return
 	}
-	for i, addr := range c.addrs() {
+	for _, addr := range slices.Concat(c.addrs(), c.StandbyAddrs, []string{c.ReceiverAddr}) {
 		host, _, _ := net.SplitHostPort(addr) // checked by validateBinds
-		c.hostTLS[i] = v.ClientTLS("TLS", c.TLS, host)
+		c.hostTLS[addr] = v.ClientTLS("TLS", c.TLS, host)
 	}
 }
 
@@ -83,16 +100,17 @@ func (c *Config) validateStrings(v *transport.Validator) {
 	v.Error("SystemID", wire.CheckCString(c.SystemID, wire.MaxSystemID))
 	v.Error("Password", wire.CheckCString(c.Password, wire.MaxPassword))
 	v.Error("SystemType", wire.CheckCString(c.SystemType, wire.MaxSystemType))
+	v.Error("AddressRange", wire.CheckCString(c.AddressRange, wire.MaxAddressRange))
 	v.Error("ServiceType", wire.CheckCString(c.ServiceType, wire.MaxServiceType))
 }
 
 func (c *Config) validateSenders(v *transport.Validator) {
 	c.Senders = maps.Clone(c.Senders)
-	_, err := source(c.Sender, c.SenderNumbering)
+	_, err := c.source(c.Sender)
 	v.Error("Sender", err)
 	for prefix, sender := range c.Senders {
 		v.Check(isPrefix(prefix), "Senders", "%q is not the beginning of an international number", prefix)
-		_, err := source(sender, c.SenderNumbering)
+		_, err := c.source(sender)
 		v.Error(fmt.Sprintf("Senders[%q]", prefix), err)
 	}
 }
@@ -107,6 +125,12 @@ func (c *Config) validateMessages(v *transport.Validator) {
 	for i, coding := range c.Codings {
 		v.Check(coding.Encoding <= sms.Latin1, fmt.Sprintf("Codings[%d]", i), "unknown encoding")
 	}
+	v.Check(c.DestFormat <= DestNational, "DestFormat", "unknown DestFormat")
+	v.Check(c.DestFormat != DestNational || isPrefix(c.National.Country), "National",
+		"%q is not a calling code", c.National.Country)
+	v.Check(len(c.National.Trunk) <= 4 && strings.Trim(c.National.Trunk, "0123456789") == "", "National",
+		"%q is not a trunk prefix", c.National.Trunk)
+	v.Check(c.Validity <= ValidityNone, "Validity", "unknown Validity")
 	v.Check(c.Long <= LongPayload, "Long", "unknown LongForm")
 	v.Check(c.Priority <= 3, "Priority", "%d is not within 0..3", c.Priority)
 	v.Check(c.SubmitIDs <= IDDecimal, "SubmitIDs", "unknown IDFormat")

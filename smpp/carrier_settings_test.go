@@ -214,7 +214,9 @@ func TestReceiverAddress(t *testing.T) {
 		config.Pair, config.ReceiverAddr = true, "rx.example:2776"
 		c := newClient(t, config)
 		sends(t, c, 1)
-		want := map[string]pdu.CommandID{"smsc.example:2775": pdu.BindTransmitterID, "rx.example:2776": pdu.BindReceiverID}
+		want := map[string]pdu.CommandID{
+			"smsc.example:2775": pdu.BindTransmitterID, "rx.example:2776": pdu.BindReceiverID,
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		if diff := cmp.Diff(want, kinds); diff != "" {

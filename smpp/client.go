@@ -227,8 +227,8 @@ func (c *Client) bound(ctx context.Context, bindWait time.Duration, expires time
 }
 
 // pick returns the session with the fewest messages, and among equals a different
-// one each time; one of a standby only if there is no other. If there is no session and every host refuses binds, it returns
-// the refusal. c.mu is held.
+// one each time; one of a standby only if there is no other. If there is no session
+// and every host refuses binds, it returns the refusal. c.mu is held.
 func (c *Client) pick() (best *session, refused error) {
 	open := false // a link without a session may get one
 	standby := false

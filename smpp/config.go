@@ -275,6 +275,18 @@ type Config struct {
 	// If Event is too slow, events are dropped. Default: none.
 	Event func(Event)
 
+	// Trace is called with each PDU that is written or read, in both directions
+	// and in their order in each: carriers ask for a trace first. It is called on
+	// the goroutines that write and read, so a slow Trace slows the client; it
+	// must be safe for concurrent use and must not call the client. Texts and
+	// addresses are masked, and passwords left out. Default: none, which costs
+	// nothing.
+	Trace func(PDU)
+
+	// DangerouslyTraceContents shows texts, with their codes, and phone numbers
+	// in Trace. It is for a test account. Default: false.
+	DangerouslyTraceContents bool
+
 	// Dial opens the plain connection, on which TLS is then negotiated. It is
 	// for a proxy, a tunnel, or a pipe in tests. It must not call the client.
 	// Default: net.Dialer.

@@ -152,8 +152,10 @@ func (l *link) credentials(ctx context.Context) (wire.Bind, error) {
 // open binds over a connection.
 func (l *link) open(ctx context.Context, conn, raw net.Conn, credentials wire.Bind) (*session, error) {
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() }) // ends every read and write below
+	trace := l.client.config.tracer(l.host.addr)
+	conn = trace.wrap(conn)
 	in := wire.NewReader(conn)
-	early, err := l.bind(conn, in, credentials)
+	early, err := l.bind(conn, in, credentials, trace)
 	if !stop() {
 		err = context.Cause(ctx)
 	}
@@ -162,7 +164,7 @@ func (l *link) open(ctx context.Context, conn, raw net.Conn, credentials wire.Bi
 		return nil, l.bindFailure(ctx, err)
 	}
 	s := newSession(&l.client.config, conn, raw, in)
-	s.early = early
+	s.early, s.trace = early, trace
 	return s, nil
 }
 
@@ -174,7 +176,9 @@ var errEarly = errors.New("SMSC sends requests and does not answer the bind")
 
 // bind sends the bind and awaits its answer. It returns the requests of the SMSC
 // that came before, for the session to answer.
-func (l *link) bind(conn net.Conn, in *wire.Reader, credentials wire.Bind) (early []wire.Frame, err error) {
+func (l *link) bind(conn net.Conn, in *wire.Reader, credentials wire.Bind, trace *tracer) (
+	early []wire.Frame, err error,
+) {
 	const seq = 1
 	frame, err := wire.AppendBindFor(nil, l.kind, seq, credentials, l.client.config.served())
 	if err != nil {
@@ -185,9 +189,11 @@ func (l *link) bind(conn net.Conn, in *wire.Reader, credentials wire.Bind) (earl
 	}
 	for {
 		f, err := in.Next()
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, err
+		}
+		trace.received(f)
+		switch {
 		case f.ID == l.kind|pdu.GenericNackID, f.ID == pdu.GenericNackID:
 			return early, l.bindAnswer(f)
 		case f.IsResponse():

@@ -105,6 +105,9 @@ func FuzzClientSession(f *testing.F) {
 	for _, h := range hostile.PDUs(f) {
 		f.Add(h.Octets)
 	}
+	for _, length := range []byte{0, 40, 95, 200} {
+		f.Add(deliverRaw(4, 8, length, fullReceipt+"\x00\x00\x1e\x00\x02m1\x04\x27\x00\x01\x02"))
+	}
 	f.Fuzz(func(t *testing.T, input []byte) {
 		done := make(chan struct{})
 		config := peers(t, func(p *peer, n int) {
@@ -126,6 +129,8 @@ func FuzzClientSession(f *testing.F) {
 		})
 		config.Receipt = newReceipts().handle
 		config.Inbound = func(context.Context, smpp.Inbound) error { return nil }
+		config.Trace = func(p smpp.PDU) { _ = p.String() }
+		config.ReceiptsInPlainMessages = true
 		c := newClient(t, config)
 		sent := make(chan error, 1)
 		go func() {

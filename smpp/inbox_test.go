@@ -46,15 +46,15 @@ func TestReceiptsAreHandledSeveralAtOnce(t *testing.T) {
 			}()
 			for got := 0; got < n; {
 				f := p.Next()
-				switch {
-				case f.ID == pdu.DeliverSmRespID:
+				switch f.ID {
+				case pdu.DeliverSmRespID:
 					got++
 					if time.Since(sent[f.Seq]) > 100*time.Millisecond || f.Status != 0 {
 						late++
 					}
-				case f.ID == pdu.EnquireLinkID:
+				case pdu.EnquireLinkID:
 					_, _ = p.Write(peertest.Answer(f))
-				case f.ID == 0:
+				case 0:
 					return
 				}
 			}

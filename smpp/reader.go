@@ -36,6 +36,7 @@ func (s *session) read() error {
 		case err != nil:
 			return fmt.Errorf("read: %w", err)
 		}
+		s.trace.received(f)
 		s.pinged.Store(false)
 		if f.IsResponse() {
 			s.handleResponse(f, arrived)

@@ -31,6 +31,7 @@ type session struct {
 	out      *wire.Writer
 	inbox    *inbox       // set before serve; hands receipts and messages over
 	early    []wire.Frame // that came before the answer to the bind
+	trace    *tracer      // set before serve; nil: without Config.Trace
 	onRetire func(error)  // set before serve; called, perhaps twice, when the session takes no more messages
 
 	onCollision func(id string) // set before serve, if there is a ledger

@@ -24,7 +24,12 @@
 //
 // If a connection is lost, the client connects again, with growing pauses between
 // tries that fail. A session that stood for a long time is replaced at once. A
-// session that nears Config.MaxSession is replaced before the SMSC ends it.
+// session that nears Config.MaxSession is replaced before the SMSC ends it, and one
+// over which no message is answered after Config.MaxUnanswered.
+//
+// A refused bind concerns that bind only. [Refusal] tells what the client makes of
+// it: credentials that the SMSC has accepted before are tried again after seconds,
+// others after Config.RefusedWait.
 //
 // # Messages
 //
@@ -70,8 +75,11 @@
 // # Receipts
 //
 // Config.Receipt is called with the state that a deliver_sm or data_sm reports for
-// an earlier message. The SMSC is answered when it returns. If it returns an error,
-// the answer is negative, and the SMSC repeats the receipt. States:
+// an earlier message, for several messages at once (Config.Receivers). The SMSC is
+// answered when it returns. If it returns an error, the answer is
+// Config.RetryStatus, and the SMSC repeats the receipt. A receipt is read whatever
+// its data_coding and sm_length say. States, unless Config.ReceiptStates replaces
+// them:
 //
 //	DELIVRD                                    channel.Delivered
 //	ENROUTE ACCEPTD SCHEDULED, unknown words   channel.Sent
@@ -81,6 +89,9 @@
 // An intermediate notification (esm_class 0x20) is never channel.Failed: the SMSC
 // goes on trying.
 //
+// If the response to a message comes after its Send has returned, Config.Receipt is
+// called with its message_id, Message.ID and channel.Sent.
+//
 // Receipt.Code is the state and the error code, "UNDELIV err:001". Receipt.At is
 // the time at which the receipt came, as SMSCs write dates without a zone. A
 // receipt may come before Send has returned, twice, or for a message of an earlier
@@ -88,36 +99,22 @@
 //
 // # Production
 //
-// Ask the operator of the SMSC, and set:
-//
-//   - the port that speaks TLS. If there is none, Config.DangerouslyPlaintext is
-//     for a private line or a VPN only;
-//   - the messages per second of the account, over all its sessions: Config.TPS,
-//     divided among the processes that share the SystemID;
-//   - the number of binds and the hosts: Config.Addrs and Binds. Two hosts are
-//     worth more than many binds. Each process needs its own binds. During an
-//     update the old process and the new one both need theirs, or the new one
-//     waits with ESME_RALYBND;
-//   - the window: Config.Window;
-//   - how long a session may be idle, and how long it may last:
-//     Config.EnquireLink (at most half of the former) and MaxSession;
-//   - the alphabet of data_coding 0: Config.Codings. A text that arrives with "@"
-//     for another character is the first sign of a wrong one;
-//   - the senders for each country: Config.Senders. If they are registered by
-//     template, Config.TLVs and MessageTLVs;
-//   - the format of message ids in responses and in receipts: Config.SubmitIDs and
-//     ReceiptIDs. If no receipt matches a message, they are wrong;
-//   - the statuses and their meanings: Config.Classes, above all that of
-//     ESME_RINVDSTADR (0x0B).
-//
-// Then watch:
+// The section "Setting up a bind with a carrier" goes through a carrier's
+// questionnaire. Then watch:
 //
 //   - EventRefused with RefusedCredentials: the credentials or the address are
 //     wrong. The client waits a quarter of an hour, or until Config.Credentials
 //     returns others. An operator must act. RefusedAccepted, after a refusal of
 //     credentials that worked before, passes by itself;
 //   - EventThrottled: TPS is above the limit of the account;
-//   - Session.Bound, and errors of class channel.Misconfigured.
+//   - EventUnanswered: the SMSC answers enquire_link and no message. The client has
+//     replaced the session;
+//   - EventUnmatched: receipts belong to no message. Its Hint says why, for example
+//     that the SMSC writes ids in hexadecimal in responses and in decimal in
+//     receipts. Processes that share a SystemID get each other's receipts;
+//   - EventCollision: two nodes of the SMSC number messages alike;
+//   - State: Session.Bound, and the counters of each bind and in total;
+//   - errors of class channel.Misconfigured.
 //
 // The ctx of Shutdown should last for ResponseTimeout at least, so that no outcome
 // is lost. If there are several SMSCs, put a channel/failover in front of their

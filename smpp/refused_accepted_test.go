@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,6 +105,9 @@ func TestSurplusBindRefused(t *testing.T) {
 		config.Binds, config.Event, config.MaxSession = 3, told.handle, 10*time.Minute
 		c := newClient(t, config)
 		sends(t, c, 3600)
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		if n := told.refusals(); n[smpp.RefusedAccepted] != refused || len(n) != 1 {
 			t.Errorf("refusals are %v, want %d of accepted credentials", n, refused)
 		}
@@ -168,7 +172,7 @@ func TestSecondHostRefuses(t *testing.T) {
 	t.Parallel()
 	eachBlaming(t, func(t *testing.T, status smpp.Status) {
 		for _, first := range []string{"a.example:2775", "b.example:2775"} { // refuses, and at once
-			up := false
+			var up atomic.Bool
 			config := peers(t, func(p *peer, _ int) {})
 			servers := map[string]*smpptest.Server{}
 			for _, addr := range []string{"a.example:2775", "b.example:2775"} {
@@ -178,14 +182,14 @@ func TestSecondHostRefuses(t *testing.T) {
 			servers[first].RefuseBinds(status)
 			config.Addr, config.Addrs = "a.example:2775", []string{"b.example:2775"}
 			config.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-				if addr != first && !up {
+				if addr != first && !up.Load() {
 					time.Sleep(time.Second)
 				}
 				return servers[addr].Dial(ctx, network, addr)
 			}
 			c := newClient(t, config)
 			time.Sleep(2 * time.Second)
-			up = true
+			up.Store(true)
 			sends(t, c, 60)
 			for addr, s := range servers { // of the other, the session ends
 				if addr != first {

@@ -86,6 +86,7 @@ func (c *Client) run(ctx, connecting context.Context) {
 	}
 	links.Wait()
 	close(c.unlinked)
+	c.ledger.stop()
 	c.receivers.Wait()
 	close(c.events)
 	events.Wait()
@@ -121,12 +122,12 @@ func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submissi
 	if err := c.compose(&out, m); err != nil {
 		return channel.Submission{State: channel.Failed}, err
 	}
-	sub := channel.Submission{State: channel.Sent, ProviderIDs: make([]string, 0, len(out.parts))}
-	for i := range out.parts {
+	sub := channel.Submission{State: channel.Sent, ProviderIDs: make([]string, 0, out.count())}
+	for i := range out.count() {
 		id, err := c.submit(ctx, out.part(i), request{message: m.ID, expires: m.Expires, cost: out.cost})
 		if err != nil {
 			sub.State = channel.Failed
-			return sub, partly(err, i, len(out.parts))
+			return sub, partly(err, i, out.count())
 		}
 		if id != "" {
 			sub.ProviderIDs = append(sub.ProviderIDs, id)

@@ -70,7 +70,7 @@ func (s *session) receive(f wire.Frame) {
 		s.log.Warn("smpp: delivery receipt without a message id", "code", d.receipt.Code)
 	case s.config.Receipt != nil:
 		d.receipt.MessageID = s.ledger.message(d.receipt.ProviderID)
-		s.ledger.match(s.inbox.ctx, unmatched{
+		s.ledger.match(unmatched{
 			id: d.receipt.ProviderID, at: time.Now(), counted: s.count, host: s.host,
 		}, s.inbox.spawn)
 		s.enqueue(d)

@@ -1,7 +1,6 @@
 package smpp
 
 import (
-	"context"
 	"fmt"
 	"hash/maphash"
 	"math/big"
@@ -16,6 +15,7 @@ import (
 type ledger struct {
 	wait   time.Duration // how long the response may come after the receipt
 	report func(unmatched)
+	done   chan struct{} // closed by stop
 
 	mu      sync.Mutex
 	seed    maphash.Seed
@@ -46,7 +46,15 @@ type unmatched struct {
 
 func newLedger(wait time.Duration, report func(unmatched)) *ledger {
 	return &ledger{
-		wait: wait, report: report, seed: maphash.MakeSeed(), ids: map[uint64]struct{}{}, late: map[string]string{},
+		wait: wait, report: report, done: make(chan struct{}), seed: maphash.MakeSeed(),
+		ids: map[uint64]struct{}{}, late: map[string]string{},
+	}
+}
+
+// stop ends the wait for responses: none can come any more. A nil ledger has none.
+func (l *ledger) stop() {
+	if l != nil {
+		close(l.done)
 	}
 }
 
@@ -97,7 +105,7 @@ func (l *ledger) has(id string) bool {
 
 // match looks for the message of a receipt. One that comes before the response gets
 // the time that the response may take; spawn starts the goroutine that waits.
-func (l *ledger) match(ctx context.Context, u unmatched, spawn func(func())) {
+func (l *ledger) match(u unmatched, spawn func(func())) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.has(u.id) || len(l.waiting) == maxUnmatched { // so many are reported already
@@ -106,21 +114,27 @@ func (l *ledger) match(ctx context.Context, u unmatched, spawn func(func())) {
 	l.waiting = append(l.waiting, u)
 	if !l.waits {
 		l.waits = true
-		spawn(func() { l.await(ctx) })
+		spawn(l.await)
 	}
 }
 
-// await reports the receipts whose response has not come in time.
-func (l *ledger) await(ctx context.Context) {
+// await reports the receipts whose response has not come in time, until stop.
+func (l *ledger) await() {
 	for {
 		due, next := l.due(time.Now())
 		for _, u := range due {
 			l.report(u)
 		}
-		if next.IsZero() || ctx.Err() != nil {
+		if next.IsZero() {
 			return
 		}
-		sleep(ctx, time.Until(next))
+		t := time.NewTimer(time.Until(next))
+		select {
+		case <-t.C:
+		case <-l.done:
+			t.Stop()
+			return
+		}
 	}
 }
 

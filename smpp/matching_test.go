@@ -14,6 +14,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 	"github.com/otpcourier/otpcourier/smpp/smpptest"
 )
 
@@ -197,6 +198,35 @@ func TestStateRate(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		if n := c.State().Total.PerSecond; n != 0 {
 			t.Errorf("%v messages a second, want none", n)
+		}
+	})
+}
+
+// Shutdown does not wait for the response to a receipt that matches nothing.
+func TestShutdownBesideUnmatchedReceipt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		got := newReceipts()
+		config := peers(t, func(p *peer, _ int) {
+			p.bind()
+			_, _ = p.Write(deliver(1, "m999999"))
+			for f := p.Next(); f.ID != 0; f = p.Next() {
+				if !f.IsResponse() {
+					_, _ = p.Write(wire.AppendEmpty(nil, f.Response(), 0, f.Seq))
+				}
+			}
+		})
+		config.Receipt = got.handle
+		c := newClient(t, config)
+		ready(t, c)
+		synctest.Wait()
+		began := time.Now()
+		if err := c.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		took(t, began, 0)
+		if len(got.got) != 1 {
+			t.Errorf("%d receipts", len(got.got))
 		}
 	})
 }

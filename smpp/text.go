@@ -64,16 +64,24 @@ func appendTLVs(t wire.TLVs, all []TLV) (wire.TLVs, error) {
 // A composed message is ready to be sent.
 type composed struct {
 	submit wire.Message // fields that the parts have in common
-	parts  []sms.Part
-	tlvs   wire.TLVs // of each part
-	sar    uint16    // sar_msg_ref_num of the parts; valid if bySAR
+	parts  []sms.Part   // nil: single is the only part
+	single []byte       // short_message
+	tlvs   wire.TLVs    // of each part
+	sar    uint16       // sar_msg_ref_num of the parts; valid if bySAR
 	bySAR  bool
 	cost   int // of each part, in messages: more than one if the SMSC makes the parts
 }
 
+// count returns the number of parts.
+func (c *composed) count() int { return max(len(c.parts), 1) }
+
 // part returns the submit_sm of one part. It is valid until the next call.
 func (c *composed) part(i int) *wire.Message {
 	m := &c.submit
+	if c.parts == nil {
+		m.Short = c.single
+		return m
+	}
 	m.UDH, m.Short = c.parts[i].UDH, c.parts[i].Data
 	if c.bySAR {
 		m.UDH = nil
@@ -87,6 +95,10 @@ func (c *composed) part(i int) *wire.Message {
 
 // encode fills in the text.
 func (c *composed) encode(text string, config *Config, ref uint32) error {
+	if len(config.Codings) == 0 && isPlainText(text) { // most codes: no look at each character's encoding
+		c.single, c.cost = []byte(text), 1
+		return nil
+	}
 	reference := sms.Ref8(uint8(ref))
 	if config.Long == LongSAR {
 		reference, c.sar = sms.Ref16(uint16(ref)), uint16(ref)
@@ -114,6 +126,31 @@ func (c *composed) encode(text string, config *Config, ref uint32) error {
 	}
 	return nil
 }
+
+// maxPlain is how many characters of GSM 03.38 one short message holds.
+const maxPlain = 160
+
+// isPlainText reports whether text fits in one short message, and each character is
+// one octet of GSM 03.38 that equals its ASCII.
+func isPlainText(text string) bool {
+	if len(text) > maxPlain {
+		return false
+	}
+	for i := range len(text) {
+		if !plainOctets[text[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+// plainOctets are the octets that mean the same in ASCII and in GSM 03.38.
+var plainOctets = func() (same [256]bool) {
+	for _, c := range "\n\r !\"#%&'()*+,-./0123456789:;<=>?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" {
+		same[c] = true
+	}
+	return same
+}()
 
 // split encodes text in the first coding that holds it.
 func (c *Config) split(text string, ref sms.Reference) (Coding, []sms.Part, error) {

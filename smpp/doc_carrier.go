@@ -71,4 +71,4 @@
 //   - Send a message of each alphabet, a long one, one to a wrong number, and one with
 //     a receipt. State counts submitted messages, responses by status, and receipts by
 //     state; EventUnmatched shows a wrong format of ids.
-package smpp
+package smpp //nolint:revive // the comment continues that of doc.go

@@ -27,7 +27,9 @@ func TestLateResponseReportsItsMessageID(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				got, told := newReceipts(), &events{}
-				s, c := newPipe(t, smpptest.Config{}, func(c *smpp.Config) { c.Receipt, c.Event = got.handle, told.handle })
+				s, c := newPipe(t, smpptest.Config{}, func(c *smpp.Config) {
+					c.Receipt, c.Event = got.handle, told.handle
+				})
 				s.On(ann, smpptest.Reply{Delay: 12 * time.Second, ID: "late",
 					Receipt: smpptest.Receipt{Delay: time.Minute}})
 				ctx, cancel := context.WithTimeout(t.Context(), wait)
@@ -75,7 +77,8 @@ func TestUnmatchedReceiptIsReported(t *testing.T) {
 		{"hexadecimal, then decimal", "1A2B3C4D", "0439041101", "SubmitIDs to IDHex and ReceiptIDs to IDDecimal"},
 		{"lower hexadecimal, then decimal", "1a2b3c4d", "439041101", "SubmitIDs to IDHex and ReceiptIDs to IDDecimal"},
 		{"decimal, then hexadecimal", "439041101", "1A2B3C4D", "SubmitIDs to IDDecimal and ReceiptIDs to IDHex"},
-		{"padded decimal, then hexadecimal", "0439041101", "1a2b3c4d", "SubmitIDs to IDDecimal and ReceiptIDs to IDHex"},
+		{"padded decimal, then hexadecimal", "0439041101", "1a2b3c4d",
+			"SubmitIDs to IDDecimal and ReceiptIDs to IDHex"},
 		{"leading zeros", "001a2b3c", "1A2B3C", "SubmitIDs to IDHex and ReceiptIDs to IDHex"},
 		{"case", "AbC-deFg", "abc-defg", "no message of this client"},
 	} {
@@ -83,7 +86,9 @@ func TestUnmatchedReceiptIsReported(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				got, told := newReceipts(), &events{}
-				s, c := newPipe(t, smpptest.Config{}, func(c *smpp.Config) { c.Receipt, c.Event = got.handle, told.handle })
+				s, c := newPipe(t, smpptest.Config{}, func(c *smpp.Config) {
+					c.Receipt, c.Event = got.handle, told.handle
+				})
 				s.On(ann, smpptest.Reply{ID: tt.submitted, Receipt: smpptest.Receipt{ID: tt.receipted, Early: true}})
 				if _, err := c.Send(t.Context(), message(ann, "482910")); err != nil {
 					t.Fatal(err)

@@ -120,7 +120,8 @@ func (s *session) enter(next sessionState) {
 
 func newSession(c *Config, conn, raw net.Conn, in *wire.Reader) *session {
 	s := &session{
-		config: c, log: c.Logger, count: new(bindCounters), conn: conn, raw: raw, in: in, out: wire.NewWriter(conn, c.WriteTimeout),
+		config: c, log: c.Logger, count: new(bindCounters),
+		conn: conn, raw: raw, in: in, out: wire.NewWriter(conn, c.WriteTimeout),
 		retired: make(chan struct{}), drained: make(chan struct{}), ended: make(chan struct{}),
 		seq:    1, // the bind's
 		slots:  c.Window,

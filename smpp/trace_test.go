@@ -26,7 +26,8 @@ func traced(t *testing.T, edit func(*smpp.Config)) (lines []string) {
 				mu.Lock()
 				defer mu.Unlock()
 				lines = append(lines, p.String())
-				if p.Addr != "smsc.example:2775" || p.At.IsZero() || !strings.Contains(p.LogValue().String(), p.Command) {
+				if p.Addr != "smsc.example:2775" || p.At.IsZero() ||
+					!strings.Contains(p.LogValue().String(), p.Command) {
 					t.Errorf("PDU is %+v", p)
 				}
 			}

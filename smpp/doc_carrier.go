@@ -1,3 +1,6 @@
+// Package smpp is set up from the sheet or the questionnaire of a carrier, item by
+// item, as the next section shows.
+//
 // # Setting up a bind with a carrier
 //
 // Carriers and aggregators send a questionnaire, or a sheet with their settings. Its
@@ -71,4 +74,4 @@
 //   - Send a message of each alphabet, a long one, one to a wrong number, and one with
 //     a receipt. State counts submitted messages, responses by status, and receipts by
 //     state; EventUnmatched shows a wrong format of ids.
-package smpp //nolint:revive // the comment continues that of doc.go
+package smpp

@@ -61,6 +61,9 @@ type Part struct {
 	Text    []byte // nil: the part has not come
 	ID      string // message_id under which it was acknowledged
 	Receipt bool   // a delivery receipt is asked for
+
+	Registered uint8     // registered_delivery
+	Expires    time.Time // end of its validity_period; zero: none
 }
 
 // A Message is a long message. Its Reassembler guards it, apart from parts and
@@ -189,6 +192,27 @@ func (m *Message) Text() []byte {
 		text = append(text, p.Text...)
 	}
 	return text
+}
+
+// Expires returns the earliest end of a validity_period of a complete message's
+// parts. It is zero if no part has one.
+func (m *Message) Expires() time.Time {
+	var first time.Time
+	for _, p := range m.parts {
+		if first.IsZero() || !p.Expires.IsZero() && p.Expires.Before(first) {
+			first = p.Expires
+		}
+	}
+	return first
+}
+
+// Registered returns the registered_delivery of each part of a complete message.
+func (m *Message) Registered() []uint8 {
+	all := make([]uint8, len(m.parts))
+	for i, p := range m.parts {
+		all[i] = p.Registered
+	}
+	return all
 }
 
 // Receipt reports whether any part of a complete message asks for a receipt.

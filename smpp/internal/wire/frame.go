@@ -50,9 +50,14 @@ type Frame struct {
 // arrived. It never holds more than MaxFrame octets, and checks a length
 // before it makes room for it.
 type Reader struct {
+	// Limit is the longest frame that is read into memory. The body of a longer
+	// one is skipped; see Skipped. Zero: MaxFrame.
+	Limit int
+
 	r          io.Reader
 	buf        []byte
 	start, end int
+	skipped    bool
 }
 
 // NewReader returns a Reader of r.
@@ -68,20 +73,45 @@ func (r *Reader) Next() (Frame, error) {
 	if length < HeaderLen || length > MaxFrame {
 		return Frame{}, fmt.Errorf("%w: %d", ErrFrameLength, length)
 	}
+	if r.skipped = r.Limit > 0 && int(length) > r.Limit; r.skipped {
+		f := Frame{Header: header(r.buf[r.start:])}
+		return f, r.skip(int(length))
+	}
 	if err := r.fill(int(length)); err != nil {
 		return Frame{}, err
 	}
 	p := r.buf[r.start : r.start+int(length)]
 	r.start += int(length)
-	return Frame{
-		Header: Header{
-			ID:     pdu.CommandID(binary.BigEndian.Uint32(p[4:])),
-			Status: binary.BigEndian.Uint32(p[8:]),
-			Seq:    binary.BigEndian.Uint32(p[12:]),
-		},
-		Body: p[HeaderLen:],
-	}, nil
+	return Frame{Header: header(p), Body: p[HeaderLen:]}, nil
 }
+
+func header(p []byte) Header {
+	return Header{
+		ID:     pdu.CommandID(binary.BigEndian.Uint32(p[4:])),
+		Status: binary.BigEndian.Uint32(p[8:]),
+		Seq:    binary.BigEndian.Uint32(p[12:]),
+	}
+}
+
+// skip reads n octets and keeps none of them.
+func (r *Reader) skip(n int) error {
+	for n > 0 {
+		if err := r.fill(1); err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		m := min(n, r.end-r.start)
+		r.start += m
+		n -= m
+	}
+	return nil
+}
+
+// Skipped reports whether the frame that Next returned last was longer than
+// Limit. It has no Body.
+func (r *Reader) Skipped() bool { return r.skipped }
 
 // Waits reports whether Next has to read before it can return a frame.
 func (r *Reader) Waits() bool {

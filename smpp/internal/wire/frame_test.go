@@ -53,6 +53,37 @@ func TestReader(t *testing.T) {
 	}
 }
 
+// TestReaderLimit: a frame longer than Limit is skipped, and not held in memory.
+func TestReaderLimit(t *testing.T) {
+	t.Parallel()
+	var stream []byte
+	sizes := []int{100, 101, readSize + 1, MaxFrame, 100}
+	for i, n := range sizes {
+		at := len(stream)
+		stream = begin(stream, pdu.SubmitSmID, 0, uint32(i))
+		stream = finish(append(stream, make([]byte, n-HeaderLen)...), at)
+	}
+	in := NewReader(iotest.HalfReader(bytes.NewReader(stream)))
+	in.Limit = 100
+	for i, n := range sizes {
+		f, err := in.Next()
+		if err != nil || f.Seq != uint32(i) || in.Skipped() != (n > 100) || (n <= 100) != (len(f.Body) == n-HeaderLen) {
+			t.Errorf("frame of %d: %+v, %d octets, skipped %v, %v", n, f.Header, len(f.Body), in.Skipped(), err)
+		}
+	}
+	if len(in.buf) != readSize {
+		t.Errorf("%d octets are held", len(in.buf))
+	}
+	in = NewReader(bytes.NewReader(stream[:250]))
+	in.Limit = 100
+	for range 2 {
+		_, _ = in.Next()
+	}
+	if _, err := in.Next(); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("cut off: %v", err)
+	}
+}
+
 type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
@@ -292,5 +323,28 @@ func BenchmarkAppendMessage(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		buf = AppendMessage(buf[:0], pdu.SubmitSmID, 1, m)
+	}
+}
+
+func TestQueryRoundTrip(t *testing.T) {
+	t.Parallel()
+	want := Query{"id-1", Addr{5, 0, "MyBank"}}
+	b := AppendQuery(nil, 7, want)
+	octets := "\x00\x00\x00\x1e\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x07" + "id-1\x00\x05\x00MyBank\x00"
+	if string(b) != octets {
+		t.Errorf("octets are %q", b)
+	}
+	if got, err := DecodeQuery(b[HeaderLen:]); err != nil || got != want {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	answer := QueryResp{"id-1", "260212143000000+", 2, 9}
+	r := AppendQueryResp(nil, 7, answer)
+	if got, err := DecodeQueryResp(r[HeaderLen:]); err != nil || got != answer {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	for n := HeaderLen; n < len(b); n++ {
+		if _, err := DecodeQuery(b[HeaderLen:n]); !errors.Is(err, ErrTruncated) {
+			t.Errorf("cut off at %d: %v", n, err)
+		}
 	}
 }

@@ -43,3 +43,56 @@ func ParseRelativeTime(s string) (time.Duration, bool) {
 // AbsoluteTime returns a validity_period that ends at t, in UTC (SMPP 3.4, section
 // 7.1.1.1): "260212143000000+". It is rounded down to seconds.
 func AbsoluteTime(t time.Time) string { return t.UTC().Format("060102150405") + "000+" }
+
+// ParseTime returns the time at which a validity_period ends (SMPP 3.4, section
+// 7.1.1): a relative one counted from now, or an absolute one with its time zone.
+// It returns false for any other form.
+func ParseTime(s string, now time.Time) (time.Time, bool) {
+	if d, ok := ParseRelativeTime(s); ok {
+		return now.Add(d), true
+	}
+	if len(s) != MaxTime {
+		return time.Time{}, false
+	}
+	for i := range MaxTime - 1 { // time.Parse takes more than digits
+		if s[i] < '0' || s[i] > '9' {
+			return time.Time{}, false
+		}
+	}
+	t, err := time.Parse("060102150405", s[:12])
+	if err != nil {
+		return time.Time{}, false
+	}
+	// "YYMMDDhhmmsstnnp": tenths of a second, and how many quarter hours the
+	// local time is ahead of UTC ("+") or behind it ("-").
+	t = time.Date(nearestYear(int(s[0]-'0')*10+int(s[1]-'0'), now), t.Month(), t.Day(), t.Hour(), t.Minute(),
+		t.Second(), int(s[12]-'0')*int(100*time.Millisecond), time.UTC)
+	quarters := int(s[13]-'0')*10 + int(s[14]-'0')
+	ahead := time.Duration(quarters) * 15 * time.Minute
+	switch {
+	case quarters > maxQuarters:
+		return time.Time{}, false
+	case s[15] == '+':
+		return t.Add(-ahead), true
+	case s[15] == '-':
+		return t.Add(ahead), true
+	}
+	return time.Time{}, false
+}
+
+// maxQuarters is the highest difference from UTC in quarter hours (SMPP 3.4,
+// section 7.1.1.1).
+const maxQuarters = 48
+
+// nearestYear returns the year nearest to now that ends in these two digits.
+func nearestYear(digits int, now time.Time) int {
+	year := now.UTC().Year()
+	year += digits - year%100
+	switch {
+	case year-now.UTC().Year() > 50:
+		return year - 100
+	case now.UTC().Year()-year >= 50:
+		return year + 100
+	}
+	return year
+}

@@ -17,9 +17,11 @@ func (c *Config) assembleLimits() concat.Limits {
 
 // assemble takes a part of a long message. It returns the whole message if m is
 // the last part to come, else nil and the answer to the part.
-func (s *Server) assemble(m *Submit) (whole *Submit, id string, status smpp.Status) {
+func (s *Server) assemble(m *Submit, now time.Time) (whole *Submit, id string, status smpp.Status) {
 	key := concat.Key{Owner: m.SystemID, From: m.From, To: m.To, Reference: m.Reference, Parts: m.Parts}
-	long, id, err := s.parts.Add(key, m.Part, concat.Part{Text: m.Data, ID: newMessageID(), Receipt: m.Receipt})
+	long, id, err := s.parts.Add(key, m.Part, concat.Part{
+		Text: m.Data, ID: newMessageID(), Receipt: m.Receipt, Expires: m.Expires,
+	})
 	switch {
 	case errors.Is(err, concat.ErrFull):
 		return nil, "", smpp.StatusQueueFull
@@ -30,14 +32,19 @@ func (s *Server) assemble(m *Submit) (whole *Submit, id string, status smpp.Stat
 	case long == nil:
 		return nil, id, smpp.StatusOK
 	}
-	return s.whole(m, long), "", smpp.StatusOK
+	if whole = s.whole(m, long, now); whole.isExpired(now) { // by an earlier part
+		s.parts.Forget(long)
+		return nil, "", smpp.StatusInvalidExpiry
+	}
+	return whole, "", smpp.StatusOK
 }
 
 // whole returns the message of which m is the part that came last. Its answer
 // is the answer to m. The text is decoded as a whole, since some senders cut a
 // surrogate pair in two.
-func (s *Server) whole(m *Submit, long *concat.Message) *Submit {
+func (s *Server) whole(m *Submit, long *concat.Message, now time.Time) *Submit {
 	v := *m
+	v.expire(long.Expires(), now)
 	v.Part, v.Parts = 1, 1
 	v.Receipt, v.PartIDs, v.long = long.Receipt(), long.EarlierIDs(), long
 	v.Data = long.Text()

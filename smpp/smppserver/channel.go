@@ -16,8 +16,8 @@ import (
 // answers a part with ESME_RSYSERR.
 //
 // The channel's Message has the recipient, the text, the sender, and a deadline
-// if the submit_sm has a relative validity_period. Its ID is the message_id that
-// the ESME is given. So a receipt that comes later can be passed on by
+// if the message has a validity_period. Its ID is the message_id that the ESME is
+// given. So a receipt that comes later can be passed on by
 // Server.Deliver(systemID, DeliveryReceipt{ID: receipt.MessageID, …}). If c
 // reports at once that the message is delivered, as OTP Blue does, and the ESME
 // asked for a receipt, the receipt follows the response.
@@ -36,7 +36,11 @@ func ChannelHandler(c channel.Channel) Handler {
 		if m.Text == "" {
 			return "", smpp.StatusInvalidMsgLength
 		}
-		out := m.message(time.Now())
+		now := time.Now()
+		if m.isExpired(now) {
+			return "", smpp.StatusInvalidExpiry
+		}
+		out := m.message(now)
 		if out.To.Validate() != nil {
 			return "", smpp.StatusInvalidDestination
 		}
@@ -56,13 +60,10 @@ func (m *Submit) message(now time.Time) *channel.Message {
 	out := &channel.Message{
 		ID:   newMessageID(),
 		To:   channel.Recipient{Phone: "+" + strings.TrimPrefix(m.To, "+")},
-		Text: m.Text, Sender: m.From, Created: now,
+		Text: m.Text, Sender: m.From, Created: now, Expires: m.Expires,
 	}
 	if m.FromTON == wire.TONInternational && m.From != "" {
 		out.Sender = "+" + strings.TrimPrefix(m.From, "+")
-	}
-	if m.Validity > 0 {
-		out.Expires = now.Add(m.Validity)
 	}
 	return out
 }

@@ -41,7 +41,8 @@
 //	destination_addr empty or over 21 characters   ESME_RINVDSTADR (0x0B)
 //	service_type over 5 characters                 ESME_RINVSERTYP (0x15)
 //	any schedule_delivery_time                     ESME_RINVSCHED (0x61)
-//	validity_period over 16 characters             ESME_RINVEXPIRY (0x62)
+//	validity_period that is over, or in no form of
+//	SMPP 3.4, section 7.1.1                        ESME_RINVEXPIRY (0x62)
 //	a user data header longer than the message     ESME_RINVESMCLASS (0x43)
 //	over MaxMessage                                ESME_RINVMSGLEN (0x01)
 //	a cancel_sm without message_id, for many       ESME_RCANCELFAIL (0x11)

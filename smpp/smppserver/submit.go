@@ -24,8 +24,8 @@ import (
 // [StatusOf] the error is the answer otherwise.
 //
 // A Handler is called concurrently, in a goroutine for each message. Its ctx ends
-// after Config.HandlerTimeout, and with the connection; the message may have been
-// sent by then. It must return soon after its ctx ends.
+// after Config.HandlerTimeout, at Submit.Expires, and with the connection; the
+// message may have been sent by then. It must return soon after its ctx ends.
 type Handler func(ctx context.Context, m *Submit) (id string, err error)
 
 // An AsyncHandler answers a message by calling answer, at any time and from any
@@ -36,7 +36,7 @@ type Handler func(ctx context.Context, m *Submit) (id string, err error)
 // An AsyncHandler is called by the goroutine that reads the session, for one
 // message after the other in the order in which they came. It must not block:
 // nothing else of the session is read meanwhile. Its ctx ends with the
-// connection.
+// connection. It must not deliver a message after Submit.Expires.
 type AsyncHandler func(ctx context.Context, m *Submit, answer func(id string, err error))
 
 // A Submit is a submit_sm that passed the server's checks, or with
@@ -73,8 +73,13 @@ type Submit struct {
 	Reference   int      // of the long message, its sender's number for it
 	PartIDs     []string // message_ids of the parts that came before; with Assemble only
 
-	Validity    time.Duration // relative validity_period; zero: none, or an absolute one
-	Receipt     bool          // a delivery receipt is asked for, of success and of failure
+	// Expires is the end of the message's validity_period, relative or absolute;
+	// with Assemble the earliest of its parts. Zero: none. After it the message
+	// must not be delivered. Validity is how long that is from the arrival.
+	Expires  time.Time
+	Validity time.Duration
+
+	Receipt     bool // a delivery receipt is asked for, of success and of failure
 	ServiceType string
 	ProtocolID  uint8
 	Priority    uint8
@@ -156,7 +161,7 @@ func (s *Session) submit(f wire.Frame) {
 	}
 	if s.server.config.Assemble && m.Parts > 1 {
 		var id string
-		if m, id, status = s.server.assemble(m); m == nil {
+		if m, id, status = s.server.assemble(m, time.Now()); m == nil {
 			s.uncount()
 			s.answer(f.Header, id, status)
 			s.checkUnbound()
@@ -172,7 +177,8 @@ func (s *Session) accept(f wire.Frame) (*Submit, smpp.Status) {
 	if !s.takes() {
 		return nil, smpp.StatusInvalidBindStatus
 	}
-	if !s.rate.take(time.Now()) {
+	now := time.Now()
+	if !s.rate.take(now) {
 		return nil, smpp.StatusThrottled
 	}
 	m, err := wire.DecodeMessage(f.Body)
@@ -183,13 +189,40 @@ func (s *Session) accept(f wire.Frame) (*Submit, smpp.Status) {
 	if status := c.check(m); status != smpp.StatusOK {
 		return nil, status
 	}
-	if !s.count() {
+	expires, ok := expiry(m, now)
+	switch {
+	case !ok:
+		return nil, smpp.StatusInvalidExpiry
+	case !s.count():
 		return nil, smpp.StatusThrottled
 	}
 	v := c.describe(m)
 	v.Session, v.SystemID, v.Sequence = s, s.bind.SystemID, f.Seq
+	v.expire(expires, now)
 	return v, smpp.StatusOK
 }
+
+// expiry returns the end of a message's validity_period, zero if it has none. It
+// returns false if that is over, or cannot be read: a code that may be out of date
+// is refused.
+func expiry(m *wire.Message, now time.Time) (time.Time, bool) {
+	if m.Validity == "" {
+		return time.Time{}, true
+	}
+	t, ok := wire.ParseTime(m.Validity, now)
+	return t, ok && now.Before(t)
+}
+
+// expire sets the end of the message's life.
+func (m *Submit) expire(t, now time.Time) {
+	m.Expires, m.Validity = t, 0
+	if !t.IsZero() {
+		m.Validity = t.Sub(now)
+	}
+}
+
+// isExpired reports whether the message must not be delivered any more.
+func (m *Submit) isExpired(now time.Time) bool { return !m.Expires.IsZero() && !now.Before(m.Expires) }
 
 func (s *Session) count() bool {
 	s.mu.Lock()
@@ -220,7 +253,11 @@ func (s *Session) dispatch(h wire.Header, m *Submit) {
 		return
 	}
 	s.handlers.Go(func() {
-		ctx, cancel := context.WithTimeout(s.ctx, c.HandlerTimeout)
+		by := time.Now().Add(c.HandlerTimeout)
+		if !m.Expires.IsZero() && m.Expires.Before(by) {
+			by = m.Expires
+		}
+		ctx, cancel := context.WithDeadline(s.ctx, by)
 		defer cancel()
 		id, err := c.Handler(ctx, m)
 		s.complete(h, m, id, err)
@@ -277,8 +314,6 @@ func (c *Config) check(m *wire.Message) smpp.Status {
 		return smpp.StatusInvalidDestination
 	case m.Schedule != "": // sending it at once would be too early
 		return smpp.StatusInvalidSchedule
-	case len(m.Validity) > wire.MaxTime:
-		return smpp.StatusInvalidExpiry
 	case m.EsmClass&wire.EsmUDHI != 0 && udh == nil:
 		return smpp.StatusInvalidEsmClass
 	case len(data) > c.MaxMessage:
@@ -321,7 +356,6 @@ func (c *Config) describe(m *wire.Message) *Submit {
 		ServiceType: m.ServiceType, ProtocolID: m.ProtocolID, Priority: m.Priority,
 		tlvs: m.TLVs,
 	}
-	v.Validity, _ = wire.ParseRelativeTime(m.Validity)
 	if h, ok := concat.ReadHeader(udh, m.TLVs); ok {
 		v.Reference, v.Parts, v.Part = h.Reference, h.Parts, h.Part
 	}

@@ -48,7 +48,7 @@ func (s *Server) whole(m *Submit, long *concat.Message, now time.Time) *Submit {
 	v.Part, v.Parts = 1, 1
 	v.Receipt, v.PartIDs, v.long = long.Receipt(), long.EarlierIDs(), long
 	v.Data = long.Text()
-	v.Text = s.config.decode(v.Data, v.DataCoding)
+	v.Text = m.Session.alphabets.decode(v.Data, v.DataCoding)
 	return &v
 }
 

@@ -59,9 +59,10 @@ func (s *Session) enter(h wire.Header, r BindRequest) bool {
 	if tps := s.server.config.TPS; tps != nil {
 		limit = s.server.rates.bind(r.SystemID, tps(r.SystemID))
 	}
+	alphabets := s.server.config.alphabets(r.SystemID)
 	s.touch()
 	s.mu.Lock()
-	s.bind, s.rate = r, limit
+	s.bind, s.rate, s.alphabets = r, limit, alphabets
 	entered := s.state.CompareAndSwap(stateOpen, stateBound)
 	if entered {
 		_, _ = s.out.Append(func(b []byte) []byte { return appendBindResp(b, h, r.Version, s.server.config.SystemID) })

@@ -99,6 +99,11 @@ type Config struct {
 	// Alphabet is the encoding of data_coding 0. Default sms.GSM7, unpacked.
 	Alphabet sms.Encoding
 
+	// Alphabets returns the encoding of data_coding 0 or 1 for a system_id. It
+	// is called at each bind. Default: Alphabet for 0, and sms.Latin1, which
+	// holds ASCII (IA5), for 1.
+	Alphabets func(systemID string, dataCoding uint8) sms.Encoding
+
 	// MaxConnections is how many connections may be open, bound or not.
 	// Further ones are closed at once. Connections from an address that is not
 	// in Allow, or blocked, do not count; of them 16 may be open. Default 1000.

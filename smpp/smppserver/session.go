@@ -52,8 +52,9 @@ type Session struct {
 	state  atomic.Int32 // a sessionState; changes under mu
 
 	// Set by the bind, under mu; read under mu, or once state was stateBound.
-	bind BindRequest
-	rate *rate
+	bind      BindRequest
+	rate      *rate
+	alphabets alphabets
 
 	mu             sync.Mutex
 	cause          error // for unbinding, or else for the end

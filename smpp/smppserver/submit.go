@@ -196,7 +196,7 @@ func (s *Session) accept(f wire.Frame) (*Submit, smpp.Status) {
 	case !s.count():
 		return nil, smpp.StatusThrottled
 	}
-	v := c.describe(m)
+	v := s.describe(m)
 	v.Session, v.SystemID, v.Sequence = s, s.bind.SystemID, f.Seq
 	v.expire(expires, now)
 	return v, smpp.StatusOK
@@ -346,11 +346,11 @@ func (c *Config) checkDest(a wire.Addr) bool {
 }
 
 // describe returns the message for the handler.
-func (c *Config) describe(m *wire.Message) *Submit {
+func (s *Session) describe(m *wire.Message) *Submit {
 	udh, data := m.Payload()
 	v := &Submit{
 		From: m.Source.Digits, FromTON: m.Source.TON, To: m.Dest.Number(), ToTON: m.Dest.TON,
-		Data: data, DataCoding: m.DataCoding, Text: c.decode(data, m.DataCoding),
+		Data: data, DataCoding: m.DataCoding, Text: s.alphabets.decode(data, m.DataCoding),
 		Part: 1, Parts: 1,
 		Receipt:     m.Registered&0x03 == wire.ReceiptWanted,
 		ServiceType: m.ServiceType, ProtocolID: m.ProtocolID, Priority: m.Priority,
@@ -360,9 +360,4 @@ func (c *Config) describe(m *wire.Message) *Submit {
 		v.Reference, v.Parts, v.Part = h.Reference, h.Parts, h.Part
 	}
 	return v
-}
-
-// decode returns the text of a message, or of a part.
-func (c *Config) decode(data []byte, coding uint8) string {
-	return wire.DecodeText(data, wire.Encoding(coding, c.Alphabet))
 }

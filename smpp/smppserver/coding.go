@@ -1,0 +1,184 @@
+package smppserver
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/korean"
+
+	"github.com/otpcourier/otpcourier/channel/sms"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
+)
+
+// Values of data_coding (SMPP 3.4, section 5.2.19) that package wire does not name.
+const (
+	codingIA5        = 0x01
+	codingBinary     = 0x02
+	codingBinary8    = 0x04
+	codingJIS        = 0x05 // JIS X 0208-1990
+	codingCyrillic   = 0x06 // ISO 8859-5
+	codingHebrew     = 0x07 // ISO 8859-8
+	codingPictogram  = 0x09
+	codingISO2022JP  = 0x0A
+	codingKanji      = 0x0D // JIS X 0212-1990
+	codingKorean     = 0x0E // KS C 5601
+	firstCodingGroup = 0x10 // from here on as in GSM 03.38
+)
+
+// alphabets are the encodings of data_coding 0 and 1 for one system_id.
+type alphabets struct{ zero, ia5 sms.Encoding }
+
+// alphabets returns the encodings for a system_id.
+func (c *Config) alphabets(systemID string) alphabets {
+	a := alphabets{zero: c.Alphabet, ia5: sms.Latin1}
+	if c.Alphabets != nil {
+		a.zero, a.ia5 = c.Alphabets(systemID, wire.CodingDefault), c.Alphabets(systemID, codingIA5)
+	}
+	return a
+}
+
+// decode returns the text of a message, or of a part. Octets that are not valid in
+// their data_coding are shown as UTF-8 or Latin-1.
+func (a alphabets) decode(data []byte, coding uint8) string {
+	switch {
+	case coding >= firstCodingGroup:
+		return a.decodeGroup(data, coding)
+	case coding == codingIA5:
+		return decodeSMS(data, a.ia5)
+	case coding == codingBinary, coding == codingBinary8:
+		return decodeOctets(data)
+	case coding == wire.CodingLatin1:
+		return decodeSMS(data, sms.Latin1)
+	case coding == codingJIS, coding == codingPictogram, coding == codingKanji, coding == codingISO2022JP:
+		return decodeJapanese(data)
+	case coding == codingCyrillic:
+		return decodeFirst(data, charmap.ISO8859_5)
+	case coding == codingHebrew:
+		return decodeFirst(data, charmap.ISO8859_8)
+	case coding == wire.CodingUCS2:
+		return decodeUCS2(data)
+	case coding == codingKorean:
+		return decodeFirst(data, korean.EUCKR)
+	}
+	return decodeSMS(data, a.zero)
+}
+
+// decodeGroup is decode for the coding groups of GSM 03.38 (3GPP TS 23.038, section
+// 4). Their default alphabet is that of data_coding 0: an ESME that is set to
+// another, as Kannel by alt-charset, uses it for both.
+func (a alphabets) decodeGroup(data []byte, coding uint8) string {
+	switch {
+	case coding < 0x80: // 00xx, general; 01xx, for automatic deletion
+		switch coding & 0x0C {
+		case 0x04:
+			return decodeOctets(data)
+		case 0x08:
+			return decodeUCS2(data)
+		}
+	case coding&0xF0 == 0xE0: // message waiting indication, UCS-2
+		return decodeUCS2(data)
+	case coding&0xF4 == 0xF4: // 8-bit data with a message class
+		return decodeOctets(data)
+	}
+	return decodeSMS(data, a.zero)
+}
+
+func decodeSMS(data []byte, e sms.Encoding) string {
+	if e == sms.UCS2 {
+		return decodeUCS2(data)
+	}
+	text, err := sms.Decode(data, e)
+	if err != nil {
+		return decodeOctets(data)
+	}
+	return text
+}
+
+// decodeOctets reads octets of no known alphabet.
+func decodeOctets(data []byte) string {
+	if utf8.Valid(data) {
+		return string(data)
+	}
+	text, _ := sms.Decode(data, sms.Latin1)
+	return text
+}
+
+// decodeUCS2 reads UTF-16, big-endian unless a byte order mark says otherwise. An
+// octet too many at the end is dropped.
+func decodeUCS2(data []byte) string {
+	data = data[:len(data)/2*2]
+	switch {
+	case bytes.HasPrefix(data, []byte{0xFE, 0xFF}):
+		data = data[2:]
+	case bytes.HasPrefix(data, []byte{0xFF, 0xFE}):
+		swapped := make([]byte, len(data)-2)
+		for i := 0; i < len(swapped); i += 2 {
+			swapped[i], swapped[i+1] = data[i+3], data[i+2]
+		}
+		data = swapped
+	}
+	text, _ := sms.Decode(data, sms.UCS2) // cannot fail: the length is even
+	return text
+}
+
+// decodeJapanese reads the forms in which JIS is met, since data_coding names the
+// characters and not how they are written: ISO-2022-JP, bare JIS X 0208, Shift JIS
+// and EUC-JP.
+func decodeJapanese(data []byte) string {
+	switch {
+	case bytes.IndexByte(data, 0x1B) >= 0:
+		return decodeFirst(data, japanese.ISO2022JP)
+	case isBareJIS(data):
+		return decodeFirst(append([]byte("\x1B$B"), data...), japanese.ISO2022JP)
+	}
+	text := decodeFirst(data, japanese.ShiftJIS, japanese.EUCJP)
+	if kanaLeads(text) {
+		return decodeFirst(data, japanese.EUCJP, japanese.ShiftJIS)
+	}
+	return text
+}
+
+// kanaLeads reports whether a text in Shift JIS is probably EUC-JP: kana of EUC-JP
+// begin with 0xA4 or 0xA5, which Shift JIS reads as half-width punctuation.
+func kanaLeads(text string) bool {
+	leads, halfWidth := 0, 0
+	for _, r := range text {
+		if r == '､' || r == '･' {
+			leads++
+		}
+		if r >= '｡' && r <= 'ﾟ' {
+			halfWidth++
+		}
+	}
+	return 6*leads > halfWidth
+}
+
+// isBareJIS reports whether data is JIS X 0208, two octets a character, and not
+// ASCII: most of its characters are kana, digits or punctuation (rows 1 to 5).
+func isBareJIS(data []byte) bool {
+	common := 0
+	for i, octet := range data {
+		if octet < 0x21 || octet > 0x7E {
+			return false
+		}
+		if i%2 == 0 && octet <= 0x25 {
+			common++
+		}
+	}
+	return len(data)%2 == 0 && common > len(data)/4
+}
+
+// decodeFirst reads data in the first of the encodings in which all of it is valid.
+func decodeFirst(data []byte, encodings ...encoding.Encoding) string {
+	for _, e := range encodings {
+		text, err := e.NewDecoder().Bytes(data)
+		if err == nil && !bytes.ContainsRune(text, utf8.RuneError) {
+			return strings.ToValidUTF8(string(text), "")
+		}
+	}
+	return decodeOctets(data)
+}

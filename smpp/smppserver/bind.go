@@ -24,6 +24,9 @@ func (s *Session) handleBind(f wire.Frame) {
 		status = smpp.StatusAlreadyBound
 	case err == nil:
 		status = s.checkBind(r)
+		if status == smpp.StatusOK && !s.server.enterBound(s, r.SystemID) {
+			status = smpp.StatusAlreadyBound
+		}
 	}
 	s.answerBind(f.Header, r, status)
 }

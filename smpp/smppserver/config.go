@@ -87,9 +87,16 @@ type Config struct {
 
 	// MaxMessage is the longest message in octets, user data headers not
 	// counted, in short_message, message_payload, or all parts of an assembled
-	// message. Longer ones are answered with ESME_RINVMSGLEN. Default 512, at
-	// most 65535.
+	// message. Longer ones are answered with ESME_RINVMSGLEN, as are PDUs that
+	// are more than 4 KiB longer than MaxMessage: they are skipped unread.
+	// Default 512, at most 65535.
 	MaxMessage int
+
+	// MaxBinds returns how many sessions a system_id may have bound at a time.
+	// A further bind is answered with ESME_RALYBND, and does not count as a
+	// failed one. MaxBinds is called at each bind. Zero is unlimited. Default:
+	// unlimited.
+	MaxBinds func(systemID string) int
 
 	// RequireE164 answers messages to a destination that is not E.164 in form
 	// (7 to 15 digits, TON international or unknown) with ESME_RINVDSTADR.
@@ -108,6 +115,11 @@ type Config struct {
 	// Further ones are closed at once. Connections from an address that is not
 	// in Allow, or blocked, do not count; of them 16 may be open. Default 1000.
 	MaxConnections int
+
+	// MaxUnbound is how many of the MaxConnections that are not bound may come
+	// from one address, in IPv6 from its /64. Further ones are closed at once.
+	// Default: a tenth of MaxConnections, but at least 4.
+	MaxUnbound int
 
 	// PreBindTimeout is how long a connection may take to bind, TLS handshake
 	// included. Default 30 s.
@@ -142,6 +154,10 @@ type Config struct {
 	// ReceiptLife is how long a receipt is kept for a system_id that is not
 	// bound, or refuses it. Default 1 h.
 	ReceiptLife time.Duration
+
+	// ReceiptWindow is how many receipts, and messages of [Server.DeliverMessage],
+	// may await an answer in one session. Default 100, at most 10000.
+	ReceiptWindow int
 
 	// ReceiptQueue is how many receipts are kept for one system_id. Default
 	// 10000.

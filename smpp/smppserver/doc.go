@@ -30,7 +30,7 @@
 // # Answers
 //
 //	before a bind, or as receiver: submit_sm       ESME_RINVBNDSTS (0x04)
-//	a second bind                                  ESME_RALYBND (0x05)
+//	a second bind, or over MaxBinds                ESME_RALYBND (0x05)
 //	Authenticate refuses                           its status
 //	address not allowed, or blocked                ESME_RBINDFAIL (0x0D)
 //	over TPS, or over Window                       ESME_RTHROTTLED (0x58)
@@ -44,7 +44,7 @@
 //	validity_period that is over, or in no form of
 //	SMPP 3.4, section 7.1.1                        ESME_RINVEXPIRY (0x62)
 //	a user data header longer than the message     ESME_RINVESMCLASS (0x43)
-//	over MaxMessage                                ESME_RINVMSGLEN (0x01)
+//	over MaxMessage, or a PDU 4 KiB over it        ESME_RINVMSGLEN (0x01)
 //	a cancel_sm without message_id, for many       ESME_RCANCELFAIL (0x11)
 //	any other command, data_sm, query_sm,
 //	replace_sm and submit_multi included, and
@@ -60,9 +60,9 @@
 //
 // Each connection has three goroutines, and one more for each message with a
 // Handler and each cancel_sm with Cancel. A peer can make the server hold, for
-// each connection, one PDU, Window messages and 1 MiB of unread responses; and
-// for each system_id the parts of 1000 incomplete messages and ReceiptQueue
-// receipts.
+// each connection, Window messages of MaxMessage and 4 KiB of other fields, and
+// 1 MiB of unread responses; and for each system_id the parts of 1000 incomplete
+// messages and ReceiptQueue receipts.
 //
 // Receipts are kept in memory. At the end of the process those that were not
 // delivered are lost, and Config.OnReceipt is called for each.

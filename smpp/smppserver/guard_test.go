@@ -56,6 +56,7 @@ func TestGuessesAtOnce(t *testing.T) {
 		var mu sync.Mutex
 		asked := 0
 		c := serverConfig()
+		c.MaxUnbound = 200
 		c.Authenticate = func(context.Context, smppserver.BindRequest) smpp.Status {
 			mu.Lock()
 			asked++

@@ -3,6 +3,7 @@ package smppserver_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -241,8 +242,8 @@ func TestGuideConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startServer(t, serverConfig())
 		var all []*esme
-		for range 1000 {
-			all = append(all, dial(t, s))
+		for i := range 1000 {
+			all = append(all, dialFrom(t, s, fmt.Sprintf("192.0.%d.%d", i/250, i%250)))
 		}
 		client, server := net.Pipe()
 		if err := s.ServeConn(server); !errors.Is(err, smppserver.ErrTooManyConnections) {

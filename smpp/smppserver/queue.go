@@ -21,10 +21,6 @@ var (
 	ErrUndelivered = errors.New("smppserver: receipt was not delivered")
 )
 
-// receiptWindow is how many receipts of the queue may await an answer in one
-// session.
-const receiptWindow = 100
-
 // sweepInterval is how often the queue is searched for receipts that are due.
 const sweepInterval = time.Second
 
@@ -167,7 +163,7 @@ func (q *receiptQueue) dropIfEmpty(systemID string, a *accountQueue) {
 // is held; nothing here blocks.
 func (q *receiptQueue) send(a *accountQueue) {
 	for len(a.ready) > 0 {
-		to := a.least()
+		to := a.least(q.config.ReceiptWindow)
 		if to == nil {
 			q.wakeUp()
 			return
@@ -187,10 +183,10 @@ func (q *receiptQueue) send(a *accountQueue) {
 }
 
 // least returns the session with the most room, or nil if none has room.
-func (a *accountQueue) least() *receiver {
+func (a *accountQueue) least(window int) *receiver {
 	var best *receiver
 	for _, r := range a.receivers {
-		if !r.full && r.sent < receiptWindow && (best == nil || r.sent < best.sent) {
+		if !r.full && r.sent < window && (best == nil || r.sent < best.sent) {
 			best = r
 		}
 	}

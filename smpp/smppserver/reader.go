@@ -39,6 +39,7 @@ func (s *Session) nextSeq() uint32 {
 // read handles frames until the connection fails.
 func (s *Session) read() error {
 	in := wire.NewReader(s.conn)
+	in.Limit = wire.HeaderLen + s.server.config.MaxMessage + maxFields
 	for {
 		f, err := in.Next()
 		switch {
@@ -50,12 +51,35 @@ func (s *Session) read() error {
 		case err != nil:
 			return fmt.Errorf("read: %w", err)
 		}
-		s.handle(f)
+		if in.Skipped() {
+			s.handleLong(f)
+		} else {
+			s.handle(f)
+		}
 		if s.finished {
 			<-s.ended
 			return errUnbinding
 		}
 	}
+}
+
+// maxFields is how many octets a PDU may have besides its message: mandatory fields
+// and other TLVs.
+const maxFields = 4 << 10
+
+// handleLong answers a PDU that was too long to be read into memory. Any PDU but a
+// message is handled as one without a body.
+func (s *Session) handleLong(f wire.Frame) {
+	if f.ID != pdu.SubmitSmID {
+		s.handle(f)
+		return
+	}
+	s.touch()
+	status := smpp.StatusInvalidMsgLength
+	if !s.takes() {
+		status = smpp.StatusInvalidBindStatus
+	}
+	s.respond(f.Header, status)
 }
 
 func (s *Session) handle(f wire.Frame) {

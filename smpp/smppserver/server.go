@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -38,7 +39,9 @@ type Server struct {
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	sessions  map[*Session]struct{}
-	barred    int // number of sessions from addresses that may not bind
+	barred    int                // number of sessions from addresses that may not bind
+	unbound   map[netip.Addr]int // number of sessions that have not bound, by address
+	bound     map[string]int     // number of bound sessions, by system_id
 	accepted  uint64
 	closing   bool
 }
@@ -55,6 +58,8 @@ func New(c Config) (*Server, error) {
 		rates:     newRates(),
 		listeners: make(map[net.Listener]struct{}),
 		sessions:  make(map[*Session]struct{}),
+		unbound:   make(map[netip.Addr]int),
+		bound:     make(map[string]int),
 		ended:     make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -135,7 +140,8 @@ func (s *Server) isClosing() bool {
 }
 
 // ErrTooManyConnections is the error of a connection beyond
-// Config.MaxConnections, and of one too many from addresses that may not bind.
+// Config.MaxConnections or Config.MaxUnbound, and of one too many from addresses
+// that may not bind.
 var ErrTooManyConnections = errors.New("smppserver: too many connections")
 
 // ServeConn serves a connection that comes from elsewhere than a listener. It
@@ -156,20 +162,25 @@ const maxBarred = 16
 
 func (s *Server) admit(raw net.Conn) error {
 	barred := s.bars(raw.RemoteAddr())
+	_, source := bindSource(raw.RemoteAddr())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closing:
 		return ErrClosed
-	case barred && s.barred >= maxBarred, !barred && len(s.sessions)-s.barred >= s.config.MaxConnections:
+	case barred && s.barred >= maxBarred, !barred && len(s.sessions)-s.barred >= s.config.MaxConnections,
+		!barred && source.IsValid() && s.unbound[source] >= s.config.MaxUnbound:
 		return ErrTooManyConnections
 	}
 	s.accepted++
 	session := newSession(s, raw, s.accepted)
 	session.barred = barred
 	s.sessions[session] = struct{}{}
+	session.source = source
 	if barred {
 		s.barred++
+	} else {
+		s.unbound[source]++
 	}
 	s.wg.Go(func() {
 		defer s.forget(session)
@@ -182,8 +193,44 @@ func (s *Server) forget(session *Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, session)
+	if systemID := session.account; session.entered {
+		s.bound[systemID]--
+		if s.bound[systemID] == 0 {
+			delete(s.bound, systemID)
+		}
+		return
+	}
+	s.leaveUnbound(session)
+}
+
+// enterBound counts a session as bound instead of unbound, unless its system_id has
+// too many.
+func (s *Server) enterBound(session *Session, systemID string) bool {
+	most := 0
+	if s.config.MaxBinds != nil {
+		most = s.config.MaxBinds(systemID)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if most > 0 && s.bound[systemID] >= most {
+		return false
+	}
+	s.leaveUnbound(session)
+	s.bound[systemID]++
+	session.account, session.entered = systemID, true
+	return true
+}
+
+// leaveUnbound no longer counts a session as unbound. s.mu is held.
+func (s *Server) leaveUnbound(session *Session) {
 	if session.barred {
 		s.barred--
+		session.barred = false
+		return
+	}
+	s.unbound[session.source]--
+	if s.unbound[session.source] == 0 {
+		delete(s.unbound, session.source)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -36,7 +37,12 @@ type Session struct {
 	conn   net.Conn // with TLS, if the Config has it
 	out    *wire.Writer
 	opened time.Time
-	barred bool // the peer's address may not bind; guarded by server.mu
+
+	// Guarded by server.mu.
+	barred  bool       // the peer's address may not bind
+	source  netip.Addr // of the peer, as bindSource returns it
+	entered bool       // counted as bound
+	account string     // system_id as which it is counted
 
 	ctx       context.Context // of handlers and Authenticate; ends with the connection
 	cancel    context.CancelFunc

@@ -47,6 +47,8 @@ func (c *Config) validateLimits(v *transport.Validator) {
 	v.Int("Window", &c.Window, 1, 100, 100_000)
 	v.Int("MaxMessage", &c.MaxMessage, 1, 512, 0xFFFF)
 	v.Int("MaxConnections", &c.MaxConnections, 1, 1000, 1_000_000)
+	v.Int("MaxUnbound", &c.MaxUnbound, 1, max(c.MaxConnections/10, 4), 1_000_000)
+	v.Int("ReceiptWindow", &c.ReceiptWindow, 1, 100, maxPending)
 	v.Int("ReceiptAttempts", &c.ReceiptAttempts, 1, 5, 1000)
 	v.Int("ReceiptQueue", &c.ReceiptQueue, 1, 10_000, 10_000_000)
 }

@@ -58,10 +58,8 @@ func (k Key) sender() sender { return sender{k.Owner, k.From} }
 
 // A Part is one part of a message.
 type Part struct {
-	Text    []byte // nil: the part has not come
-	ID      string // message_id under which it was acknowledged
-	Receipt bool   // a delivery receipt is asked for
-
+	Text       []byte    // nil: the part has not come
+	ID         string    // message_id under which it was acknowledged
 	Registered uint8     // registered_delivery
 	Expires    time.Time // end of its validity_period; zero: none
 }
@@ -213,11 +211,6 @@ func (m *Message) Registered() []uint8 {
 		all[i] = p.Registered
 	}
 	return all
-}
-
-// Receipt reports whether any part of a complete message asks for a receipt.
-func (m *Message) Receipt() bool {
-	return slices.ContainsFunc(m.parts, func(p Part) bool { return p.Receipt })
 }
 
 // EarlierIDs returns the ids of all parts of a complete message, apart from the

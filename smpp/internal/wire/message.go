@@ -46,6 +46,14 @@ const (
 // receipt, whatever the outcome (SMPP 3.4, section 5.2.17).
 const ReceiptWanted = 0x01
 
+// Other values and bits of registered_delivery.
+const (
+	ReceiptMask        = 0x03
+	ReceiptOnFailure   = 0x02
+	ReceiptOnSuccess   = 0x03 // SMPP 5.0, section 4.7.21; reserved in 3.4
+	IntermediateWanted = 0x10
+)
+
 // ErrTruncated is the error of a PDU that ends within a mandatory field.
 var ErrTruncated = errors.New("smpp: PDU is truncated")
 

@@ -7,6 +7,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/internal/concat"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
 // assembleLimits bound the parts of incomplete messages. An owner is a
@@ -20,7 +21,7 @@ func (c *Config) assembleLimits() concat.Limits {
 func (s *Server) assemble(m *Submit, now time.Time) (whole *Submit, id string, status smpp.Status) {
 	key := concat.Key{Owner: m.SystemID, From: m.From, To: m.To, Reference: m.Reference, Parts: m.Parts}
 	long, id, err := s.parts.Add(key, m.Part, concat.Part{
-		Text: m.Data, ID: newMessageID(), Receipt: m.Receipt, Expires: m.Expires,
+		Text: m.Data, ID: newMessageID(), Registered: m.Registered, Expires: m.Expires,
 	})
 	switch {
 	case errors.Is(err, concat.ErrFull):
@@ -46,7 +47,9 @@ func (s *Server) whole(m *Submit, long *concat.Message, now time.Time) *Submit {
 	v := *m
 	v.expire(long.Expires(), now)
 	v.Part, v.Parts = 1, 1
-	v.Receipt, v.PartIDs, v.long = long.Receipt(), long.EarlierIDs(), long
+	v.Registered = joinRegistered(long.Registered())
+	v.Receipt = v.Registered&wire.ReceiptMask != 0
+	v.PartIDs, v.long = long.EarlierIDs(), long
 	v.Data = long.Text()
 	v.Text = m.Session.alphabets.decode(v.Data, v.DataCoding)
 	return &v

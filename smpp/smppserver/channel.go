@@ -48,7 +48,7 @@ func ChannelHandler(c channel.Channel) Handler {
 		if err != nil {
 			return "", StatusOfClass(channel.ClassOf(err))
 		}
-		if m.Receipt && sub.State == channel.Delivered {
+		if sub.State == channel.Delivered {
 			m.Deliver(DeliveryReceipt{Submitted: out.Created})
 		}
 		return out.ID, nil

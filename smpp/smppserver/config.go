@@ -125,8 +125,8 @@ type Config struct {
 	// included. Default 30 s.
 	PreBindTimeout time.Duration
 
-	// InactivityTimeout is how long a session may send none of
-	// enquire_link, submit_sm and cancel_sm. Default 90 s.
+	// InactivityTimeout is how long a session may neither send enquire_link or a
+	// request for a message, nor answer a receipt. Default 90 s.
 	InactivityTimeout time.Duration
 
 	// MaxSession is how long a session may last. Then the server unbinds.

@@ -46,6 +46,9 @@ func (s *Server) deliverAll(m *Submit, id string) {
 	for _, r := range m.receipts {
 		ids := []string{r.ID}
 		if r.ID == "" {
+			if !m.WantsReceipt(r.Stat) {
+				continue
+			}
 			r.From, r.To, r.ToTON = m.To, m.From, m.FromTON
 			ids = append(append([]string(nil), m.PartIDs...), id)
 		}

@@ -210,7 +210,8 @@ func (s *Session) deliver(r *DeliveryReceipt, answered func(smpp.Status, error))
 	return nil
 }
 
-// answered takes the answer to a receipt.
+// answered takes the answer to a receipt. A peer that answers receipts is active,
+// also if it sends nothing else, as a receiver.
 func (s *Session) answered(h wire.Header) {
 	s.mu.Lock()
 	d := s.pending[h.Seq]
@@ -223,6 +224,7 @@ func (s *Session) answered(h wire.Header) {
 	if d == nil {
 		return
 	}
+	s.touch()
 	status := smpp.Status(h.Status)
 	if h.ID == pdu.GenericNackID && status == smpp.StatusOK {
 		status = smpp.StatusUnknownError

@@ -79,7 +79,8 @@ type Submit struct {
 	Expires  time.Time
 	Validity time.Duration
 
-	Receipt     bool // a delivery receipt is asked for, of success and of failure
+	Receipt     bool  // a delivery receipt is asked for; see WantsReceipt
+	Registered  uint8 // registered_delivery; with Assemble what all parts ask for
 	ServiceType string
 	ProtocolID  uint8
 	Priority    uint8
@@ -95,8 +96,8 @@ func (m *Submit) TLV(tag uint16) ([]byte, bool) { return m.tlvs.Get(pdu.TagID(ta
 // Deliver queues a receipt for the system_id that submitted the message, by
 // [Server.Deliver], once the message is answered with ESME_ROK. If r.ID is empty,
 // the receipt is for this message: one for each of its parts, from its
-// destination to its sender. Deliver must be called by the handler, before it
-// answers.
+// destination to its sender, unless WantsReceipt is false for r.Stat. Deliver must
+// be called by the handler, before it answers.
 func (m *Submit) Deliver(r DeliveryReceipt) { m.receipts = append(m.receipts, r) }
 
 // String identifies the message without its content.
@@ -352,7 +353,7 @@ func (s *Session) describe(m *wire.Message) *Submit {
 		From: m.Source.Digits, FromTON: m.Source.TON, To: m.Dest.Number(), ToTON: m.Dest.TON,
 		Data: data, DataCoding: m.DataCoding, Text: s.alphabets.decode(data, m.DataCoding),
 		Part: 1, Parts: 1,
-		Receipt:     m.Registered&0x03 == wire.ReceiptWanted,
+		Registered: m.Registered, Receipt: m.Registered&wire.ReceiptMask != 0,
 		ServiceType: m.ServiceType, ProtocolID: m.ProtocolID, Priority: m.Priority,
 		tlvs: m.TLVs,
 	}

@@ -63,7 +63,7 @@ func (s *Session) withdraw(f wire.Frame) {
 	s.handlers.Go(func() {
 		ctx, cancel := context.WithTimeout(s.ctx, c.HandlerTimeout)
 		defer cancel()
-		status := statusOfCancel(c.Cancel(ctx, r))
+		status := statusOr(c.Cancel(ctx, r), smpp.StatusCancelFailed)
 		s.uncount()
 		s.respond(h, status)
 		s.checkUnbound()
@@ -102,9 +102,10 @@ func (s *Session) acceptCancel(f wire.Frame) (*CancelRequest, smpp.Status) {
 	}, smpp.StatusOK
 }
 
-// statusOfCancel returns the answer for an error of Config.Cancel. A Status that
-// another SMSC answered is not passed on; its class is.
-func statusOfCancel(err error) smpp.Status {
+// statusOr returns the answer for an error of Config.Cancel or Config.Query, of which
+// other is the general one. A Status that another SMSC answered is not passed on; its
+// class is.
+func statusOr(err error, other smpp.Status) smpp.Status {
 	if err == nil {
 		return smpp.StatusOK
 	}
@@ -112,11 +113,11 @@ func statusOfCancel(err error) smpp.Status {
 		if s, ok := errors.AsType[smpp.Status](err); ok && s != smpp.StatusOK {
 			return s
 		}
-		return smpp.StatusCancelFailed
+		return other
 	}
 	switch class := channel.ClassOf(err); class {
 	case channel.Temporary, channel.Misconfigured, channel.Throttled:
 		return StatusOfClass(class)
 	}
-	return smpp.StatusCancelFailed
+	return other
 }

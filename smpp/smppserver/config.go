@@ -66,7 +66,11 @@ type Config struct {
 	// answered as an unknown command.
 	Cancel func(ctx context.Context, r *CancelRequest) error
 
-	// HandlerTimeout is when the ctx of a call of Handler or Cancel ends.
+	// Query answers query_sm; see [QueryRequest]. Default: query_sm is answered
+	// with ESME_RQUERYFAIL.
+	Query func(ctx context.Context, r *QueryRequest) (QueryResult, error)
+
+	// HandlerTimeout is when the ctx of a call of Handler, Cancel or Query ends.
 	// Default 30 s.
 	HandlerTimeout time.Duration
 
@@ -74,14 +78,14 @@ type Config struct {
 	// is a Submit of its own. See [Submit].
 	Assemble bool
 
-	// TPS returns how many submit_sm and cancel_sm a system_id may send in any
-	// one second, over all its sessions together. Further ones are answered with
-	// ESME_RTHROTTLED. TPS is called at each bind. Zero is unlimited, the most
+	// TPS returns how many submit_sm, data_sm, cancel_sm and query_sm a system_id
+	// may send in any one second, over all its sessions together. Further ones
+	// are answered with ESME_RTHROTTLED. TPS is called at each bind. Zero is unlimited, the most
 	// is 100000. Default: unlimited.
 	TPS func(systemID string) int
 
-	// Window is how many messages and cancel_sm of one session may be with
-	// their handlers. Further ones are answered with ESME_RTHROTTLED.
+	// Window is how many messages, cancel_sm and query_sm of one session may be
+	// with their handlers. Further ones are answered with ESME_RTHROTTLED.
 	// Default 100, at most 100000.
 	Window int
 

@@ -29,7 +29,8 @@
 //
 // # Answers
 //
-//	before a bind, or as receiver: submit_sm       ESME_RINVBNDSTS (0x04)
+//	before a bind, or as receiver: submit_sm and
+//	the other requests for a message               ESME_RINVBNDSTS (0x04)
 //	a second bind, or over MaxBinds                ESME_RALYBND (0x05)
 //	Authenticate refuses                           its status
 //	address not allowed, or blocked                ESME_RBINDFAIL (0x0D)
@@ -42,13 +43,16 @@
 //	service_type over 5 characters                 ESME_RINVSERTYP (0x15)
 //	any schedule_delivery_time                     ESME_RINVSCHED (0x61)
 //	validity_period that is over, or in no form of
-//	SMPP 3.4, section 7.1.1                        ESME_RINVEXPIRY (0x62)
+//	SMPP 3.4, section 7.1.1; qos_time_to_live 0    ESME_RINVEXPIRY (0x62)
 //	a user data header longer than the message     ESME_RINVESMCLASS (0x43)
 //	over MaxMessage, or a PDU 4 KiB over it        ESME_RINVMSGLEN (0x01)
 //	a cancel_sm without message_id, for many       ESME_RCANCELFAIL (0x11)
-//	any other command, data_sm, query_sm,
-//	replace_sm and submit_multi included, and
-//	cancel_sm without Config.Cancel                generic_nack, ESME_RINVCMDID (0x03)
+//	query_sm without Config.Query                  ESME_RQUERYFAIL (0x67)
+//	replace_sm                                     ESME_RREPLACEFAIL (0x13)
+//	submit_multi                                   ESME_RSUBMITFAIL (0x45)
+//	broadcast_sm over a bind of SMPP 5.0           ESME_RBCASTFAIL (0x10C)
+//	any other command, and cancel_sm without
+//	Config.Cancel                                  generic_nack, ESME_RINVCMDID (0x03)
 //	command_length under 16 or over 64 KiB         generic_nack, ESME_RINVCMDLEN (0x02), and the end
 //
 // The error of a handler is answered as [StatusOf] says.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,7 +40,7 @@ type Handler func(ctx context.Context, m *Submit) (id string, err error)
 // connection. It must not deliver a message after Submit.Expires.
 type AsyncHandler func(ctx context.Context, m *Submit, answer func(id string, err error))
 
-// A Submit is a submit_sm that passed the server's checks, or with
+// A Submit is a submit_sm or data_sm that passed the server's checks, or with
 // Config.Assemble a complete message. If it is printed or logged, it shows
 // neither text nor addresses.
 //
@@ -153,7 +154,7 @@ func StatusOfClass(c channel.Class) smpp.Status {
 	return smpp.StatusUnknownError
 }
 
-// submit checks a submit_sm and hands it on.
+// submit checks a submit_sm or data_sm and hands it on.
 func (s *Session) submit(f wire.Frame) {
 	m, status := s.accept(f)
 	if status != smpp.StatusOK {
@@ -182,7 +183,7 @@ func (s *Session) accept(f wire.Frame) (*Submit, smpp.Status) {
 	if !s.rate.take(now) {
 		return nil, smpp.StatusThrottled
 	}
-	m, err := wire.DecodeMessage(f.Body)
+	m, err := decodeSubmit(f)
 	if err != nil {
 		return nil, smpp.StatusInvalidCmdLength
 	}
@@ -190,7 +191,7 @@ func (s *Session) accept(f wire.Frame) (*Submit, smpp.Status) {
 	if status := c.check(m); status != smpp.StatusOK {
 		return nil, status
 	}
-	expires, ok := expiry(m, now)
+	expires, ok := expiry(f.ID, m, now)
 	switch {
 	case !ok:
 		return nil, smpp.StatusInvalidExpiry
@@ -203,10 +204,25 @@ func (s *Session) accept(f wire.Frame) (*Submit, smpp.Status) {
 	return v, smpp.StatusOK
 }
 
-// expiry returns the end of a message's validity_period, zero if it has none. It
-// returns false if that is over, or cannot be read: a code that may be out of date
-// is refused.
-func expiry(m *wire.Message, now time.Time) (time.Time, bool) {
+func decodeSubmit(f wire.Frame) (*wire.Message, error) {
+	if f.ID == pdu.DataSmID {
+		return wire.DecodeDataSM(f.Body)
+	}
+	return wire.DecodeMessage(f.Body)
+}
+
+// expiry returns the end of a message's validity_period, or of the TLV
+// qos_time_to_live that data_sm has for it. It is zero if there is none. expiry
+// returns false if it is over, or cannot be read: a code that may be out of date is
+// refused.
+func expiry(id pdu.CommandID, m *wire.Message, now time.Time) (time.Time, bool) {
+	if ttl, has := m.TLVs.Get(pdu.TagQosTimeToLive); has && id == pdu.DataSmID {
+		if len(ttl) != 4 {
+			return time.Time{}, false
+		}
+		seconds := binary.BigEndian.Uint32(ttl)
+		return now.Add(time.Duration(seconds) * time.Second), seconds > 0
+	}
 	if m.Validity == "" {
 		return time.Time{}, true
 	}

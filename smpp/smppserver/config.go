@@ -144,6 +144,9 @@ type Config struct {
 	// WriteTimeout is how long a peer may refuse to read. Default 10 s.
 	WriteTimeout time.Duration
 
+	// The receipt settings are also those of messages, see
+	// Server.DeliverMessage.
+
 	// ReceiptTimeout is how long the peer may take to answer a receipt before
 	// the receipt is sent again. Default 10 s.
 	ReceiptTimeout time.Duration
@@ -159,12 +162,12 @@ type Config struct {
 	// bound, or refuses it. Default 1 h.
 	ReceiptLife time.Duration
 
-	// ReceiptWindow is how many receipts, and messages of [Server.DeliverMessage],
-	// may await an answer in one session. Default 100, at most 10000.
+	// ReceiptWindow is how many receipts of the queue may await an answer in one
+	// session. Default 100, at most 10000.
 	ReceiptWindow int
 
-	// ReceiptQueue is how many receipts are kept for one system_id. Default
-	// 10000.
+	// ReceiptQueue is how many receipts and parts of messages are kept for one
+	// system_id. Default 10000.
 	ReceiptQueue int
 
 	// OnBind is called with each bind and its answer, also if the server itself
@@ -175,6 +178,12 @@ type Config struct {
 	// with a nil error if it was acknowledged, else with ErrUndelivered. It
 	// must neither block nor call Deliver. Default: none.
 	OnReceipt func(systemID string, r DeliveryReceipt, err error)
+
+	// OnMessage is called at the end of each message given to
+	// Server.DeliverMessage: with a nil error if all its parts were
+	// acknowledged, else with ErrUndelivered. It must neither block nor call
+	// DeliverMessage. Default: none.
+	OnMessage func(systemID string, m MobileMessage, err error)
 
 	// Logger logs binds, ends of sessions and PDUs that are not understood;
 	// never a password, a text or a phone number. Default: nothing is logged.

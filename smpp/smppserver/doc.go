@@ -24,8 +24,9 @@
 //
 // [ChannelHandler] hands each message to a [channel.Channel]: a failover, an
 // Android gateway, another SMSC. A [Handler] of one's own answers otherwise, and
-// an [AsyncHandler] answers later. [Server.Deliver] sends delivery receipts.
-// The client is package smpp, which also has the protocol's statuses.
+// an [AsyncHandler] answers later. [Server.Deliver] sends delivery receipts, and
+// [Server.DeliverMessage] the messages that phones send. The client is package smpp,
+// which also has the protocol's statuses.
 //
 // # Answers
 //
@@ -63,13 +64,14 @@
 // # Resources
 //
 // Each connection has three goroutines, and one more for each message with a
-// Handler and each cancel_sm with Cancel. A peer can make the server hold, for
+// Handler, each cancel_sm with Cancel and each query_sm with Query. A peer can make the server hold, for
 // each connection, Window messages of MaxMessage and 4 KiB of other fields, and
 // 1 MiB of unread responses; and for each system_id the parts of 1000 incomplete
 // messages and ReceiptQueue receipts.
 //
-// Receipts are kept in memory. At the end of the process those that were not
-// delivered are lost, and Config.OnReceipt is called for each.
+// Receipts and the messages of phones are kept in memory. At the end of the process
+// those that were not delivered are lost, and Config.OnReceipt or Config.OnMessage is
+// called for each.
 //
 // # Concurrency
 //

@@ -8,16 +8,18 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// Errors of Server.Deliver and Config.OnReceipt.
+// Errors of Server.Deliver, Server.DeliverMessage, Config.OnReceipt and
+// Config.OnMessage.
 var (
-	// ErrReceiptQueueFull is returned if Config.ReceiptQueue receipts wait for
-	// the system_id.
+	// ErrReceiptQueueFull is returned if Config.ReceiptQueue receipts and parts
+	// of messages wait for the system_id.
 	ErrReceiptQueueFull = errors.New("smppserver: receipt queue is full")
 
-	// ErrUndelivered is the error of a receipt that was given up. The peer may
-	// have it, if only its answer was lost.
+	// ErrUndelivered is the error of a receipt or message that was given up. The
+	// peer may have it, if only its answer was lost.
 	ErrUndelivered = errors.New("smppserver: receipt was not delivered")
 )
 
@@ -38,7 +40,7 @@ func (s *Server) Deliver(systemID string, r DeliveryReceipt) error {
 	if err := r.validate(); err != nil {
 		return err
 	}
-	return s.receipts.add(&queuedReceipt{systemID: systemID, receipt: r, expires: time.Now().Add(s.config.ReceiptLife)})
+	return s.receipts.add(systemID, &r)
 }
 
 // deliverAll queues the receipts that a handler had for its message.
@@ -60,10 +62,21 @@ func (s *Server) deliverAll(m *Submit, id string) {
 	}
 }
 
-// A queuedReceipt is a receipt until it is acknowledged or given up.
+// An outgoing is something that is sent to an ESME: a receipt, or a part of a message.
+type outgoing interface {
+	// message returns it as it goes to a peer of this interface_version, and
+	// whether by data_sm instead of deliver_sm.
+	message(now time.Time, version uint8) (m *wire.Message, byDataSM bool)
+
+	// report calls the Config's function for its end.
+	report(c *Config, systemID string, err error)
+}
+
+// A queuedReceipt is a receipt, or a part of a message, until it is acknowledged or
+// given up.
 type queuedReceipt struct {
 	systemID string
-	receipt  DeliveryReceipt
+	outgoing
 	expires  time.Time // end of its ReceiptLife
 	after    time.Time // end of the pause before it is sent again; zero: it is sent at once
 	attempts int       // how often it was sent
@@ -110,17 +123,22 @@ func (q *receiptQueue) account(systemID string) *accountQueue {
 	return a
 }
 
-func (q *receiptQueue) add(r *queuedReceipt) error {
+// add queues all of them, or none.
+func (q *receiptQueue) add(systemID string, all ...outgoing) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return ErrClosed
 	}
-	a := q.account(r.systemID)
-	if len(a.ready)+len(a.paused)+a.sent >= q.config.ReceiptQueue {
-		return fmt.Errorf("%w: %d for %q", ErrReceiptQueueFull, q.config.ReceiptQueue, r.systemID)
+	a := q.account(systemID)
+	defer q.dropIfEmpty(systemID, a)
+	if len(a.ready)+len(a.paused)+a.sent+len(all) > q.config.ReceiptQueue {
+		return fmt.Errorf("%w: %d for %q", ErrReceiptQueueFull, q.config.ReceiptQueue, systemID)
 	}
-	a.ready = append(a.ready, r)
+	expires := time.Now().Add(q.config.ReceiptLife)
+	for _, v := range all {
+		a.ready = append(a.ready, &queuedReceipt{systemID: systemID, outgoing: v, expires: expires})
+	}
 	q.send(a)
 	return nil
 }
@@ -172,7 +190,7 @@ func (q *receiptQueue) send(a *accountQueue) {
 			return
 		}
 		r := a.ready[0]
-		err := to.session.deliver(&r.receipt, func(status smpp.Status, err error) { q.answered(to, r, status, err) })
+		err := to.session.deliver(r.outgoing, func(status smpp.Status, err error) { q.answered(to, r, status, err) })
 		if err != nil { // no room, or the session ends and leave is under way
 			to.full = true
 			continue
@@ -235,16 +253,13 @@ func (q *receiptQueue) answered(to *receiver, r *queuedReceipt, status smpp.Stat
 	}
 }
 
-// report calls OnReceipt with the end of a receipt.
+// report tells the end of a receipt, or of a part of a message.
 func (q *receiptQueue) report(r *queuedReceipt, err error) {
 	if err != nil {
 		err = fmt.Errorf("%w after %d attempts: %w", ErrUndelivered, r.attempts, err)
-		q.config.Logger.Warn("smppserver: receipt given up", "system_id", r.systemID, "receipt", r.receipt, "error",
-			err)
+		q.config.Logger.Warn("smppserver: given up", "system_id", r.systemID, "receipt", r.outgoing, "error", err)
 	}
-	if q.config.OnReceipt != nil {
-		q.config.OnReceipt(r.systemID, r.receipt, err)
-	}
+	r.outgoing.report(q.config, r.systemID, err)
 }
 
 // run sends receipts whose pause is over and gives up those whose ReceiptLife is,

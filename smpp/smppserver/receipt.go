@@ -81,8 +81,23 @@ func (r *DeliveryReceipt) validate() error {
 	return v.Err()
 }
 
-// message returns the receipt as it goes over the wire.
-func (r *DeliveryReceipt) message(now time.Time) *wire.Message {
+func (r *DeliveryReceipt) report(c *Config, systemID string, err error) {
+	if c.OnReceipt != nil {
+		c.OnReceipt(systemID, *r, err)
+	}
+}
+
+// message returns the receipt as it goes over the wire. A version before 3.4 has
+// neither TLVs nor data_sm.
+func (r *DeliveryReceipt) message(now time.Time, version uint8) (m *wire.Message, byDataSM bool) {
+	v := *r
+	if version < wire.Version34 {
+		v.TextOnly, v.TLVOnly, v.DataSM = true, false, false
+	}
+	return v.encode(now), v.DataSM
+}
+
+func (r *DeliveryReceipt) encode(now time.Time) *wire.Message {
 	stat, code := r.Stat, r.Err
 	if stat == "" {
 		stat = wire.States[wire.StateDelivered]
@@ -98,11 +113,7 @@ func (r *DeliveryReceipt) message(now time.Time) *wire.Message {
 	if stat == wire.States[wire.StateDelivered] {
 		text.Dlvrd = "001"
 	}
-	m := &wire.Message{Source: receiptSource(r.From), Dest: wire.Addr{TON: r.ToTON, Digits: r.To},
-		EsmClass: wire.EsmReceipt}
-	if m.Dest.TON == wire.TONInternational {
-		m.Dest.NPI = wire.NPIE164
-	}
+	m := &wire.Message{Source: phone(r.From), Dest: address(r.To, r.ToTON), EsmClass: wire.EsmReceipt}
 	if !r.TextOnly {
 		m.TLVs = m.TLVs.Append(pdu.TagReceiptedMessageID, append([]byte(r.ID), 0))
 		if state, ok := wire.StateOf(stat); ok {
@@ -126,8 +137,17 @@ func receiptDate(t, now time.Time) string {
 	return t.UTC().Format("0601021504")
 }
 
-// receiptSource returns the address for a number with or without its "+".
-func receiptSource(s string) wire.Addr {
+// address returns the address of an ESME.
+func address(digits string, ton uint8) wire.Addr {
+	a := wire.Addr{TON: ton, Digits: digits}
+	if ton == wire.TONInternational {
+		a.NPI = wire.NPIE164
+	}
+	return a
+}
+
+// phone returns the address for a number with or without its "+".
+func phone(s string) wire.Addr {
 	if digits, ok := strings.CutPrefix(s, "+"); ok {
 		return wire.Addr{TON: wire.TONInternational, NPI: wire.NPIE164, Digits: digits}
 	}
@@ -174,8 +194,8 @@ func (s *Session) Deliver(r DeliveryReceipt, answered func(smpp.Status, error)) 
 	return nil
 }
 
-// deliver is Deliver for a valid receipt.
-func (s *Session) deliver(r *DeliveryReceipt, answered func(smpp.Status, error)) error {
+// deliver is Deliver for anything that is valid.
+func (s *Session) deliver(v outgoing, answered func(smpp.Status, error)) error {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,14 +207,10 @@ func (s *Session) deliver(r *DeliveryReceipt, answered func(smpp.Status, error))
 	case len(s.pending) >= maxPending || s.out.Queued() > wire.MaxBacklog:
 		return errNoRoom
 	}
-	v := *r
-	if s.bind.Version < wire.Version34 { // it has neither TLVs nor data_sm
-		v.TextOnly, v.TLVOnly, v.DataSM = true, false, false
-	}
-	m := v.message(now)
+	m, byDataSM := v.message(now, s.bind.Version)
 	d := &pendingReceipt{seq: s.nextSeq(), deadline: now.Add(s.server.config.ReceiptTimeout), done: answered}
 	_, err := s.out.Append(func(b []byte) []byte {
-		if v.DataSM {
+		if byDataSM {
 			return wire.AppendDataSM(b, d.seq, m)
 		}
 		return wire.AppendMessage(b, pdu.DeliverSmID, d.seq, m)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,6 +29,7 @@ type Server struct {
 	rates    *rates
 	parts    *concat.Reassembler
 	receipts *receiptQueue
+	messages atomic.Uint32 // number of long messages delivered, for their references
 
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc

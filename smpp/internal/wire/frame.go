@@ -97,7 +97,7 @@ func header(p []byte) Header {
 func (r *Reader) skip(n int) error {
 	for n > 0 {
 		if err := r.fill(1); err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
 			return err

@@ -109,54 +109,8 @@ func (s *Session) handle(f wire.Frame) {
 		if f.IsResponse() { // never answered: two peers could go on for ever
 			return
 		}
-		s.unsupported(f.Header)
+		s.refuseUnsupported(f.Header)
 	}
-}
-
-// Commands of SMPP 5.0 (section 4.4), and the statuses by which they fail (section
-// 4.7.6).
-const (
-	broadcastID       pdu.CommandID = 0x111
-	queryBroadcastID  pdu.CommandID = 0x112
-	cancelBroadcastID pdu.CommandID = 0x113
-
-	broadcastFailed       smpp.Status = 0x10C // ESME_RBCASTFAIL
-	queryBroadcastFailed  smpp.Status = 0x10D // ESME_RBCASTQUERYFAIL
-	cancelBroadcastFailed smpp.Status = 0x10E // ESME_RBCASTCANCELFAIL
-
-	version50 = 0x50
-)
-
-// unsupported answers a command that the server does not serve: one that the peer's
-// version of SMPP has with the status by which it fails, and any other as unknown.
-func (s *Session) unsupported(h wire.Header) {
-	var status smpp.Status
-	switch h.ID {
-	case pdu.SubmitMultiID:
-		status = smpp.StatusSubmitFailed
-	case pdu.ReplaceSmID:
-		status = smpp.StatusReplaceFailed
-	case broadcastID:
-		status = broadcastFailed
-	case queryBroadcastID:
-		status = queryBroadcastFailed
-	case cancelBroadcastID:
-		status = cancelBroadcastFailed
-	}
-	switch {
-	case status == 0, status >= broadcastFailed && !s.speaks(version50):
-		s.refuse(h)
-	case !s.takes():
-		s.respond(h, smpp.StatusInvalidBindStatus)
-	default:
-		s.respond(h, status)
-	}
-}
-
-// speaks reports whether the peer has bound with at least a version of SMPP. Only the
-// reader calls it.
-func (s *Session) speaks(version uint8) bool {
-	return s.state.Load() != stateOpen && s.bind.Version >= version
 }
 
 // refuse answers a command that the server does not know.

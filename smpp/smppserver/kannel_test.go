@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -57,6 +59,7 @@ dest-addr-npi = 1
 enquire-link-interval = 30
 reconnect-delay = 1
 max-pending-submits = 20
+%[7]s
 
 group = smsbox
 bearerbox-host = 127.0.0.1
@@ -78,9 +81,9 @@ text = "none"
 `
 
 // startKannel starts Kannel against the SMSC at the port, and stops it with the
-// test. Where it is missing the test is skipped, but fails under
-// OTPCOURIER_REAL=require.
-func startKannel(t *testing.T, smscPort int, secure bool) *kannel {
+// test. Options are lines of its group smsc. Where it is missing the test is skipped,
+// but fails under OTPCOURIER_REAL=require.
+func startKannel(t *testing.T, smscPort int, secure bool, options ...string) *kannel {
 	t.Helper()
 	for _, program := range []string{"bearerbox", "smsbox"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -94,7 +97,7 @@ func startKannel(t *testing.T, smscPort int, secure bool) *kannel {
 	dir := t.TempDir()
 	admin, boxes, send := freePort(t), freePort(t), freePort(t)
 	conf := filepath.Join(dir, "kannel.conf")
-	text := fmt.Sprintf(kannelConf, admin, boxes, send, smscPort, dir, secure)
+	text := fmt.Sprintf(kannelConf, admin, boxes, send, smscPort, dir, secure, strings.Join(options, "\n"))
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -267,6 +270,65 @@ func testKannel(t *testing.T, secure bool) {
 	}
 }
 
+// TestRealKannelCodingsAndValidity: with mclass=0 Kannel sends data_coding 0x18 for
+// UCS-2 and 0x10 or 0xF0 for GSM, and with validityperiod=5 an absolute
+// validity_period.
+func TestRealKannelCodingsAndValidity(t *testing.T) {
+	t.Parallel()
+	got := make(chan *smppserver.Submit, 10)
+	c := serverConfig()
+	c.Assemble = true
+	c.Handler = func(_ context.Context, m *smppserver.Submit) (string, error) {
+		got <- m
+		return "", nil
+	}
+	server := startServer(t, c)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = server.Serve(l) }() // the server is closed with the test
+	k := startKannel(t, l.Addr().(*net.TCPAddr).Port, false, "validityperiod = 5")
+	poll(t, "the bind", func() bool {
+		all := server.Sessions()
+		return len(all) == 1 && all[0].SystemID() == "bank"
+	})
+	const wide = "Код 482910. Никому его не сообщайте."
+	for _, tt := range []struct {
+		name   string
+		query  url.Values
+		text   string
+		coding []uint8
+		life   time.Duration
+	}{
+		{"coding=2&mclass=0", url.Values{"coding": {"2"}, "mclass": {"0"}}, wide, []uint8{0x18}, 5 * time.Minute},
+		{"coding=2&mclass=1", url.Values{"coding": {"2"}, "mclass": {"1"}}, wide, []uint8{0x19}, 5 * time.Minute},
+		{"coding=2", url.Values{"coding": {"2"}}, wide, []uint8{0x08}, 5 * time.Minute},
+		{"coding=2&mclass=0, long", url.Values{"coding": {"2"}, "mclass": {"0"}}, strings.Repeat(wide, 4), []uint8{0x18},
+			5 * time.Minute},
+		{"coding=0&mclass=0", url.Values{"coding": {"0"}, "mclass": {"0"}}, "482910 {€} @ é", []uint8{0x10, 0xF0},
+			5 * time.Minute},
+		{"coding=0&mclass=0&alt-dcs=1", url.Values{"coding": {"0"}, "mclass": {"0"}, "alt-dcs": {"1"}},
+			"482910 {€} @ é", []uint8{0x10, 0xF0}, 5 * time.Minute},
+		{"coding=0", url.Values{"coding": {"0"}}, "482910 {€} @ é", []uint8{0x00}, 5 * time.Minute},
+		{"coding=0&validity=2", url.Values{"coding": {"0"}, "validity": {"2"}}, "482910", []uint8{0x00},
+			2 * time.Minute},
+	} {
+		tt.query.Set("from", "MyBank")
+		tt.query.Set("to", ann)
+		tt.query.Set("text", tt.text)
+		k.sendQuery(t, tt.query)
+		m := <-got
+		if m.Text != tt.text || !slices.Contains(tt.coding, m.DataCoding) {
+			t.Errorf("%s: data_coding 0x%02X, %q", tt.name, m.DataCoding, m.Text)
+		}
+		// Kannel writes whole seconds.
+		if m.Validity > tt.life || m.Validity < tt.life-10*time.Second {
+			t.Errorf("%s: the message lives %v, want %v", tt.name, m.Validity, tt.life)
+		}
+	}
+}
+
 // kannelText is a message's text; one of them is long.
 func kannelText(i int) string {
 	text := fmt.Sprintf("%06d is your code. {€}", i)
@@ -282,11 +344,18 @@ func kannelText(i int) string {
 // delivered, 2: failed) at the URL.
 func (k *kannel) sendSMS(t *testing.T, to, text, report string) {
 	t.Helper()
-	q := url.Values{
-		"username": {"test"}, "password": {"test"}, "from": {"MyBank"}, "to": {to}, "text": {text},
-		"charset": {"UTF-8"}, "coding": {"0"}, "dlr-mask": {"3"},
+	k.sendQuery(t, url.Values{
+		"from": {"MyBank"}, "to": {to}, "text": {text}, "coding": {"0"}, "dlr-mask": {"3"},
 		"dlr-url": {report + "/?type=%d&to=" + url.QueryEscape(to)},
-	}
+	})
+}
+
+// sendQuery submits by Kannel's HTTP interface with the parameters.
+func (k *kannel) sendQuery(t *testing.T, q url.Values) {
+	t.Helper()
+	q.Set("username", "test")
+	q.Set("password", "test")
+	q.Set("charset", "UTF-8")
 	res, err := http.Get(k.send + "?" + q.Encode())
 	if err != nil {
 		t.Fatal(err)

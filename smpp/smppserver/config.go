@@ -121,7 +121,8 @@ type Config struct {
 	MaxConnections int
 
 	// MaxUnbound is how many of the MaxConnections that are not bound may come
-	// from one address, in IPv6 from its /64. Further ones are closed at once.
+	// from one address, in IPv6 from its /64. Further ones are closed at once. A
+	// server behind a proxy sees one address only, and needs MaxConnections here.
 	// Default: a tenth of MaxConnections, but at least 4.
 	MaxUnbound int
 

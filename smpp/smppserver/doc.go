@@ -61,6 +61,23 @@
 // The server closes a connection that does not bind in time, is inactive, or
 // does not read. It answers enquire_link, and sends none.
 //
+// # Text
+//
+//	data_coding            read as
+//	0x00                   Config.Alphabet, or Config.Alphabets
+//	0x01                   Latin-1, which holds IA5 (ASCII), or Config.Alphabets
+//	0x02, 0x04             UTF-8 if the octets are valid, else Latin-1
+//	0x03                   Latin-1
+//	0x05, 0x09, 0x0A, 0x0D ISO-2022-JP, JIS X 0208, Shift JIS or EUC-JP, whichever it is
+//	0x06, 0x07             ISO 8859-5, ISO 8859-8
+//	0x08                   UCS-2 with surrogates, big-endian unless it begins with a mark
+//	0x0E                   KS C 5601 (EUC-KR)
+//	0x10 and above         as 3GPP TS 23.038, section 4, says: with a message class,
+//	                       for deletion, message waiting; the alphabet of 0x00, UCS-2 or octets
+//
+// Octets that are not valid in their data_coding are read as 0x02 is. Submit.Data has
+// them as they came.
+//
 // # Resources
 //
 // Each connection has three goroutines, and one more for each message with a

@@ -36,7 +36,7 @@ func TestRealNetSMPP(t *testing.T) {
 		}
 		t.Skip(reason)
 	}
-	const n = 200
+	const n = 100
 	var (
 		mu    sync.Mutex
 		texts = make(map[string]string)

@@ -30,12 +30,16 @@ const (
 )
 
 // alphabets are the encodings of data_coding 0 and 1 for one system_id.
-type alphabets struct{ zero, ia5 sms.Encoding }
+type alphabets struct {
+	zero, ia5 sms.Encoding
+	guess     bool // ia5 is not configured
+}
 
 // alphabets returns the encodings for a system_id.
 func (c *Config) alphabets(systemID string) alphabets {
-	a := alphabets{zero: c.Alphabet, ia5: sms.Latin1}
+	a := alphabets{zero: c.Alphabet, ia5: sms.Latin1, guess: true}
 	if c.Alphabets != nil {
+		a.guess = false
 		a.zero, a.ia5 = c.Alphabets(systemID, wire.CodingDefault), c.Alphabets(systemID, codingIA5)
 	}
 	return a
@@ -48,7 +52,7 @@ func (a alphabets) decode(data []byte, coding uint8) string {
 	case coding >= firstCodingGroup:
 		return a.decodeGroup(data, coding)
 	case coding == codingIA5:
-		return decodeSMS(data, a.ia5)
+		return a.decodeIA5(data)
 	case coding == codingBinary, coding == codingBinary8:
 		return decodeOctets(data)
 	case coding == wire.CodingLatin1:
@@ -85,6 +89,15 @@ func (a alphabets) decodeGroup(data []byte, coding uint8) string {
 		return decodeOctets(data)
 	}
 	return decodeSMS(data, a.zero)
+}
+
+// decodeIA5 reads data_coding 1. There are ESMEs that mean GSM 03.38 by it, node-smpp
+// among them: its "@" and its escapes are control characters, which no IA5 text has.
+func (a alphabets) decodeIA5(data []byte) string {
+	if a.guess && bytes.ContainsFunc(data, func(r rune) bool { return r < ' ' && !strings.ContainsRune("\t\n\r", r) }) {
+		return decodeSMS(data, sms.GSM7)
+	}
+	return decodeSMS(data, a.ia5)
 }
 
 func decodeSMS(data []byte, e sms.Encoding) string {

@@ -57,6 +57,7 @@ func TestDataCoding(t *testing.T) {
 	for _, tt := range []row{
 		{"SMSC default", []uint8{0x00}, gsm, gsmText},
 		{"IA5", []uint8{0x01}, "[482910]_@$", "[482910]_@$"},
+		{"GSM that says it is IA5", []uint8{0x01}, gsm, gsmText},
 		{"octets", []uint8{0x02, 0x04}, "code 482910", "code 482910"},
 		{"octets that are UTF-8", []uint8{0x02, 0x04}, "Код 482910", "Код 482910"},
 		{"Latin-1", []uint8{0x03}, "clé 482910"[:2] + "\xe9 482910", "cl\u00e9 482910"},
@@ -127,6 +128,7 @@ func TestAlphabetsPerAccount(t *testing.T) {
 		{"latin", 0, "@ 4\xe9", "@ 4é"},
 		{"latin", 0xF0, "@ 4\xe9", "@ 4é"},
 		{"latin", 1, "\x00 4", "@ 4"},
+		{"latin", 1, "[ 4", "Ä 4"},
 		{"wide", 0, "\x00@\x004", "@4"},
 		{"wide", 1, "\x00@\x004", "@4"},
 		{"wide", 3, "@4", "@4"},

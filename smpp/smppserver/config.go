@@ -111,8 +111,8 @@ type Config struct {
 	Alphabet sms.Encoding
 
 	// Alphabets returns the encoding of data_coding 0 or 1 for a system_id. It
-	// is called at each bind. Default: Alphabet for 0, and sms.Latin1, which
-	// holds ASCII (IA5), for 1.
+	// is called at each bind. Default: Alphabet for 0; for 1 sms.Latin1, which
+	// holds ASCII (IA5), but sms.GSM7 for octets that can be no IA5 text.
 	Alphabets func(systemID string, dataCoding uint8) sms.Encoding
 
 	// MaxConnections is how many connections may be open, bound or not.

@@ -65,7 +65,7 @@
 //
 //	data_coding            read as
 //	0x00                   Config.Alphabet, or Config.Alphabets
-//	0x01                   Latin-1, which holds IA5 (ASCII), or Config.Alphabets
+//	0x01                   IA5 (ASCII) or GSM 03.38, whichever it can be, or Config.Alphabets
 //	0x02, 0x04             UTF-8 if the octets are valid, else Latin-1
 //	0x03                   Latin-1
 //	0x05, 0x09, 0x0A, 0x0D ISO-2022-JP, JIS X 0208, Shift JIS or EUC-JP, whichever it is

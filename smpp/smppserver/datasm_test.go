@@ -116,7 +116,8 @@ func TestDataSMKeepsAlive(t *testing.T) {
 		for n := range 4 {
 			if status, _ := e.dataSM(func(m *wire.Message) {
 				m.EsmClass = wire.EsmUDHI
-				m.TLVs = wire.TLVs{}.Append(pdu.TagMessagePayload, fmt.Appendf(nil, "\x05\x00\x03\x01\x04%cpart %d ", n+1, n))
+				part := fmt.Appendf(nil, "\x05\x00\x03\x01\x04%cpart %d ", n+1, n)
+				m.TLVs = wire.TLVs{}.Append(pdu.TagMessagePayload, part)
 			}); status != smpp.StatusOK {
 				t.Fatal(status)
 			}

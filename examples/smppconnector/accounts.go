@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/otpcourier/otpcourier/channel/phone"
+	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/smppserver"
+)
+
+// An account is what the onboarding of an aggregator configures.
+type account struct {
+	SystemID string `json:"system_id"`
+	// PasswordHash is what -hash prints. Passwords of SMPP have 8 characters at most,
+	// so the hash has to be slow: whoever reads the file cannot try them all.
+	PasswordHash string `json:"password_hash"`
+
+	Sender    string         `json:"sender"`    // brand of messages without an alphanumeric sender. Required.
+	Language  string         `json:"language"`  // BCP 47; empty: by the country of the number
+	Countries []string       `json:"countries"` // ISO 3166-1, where messages may go; empty: everywhere
+	Networks  []netip.Prefix `json:"networks"`  // from which it may bind; empty: anywhere
+	TPS       int            `json:"tps"`       // messages a second over all sessions; 0: unlimited
+	Binds     int            `json:"binds"`     // sessions at a time; 0: unlimited
+
+	salt, hash []byte
+}
+
+// accounts are by system_id.
+type accounts map[string]*account
+
+func readAccounts(file string) (accounts, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var list []*account
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return newAccounts(list...)
+}
+
+func newAccounts(list ...*account) (accounts, error) {
+	all := make(accounts)
+	for _, a := range list {
+		if err := a.validate(); err != nil {
+			return nil, fmt.Errorf("account %q: %w", a.SystemID, err)
+		}
+		if all[a.SystemID] != nil {
+			return nil, fmt.Errorf("account %q: there are two", a.SystemID)
+		}
+		all[a.SystemID] = a
+	}
+	if len(all) == 0 {
+		return nil, errors.New("there are no accounts")
+	}
+	return all, nil
+}
+
+func (a *account) validate() error {
+	var err error
+	a.salt, a.hash, err = parseHash(a.PasswordHash)
+	switch {
+	case a.SystemID == "":
+		return errors.New("system_id is required")
+	case err != nil:
+		return errors.New("password_hash must be as -hash prints it")
+	case a.Sender == "":
+		return errors.New("sender is required")
+	case a.TPS < 0 || a.Binds < 0:
+		return errors.New("tps and binds must not be negative")
+	}
+	for _, region := range a.Countries {
+		if !phone.ValidRegion(region) {
+			return fmt.Errorf("countries: %q is not a country", region)
+		}
+	}
+	return nil
+}
+
+// iterations are how often PBKDF2 hashes: some 50 ms for each bind.
+const iterations = 200_000
+
+func hashPassword(password string, salt []byte) []byte {
+	hash, err := pbkdf2.Key(sha256.New, password, salt, iterations, sha256.Size)
+	if err != nil {
+		return nil // of no password: it matches none
+	}
+	return hash
+}
+
+// newHash returns the password_hash of a new account.
+func newHash(password string) string {
+	salt := make([]byte, 16)
+	_, _ = rand.Read(salt) // never fails
+	return hex.EncodeToString(salt) + ":" + hex.EncodeToString(hashPassword(password, salt))
+}
+
+func parseHash(text string) (salt, hash []byte, err error) {
+	first, second, _ := strings.Cut(text, ":")
+	salt, err = hex.DecodeString(first)
+	if err != nil {
+		return nil, nil, err
+	}
+	hash, err = hex.DecodeString(second)
+	if err == nil && (len(salt) < 16 || len(hash) != sha256.Size) {
+		err = errors.New("too short")
+	}
+	return salt, hash, err
+}
+
+// printHash prints the password_hash for the password on the first line of in.
+func printHash(in io.Reader, out io.Writer) error {
+	password, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	password = strings.TrimRight(password, "\r\n")
+	if password == "" || len(password) > 8 {
+		return errors.New("-hash: a password of SMPP has 1 to 8 characters")
+	}
+	_, err = fmt.Fprintln(out, newHash(password))
+	return err
+}
+
+// serves reports whether messages may go to numbers of the region.
+func (a *account) serves(region string) bool {
+	return len(a.Countries) == 0 || slices.Contains(a.Countries, region)
+}
+
+// authenticate answers a bind. An unknown system_id takes as long as a wrong
+// password, and is answered alike.
+func (all accounts) authenticate(_ context.Context, b smppserver.BindRequest) smpp.Status {
+	a, known := all[b.SystemID]
+	if !known {
+		a = &account{salt: make([]byte, 16), hash: make([]byte, sha256.Size)}
+	}
+	switch got := hashPassword(b.Password, a.salt); {
+	case subtle.ConstantTimeCompare(got, a.hash) != 1 || !known:
+		return smpp.StatusInvalidPassword
+	case !a.allows(b.RemoteAddr):
+		return smpp.StatusBindFailed
+	}
+	return smpp.StatusOK
+}
+
+func (a *account) allows(remote net.Addr) bool {
+	if len(a.Networks) == 0 {
+		return true
+	}
+	from, err := netip.ParseAddrPort(remote.String())
+	return err == nil && slices.ContainsFunc(a.Networks, func(p netip.Prefix) bool {
+		return p.Contains(from.Addr().Unmap())
+	})
+}
+
+func (all accounts) tps(systemID string) int   { return all[systemID].TPS }
+func (all accounts) binds(systemID string) int { return all[systemID].Binds }

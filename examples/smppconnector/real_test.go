@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -77,12 +78,84 @@ func missing(t *testing.T, reason string) {
 	t.Skip(reason)
 }
 
-// TestRealNodeSMPPGuide: node-smpp gets the answers of the guide, row by row.
-func TestRealNodeSMPPGuide(t *testing.T) {
-	t.Parallel()
+// requireNodeSMPP skips the test where node or its package smpp is missing.
+func requireNodeSMPP(t *testing.T) {
+	t.Helper()
 	if err := exec.CommandContext(t.Context(), "node", "-e", "require('smpp')").Run(); err != nil {
 		missing(t, fmt.Sprintf("node-smpp is not there (npm install smpp@0.5.1, NODE_PATH): %v", err))
 	}
+}
+
+// runNode runs a script of testdata with the port and an argument, and reads what it
+// writes.
+func runNode(t *testing.T, script string, port int, argument, result any) {
+	t.Helper()
+	text, err := json.Marshal(argument)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", filepath.Join("testdata", script), fmt.Sprint(port), string(text))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", script, err)
+	}
+	if err := json.Unmarshal(out, result); err != nil {
+		t.Fatalf("%s wrote %q: %v", script, out, err)
+	}
+}
+
+// TestRealNodeSMPPBinds: node-smpp gets the answers of the guide to its binds, and to
+// messages that a bind decides on.
+func TestRealNodeSMPPBinds(t *testing.T) {
+	t.Parallel()
+	requireNodeSMPP(t)
+	_, _, port := listen(t)
+	type bind struct {
+		Command  string `json:"command"`
+		SystemID string `json:"system_id"`
+		Password string `json:"password"`
+		Submits  int    `json:"submits"`
+	}
+	rows := []struct {
+		name string
+		bind bind
+		want []smpp.Status
+	}{
+		{"not bound", bind{"", "", "", 1}, []smpp.Status{0x04}},
+		{"receiver only", bind{"bind_receiver", "aggregator", demoPassword, 1}, []smpp.Status{0, 0x04}},
+		{"transmitter", bind{"bind_transmitter", "aggregator", demoPassword, 1}, []smpp.Status{0, 0}},
+		{"over the rate", bind{"bind_transceiver", "slow", demoPassword, 3}, []smpp.Status{0, 0, 0, 0x58}},
+		{"over the rate, another session", bind{"bind_transceiver", "slow", demoPassword, 1}, []smpp.Status{0, 0x58}},
+		{"wrong password", bind{"bind_transceiver", "aggregator", "guess", 1}, []smpp.Status{0x0E}},
+		{"unknown system_id", bind{"bind_transceiver", "nobody", demoPassword, 1}, []smpp.Status{0x0E}},
+		{"address not allowed", bind{"bind_transceiver", "elsewhere", demoPassword, 1}, []smpp.Status{0x0D}},
+		{"failed bind 4", bind{"bind_transceiver", "aggregator", "guess", 1}, []smpp.Status{0x0E}},
+		{"failed bind 5", bind{"bind_transceiver", "aggregator", "guess", 1}, []smpp.Status{0x0E}},
+		{"address blocked", bind{"bind_transceiver", "aggregator", demoPassword, 1}, []smpp.Status{0x0D}},
+	}
+	var binds []bind
+	for _, r := range rows {
+		binds = append(binds, r.bind)
+	}
+	var got [][]smpp.Status
+	runNode(t, "node-binds.js", port, binds, &got)
+	if len(got) != len(rows) {
+		t.Fatalf("%d binds of %d", len(got), len(rows))
+	}
+	for i, r := range rows {
+		if !slices.Equal(got[i], r.want) {
+			t.Errorf("%s: %v, want %v", r.name, got[i], r.want)
+		}
+	}
+}
+
+// TestRealNodeSMPPGuide: node-smpp gets the answers of the guide, row by row.
+func TestRealNodeSMPPGuide(t *testing.T) {
+	t.Parallel()
+	requireNodeSMPP(t)
 	_, sent, port := listen(t)
 	type message struct {
 		To   string `json:"destination_addr"`
@@ -96,19 +169,6 @@ func TestRealNodeSMPPGuide(t *testing.T) {
 	for _, r := range rows {
 		messages = append(messages, message{r.to, r.text})
 	}
-	argument, err := json.Marshal(messages)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", filepath.Join("testdata", "node-guide.js"),
-		fmt.Sprint(port), string(argument))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var got struct {
 		Bind smpp.Status
 		Rows []struct {
@@ -116,8 +176,9 @@ func TestRealNodeSMPPGuide(t *testing.T) {
 			Receipt string
 		}
 	}
-	if err := json.Unmarshal(out, &got); err != nil || got.Bind != smpp.StatusOK || len(got.Rows) != len(rows) {
-		t.Fatalf("node-guide.js wrote %q: %v", out, err)
+	runNode(t, "node-guide.js", port, messages, &got)
+	if got.Bind != smpp.StatusOK || len(got.Rows) != len(rows) {
+		t.Fatalf("node-guide.js wrote %+v", got)
 	}
 	codes := sent.codes()
 	for i, r := range rows {

@@ -66,3 +66,39 @@ func ExampleServer() {
 	// smpp: submit_sm: unreachable (0x45): ESME_RSUBMITFAIL
 	// <nil> smppserver: server is closed
 }
+
+// A phone answers, and the customer receives its message.
+func ExampleServer_DeliverMessage() {
+	server, err := smppserver.New(smppserver.Config{
+		DangerouslyPlaintext: true, // for the example: TLS with a certificate of yours
+		Authenticate:         func(context.Context, smppserver.BindRequest) smpp.Status { return smpp.StatusOK },
+		Handler:              func(context.Context, *smppserver.Submit) (string, error) { return "", nil },
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = server.Close() }()
+	got := make(chan smpp.Inbound)
+	client, err := smpp.New(smpp.Config{
+		Addr: "front:2775", DangerouslyPlaintext: true, SystemID: "shop", Password: "secret",
+		Dial: func(context.Context, string, string) (net.Conn, error) {
+			customer, ours := net.Pipe()
+			return customer, server.ServeConn(ours)
+		},
+		Inbound: func(_ context.Context, m smpp.Inbound) error { got <- m; return nil },
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+
+	// It waits for the customer's next bind, if there is none.
+	err = server.DeliverMessage("shop", smppserver.MobileMessage{From: "+447911123456", To: "12345", Text: "STOP"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	m := <-got
+	fmt.Println(m.To, m.Text)
+	// Output:
+	// 12345 STOP
+}

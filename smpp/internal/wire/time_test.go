@@ -53,3 +53,33 @@ func TestParseTime(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParseTime: any octets are read without a panic, an absolute time is within 50
+// years, and one that is written is read again.
+func FuzzParseTime(f *testing.F) {
+	for _, seed := range []string{"000000000500000R", "260301000530000+", "260228190530020-", "991399256199949-", ""} {
+		f.Add(seed)
+	}
+	now := time.Date(2026, 2, 28, 23, 59, 30, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, s string) {
+		got, ok := ParseTime(s, now)
+		if !ok {
+			return
+		}
+		if s[15] == 'R' {
+			if got.Before(now) {
+				t.Errorf("%q ended %v ago", s, now.Sub(got))
+			}
+			return
+		}
+		switch years := got.Year() - now.Year(); {
+		case years < -51 || years > 51:
+			t.Errorf("%q is in the year %d", s, got.Year())
+		case years < -48 || years > 48: // in UTC it may be in another century's year
+			return
+		}
+		if again, ok := ParseTime(FormatTime(got), now); !ok || !again.Equal(got.Truncate(time.Second)) {
+			t.Errorf("%q is written as %q, and read as %v, %v", s, FormatTime(got), again, ok)
+		}
+	})
+}

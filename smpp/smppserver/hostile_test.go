@@ -1,6 +1,7 @@
 package smppserver_test
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"testing"
@@ -54,6 +55,11 @@ func FuzzSession(f *testing.F) {
 	f.Add(wire.AppendEmpty(nil, pdu.UnbindRespID, 0, 1))
 	f.Add(wire.AppendEmpty(nil, pdu.DeliverSmRespID, 8, 1))
 	f.Add(bindFrame(f, pdu.BindReceiverID, "bank", "secret"))
+	f.Add(submitFrame(1, func(m *wire.Message) { m.Validity, m.DataCoding = "260212143000000+", 0x18 }))
+	f.Add(wire.AppendDataSM(nil, 1, &wire.Message{Dest: wire.Addr{TON: 1, Digits: "447911123456"},
+		TLVs: wire.TLVs{}.Append(pdu.TagMessagePayload, []byte("482910")).Append(pdu.TagQosTimeToLive, []byte{0, 0, 1, 0})}))
+	f.Add(wire.AppendQuery(nil, 1, wire.Query{ID: "m1"}))
+	f.Add(wire.AppendCancel(nil, 1, aCancel))
 	f.Add(submitFrame(1, func(m *wire.Message) { m.EsmClass, m.UDH = wire.EsmUDHI, []byte{5, 0, 3, 1, 2, 1} }))
 	for _, h := range hostile.PDUs(f) {
 		f.Add(h.Octets)
@@ -61,9 +67,16 @@ func FuzzSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, input []byte) {
 		c := serverConfig()
 		c.Assemble, c.RequireE164 = true, true
+		c.Cancel = func(context.Context, *smppserver.CancelRequest) error { return nil }
+		c.Query = func(context.Context, *smppserver.QueryRequest) (smppserver.QueryResult, error) {
+			return smppserver.QueryResult{Stat: "ENROUTE"}, nil
+		}
 		s := startServer(t, c)
 		if err := s.Deliver("bank", smppserver.DeliveryReceipt{ID: "m1", From: "+447911123456",
 			To: "MyBank"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.DeliverMessage("bank", aStop); err != nil {
 			t.Fatal(err)
 		}
 		e := bound(t, s)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,7 +54,7 @@ func (c *connector) openChannel(kind string, o *options, env func(string) string
 	case "email":
 		return c.openEmail(o, env)
 	case "phone":
-		return c.openPhone(env)
+		return c.openPhone(o, env)
 	}
 	return nil, fmt.Errorf("-channel: %q is not one of demo, provider, email, phone", kind)
 }
@@ -64,7 +65,7 @@ func (c *connector) openProvider(o *options) (func() error, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-values: %w", err)
 	}
-	config := provider.Config{Provider: o.provider, Receipt: c.receipt}
+	config := provider.Config{Provider: o.provider, Client: o.client(), Receipt: c.receipt}
 	if err := json.Unmarshal(data, &config.Values); err != nil {
 		return nil, errors.New("-values: the file is not a JSON object of strings")
 	}
@@ -91,7 +92,7 @@ func (c *connector) openEmail(o *options, env func(string) string) (func() error
 		return nil, errors.New("-mail-to is needed")
 	}
 	v, err := smtp.New(smtp.Config{
-		Addr: u.Host, TLS: mode, From: u.Query().Get("from"),
+		Addr: u.Host, TLS: mode, TLSConfig: &tls.Config{RootCAs: o.roots}, From: u.Query().Get("from"),
 		Username: u.User.Username(), Password: env("SMTP_PASSWORD"),
 	})
 	if err != nil {
@@ -107,10 +108,10 @@ func (c *connector) openEmail(o *options, env func(string) string) (func() error
 }
 
 // openPhone opens an Android phone with the SMSGate app, see examples/androidgateway.
-func (c *connector) openPhone(env func(string) string) (func() error, error) {
+func (c *connector) openPhone(o *options, env func(string) string) (func() error, error) {
 	v, err := smsgate.New(smsgate.Config{
 		URL: env("SMSGATE_URL"), Username: env("SMSGATE_USERNAME"), Password: env("SMSGATE_PASSWORD"),
-		Receipt: c.receipt,
+		Client: o.client(), Receipt: c.receipt,
 	})
 	if err != nil {
 		return nil, err

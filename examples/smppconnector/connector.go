@@ -114,8 +114,10 @@ func (c *connector) message(
 }
 
 // brand is the name that the message bears: an alphanumeric sender, else the account's.
+// A sender with letters is alphanumeric, whatever its type of number says.
 func brand(a *account, m *smppserver.Submit) string {
-	if m.FromTON == typeAlphanumeric && strings.ContainsFunc(m.From, unicode.IsLetter) {
+	named := m.FromTON == typeAlphanumeric && m.From != ""
+	if named || strings.ContainsFunc(m.From, unicode.IsLetter) {
 		return m.From
 	}
 	return a.Sender

@@ -329,7 +329,7 @@ func (a *aggregator) languages() error {
 	for _, r := range []row{
 		{"Germany", submit{to: "4915123456781", text: "Dein Code: 482910"}, 0},
 		{"Brazil", submit{to: "5511961234561", brand: "1xBet", text: anyText}, 0},
-		{"Japan, numeric sender", submit{to: "819012345671", brand: "33123", text: anyText}, 0},
+		{"Japan, numeric sender", submit{to: "819012345671", brand: "33123456789", numeric: true, text: anyText}, 0},
 	} {
 		r.submit.noReceipt = true
 		if err := a.submits(e, []row{r}); err != nil {

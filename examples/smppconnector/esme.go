@@ -137,6 +137,7 @@ func (e *esme) bind(command uint32, systemID, password string) (smpp.Status, err
 // A submit is a submit_sm. The zero value of a field is what the guide recommends.
 type submit struct {
 	brand     string // source_addr, alphanumeric; default "MyBank"
+	numeric   bool   // source_addr is an international number
 	to        string // destination_addr
 	text      string
 	validity  string // validity_period
@@ -151,7 +152,11 @@ func (e *esme) submit(s submit) (status smpp.Status, id string, err error) {
 	if s.noReceipt {
 		registered = 0
 	}
-	b := append([]byte("\x00\x05\x00"), s.brand...)
+	ton := byte(typeAlphanumeric)
+	if s.numeric {
+		ton = 1
+	}
+	b := append([]byte{0, ton, 0}, s.brand...)
 	b = append(append(b, 0, 1, 1), s.to...)
 	b = append(append(b, 0, 0, 0, 0, 0), s.validity...)
 	b = append(b, 0, registered, 0, 0, 0)

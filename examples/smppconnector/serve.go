@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"os"
 	"time"
 
 	"github.com/otpcourier/otpcourier/smpp/smppserver"
@@ -22,10 +25,12 @@ type options struct {
 	smtp, mailTo                string
 	metrics                     time.Duration
 	hash                        bool
+	roots                       *x509.CertPool // that the channel trusts; nil: the system's
 }
 
 func parse(args []string, out io.Writer) (*options, error) {
 	o := &options{}
+	var ca string
 	f := flag.NewFlagSet("smppconnector", flag.ContinueOnError)
 	f.SetOutput(out)
 	f.StringVar(&o.accounts, "accounts", "", "JSON `file` of accounts; see README.md")
@@ -40,6 +45,7 @@ func parse(args []string, out io.Writer) (*options, error) {
 	f.StringVar(&o.values, "values", "", "JSON `file` of the provider's values: an object of strings")
 	f.StringVar(&o.smtp, "smtp", "", "`URL` of the mail relay, for -channel email; SMTP_PASSWORD has the password")
 	f.StringVar(&o.mailTo, "mail-to", "", "`address` of a person by their number: {number}@phones.example.com")
+	f.StringVar(&ca, "ca", "", "PEM `file` of certificates that the channel trusts instead of the system's")
 	f.DurationVar(&o.metrics, "metrics", time.Minute, "`interval` of the line of metrics")
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -56,7 +62,33 @@ func parse(args []string, out io.Writer) (*options, error) {
 	case o.metrics <= 0:
 		return nil, errors.New("-metrics must be positive")
 	}
-	return o, nil
+	return o, o.trust(ca)
+}
+
+// trust reads the certificates that the channel trusts.
+func (o *options) trust(file string) error {
+	if file == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	o.roots = x509.NewCertPool()
+	if !o.roots.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("-ca: no certificate in %s", file)
+	}
+	return nil
+}
+
+// client makes requests to the channel's server; nil is the default.
+func (o *options) client() *http.Client {
+	if o.roots == nil {
+		return nil
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = &tls.Config{RootCAs: o.roots, MinVersion: tls.VersionTLS12}
+	return &http.Client{Transport: t}
 }
 
 // serve runs a connector until ctx ends.

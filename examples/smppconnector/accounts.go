@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/otpcourier/otpcourier/channel/phone"
@@ -37,7 +38,7 @@ type account struct {
 	TPS       int            `json:"tps"`       // messages a second over all sessions; 0: unlimited
 	Binds     int            `json:"binds"`     // sessions at a time; 0: unlimited
 
-	salt, hash []byte
+	hash passwordHash
 }
 
 // accounts are by system_id.
@@ -74,7 +75,7 @@ func newAccounts(list ...*account) (accounts, error) {
 
 func (a *account) validate() error {
 	var err error
-	a.salt, a.hash, err = parseHash(a.PasswordHash)
+	a.hash, err = parseHash(a.PasswordHash)
 	switch {
 	case a.SystemID == "":
 		return errors.New("system_id is required")
@@ -93,35 +94,50 @@ func (a *account) validate() error {
 	return nil
 }
 
-// iterations are how often PBKDF2 hashes: some 50 ms for each bind.
+// A passwordHash is a hash by PBKDF2 with SHA-256, written "iterations:salt:hash".
+type passwordHash struct {
+	iterations int
+	salt, hash []byte
+}
+
+// iterations are those of -hash: some 50 ms for each bind.
 const iterations = 200_000
 
-func hashPassword(password string, salt []byte) []byte {
-	hash, err := pbkdf2.Key(sha256.New, password, salt, iterations, sha256.Size)
+// newHash hashes a password with a new salt.
+func newHash(password string, iterations int) passwordHash {
+	h := passwordHash{iterations: iterations, salt: make([]byte, 16)}
+	_, _ = rand.Read(h.salt) // never fails
+	h.hash = h.of(password)
+	return h
+}
+
+// of returns the password's hash.
+func (h passwordHash) of(password string) []byte {
+	hash, err := pbkdf2.Key(sha256.New, password, h.salt, h.iterations, sha256.Size)
 	if err != nil {
-		return nil // of no password: it matches none
+		return nil // it matches none
 	}
 	return hash
 }
 
-// newHash returns the password_hash of a new account.
-func newHash(password string) string {
-	salt := make([]byte, 16)
-	_, _ = rand.Read(salt) // never fails
-	return hex.EncodeToString(salt) + ":" + hex.EncodeToString(hashPassword(password, salt))
+func (h passwordHash) matches(password string) bool {
+	return subtle.ConstantTimeCompare(h.of(password), h.hash) == 1
 }
 
-func parseHash(text string) (salt, hash []byte, err error) {
-	first, second, _ := strings.Cut(text, ":")
-	salt, err = hex.DecodeString(first)
-	if err != nil {
-		return nil, nil, err
+func (h passwordHash) String() string { return fmt.Sprintf("%d:%x:%x", h.iterations, h.salt, h.hash) }
+
+func parseHash(text string) (h passwordHash, err error) {
+	parts := strings.Split(text, ":")
+	if len(parts) != 3 {
+		return h, errors.New("not of three parts")
 	}
-	hash, err = hex.DecodeString(second)
-	if err == nil && (len(salt) < 16 || len(hash) != sha256.Size) {
-		err = errors.New("too short")
+	n, err1 := strconv.Atoi(parts[0])
+	salt, err2 := hex.DecodeString(parts[1])
+	hash, err3 := hex.DecodeString(parts[2])
+	if n < 1 || len(salt) < 16 || len(hash) != sha256.Size {
+		return h, errors.New("too short")
 	}
-	return salt, hash, err
+	return passwordHash{n, salt, hash}, errors.Join(err1, err2, err3)
 }
 
 // printHash prints the password_hash for the password on the first line of in.
@@ -134,7 +150,7 @@ func printHash(in io.Reader, out io.Writer) error {
 	if password == "" || len(password) > 8 {
 		return errors.New("-hash: a password of SMPP has 1 to 8 characters")
 	}
-	_, err = fmt.Fprintln(out, newHash(password))
+	_, err = fmt.Fprintln(out, newHash(password, iterations))
 	return err
 }
 
@@ -148,10 +164,10 @@ func (a *account) serves(region string) bool {
 func (all accounts) authenticate(_ context.Context, b smppserver.BindRequest) smpp.Status {
 	a, known := all[b.SystemID]
 	if !known {
-		a = &account{salt: make([]byte, 16), hash: make([]byte, sha256.Size)}
+		a = &account{hash: passwordHash{iterations, make([]byte, 16), make([]byte, sha256.Size)}}
 	}
-	switch got := hashPassword(b.Password, a.salt); {
-	case subtle.ConstantTimeCompare(got, a.hash) != 1 || !known:
+	switch {
+	case !a.hash.matches(b.Password) || !known:
 		return smpp.StatusInvalidPassword
 	case !a.allows(b.RemoteAddr):
 		return smpp.StatusBindFailed

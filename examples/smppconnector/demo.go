@@ -23,7 +23,7 @@ import (
 const demoPassword = "s3cret42"
 
 func demoAccounts() (accounts, error) {
-	password := newHash(demoPassword)
+	password := newHash(demoPassword, 1).String() // a real one takes longer
 	return newAccounts(
 		&account{SystemID: "aggregator", PasswordHash: password, Sender: "OTP"},
 		&account{SystemID: "slow", PasswordHash: password, Sender: "OTP", TPS: 2, Binds: 2},

@@ -218,7 +218,8 @@ func TestLaterReceipt(t *testing.T) {
 // shows neither numbers nor passwords in its log.
 func TestServe(t *testing.T) {
 	t.Parallel()
-	file := accountsFile(t, `[{"system_id":"bank","password_hash":"`+newHash("s3cret42")+`","sender":"MyBank"}]`)
+	hash := newHash("s3cret42", 1).String()
+	file := accountsFile(t, `[{"system_id":"bank","password_hash":"`+hash+`","sender":"MyBank"}]`)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var out lockedBuffer
@@ -296,7 +297,7 @@ func accountsFile(t *testing.T, text string) string {
 func TestBadArguments(t *testing.T) {
 	t.Parallel()
 	const plain, kind = "-dangerously-plaintext", "-channel"
-	good := accountsFile(t, `[{"system_id":"bank","password_hash":"`+newHash("x")+`","sender":"MyBank"}]`)
+	good := accountsFile(t, `[{"system_id":"bank","password_hash":"`+newHash("x", 1).String()+`","sender":"MyBank"}]`)
 	for want, args := range map[string][]string{
 		"-accounts is needed":   {"-listen", ":0"},
 		"-cert and -key":        {"-accounts", good},

@@ -128,7 +128,6 @@ func TestRealNodeSMPPBinds(t *testing.T) {
 		{"receiver only", bind{"bind_receiver", "aggregator", demoPassword, 1}, []smpp.Status{0, 0x04}},
 		{"transmitter", bind{"bind_transmitter", "aggregator", demoPassword, 1}, []smpp.Status{0, 0}},
 		{"over the rate", bind{"bind_transceiver", "slow", demoPassword, 3}, []smpp.Status{0, 0, 0, 0x58}},
-		{"over the rate, another session", bind{"bind_transceiver", "slow", demoPassword, 1}, []smpp.Status{0, 0x58}},
 		{"wrong password", bind{"bind_transceiver", "aggregator", "guess", 1}, []smpp.Status{0x0E}},
 		{"unknown system_id", bind{"bind_transceiver", "nobody", demoPassword, 1}, []smpp.Status{0x0E}},
 		{"address not allowed", bind{"bind_transceiver", "elsewhere", demoPassword, 1}, []smpp.Status{0x0D}},

@@ -2,6 +2,7 @@ package smppserver_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,13 +78,19 @@ concatenation = true
 group = sms-service
 keyword = default
 max-messages = 0
-text = "none"
+%[8]s
 `
 
+// kannelOptions are lines of Kannel's configuration.
+type kannelOptions struct {
+	smsc    string // in its group smsc
+	service string // in its group sms-service; default: messages are answered by "none"
+}
+
 // startKannel starts Kannel against the SMSC at the port, and stops it with the
-// test. Options are lines of its group smsc. Where it is missing the test is skipped,
-// but fails under OTPCOURIER_REAL=require.
-func startKannel(t *testing.T, smscPort int, secure bool, options ...string) *kannel {
+// test. Where it is missing the test is skipped, but fails under
+// OTPCOURIER_REAL=require.
+func startKannel(t *testing.T, smscPort int, secure bool, o kannelOptions) *kannel {
 	t.Helper()
 	for _, program := range []string{"bearerbox", "smsbox"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -97,7 +104,8 @@ func startKannel(t *testing.T, smscPort int, secure bool, options ...string) *ka
 	dir := t.TempDir()
 	admin, boxes, send := freePort(t), freePort(t), freePort(t)
 	conf := filepath.Join(dir, "kannel.conf")
-	text := fmt.Sprintf(kannelConf, admin, boxes, send, smscPort, dir, secure, strings.Join(options, "\n"))
+	text := fmt.Sprintf(kannelConf, admin, boxes, send, smscPort, dir, secure, o.smsc,
+		cmp.Or(o.service, `text = "none"`))
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +253,7 @@ func testKannel(t *testing.T, secure bool) {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	t.Run("session", func(t *testing.T) {
-		k := startKannel(t, l.Addr().(*net.TCPAddr).Port, secure)
+		k := startKannel(t, l.Addr().(*net.TCPAddr).Port, secure, kannelOptions{})
 		poll(t, "the bind", func() bool {
 			all := server.Sessions()
 			return len(all) == 1 && all[0].SystemID() == "bank"
@@ -294,7 +302,7 @@ func TestRealKannelCodingsAndValidity(t *testing.T) {
 		t.Fatal(err)
 	}
 	go func() { _ = server.Serve(l) }() // the server is closed with the test
-	k := startKannel(t, l.Addr().(*net.TCPAddr).Port, false, "validityperiod = 5")
+	k := startKannel(t, l.Addr().(*net.TCPAddr).Port, false, kannelOptions{smsc: "validityperiod = 5"})
 	poll(t, "the bind", func() bool {
 		all := server.Sessions()
 		return len(all) == 1 && all[0].SystemID() == "bank"
@@ -324,7 +332,7 @@ func TestRealKannelCodingsAndValidity(t *testing.T) {
 		tt.query.Set("to", ann)
 		tt.query.Set("text", tt.text)
 		k.sendQuery(t, tt.query)
-		m := <-got
+		m := await(t, got)
 		if m.Text != tt.text || !slices.Contains(tt.coding, m.DataCoding) {
 			t.Errorf("%s: data_coding 0x%02X, %q", tt.name, m.DataCoding, m.Text)
 		}
@@ -332,6 +340,53 @@ func TestRealKannelCodingsAndValidity(t *testing.T) {
 		if m.Validity > tt.life || m.Validity < tt.life-10*time.Second {
 			t.Errorf("%s: the message lives %v, want %v", tt.name, m.Validity, tt.life)
 		}
+	}
+}
+
+// TestRealKannelReceives: Kannel receives a message of a phone, and a long one as one.
+func TestRealKannelReceives(t *testing.T) {
+	t.Parallel()
+	got := make(chan url.Values, 10)
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		got <- r.URL.Query()
+	}))
+	defer hook.Close()
+	ended := make(chan error, 10)
+	c := serverConfig()
+	c.OnMessage = func(_ string, _ smppserver.MobileMessage, err error) { ended <- err }
+	server := startServer(t, c)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = server.Serve(l) }() // the server is closed with the test
+	startKannel(t, l.Addr().(*net.TCPAddr).Port, false, kannelOptions{
+		service: `get-url = "` + hook.URL + `/?from=%p&to=%P&text=%b"` + "\nconcatenation = true\ncatch-all = true",
+	})
+	for _, text := range []string{"STOP", "@{€}", strings.Repeat("STOP all messages. ", 20)} {
+		m := smppserver.MobileMessage{From: ann, To: "12345", Text: text}
+		if err := server.DeliverMessage("bank", m); err != nil {
+			t.Fatal(err)
+		}
+		q := await(t, got)
+		if from, to := q.Get("from"), q.Get("to"); from != ann || to != "12345" || q.Get("text") != text {
+			t.Errorf("Kannel received %q from %s to %s", q.Get("text"), from, to)
+		}
+		if err := await(t, ended); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// await receives what another process causes.
+func await[T any](t *testing.T, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(30 * time.Second):
+		t.Fatal("waited too long")
+		panic("unreachable")
 	}
 }
 

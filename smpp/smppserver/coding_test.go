@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/ajankovic/smpp/pdu"
 
@@ -140,21 +139,4 @@ func TestAlphabetsPerAccount(t *testing.T) {
 			t.Errorf("%s, data_coding %d: %q, want %q", tt.systemID, tt.coding, got, tt.want)
 		}
 	}
-}
-
-// FuzzDataCoding: any octets in any data_coding are some text, of bounded length.
-func FuzzDataCoding(f *testing.F) {
-	for coding := range 256 {
-		f.Add(uint8(coding), []byte("\x00\x1b\x65 482910\x94F\xff\xfe"))
-	}
-	f.Add(uint8(5), []byte("\x1b$BG'>Z%3!<%I\x1b(B"))
-	f.Add(uint8(5), []byte("G'>Z%3!<%I"))
-	e, texts := reading(f, "bank", func(c *smppserver.Config) { c.MaxMessage = 0xFFFF })
-	f.Fuzz(func(t *testing.T, coding uint8, data []byte) {
-		data = data[:min(len(data), 4000)]
-		e.Ask(submitFrame(7, func(m *wire.Message) { m.DataCoding, m.Short = coding, data }))
-		if got := <-texts; !utf8.ValidString(got) || len(got) > 4*len(data) {
-			t.Errorf("data_coding %d: %d octets are read as %q", coding, len(data), got)
-		}
-	})
 }

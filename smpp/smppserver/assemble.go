@@ -2,6 +2,8 @@ package smppserver
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -21,7 +23,8 @@ func (c *Config) assembleLimits() concat.Limits {
 func (s *Server) assemble(m *Submit, now time.Time) (whole *Submit, id string, status smpp.Status) {
 	key := concat.Key{Owner: m.SystemID, From: m.From, To: m.To, Reference: m.Reference, Parts: m.Parts}
 	long, id, err := s.parts.Add(key, m.Part, concat.Part{
-		Text: m.Data, ID: newMessageID(), Registered: m.Registered, Expires: m.Expires,
+		Text: m.Data, ID: newMessageID(), Expires: m.Expires,
+		DataCoding: m.DataCoding, Registered: m.Registered,
 	})
 	switch {
 	case errors.Is(err, concat.ErrFull):
@@ -45,14 +48,40 @@ func (s *Server) assemble(m *Submit, now time.Time) (whole *Submit, id string, s
 // surrogate pair in two.
 func (s *Server) whole(m *Submit, long *concat.Message, now time.Time) *Submit {
 	v := *m
-	v.expire(long.Expires(), now)
+	v.expire(earliest(long.Parts()), now)
 	v.Part, v.Parts = 1, 1
-	v.Registered = joinRegistered(long.Registered())
+	v.Registered = joinRegistered(long.Parts())
 	v.Receipt = v.Registered&wire.ReceiptMask != 0
 	v.PartIDs, v.long = long.EarlierIDs(), long
 	v.Data = long.Text()
-	v.Text = m.Session.alphabets.decode(v.Data, v.DataCoding)
+	v.Text = m.Session.alphabets.join(long)
 	return &v
+}
+
+// join returns the text of a whole message. If its parts are in different codings, as
+// an ESME may choose for each by itself, each is decoded apart.
+func (a alphabets) join(long *concat.Message) string {
+	parts := long.Parts()
+	coding := parts[0].DataCoding
+	if !slices.ContainsFunc(parts, func(p concat.Part) bool { return p.DataCoding != coding }) {
+		return a.decode(long.Text(), coding)
+	}
+	var text strings.Builder
+	for _, p := range parts {
+		text.WriteString(a.decode(p.Text, p.DataCoding))
+	}
+	return text.String()
+}
+
+// earliest returns the end of the life that ends first, or zero if none ends.
+func earliest(parts []concat.Part) time.Time {
+	var first time.Time
+	for _, p := range parts {
+		if first.IsZero() || !p.Expires.IsZero() && p.Expires.Before(first) {
+			first = p.Expires
+		}
+	}
+	return first
 }
 
 // assembled notes the answer to a whole message. If the answer asks for another

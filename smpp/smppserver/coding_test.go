@@ -102,6 +102,37 @@ func TestDataCoding(t *testing.T) {
 	}
 }
 
+// TestDataCodingOfParts: the parts of a long message may be in different codings, and
+// a character may be cut in two if they are not.
+func TestDataCodingOfParts(t *testing.T) {
+	t.Parallel()
+	e, texts := reading(t, "bank", func(c *smppserver.Config) { c.Assemble = true })
+	type part struct {
+		coding uint8
+		data   string
+	}
+	for _, tt := range []struct {
+		parts [2]part
+		want  string
+	}{
+		{[2]part{{0x00, "code 482910 \x00 "}, {0x18, "\x04\x1a\x04\x3e\x04\x34"}}, "code 482910 @ Код"},
+		{[2]part{{0x08, "\x04\x1a\x04\x3e\x04\x34"}, {0x03, " \xe9"}}, "Код é"},
+		{[2]part{{0x08, "\x00 \xd8\x3d"}, {0x08, "\xdd\x11"}}, " 🔑"},
+		{[2]part{{0x05, "482910 \x83"}, {0x05, "R\x81[\x83h"}}, "482910 コード"},
+		{[2]part{{0x00, "482910 \x1b"}, {0x00, "e"}}, "482910 €"},
+	} {
+		for n, p := range tt.parts {
+			e.submit(func(m *wire.Message) {
+				m.EsmClass, m.UDH = wire.EsmUDHI, []byte{5, 0, 3, 1, 2, byte(n + 1)}
+				m.DataCoding, m.Short = p.coding, []byte(p.data)
+			})
+		}
+		if got := <-texts; got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
 // TestAlphabetsPerAccount: two accounts mean different characters by data_coding 0
 // and 1.
 func TestAlphabetsPerAccount(t *testing.T) {

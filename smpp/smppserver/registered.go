@@ -1,6 +1,7 @@
 package smppserver
 
 import (
+	"github.com/otpcourier/otpcourier/smpp/internal/concat"
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
@@ -36,15 +37,15 @@ func receiptsWanted(registered uint8) (success, failure bool) {
 	return false, false
 }
 
-// joinRegistered returns the registered_delivery that asks for all that its
-// arguments do.
-func joinRegistered(all []uint8) uint8 {
+// joinRegistered returns the registered_delivery that asks for all that the parts ask
+// for.
+func joinRegistered(parts []concat.Part) uint8 {
 	var success, failure bool
 	var rest uint8
-	for _, r := range all {
-		s, f := receiptsWanted(r)
+	for _, p := range parts {
+		s, f := receiptsWanted(p.Registered)
 		success, failure = success || s, failure || f
-		rest |= r &^ wire.ReceiptMask
+		rest |= p.Registered &^ wire.ReceiptMask
 	}
 	switch {
 	case success && failure:

@@ -68,7 +68,7 @@ type Submit struct {
 
 	Text       string // decoded by DataCoding
 	Data       []byte // the same, not decoded, without its user data header
-	DataCoding uint8
+	DataCoding uint8  // with Assemble of the part that came last
 
 	Part, Parts int      // 1 of 1 unless this is a part
 	Reference   int      // of the long message, its sender's number for it

@@ -60,6 +60,7 @@ func (k Key) sender() sender { return sender{k.Owner, k.From} }
 type Part struct {
 	Text       []byte    // nil: the part has not come
 	ID         string    // message_id under which it was acknowledged
+	DataCoding uint8     // data_coding
 	Registered uint8     // registered_delivery
 	Expires    time.Time // end of its validity_period; zero: none
 }
@@ -192,26 +193,8 @@ func (m *Message) Text() []byte {
 	return text
 }
 
-// Expires returns the earliest end of a validity_period of a complete message's
-// parts. It is zero if no part has one.
-func (m *Message) Expires() time.Time {
-	var first time.Time
-	for _, p := range m.parts {
-		if first.IsZero() || !p.Expires.IsZero() && p.Expires.Before(first) {
-			first = p.Expires
-		}
-	}
-	return first
-}
-
-// Registered returns the registered_delivery of each part of a complete message.
-func (m *Message) Registered() []uint8 {
-	all := make([]uint8, len(m.parts))
-	for i, p := range m.parts {
-		all[i] = p.Registered
-	}
-	return all
-}
+// Parts returns the parts of a complete message. They must not be changed.
+func (m *Message) Parts() []Part { return m.parts }
 
 // EarlierIDs returns the ids of all parts of a complete message, apart from the
 // one that came last.

@@ -1,21 +1,41 @@
 package main
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
-// findCode returns the code in a text: 4 to 10 digits, which may stand in groups of 2
-// to 4 joined by one dash or space. It is a placeholder for the examples of the guide,
-// and reads neither other scripts nor texts with several numbers: such a text has none.
+// findCode returns the code in a text: 4 to 10 digits, or equal groups of 2 to 4
+// digits joined by one dash or space. It is a placeholder: it reads Latin digits only,
+// knows neither words nor dates, and finds nothing in a text with two candidates.
 func findCode(text string) (code string, ok bool) {
-	found := candidates.FindAllString(text, -1)
-	if len(found) != 1 {
-		return "", false
-	}
-	for _, r := range found[0] {
-		if r >= '0' && r <= '9' {
-			code += string(r)
+	for _, run := range runs.FindAllString(text, -1) {
+		for _, candidate := range candidates(run) {
+			if code != "" {
+				return "", false
+			}
+			code = candidate
 		}
 	}
-	return code, len(code) >= 4 && len(code) <= 10
+	return code, code != ""
 }
 
-var candidates = regexp.MustCompile(`[0-9]+(?:[- ][0-9]+)*`)
+var runs = regexp.MustCompile(`[0-9]+(?:[- ][0-9]+)*`)
+
+// candidates returns the codes that a run of groups may be.
+func candidates(run string) (codes []string) {
+	groups := strings.FieldsFunc(run, func(r rune) bool { return r == '-' || r == ' ' })
+	equal := len(groups[0]) >= 2 && len(groups[0]) <= 4
+	for _, g := range groups {
+		equal = equal && len(g) == len(groups[0])
+	}
+	if equal {
+		groups = []string{strings.Join(groups, "")}
+	}
+	for _, g := range groups {
+		if len(g) >= 4 && len(g) <= 10 {
+			codes = append(codes, g)
+		}
+	}
+	return codes
+}

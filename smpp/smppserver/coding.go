@@ -120,22 +120,39 @@ func decodeOctets(data []byte) string {
 	return text
 }
 
-// decodeUCS2 reads UTF-16, big-endian unless a byte order mark says otherwise. An
-// octet too many at the end is dropped.
+// decodeUCS2 reads UTF-16, big-endian unless a byte order mark or the text itself
+// shows otherwise. An octet too many at the end is dropped.
 func decodeUCS2(data []byte) string {
 	data = data[:len(data)/2*2]
 	switch {
 	case bytes.HasPrefix(data, []byte{0xFE, 0xFF}):
 		data = data[2:]
 	case bytes.HasPrefix(data, []byte{0xFF, 0xFE}):
-		swapped := make([]byte, len(data)-2)
-		for i := 0; i < len(swapped); i += 2 {
-			swapped[i], swapped[i+1] = data[i+3], data[i+2]
-		}
-		data = swapped
+		data = swapOctets(data[2:])
+	case isSwappedLatin(data):
+		data = swapOctets(data)
 	}
 	text, _ := sms.Decode(data, sms.UCS2) // cannot fail: the length is even
 	return text
+}
+
+func swapOctets(data []byte) []byte {
+	swapped := make([]byte, len(data))
+	for i := 0; i < len(data); i += 2 {
+		swapped[i], swapped[i+1] = data[i+1], data[i]
+	}
+	return swapped
+}
+
+// isSwappedLatin reports whether data is little-endian, and of Latin characters only:
+// no text in any language is of four characters and more that all end in 00.
+func isSwappedLatin(data []byte) bool {
+	for i := 0; i < len(data); i += 2 {
+		if data[i] == 0 || data[i+1] != 0 {
+			return false
+		}
+	}
+	return len(data) >= 8
 }
 
 // decodeJapanese reads the forms in which JIS is met, since data_coding names the

@@ -72,6 +72,8 @@ func TestDataCoding(t *testing.T) {
 		{"UCS-2", []uint8{0x08}, ucs2, kod},
 		{"UCS-2 with a byte order mark", []uint8{0x08}, "\xfe\xff" + ucs2, kod},
 		{"UCS-2, little-endian", []uint8{0x08}, "\xff\xfe\x1a\x04\x3e\x04\x34\x04 \x004\x00", kod},
+		{"UCS-2, little-endian without a mark", []uint8{0x08, 0x18}, "4\x008\x002\x009\x001\x000\x00", "482910"},
+		{"UCS-2 of characters that end in 00", []uint8{0x08}, "\x4e\x00\x4e\x00", "一一"},
 		{"UCS-2 with an octet too many", []uint8{0x08}, ucs2 + "\x00", kod},
 		{"Korean", []uint8{0x0E}, "\xc0\xce\xc1\xf5\xb9\xf8\xc8\xa3 482910", "인증번호 482910"},
 		{"reserved", []uint8{0x0B, 0x0C, 0x0F}, gsm, gsmText},

@@ -70,7 +70,7 @@
 //	0x03                   Latin-1
 //	0x05, 0x09, 0x0A, 0x0D ISO-2022-JP, JIS X 0208, Shift JIS or EUC-JP, whichever it is
 //	0x06, 0x07             ISO 8859-5, ISO 8859-8
-//	0x08                   UCS-2 with surrogates, big-endian unless it begins with a mark
+//	0x08                   UCS-2 with surrogates; little-endian if a mark or Latin text shows it
 //	0x0E                   KS C 5601 (EUC-KR)
 //	0x10 and above         as 3GPP TS 23.038, section 4, says: with a message class,
 //	                       for deletion, message waiting; the alphabet of 0x00, UCS-2 or octets

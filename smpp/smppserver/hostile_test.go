@@ -56,8 +56,8 @@ func FuzzSession(f *testing.F) {
 	f.Add(wire.AppendEmpty(nil, pdu.DeliverSmRespID, 8, 1))
 	f.Add(bindFrame(f, pdu.BindReceiverID, "bank", "secret"))
 	f.Add(submitFrame(1, func(m *wire.Message) { m.Validity, m.DataCoding = "260212143000000+", 0x18 }))
-	f.Add(wire.AppendDataSM(nil, 1, &wire.Message{Dest: wire.Addr{TON: 1, Digits: "447911123456"},
-		TLVs: wire.TLVs{}.Append(pdu.TagMessagePayload, []byte("482910")).Append(pdu.TagQosTimeToLive, []byte{0, 0, 1, 0})}))
+	tlvs := wire.TLVs{}.Append(pdu.TagMessagePayload, []byte("482910")).Append(pdu.TagQosTimeToLive, []byte{0, 0, 1, 0})
+	f.Add(wire.AppendDataSM(nil, 1, &wire.Message{Dest: wire.Addr{TON: 1, Digits: "447911123456"}, TLVs: tlvs}))
 	f.Add(wire.AppendQuery(nil, 1, wire.Query{ID: "m1"}))
 	f.Add(wire.AppendCancel(nil, 1, aCancel))
 	f.Add(submitFrame(1, func(m *wire.Message) { m.EsmClass, m.UDH = wire.EsmUDHI, []byte{5, 0, 3, 1, 2, 1} }))

@@ -72,7 +72,8 @@ func TestMobileMessage(t *testing.T) {
 			t.Fatalf("%+v, %v", f.Header, err)
 		}
 		if got.Source != (wire.Addr{TON: 1, NPI: 1, Digits: "447911123456"}) ||
-			got.Dest != (wire.Addr{Digits: "12345"}) || got.EsmClass != 0 || got.DataCoding != tt.coding || string(got.Short) != tt.data || len(got.TLVs) != 0 {
+			got.Dest != (wire.Addr{Digits: "12345"}) || got.EsmClass != 0 || got.DataCoding != tt.coding ||
+			string(got.Short) != tt.data || len(got.TLVs) != 0 {
 			t.Errorf("%q: %+v", tt.text, got)
 		}
 		e.Write(peertest.Answer(f))

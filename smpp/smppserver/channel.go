@@ -20,7 +20,8 @@ import (
 // given. So a receipt that comes later can be passed on by
 // Server.Deliver(systemID, DeliveryReceipt{ID: receipt.MessageID, …}). If c
 // reports at once that the message is delivered, as OTP Blue does, and the ESME
-// asked for a receipt, the receipt follows the response.
+// asked for a receipt, the receipt follows the response. An application that passes on
+// later receipts keeps Submit.Registered, to ask [Submit.WantsReceipt].
 //
 // The handler keeps nothing of a message that is answered. An application that
 // wants to honour cancel_sm stores the Submission of c.Send by the Message's ID,

@@ -80,8 +80,8 @@ type Config struct {
 
 	// TPS returns how many submit_sm, data_sm, cancel_sm and query_sm a system_id
 	// may send in any one second, over all its sessions together. Further ones
-	// are answered with ESME_RTHROTTLED. TPS is called at each bind. Zero is unlimited, the most
-	// is 100000. Default: unlimited.
+	// are answered with ESME_RTHROTTLED. TPS is called at each bind. Zero is
+	// unlimited, the most is 100000. Default: unlimited.
 	TPS func(systemID string) int
 
 	// Window is how many messages, cancel_sm and query_sm of one session may be

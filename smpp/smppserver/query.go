@@ -79,7 +79,7 @@ func (s *Session) answerQuery(h wire.Header, r *QueryRequest, result QueryResult
 	}
 	v := wire.QueryResp{ID: r.ID, State: state, ErrorCode: result.ErrorCode}
 	if !result.Final.IsZero() {
-		v.FinalDate = wire.FormatTime(result.Final)
+		v.FinalDate = wire.AbsoluteTime(result.Final)
 	}
 	s.send(func(b []byte) []byte { return wire.AppendQueryResp(b, h.Seq, v) })
 }

@@ -80,9 +80,6 @@ func ParseTime(s string, now time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// FormatTime returns t as an absolute time, in UTC.
-func FormatTime(t time.Time) string { return t.UTC().Format("060102150405") + "000+" }
-
 // maxQuarters is the highest difference from UTC in quarter hours (SMPP 3.4,
 // section 7.1.1.1).
 const maxQuarters = 48

@@ -111,8 +111,18 @@ type Config struct {
 	Timeout time.Duration
 
 	// MaxConns is how many connections to the relay may be open at once;
-	// further messages wait for one. Default 8.
+	// further messages wait for one. If the relay allows fewer, the channel learns
+	// their number. Default 8.
 	MaxConns int
+
+	// MaxMessages is how many messages one connection carries. Exim delivers ten at
+	// once, and leaves the others of a connection to its next queue run, up to half
+	// an hour later (smtp_accept_queue_per_connection). Default: 10 if the relay
+	// offers HELP, as every Exim does, and else 1000.
+	MaxMessages int
+
+	// Breaker sets when the relay is left alone because it is down.
+	Breaker BreakerConfig
 
 	// Rate bounds how fast the relay is given messages. Default: no bound.
 	Rate Rate
@@ -180,7 +190,7 @@ func (s *settings) validateRelays() error {
 	first := Relay{
 		Addr: s.Addr, TLS: s.TLS, TLSConfig: s.TLSConfig, DangerouslyPlaintext: s.DangerouslyPlaintext,
 		Username: s.Username, Password: s.Password, Token: s.Token, Mechanism: s.Mechanism,
-		MaxConns: s.MaxConns, Rate: s.Rate,
+		MaxConns: s.MaxConns, MaxMessages: s.MaxMessages, Breaker: s.Breaker, Rate: s.Rate,
 	}
 	s.relays = append([]Relay{first}, s.Fallbacks...)
 	for i := range s.relays {

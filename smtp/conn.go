@@ -18,10 +18,12 @@ type conn struct {
 	pipelining bool // the server offers PIPELINING
 	dsn        bool // the server offers DSN, and has not refused it yet
 
-	state  connState
-	uses   int         // transactions begun
-	opened time.Time   // by dial
-	expire *time.Timer // runs while the connection is idle, and then closes it
+	state    connState
+	uses     int         // transactions begun
+	maxUses  int         // transactions, after which the pool leaves the connection
+	refusals int         // since the last mail that was taken; servers slow down clients with many
+	opened   time.Time   // by dial
+	expire   *time.Timer // runs while the connection is idle, and then closes it
 }
 
 // A connState says how far a connection is. dial returns one that is ready; a
@@ -51,10 +53,13 @@ func (c *conn) begin() (reset bool) {
 }
 
 // refused notes that the server has refused a command, and is ready for a RSET.
-func (c *conn) refused() { c.state = stateNeedsReset }
+func (c *conn) refused() {
+	c.state = stateNeedsReset
+	c.refusals++
+}
 
 // accepted notes that the server has taken the mail.
-func (c *conn) accepted() { c.state = stateReady }
+func (c *conn) accepted() { c.state, c.refusals = stateReady, 0 }
 
 // isReusable reports whether another transaction may follow.
 func (c *conn) isReusable() bool { return c.state == stateReady || c.state == stateNeedsReset }
@@ -207,6 +212,22 @@ func (c *conn) quit() {
 	c.raw.setDeadline(time.Now().Add(quitTimeout))
 	_, _ = c.limiter.Write([]byte("QUIT\r\n"))
 	c.close()
+}
+
+// leave sends QUIT and waits, for a moment, until the server has closed the
+// connection.
+func (c *conn) leave() {
+	defer c.close()
+	c.raw.setDeadline(time.Now().Add(leaveTimeout))
+	if _, err := c.limiter.Write([]byte("QUIT\r\n")); err != nil {
+		return
+	}
+	var reply [256]byte
+	for {
+		if _, err := c.limiter.Read(reply[:]); err != nil {
+			return
+		}
+	}
 }
 
 // close closes the connection beneath TLS, whose own Close may wait seconds to

@@ -129,7 +129,7 @@ func TestConnectionInDoubtIsLeft(t *testing.T) {
 		"421 at MAIL, idle": {func() func(string) string { return once("MAIL", "421 4.4.2 idle\r\n", 1) },
 			[]string{"", ""}},
 		"refusal of the dot": {func() func(string) string { return once(".", "554 5.6.0 no\r\n", 0) },
-			[]string{"misconfigured", ""}},
+			[]string{"unreachable", ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bothWays(t, func(t *testing.T, newFake newFakeFunc) {

@@ -6,21 +6,18 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/sony/gobreaker/v2"
 	"golang.org/x/time/rate"
 
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// A breaker keeps messages from waiting for a relay that is down.
-const (
-	breakAfter = 5               // faults in a row
-	breakPause = 5 * time.Second // before one message tries the relay again
-	slow       = time.Second     // a relay may take: if the caller gives up before, the relay is not at fault
-)
+// slow is how long a relay may take: if the caller gives up before, the relay is
+// not at fault.
+const slow = time.Second
 
 // maxProbe is how long a connection that was idle may take for its first reply,
 // if the message has at least three times as long. A connection that a firewall
@@ -41,7 +38,8 @@ type relay struct {
 
 	pool      *pool
 	bucket    *rate.Limiter // nil: no bound
-	breaker   *gobreaker.TwoStepCircuitBreaker[struct{}]
+	breaker   breaker
+	suspicion suspicion
 	lastFault atomic.Pointer[channel.Error]
 	scram     scramKeys
 }
@@ -52,12 +50,7 @@ func newRelay(s *settings, config Relay) *relay {
 	if config.Rate.PerSecond > 0 {
 		r.bucket = rate.NewLimiter(rate.Limit(config.Rate.PerSecond), config.Rate.Burst)
 	}
-	r.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		MaxRequests: 1,
-		Timeout:     breakPause,
-		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakAfter },
-		IsExcluded:  func(err error) bool { return errors.Is(err, errNotCounted) },
-	})
+	r.breaker.BreakerConfig = config.Breaker
 	return r
 }
 
@@ -118,6 +111,7 @@ type severity uint8
 const (
 	passing     severity = iota // the relay may take the message later
 	configured                  // the relay takes the message once its configuration is right
+	doubted                     // the relay refuses the message, perhaps for a reason of its own
 	unsupported                 // the recipient needs SMTPUTF8, which the relay lacks
 	final                       // no other relay would do better
 )
@@ -130,6 +124,9 @@ func severityOf(err error) severity {
 		return configured
 	case errors.Is(err, errNeedsUTF8):
 		return unsupported
+	}
+	if r, refused := errors.AsType[reply](err); refused && r.doubtful {
+		return doubted
 	}
 	return final
 }
@@ -154,13 +151,18 @@ func roomAt(err error) (at time.Time, used bool) {
 
 // deliver gives the mail to r.
 func (r *relay) deliver(ctx context.Context, e envelope, b budget) (string, error) {
-	report, err := r.breaker.Allow()
-	if err != nil {
-		return "", r.openError()
+	wait, ok := r.breaker.allow()
+	if !ok {
+		return "", r.openError(wait)
 	}
+	v := notCounted
+	defer func() { r.breaker.report(v, e.to) }()
 	begun := time.Now()
 	text, err := r.attempt(ctx, e, b)
-	report(r.outcome(ctx, err, time.Since(begun)))
+	v = r.verdict(ctx, err, time.Since(begun))
+	if v == works && err == nil {
+		r.suspicion.accepted()
+	}
 	return text, err
 }
 
@@ -175,10 +177,6 @@ func (r *relay) attempt(ctx context.Context, e envelope, b budget) (string, erro
 		early, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
 		defer cancel()
 	}
-	if err := r.pool.acquire(early); err != nil {
-		return "", failure(early, phaseQueue, err)
-	}
-	defer r.pool.release()
 	return r.submit(ctx, early, e)
 }
 
@@ -239,45 +237,36 @@ func (r Rate) at(now time.Time) float64 {
 	return min(r.PerSecond, r.WarmFrom*math.Exp2(max(0, days)))
 }
 
-// The outcomes for the breaker. nil is a success: the relay works, whatever it
-// replies about a message.
-var (
-	errFault      = errors.New("smtp: the relay is at fault")
-	errNotCounted = errors.New("smtp: the attempt shows nothing about the relay")
-)
-
-// outcome returns the outcome of an attempt for the breaker.
-func (r *relay) outcome(ctx context.Context, err error, took time.Duration) error {
+// verdict returns the result of an attempt for the breaker.
+func (r *relay) verdict(ctx context.Context, err error, took time.Duration) verdict {
 	e, failed := errors.AsType[*channel.Error](err)
-	_, refused := errors.AsType[reply](err)
+	if !failed || errors.Is(err, errNeedsUTF8) {
+		return works
+	}
+	p := phase(strings.TrimPrefix(e.Op, "smtp: "))
+	reply, refused := errors.AsType[reply](err)
+	v := faultyFor
 	switch {
-	case !failed, errors.Is(err, errNeedsUTF8):
-		return nil
-	case e.Op == "smtp: "+string(phaseQueue), e.Op == "smtp: "+string(phaseRelay):
-		return errNotCounted
+	case p == phaseQueue, p == phaseRelay:
+		return notCounted
 	case ctx.Err() != nil && (took < slow || !errors.Is(ctx.Err(), context.DeadlineExceeded)):
-		return errNotCounted
-	case refused && !refusesClient(e):
-		return nil
+		return notCounted
+	case p == phaseDial, p == phaseTLS, p == phaseHello, p == phaseAuth:
+		v = faulty
+	case !refused: // perhaps because of the recipient, who is in the same write as MAIL
+	case reply.code == 530 && e.Class == channel.Misconfigured, reply.code == 421 && !p.namesRecipient():
+		v = faulty
+	case reply.code == 421:
+	default: // of the message
+		return works
 	}
 	r.lastFault.Store(e)
-	return errFault
-}
-
-// refusesClient reports a refusal to serve us, as opposed to one of a message.
-func refusesClient(e *channel.Error) bool {
-	r, _ := errors.AsType[reply](e)
-	switch e.Op {
-	case "smtp: " + string(phaseTLS), "smtp: " + string(phaseHello), "smtp: " + string(phaseAuth):
-		return true
-	}
-	return r.code == 421 || r.code == 530
+	return v
 }
 
 // openError is the error while the breaker is open: the last fault again.
-func (r *relay) openError() error {
-	e := channel.Error{Class: channel.Temporary, Op: "smtp: " + string(phaseRelay), RetryAfter: breakPause,
-		Err: errBroken}
+func (r *relay) openError(wait time.Duration) error {
+	e := channel.Error{Class: channel.Temporary, Op: "smtp: " + string(phaseRelay), RetryAfter: wait, Err: errBroken}
 	if fault := r.lastFault.Load(); fault != nil {
 		e.Code = fault.Code
 		if fault.Class == channel.Misconfigured {
@@ -285,72 +274,4 @@ func (r *relay) openError() error {
 		}
 	}
 	return &e
-}
-
-// submit sends the mail over an idle connection, or a new one. An idle
-// connection that turns out to be dead before it has taken anything is replaced
-// once. All steps before the message's content end with early, whose deadline is
-// not after that of ctx.
-func (r *relay) submit(ctx, early context.Context, e envelope) (string, error) {
-	deadline, _ := early.Deadline()
-	if cn := r.pool.take(); cn != nil {
-		probe := time.Now().Add(min(maxProbe, time.Until(deadline)/3))
-		text, p, err := r.transact(ctx, cn, e, limits{first: probe, ready: deadline})
-		if !isStale(ctx, p, err) {
-			return text, transactionError(ctx, p, err)
-		}
-		r.log.LogAttrs(ctx, slog.LevelDebug, "smtp: idle connection was dead")
-	}
-	cn, err := r.connect(early)
-	if err != nil {
-		return "", err
-	}
-	text, p, err := r.transact(ctx, cn, e, limits{first: deadline, ready: deadline})
-	return text, transactionError(ctx, p, err)
-}
-
-func (r *relay) connect(ctx context.Context) (*conn, error) {
-	cn, p, err := r.dial(ctx)
-	if err != nil {
-		return nil, failure(ctx, p, err)
-	}
-	r.log.LogAttrs(ctx, slog.LevelDebug, "smtp: connected", slog.String("tls", cn.tlsVersion()))
-	return cn, nil
-}
-
-// transact uses cn, and then puts it back or closes it. QUIT is for a server that
-// still replies.
-func (r *relay) transact(ctx context.Context, cn *conn, e envelope, l limits) (string, phase, error) {
-	text, p, err := cn.transact(ctx, e, l)
-	_, refused := replyOf(err)
-	switch {
-	case cn.isReusable():
-		r.pool.put(cn)
-	case refused && cn.state != stateDesynchronized:
-		cn.quit()
-	default:
-		cn.close()
-	}
-	return text, p, err
-}
-
-// isStale reports that a reused connection was lost, or silent, or closed by
-// the relay (421), before it took the sender.
-func isStale(ctx context.Context, p phase, err error) bool {
-	if err == nil || ctx.Err() != nil || p != phaseMail && p != phaseReset {
-		return false
-	}
-	r, refused := replyOf(err)
-	return !refused || r.code == 421 || p == phaseReset
-}
-
-// transactionError returns err, met in phase p, as an error of Send; nil for nil.
-func transactionError(ctx context.Context, p phase, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, errNeedsUTF8):
-		return refuse(channel.InvalidRecipient, err)
-	}
-	return failure(ctx, p, err)
 }

@@ -76,6 +76,8 @@ func (r *relay) greet(ctx context.Context, c *conn) (phase, error) {
 	c.pipe.upper = false
 	c.pipelining, _ = c.client.Extension("PIPELINING")
 	c.dsn, _ = c.client.Extension("DSN")
+	offersHelp, _ := c.client.Extension("HELP")
+	c.maxUses = r.maxMessages(offersHelp)
 	if r.Username == "" {
 		return phaseHello, nil
 	}

@@ -42,6 +42,7 @@ type fake struct {
 
 	reject  func(line string) string // a reply to a command; empty: as in script
 	unasked string                   // said once, a second after the first mail
+	slow    time.Duration            // before the reply to each mail
 
 	mu    sync.Mutex
 	seen  []string // "+" marks what came under TLS
@@ -206,6 +207,9 @@ func (f *fake) talk(raw net.Conn) {
 			step += suffix
 		}
 		reply := f.reply(step)
+		if step == "." {
+			time.Sleep(f.slow)
+		}
 		switch step {
 		case "MAIL", "RSET":
 			refused = false

@@ -126,7 +126,17 @@ func statusClass(status string) channel.Class {
 	case strings.HasPrefix(status, "5.6."): // the content or its conversion
 		return channel.Misconfigured
 	}
-	return reply{code: 550, enhanced: status}.class(phaseRcpt)
+	r := reply{code: 550, enhanced: status}
+	if r.aboutSender() || strings.HasPrefix(status, "5.5.") {
+		return channel.Misconfigured
+	}
+	return r.class(phaseRcpt)
+}
+
+// aboutSender reports a bad sender address (5.1.7, 5.1.8), or the policy and the
+// authentication of its domain (5.7.1, 5.7.26, 5.7.515 and the like).
+func (r reply) aboutSender() bool {
+	return r.enhanced == "5.1.7" || r.enhanced == "5.1.8" || strings.HasPrefix(r.enhanced, "5.7.")
 }
 
 // complaintType returns the type of a complaint, of which there may be ones we

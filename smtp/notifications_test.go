@@ -43,7 +43,7 @@ func TestDSN(t *testing.T) {
 		{"refused at MAIL", smtp.FailureOnly, offer, "MAIL", "555 5.5.4 what?\r\n", 1,
 			[]string{dsnMail, "RSET", mail, rcpt}, twice, ""},
 		{"refused at RCPT", smtp.FailureOnly, offer, "RCPT", "501 5.5.4 what?\r\n", 1, twice, nil, ""},
-		{"refused twice", smtp.FailureOnly, offer, "RCPT", "555 5.5.4 what?\r\n", 2, twice, nil, "misconfigured"},
+		{"refused twice", smtp.FailureOnly, offer, "RCPT", "555 5.5.4 what?\r\n", 2, twice, nil, "unreachable"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bothWays(t, func(t *testing.T, newFake newFakeFunc) {

@@ -2,107 +2,287 @@ package smtp
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 	"time"
 )
 
 const (
-	maxUses     = 1000                   // messages on one connection; a relay may close it before
-	maxAge      = 5 * time.Minute        // of a connection, so that a relay's addresses may change
-	quitTimeout = time.Millisecond * 100 // for the QUIT of a connection that is closed
+	maxAge       = 5 * time.Minute        // of a connection, so that a relay's addresses may change
+	quitTimeout  = 100 * time.Millisecond // for the QUIT of a connection that is closed
+	leaveTimeout = 500 * time.Millisecond // for a server to close after the QUIT
+	maxRefusals  = 3                      // in a row, after which a connection is left
+	firstRegrow  = time.Second            // before a relay that has refused a connection is asked for one more
+	slowestGrow  = time.Minute            // the longest such pause, after several refusals
+	growthFactor = 2                      // of the pause, with each refusal
 )
 
-// A pool keeps connections between messages. Each one in use holds a slot, and
-// new ones are opened only while none is idle, so the slots bound the idle
-// ones as well.
+// errNoOthers ends the wait of messages for other messages' connections.
+var errNoOthers = errors.New("no other connection to the relay is left")
+
+// A pool keeps connections between messages, and counts them. A message holds a
+// slot while it uses, opens or closes a connection. Slots and idle connections
+// together are at most limit, which the pool learns: if the relay refuses a
+// connection while others work, their number is the limit until the next try.
 type pool struct {
-	slots       chan struct{}
+	maxConns    int
 	idleTimeout time.Duration
 
 	mu      sync.Mutex
 	idle    []*conn // the last used last
+	slots   int     // held by messages, and by connections that are being closed
+	opening int     // of slots, those whose connection is not open yet
+	limit   int
+	waiting []*waiter // the first came first
+
+	learned int           // the last limit that the relay has shown
+	regrow  time.Time     // when limit may rise by one
+	pause   time.Duration // before the next time
+	grower  *time.Timer   // wakes messages that wait at that time; nil: limit was never below maxConns
+
 	closed  bool
-	closing sync.WaitGroup // of idle connections that time out
+	closing sync.WaitGroup // of connections that are closed in the background
+}
+
+// A waiter is a message that waits for a slot.
+type waiter struct {
+	granted chan grant // of capacity 1
+	refused bool       // the relay has refused the message a connection of its own
+}
+
+// A grant is a slot, with a connection or without one, or the reason for none.
+type grant struct {
+	conn *conn
+	err  error
 }
 
 func newPool(maxConns int, idleTimeout time.Duration) *pool {
-	return &pool{slots: make(chan struct{}, maxConns), idleTimeout: idleTimeout}
+	return &pool{maxConns: maxConns, idleTimeout: idleTimeout, limit: maxConns}
 }
 
-// acquire takes a slot, and release gives it back.
-func (p *pool) acquire(ctx context.Context) error {
+// acquire takes a slot: with the connection used last, or with nil, to open one.
+// The slot must be given back to release or retire. refused says that the relay
+// has refused this message a connection while others worked: it then waits no
+// longer than there are others.
+func (p *pool) acquire(ctx context.Context, refused bool) (*conn, error) {
 	if ctx.Err() != nil { // where both are ready, select would choose either
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
+	p.mu.Lock()
+	g, ok := p.grant()
+	if ok {
+		p.mu.Unlock()
+		return g.conn, nil
+	}
+	w := &waiter{granted: make(chan grant, 1), refused: refused}
+	p.waiting = append(p.waiting, w)
+	p.mu.Unlock()
 	select {
-	case p.slots <- struct{}{}:
-		return nil
+	case g = <-w.granted:
+		return g.conn, g.err
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		p.abandon(w)
+		return nil, context.Cause(ctx)
 	}
 }
 
-func (p *pool) release() { <-p.slots }
-
-// take returns the connection used last, nil if none is idle.
-func (p *pool) take() *conn {
+// abandon ends a wait. A slot that was granted meanwhile goes to the next waiter.
+func (p *pool) abandon(w *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	last := len(p.idle) - 1
-	if last < 0 {
-		return nil
+	if i := slices.Index(p.waiting, w); i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+		return
 	}
-	c := p.idle[last]
-	p.idle[last] = nil
-	p.idle = p.idle[:last]
-	c.expire.Stop() // too late, its drop will not find c
-	return c
+	g := <-w.granted
+	if g.err != nil {
+		return
+	}
+	if g.conn == nil {
+		p.opening--
+	}
+	p.free(g.conn)
 }
 
-// put keeps c for the next message, or closes it with QUIT.
-func (p *pool) put(c *conn) {
-	if c.uses >= maxUses || time.Since(c.opened) >= maxAge || !p.keep(c) {
-		c.quit()
-	}
-}
-
-func (p *pool) keep(c *conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return false
-	}
-	p.idle = append(p.idle, c)
-	c.expire = time.AfterFunc(min(p.idleTimeout, maxAge-time.Since(c.opened)), func() { p.drop(c) })
-	return true
-}
-
-// drop closes c, unless someone took it first.
-func (p *pool) drop(c *conn) {
-	if p.remove(c) {
-		c.quit()
-		p.closing.Done()
-	}
-}
-
-func (p *pool) remove(c *conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, other := range p.idle {
-		if other == c {
-			p.idle = append(p.idle[:i], p.idle[i+1:]...)
-			p.closing.Add(1)
-			return true
+// grant returns a slot if there is one. p.mu is held.
+func (p *pool) grant() (g grant, ok bool) {
+	if last := len(p.idle) - 1; last >= 0 {
+		c := p.idle[last]
+		p.idle[last] = nil
+		p.idle = p.idle[:last]
+		if c.expire != nil { // nil: it is on its way from one message to the next
+			c.expire.Stop() // too late, its drop will not find c
+			c.expire = nil
 		}
+		p.slots++
+		return grant{conn: c}, true
 	}
-	return false
+	if p.slots >= p.limit && p.limit < p.maxConns && !time.Now().Before(p.regrow) {
+		p.limit++
+		p.regrow = time.Now().Add(p.pause)
+	}
+	if p.slots >= p.limit {
+		return grant{}, false
+	}
+	p.slots++
+	p.opening++
+	return grant{}, true
 }
 
-// close closes the idle connections, and any that is put later.
+// opened notes that the connection of a slot is open.
+func (p *pool) opened() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.opening--
+}
+
+// reopen notes that a slot's connection is lost, and another is being opened.
+func (p *pool) reopen() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.opening++
+}
+
+// hasOthers reports whether other connections are open than that of the caller's
+// slot.
+func (p *pool) hasOthers() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.slots-p.opening+len(p.idle) > 0
+}
+
+// refused notes that the relay has refused a connection, for which the caller
+// still holds its slot. If there are others, they are the limit now. If not, the
+// relay refuses all, and messages that wait for the others wait in vain.
+func (p *pool) refused(isOpening bool) (limit int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if isOpening {
+		p.opening--
+	}
+	others := p.slots - 1 + len(p.idle)
+	if others > 0 {
+		p.learn(others)
+		return others
+	}
+	p.limit, p.learned = p.maxConns, 0
+	p.waiting = slices.DeleteFunc(p.waiting, func(w *waiter) bool {
+		if w.refused {
+			w.granted <- grant{err: errNoOthers}
+		}
+		return w.refused
+	})
+	return 0
+}
+
+// learn sets the limit until one more connection is tried: after twice as long as
+// before, if the relay has shown this limit before. p.mu is held.
+func (p *pool) learn(limit int) {
+	p.pause = min(growthFactor*p.pause, slowestGrow)
+	if limit != p.learned {
+		p.pause = firstRegrow
+	}
+	p.limit, p.learned = min(p.limit, limit), limit
+	p.regrow = time.Now().Add(p.pause)
+	if p.grower == nil {
+		p.grower = time.AfterFunc(p.pause, p.grow)
+	} else {
+		p.grower.Reset(p.pause)
+	}
+}
+
+// grow lets a message that waits try one more connection.
+func (p *pool) grow() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.serve()
+	}
+}
+
+// release gives a slot back: with a connection to keep, or with nil after its
+// end.
+func (p *pool) release(c *conn) {
+	if c != nil && (c.uses >= c.maxUses || c.refusals >= maxRefusals || time.Since(c.opened) >= maxAge) {
+		p.retire(c)
+		return
+	}
+	p.mu.Lock()
+	closed := p.closed
+	if closed {
+		p.free(nil)
+	} else {
+		p.free(c)
+	}
+	p.mu.Unlock()
+	if closed && c != nil {
+		c.quit()
+	}
+}
+
+// free passes a slot on, or ends it. p.mu is held.
+func (p *pool) free(c *conn) {
+	p.slots--
+	if c != nil {
+		p.idle = append(p.idle, c)
+	}
+	if p.serve() || c == nil {
+		return
+	}
+	c.expire = time.AfterFunc(min(p.idleTimeout, maxAge-time.Since(c.opened)), func() { p.drop(c) })
+}
+
+// serve gives slots to messages that wait, and reports whether one of them took
+// the only idle connection. p.mu is held.
+func (p *pool) serve() (taken bool) {
+	for len(p.waiting) > 0 {
+		g, ok := p.grant()
+		if !ok {
+			break
+		}
+		taken = taken || g.conn != nil
+		w := p.waiting[0]
+		p.waiting = slices.Delete(p.waiting, 0, 1)
+		w.granted <- g
+	}
+	return taken
+}
+
+// retire ends a connection in the background, and then gives its slot back: a
+// relay that counts connections counts this one until it has read the QUIT.
+func (p *pool) retire(c *conn) {
+	p.closing.Go(func() {
+		c.leave()
+		p.release(nil)
+	})
+}
+
+// drop closes c, unless a message took it first.
+func (p *pool) drop(c *conn) {
+	p.mu.Lock()
+	i := slices.Index(p.idle, c)
+	if i < 0 {
+		p.mu.Unlock()
+		return
+	}
+	p.idle = slices.Delete(p.idle, i, i+1)
+	p.slots++
+	p.closing.Add(1)
+	p.mu.Unlock()
+	defer p.closing.Done()
+	c.leave()
+	p.release(nil)
+}
+
+// close closes the idle connections, and any that is released later.
 func (p *pool) close() {
 	p.mu.Lock()
 	idle := p.idle
 	p.idle, p.closed = nil, true
+	if p.grower != nil {
+		p.grower.Stop()
+	}
 	p.mu.Unlock()
 	for _, c := range idle {
 		c.expire.Stop()

@@ -78,7 +78,7 @@ func testPostfixRefusals(t *testing.T, p *postfix) {
 		{"wrong password, PLAIN", "alice@example.test", wrong("PLAIN"), channel.Misconfigured, "5.7.8"},
 		{"wrong password, LOGIN", "alice@example.test", wrong("LOGIN"), channel.Misconfigured, "5.7.8"},
 		{"no login", "alice@example.test", func(c *smtp.Config) { c.Username, c.Password = "", "" },
-			channel.Misconfigured, "5.7.1"},
+			channel.Unreachable, "5.7.1"},
 		{"unknown authority", "alice@example.test", func(c *smtp.Config) { c.TLSConfig = nil }, channel.Misconfigured,
 			""},
 	} {

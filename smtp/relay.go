@@ -25,6 +25,8 @@ type Relay struct {
 	Token                func(ctx context.Context) (string, error)
 	Mechanism            string
 	MaxConns             int
+	MaxMessages          int
+	Breaker              BreakerConfig
 	Rate                 Rate
 }
 
@@ -73,6 +75,9 @@ func (r *Relay) validateTransport(v *transport.Validator) {
 		r.TLS = StartTLS
 	}
 	r.TLSConfig = v.ClientTLS("TLSConfig", r.TLSConfig, host)
+	if r.TLSConfig.ClientSessionCache == nil { // connections are replaced often
+		r.TLSConfig.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+	}
 }
 
 func (r *Relay) validateLogin(v *transport.Validator) {
@@ -95,12 +100,34 @@ func (r *Relay) validateLogin(v *transport.Validator) {
 
 func (r *Relay) validateLimits(v *transport.Validator) {
 	v.Int("MaxConns", &r.MaxConns, 1, 8, math.MaxInt32)
+	v.Check(r.MaxMessages >= 0, "MaxMessages", "%d is negative", r.MaxMessages)
+	v.Int("Breaker.Failures", &r.Breaker.Failures, 1, 5, math.MaxInt32)
+	v.Duration("Breaker.Open", &r.Breaker.Open, 5*time.Second)
 	rate := &r.Rate
 	v.Check(isRate(rate.PerSecond), "Rate.PerSecond", "%v is not a number from 0", rate.PerSecond)
 	v.Check(isRate(rate.WarmFrom) && rate.WarmFrom <= rate.PerSecond, "Rate.WarmFrom",
 		"is not a number from 0 to PerSecond")
 	v.Check((rate.WarmFrom == 0) == rate.WarmSince.IsZero(), "Rate.WarmFrom", "and WarmSince need each other")
 	v.Int("Rate.Burst", &rate.Burst, 1, max(1, int(math.Ceil(min(rate.PerSecond, math.MaxInt32)))), math.MaxInt32)
+}
+
+// The defaults of MaxMessages. Exim delivers ten mails of a connection at once
+// (smtp_accept_queue_per_connection), and queues the others.
+const (
+	maxMessagesOfExim = 10
+	maxMessagesElse   = 1000
+)
+
+// maxMessages returns how many messages a connection carries. Exim is told by its
+// offer of HELP, which hardly any other server makes: its greeting can be changed.
+func (r *relay) maxMessages(offersHelp bool) int {
+	switch {
+	case r.MaxMessages > 0:
+		return r.MaxMessages
+	case offersHelp:
+		return maxMessagesOfExim
+	}
+	return maxMessagesElse
 }
 
 func isRate(f float64) bool { return f >= 0 && !math.IsInf(f, 0) }

@@ -42,6 +42,8 @@ const (
 type reply struct {
 	code     int
 	enhanced string // RFC 3463, "5.1.1"; empty: none
+	reason   reason // as the words give it
+	doubtful bool   // it came after a recipient was named, and may be about the recipient or about us
 }
 
 func (r reply) Error() string { return "the server replied " + strconv.Itoa(r.code) }
@@ -67,9 +69,11 @@ func replyOf(err error) (reply, bool) {
 		if e := smtpErr.EnhancedCode; e[0] != 0 {
 			enhanced = enhancedIn(smtpErr.Code, strconv.Itoa(e[0])+"."+strconv.Itoa(e[1])+"."+strconv.Itoa(e[2]))
 		}
-		return reply{code: smtpErr.Code, enhanced: enhanced}, true
+		return reply{code: smtpErr.Code, enhanced: enhanced, reason: reasonIn(smtpErr.Message)}, true
 	case errors.As(err, &textErr):
-		return reply{code: textErr.Code, enhanced: enhancedIn(textErr.Code, textErr.Msg)}, true
+		return reply{
+			code: textErr.Code, enhanced: enhancedIn(textErr.Code, textErr.Msg), reason: reasonIn(textErr.Msg),
+		}, true
 	}
 	return reply{}, false
 }
@@ -108,54 +112,122 @@ var recipientClasses = map[string]channel.Class{
 	"5.2.2":  channel.Unreachable,      // full
 }
 
+// namesRecipient reports whether a reply in the phase may be about the recipient.
+func (p phase) namesRecipient() bool { return p == phaseRcpt || p == phaseData || p == phaseDot }
+
 // class returns the class of the refusal. Every code is at least 400.
 func (r reply) class(p phase) channel.Class {
 	switch {
-	case r.code == 530, r.code == 534, r.code == 535, r.code == 538, r.enhanced == "5.7.8":
+	case p.namesRecipient():
+		return r.messageClass()
+	case r.refusesLogin():
 		return channel.Misconfigured
 	case p == phaseHello: // a relay that takes nobody's mail now
 		return channel.Temporary
-	case r.code == 421 && r.enhanced == "4.7.28":
+	case r.throttles():
 		return channel.Throttled
-	case p == phaseRcpt, p == phaseData, p == phaseDot:
-		if class, found := recipientClasses[r.enhanced]; found {
-			return class
-		}
-	}
-	switch {
 	case r.code < 500:
 		return channel.Temporary
-	case p == phaseRcpt && r.enhanced == "":
-		return r.bareRcptClass()
-	case p == phaseRcpt && !r.aboutSender() && !r.aboutSyntax():
-		return channel.Unreachable
 	}
 	return channel.Misconfigured
 }
 
-// bareRcptClass is for servers without enhanced status codes, by RFC 5321
-// §4.2.3. 550 says "no such user" as well as "relay not permitted", and so
-// condemns no address.
-func (r reply) bareRcptClass() channel.Class {
+// messageClass is class once a recipient has been named. One person's message
+// never shows that we are misconfigured: see suspicion.
+func (r reply) messageClass() channel.Class {
+	class, found := recipientClasses[r.enhanced]
 	switch {
-	case r.code == 551, r.code == 553: // not local, name not allowed
-		return channel.InvalidRecipient
-	case r.aboutSyntax():
-		return channel.Misconfigured
+	case r.throttles():
+		return channel.Throttled
+	case class == channel.InvalidRecipient && r.reason != reasonNone:
+		return channel.Unreachable // a live address, by the words
+	case found:
+		return class
+	case r.code < 500, r.isSequence():
+		return channel.Temporary
 	}
 	return channel.Unreachable
 }
 
-// aboutSender reports a refusal of the sender, which servers that delay their
-// checks give at RCPT: bad sender address (5.1.7, 5.1.8), policy and
-// authentication of the domain (5.7.1, 5.7.26, 5.7.515 and the like).
-func (r reply) aboutSender() bool {
-	return r.enhanced == "5.1.7" || r.enhanced == "5.1.8" || strings.HasPrefix(r.enhanced, "5.7.")
+// isSequence reports that the server has lost track of the transaction.
+func (r reply) isSequence() bool { return r.code == 503 }
+
+// isDoubtful reports whether a refusal in the phase may be about the recipient or
+// about us: every permanent one whose status does not name the mailbox.
+func (r reply) isDoubtful(p phase) bool {
+	_, found := recipientClasses[r.enhanced]
+	return p.namesRecipient() && r.code >= 500 && !found && !r.throttles() && !r.isSequence()
+}
+
+func (r reply) refusesLogin() bool {
+	return r.code == 530 || r.code == 534 || r.code == 535 || r.code == 538 || r.enhanced == "5.7.8"
+}
+
+// throttles reports that we send too much or too fast: Google's 421 4.7.28 and
+// 550 5.4.5, Exchange's 432 4.3.2, Amazon's 454 Throttling failure.
+func (r reply) throttles() bool {
+	switch r.code {
+	case 421, 450, 451:
+		return r.enhanced == "4.7.28"
+	case 432:
+		return r.enhanced == "4.3.2"
+	case 454:
+		return r.reason == reasonRate
+	case 550:
+		return r.enhanced == "5.4.5"
+	}
+	return false
 }
 
 func (r reply) aboutSyntax() bool {
-	return r.code <= 504 || r.code == 555 || strings.HasPrefix(r.enhanced, "5.5.")
+	return r.code >= 500 && r.code <= 504 || r.code == 555 || strings.HasPrefix(r.enhanced, "5.5.")
 }
+
+// A reason is what the words of a refusal say of an address that is there.
+type reason uint8
+
+const (
+	reasonNone   reason = iota // nothing that we know
+	reasonRate                 // too much mail, or too fast
+	reasonFull                 // the mailbox is full
+	reasonPolicy               // the content or the sender is not wanted
+)
+
+// reasonWords are in lower case, the first that are found count.
+var reasonWords = [...]struct {
+	reason reason
+	words  []string
+}{
+	{reasonRate, []string{
+		"throttl", "rate limit", "ratelimit", "rate-limit", "receiving mail at a rate", "receiving mail too quickly",
+		"too many messages", "too many mails", "too quickly", "sending rate", "message rate", "sending limit",
+		"too much mail", "too many connections", "limit exceeded",
+	}},
+	{reasonFull, []string{
+		"quota", "mailbox full", "mailbox is full", "inbox is full", "mailfolder is full", "out of storage",
+		"insufficient system storage", "exceeded storage", "over its storage", "storage allocation",
+	}},
+	{reasonPolicy, []string{
+		"spam", "blacklist", "blocklist", "blocked", "black list", "block list", "greylist", "graylist",
+		"policy", "policies", "reputation", "dmarc", "spf ", "dkim", "banned", "virus", "unauthenticated",
+		"relay denied", "relaying denied", "relay access denied", "not permitted to relay", "relay not permitted",
+	}},
+}
+
+// reasonIn finds the reason in the words of a server.
+func reasonIn(text string) reason {
+	text = strings.ToLower(text[:min(len(text), maxReason)])
+	for _, r := range reasonWords {
+		for _, word := range r.words {
+			if strings.Contains(text, word) {
+				return r.reason
+			}
+		}
+	}
+	return reasonNone
+}
+
+const maxReason = 4 << 10 // octets of a text in which a reason is looked for
 
 var (
 	errExpired        = errors.New("the code has expired")
@@ -169,6 +241,7 @@ func failure(ctx context.Context, p phase, err error) *channel.Error {
 	if r, ok := replyOf(err); ok {
 		e.Code = r.String()
 		if r.code >= 400 && r.code < 600 {
+			r.doubtful = r.isDoubtful(p)
 			e.Class, e.Err = r.class(p), r
 			return e
 		}

@@ -93,23 +93,52 @@ func (l *replyLimiter) Read(p []byte) (n int, err error) {
 	if l.octets >= maxReply {
 		return 0, errReplyTooLong
 	}
-	n, err = l.Conn.Read(p[:min(len(p), maxReply-l.octets)])
+	room := len(p) - len(p)/4 // for addSpaces
+	n, err = l.Conn.Read(p[:min(room, maxReply-l.octets)])
 	l.octets += n
 	if n > 0 && l.onReply != nil {
 		l.onReply()
 		l.onReply = nil
 	}
+	began, bare := l.column, 0
 	for i, b := range p[:n] {
 		switch {
 		case l.done() && l.final && i > 0: // the reply about the mail is whole
 			l.excess = true
-			return i, nil
+			return l.addSpaces(p[:i], p, began, bare), nil
 		case l.done():
 			return 0, errUnsolicited
 		}
+		if l.column == 3 && (b == '\r' || b == '\n') {
+			bare++
+		}
 		l.scan(b)
 	}
-	return n, err
+	return l.addSpaces(p[:n], p, began, bare), err
+}
+
+// addSpaces puts a space behind each code that no text follows: RFC 5321 §4.2 lets
+// a server leave out both, and net/textproto does not. There are so many bare codes
+// in what was read, which began at the column; the result goes to p as far as there
+// is room, and its length is returned.
+func (l *replyLimiter) addSpaces(read, p []byte, column, bare int) int {
+	if bare == 0 {
+		return len(read)
+	}
+	spaced := make([]byte, 0, len(read)+bare)
+	for _, b := range read {
+		if column == 3 && (b == '\r' || b == '\n') {
+			spaced = append(spaced, ' ')
+		}
+		column++
+		if b == '\n' {
+			column = 0
+		}
+		spaced = append(spaced, b)
+	}
+	n := copy(p, spaced)
+	l.pending = string(spaced[n:])
+	return n
 }
 
 // scan follows the lines of the replies: "250-" begins a line that others

@@ -1,0 +1,163 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+// An extraError is the refusal of a connection that the relay does not allow
+// beside others, which work. It is not a failure: the message waits for one of
+// the others.
+type extraError struct{ error }
+
+func (e extraError) Unwrap() error { return e.error }
+
+// submit sends the mail over an idle connection, or a new one. All steps before
+// the mail's content end with early, whose deadline is not after that of ctx.
+func (r *relay) submit(ctx, early context.Context, e envelope) (string, error) {
+	var refusal error // of a connection of the mail's own
+	for range maxExtra {
+		cn, err := r.pool.acquire(early, refusal != nil)
+		if err != nil {
+			return "", queueError(early, err, refusal)
+		}
+		text, err := r.use(ctx, early, e, cn)
+		extra, ok := errors.AsType[extraError](err)
+		if !ok {
+			return text, err
+		}
+		refusal = extra.error
+	}
+	return "", refusal
+}
+
+// maxExtra is how often one mail may be refused a connection of its own, or lose
+// one that it was given: it may be the mail.
+const maxExtra = 5
+
+// queueError is the error of a mail that got no connection.
+func queueError(ctx context.Context, err, refusal error) error {
+	if errors.Is(err, errNoOthers) {
+		return refusal
+	}
+	return failure(ctx, phaseQueue, err)
+}
+
+// use sends the mail in a slot of the pool, over its connection, if that is not
+// nil. A connection that turns out to be dead before it has taken anything is
+// replaced once.
+func (r *relay) use(ctx, early context.Context, e envelope, cn *conn) (text string, err error) {
+	var kept *conn
+	defer func() { r.pool.release(kept) }()
+	deadline, _ := early.Deadline()
+	if cn != nil {
+		probe := time.Now().Add(min(maxProbe, time.Until(deadline)/3))
+		text, p, err := r.transact(ctx, cn, e, limits{first: probe, ready: deadline}, &kept)
+		if !isStale(ctx, p, err) {
+			return text, r.transactionError(ctx, p, err, e.to)
+		}
+		r.log.LogAttrs(ctx, slog.LevelDebug, "smtp: idle connection was dead")
+		if kept != nil {
+			kept.quit()
+			kept = nil
+		}
+		r.pool.reopen()
+	}
+	cn, err = r.connect(early)
+	if err != nil {
+		return "", err
+	}
+	text, p, err := r.transact(ctx, cn, e, limits{first: deadline, ready: deadline}, &kept)
+	if isStale(ctx, p, err) { // before its first transaction
+		return "", r.asExtra(ctx, failure(ctx, p, err), false)
+	}
+	return text, r.transactionError(ctx, p, err, e.to)
+}
+
+// connect opens a connection. While others work, it takes no longer than they may
+// be waited for.
+func (r *relay) connect(ctx context.Context) (*conn, error) {
+	limited := ctx
+	if deadline, ok := ctx.Deadline(); ok && r.pool.hasOthers() {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, min(maxProbe, time.Until(deadline)/3))
+		defer cancel()
+	}
+	opening := true
+	defer func() {
+		if opening { // a callback of the caller's panics
+			r.pool.opened()
+		}
+	}()
+	cn, p, err := r.dial(limited)
+	opening = false
+	if err != nil {
+		err = failure(ctx, p, err)
+		if ctx.Err() != nil {
+			r.pool.opened()
+			return nil, err
+		}
+		return nil, r.asExtra(ctx, err, true)
+	}
+	r.pool.opened()
+	r.log.LogAttrs(ctx, slog.LevelDebug, "smtp: connected", slog.String("tls", cn.tlsVersion()))
+	return cn, nil
+}
+
+// asExtra returns err, with which the relay has refused a connection, as an
+// extraError if other connections work.
+func (r *relay) asExtra(ctx context.Context, err error, opening bool) error {
+	limit := r.pool.refused(opening)
+	if limit == 0 {
+		return err
+	}
+	r.log.LogAttrs(ctx, slog.LevelInfo, "smtp: the relay allows no further connection",
+		slog.Int("connections", limit), slog.Any("error", err))
+	return extraError{err}
+}
+
+// transact uses cn, and then closes it or sets kept to it, for the pool to keep or
+// to leave: QUIT is for a server that still replies.
+func (r *relay) transact(ctx context.Context, cn *conn, e envelope, l limits, kept **conn) (string, phase, error) {
+	text, p, err := cn.transact(ctx, e, l)
+	_, refused := replyOf(err)
+	switch {
+	case cn.isReusable():
+		*kept = cn
+	case refused && cn.state != stateDesynchronized:
+		cn.refusals = maxRefusals // to be left
+		*kept = cn
+	default:
+		cn.close()
+	}
+	return text, p, err
+}
+
+// isStale reports that a connection was lost, or silent, or closed by the relay
+// (421), before it took the sender.
+func isStale(ctx context.Context, p phase, err error) bool {
+	if err == nil || ctx.Err() != nil || p != phaseMail && p != phaseReset {
+		return false
+	}
+	r, refused := replyOf(err)
+	return !refused || r.code == 421 || p == phaseReset
+}
+
+// transactionError returns err, met in phase p, as an error of Send; nil for nil.
+func (r *relay) transactionError(ctx context.Context, p phase, err error, to string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errNeedsUTF8):
+		return refuse(channel.InvalidRecipient, err)
+	}
+	e := failure(ctx, p, err)
+	if refused, ok := errors.AsType[reply](e); ok && refused.doubtful && r.suspicion.refused(refused, p, to) {
+		e.Class = channel.Misconfigured
+	}
+	return e
+}

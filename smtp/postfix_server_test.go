@@ -35,6 +35,8 @@ type postfix struct {
 	starttls string // addresses: STARTTLS, and
 	accept   string // takes mail for anyone, and bounces it later
 	implicit string // TLS from the first byte
+	strict   string // refuses recipients whose domain has no dot
+	narrow   string // allows three connections at once
 }
 
 // startPostfix starts one, stopped with the test. Without Postfix or root the
@@ -63,6 +65,7 @@ func startPostfix(t *testing.T) *postfix {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	p := &postfix{dir: dir, roots: x509.NewCertPool()}
 	p.starttls, p.accept, p.implicit = freeAddr(t), freeAddr(t), freeAddr(t)
+	p.strict, p.narrow = freeAddr(t), freeAddr(t)
 	p.configure(t)
 	p.run(t, "postfix", "-c", p.path("etc"), "start") // returns when it listens
 	t.Cleanup(func() { p.stop(t) })
@@ -142,6 +145,10 @@ smtpd_recipient_restrictions = permit_sasl_authenticated,reject
 const masterCF = `STARTTLS inet n - n - - smtpd -o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes
 ACCEPT inet n - n - - smtpd -o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes
   -o smtpd_reject_unlisted_recipient=no
+STRICT inet n - n - - smtpd -o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes
+  -o smtpd_recipient_restrictions=reject_non_fqdn_recipient,permit_sasl_authenticated,reject
+NARROW inet n - n - - smtpd -o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes
+  -o smtpd_client_connection_count_limit=3
 IMPLICIT inet n - n - - smtpd -o smtpd_tls_wrappermode=yes -o smtpd_sasl_auth_enable=yes
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -173,8 +180,8 @@ func (p *postfix) configure(t *testing.T) {
 	certificate, key := p.certify(t)
 	for name, content := range map[string]string{
 		"main.cf": strings.ReplaceAll(mainCF, "D/", p.dir+"/") + "maillog_file_prefixes = " + p.dir + "\n",
-		"master.cf": strings.NewReplacer("STARTTLS", p.starttls, "ACCEPT", p.accept, "IMPLICIT",
-			p.implicit).Replace(masterCF),
+		"master.cf": strings.NewReplacer("STARTTLS", p.starttls, "ACCEPT", p.accept, "IMPLICIT", p.implicit, "STRICT", p.strict, "NARROW",
+			p.narrow).Replace(masterCF),
 		"vmailbox": "alice@example.test alice/\nbounce@otp.test bounces/\n",
 		"sasl/smtpd.conf": "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: " +
 			p.path("data", "sasldb2") + "\nmech_list: PLAIN LOGIN SCRAM-SHA-256\n",

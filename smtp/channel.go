@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -97,12 +96,12 @@ func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) 
 	defer cancel()
 	text, err := c.deliver(ctx, envelope{
 		from: c.settings.envelopeFrom(m), to: to, utf8: needsUTF8,
-		dsn: c.settings.DSN, id: m.ID, data: mail.data,
+		dsn: c.settings.DSN, id: m.ID, mail: &mail,
 	})
 	if err != nil {
 		return "", err
 	}
-	if id := queueID(text); id != "" {
+	if id := providerID(text); id != "" {
 		return id, nil
 	}
 	return mail.id, nil
@@ -110,30 +109,7 @@ func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) 
 
 // refuse returns the error of a message that is not offered to a relay.
 func refuse(class channel.Class, err error) error {
-	return &channel.Error{Class: class, Op: "smtp: message", Err: err}
-}
-
-// queueIDMarks are the words before the queue id in the replies of Postfix,
-// go-smtp and Haraka, of Exim, and of Sendmail-like servers.
-var queueIDMarks = []string{"queued as ", " id=", "queued as: "}
-
-// queueID finds the relay's id for a mail in the text of its last reply; empty:
-// none.
-func queueID(text string) string {
-	for _, mark := range queueIDMarks {
-		_, rest, found := strings.Cut(text, mark)
-		if !found {
-			continue
-		}
-		end := strings.IndexFunc(rest, func(r rune) bool { return !isIDChar(r) })
-		if end < 0 {
-			end = len(rest)
-		}
-		if id := strings.TrimRight(rest[:end], "."); id != "" && len(id) <= 64 {
-			return id
-		}
-	}
-	return ""
+	return &channel.Error{Class: class, Op: "smtp: " + string(phaseMessage), Err: err}
 }
 
 func isIDChar(r rune) bool {

@@ -90,6 +90,21 @@ type Config struct {
 	// a relay that signs, or for mail without a signature.
 	DKIM *DKIM
 
+	// ReplyTo is the mailbox that a reader's answer goes to, "Help
+	// <help@example.com>". Default: none, and answers go to From.
+	ReplyTo string
+
+	// ReplacesID says that the relay replaces Message-ID and Date, as Amazon SES
+	// does. The signature of DKIM then leaves them out. Default false: DKIM signs
+	// them.
+	ReplacesID bool
+
+	// Headers are further headers for the relay, by name, such as
+	// "X-SES-CONFIGURATION-SET" or "X-PM-Message-Stream". They are not signed,
+	// because relays remove them. A name must not be one of the mail's own headers,
+	// a value must be printable ASCII on one line. Default: none.
+	Headers map[string]string
+
 	// FeedbackID is the value of the header Feedback-ID, by which Gmail's
 	// Postmaster Tools tell kinds of mail apart: up to three identifiers of
 	// one's choice and that of the sender, "login:eu::mybank". Default: no such
@@ -162,8 +177,9 @@ type settings struct {
 	Config
 	relays   []Relay // the first is Config's own
 	from     mailbox
-	envelope string // the address for MAIL FROM without a VERP
-	domain   string // of from, in ASCII
+	replyTo  mailbox // without an address: none
+	envelope string  // the address for MAIL FROM without a VERP
+	domain   string  // of from, in ASCII
 }
 
 // A mailbox is an address with a name for people to read.
@@ -172,7 +188,7 @@ type mailbox struct{ name, address string }
 func (c Config) validate() (settings, error) {
 	s := settings{Config: c}
 	v := transport.Validate("smtp: Config.")
-	err := v.Steps(s.validateFrom, s.validateEnvelope, s.validateSignature, s.validateLimits)
+	err := v.Steps(s.validateFrom, s.validateReplyTo, s.validateEnvelope, s.validateSignature, s.validateLimits)
 	if err == nil {
 		err = s.validateRelays()
 	}
@@ -191,6 +207,7 @@ func (s *settings) validateRelays() error {
 		Addr: s.Addr, TLS: s.TLS, TLSConfig: s.TLSConfig, DangerouslyPlaintext: s.DangerouslyPlaintext,
 		Username: s.Username, Password: s.Password, Token: s.Token, Mechanism: s.Mechanism,
 		MaxConns: s.MaxConns, MaxMessages: s.MaxMessages, Breaker: s.Breaker, Rate: s.Rate,
+		Headers: s.Headers, ReplacesID: s.ReplacesID, DKIM: s.DKIM,
 	}
 	s.relays = append([]Relay{first}, s.Fallbacks...)
 	for i := range s.relays {
@@ -199,6 +216,9 @@ func (s *settings) validateRelays() error {
 			at = fmt.Sprintf("smtp: Config.Fallbacks[%d].", i-1)
 		}
 		if err := s.relays[i].validate(at); err != nil {
+			return err
+		}
+		if err := transport.Validate(at).Steps(func(v *transport.Validator) { s.validateDKIM(v, &s.relays[i]) }); err != nil {
 			return err
 		}
 	}
@@ -215,6 +235,20 @@ func (s *settings) validateFrom(v *transport.Validator) {
 	v.Check(err == nil && fitsHeader(from.Name), "From", "is malformed, or not ASCII before the @")
 	s.from = mailbox{name: from.Name, address: address}
 	s.domain = address[strings.LastIndexByte(address, '@')+1:]
+}
+
+func (s *settings) validateReplyTo(v *transport.Validator) {
+	if s.ReplyTo == "" {
+		return
+	}
+	mailbox, err := mail.ParseAddress(s.ReplyTo)
+	if err != nil {
+		v.Check(false, "ReplyTo", `is not "Name <address>"`)
+		return
+	}
+	s.replyTo.name = mailbox.Name
+	s.replyTo.address, err = addrspec.ASCII(mailbox.Address)
+	v.Check(err == nil && fitsHeader(mailbox.Name), "ReplyTo", "is malformed, or not ASCII before the @")
 }
 
 func (s *settings) validateEnvelope(v *transport.Validator) {
@@ -234,11 +268,19 @@ func (s *settings) validateEnvelope(v *transport.Validator) {
 }
 
 func (s *settings) validateSignature(v *transport.Validator) {
-	v.Check(s.DKIM == nil || s.DKIM.made(), "DKIM", "was not made by NewDKIM")
-	v.Check(s.DKIM == nil || addrspec.Aligned(s.DKIM.domain, s.domain), "DKIM",
-		"signs for another domain than that of From")
 	v.Check(s.FeedbackID == "" || isFeedbackID(s.FeedbackID), "FeedbackID",
 		"is not 1 to 4 identifiers between colons, the last of 5 to 15 characters, all in 60 octets")
+}
+
+// validateDKIM gives a relay the DKIM of the Config, unless it has its own.
+func (s *settings) validateDKIM(v *transport.Validator, r *Relay) {
+	v.Check(r.DKIM == nil || r.DKIM.made(), "DKIM", "was not made by NewDKIM")
+	v.Check(r.DKIM == nil || addrspec.Aligned(r.DKIM.domain, s.domain), "DKIM",
+		"signs for another domain than that of From")
+	v.Check(r.DKIM == nil || !r.NoDKIM, "NoDKIM", "and DKIM exclude each other")
+	if r.DKIM == nil && !r.NoDKIM {
+		r.DKIM = s.DKIM
+	}
 }
 
 func (s *settings) validateLimits(v *transport.Validator) {

@@ -70,7 +70,8 @@ type envelope struct {
 	utf8     bool // to needs SMTPUTF8
 	dsn      DSN
 	id       string // of the message, for notifications
-	data     []byte
+	mail     *composed
+	data     []byte // the mail as the relay is given it
 }
 
 // limits are the times by which a transaction must have come so far, within

@@ -171,6 +171,10 @@ func (r *relay) attempt(ctx context.Context, e envelope, b budget) (string, erro
 	if err := r.throttle(ctx, b == allOfTimeWaiting); err != nil {
 		return "", err
 	}
+	var err error
+	if e.data, err = e.mail.forRelay(r); err != nil {
+		return "", composeError(err)
+	}
 	early := ctx
 	if deadline, ok := ctx.Deadline(); ok && b == halfOfTime {
 		var cancel context.CancelFunc
@@ -247,7 +251,7 @@ func (r *relay) verdict(ctx context.Context, err error, took time.Duration) verd
 	reply, refused := errors.AsType[reply](err)
 	v := faultyFor
 	switch {
-	case p == phaseQueue, p == phaseRelay:
+	case p == phaseQueue, p == phaseRelay, p == phaseMessage:
 		return notCounted
 	case ctx.Err() != nil && (took < slow || !errors.Is(ctx.Err(), context.DeadlineExceeded)):
 		return notCounted

@@ -63,7 +63,7 @@ func keyRecords(t testing.TB, d *DKIM) map[string]string {
 func signedMail(t testing.TB, d *DKIM, html bool) []byte {
 	t.Helper()
 	s := newSettings(t, "MyBank <codes@mybank.example>")
-	s.DKIM, s.FeedbackID = d, "login:eu::mybank"
+	s.FeedbackID = "login:eu::mybank"
 	m := sample()
 	m.Subject = texts["accents"]
 	if !html {
@@ -73,7 +73,17 @@ func signedMail(t testing.TB, d *DKIM, html bool) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return mail.data
+	return sealed(t, mail, d)
+}
+
+// sealed is a mail as a relay is given it.
+func sealed(t testing.TB, mail composed, d *DKIM) []byte {
+	t.Helper()
+	data, err := mail.forRelay(&relay{Relay: Relay{DKIM: d}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 // A change is what happens to a mail on its way. What must not pass breaks
@@ -260,8 +270,11 @@ func TestDKIMKeyOutOfReach(t *testing.T) {
 	t.Parallel()
 	key := testKeys()[1].Private.(ed25519.PrivateKey)
 	s := newSettings(t, "codes@mybank.example")
-	s.DKIM = newDKIM(t, DKIMKey{Selector: "v", Private: brokenKey{key}})
-	_, err := s.compose(sample(), "ann@example.com", noon)
+	mail, err := s.compose(sample(), "ann@example.com", noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = mail.forRelay(&relay{Relay: Relay{DKIM: newDKIM(t, DKIMKey{Selector: "v", Private: brokenKey{key}})}})
 	if !errors.Is(err, errUnsigned) || !errors.Is(composeError(err), errVault) ||
 		channel.ClassOf(composeError(err)) != channel.Temporary {
 		t.Errorf("error %v", err)
@@ -301,7 +314,7 @@ func BenchmarkDKIM(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := d.sign(mail.data); err != nil {
+				if _, err := d.sign(mail.data, false); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -27,16 +27,17 @@
 //   - Temporary: no connection, a refusal to greet, 421, 4xx; the connection was
 //     lost before the final dot was written; the relay is left alone for a
 //     moment; a token source or a signature failed
-//   - Throttled: 421 4.7.28, or Config.Rate has no room in the message's time
-//   - InvalidRecipient: 5.1.1 5.1.2 5.1.3 5.1.6 5.1.10 5.2.1 after RCPT; 551 and
-//     553 at RCPT without an enhanced status code; a malformed address, or one
+//   - Throttled: 421 4.7.28, 454 Throttling failure, 432 4.3.2, 550 5.4.5, or
+//     Config.Rate has no room in the message's time
+//   - InvalidRecipient: 5.1.1 5.1.2 5.1.3 5.1.6 5.1.10 5.2.1 after RCPT, unless the
+//     words speak of a limit, a full mailbox or a policy; a malformed address, or one
 //     that needs SMTPUTF8 where no relay has it
-//   - Unreachable: 4.2.1 4.2.2 5.2.2, and every other permanent refusal of RCPT
-//     that may be about the recipient, such as 550 without an enhanced status code
-//   - Misconfigured: 530 534 535 538 5.7.8, TLS, STARTTLS not offered, no
-//     mechanism to log in by; every other permanent refusal, such as of the sender,
-//     its authentication (5.7.1 5.7.26 5.7.515) or the content; a message that
-//     cannot be written as mail
+//   - Unreachable: 4.2.1 4.2.2 5.2.2, and every other permanent refusal after RCPT,
+//     which may be about the recipient: 504 5.5.2, 550, 554 5.7.1
+//   - Misconfigured: 530 534 535 538 5.7.8 before RCPT, TLS, STARTTLS not offered,
+//     no mechanism to log in by; every other permanent refusal of MAIL; the same
+//     permanent refusal of several people's messages while none is taken; a message
+//     that cannot be written as mail
 //   - Expired: Message.Expires has passed; nothing was handed over
 //   - Unknown: no reply after the final dot; the mail may have been delivered
 //
@@ -81,7 +82,9 @@
 //
 // Up to Config.MaxConns connections to a relay are kept for the next message,
 // until they have been idle for Config.IdleTimeout, are 5 minutes old, or have
-// carried 1000 messages. A message costs two round trips if the relay offers
+// carried Config.MaxMessages. If the relay refuses a connection while others work,
+// their number is the limit: the message waits for one of them, and another is
+// tried after a second, or later if the relay refuses it again. A message costs two round trips if the relay offers
 // PIPELINING, and four otherwise.
 //
 // If the relay has closed an idle connection, the channel replaces it without an
@@ -92,7 +95,8 @@
 // data causes an error at most.
 //
 // After a success a connection is used again; after a refusal of MAIL, RCPT or
-// DATA, too, beginning with RSET. After anything else it is closed.
+// DATA, too, beginning with RSET. After three refusals in a row it is left, because
+// relays slow down a connection with many. After anything else it is closed.
 //
 // The context's deadline and cancellation hold at every step, the TLS handshake
 // and a stalled body included. So do Config.Timeout and Message.Expires. No
@@ -102,16 +106,40 @@
 //
 // A message goes to the first relay. It goes to the next of Config.Fallbacks only
 // if it was certainly not sent, and for a reason that another relay need not
-// have: class Temporary, Throttled or Misconfigured, or no SMTPUTF8 for a
-// recipient who needs it. If another relay may still be tried, a relay must be
+// have: class Temporary, Throttled or Misconfigured, a refusal that may be about
+// us, or no SMTPUTF8 for a recipient who needs it. If another relay may still be tried, a relay must be
 // ready for the message's content within half of the time that is left.
 //
 // If a relay fails five times in a row, by being down and not by refusing
-// messages, it is left alone for 5 seconds, and then tried with one message.
+// messages, it is left alone for a quarter of a second, and then tried with one
+// message; after each further failure for twice as long, up to 5 seconds:
+// Config.Breaker.
 //
 // Config.Rate bounds how fast a relay is given messages, and can rise from day to
 // day for a new sending address. If no other relay takes a message, it waits for
 // the first that has room.
+//
+// # Relays of providers
+//
+// Use port 587, or 465 for TLS from the first byte. Limits are the providers'
+// defaults, and may be others for an account.
+//
+//	provider       host                              login               limits                       signature
+//	Amazon SES     email-smtp.REGION.amazonaws.com   SMTP credentials    Rate: 14 a second or more    one key; ReplacesID
+//	SendGrid       smtp.sendgrid.net                 apikey, API key     MaxMessages: 100             its own
+//	Mailgun        smtp.mailgun.org                  SMTP credentials    MaxMessages: 100             its own
+//	Postmark       smtp.postmarkapp.com              token, token        none known                   its own; ReplacesID
+//	Brevo          smtp-relay.brevo.com              login, SMTP key     Rate of the plan             its own; ReplacesID
+//	Resend         smtp.resend.com                   resend, API key     Rate: 2 a second             its own; ReplacesID
+//	Google         smtp-relay.gmail.com              password or Token   10,000 a day                 its own, or ours
+//	Microsoft 365  smtp.office365.com                LOGIN or Token      MaxConns: 3; 30 a minute     its own
+//
+// A provider that signs with "its own" does so for your domain, once its records
+// are published: leave Config.DKIM out, or set Relay.NoDKIM. Amazon SES refuses a
+// mail with two signatures. Headers that a provider reads, such as
+// X-SES-CONFIGURATION-SET, X-PM-Message-Stream and X-Mailgun-Tag, go in
+// Config.Headers. Google and Microsoft have their own addresses for bounces, so
+// Config.VERP needs their relay service (smtp-relay.gmail.com, a connector).
 //
 // # In production
 //

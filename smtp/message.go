@@ -41,15 +41,9 @@ func fitsHeader(s string) bool {
 	return len(s) <= maxHeader && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
-// A composed mail is ready for DATA, apart from dot-stuffing.
-type composed struct {
-	id   string // Message-ID, without its brackets
-	data []byte
-}
-
 // compose writes m as mail to the address to, in the form of RFC 5322: text
-// and HTML as multipart/alternative (RFC 2046 §5.1.4), or the text alone, and
-// signs it. Unsigned, it allocates the mail and little else.
+// and HTML as multipart/alternative (RFC 2046 §5.1.4), or the text alone. It
+// allocates the mail and little else.
 func (s *settings) compose(m *channel.Message, to string, now time.Time) (composed, error) {
 	from := s.from
 	if from.name == "" {
@@ -68,6 +62,10 @@ func (s *settings) compose(m *channel.Message, to string, now time.Time) (compos
 	b = now.AppendFormat(b, time.RFC1123Z)
 	b = append(b, "\r\nFrom: "...)
 	b = appendMailbox(b, from)
+	if s.replyTo.address != "" {
+		b = append(b, "\r\nReply-To: "...)
+		b = appendMailbox(b, s.replyTo)
+	}
 	b = append(b, "\r\nTo: <"...)
 	b = append(b, to...)
 	b = append(b, ">\r\nMessage-ID: <"...)
@@ -87,14 +85,7 @@ func (s *settings) compose(m *channel.Message, to string, now time.Time) (compos
 		b = append(b, m.Language...)
 		b = append(b, '\r', '\n')
 	}
-	b = appendContent(b, m)
-	if s.DKIM != nil {
-		var err error
-		if b, err = s.DKIM.sign(b); err != nil {
-			return composed{}, err
-		}
-	}
-	return composed{id: id, data: b}, nil
+	return composed{id: id, data: appendContent(b, m)}, nil
 }
 
 // subject returns the subject, with the code where that is wanted.

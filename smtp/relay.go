@@ -15,7 +15,8 @@ import (
 )
 
 // A Relay is a further mail relay. Its fields have the meanings and the defaults
-// of the same fields of [Config], and do not depend on their values there.
+// of the same fields of [Config], and, apart from DKIM, do not depend on their
+// values there.
 type Relay struct {
 	Addr                 string // required
 	TLS                  TLSMode
@@ -28,6 +29,18 @@ type Relay struct {
 	MaxMessages          int
 	Breaker              BreakerConfig
 	Rate                 Rate
+	Headers              map[string]string
+	ReplacesID           bool
+
+	// DKIM signs mail to this relay, for instance with one key instead of two.
+	// Default: Config.DKIM.
+	DKIM *DKIM
+
+	// NoDKIM leaves out the signature, for a relay that signs. It excludes DKIM.
+	// Default false.
+	NoDKIM bool
+
+	headers []byte // the lines of Headers
 }
 
 // String names the relay and no secret.
@@ -60,7 +73,8 @@ type Rate struct {
 
 // validate fills in defaults. Its errors begin with at and a field's name.
 func (r *Relay) validate(at string) error {
-	return transport.Validate(at).Steps(r.validateTransport, r.validateLogin, r.validateLimits)
+	return transport.Validate(at).Steps(r.validateTransport, r.validateLogin, r.validateLimits,
+		r.validateHeaders)
 }
 
 func (r *Relay) validateTransport(v *transport.Validator) {

@@ -24,17 +24,18 @@ import (
 type phase string
 
 const (
-	phaseRelay phase = "relay" // choosing one
-	phaseQueue phase = "waiting for a connection"
-	phaseDial  phase = "dial"
-	phaseTLS   phase = "tls"
-	phaseHello phase = "ehlo" // the greeting included
-	phaseAuth  phase = "auth"
-	phaseReset phase = "rset"
-	phaseMail  phase = "mail"
-	phaseRcpt  phase = "rcpt"
-	phaseData  phase = "data" // up to the line with the final dot
-	phaseDot   phase = "end of data"
+	phaseMessage phase = "message" // before it is offered to a relay
+	phaseRelay   phase = "relay"   // choosing one
+	phaseQueue   phase = "waiting for a connection"
+	phaseDial    phase = "dial"
+	phaseTLS     phase = "tls"
+	phaseHello   phase = "ehlo" // the greeting included
+	phaseAuth    phase = "auth"
+	phaseReset   phase = "rset"
+	phaseMail    phase = "mail"
+	phaseRcpt    phase = "rcpt"
+	phaseData    phase = "data" // up to the line with the final dot
+	phaseDot     phase = "end of data"
 )
 
 // A reply is a refusal by the server. It leaves out the server's words, which

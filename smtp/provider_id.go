@@ -1,0 +1,74 @@
+package smtp
+
+import "strings"
+
+// idMarks are the words before the provider's id in the reply to a mail: of
+// Postfix, SendGrid, Mailgun, Brevo and go-smtp; of Haraka; of Exim.
+var idMarks = [...]string{"queued as ", "queued as: ", "message queued (", " id="}
+
+// providerID finds the relay's id for a mail in the text of its last reply; empty:
+// none. Exchange names the mail by its Message-ID, which is ours.
+func providerID(text string) string {
+	for line := range strings.Lines(text) {
+		if id := idIn(strings.TrimSpace(line)); id != "" {
+			return id
+		}
+	}
+	return ""
+}
+
+func idIn(line string) string {
+	lower := asciiLower(line)
+	for _, mark := range idMarks {
+		if at := strings.Index(lower, mark); at >= 0 {
+			if id := firstID(line[at+len(mark):]); id != "" {
+				return id
+			}
+		}
+	}
+	words := strings.Fields(line)
+	if len(words) > 0 && isStatus(strings.TrimSuffix(words[0], ":")) {
+		words = words[1:]
+	}
+	switch {
+	case len(words) > 4 && strings.HasSuffix(lower, " message accepted for delivery"): // sendmail, OpenSMTPD
+		return firstID(words[0])
+	case strings.HasSuffix(lower, " - gsmtp") && len(words) > 3: // Gmail: "OK 1700000000 id - gsmtp"
+		return firstID(words[len(words)-3])
+	case len(words) == 2 && strings.EqualFold(words[0], "ok") && isSESID(words[1]):
+		return words[1]
+	}
+	return ""
+}
+
+// isSESID reports the form of Amazon's ids, "0100018c0ffee123-0a1b2c3d-…-000000".
+func isSESID(word string) bool {
+	head, rest, cut := strings.Cut(word, "-")
+	return cut && len(head) >= 16 && len(word) <= maxProviderID && firstID(rest) == rest &&
+		!strings.ContainsFunc(head, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'f') })
+}
+
+const maxProviderID = 64
+
+// firstID returns the id that text begins with.
+func firstID(text string) string {
+	end := strings.IndexFunc(text, func(r rune) bool { return !isIDChar(r) })
+	if end < 0 {
+		end = len(text)
+	}
+	id := strings.TrimRight(text[:end], ".")
+	if len(id) > maxProviderID {
+		return ""
+	}
+	return id
+}
+
+// asciiLower is strings.ToLower that changes no length.
+func asciiLower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,169 @@
+package smtp_test
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/emersion/go-msgauth/dkim"
+
+	"github.com/otpcourier/otpcourier/smtp"
+	"github.com/otpcourier/otpcourier/smtp/maildns"
+	"github.com/otpcourier/otpcourier/smtp/smtptest"
+)
+
+func twoKeys(t *testing.T) (first, second smtp.DKIMKey) {
+	t.Helper()
+	_, one, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, two, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return smtp.DKIMKey{Selector: "s1", Private: one}, smtp.DKIMKey{Selector: "s2", Private: two}
+}
+
+func signer(t *testing.T, keys ...smtp.DKIMKey) *smtp.DKIM {
+	t.Helper()
+	d, err := smtp.NewDKIM("mybank.example", keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// mailOf sends a message through a relay and returns the mail that came.
+func mailOf(t *testing.T, change func(*smtp.Config)) string {
+	t.Helper()
+	srv, ch := start(t, smtptest.Config{TLS: smtptest.Plaintext}, change)
+	if _, err := ch.Send(t.Context(), message("a.1")); err != nil {
+		t.Fatal(err)
+	}
+	return string(srv.Mails()[0].Raw)
+}
+
+// A relay may replace Message-ID and Date, as Amazon SES does: the signature
+// holds if the relay is said to.
+func TestSignatureLeavesOutReplacedHeaders(t *testing.T) {
+	t.Parallel()
+	key, _ := twoKeys(t)
+	d := signer(t, key)
+	records, err := maildns.Setup{From: "mybank.example", Senders: []string{"mx"}, DKIM: d}.Records()
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := &dkim.VerifyOptions{LookupTXT: func(string) ([]string, error) { return []string{records[1].Text}, nil }}
+	for _, replaces := range []bool{false, true} {
+		mail := mailOf(t, func(c *smtp.Config) { c.DKIM, c.ReplacesID = d, replaces })
+		for name, tt := range map[string]struct {
+			pattern, by string
+			passes      bool
+		}{
+			"as sent":    {`x^`, "", true},
+			"message-id": {`(?m)^Message-ID: .*$`, "Message-ID: <0102018f@email.amazonses.com>\r", replaces},
+			"date":       {`(?m)^Date: .*$`, "Date: Mon, 30 Nov 2026 01:02:03 +0000\r", replaces},
+			"subject":    {`(?m)^Subject: .*$`, "Subject: Call us\r", false},
+		} {
+			changed := regexp.MustCompile(tt.pattern).ReplaceAllString(mail, tt.by)
+			v, err := dkim.VerifyWithOptions(strings.NewReader(changed), options)
+			if err != nil || len(v) != 1 || (v[0].Err == nil) != tt.passes {
+				t.Errorf("%s, replaces %v: %v %+v", name, replaces, err, v)
+			}
+		}
+	}
+}
+
+// Each relay has its own signature: with other keys, or without one.
+func TestEachRelaySigns(t *testing.T) {
+	t.Parallel()
+	one, two := twoKeys(t)
+	both, single := signer(t, one, two), signer(t, one)
+	for name, tt := range map[string]struct {
+		relay func(*smtp.Relay)
+		want  int
+	}{
+		"as the Config": {func(*smtp.Relay) {}, 2},
+		"with one key":  {func(r *smtp.Relay) { r.DKIM = single }, 1},
+		"not at all":    {func(r *smtp.Relay) { r.NoDKIM = true }, 0},
+	} {
+		second := smtptest.NewServer(smtptest.Config{TLS: smtptest.Plaintext})
+		t.Cleanup(second.Close)
+		fallback := smtp.Relay{Addr: second.Addr(), DangerouslyPlaintext: true}
+		tt.relay(&fallback)
+		srv, ch := start(t, smtptest.Config{TLS: smtptest.Plaintext}, func(c *smtp.Config) {
+			c.DKIM, c.Fallbacks = both, []smtp.Relay{fallback}
+		})
+		for i, script := range []smtptest.Rule{{}, {Phase: smtptest.AtDot,
+			Reply: smtptest.Reply{Code: 451, Enhanced: "4.3.0", Text: "disk"}}} {
+			if i == 1 {
+				srv.Script(script)
+			}
+			if _, err := ch.Send(t.Context(), message("a.1")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, mails := range [][]smtptest.Mail{srv.Mails(), second.Mails()} {
+			want := []int{2, tt.want}[i]
+			if n := strings.Count(string(mails[0].Raw), "DKIM-Signature:"); n != want {
+				t.Errorf("%s: %d signatures by relay %d, want %d", name, n, i, want)
+			}
+		}
+	}
+}
+
+// Headers for the relay are in the mail, beside its own, and Reply-To is signed.
+func TestRelayHeaders(t *testing.T) {
+	t.Parallel()
+	key, _ := twoKeys(t)
+	mail := mailOf(t, func(c *smtp.Config) {
+		c.DKIM, c.ReplyTo = signer(t, key), "Hilfe für alle <help@mybank.example>"
+		c.Headers = map[string]string{"X-SES-CONFIGURATION-SET": "codes", "X-PM-Message-Stream": "outbound"}
+	})
+	header, _, _ := strings.Cut(mail, "\r\n\r\n")
+	for _, want := range []string{
+		"X-SES-CONFIGURATION-SET: codes\r\n", "X-PM-Message-Stream: outbound\r\n",
+		"\r\nReply-To: =?utf-8?q?Hilfe_f=C3=BCr_alle?= <help@mybank.example>\r\n", ":Reply-To:Reply-To",
+	} {
+		if strings.Count(strings.ReplaceAll(header, "\r\n ", ""), want) != 1 {
+			t.Errorf("no single %q in\n%s", want, header)
+		}
+	}
+	if strings.Contains(header, ":X-SES") {
+		t.Errorf("a header for the relay is signed:\n%s", header)
+	}
+}
+
+func TestRelayHeadersInjectNothing(t *testing.T) {
+	t.Parallel()
+	for name, value := range map[string]string{
+		"X-A": "b\r\nBcc: eve@example.com", "X-B": "b\nc", "X-C": "b\rc", "X-D": "", "X-E": "é", "X-F": " b",
+		"X-G": strings.Repeat("a", 1000), "X-H": "a\x00", "X-I:": "b", "X J": "b", "X\r\nBcc": "b", "": "b", "Ünï": "b",
+		"From": "a@b.example", "to": "a@b.example", "BCC": "a@b.example", "Subject": "b", "Date": "b",
+		"message-id": "<a@b.example>", "Content-Type": "text/html", "Reply-To": "a@b.example", "Sender": "a@b.example",
+		"Return-Path": "<>", "Received": "from a by b", "Resent-From": "a@b.example", "DKIM-Signature": "v=1",
+		"MIME-Version": "1.0", "Auto-Submitted": "no", "Feedback-ID": "a", "Cc": "a@b.example",
+		"Content-Disposition": "attachment", "X-Auto-Response-Suppress": "None", "X-K": "=?utf-8?q?a?=",
+	} {
+		c := smtp.Config{Addr: "a.example:587", From: "codes@mybank.example", Headers: map[string]string{name: value}}
+		if _, err := smtp.New(c); err == nil || !strings.HasPrefix(err.Error(), "smtp: Config.Headers: ") {
+			t.Errorf("%q: %q: %v", name, value, err)
+		}
+		c.Fallbacks = []smtp.Relay{{Addr: "b.example:587", Headers: c.Headers}}
+		c.Headers = nil
+		if _, err := smtp.New(c); err == nil || !strings.HasPrefix(err.Error(), "smtp: Config.Fallbacks[0].Headers: ") {
+			t.Errorf("%q: %q: %v", name, value, err)
+		}
+	}
+	for _, c := range []smtp.Config{
+		{ReplyTo: "x"}, {ReplyTo: "é@mybank.example"}, {Headers: map[string]string{"x-a": "b", "X-A": "c"}},
+	} {
+		c.Addr, c.From = "a.example:587", "codes@mybank.example"
+		if _, err := smtp.New(c); err == nil {
+			t.Errorf("%v %v: accepted", c.ReplyTo, c.Headers)
+		}
+	}
+}

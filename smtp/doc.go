@@ -64,7 +64,7 @@
 //
 //	feedback, err := smtp.ParseFeedback(mail, verp)
 //	if err != nil {
-//		return err // no report or complaint, or not about a mail of ours
+//		return err // no bounce or complaint, or not about a mail of ours
 //	}
 //	return feedback.Deliver(ctx, receipts.For("email"))
 //

@@ -18,9 +18,8 @@ import (
 // Errors of [ParseFeedback], besides [ErrNoToken] and [ErrForgedToken]. To parse
 // the same mail again gives the same error.
 var (
-	// ErrNotFeedback means a mail that is neither a delivery report nor a
-	// complaint in the standard form: an answer, an absence notice, a bounce
-	// in prose.
+	// ErrNotFeedback means a mail that is neither a bounce nor a complaint: an
+	// answer, an absence notice, a read receipt.
 	ErrNotFeedback = errors.New("smtp: not a delivery report or complaint")
 
 	// ErrFeedbackLimit means a mail of over 1 MiB, or of more parts, or parts
@@ -37,6 +36,7 @@ const (
 	maxParts    = 32
 	maxGroups   = 32      // of fields in a delivery report
 	maxFolded   = 1 << 10 // octets of a field, after which no folded line is added
+	maxProse    = 32 << 10
 )
 
 // A FeedbackKind tells complaints from bounces.
@@ -46,6 +46,7 @@ type FeedbackKind uint8
 const (
 	DeliveryReport FeedbackKind = iota + 1 // a mail was bounced, delayed or delivered (RFC 3464)
 	Complaint                              // a reader reports abuse (RFC 5965)
+	UnknownForm                            // a bounce in prose
 )
 
 // String returns the kind's name in lower-case words.
@@ -55,6 +56,8 @@ func (k FeedbackKind) String() string {
 		return "delivery report"
 	case Complaint:
 		return "complaint"
+	case UnknownForm:
+		return "unknown form"
 	}
 	return "none"
 }
@@ -71,11 +74,15 @@ type Feedback struct {
 	ComplaintType string
 
 	// Receipts holds one receipt for each recipient in a report, and one for a
-	// complaint. If mail is forwarded, a report may have several recipients. No
-	// receipt holds an address. Code is the enhanced status code, or the
-	// complaint's type; At is the date of the feedback, zero if it has none.
+	// complaint. If mail is forwarded, a report may have several recipients. A
+	// bounce in prose has one receipt if it certainly says that the mail failed or
+	// is delayed, and else none. No receipt holds an address. Code is the enhanced
+	// status code, or the complaint's type; At is the date of the feedback, zero if
+	// it has none.
 	//
-	//   - bounced: Failed, with the class that the status has as a reply to RCPT
+	//   - bounced: Failed, with the class that the status means. It is
+	//     InvalidRecipient only if status and diagnostic agree on that, and speak of
+	//     no limit, full mailbox or policy
 	//   - delayed, relayed or expanded to a list: Sent
 	//   - delivered: Delivered
 	//   - a complaint that only a reader can make: Delivered; another: Sent
@@ -115,18 +122,12 @@ func ParseFeedback(r io.Reader, v *VERP) (Feedback, error) {
 	if len(raw) > maxFeedback {
 		return Feedback{}, ErrFeedbackLimit
 	}
-	rep, err := readReport(raw)
+	rep, err := readReport(cleanHeader(raw))
 	if err != nil {
 		return Feedback{}, err
 	}
-	f := Feedback{}
-	if rep.complaint != nil {
-		f.Kind, f.ComplaintType = Complaint, complaintType(rep.complaint)
-		f.Receipts = []channel.Receipt{complaintReceipt(f.ComplaintType)}
-	} else {
-		f.Kind, f.Receipts = DeliveryReport, statusReceipts(rep.status)
-	}
-	if len(f.Receipts) == 0 {
+	f := rep.feedback()
+	if f.Kind == 0 {
 		return Feedback{}, ErrNotFeedback
 	}
 	if f.MessageID, err = rep.messageID(v); err != nil {
@@ -145,6 +146,8 @@ type report struct {
 	status    []fields // of message/delivery-status
 	complaint fields   // of message/feedback-report
 	original  []byte   // the header of the mail it is about
+	enclosed  [][]byte // whole mails
+	prose     []byte   // the text
 	parts     int
 }
 
@@ -160,7 +163,53 @@ func readReport(raw []byte) (*report, error) {
 	if err := rep.walk(entity, 0); err != nil {
 		return nil, err
 	}
+	if rep.isEmpty() {
+		rep.open()
+	}
+	if rep.isEmpty() {
+		rep.salvage(raw)
+	}
 	return rep, nil
+}
+
+// isEmpty reports that no report and no complaint was found.
+func (rep *report) isEmpty() bool { return rep.status == nil && rep.complaint == nil }
+
+// open looks for a report in the mails that are enclosed, such as by a gateway that
+// forwards.
+func (rep *report) open() {
+	for _, raw := range rep.enclosed {
+		inner := &report{parts: rep.parts}
+		entity, err := message.Read(bytes.NewReader(cleanHeader(raw)))
+		if entity == nil || err != nil && !isForeign(err) || inner.walk(entity, 1) != nil || inner.isEmpty() {
+			continue
+		}
+		rep.status, rep.complaint = inner.status, inner.complaint
+		rep.original = append(append(headerOf(raw), "\r\n"...), inner.original...)
+		return
+	}
+}
+
+// feedback returns what the report says, without the message's ID. Its Kind is
+// zero if it is none.
+func (rep *report) feedback() Feedback {
+	var f Feedback
+	switch {
+	case rep.complaint != nil:
+		f.Kind, f.ComplaintType = Complaint, complaintType(rep.complaint)
+		f.Receipts = []channel.Receipt{complaintReceipt(f.ComplaintType)}
+		return f
+	case rep.isJMRP():
+		f.Kind, f.ComplaintType = Complaint, "abuse"
+		f.Receipts = []channel.Receipt{complaintReceipt(f.ComplaintType)}
+		return f
+	}
+	if f.Receipts = statusReceipts(rep.status); len(f.Receipts) > 0 {
+		f.Kind = DeliveryReport
+	} else if rep.isBounce() {
+		f.Kind, f.Receipts = UnknownForm, proseReceipts(string(rep.prose), rep.field("x-failed-recipients") != "")
+	}
+	return f
 }
 
 // isForeign reports an error that leaves the entity readable.
@@ -209,9 +258,19 @@ func (rep *report) take(e *message.Entity) {
 		if groups := readGroups(readPart(e)); len(groups) > 0 {
 			rep.complaint = groups[0]
 		}
-	case "message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers":
+	case "message/rfc822", "message/global":
+		whole := readPart(e)
+		rep.enclosed = append(rep.enclosed, whole)
+		if rep.original == nil {
+			rep.original = headerOf(whole)
+		}
+	case "text/rfc822-headers", "message/global-headers":
 		if rep.original == nil {
 			rep.original = headerOf(readPart(e))
+		}
+	case "", "text/plain", "text/html":
+		if len(rep.prose) < maxProse {
+			rep.prose = append(append(rep.prose, readPart(e)...), '\n')
 		}
 	}
 }

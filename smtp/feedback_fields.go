@@ -68,45 +68,109 @@ func readGroups(body []byte) []fields {
 func statusReceipts(groups []fields) []channel.Receipt {
 	var receipts []channel.Receipt
 	for _, group := range groups {
-		r := channel.Receipt{Code: statusOf(group)}
+		var r channel.Receipt
 		switch group.word("action") {
-		case "failed":
-			r.State, r.Class = channel.Failed, statusClass(r.Code)
-		case "delayed", "relayed", "expanded":
+		case "failed", "failure", "fail", "error", "expired":
+			r.State = channel.Failed
+		case "delayed", "relayed", "expanded", "deliverable":
 			r.State = channel.Sent
 		case "delivered":
 			r.State = channel.Delivered
 		default:
-			continue
+			if !group.hasFailed() {
+				continue
+			}
+			r.State = channel.Failed
+		}
+		var class channel.Class
+		if r.Code, class = statusOf(group); r.State == channel.Failed {
+			r.Class = class
 		}
 		receipts = append(receipts, r)
 	}
 	return receipts
 }
 
-// statusOf returns the enhanced status code of a group; empty: it has none. If the
-// Status field is unspecific, x.0.0, the reply of the remote server counts.
-func statusOf(group fields) string {
+// hasFailed reports a group about a recipient that lacks an action, or has one
+// that nobody knows, and a permanent status.
+func (f fields) hasFailed() bool {
+	isRecipient := f["final-recipient"] != "" || f["original-recipient"] != ""
+	status := f.word("status")
+	return isRecipient && isStatus(status) && status[0] == '5'
+}
+
+// statusOf returns the enhanced status code of a group, empty if it has none, and
+// its class as a bounce. Of the Status field and the reply of the remote server the
+// more specific one counts.
+func statusOf(group fields) (string, channel.Class) {
 	status := group.word("status")
 	if !isStatus(status) {
 		status = ""
 	}
-	if status != "" && !strings.HasSuffix(status, ".0.0") {
-		return status
+	code, text := diagnosticOf(group)
+	remote := enhancedAnywhere(code, text)
+	best, other := status, remote
+	if specificity(remote) > specificity(status) {
+		best, other = remote, status
 	}
-	kind, text, _ := strings.Cut(group["diagnostic-code"], ";")
+	class := statusClass(best)
+	if class != channel.InvalidRecipient {
+		return best, class
+	}
+	switch {
+	case reasonIn(text) != reasonNone: // a live address, by the words
+		class = channel.Unreachable
+	case code >= 400 && code < 500:
+		class = channel.Temporary
+	case specificity(other) == specificity(best) && statusClass(other) != channel.InvalidRecipient:
+		class = channel.Unreachable
+	}
+	return best, class
+}
+
+// specificity says how much a status tells: 5.0.0 less than 5.1.0, and that less
+// than 5.1.1.
+func specificity(status string) int {
+	switch {
+	case status == "":
+		return 0
+	case strings.HasSuffix(status, ".0.0"):
+		return 1
+	case strings.HasSuffix(status, ".0"):
+		return 2
+	}
+	return 3
+}
+
+// diagnosticOf returns the reply in the field Diagnostic-Code: its code, zero if it
+// has none, and its text.
+func diagnosticOf(group fields) (code int, text string) {
+	kind, text, typed := strings.Cut(group["diagnostic-code"], ";")
+	if !typed {
+		kind, text = "smtp", kind
+	}
 	text = strings.TrimSpace(text)
-	if !strings.EqualFold(strings.TrimSpace(kind), "smtp") || len(text) < 4 {
-		return status
+	if !strings.EqualFold(strings.TrimSpace(kind), "smtp") || len(text) < 3 {
+		return 0, text
 	}
 	code, err := strconv.Atoi(text[:3])
-	if err != nil {
-		return status
+	if err != nil || code < 200 || code > 599 || len(text) > 3 && text[3] >= '0' && text[3] <= '9' {
+		return 0, text
 	}
-	if better := enhancedIn(code, strings.TrimLeft(text[3:], " -")); better != "" {
-		return better
+	return code, text[3:]
+}
+
+// enhancedAnywhere returns the first enhanced status code in text that does not
+// contradict the reply code; zero stands for any.
+func enhancedAnywhere(code int, text string) string {
+	isPart := func(r rune) bool { return r == '.' || r >= '0' && r <= '9' }
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return !isPart(r) }) {
+		word = strings.Trim(word, ".")
+		if isStatus(word) && (code == 0 || int(word[0]-'0') == code/100) {
+			return word
+		}
 	}
-	return status
+	return ""
 }
 
 // isStatus reports whether s is a code of RFC 3463.

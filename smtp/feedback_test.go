@@ -59,7 +59,8 @@ var feedbackTests = map[string]struct {
 	"complaint-with-return-path": {kind: Complaint, want: []channel.Receipt{{State: channel.Delivered, Code: "fraud"}}},
 	"complaint-auth-failure": {kind: Complaint,
 		want: []channel.Receipt{{State: channel.Sent, Code: "auth-failure"}}},
-	"prose-bounce": {err: ErrNotFeedback},
+	"prose-bounce": {kind: UnknownForm,
+		want: []channel.Receipt{{State: channel.Failed, Class: channel.InvalidRecipient, Code: "5.1.1"}}},
 	"absence":      {err: ErrNotFeedback},
 	"read-receipt": {err: ErrNotFeedback},
 	"two-recipients": {kind: DeliveryReport, want: []channel.Receipt{
@@ -294,13 +295,13 @@ func FuzzParseFeedback(f *testing.F) {
 			}
 			t.Fatalf("error %v", err)
 		}
-		if len(got.Receipts) == 0 || len(got.Receipts) > maxGroups ||
+		if len(got.Receipts) == 0 && got.Kind != UnknownForm || len(got.Receipts) > maxGroups ||
 			!bytes.Contains(bytes.ToLower(raw), []byte(sign(keyA, got.MessageID))) {
 			t.Fatalf("%+v", got)
 		}
 		for _, r := range got.Receipts {
 			valid := got.Kind == Complaint && r.Code == got.ComplaintType && len(r.Code) <= 32 ||
-				got.Kind == DeliveryReport && (r.Code == "" || isStatus(r.Code))
+				got.Kind != Complaint && (r.Code == "" || isStatus(r.Code))
 			if !valid || r.MessageID != got.MessageID || r.State == channel.Queued || r.State == 0 {
 				t.Errorf("receipt %+v", r)
 			}

@@ -217,7 +217,7 @@ var reasonWords = [...]struct {
 
 // reasonIn finds the reason in the words of a server.
 func reasonIn(text string) reason {
-	text = strings.ToLower(text[:min(len(text), maxReason)])
+	text = withoutNames(strings.ToLower(text[:min(len(text), maxReason)]))
 	for _, r := range reasonWords {
 		for _, word := range r.words {
 			if strings.Contains(text, word) {
@@ -226,6 +226,17 @@ func reasonIn(text string) reason {
 		}
 	}
 	return reasonNone
+}
+
+// withoutNames leaves out addresses, hosts and links, whose parts mean nothing.
+func withoutNames(text string) string {
+	var b strings.Builder
+	for word := range strings.FieldsSeq(text) {
+		if !strings.ContainsAny(strings.TrimRight(word, ".,:;)"), "@./") {
+			b.WriteString(word + " ")
+		}
+	}
+	return b.String()
 }
 
 const maxReason = 4 << 10 // octets of a text in which a reason is looked for

@@ -15,7 +15,24 @@ type Resolver interface {
 	LookupTXT(ctx context.Context, name string) ([]string, error)
 }
 
-var _ Resolver = (*net.Resolver)(nil)
+// An MXResolver is a Resolver that also looks up mail exchangers. With it, Check
+// looks at the MX of the return path and at the hosts of "mx" in SPF.
+// *[net.Resolver] is one.
+type MXResolver interface {
+	LookupMX(ctx context.Context, name string) ([]*net.MX, error)
+}
+
+// A HostResolver is a Resolver that also looks up addresses. With it, Check looks
+// for the hosts of "a" in SPF. *[net.Resolver] is one.
+type HostResolver interface {
+	LookupHost(ctx context.Context, name string) ([]string, error)
+}
+
+var (
+	_ Resolver     = (*net.Resolver)(nil)
+	_ MXResolver   = (*net.Resolver)(nil)
+	_ HostResolver = (*net.Resolver)(nil)
+)
 
 // A Fault is the way in which a published record is wrong.
 type Fault uint8
@@ -29,11 +46,14 @@ const (
 	NotListed                       // SPF does not name a host of Setup.Senders
 	TooManyLookups                  // SPF needs more than ten look-ups (RFC 7208 §4.6.4)
 	Misaligned                      // SPF or DKIM vouches for another domain than From's, as DMARC compares them
+	Unauthorized                    // the domain that DMARC reports go to does not say that it wants them
+	NoReports                       // DMARC names no usable mailbox, or not Setup.Reports
 	Weak                            // valid, but protects nobody: a test mode, "p=none", "pct=0", "+all"
 )
 
 var faultNames = [...]string{
-	"", "missing", "ambiguous", "malformed", "different", "not listed", "too many look-ups", "misaligned", "weak",
+	"", "missing", "ambiguous", "malformed", "different", "not listed", "too many look-ups", "misaligned",
+	"unauthorized", "no reports", "weak",
 }
 
 // String returns the fault's name in lower-case words.
@@ -67,8 +87,8 @@ func (p Problem) String() string {
 //
 // Check accepts every record that receivers accept, also if Records suggests something
 // else: further senders in SPF, senders named by an include, a DMARC record of a
-// parent domain. It resolves no addresses: "a", "mx", "exists" and "ptr" only
-// count as look-ups.
+// parent domain. A Setup with Selectors, or a Resolver that looks up MX, adds their
+// problems at the end.
 //
 // If a look-up fails, or a field of s is wrong, Check returns an error and no
 // problems.
@@ -78,7 +98,7 @@ func (s Setup) Check(ctx context.Context, r Resolver) ([]Problem, error) {
 		return nil, err
 	}
 	var problems []Problem
-	for _, want := range v.records {
+	for _, want := range v.wanted() {
 		var found []Problem
 		switch want.Kind {
 		case SPF:
@@ -87,6 +107,8 @@ func (s Setup) Check(ctx context.Context, r Resolver) ([]Problem, error) {
 			found, err = checkKey(ctx, r, want)
 		case DMARC:
 			found, err = v.checkDMARC(ctx, r, want)
+		case MX:
+			found, err = v.checkMX(ctx, r, want)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("maildns: looking up the %s record: %w", want.Kind, err)
@@ -96,32 +118,28 @@ func (s Setup) Check(ctx context.Context, r Resolver) ([]Problem, error) {
 	return problems, nil
 }
 
-// lookup returns the records at name that are of a version, "v=spf1". An empty
-// version stands for any.
-func lookup(ctx context.Context, r Resolver, name, version string) ([]string, error) {
+// lookup returns the records at name that are of a version. A nil isVersion stands
+// for any.
+func lookup(ctx context.Context, r Resolver, name string, isVersion func(text string) bool) ([]string, error) {
 	texts, err := r.LookupTXT(ctx, name)
+	if isNotFound(err) {
+		return nil, nil
+	}
 	if err != nil {
-		if dnsErr, ok := errors.AsType[*net.DNSError](err); ok && dnsErr.IsNotFound {
-			return nil, nil
-		}
 		return nil, err
 	}
 	var found []string
 	for _, text := range texts {
-		if version == "" || hasVersion(text, version) {
+		if isVersion == nil || isVersion(text) {
 			found = append(found, text)
 		}
 	}
 	return found, nil
 }
 
-func hasVersion(text, version string) bool {
-	text = strings.TrimSpace(text)
-	if len(text) < len(version) || !strings.EqualFold(text[:len(version)], version) {
-		return false
-	}
-	rest := text[len(version):]
-	return rest == "" || strings.ContainsRune(" \t;", rune(rest[0]))
+func isNotFound(err error) bool {
+	dnsErr, ok := errors.AsType[*net.DNSError](err)
+	return ok && dnsErr.IsNotFound
 }
 
 // single returns the text, if there is exactly one, or the problem of having

@@ -14,6 +14,7 @@ func TestCheck(t *testing.T) {
 	t.Parallel()
 	const spf, rsaName, edName, dmarc = "bounces.mybank.example", "r2026._domainkey.mybank.example",
 		"e2026._domainkey.mybank.example", "_dmarc.mybank.example"
+	const rua = "; rua=mailto:dmarc@mybank.example"
 	replace := func(name, from, to string) func(zone) {
 		return func(z zone) {
 			if !strings.Contains(z[name][0], from) {
@@ -83,14 +84,15 @@ func TestCheck(t *testing.T) {
 		"key in prose":        {set(rsaName, "hello"), []string{"DKIM malformed"}},
 		"key tag twice":       {replace(rsaName, "k=rsa", "k=rsa; k=rsa"), []string{"DKIM malformed"}},
 		"dmarc missing":       {remove(dmarc), []string{"DMARC missing"}},
-		"dmarc reject":        {set(dmarc, "v=DMARC1;p=reject"), nil},
-		"dmarc for others":    {set(dmarc, "v=DMARC1; p=reject; sp=none"), nil},
-		"dmarc none":          {set(dmarc, "v=DMARC1; p=none"), []string{"DMARC weak"}},
-		"dmarc of nothing":    {set(dmarc, "v=DMARC1; p=reject; pct=0"), []string{"DMARC weak"}},
-		"dmarc of half":       {set(dmarc, "v=DMARC1; p=reject; pct=50"), nil},
-		"dmarc no policy":     {set(dmarc, "v=DMARC1; rua=mailto:a@b.example"), []string{"DMARC malformed"}},
+		"dmarc reject":        {set(dmarc, "v=DMARC1;p=reject"+rua), nil},
+		"dmarc for others":    {set(dmarc, "v=DMARC1; p=reject; sp=none"+rua), nil},
+		"dmarc none":          {set(dmarc, "v=DMARC1; p=none"+rua), []string{"DMARC weak"}},
+		"dmarc of nothing":    {set(dmarc, "v=DMARC1; p=reject; pct=0"+rua), []string{"DMARC weak"}},
+		"dmarc of half":       {set(dmarc, "v=DMARC1; p=reject; pct=50"+rua), nil},
+		"dmarc no policy":     {set(dmarc, "v=DMARC1"+rua), []string{"DMARC weak"}},
+		"dmarc nothing":       {set(dmarc, "v=DMARC1"), []string{"DMARC malformed"}},
 		"dmarc twice":         {set(dmarc, "v=DMARC1; p=reject", "v=DMARC1; p=none"), []string{"DMARC ambiguous"}},
-		"dmarc strict of spf": {set(dmarc, "v=DMARC1; p=reject; adkim=s; aspf=s"), []string{"DMARC misaligned"}},
+		"dmarc strict of spf": {set(dmarc, "v=DMARC1; p=reject; adkim=s; aspf=s"+rua), []string{"DMARC misaligned"}},
 	} {
 		d := newSetup(t)
 		z := published(t, d)

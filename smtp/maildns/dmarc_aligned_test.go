@@ -8,7 +8,7 @@ import (
 func TestPolicyIsInherited(t *testing.T) {
 	t.Parallel()
 	d := newSetup(t)
-	d.From = "login.mybank.example"
+	d.From, d.Reports = "login.mybank.example", ""
 	const at = "DMARC at _dmarc.login.mybank.example: "
 	for above, want := range map[string]string{
 		"v=DMARC1; p=reject":                    "",

@@ -24,7 +24,14 @@
 //     (RFC 7208). It costs a receiver at most ten look-ups.
 //   - [DKIM] holds a public key, one record for each selector (RFC 6376).
 //   - [DMARC] tells receivers what to do with mail that passes neither SPF nor
-//     DKIM for a domain aligned with From (RFC 7489).
+//     DKIM for a domain aligned with From (RFC 9989, which replaces RFC 7489). If
+//     the domain has no record, that of its organization counts, which receivers
+//     find by a tree walk. A mailbox for reports outside the organization needs a
+//     record of its own, FROM._report._dmarc.DOMAIN with "v=DMARC1".
+//   - [MX] names the hosts that take bounces, at the domain of the return path.
+//
+// Check reads SPF as receivers do, as a whole and by its grammar: one malformed
+// term makes the record an error for all mail.
 //
 // The address that mail leaves from also needs a PTR record, which only its
 // operator can publish. Check does not look at it.

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -17,7 +18,8 @@ type Kind uint8
 const (
 	SPF   Kind = iota + 1 // the hosts that send for the return path's domain (RFC 7208)
 	DKIM                  // a public key of DKIM (RFC 6376 §3.6.1)
-	DMARC                 // the policy for mail that passes neither, aligned with From (RFC 7489)
+	DMARC                 // the policy for mail that passes neither, aligned with From (RFC 9989)
+	MX                    // the mail exchangers of the return path's domain, which take bounces; not a TXT record
 )
 
 // String returns the kind's name.
@@ -29,6 +31,8 @@ func (k Kind) String() string {
 		return "DKIM"
 	case DMARC:
 		return "DMARC"
+	case MX:
+		return "MX"
 	}
 	return "unknown"
 }
@@ -89,6 +93,16 @@ func (s *settings) suggest() ([]Record, error) {
 		dmarc += "; rua=mailto:" + s.Reports
 	}
 	return append(records, Record{Kind: DMARC, Name: "_dmarc." + s.From, Text: dmarc}), nil
+}
+
+// wanted are the records that Check looks for: those to publish, and those of
+// others.
+func (s *settings) wanted() []Record {
+	wanted := slices.Clone(s.records)
+	for _, selector := range s.Selectors {
+		wanted = append(wanted, Record{Kind: DKIM, Name: strings.ToLower(selector) + "._domainkey." + s.From})
+	}
+	return append(wanted, Record{Kind: MX, Name: s.ReturnPath})
 }
 
 // keyText returns the text of a key record. Its p tag holds for RSA a

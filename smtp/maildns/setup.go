@@ -27,9 +27,13 @@ type Setup struct {
 	// "a:mail.mybank.example". The relay's operator knows. Required.
 	Senders []string
 
-	// DKIM is the signer of the mail, smtp.Config.DKIM. nil leaves out its keys:
-	// a relay that signs has records of its own, which Check does not know.
+	// DKIM is the signer of the mail, smtp.Config.DKIM. nil leaves out its keys.
 	DKIM Signer
+
+	// Selectors are those of a relay that signs for From, as its operator names
+	// them: "s1" for s1._domainkey.mybank.example. Check looks for usable keys
+	// there. Default: none.
+	Selectors []string
 
 	// Reports is the mailbox that receivers send their daily DMARC reports to.
 	// Default: none are asked for.
@@ -76,7 +80,7 @@ func (s *settings) validateDomains(v *transport.Validator) {
 func (s *settings) validateSenders(v *transport.Validator) {
 	v.Check(len(s.Senders) > 0, "Senders", "is required")
 	for _, sender := range s.Senders {
-		v.Check(isSender(sender), "Senders", "%q is no include, ip4, ip6, a, mx or exists of SPF", sender)
+		v.Check(sender != "" && isSender(sender), "Senders", "%q is no include, ip4, ip6, a, mx or exists of SPF", sender)
 	}
 }
 
@@ -89,7 +93,7 @@ func (s *settings) validateReports(v *transport.Validator) {
 		v.Error("Reports", errors.New("is no mailbox"))
 		return
 	}
-	// A "!" or "," would end the address in the record (RFC 7489 §6.2).
+	// A "!" or "," would end the address in the record (RFC 9989 §6.2).
 	s.Reports, err = addrspec.ASCII(mailbox.Address)
 	v.Check(err == nil && !strings.ContainsAny(s.Reports, "!%"), "Reports", "is no mailbox that fits a DMARC record")
 }
@@ -101,6 +105,10 @@ func (s *settings) validateDKIM(v *transport.Validator) {
 		v.Check(err == nil, "DKIM", "was not made by smtp.NewDKIM: it signs for no domain")
 		v.Check(addrspec.Aligned(s.signing, s.From), "DKIM", "signs for another domain than From")
 	}
+	for _, selector := range s.Selectors {
+		_, err := addrspec.Domain(selector)
+		v.Check(err == nil && addrspec.IsASCII(selector), "Selectors", "%q is no part of a domain name", selector)
+	}
 	if !v.Failed() {
 		var err error
 		s.records, err = s.suggest()
@@ -111,29 +119,15 @@ func (s *settings) validateDKIM(v *transport.Validator) {
 // isSender reports whether term is an SPF mechanism that names hosts that may
 // send.
 func isSender(term string) bool {
-	name, value, valued := strings.Cut(term, ":")
-	switch name {
-	case "ip4", "ip6":
-		prefix, err := spfPrefix(value)
-		return err == nil && prefix.Addr().Is4() == (name == "ip4")
-	case "a", "mx":
-		return !valued || isDomainSpec(value)
-	case "include", "exists":
-		return isDomainSpec(value)
-	}
-	return false
-}
-
-// isDomainSpec reports whether value may stand behind the colon of a mechanism,
-// macros included, and inside a zone file's quotes.
-func isDomainSpec(value string) bool {
-	return value != "" && !strings.ContainsFunc(value, func(r rune) bool {
-		return r <= ' ' || r > '~' || r == '"' || r == '\\'
-	})
+	d, ok := parseDirective(strings.ToLower(term))
+	return ok && term != "" && d.text[0] >= 'a' && d.name != "all" && d.name != "ptr"
 }
 
 // spfPrefix reads "192.0.2.1" or "192.0.2.0/24".
 func spfPrefix(value string) (netip.Prefix, error) {
+	if strings.Contains(value, "%") { // a zone of IPv6
+		return netip.Prefix{}, errZone
+	}
 	if strings.Contains(value, "/") {
 		prefix, err := netip.ParsePrefix(value)
 		return prefix.Masked(), err
@@ -144,3 +138,5 @@ func spfPrefix(value string) (netip.Prefix, error) {
 	}
 	return address.Prefix(address.BitLen())
 }
+
+var errZone = errors.New("an address with a zone")

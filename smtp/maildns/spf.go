@@ -1,6 +1,7 @@
 package maildns
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"strings"
@@ -8,6 +9,9 @@ import (
 
 // maxSPFLookups is RFC 7208 §4.6.4's limit.
 const maxSPFLookups = 10
+
+// maxSPFVoids is how many names that do not exist receivers look up.
+const maxSPFVoids = 2
 
 // An spfRecord is a record, with the records that it includes.
 type spfRecord struct {
@@ -29,12 +33,13 @@ type spfTerm struct {
 type spfReader struct {
 	resolver Resolver
 	lookups  int
+	voids    int // names that do not exist
 	fault    Fault
 	detail   string
 }
 
 func (s *settings) checkSPF(ctx context.Context, resolver Resolver, want Record) ([]Problem, error) {
-	texts, err := lookup(ctx, resolver, want.Name, "v=spf1")
+	texts, err := lookup(ctx, resolver, want.Name, isSPF)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +60,8 @@ func (s *settings) checkSPF(ctx context.Context, resolver Resolver, want Record)
 		return problems, nil
 	}
 	for _, sender := range s.Senders {
-		if term, ok := newSPFTerm(strings.ToLower(sender), s.ReturnPath); !ok || !record.passes(term) {
+		d, ok := parseDirective(strings.ToLower(sender))
+		if !ok || !record.passes(newSPFTerm(d, s.ReturnPath)) {
 			add(NotListed, sender)
 		}
 	}
@@ -67,76 +73,54 @@ func (s *settings) checkSPF(ctx context.Context, resolver Resolver, want Record)
 
 // read parses the record of a domain.
 func (r *spfReader) read(ctx context.Context, domain, text string) (*spfRecord, error) {
-	record, redirect := &spfRecord{}, ""
-	for _, term := range strings.Fields(strings.ToLower(text))[1:] {
-		qualifier := ""
-		if strings.ContainsRune("+-~?", rune(term[0])) {
-			qualifier, term = term[:1], term[1:]
-		}
-		if target, found := strings.CutPrefix(term, "redirect="); found && qualifier == "" {
-			redirect = target
-			continue
-		}
-		if term == "all" { // what follows is never reached
-			record.all = qualifier + "all"
+	record := &spfRecord{}
+	parsed, wrong := parseSPF(text)
+	if wrong != "" {
+		r.fault, r.detail = Malformed, wrong
+		return record, nil
+	}
+	for _, d := range parsed.directives {
+		if d.name == "all" { // what follows is never reached
+			record.all = d.text
 			return record, nil
 		}
-		t, err := r.mechanism(ctx, domain, term)
+		t, err := r.mechanism(ctx, domain, d)
 		if err != nil || r.fault != 0 {
 			return record, err
 		}
-		t.pass = qualifier == "" || qualifier == "+"
 		record.terms = append(record.terms, t)
 	}
-	if redirect == "" {
+	if parsed.redirect == "" {
 		return record, nil
 	}
 	var err error
-	record.redirect, err = r.include(ctx, redirect)
+	record.redirect, err = r.include(ctx, parsed.redirect)
 	return record, err
 }
 
-// mechanism parses one term that is neither "all" nor "redirect".
-func (r *spfReader) mechanism(ctx context.Context, domain, term string) (spfTerm, error) {
-	t, ok := newSPFTerm(term, domain)
-	if !ok {
-		r.fault, r.detail = Malformed, term
-		return t, nil
-	}
+// mechanism reads one term that is not "all", and what it refers to.
+func (r *spfReader) mechanism(ctx context.Context, domain string, d spfDirective) (spfTerm, error) {
+	t := newSPFTerm(d, domain)
 	var err error
-	switch kind, value, _ := strings.Cut(t.name, ":"); kind {
+	switch d.name {
 	case "a", "mx", "ptr", "exists":
 		r.count()
+		err = r.resolve(ctx, d.name, cmp.Or(d.domain, domain))
 	case "include":
-		t.included, err = r.include(ctx, value)
+		t.included, err = r.include(ctx, d.domain)
 	}
 	return t, err
 }
 
-// newSPFTerm parses a term in the record of a domain. A bare "a" or "mx" means
-// that domain. An unknown modifier, such as "exp=", is ignored; an unknown
-// mechanism is an error.
-func newSPFTerm(term, domain string) (t spfTerm, ok bool) {
-	kind, value, valued := strings.Cut(term, ":")
-	kind, _, _ = strings.Cut(kind, "/")
-	t.name = term
-	switch kind {
-	case "ip4", "ip6":
-		prefix, err := spfPrefix(value)
-		t.network = prefix
-		return t, err == nil
-	case "a", "mx":
-		if !valued {
-			t.name = kind + ":" + domain + term[len(kind):]
-		}
-		return t, true
-	case "ptr", "exists":
-		t.name = kind + ":" + value
-		return t, true
-	case "include":
-		return t, value != ""
+// newSPFTerm returns a mechanism in the record of a domain. A bare "a" or "mx"
+// means that domain.
+func newSPFTerm(d spfDirective, domain string) spfTerm {
+	t := spfTerm{pass: d.qualifier == '+', network: d.network}
+	t.name = strings.TrimLeft(d.text, "+-~?")
+	if d.name == "a" || d.name == "mx" {
+		t.name = d.name + ":" + strings.TrimSuffix(cmp.Or(d.domain, domain), ".") + d.cidr
 	}
-	return t, strings.Contains(term, "=")
+	return t
 }
 
 // include reads the record of another domain. If the name holds a macro, the
@@ -145,7 +129,7 @@ func (r *spfReader) include(ctx context.Context, domain string) (*spfRecord, err
 	if r.count(); r.fault != 0 || strings.Contains(domain, "%") {
 		return nil, nil
 	}
-	texts, err := lookup(ctx, r.resolver, domain, "v=spf1")
+	texts, err := lookup(ctx, r.resolver, strings.TrimSuffix(domain, "."), isSPF)
 	if err != nil {
 		return nil, err
 	}
@@ -160,6 +144,41 @@ func (r *spfReader) count() {
 	if r.lookups++; r.lookups > maxSPFLookups && r.fault == 0 {
 		r.fault = TooManyLookups
 	}
+}
+
+// resolve looks up the names of a mechanism, if the resolver can: receivers give up
+// at the third name that does not exist, and at more than ten hosts of one "mx"
+// (RFC 7208 §4.6.4). A name with a macro depends on the mail.
+func (r *spfReader) resolve(ctx context.Context, kind, domain string) error {
+	found, err := 1, error(nil)
+	switch hosts, mails := r.resolver.(HostResolver); {
+	case r.fault != 0, strings.Contains(domain, "%"):
+	case kind == "a" && mails:
+		found, err = count(hosts.LookupHost(ctx, domain))
+	}
+	if exchanges, ok := r.resolver.(MXResolver); ok && kind == "mx" && r.fault == 0 && !strings.Contains(domain, "%") {
+		found, err = count(exchanges.LookupMX(ctx, domain))
+	}
+	switch {
+	case err != nil:
+		return err
+	case found == 0:
+		if r.voids++; r.voids > maxSPFVoids {
+			r.fault, r.detail = TooManyLookups, "more than two names do not exist, the last is "+domain
+		}
+	case kind == "mx" && found > maxSPFLookups:
+		r.fault, r.detail = TooManyLookups, "mx:"+domain+" has more than ten hosts"
+	}
+	return nil
+}
+
+// count returns how many results a look-up has. That a name does not exist is no
+// error.
+func count[T any](results []T, err error) (int, error) {
+	if isNotFound(err) {
+		return 0, nil
+	}
+	return len(results), err
 }
 
 // end returns the "all" that is reached if no term matches.

@@ -4,15 +4,9 @@ package smtp_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -43,19 +37,13 @@ type postfix struct {
 // test is skipped, unless OTPCOURIER_REAL is "require".
 func startPostfix(t *testing.T) *postfix {
 	t.Helper()
-	lacks := func(what string) {
-		if os.Getenv("OTPCOURIER_REAL") == "require" {
-			t.Fatal(what)
-		}
-		t.Skip(what)
-	}
 	for _, program := range []string{"postfix", "saslpasswd2"} {
 		if _, err := exec.LookPath(program); err != nil {
-			lacks("no " + program + " (Debian: postfix sasl2-bin libsasl2-modules)")
+			lacks(t, "no "+program+" (Debian: postfix sasl2-bin libsasl2-modules)")
 		}
 	}
 	if os.Geteuid() != 0 {
-		lacks("Postfix starts only as root")
+		lacks(t, "Postfix starts only as root")
 	}
 	//nolint:usetesting // the directory of TempDir is closed to Postfix's user
 	dir, err := os.MkdirTemp("", "otpcourier-postfix-")
@@ -177,7 +165,7 @@ func (p *postfix) configure(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	certificate, key := p.certify(t)
+	certificate, key := certify(t, p.roots)
 	for name, content := range map[string]string{
 		"main.cf": strings.ReplaceAll(mainCF, "D/", p.dir+"/") + "maillog_file_prefixes = " + p.dir + "\n",
 		"master.cf": strings.NewReplacer("STARTTLS", p.starttls, "ACCEPT", p.accept, "IMPLICIT", p.implicit, "STRICT", p.strict, "NARROW",
@@ -196,30 +184,6 @@ func (p *postfix) configure(t *testing.T) {
 		"otp.test", "otp")
 	p.run(t, "chown", "-R", "postfix", p.path("data"))
 	p.run(t, "chown", "nobody", p.path("mail"))
-}
-
-func (p *postfix) certify(t *testing.T) (certificate, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mx.otp.test"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encoded := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	p.roots.AppendCertsFromPEM(encoded)
-	return string(encoded), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 }
 
 func (p *postfix) run(t *testing.T, name string, args ...string) {

@@ -163,7 +163,8 @@ func signedHeaders(mail []byte, rewritten bool) []string {
 	keys := make([]string, 0, 2*len(oversigned)+len(signedIfAbsent))
 	has := func(name string) bool { return bytes.Contains(header, []byte("\r\n"+name+": ")) }
 	for _, name := range oversigned {
-		if has(name) && !(rewritten && (name == "Date" || name == "Message-ID")) {
+		replaced := rewritten && (name == "Date" || name == "Message-ID")
+		if has(name) && !replaced {
 			keys = append(keys, name, name)
 		}
 	}

@@ -36,9 +36,10 @@ type pool struct {
 	limit   int
 	waiting []*waiter // the first came first
 
-	learned int           // the last limit that the relay has shown
+	learned int           // the last limit that the relay has shown; zero: none
 	regrow  time.Time     // when limit may rise by one
 	pause   time.Duration // before the next time
+	left    time.Time     // when a connection was left, without waiting for the relay
 	grower  *time.Timer   // wakes messages that wait at that time; nil: limit was never below maxConns
 
 	closed  bool
@@ -155,13 +156,16 @@ func (p *pool) hasOthers() bool {
 // refused notes that the relay has refused a connection, for which the caller
 // still holds its slot. If there are others, they are the limit now. If not, the
 // relay refuses all, and messages that wait for the others wait in vain.
-func (p *pool) refused(isOpening bool) (limit int) {
+func (p *pool) refused(isOpening, isPassing bool) (limit int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if isOpening {
 		p.opening--
 	}
 	others := p.slots - 1 + len(p.idle)
+	if others == 0 && isPassing && time.Since(p.left) < leaveTimeout { // the relay may still count that connection
+		others = 1
+	}
 	if others > 0 {
 		p.learn(others)
 		return others
@@ -249,13 +253,28 @@ func (p *pool) serve() (taken bool) {
 	return taken
 }
 
-// retire ends a connection in the background, and then gives its slot back: a
-// relay that counts connections counts this one until it has read the QUIT.
+// retire ends a connection, and then gives its slot back: to a relay that counts
+// connections in the background, once the relay has read the QUIT.
 func (p *pool) retire(c *conn) {
+	if p.leaves() {
+		c.quit()
+		p.release(nil)
+		return
+	}
 	p.closing.Go(func() {
 		c.leave()
 		p.release(nil)
 	})
+}
+
+// leaves reports whether a connection is left without waiting for the relay.
+func (p *pool) leaves() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.learned == 0 {
+		p.left = time.Now()
+	}
+	return p.learned == 0
 }
 
 // drop closes c, unless a message took it first.
@@ -271,8 +290,7 @@ func (p *pool) drop(c *conn) {
 	p.closing.Add(1)
 	p.mu.Unlock()
 	defer p.closing.Done()
-	c.leave()
-	p.release(nil)
+	p.retire(c)
 }
 
 // close closes the idle connections, and any that is released later.

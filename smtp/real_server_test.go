@@ -84,7 +84,7 @@ func realDir(t *testing.T, name string, owner string) string {
 // it listens at addr.
 func runServer(t *testing.T, addr string, log func() string, name string, args ...string) {
 	t.Helper()
-	server := exec.Command(name, args...) //nolint:noctx // it is stopped below, with its children
+	server := exec.Command(name, args...)
 	server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var out strings.Builder
 	server.Stdout, server.Stderr = &out, &out

@@ -111,7 +111,7 @@ func (r *relay) connect(ctx context.Context) (*conn, error) {
 // asExtra returns err, with which the relay has refused a connection, as an
 // extraError if other connections work.
 func (r *relay) asExtra(ctx context.Context, err error, opening bool) error {
-	limit := r.pool.refused(opening)
+	limit := r.pool.refused(opening, channel.ClassOf(err) == channel.Temporary)
 	if limit == 0 {
 		return err
 	}

@@ -87,6 +87,9 @@ func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) 
 	if err != nil {
 		return "", composeError(err)
 	}
+	if len(c.relays) > 1 {
+		mail.signed = new([]signed)
+	}
 	if !c.lifecycle.Begin() {
 		return "", refuse(channel.Temporary, ErrClosed)
 	}
@@ -96,7 +99,7 @@ func (c *Channel) send(ctx context.Context, m *channel.Message) (string, error) 
 	defer cancel()
 	text, err := c.deliver(ctx, envelope{
 		from: c.settings.envelopeFrom(m), to: to, utf8: needsUTF8,
-		dsn: c.settings.DSN, id: m.ID, mail: &mail,
+		dsn: c.settings.DSN, id: m.ID, mail: mail,
 	})
 	if err != nil {
 		return "", err

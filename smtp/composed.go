@@ -15,7 +15,7 @@ import (
 type composed struct {
 	id     string // Message-ID, without its brackets
 	data   []byte
-	signed []signed // the signatures that were made so far
+	signed *[]signed // the signatures that were made so far; nil: none are kept
 }
 
 // signed are signatures of a mail.
@@ -27,7 +27,7 @@ type signed struct {
 
 // forRelay returns the mail as r is given it. Signing, which takes longer than
 // everything else, is done once for each kind of signature.
-func (c *composed) forRelay(r *relay) ([]byte, error) {
+func (c composed) forRelay(r *relay) ([]byte, error) {
 	var signatures []byte
 	if r.DKIM != nil {
 		var err error
@@ -43,15 +43,18 @@ func (c *composed) forRelay(r *relay) ([]byte, error) {
 	return append(whole, c.data...), nil
 }
 
-func (c *composed) sign(d *DKIM, rewritten bool) ([]byte, error) {
-	for _, s := range c.signed {
+func (c composed) sign(d *DKIM, rewritten bool) ([]byte, error) {
+	if c.signed == nil {
+		return d.sign(c.data, rewritten)
+	}
+	for _, s := range *c.signed {
 		if s.by == d && s.rewritten == rewritten {
 			return s.signatures, nil
 		}
 	}
 	signatures, err := d.sign(c.data, rewritten)
 	if err == nil {
-		c.signed = append(c.signed, signed{d, rewritten, signatures})
+		*c.signed = append(*c.signed, signed{d, rewritten, signatures})
 	}
 	return signatures, err
 }

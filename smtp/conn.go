@@ -70,7 +70,7 @@ type envelope struct {
 	utf8     bool // to needs SMTPUTF8
 	dsn      DSN
 	id       string // of the message, for notifications
-	mail     *composed
+	mail     composed
 	data     []byte // the mail as the relay is given it
 }
 

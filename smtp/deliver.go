@@ -155,8 +155,8 @@ func (r *relay) deliver(ctx context.Context, e envelope, b budget) (string, erro
 	if !ok {
 		return "", r.openError(wait)
 	}
-	v := notCounted
-	defer func() { r.breaker.report(v, e.to) }()
+	v, to := notCounted, e.to
+	defer func() { r.breaker.report(v, to) }()
 	begun := time.Now()
 	text, err := r.attempt(ctx, e, b)
 	v = r.verdict(ctx, err, time.Since(begun))

@@ -1,8 +1,10 @@
 package smtp_test
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
+	"io"
 	"regexp"
 	"strings"
 	"testing"
@@ -165,5 +167,47 @@ func TestRelayHeadersInjectNothing(t *testing.T) {
 		if _, err := smtp.New(c); err == nil {
 			t.Errorf("%v %v: accepted", c.ReplyTo, c.Headers)
 		}
+	}
+}
+
+// countingKey counts its signatures.
+type countingKey struct {
+	ed25519.PrivateKey
+	signed *int
+}
+
+func (k countingKey) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	*k.signed++
+	return k.PrivateKey.Sign(random, digest, opts)
+}
+
+// A mail is signed once, whichever relays are offered it, and not for a relay that
+// is left alone.
+func TestSigningDoesNoNeedlessWork(t *testing.T) {
+	t.Parallel()
+	key, _ := twoKeys(t)
+	signed := 0
+	key.Private = countingKey{key.Private.(ed25519.PrivateKey), &signed}
+	second := smtptest.NewServer(smtptest.Config{TLS: smtptest.Plaintext})
+	t.Cleanup(second.Close)
+	srv, ch := start(t, smtptest.Config{TLS: smtptest.Plaintext}, func(c *smtp.Config) {
+		c.DKIM = signer(t, key)
+		c.Fallbacks = []smtp.Relay{{Addr: second.Addr(), DangerouslyPlaintext: true}}
+	})
+	srv.Script(smtptest.Rule{Phase: smtptest.AtDot, Reply: smtptest.Reply{Code: 451, Enhanced: "4.3.0", Text: "disk"}})
+	for i := range 3 {
+		if _, err := ch.Send(t.Context(), message("a.1")); err != nil || signed != i+1 {
+			t.Errorf("%v, %d signatures for %d mails", err, signed, i+1)
+		}
+	}
+	alone, down := start(t, smtptest.Config{TLS: smtptest.Plaintext}, func(c *smtp.Config) { c.DKIM = signer(t, key) })
+	alone.Close()
+	for range 20 {
+		if _, err := down.Send(t.Context(), message("a.1")); err == nil {
+			t.Error("no error")
+		}
+	}
+	if signed > 3+6 {
+		t.Errorf("%d signatures for a relay that is left alone", signed-3)
 	}
 }

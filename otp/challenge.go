@@ -81,8 +81,11 @@ func (s *Service) challenge(o *opened) *Challenge {
 		State: d.State, Delivered: d.Reached > 0, Outcome: o.Outcome, Route: d.Message.Route, Address: d.Message.Kind,
 		Used: d.Used, Created: o.Created, Expires: o.Expires, AttemptsLeft: max(o.MaxAttempts-o.Attempts, 0),
 		Alternatives: o.alternatives(), Fixed: q.fixed}
-	if o.Outcome == store.Open && d.Send < d.Sends { // a Resend waits for its sender
+	switch {
+	case o.Outcome == store.Open && d.Send < d.Sends: // a Resend waits for its sender
 		c.State, c.Route, c.Address = channel.Queued, "", 0
+	case o.Outcome != store.Open && d.Phase == delivery.Due && d.Attempt.Step > 1 && d.Attempt.Number == 0:
+		c.State = channel.Failed // the message before, and nothing follows
 	}
 	now := instant()
 	if left := d.SendsLeft(len(o.policy.Waits)); left > 0 && !o.rejected(d, "") && o.usable(now) {

@@ -71,7 +71,7 @@ func TestReceiptsDriveFailover(t *testing.T) {
 				t.Error(err)
 			}
 			handle(t, r.Service, failed)
-		}, 1, 0, 0, channel.Queued},
+		}, 1, 0, 0, channel.Failed},
 		{"the number is wrong", func(t *testing.T, _ *rig, other *otp.Service, _ string) {
 			rc := failed
 			rc.Class = channel.InvalidRecipient

@@ -169,14 +169,14 @@ func ExampleRandom() {
 
 // The audit trail, as lines of a log: no code and no whole address is in it.
 func ExampleEvent() {
-	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: func(_ []string,
-		a slog.Attr) slog.Attr {
-		switch a.Key { // what differs from run to run
-		case slog.TimeKey, "challenge", "subject":
+	shorter := func(_ []string, a slog.Attr) slog.Attr {
+		switch a.Key { // for the page; challenge and subject differ from run to run
+		case slog.TimeKey, slog.LevelKey, slog.MessageKey, "purpose", "challenge", "subject":
 			return slog.Attr{}
 		}
 		return a
-	}}))
+	}
+	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: shorter}))
 	svc, _ := exampleService(func(c *otp.Config) {
 		c.Events = func(_ context.Context, e otp.Event) { log.Info("otp", "event", e) }
 	})
@@ -186,8 +186,6 @@ func ExampleEvent() {
 		panic(err)
 	}
 	// Output:
-	// level=INFO msg=otp event.kind=generated event.request=req-7 event.purpose=login event.to=+44******5678
-	// event.region=GB
-	// level=INFO msg=otp event.kind=sent event.request=req-7 event.purpose=login event.to=+44******5678
-	// event.region=GB event.step=1 event.state=sent
+	// event.kind=generated event.request=req-7 event.to=+44******5678 event.region=GB
+	// event.kind=sent event.request=req-7 event.to=+44******5678 event.region=GB event.step=1 event.state=sent
 }

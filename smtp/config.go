@@ -218,8 +218,9 @@ func (s *settings) validateRelays() error {
 		if err := s.relays[i].validate(at); err != nil {
 			return err
 		}
-		if err := transport.Validate(at).Steps(func(v *transport.Validator) { s.validateDKIM(v, &s.relays[i]) }); err != nil {
-			return err
+		v := transport.Validate(at)
+		if s.validateDKIM(v, &s.relays[i]); v.Failed() {
+			return v.Err()
 		}
 	}
 	return nil

@@ -124,15 +124,15 @@
 // Use port 587, or 465 for TLS from the first byte. Limits are the providers'
 // defaults, and may be others for an account.
 //
-//	provider       host                              login               limits                       signature
-//	Amazon SES     email-smtp.REGION.amazonaws.com   SMTP credentials    Rate: 14 a second or more    one key; ReplacesID
-//	SendGrid       smtp.sendgrid.net                 apikey, API key     MaxMessages: 100             its own
-//	Mailgun        smtp.mailgun.org                  SMTP credentials    MaxMessages: 100             its own
-//	Postmark       smtp.postmarkapp.com              token, token        none known                   its own; ReplacesID
-//	Brevo          smtp-relay.brevo.com              login, SMTP key     Rate of the plan             its own; ReplacesID
-//	Resend         smtp.resend.com                   resend, API key     Rate: 2 a second             its own; ReplacesID
-//	Google         smtp-relay.gmail.com              password or Token   10,000 a day                 its own, or ours
-//	Microsoft 365  smtp.office365.com                LOGIN or Token      MaxConns: 3; 30 a minute     its own
+//	               host                              login            limits                   signature
+//	Amazon SES     email-smtp.REGION.amazonaws.com   credentials      Rate: 14 a second        one key, ReplacesID
+//	SendGrid       smtp.sendgrid.net                 apikey, API key  MaxMessages: 100         its own
+//	Mailgun        smtp.mailgun.org                  credentials      MaxMessages: 100         its own
+//	Postmark       smtp.postmarkapp.com              token, token     none known               its own
+//	Brevo          smtp-relay.brevo.com              login, SMTP key  those of the plan        its own
+//	Resend         smtp.resend.com                   resend, API key  Rate: 2 a second         its own
+//	Google         smtp-relay.gmail.com              login or Token   10,000 a day             its own, or ours
+//	Microsoft 365  smtp.office365.com                LOGIN or Token   MaxConns: 3, Rate: 0.5   its own
 //
 // A provider that signs with "its own" does so for your domain, once its records
 // are published: leave Config.DKIM out, or set Relay.NoDKIM. Amazon SES refuses a

@@ -89,7 +89,8 @@ func TestAddressIsCondemnedWithCare(t *testing.T) {
 		{"5.1.1", "smtp; 554 5.1.1 rejected as spam", alive, "5.1.1"},
 		{"5.1.1", "smtp; 550 5.1.1 blocked using zen.spamhaus.example", alive, "5.1.1"},
 		{"5.1.1", "smtp; 450 4.2.1 later", channel.Temporary, "5.1.1"},
-		{"5.2.1", "smtp; 550 5.2.1 The user you are trying to contact is receiving mail at a rate that", alive, "5.2.1"},
+		{"5.2.1", "smtp; 550 5.2.1 The user you are trying to contact is receiving mail at a rate that", alive,
+			"5.2.1"},
 		{"5.0.0", "smtp; 552 5.2.2 full", alive, "5.2.2"},
 		{"5.2.2", "smtp; 550 5.1.1 user unknown", alive, "5.2.2"},
 		{"5.7.1", "smtp; 550 5.1.1 user unknown", policy, "5.7.1"},
@@ -134,16 +135,19 @@ func TestDamagedReports(t *testing.T) {
 	mail := reportOf(v, "Action: failed\nStatus: 5.1.1")
 	plain := "From: postmaster@gateway.example\nTo: bounces@mybank.example\nSubject: Fwd\nMIME-Version: 1.0\n"
 	for name, mail := range map[string]string{
-		"enclosed alone":  plain + "Content-Type: message/rfc822\n\n" + mail,
-		"enclosed":        plain + "Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: message/rfc822\n\n" + mail + "\n--o--\n",
+		"enclosed alone": plain + "Content-Type: message/rfc822\n\n" + mail,
+		"enclosed": plain +
+			"Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: message/rfc822\n\n" + mail + "\n--o--\n",
 		"garbage first":   "garbage without a colon\n more of it\n" + mail,
 		"garbage between": strings.Replace(mail, "Subject:", "this is no field\nSubject:", 1),
-		"no content type": strings.Replace(mail, "Content-Type: multipart/report; report-type=delivery-status; boundary=\"b\"\n", "", 1),
-		"no boundary":     strings.Replace(mail, "; boundary=\"b\"", "", 1),
-		"other boundary":  strings.Replace(mail, "boundary=\"b\"", "boundary=\"c\"", 1),
-		"malformed type":  strings.Replace(mail, "multipart/report; report-type=delivery-status;", "multipart/report; ; ==;", 1),
-		"ends too early":  strings.Replace(mail, "MIME-Version:", "\nMIME-Version:", 1),
-		"To behind it":    strings.Replace(mail, "\nTo: ", "\n\nTo: ", 1),
+		"no content type": strings.Replace(mail,
+			"Content-Type: multipart/report; report-type=delivery-status; boundary=\"b\"\n", "", 1),
+		"no boundary":    strings.Replace(mail, "; boundary=\"b\"", "", 1),
+		"other boundary": strings.Replace(mail, "boundary=\"b\"", "boundary=\"c\"", 1),
+		"malformed type": strings.Replace(mail, "multipart/report; report-type=delivery-status;",
+			"multipart/report; ; ==;", 1),
+		"ends too early": strings.Replace(mail, "MIME-Version:", "\nMIME-Version:", 1),
+		"To behind it":   strings.Replace(mail, "\nTo: ", "\n\nTo: ", 1),
 	} {
 		for _, way := range []string{mail, strings.ReplaceAll(mail, "\n", "\r\n")} {
 			f, err := ParseFeedback(strings.NewReader(way), v)
@@ -165,8 +169,9 @@ func TestJMRPComplaints(t *testing.T) {
 	const header = "From: <staff@hotmail.com>\nTo: fbl@mybank.example\nMIME-Version: 1.0\n" +
 		"Subject: complaint about message from 192.0.2.1\n"
 	for name, mail := range map[string]string{
-		"alone":        header + "Content-Type: message/rfc822\n\n" + original,
-		"in multipart": header + "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n" + original + "\n--b--\n",
+		"alone": header + "Content-Type: message/rfc822\n\n" + original,
+		"in multipart": header + "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n" +
+			original + "\n--b--\n",
 	} {
 		f, err := ParseFeedback(strings.NewReader(mail), v)
 		if err != nil || f.Kind != Complaint || f.MessageID != "c4n7.1" || f.ComplaintType != "abuse" ||
@@ -193,36 +198,49 @@ func TestBounceInProse(t *testing.T) {
 		class        channel.Class
 		code         string
 	}{
-		"qmail": {daemon, "Hi. This is the qmail-send program at mx.example.net.\nI'm afraid I wasn't able to deliver " +
-			"your message to the following addresses.\nThis is a permanent error; I've given up. Sorry it didn't work out." +
-			"\n\n<ann@example.com>:\nSorry, no mailbox here by that name. (#5.1.1)\n", channel.InvalidRecipient, "5.1.1"},
+		"qmail": {daemon,
+			"Hi. This is the qmail-send program at mx.example.net.\nI'm afraid I wasn't able to deliver " +
+				"your message to the following addresses.\nThis is a permanent error; I've given up. Sorry it didn't " +
+				"work out." +
+				"\n\n<ann@example.com>:\nSorry, no mailbox here by that name. (#5.1.1)\n", channel.InvalidRecipient,
+			"5.1.1"},
 		"qmail, full": {daemon, "This is a permanent error; I've given up.\n<ann@example.com>:\n" +
 			"The users mailfolder is over the allowed quota (size). (#5.2.2)\n", channel.Unreachable, "5.2.2"},
 		"Exim": {exim, "This message was created automatically by mail delivery software.\n\nA message that you sent " +
 			"could not be delivered to one or more of its\nrecipients. This is a permanent error. The following " +
 			"address(es) failed:\n\n  ann@example.com\n    Unrouteable address\n", channel.InvalidRecipient, ""},
-		"Exim, remote": {exim, "could not be delivered\n  ann@example.com\n    host mx [192.0.2.1]: 550 5.7.1 blocked " +
-			"for spam\n", channel.Misconfigured, "5.7.1"},
+		"Exim, remote": {exim,
+			"could not be delivered\n  ann@example.com\n    host mx [192.0.2.1]: 550 5.7.1 blocked " +
+				"for spam\n", channel.Misconfigured, "5.7.1"},
 		"Exim, no words": {exim, "Sorry.\n", channel.Unreachable, ""},
-		"Exim, delay": {daemon, "This message was created automatically by mail delivery software.\nA message that you " +
-			"sent has not yet been delivered to one or more of its recipients after more than 24 hours.\nNo action is " +
-			"required on your part. Delivery attempts will continue", channel.Unknown, ""},
+		"Exim, delay": {daemon,
+			"This message was created automatically by mail delivery software.\nA message that you " +
+				"sent has not yet been delivered to one or more of its recipients after more than 24 hours.\nNo action " +
+				"is " +
+				"required on your part. Delivery attempts will continue", channel.Unknown, ""},
 		"Exchange": {"From: postmaster@contoso.example", "Your message did not reach some or all of the intended " +
 			"recipients.\n\nann@example.com\nThe e-mail address you entered couldn't be found.\n" +
 			"#550 5.1.1 RESOLVER.ADR.RecipNotFound; not found ##", channel.InvalidRecipient, "5.1.1"},
-		"Google": {"From: Mail Delivery Subsystem <mailer-daemon@googlemail.com>", "Delivery to the following recipient " +
-			"failed permanently:\n\n ann@example.com\n\nTechnical details of permanent failure:\nThe error that the other " +
-			"server returned was: 550 550 5.1.1 User unknown", channel.InvalidRecipient, "5.1.1"},
+		"Google": {"From: Mail Delivery Subsystem <mailer-daemon@googlemail.com>",
+			"Delivery to the following recipient " +
+				"failed permanently:\n\n ann@example.com\n\nTechnical details of permanent failure:\nThe error that the " +
+				"other " +
+				"server returned was: 550 550 5.1.1 User unknown", channel.InvalidRecipient, "5.1.1"},
 		"Google, rate": {daemon, "Delivery to the following recipient failed permanently: 550 5.2.1 The user you are " +
-			"trying to contact is receiving mail at a rate that prevents additional messages", channel.Unreachable, "5.2.1"},
-		"Yahoo": {daemon, "Sorry, we were unable to deliver your message to the following address.\n\n<ann@yahoo.com>:\n" +
-			"554: delivery error: dd This user doesn't have a yahoo.com account (ann@yahoo.com)", channel.InvalidRecipient, ""},
+			"trying to contact is receiving mail at a rate that prevents additional messages", channel.Unreachable,
+			"5.2.1"},
+		"Yahoo": {daemon,
+			"Sorry, we were unable to deliver your message to the following address.\n\n<ann@yahoo.com>:\n" +
+				"554: delivery error: dd This user doesn't have a yahoo.com account (ann@yahoo.com)",
+			channel.InvalidRecipient, ""},
 		"Yahoo, policy": {daemon, "Sorry, we were unable to deliver your message to the following address.\n" +
 			"<ann@yahoo.com>:\n554: 5.1.1 Message not accepted for policy reasons", channel.Unreachable, "5.1.1"},
 		"in no words that we know": {daemon, "Your mail was eaten.\n", none, ""},
-		"the copy has words":       {daemon, "Your mail was eaten.\n--- Original message ---\n user unknown permanent error", none, ""},
-		"in HTML": {daemon, "<html><p>Delivery to the following recipient <b>failed permanently</b>: 550 5.1.1 &lt;ann&gt; " +
-			"user unknown</html>", channel.InvalidRecipient, "5.1.1"},
+		"the copy has words": {daemon,
+			"Your mail was eaten.\n--- Original message ---\n user unknown permanent error", none, ""},
+		"in HTML": {daemon,
+			"<html><p>Delivery to the following recipient <b>failed permanently</b>: 550 5.1.1 &lt;ann&gt; " +
+				"user unknown</html>", channel.InvalidRecipient, "5.1.1"},
 		"null sender": {"Return-Path: <>\nFrom: robot@mx.example.net\nSubject: Undeliverable: Your code", "It is a " +
 			"permanent error", channel.Unreachable, ""},
 	} {
@@ -242,8 +260,10 @@ func TestBounceInProse(t *testing.T) {
 		}
 	}
 	for name, mail := range map[string]string{
-		"an answer":  "From: Ann <ann@example.com>\nTo: PATH\nSubject: Re: Your code\n\nuser unknown, permanent error\n",
-		"an absence": "Return-Path: <>\nFrom: Ann <ann@example.com>\nTo: PATH\nSubject: Out of office\nAuto-Submitted: auto-replied\n\nAway\n",
+		"an answer": "From: Ann <ann@example.com>\nTo: PATH\nSubject: Re: Your code\n\nuser unknown, permanent " +
+			"error\n",
+		"an absence": "Return-Path: <>\nFrom: Ann <ann@example.com>\nTo: PATH\nSubject: Out of " +
+			"office\nAuto-Submitted: auto-replied\n\nAway\n",
 	} {
 		mail = strings.ReplaceAll(mail, "PATH", v.address("c4n7.1"))
 		if f, err := ParseFeedback(strings.NewReader(mail), v); !errors.Is(err, ErrNotFeedback) {

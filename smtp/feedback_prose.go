@@ -13,7 +13,8 @@ import (
 // field returns a field of the mail's own header, in lower case; empty: it has
 // none.
 func (rep *report) field(name string) string {
-	header, _ := textproto.NewReader(bufio.NewReader(bytes.NewReader(append(rep.header, "\r\n\r\n"...)))).ReadMIMEHeader()
+	lines := bytes.NewReader(append(rep.header, "\r\n\r\n"...))
+	header, _ := textproto.NewReader(bufio.NewReader(lines)).ReadMIMEHeader()
 	return strings.ToLower(header.Get(name))
 }
 
@@ -41,7 +42,8 @@ func (rep *report) isBounce() bool {
 func isBounceSubject(subject string) bool {
 	for _, words := range []string{
 		"undeliver", "failure notice", "returned mail", "delivery status", "delivery fail", "delivery has failed",
-		"mail delivery", "mail failure", "delivery problem", "not delivered", "nondeliver", "non-deliver", "unzustellbar",
+		"mail delivery", "mail failure", "delivery problem", "not delivered", "nondeliver", "non-deliver",
+		"unzustellbar",
 	} {
 		if strings.Contains(subject, words) {
 			return true

@@ -16,6 +16,8 @@ func TestMessageID(t *testing.T) {
 	}
 }
 
+const idOfSES = "0100018c0ffee123-0a1b2c3d-4e5f-6789-abcd-ef0123456789-000000"
+
 func TestQueueID(t *testing.T) {
 	t.Parallel()
 	for said, want := range map[string]string{
@@ -29,9 +31,10 @@ func TestQueueID(t *testing.T) {
 		"queued as 4XyZ12\nmore":               "4XyZ12",
 		"2.0.0 OK 1700000000 d9443c01a7336-1234 - gsmtp": "d9443c01a7336-1234",
 		// Amazon SES, Gmail, Haraka, sendmail, OpenSMTPD, Postfix behind a filter, SendGrid:
-		"Ok 0100018c0ffee123-0a1b2c3d-4e5f-6789-abcd-ef0123456789-000000":      "0100018c0ffee123-0a1b2c3d-4e5f-6789-abcd-ef0123456789-000000",
-		"2.0.0 OK  1701259200 5b1f17b1804b1-40b2ce3bb8asm12345e9.17 - gsmtp":   "5b1f17b1804b1-40b2ce3bb8asm12345e9.17",
-		"Message Queued (8A9F2C4E-7B1D-4E3A-9C5F-0D1E2F3A4B5C.1)":              "8A9F2C4E-7B1D-4E3A-9C5F-0D1E2F3A4B5C.1",
+		"Ok " + idOfSES: idOfSES,
+		"2.0.0 OK  1701259200 5b1f17b1804b1-40b2ce3bb8asm12345e9.17 - gsmtp": "5b1f17b1804b1-40b2ce3bb8asm12345e9.17",
+		"Message Queued " +
+			"(8A9F2C4E-7B1D-4E3A-9C5F-0D1E2F3A4B5C.1)": "8A9F2C4E-7B1D-4E3A-9C5F-0D1E2F3A4B5C.1",
 		"2.0.0 3ATHx0Yz012345 Message accepted for delivery":                   "3ATHx0Yz012345",
 		"2.0.0: 4d2c1f3a Message accepted for delivery":                        "4d2c1f3a",
 		"2.0.0 4d2c1f3a Message accepted for delivery":                         "4d2c1f3a",

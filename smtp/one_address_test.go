@@ -103,7 +103,8 @@ func TestRefusalOfEverybodyIsMisconfigured(t *testing.T) {
 	}{
 		{"relay denied", "RCPT", "554 5.7.1 Relay access denied", "p%d@d%[1]d.example", 0, channel.Misconfigured, 3},
 		{"relay denied, one domain", "RCPT", "550 relaying denied", "p%d@example.com", 0, channel.Misconfigured, 5},
-		{"log in first", "RCPT", "530 5.7.0 Authentication required", "p%d@d%[1]d.example", 0, channel.Misconfigured, 3},
+		{"log in first", "RCPT", "530 5.7.0 Authentication required", "p%d@d%[1]d.example", 0, channel.Misconfigured,
+			3},
 		{"unauthenticated", ".", "550 5.7.26 unauthenticated", "p%d@d%[1]d.example", 0, channel.Misconfigured, 3},
 		{"one is taken", "RCPT", "554 5.7.1 Access denied", "p%d@d%[1]d.example", 3, channel.Unreachable, 12},
 		{"malformed addresses", "RCPT", "504 5.5.2 need fully-qualified address", "p%d@localhost", 0,

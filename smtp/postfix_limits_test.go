@@ -53,7 +53,8 @@ func testPostfixThree(t *testing.T, p *postfix) {
 	for w := range 8 {
 		wg.Go(func() {
 			for i := range 50 {
-				if _, err := route.Send(t.Context(), p.message(fmt.Sprintf("w%d-%d.1", w, i), "alice@example.test")); err != nil {
+				if _, err := route.Send(t.Context(), p.message(fmt.Sprintf("w%d-%d.1", w, i),
+					"alice@example.test")); err != nil {
 					t.Error(err)
 				}
 			}

@@ -168,7 +168,8 @@ func (p *postfix) configure(t *testing.T) {
 	certificate, key := certify(t, p.roots)
 	for name, content := range map[string]string{
 		"main.cf": strings.ReplaceAll(mainCF, "D/", p.dir+"/") + "maillog_file_prefixes = " + p.dir + "\n",
-		"master.cf": strings.NewReplacer("STARTTLS", p.starttls, "ACCEPT", p.accept, "IMPLICIT", p.implicit, "STRICT", p.strict, "NARROW",
+		"master.cf": strings.NewReplacer("STARTTLS", p.starttls, "ACCEPT", p.accept, "IMPLICIT", p.implicit, "STRICT",
+			p.strict, "NARROW",
 			p.narrow).Replace(masterCF),
 		"vmailbox": "alice@example.test alice/\nbounce@otp.test bounces/\n",
 		"sasl/smtpd.conf": "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: " +

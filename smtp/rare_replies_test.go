@@ -36,8 +36,11 @@ var rewrites = map[string]func(reply string) string{
 		return eachLine(reply, func(code, _, text string) string { return code + "-" + text + "\r\n" }) +
 			reply[:3] + "\r\n"
 	},
-	"LF without CR":      func(reply string) string { return strings.ReplaceAll(reply, "\r\n", "\n") },
-	"LF, and no text":    func(reply string) string { return reply[:3] + "-\n" + strings.ReplaceAll(reply, "\r\n", "\n") },
+	"LF without CR": func(reply string) string { return strings.ReplaceAll(reply, "\r\n", "\n") },
+	"LF, and no text": func(reply string) string {
+		return reply[:3] + "-\n" + strings.ReplaceAll(reply, "\r\n",
+			"\n")
+	},
 	"LF, a bare code":    bare,
 	"a space at the end": func(reply string) string { return strings.ReplaceAll(reply, "\r\n", " \r\n") },
 }
@@ -78,7 +81,8 @@ func eachLine(reply string, change func(code, sep, text string) string) string {
 func TestRareReplies(t *testing.T) {
 	t.Parallel()
 	for name, rewrite := range rewrites {
-		for _, step := range []string{"greeting", "EHLO", "STARTTLS", "EHLO+", "AUTH", "MAIL", "RCPT", "DATA", ".", "RSET"} {
+		for _, step := range []string{"greeting", "EHLO", "STARTTLS", "EHLO+", "AUTH", "MAIL", "RCPT", "DATA", ".",
+			"RSET"} {
 			t.Run(name+" "+step, func(t *testing.T) {
 				bothWays(t, func(t *testing.T, newFake newFakeFunc) {
 					synctest.Test(t, func(t *testing.T) {

@@ -178,10 +178,12 @@ func TestRealExim(t *testing.T) {
 	}
 	dir, addr := realDir(t, "exim", "Debian-exim"), freeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
-	conf := write(t, filepath.Join(dir, "exim.conf"), strings.NewReplacer("D/", dir+"/", "PORT", port, "EXIM", exim).Replace(eximConf))
+	conf := write(t, filepath.Join(dir, "exim.conf"), strings.NewReplacer("D/", dir+"/", "PORT", port, "EXIM",
+		exim).Replace(eximConf))
 	log := logOf(filepath.Join(dir, "mainlog"))
 	runServer(t, addr, log, exim, "-C", conf, "-bdf")
-	ch, err := smtp.New(smtp.Config{Addr: addr, DangerouslyPlaintext: true, From: "MyBank <codes@mybank.example>", MaxConns: 1})
+	ch, err := smtp.New(smtp.Config{Addr: addr, DangerouslyPlaintext: true, From: "MyBank <codes@mybank.example>",
+		MaxConns: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +275,8 @@ func TestRealDovecot(t *testing.T) {
 	certificate, key := certify(t, roots)
 	write(t, filepath.Join(dir, "cert.pem"), certificate)
 	write(t, filepath.Join(dir, "key.pem"), key)
-	if err := os.Mkdir(filepath.Join(dir, "mail"), 0o777); err != nil || os.Chmod(filepath.Join(dir, "mail"), 0o777) != nil {
+	if err := os.Mkdir(filepath.Join(dir, "mail"), 0o777); err != nil || os.Chmod(filepath.Join(dir, "mail"),
+		0o777) != nil {
 		t.Fatal(err)
 	}
 	conf := write(t, filepath.Join(dir, "dovecot.conf"),

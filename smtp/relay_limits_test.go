@@ -174,7 +174,8 @@ func TestOneMoreConnectionIsTried(t *testing.T) {
 // A connection carries MaxMessages; by default ten if the relay may be an Exim.
 func TestMaxMessages(t *testing.T) {
 	t.Parallel()
-	const exim = "250-exim Hello\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n250-PIPELINING\r\n250-AUTH PLAIN\r\n250 HELP\r\n"
+	const exim = "250-exim Hello\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n250-PIPELINING\r\n250-AUTH PLAIN\r\n250 " +
+		"HELP\r\n"
 	for _, tt := range []struct {
 		ehlo  string
 		max   int

@@ -111,7 +111,8 @@ func TestSPFLimits(t *testing.T) {
 		"include:loop.example":   "too many look-ups",
 	} {
 		h := hosts{
-			"mybank.example":        {TXT: []string{"v=spf1 ip4:192.0.2.77 " + record + " -all"}, A: []string{"192.0.2.1"}, MX: []string{"x.example"}},
+			"mybank.example": {TXT: []string{"v=spf1 ip4:192.0.2.77 " + record + " -all"},
+				A: []string{"192.0.2.1"}, MX: []string{"x.example"}},
 			"_dmarc.mybank.example": {TXT: []string{"v=DMARC1; p=reject"}},
 			"x.example":             {A: []string{"192.0.2.2"}},
 			"many.example":          {MX: strings.Split(strings.Repeat("x.example,", 10)+"x.example", ",")},
@@ -172,11 +173,15 @@ func TestTreeWalk(t *testing.T) {
 		zone             zone
 		want             string
 	}{
-		"own":                   {"a.b.mybank.example", "", zone{"a.b.mybank.example": {reject}, "mybank.example": {none}}, ""},
-		"of the organization":   {"a.b.mybank.example", "", zone{"mybank.example": {reject}}, ""},
-		"not in between":        {"a.b.mybank.example", "", zone{"b.mybank.example": {none}, "mybank.example": {reject}}, ""},
-		"ends at psd=n":         {"a.b.mybank.example", "", zone{"b.mybank.example": {reject + "; psd=n"}, "mybank.example": {none}}, ""},
-		"below psd=y":           {"a.b.mybank.example", "", zone{"b.mybank.example": {none}, "example": {reject + "; psd=y"}, "mybank.example": {reject}}, ""},
+		"own": {"a.b.mybank.example", "", zone{"a.b.mybank.example": {reject},
+			"mybank.example": {none}}, ""},
+		"of the organization": {"a.b.mybank.example", "", zone{"mybank.example": {reject}}, ""},
+		"not in between": {"a.b.mybank.example", "", zone{"b.mybank.example": {none},
+			"mybank.example": {reject}}, ""},
+		"ends at psd=n": {"a.b.mybank.example", "", zone{"b.mybank.example": {reject + "; psd=n"},
+			"mybank.example": {none}}, ""},
+		"below psd=y": {"a.b.mybank.example", "", zone{"b.mybank.example": {none}, "example": {reject +
+			"; psd=y"}, "mybank.example": {reject}}, ""},
 		"of the public suffix":  {"mybank.bank.example", "", zone{"bank.example": {reject + "; psd=y"}}, ""},
 		"several count as none": {"a.mybank.example", "", zone{"mybank.example": {reject, none}}, "missing"},
 		"several of its own":    {"mybank.example", "", zone{"mybank.example": {reject, none}}, "ambiguous"},
@@ -185,8 +190,10 @@ func TestTreeWalk(t *testing.T) {
 		"eight labels":          {deep, "", zone{"c.d.e.f.g.h.mybank.example": {reject}}, "missing"},
 		"sp of it":              {"a.mybank.example", "", zone{"mybank.example": {reject + "; sp=none"}}, "weak"},
 		"aligned":               {"a.mybank.example", "b.mybank.example", zone{"mybank.example": {reject}}, ""},
-		"not aligned by psd=y":  {"a.bank.example", "b.bank.example", zone{"a.bank.example": {reject}, "bank.example": {reject + "; psd=y"}}, "misaligned"},
-		"not aligned by psd=n":  {"a.mybank.example", "mybank.example", zone{"a.mybank.example": {reject + "; psd=n"}, "mybank.example": {reject}}, "misaligned"},
+		"not aligned by psd=y": {"a.bank.example", "b.bank.example", zone{"a.bank.example": {reject},
+			"bank.example": {reject + "; psd=y"}}, "misaligned"},
+		"not aligned by psd=n": {"a.mybank.example", "mybank.example", zone{"a.mybank.example": {reject + "; psd=n"},
+			"mybank.example": {reject}}, "misaligned"},
 	} {
 		z := zone{}
 		for domain, texts := range tt.zone {
@@ -209,23 +216,28 @@ func TestDMARCReports(t *testing.T) {
 		more         zone
 		want         string
 	}{
-		"none wanted":          {"", "", nil, ""},
-		"no rua":               {"dmarc@mybank.example", "", nil, "no reports"},
-		"own":                  {"dmarc@mybank.example", "mailto:DMARC@mybank.example", nil, ""},
-		"own subdomain":        {"dmarc@in.mybank.example", "mailto:dmarc@in.mybank.example", nil, ""},
-		"with a size":          {"dmarc@mybank.example", "mailto:dmarc@mybank.example!10m", nil, ""},
-		"others":               {"dmarc@mybank.example", "mailto:other@mybank.example", nil, "no reports"},
-		"among others":         {"dmarc@mybank.example", "mailto:a@mybank.example , mailto:dmarc@mybank.example", nil, ""},
-		"no mailto":            {"", "dmarc@mybank.example", nil, "no reports"},
-		"https":                {"", "https://mybank.example/dmarc", nil, "no reports"},
-		"no address":           {"", "mailto:dmarc", nil, "no reports"},
-		"bad size":             {"", "mailto:dmarc@mybank.example!10x", nil, "no reports"},
-		"semicolon for comma":  {"", "mailto:a@mybank.example mailto:b@mybank.example", nil, "no reports"},
-		"external":             {mailbox, "mailto:" + mailbox, nil, "unauthorized"},
-		"external, allowed":    {mailbox, "mailto:" + mailbox, zone{"mybank.example._report._dmarc.reports.example": {"v=DMARC1"}}, ""},
-		"external, with a tag": {mailbox, "mailto:" + mailbox, zone{"mybank.example._report._dmarc.reports.example": {"v=DMARC1; rua=mailto:b@reports.example"}}, ""},
-		"external, wildcard":   {mailbox, "mailto:" + mailbox, zone{"*._report._dmarc.reports.example": {"v=DMARC1;"}}, ""},
-		"external, other text": {mailbox, "mailto:" + mailbox, zone{"mybank.example._report._dmarc.reports.example": {"v=spf1 -all"}}, "unauthorized"},
+		"none wanted":   {"", "", nil, ""},
+		"no rua":        {"dmarc@mybank.example", "", nil, "no reports"},
+		"own":           {"dmarc@mybank.example", "mailto:DMARC@mybank.example", nil, ""},
+		"own subdomain": {"dmarc@in.mybank.example", "mailto:dmarc@in.mybank.example", nil, ""},
+		"with a size":   {"dmarc@mybank.example", "mailto:dmarc@mybank.example!10m", nil, ""},
+		"others":        {"dmarc@mybank.example", "mailto:other@mybank.example", nil, "no reports"},
+		"among others": {"dmarc@mybank.example", "mailto:a@mybank.example , mailto:dmarc@mybank.example", nil,
+			""},
+		"no mailto":           {"", "dmarc@mybank.example", nil, "no reports"},
+		"https":               {"", "https://mybank.example/dmarc", nil, "no reports"},
+		"no address":          {"", "mailto:dmarc", nil, "no reports"},
+		"bad size":            {"", "mailto:dmarc@mybank.example!10x", nil, "no reports"},
+		"semicolon for comma": {"", "mailto:a@mybank.example mailto:b@mybank.example", nil, "no reports"},
+		"external":            {mailbox, "mailto:" + mailbox, nil, "unauthorized"},
+		"external, allowed": {mailbox, "mailto:" + mailbox,
+			zone{"mybank.example._report._dmarc.reports.example": {"v=DMARC1"}}, ""},
+		"external, with a tag": {mailbox, "mailto:" + mailbox,
+			zone{"mybank.example._report._dmarc.reports.example": {"v=DMARC1; rua=mailto:b@reports.example"}}, ""},
+		"external, wildcard": {mailbox, "mailto:" + mailbox, zone{"*._report._dmarc.reports.example": {"v=DMARC1;"}},
+			""},
+		"external, other text": {mailbox, "mailto:" + mailbox,
+			zone{"mybank.example._report._dmarc.reports.example": {"v=spf1 -all"}}, "unauthorized"},
 	} {
 		record := "v=DMARC1; p=reject"
 		if tt.rua != "" {
@@ -283,7 +295,8 @@ func TestSelectorsOfTheRelay(t *testing.T) {
 		"unknown kind":  {[]string{"v=DKIM1; k=ec; p=AAAA"}, "malformed"},
 		"not for email": {[]string{"v=DKIM1; s=tlsrpt; " + strings.TrimPrefix(good, "v=DKIM1; ")}, "different"},
 	} {
-		s := Setup{From: "mybank.example", ReturnPath: "bounces.relay.example", Senders: []string{"include:_spf.relay.example"},
+		s := Setup{From: "mybank.example", ReturnPath: "bounces.relay.example",
+			Senders:   []string{"include:_spf.relay.example"},
 			Selectors: []string{"S1"}}
 		zone := zone{"_dmarc.mybank.example": {"v=DMARC1; p=reject"}}
 		if tt.texts != nil {
@@ -296,7 +309,8 @@ func TestSelectorsOfTheRelay(t *testing.T) {
 			t.Errorf("%s: DMARC %q, although the relay signs", name, got)
 		}
 	}
-	if _, err := (Setup{From: "mybank.example", Senders: []string{"mx"}, Selectors: []string{"a b"}}).Records(); err == nil ||
+	if _, err := (Setup{From: "mybank.example", Senders: []string{"mx"},
+		Selectors: []string{"a b"}}).Records(); err == nil ||
 		!strings.Contains(err.Error(), "Setup.Selectors") {
 		t.Errorf("a malformed selector: %v", err)
 	}

@@ -93,7 +93,8 @@ func (c *dmarcCheck) alignment(ctx context.Context, tags map[string]string) erro
 	case err != nil:
 		return err
 	case c.DKIM == nil && len(c.Selectors) == 0 && !aligned:
-		c.add(Misaligned, "the return path is at "+c.ReturnPath+": only mail that the relay signs for "+c.From+" passes")
+		c.add(Misaligned,
+			"the return path is at "+c.ReturnPath+": only mail that the relay signs for "+c.From+" passes")
 	case strings.EqualFold(tags["aspf"], "s") && c.ReturnPath != c.From:
 		c.add(Misaligned, "aspf=s, and the return path is at "+c.ReturnPath)
 	}
@@ -121,7 +122,7 @@ func (c *dmarcCheck) reports(ctx context.Context, tags map[string]string) error 
 		c.add(NoReports, "rua holds "+wrong)
 	case c.Reports != "" && !asked:
 		c.add(NoReports, "it has no rua")
-	case c.Reports != "" && !slices.ContainsFunc(mailboxes, func(m string) bool { return strings.EqualFold(m, c.Reports) }):
+	case c.Reports != "" && !names(mailboxes, c.Reports):
 		c.add(NoReports, "rua does not name "+c.Reports)
 	}
 	for _, mailbox := range mailboxes {
@@ -131,6 +132,10 @@ func (c *dmarcCheck) reports(ctx context.Context, tags map[string]string) error 
 		}
 	}
 	return nil
+}
+
+func names(mailboxes []string, one string) bool {
+	return slices.ContainsFunc(mailboxes, func(m string) bool { return strings.EqualFold(m, one) })
 }
 
 // authorization checks that a domain outside the organization says that it wants

@@ -14,7 +14,8 @@ func (s *settings) checkMX(ctx context.Context, r Resolver, want Record) ([]Prob
 		return nil, err
 	}
 	if len(found) == 1 && (found[0].Host == "." || found[0].Host == "") { // RFC 7505
-		return []Problem{{Fault: Missing, Want: want, Found: ".", Detail: "a null MX: the domain takes no bounces"}}, nil
+		return []Problem{{Fault: Missing, Want: want, Found: ".", Detail: "a null MX: the domain takes no bounces"}},
+			nil
 	}
 	if len(found) > 0 {
 		return nil, nil

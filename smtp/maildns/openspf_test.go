@@ -127,7 +127,8 @@ func TestSPFAgreesWithOpenSPF(t *testing.T) {
 				}
 			}
 			if !ok {
-				t.Errorf("%s, %s, %s: %v %s; want %v: %q", section.Section, tt.Name, tt.Domain, fault, detail, tt.Results,
+				t.Errorf("%s, %s, %s: %v %s; want %v: %q", section.Section, tt.Name, tt.Domain, fault, detail,
+					tt.Results,
 					section.Zone[tt.Domain].TXT)
 			}
 		}

@@ -80,7 +80,7 @@ func (s *settings) validateDomains(v *transport.Validator) {
 func (s *settings) validateSenders(v *transport.Validator) {
 	v.Check(len(s.Senders) > 0, "Senders", "is required")
 	for _, sender := range s.Senders {
-		v.Check(sender != "" && isSender(sender), "Senders", "%q is no include, ip4, ip6, a, mx or exists of SPF", sender)
+		v.Check(isSender(sender), "Senders", "%q is no include, ip4, ip6, a, mx or exists of SPF", sender)
 	}
 }
 
@@ -119,8 +119,11 @@ func (s *settings) validateDKIM(v *transport.Validator) {
 // isSender reports whether term is an SPF mechanism that names hosts that may
 // send.
 func isSender(term string) bool {
+	if term == "" {
+		return false
+	}
 	d, ok := parseDirective(strings.ToLower(term))
-	return ok && term != "" && d.text[0] >= 'a' && d.name != "all" && d.name != "ptr"
+	return ok && d.text[0] >= 'a' && d.name != "all" && d.name != "ptr"
 }
 
 // spfPrefix reads "192.0.2.1" or "192.0.2.0/24".

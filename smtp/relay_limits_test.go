@@ -162,7 +162,7 @@ func TestOneMoreConnectionIsTried(t *testing.T) {
 		}
 		send(5 * time.Second)
 		b.allowed.Store(8)
-		send(2 * time.Minute)
+		send(30 * time.Second)
 		if most.Load() != 8 {
 			t.Errorf("%d connections at once in the end, want 8", most.Load())
 		}

@@ -78,15 +78,10 @@ func (r *relay) use(ctx, early context.Context, e envelope, cn *conn) (text stri
 	return text, r.transactionError(ctx, p, err, e.to)
 }
 
-// connect opens a connection. While others work, it takes no longer than they may
-// be waited for.
+// connect opens a connection.
 func (r *relay) connect(ctx context.Context) (*conn, error) {
-	limited := ctx
-	if deadline, ok := ctx.Deadline(); ok && r.pool.hasOthers() {
-		var cancel context.CancelFunc
-		limited, cancel = context.WithTimeout(ctx, min(maxProbe, time.Until(deadline)/3))
-		defer cancel()
-	}
+	limited, stop := r.whileAlone(ctx)
+	defer stop()
 	opening := true
 	defer func() {
 		if opening { // a callback of the caller's panics
@@ -96,6 +91,9 @@ func (r *relay) connect(ctx context.Context) (*conn, error) {
 	cn, p, err := r.dial(limited)
 	opening = false
 	if err != nil {
+		if limited.Err() != nil && ctx.Err() == nil {
+			p, err = phaseDial, errSlow
+		}
 		err = failure(ctx, p, err)
 		if ctx.Err() != nil {
 			r.pool.opened()
@@ -106,6 +104,33 @@ func (r *relay) connect(ctx context.Context) (*conn, error) {
 	r.pool.opened()
 	r.log.LogAttrs(ctx, slog.LevelDebug, "smtp: connected", slog.String("tls", cn.tlsVersion()))
 	return cn, nil
+}
+
+var errSlow = errors.New("given up, because other connections work")
+
+// whileAlone returns a context for opening a connection. A relay may take its time
+// for that, but if other connections work, the context ends after a while: they may
+// be all that the relay allows.
+func (r *relay) whileAlone(ctx context.Context) (limited context.Context, stop func()) {
+	limited, cancel := context.WithCancel(ctx)
+	deadline, _ := ctx.Deadline()
+	patience := max(min(maxProbe, time.Until(deadline)/3), time.Millisecond)
+	go func() {
+		tick := time.NewTicker(patience)
+		defer tick.Stop()
+		for {
+			select {
+			case <-limited.Done():
+				return
+			case <-tick.C:
+			}
+			if r.pool.hasOthers() {
+				cancel()
+				return
+			}
+		}
+	}()
+	return limited, cancel
 }
 
 // asExtra returns err, with which the relay has refused a connection, as an

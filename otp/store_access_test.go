@@ -167,11 +167,11 @@ func TestRecordInAnothersPlace(t *testing.T) {
 	victim := r.send(t, otp.Request{Subject: "ann", Purpose: "login"})
 	own := &sameStore{backend: w.backend}
 	r.cfg.Store = own
-	mine, err := r.another(t).Send(t.Context(), otp.Request{Subject: "eve", Purpose: "login"})
+	_, err := r.another(t).Send(t.Context(), otp.Request{Subject: "eve", Purpose: "login"})
 	if err == nil {
 		t.Fatal("a request without an address")
 	}
-	mine, err = r.another(t).Send(t.Context(), otp.Request{Subject: "eve", Purpose: "login", To: both})
+	mine, err := r.another(t).Send(t.Context(), otp.Request{Subject: "eve", Purpose: "login", To: both})
 	if err != nil {
 		t.Fatal(err)
 	}

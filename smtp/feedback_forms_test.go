@@ -215,7 +215,8 @@ func TestBounceInProse(t *testing.T) {
 		"Exim, no words": {exim, "Sorry.\n", channel.Unreachable, ""},
 		"Exim, delay": {daemon,
 			"This message was created automatically by mail delivery software.\nA message that you " +
-				"sent has not yet been delivered to one or more of its recipients after more than 24 hours.\nNo action " +
+				"sent has not yet been delivered to one or more of its recipients after more than 24 hours.\nNo " +
+					"action " +
 				"is " +
 				"required on your part. Delivery attempts will continue", channel.Unknown, ""},
 		"Exchange": {"From: postmaster@contoso.example", "Your message did not reach some or all of the intended " +
@@ -223,7 +224,8 @@ func TestBounceInProse(t *testing.T) {
 			"#550 5.1.1 RESOLVER.ADR.RecipNotFound; not found ##", channel.InvalidRecipient, "5.1.1"},
 		"Google": {"From: Mail Delivery Subsystem <mailer-daemon@googlemail.com>",
 			"Delivery to the following recipient " +
-				"failed permanently:\n\n ann@example.com\n\nTechnical details of permanent failure:\nThe error that the " +
+				"failed permanently:\n\n ann@example.com\n\nTechnical details of permanent failure:\nThe error " +
+					"that the " +
 				"other " +
 				"server returned was: 550 550 5.1.1 User unknown", channel.InvalidRecipient, "5.1.1"},
 		"Google, rate": {daemon, "Delivery to the following recipient failed permanently: 550 5.2.1 The user you are " +

@@ -103,7 +103,8 @@ func printStore(tests []test, medians map[string]map[int]float64, rounds int) {
 	for _, name := range bars {
 		for _, g := range goroutines {
 			for _, least := range []string{"evalsha", "nothing"} {
-				fmt.Printf("RATIO redis %s goroutines=%d vs=%s %.2f\n", name, g, least, medians[name][g]/medians[least][g])
+				fmt.Printf("RATIO redis %s goroutines=%d vs=%s %.2f\n", name, g, least,
+					medians[name][g]/medians[least][g])
 			}
 		}
 	}
@@ -146,7 +147,8 @@ func storeTests(ctx context.Context, client *redis.Client) ([]test, error) {
 	}
 	s := &service{ctx: ctx}
 	if s.Service, err = otp.New(otp.Config{
-		Channel: channel.Func(s.deliver), Store: backend, Keys: otp.NewKeyring(), Wording: wording.Config{Brand: "Bench"},
+		Channel: channel.Func(s.deliver), Store: backend, Keys: otp.NewKeyring(),
+		Wording: wording.Config{Brand: "Bench"},
 	}); err != nil {
 		return nil, err
 	}

@@ -45,7 +45,9 @@ func latency(addr string, rounds int, scale float64) error {
 		all = append(all, l)
 	}
 	full := median(all, func(l loaded) float64 { return l.Full })
-	fmt.Printf("\nSend through failover, %.0f messages/s at full load, delays at half of it in µs, medians of %d rounds\n", full, rounds)
+	fmt.Printf(
+		"\nSend through failover, %.0f messages/s at full load, delays at half of it in µs, medians of %d rounds\n",
+		full, rounds)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\tarrivals /s\tp50\tp90\tp99\tmax\t")
 	for _, row := range []struct {

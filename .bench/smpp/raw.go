@@ -41,7 +41,8 @@ func openRaw(write func(net.Conn, []byte) error) func(string, int) (bound, error
 		if err != nil {
 			return nil, err
 		}
-		r := &raw{conn: conn, in: bufio.NewReaderSize(conn, bufferSize), frame: rawSubmit(), window: window, write: write}
+		r := &raw{conn: conn, in: bufio.NewReaderSize(conn, bufferSize), frame: rawSubmit(), window: window,
+			write: write}
 		bind := appendHeader(nil, pdu.BindTransceiverID, 1)
 		bind = append(bind, systemID+"\x00"+password+"\x00\x00\x34\x00\x00\x00"...)
 		binary.BigEndian.PutUint32(bind, uint32(len(bind)))

@@ -183,7 +183,7 @@ func namesOf(layouts map[string]any) map[string]string {
 	for layout, fields := range layouts {
 		v, length := reflect.ValueOf(fields), 0
 		for i := range v.NumField() {
-			f := v.Field(i).Interface().(field) //nolint:errcheck // layouts have nothing but fields
+			f := v.Field(i).Interface().(field) // layouts have nothing but fields
 			name := layout + "." + snakeCase(v.Type().Field(i).Name)
 			names[name+".from"] = strconv.Itoa(f.at + 1)
 			names[name+".to"] = strconv.Itoa(f.end())

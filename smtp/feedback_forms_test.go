@@ -216,7 +216,7 @@ func TestBounceInProse(t *testing.T) {
 		"Exim, delay": {daemon,
 			"This message was created automatically by mail delivery software.\nA message that you " +
 				"sent has not yet been delivered to one or more of its recipients after more than 24 hours.\nNo " +
-					"action " +
+				"action " +
 				"is " +
 				"required on your part. Delivery attempts will continue", channel.Unknown, ""},
 		"Exchange": {"From: postmaster@contoso.example", "Your message did not reach some or all of the intended " +
@@ -225,7 +225,7 @@ func TestBounceInProse(t *testing.T) {
 		"Google": {"From: Mail Delivery Subsystem <mailer-daemon@googlemail.com>",
 			"Delivery to the following recipient " +
 				"failed permanently:\n\n ann@example.com\n\nTechnical details of permanent failure:\nThe error " +
-					"that the " +
+				"that the " +
 				"other " +
 				"server returned was: 550 550 5.1.1 User unknown", channel.InvalidRecipient, "5.1.1"},
 		"Google, rate": {daemon, "Delivery to the following recipient failed permanently: 550 5.2.1 The user you are " +

@@ -7,15 +7,16 @@ import (
 
 // BreakerConfig sets when a relay that is down is left alone.
 type BreakerConfig struct {
-	// Failures is how many failures in a row open the breaker, of at least 1.
-	// Refused messages are none. If the failures came after a recipient was named,
-	// they must be of two recipients. Default 5.
+	// Failures is how many failures in a row open the breaker, from 1. A refused
+	// message is no failure. Failures after a recipient was named must be of two
+	// recipients at least: one person's address never closes a relay for everybody.
+	// Default 5.
 	Failures int
 
-	// Open is how long an open breaker leaves the relay alone at most. The first
-	// pause is a quarter of a second, or Open if that is shorter. Each pause ends
-	// with one message that tries the relay; if that fails, the next pause is twice
-	// as long. Default 5 s.
+	// Open is the longest time that an open breaker leaves the relay alone. The first
+	// pause is a quarter of a second, or Open if that is shorter. After each pause one
+	// message tries the relay; if that fails, the next pause is twice as long, so that
+	// a restart costs little more than its own time. Default 5 s.
 	Open time.Duration
 }
 

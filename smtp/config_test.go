@@ -25,6 +25,14 @@ func TestNewNamesTheField(t *testing.T) {
 		"Config.TLS":                   {func(c *Config) { c.TLS = 9 }},
 		"Config.TLSConfig: MaxVersion": {func(c *Config) { c.TLSConfig = &tls.Config{MaxVersion: tls.VersionTLS11} }},
 		"Config.DangerouslyPlaintext":  {func(c *Config) { c.DangerouslyPlaintext, c.TLS = true, StartTLS }},
+		"Config.MaxMessages":           {func(c *Config) { c.MaxMessages = -1 }},
+		"Config.Breaker.Failures":      {func(c *Config) { c.Breaker.Failures = -1 }},
+		"Config.Breaker.Open":          {func(c *Config) { c.Breaker.Open = -1 }},
+		"Config.ReplyTo":               {func(c *Config) { c.ReplyTo = "x" }},
+		"Config.Headers":               {func(c *Config) { c.Headers = map[string]string{"To": "x"} }},
+		"Config.Fallbacks[0].DKIM: was": {func(c *Config) {
+			c.Fallbacks = []Relay{{Addr: "b.example.com:587", DKIM: new(DKIM)}}
+		}},
 		"Config.Username": {
 			func(c *Config) { c.Username = "u" },
 			func(c *Config) { c.Password = "secret" },

@@ -77,8 +77,8 @@ func (k DKIMKey) isUsable() bool {
 // domain, leave Config.DKIM out: that costs nothing. Amazon SES refuses a mail with
 // two signatures, so use one key there.
 //
-// A mail is signed once for each DKIM, after its relay has taken the connection's
-// turn, and not if the relay is left alone or its Rate is used up.
+// A mail is signed once for each DKIM, when a relay is about to be given it, and not
+// if that relay is left alone or its Rate is used up.
 //
 // A DKIM is safe for concurrent use.
 type DKIM struct {

@@ -109,6 +109,10 @@ func (f Feedback) Deliver(ctx context.Context, handle channel.ReceiptFunc) error
 // If the mail system passes the envelope's recipient apart from the mail, put it
 // before the mail as a header, "Delivered-To: <" + recipient + ">\r\n".
 //
+// A bounce in prose gives a Feedback of the kind UnknownForm with the MessageID, and
+// with a receipt only if its words are certain: those of Exim, qmail, Exchange,
+// Google and Yahoo are known.
+//
 // The error is one of [ErrNotFeedback], [ErrFeedbackLimit], [ErrNoToken] and
 // [ErrForgedToken], for [errors.Is], or r's own. It holds nothing of the mail.
 func ParseFeedback(r io.Reader, v *VERP) (Feedback, error) {

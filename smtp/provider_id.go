@@ -63,12 +63,13 @@ func firstID(text string) string {
 	return id
 }
 
-// asciiLower is strings.ToLower that changes no length.
+// asciiLower is strings.ToLower for ASCII. It moves no octet, whatever s holds.
 func asciiLower(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' {
-			return r + 'a' - 'A'
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
 		}
-		return r
-	}, s)
+	}
+	return string(b)
 }

@@ -18,6 +18,11 @@ func providerID(text string) string {
 }
 
 func idIn(line string) string {
+	if _, rest, found := strings.Cut(line, idMarks[0]); found { // the most frequent, without a copy
+		if id := firstID(rest); id != "" {
+			return id
+		}
+	}
 	lower := asciiLower(line)
 	for _, mark := range idMarks {
 		if at := strings.Index(lower, mark); at >= 0 {

@@ -32,7 +32,7 @@
 //   - InvalidRecipient: 5.1.1 5.1.2 5.1.3 5.1.6 5.1.10 5.2.1 after RCPT, unless the
 //     words speak of a limit, a full mailbox or a policy; a malformed address, or one
 //     that needs SMTPUTF8 where no relay has it
-//   - Unreachable: 4.2.1 4.2.2 5.2.2, and every other permanent refusal after RCPT,
+//   - Unreachable: 4.1.1 4.1.2 4.2.1 4.2.2 5.2.2, and every other permanent refusal after RCPT,
 //     which may be about the recipient: 504 5.5.2, 550, 554 5.7.1
 //   - Misconfigured: 530 534 535 538 5.7.8 before RCPT, TLS, STARTTLS not offered,
 //     no mechanism to log in by; every other permanent refusal of MAIL; the same

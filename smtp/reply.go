@@ -108,6 +108,8 @@ var recipientClasses = map[string]channel.Class{
 	"5.1.6":  channel.InvalidRecipient, // moved, no forwarding
 	"5.1.10": channel.InvalidRecipient, // the domain takes no mail (RFC 7505)
 	"5.2.1":  channel.InvalidRecipient, // disabled
+	"4.1.1":  channel.Unreachable,      // the mailbox cannot be verified now
+	"4.1.2":  channel.Unreachable,      // the domain cannot be found now
 	"4.2.1":  channel.Unreachable,      // not accepting now, or too much mail for it
 	"4.2.2":  channel.Unreachable,      // full
 	"5.2.2":  channel.Unreachable,      // full

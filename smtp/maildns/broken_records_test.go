@@ -234,6 +234,8 @@ func TestDMARCReports(t *testing.T) {
 			zone{"mybank.example._report._dmarc.reports.example": {"v=DMARC1"}}, ""},
 		"external, with a tag": {mailbox, "mailto:" + mailbox,
 			zone{"mybank.example._report._dmarc.reports.example": {"v=DMARC1; rua=mailto:b@reports.example"}}, ""},
+		"external, twice":         {mailbox, "mailto:" + mailbox + "; ruf=mailto:" + mailbox, nil, "unauthorized"},
+		"external, failures only": {"", "mailto:a@mybank.example; ruf=mailto:" + mailbox, nil, "unauthorized"},
 		"external, wildcard": {mailbox, "mailto:" + mailbox, zone{"*._report._dmarc.reports.example": {"v=DMARC1;"}},
 			""},
 		"external, other text": {mailbox, "mailto:" + mailbox,

@@ -125,9 +125,15 @@ func (c *dmarcCheck) reports(ctx context.Context, tags map[string]string) error 
 	case c.Reports != "" && !names(mailboxes, c.Reports):
 		c.add(NoReports, "rua does not name "+c.Reports)
 	}
-	for _, mailbox := range mailboxes {
-		_, domain, _ := strings.Cut(mailbox, "@")
-		if err := c.authorization(ctx, strings.ToLower(domain)); err != nil {
+	forensic, _ := readURIs(tags["ruf"])
+	seen := map[string]bool{}
+	for _, mailbox := range append(mailboxes, forensic...) {
+		_, domain, _ := strings.Cut(strings.ToLower(mailbox), "@")
+		if seen[domain] {
+			continue
+		}
+		seen[domain] = true
+		if err := c.authorization(ctx, domain); err != nil {
 			return err
 		}
 	}

@@ -95,8 +95,8 @@ type Config struct {
 	ReplyTo string
 
 	// ReplacesID says that the relay replaces Message-ID and Date, as Amazon SES
-	// does. The signature of DKIM then leaves them out. Default false: DKIM signs
-	// them.
+	// does. The signature of DKIM then leaves them out. Default false, and DKIM signs
+	// them; true for the hosts of Amazon SES.
 	ReplacesID bool
 
 	// Headers are further headers for the relay, by name, such as
@@ -281,6 +281,10 @@ func (s *settings) validateDKIM(v *transport.Validator, r *Relay) {
 	v.Check(r.DKIM == nil || !r.NoDKIM, "NoDKIM", "and DKIM exclude each other")
 	if r.DKIM == nil && !r.NoDKIM {
 		r.DKIM = s.DKIM
+	}
+	if isSES(r.Addr) && r.DKIM != nil {
+		r.ReplacesID = true
+		v.Check(r.DKIM.keyCount() == 1, "DKIM", "has several keys: Amazon SES refuses a mail with several signatures")
 	}
 }
 

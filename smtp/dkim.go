@@ -107,6 +107,14 @@ func NewDKIM(domain string, keys ...DKIMKey) (*DKIM, error) {
 // made reports whether d comes from NewDKIM.
 func (d *DKIM) made() bool { return d.keys.Load() != nil }
 
+// keyCount returns how many signatures a mail gets.
+func (d *DKIM) keyCount() int {
+	if !d.made() {
+		return 0
+	}
+	return len(*d.keys.Load())
+}
+
 // Rotate signs with keys instead, from now on. Publish a new key before, and
 // leave the old one in the DNS for some days after: mail is verified when it
 // arrives.

@@ -125,7 +125,7 @@
 // defaults, and may be others for an account.
 //
 //	               host                              login            limits                   signature
-//	Amazon SES     email-smtp.REGION.amazonaws.com   credentials      Rate: 14 a second        one key, ReplacesID
+//	Amazon SES     email-smtp.REGION.amazonaws.com   credentials      Rate: 14 a second        one key
 //	SendGrid       smtp.sendgrid.net                 apikey, API key  MaxMessages: 100         its own
 //	Mailgun        smtp.mailgun.org                  credentials      MaxMessages: 100         its own
 //	Postmark       smtp.postmarkapp.com              token, token     none known               its own

@@ -144,4 +144,11 @@ func (r *relay) maxMessages(offersHelp bool) int {
 	return maxMessagesElse
 }
 
+// isSES reports a host of Amazon SES, "email-smtp.eu-west-1.amazonaws.com:587".
+func isSES(addr string) bool {
+	host, _, _ := net.SplitHostPort(strings.ToLower(addr))
+	return strings.HasPrefix(host, "email-smtp") &&
+		(strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".amazonaws.com.cn"))
+}
+
 func isRate(f float64) bool { return f >= 0 && !math.IsInf(f, 0) }

@@ -1,10 +1,12 @@
 package smtp_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
 	"io"
+	"net"
 	"regexp"
 	"strings"
 	"testing"
@@ -209,5 +211,39 @@ func TestSigningDoesNoNeedlessWork(t *testing.T) {
 	}
 	if signed > 3+6 {
 		t.Errorf("%d signatures for a relay that is left alone", signed-3)
+	}
+}
+
+// Amazon SES replaces Message-ID and Date, and refuses a mail with two signatures:
+// its hosts are known.
+func TestAmazonSESIsKnown(t *testing.T) {
+	t.Parallel()
+	one, two := twoKeys(t)
+	c := smtp.Config{
+		Addr: "email-smtp.eu-west-1.amazonaws.com:587", Username: "u", Password: "p",
+		From: "codes@mybank.example", DKIM: signer(t, one, two),
+	}
+	if _, err := smtp.New(c); err == nil || !strings.Contains(err.Error(), "Config.DKIM: has several keys") {
+		t.Errorf("two keys: %v", err)
+	}
+	c.DKIM = signer(t, one)
+	srv := smtptest.NewServer(smtptest.Config{Username: "u", Password: "p"})
+	t.Cleanup(srv.Close)
+	c.TLSConfig = srv.ClientTLS()
+	c.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, srv.Addr())
+	}
+	ch, err := smtp.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ch.Close() })
+	if _, err := ch.Send(t.Context(), message("a.1")); err != nil {
+		t.Fatal(err)
+	}
+	header := strings.ReplaceAll(string(srv.Mails()[0].Raw), "\r\n ", "")
+	if signature, _, _ := strings.Cut(header, "Date: "); strings.Contains(signature, ":Date") ||
+		strings.Contains(signature, ":Message-ID") || !strings.Contains(signature, ":Subject:Subject") {
+		t.Errorf("signed:\n%s", header)
 	}
 }

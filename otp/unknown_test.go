@@ -60,7 +60,7 @@ func TestUnknownIDIsAsMuchWork(t *testing.T) {
 		typed, s.err = other, nil
 		another := allocs()
 		for what, n := range map[string]float64{"an unknown ID": unknown, "another subject": another} {
-			if diff := wrong - n; diff < -1 || diff > 1 { // the race detector empties pools at random
+			if diff := wrong - n; diff < -3 || diff > 3 { // the race detector empties pools at random
 				t.Errorf("observed=%v: %v allocations for a wrong code, %v for %s", observed, wrong, n, what)
 			}
 		}

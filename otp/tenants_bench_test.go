@@ -17,7 +17,8 @@ func BenchmarkSendTenants(b *testing.B) {
 			s := benchService(b, func(c *otp.Config) {
 				for i := range n {
 					name := strconv.Itoa(i)
-					c.Tenants = append(c.Tenants, otp.Tenant{Name: name, Wording: wording.Config{Brand: "Brand " + name}})
+					words := wording.Config{Brand: "Brand " + name}
+					c.Tenants = append(c.Tenants, otp.Tenant{Name: name, Wording: words})
 				}
 			})
 			b.ReportAllocs()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,13 +112,16 @@ func (r *rig) meanwhile(t *testing.T, what, id string, m *channel.Message) {
 	}
 }
 
-// A step is taken over once: a second death would be one message too many. A
-// Resend goes on.
+// A step is taken over once: a second death would be one message too many. The
+// log says so, and a Resend goes on.
 func TestTakenOverOnce(t *testing.T) {
 	t.Parallel()
 	for _, async := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRig(t, func(c *otp.Config) { c.Async, c.Takeover = async, lease })
+			var log syncBuffer
+			r := newRig(t, func(c *otp.Config) {
+				c.Async, c.Takeover, c.Logger = async, lease, slog.New(slog.NewTextHandler(&log, nil))
+			})
 			r.a.hook = func(*channel.Message, string) {
 				if r.a.count() <= 2 {
 					r.sending.Load().die()
@@ -130,6 +135,9 @@ func TestTakenOverOnce(t *testing.T) {
 			time.Sleep(2 * time.Minute)
 			if got := r.sent(); got != [3]int{2, 0, 0} {
 				t.Fatalf("async=%v: messages %v", async, got)
+			}
+			if !strings.Contains(log.String(), "two senders of a message have died") {
+				t.Errorf("async=%v: the log does not say that a Resend must follow: %s", async, &log)
 			}
 			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: id, Subject: "u1"}); err != nil {
 				t.Fatal(err)

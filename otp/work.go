@@ -66,6 +66,9 @@ func (s *Service) look(ctx context.Context, j store.Job) (time.Time, error) {
 	case delivery.Send: // its time has come since the record was read
 		return instant(), nil
 	}
+	if o.Outcome == store.Open && o.delivery.Stranded(now) {
+		s.log.WarnContext(ctx, "otp: two senders of a message have died, so a Resend must follow", "record", r.ID)
+	}
 	return time.Time{}, nil
 }
 

@@ -145,6 +145,12 @@ func (d *Delivery) Next(c Challenge, now time.Time) Move {
 	return Move{}
 }
 
+// Stranded reports whether two senders of the latest step have died, so that
+// nothing follows before a Resend.
+func (d *Delivery) Stranded(now time.Time) bool {
+	return d.Phase == Sending && d.Doubt && !now.Before(d.At)
+}
+
 // leased reports whether an attempt's lease is what At tells: an attempt goes on
 // beside a message that has arrived meanwhile.
 func (d *Delivery) leased() bool {

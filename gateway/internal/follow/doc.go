@@ -1,5 +1,5 @@
-// Package follow learns the states of submitted messages, for the channels of
-// gateway/.... It joins the reports of webhooks with polls of the provider, because
+// Package follow learns the states of submitted messages, for the channels
+// below gateway. It joins the reports of webhooks with polls of the provider, because
 // either may fail: a phone may post no webhook, and a server may not answer.
 //
 // Config.Receipt is called once for each state, in the order Sent, Failed,

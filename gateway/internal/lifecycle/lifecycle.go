@@ -1,4 +1,4 @@
-// Package lifecycle carries a channel of gateway/... that makes HTTP requests
+// Package lifecycle carries a channel below gateway that makes HTTP requests
 // from its first call to its end: the calls under way, the client that they
 // use, and the follower of the messages that they submitted.
 package lifecycle

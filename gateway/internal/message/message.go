@@ -1,4 +1,4 @@
-// Package message refuses messages that the channels of gateway/... must not
+// Package message refuses messages that the channels below gateway must not
 // hand to a phone or a provider.
 package message
 

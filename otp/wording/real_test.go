@@ -140,3 +140,48 @@ func luminance(c color.Color) float64 {
 	}
 	return 0.2126*linear(r) + 0.7152*linear(g) + 0.0722*linear(b)
 }
+
+// order reads the text of the mail's paragraphs as the eye does, from left to
+// right and line by line.
+const order = `(() => {
+	const seen = [];
+	const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+	for (let n = texts.nextNode(); n; n = texts.nextNode())
+		for (let i = 0; i < n.length; i++) {
+			const r = document.createRange(); r.setStart(n, i); r.setEnd(n, i + 1);
+			const box = r.getBoundingClientRect();
+			if (box.width > 0) seen.push({ c: n.data[i], x: box.left, y: Math.round(box.bottom / 8) });
+		}
+	return seen.sort((a, b) => a.y - b.y || a.x - b.x).map(s => s.c).join("");
+})()`
+
+// TestRealChromiumOrder looks at amounts, account numbers and payees in the
+// order in which a browser shows them in an Arabic and in a Hebrew mail.
+func TestRealChromiumOrder(t *testing.T) {
+	b := startBrowser(t)
+	he := wording.Wording{Code: hebrew, Details: "לאישור: {{.Details}}.", Life: "תקף {{.Life}}.", Secret: "אל תשתף.",
+		Requested: "{{.Requested}}.", Try: "{{.Try}}.", Subject: "קוד", Ignore: "התעלם.",
+		Minutes: wording.Plural{Other: "# דקות"}}
+	s := newSet(t, wording.Config{Brand: "My-Bank 24", Wordings: map[string]wording.Wording{"he": he}})
+	for _, c := range []struct{ lang, details, shown string }{
+		{"ar", "EUR 1,999.00, DE-89", "EUR 1,999.00, DE-89"},
+		{"ar", "12-3456-789", "12-3456-789"},
+		{"ar", "حساب 12-3456-789 دانيال", "12-3456-789"},
+		{"ar", "1,999.00 € إلى +44 20 7946", "1,999.00 €"},
+		{"ar", "إلى +44 20 79", "+44 20 79"},
+		{"he", "חשבון 12-3456-789 בנק", "12-3456-789"},
+		{"he", "-1,999.00 ₪", "-1,999.00 ₪"},
+		{"he", "$1,999.00-", "$1,999.00-"},
+	} {
+		data := wording.Data{Language: c.lang, Code: "482910", Minutes: 5, Details: c.details,
+			Requested: time.Unix(1<<30, 0)}
+		b.show(render(t, s, data).HTML, 800, "light", false)
+		var seen string
+		b.eval(order, &seen)
+		for _, want := range []string{c.shown, "My-Bank 24", "2004-01-10 13:37 UTC"} {
+			if !strings.Contains(seen, want) {
+				t.Errorf("%s: %q is not in its order in %q", c.lang, want, seen)
+			}
+		}
+	}
+}

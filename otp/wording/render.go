@@ -81,7 +81,7 @@ func (s *Set) shows(w *words, d *Data, t Text) error {
 	if d.Details != "" {
 		page = html.UnescapeString(page)
 	}
-	for _, m := range [...]struct{ field, text string }{{"SMS", sms}, {"Text", t.Body}, {"HTML", page}} {
+	for _, m := range [...]struct{ field, text string }{{"SMS", sms}, {"Text", plain(t.Body)}, {"HTML", plain(page)}} {
 		if !strings.Contains(m.text, d.Code) {
 			return &Error{Language: w.language, Field: "Wording." + m.field, Reason: "does not show the code"}
 		}
@@ -98,12 +98,12 @@ func (s *Set) render(w *words, d *Data) (Text, error) {
 	defer r.release(&s.scratch)
 	r.words = w
 	r.f = fields{
-		Language: w.language, Dir: w.dir, Brand: s.brand,
-		Code: d.Code, Details: d.Details, Minutes: d.Minutes, Try: d.Try,
+		Language: w.language, Dir: w.dir, Brand: isolated(w.dir, s.brand),
+		Code: d.Code, Details: isolated(w.dir, d.Details), Minutes: d.Minutes, Try: d.Try,
 	}
 	r.f.Life = w.minutes.count(w.rule, d.Minutes)
 	if !d.Requested.IsZero() {
-		r.f.Requested = d.Requested.UTC().Format("2006-01-02 15:04 UTC")
+		r.f.Requested = isolated(w.dir, d.Requested.UTC().Format("2006-01-02 15:04 UTC"))
 	}
 	r.say()
 	r.paragraphs()
@@ -140,7 +140,7 @@ func (r *scratch) say() {
 	if f.Try != 0 {
 		f.Say.Try = r.sentence(sayTry)
 	}
-	f.Subject = r.sentence(saySubject)
+	f.Subject = plain(r.sentence(saySubject))
 	if strings.ContainsAny(f.Subject, "\r\n") {
 		r.fail("Subject", "has a line break", nil)
 	}
@@ -189,7 +189,7 @@ func (r *scratch) fail(field, reason string, cause error) {
 	}
 	if cause != nil {
 		said := cause.Error()
-		if strings.Contains(said, r.f.Code) || r.f.Details != "" && strings.Contains(said, r.f.Details) {
+		if strings.Contains(said, r.f.Code) || r.f.Details != "" && strings.Contains(plain(said), plain(r.f.Details)) {
 			cause = nil
 		}
 	}
@@ -204,6 +204,7 @@ func (r *scratch) sms(s *Set) string {
 		say := &r.f.Say
 		text = join(say.Code, say.Details, say.Life, say.Secret, say.Requested, say.Try)
 	}
+	text = plain(text)
 	switch {
 	case s.origin == "" && s.appHash == "":
 		return text

@@ -21,6 +21,10 @@ import (
 //	{{.Requested}}  as "2026-01-31 09:30 UTC", or ""
 //	{{.Try}}        the number, or 0
 //
+// Brand, Details and Requested keep their order beside text that is written
+// from right to left: in a mail, isolates of Unicode (UAX #9) stand around
+// them, and in an SMS nothing does.
+//
 // A whole message may also use {{.Subject}}, {{.Dir}} ("ltr" or "rtl") and the
 // finished sentences: {{.Say.Code}}, {{.Say.Life}} and so on, which are "" if
 // there is nothing to say. As paragraphs: {{.Say.Before}} and {{.Say.After}}

@@ -49,8 +49,11 @@ func TestUnknownIDIsAsMuchWork(t *testing.T) {
 		})
 		c := r.send(t, otp.Request{Purpose: "login", To: channel.Recipient{Phone: both.Phone}})
 		typed := otp.Verification{ID: c.ID, Subject: "u1", Purpose: "login", Code: another6(r.a.messages()[0].Code)}
-		allocs := func() float64 {
-			return testing.AllocsPerRun(2000, func() { _ = verify(t.Context(), r, typed) })
+		allocs := func() float64 { // the least of three, as goroutines of other tests may be ending
+			count := func() float64 {
+				return testing.AllocsPerRun(2000, func() { _ = verify(t.Context(), r, typed) })
+			}
+			return min(count(), count(), count())
 		}
 		wrong := allocs()
 		s.err = store.ErrNotFound
@@ -60,7 +63,7 @@ func TestUnknownIDIsAsMuchWork(t *testing.T) {
 		typed, s.err = other, nil
 		another := allocs()
 		for what, n := range map[string]float64{"an unknown ID": unknown, "another subject": another} {
-			if diff := wrong - n; diff < -3 || diff > 3 { // the race detector empties pools at random
+			if diff := wrong - n; diff < -1 || diff > 1 { // the race detector empties pools at random
 				t.Errorf("observed=%v: %v allocations for a wrong code, %v for %s", observed, wrong, n, what)
 			}
 		}

@@ -112,7 +112,7 @@ func unescape(s string) (c byte, size int) {
 	return s[0], 1
 }
 
-// hide returns text with stars for what is hidden.
+// hide returns text with stars in the place of secrets.
 func (k *skeleton) hide(text string) string {
 	var b strings.Builder
 	done := 0

@@ -38,7 +38,7 @@ type RouteHealth struct {
 
 const (
 	// maxBreakers bounds the memory for a router that invents names of routes.
-	// Beyond it, each new breaker takes the place of one that is closed.
+	// At that number, a new breaker replaces a closed breaker.
 	maxBreakers = 1024
 
 	// probing is the RetryAfter of a route that is being probed.

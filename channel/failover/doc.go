@@ -58,7 +58,7 @@
 // failures in a row, or after two of class Misconfigured, of several recipients.
 // While it is open, the route is skipped: its hop is a Temporary with
 // [ErrBreakerOpen] that took no time. If no other route takes the message, and
-// it surely was not sent, a route that was skipped is tried all the same. After
+// it surely was not sent, a route that was skipped is tried anyway. After
 // Breaker.Open one message is let through as a probe. If the probe succeeds, the
 // breaker closes; if it fails, the breaker stays open.
 //

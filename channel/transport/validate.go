@@ -55,7 +55,7 @@ func (v *Validator) Int(field string, n *int, least, def, most int) {
 	v.Check(least <= *n && *n <= most, field, "%d is not within %d..%d", *n, least, most)
 }
 
-// Logger replaces a nil logger by one that discards.
+// Logger sets *l to a logger that discards everything, if it is nil.
 func (v *Validator) Logger(l **slog.Logger) {
 	if *l == nil {
 		*l = slog.New(slog.DiscardHandler)

@@ -35,7 +35,7 @@ func parse(args []string, env func(string) string, out io.Writer) (*options, err
 	f.StringVar(&o.sms.URL, "url", env("SMSGATE_URL"), "base `URL` of the API; default: sms-gate.app's cloud")
 	f.StringVar(&device, "device", env("SMSGATE_DEVICE"), "`id` of the phone to send with; default: any of the account")
 	f.IntVar(&o.sms.SIM, "sim", 0,
-		"SIM `slot` to send with, 1 to 3; default: what is set on the phone; "+
+		"SIM `slot` to send with, 1 to 3; default: the setting of the phone; "+
 			"without -device, that of the recipient's country first")
 	f.BoolVar(&o.sms.JWT, "jwt", false, "exchange the password for tokens")
 	f.StringVar(&o.hook, "webhook", "",

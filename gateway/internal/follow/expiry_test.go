@@ -15,7 +15,7 @@ import (
 )
 
 // A phone that is offline until the code expires: polling ends, and what the
-// provider knew last is told.
+// provider knew last is reported.
 func TestExpiry(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -63,7 +63,7 @@ func TestExpiryOfOneAmongMany(t *testing.T) {
 	})
 }
 
-// Without polling the last state is told as well.
+// Without polling the last state is reported as well.
 func TestExpiryWithoutPolling(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -165,7 +165,7 @@ func (f *Follower) tellPolled(e *entry, u Update) bool {
 	e.untold = nil
 	if err != nil {
 		e.untold = &u
-		f.log(ctx, "a receipt was not accepted, it is told again", err)
+		f.log(ctx, "a receipt was not accepted; the channel reports it again", err)
 	}
 	return err == nil
 }
@@ -186,7 +186,7 @@ func (f *Follower) tellLast(e *entry) bool {
 	defer cancel()
 	err := f.tell(ctx, e, u)
 	if err != nil {
-		f.log(ctx, "a receipt was not accepted, it is told again", err)
+		f.log(ctx, "a receipt was not accepted; the channel reports it again", err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -67,7 +67,7 @@ func (s *Service) look(ctx context.Context, j store.Job) (time.Time, error) {
 		return instant(), nil
 	}
 	if o.Outcome == store.Open && o.delivery.Stranded(now) {
-		s.log.WarnContext(ctx, "otp: two senders of a message have died, so a Resend must follow", "record", r.ID)
+		s.log.WarnContext(ctx, "otp: two senders of a message have died, so a Resend must follow", "challenge", o.id)
 	}
 	return time.Time{}, nil
 }

@@ -162,7 +162,7 @@ func TestRealSentinel(t *testing.T) {
 func rerun(t *testing.T, servers []string, where ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^Test", "-test.skip=^TestReal", "-test.v",
-		"-test.timeout=3m")
+		"-test.timeout=12m")
 	cmd.Env = append(os.Environ(), backendVariable+"="+strings.Join(where, " "))
 	out, err := cmd.CombinedOutput()
 	if err != nil {

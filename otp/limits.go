@@ -51,13 +51,12 @@ func (s *Service) charge(ctx context.Context, q *sealedRequest, p *Policy, kinds
 	if ctx.Err() != nil || len(limits) == 0 {
 		return c, gone(ctx)
 	}
-	taking, cancel := bounded(ctx)
-	defer cancel()
-	if deadline, ok := ctx.Deadline(); ok { // a caller without time is not kept waiting
-		var end context.CancelFunc
-		taking, end = context.WithDeadline(taking, deadline)
-		defer end()
+	until := time.Now().Add(afterwards)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) { // a caller without time is not kept waiting
+		until = deadline
 	}
+	taking, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
+	defer cancel()
 	d, err := s.c.Limiter.Take(taking, now, limits...)
 	switch {
 	case err != nil:

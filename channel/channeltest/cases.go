@@ -197,6 +197,9 @@ func badRecipients(kind channel.Address) []channel.Recipient {
 	if kind&channel.Push != 0 {
 		all = append(all, channel.Recipient{Push: "token with spaces"}, channel.Recipient{Push: "token\r\nX-Header: 1"})
 	}
+	if kind&channel.Chat != 0 {
+		all = append(all, channel.Recipient{Chat: "id with spaces"}, channel.Recipient{Chat: "id\r\nX-Header: 1"})
+	}
 	return all
 }
 

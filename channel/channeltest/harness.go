@@ -87,6 +87,9 @@ func Message(kinds channel.Address, id string) *channel.Message {
 	if kinds&channel.Push != 0 {
 		m.To.Push = "token-7f9c2b4ed1a84c6f"
 	}
+	if kinds&channel.Chat != 0 {
+		m.To.Chat = "telegram:5829471036"
+	}
 	return m
 }
 

@@ -162,6 +162,7 @@ func findSecret(err error, m *channel.Message) string {
 		{"code", m.Code}, {"text", m.Text}, {"subject", m.Subject}, {"body", m.Body}, {"HTML", m.HTML},
 		{"phone number", strings.TrimPrefix(m.To.Phone, "+")},
 		{"e-mail address", m.To.Email}, {"mailbox name", mailbox}, {"push token", m.To.Push},
+		{"chat id", m.To.Chat},
 	} {
 		// Shorter values would be found by chance.
 		if len(secret.value) >= 4 && strings.Contains(text, secret.value) {

@@ -163,7 +163,7 @@ func (r *recorder) Skip(args ...any) { r.Skipf("%s", fmt.Sprint(args...)) }
 // TestGood shows that a correct channel passes, for each kind of address.
 func TestGood(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []channel.Address{channel.Phone, channel.Email, channel.Push} {
+	for _, kind := range []channel.Address{channel.Phone, channel.Email, channel.Push, channel.Chat} {
 		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
 			Run(t, Harness{Address: kind, ProviderIDs: true, New: func(testing.TB) Subject {

@@ -215,3 +215,27 @@ func TestByWeightRefuses(t *testing.T) {
 		}
 	}
 }
+
+// A route may need any one kind of address, and takes the messages that have it.
+func TestRouteOfEachKind(t *testing.T) {
+	t.Parallel()
+	kinds := []channel.Address{channel.Phone, channel.Email, channel.Push, channel.Chat}
+	for i, kind := range kinds {
+		own, other := &channeltest.Fake{Address: kind}, &channeltest.Fake{}
+		f, err := failover.New(failover.Config{Router: failover.List(
+			channel.Route{Name: "other", Channel: other, Address: kinds[(i+1)%len(kinds)]},
+			channel.Route{Name: "own", Channel: own, Address: kind},
+		)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := f.Send(t.Context(), channeltest.Message(kind, "m.1"))
+		if err != nil || s.Route != "own" || len(own.Accepted()) != 1 || len(other.Calls()) != 0 {
+			t.Errorf("%v: got %+v, %v", kind, s, err)
+		}
+		two := channel.Route{Name: "two", Channel: own, Address: kind | kinds[(i+1)%len(kinds)]}
+		if _, err := failover.New(failover.Config{Router: failover.List(two)}); err == nil {
+			t.Errorf("a route of %v is accepted", two.Address)
+		}
+	}
+}

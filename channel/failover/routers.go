@@ -30,6 +30,8 @@ func (l list) Route(context.Context, *channel.Message) ([]channel.Route, error) 
 
 func (l list) Routes() []channel.Route { return slices.Clone(l) }
 
+var addresses = []channel.Address{channel.Phone, channel.Email, channel.Push, channel.Chat}
+
 // validate returns the reason why a route cannot be used.
 func validate(r *channel.Route) error {
 	switch {
@@ -37,7 +39,7 @@ func validate(r *channel.Route) error {
 		return errRouteName
 	case r.Channel == nil:
 		return errRouteChannel
-	case r.Address != channel.Phone && r.Address != channel.Email && r.Address != channel.Push:
+	case !slices.Contains(addresses, r.Address):
 		return errRouteAddress
 	}
 	if _, nested := channel.As[*Channel](r.Channel); nested {
@@ -49,7 +51,7 @@ func validate(r *channel.Route) error {
 var (
 	errRouteName    = errors.New("Route.Name is required")
 	errRouteChannel = errors.New("Route.Channel is required")
-	errRouteAddress = errors.New("Route.Address must be one of Phone, Email, Push")
+	errRouteAddress = errors.New("Route.Address must be one of Phone, Email, Push, Chat")
 	errRouteNested  = errors.New("Route.Channel is a failover: put its routes into the outer Router instead")
 )
 

@@ -21,7 +21,7 @@ func TestREADME(t *testing.T) {
 		}
 		return strings.TrimSpace(code)
 	}
-	readme := between("../README.md", "```go\n", "```")
+	readme := "var receipts " + between("../README.md", "```go\nvar receipts", "```")
 	example := strings.ReplaceAll(between("example_test.go", "// README begins\n", "// README ends"), "\n\t", "\n")
 	if readme != example {
 		t.Errorf("README shows\n%s\nand the Example is\n%s", readme, example)

@@ -1,0 +1,115 @@
+package otptest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/failover"
+	"github.com/otpcourier/otpcourier/otp"
+)
+
+// A Service is an [otp.Service] whose messages come into an Inbox.
+type Service struct {
+	*otp.Service
+	Inbox *Inbox
+
+	t     testing.TB
+	store *switched
+}
+
+// New returns a Service by c, whose Channel, Receipts, Store, Limiter, Tracker
+// and Queue must be empty: New brings them. Keys are made and the brand is
+// "Test" unless c has others. Its routes are "sms", "email", "push" and "chat",
+// in this order. Work runs until the test ends. A Config that New of package
+// otp refuses ends the test.
+func New(t testing.TB, c otp.Config) *Service {
+	t.Helper()
+	carried := c.Channel != nil || c.Receipts != nil
+	if stored := c.Store != nil || c.Limiter != nil || c.Tracker != nil || c.Queue != nil; carried || stored {
+		t.Fatal("otptest: New brings the channel, the receipts and the store: leave these fields of the Config empty")
+	}
+	s := &Service{Inbox: newInbox(t), t: t, store: newSwitched()}
+	routes, err := failover.New(failover.Config{Router: failover.List(s.Inbox.routes()...)})
+	if err != nil {
+		t.Fatal("otptest:", err)
+	}
+	c.Channel, c.Receipts, c.Store = routes, &s.Inbox.receipts, s.store
+	c.Wording.Brand = cmp.Or(c.Wording.Brand, "Test")
+	if c.Keys.Current == "" && len(c.Keys.Keys) == 0 {
+		c.Keys = otp.NewKeyring()
+	}
+	if s.Service, err = otp.New(c); err != nil {
+		t.Fatal(err)
+	}
+	s.work()
+	return s
+}
+
+// work runs Work until the test ends.
+func (s *Service) work() {
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.Work(ctx) // it returns when ctx ends
+	}()
+	s.t.Cleanup(func() {
+		stop()
+		<-done
+	})
+}
+
+// Down has every call of the store fail, as when its server cannot be reached,
+// until Down(false): Send, Resend and Verify then return an error of
+// [otp.ErrUnavailable].
+func (s *Service) Down(down bool) { s.store.down.Store(down) }
+
+// Lock locks a subject as a stranger who guesses would: by wrong codes, until
+// [otp.Policy].MaxFailures is reached. The codes of that are not in the Inbox.
+func (s *Service) Lock(subject string) {
+	s.t.Helper()
+	ctx := context.Background()
+	for n := range 101 { // MaxFailures is 100 at most
+		mine, err := s.lockCode(ctx, subject, n)
+		if otp.ReasonOf(err) == otp.ReasonLocked {
+			return
+		}
+		other, failed := s.lockCode(ctx, subject+" and another", n)
+		if err != nil || failed != nil {
+			s.t.Fatalf("otptest: Lock: %v", cmp.Or(err, failed))
+		}
+		if wrong := other.code; wrong != mine.code {
+			s.guess(ctx, otp.Verification{ID: mine.id, Subject: subject, Code: wrong})
+		}
+	}
+	s.t.Fatal("otptest: Lock: wrong codes did not lock the subject")
+}
+
+type sentCode struct{ id, code string }
+
+// lockCode sends a code to an address that Lock alone uses.
+func (s *Service) lockCode(ctx context.Context, subject string, n int) (sentCode, error) {
+	to := fmt.Sprintf("%d.%d@%s", n, time.Now().UnixNano(), lockDomain)
+	c, err := s.Send(ctx, otp.Request{Subject: subject, To: channel.Recipient{Email: to}})
+	if err != nil {
+		return sentCode{}, err
+	}
+	m, err := s.Inbox.wait(to)
+	if err != nil {
+		return sentCode{}, err
+	}
+	return sentCode{c.ID, m.Code}, nil
+}
+
+// guess verifies a wrong code until the challenge has no attempt left.
+func (s *Service) guess(ctx context.Context, v otp.Verification) {
+	for range 10 { // MaxAttempts is 10 at most
+		if _, err := s.Verify(ctx, v); otp.ReasonOf(err) != otp.ReasonWrong {
+			return
+		}
+	}
+}

@@ -106,7 +106,7 @@ func TestNoCodePassesWithAChangedRecord(t *testing.T) {
 						field := reflect.ValueOf(rec).Elem().Field(i)
 						all := changes(field)
 						tries = len(all)
-						field.Set(all[n])
+						field.Set(all[min(n, tries-1)]) // deliveries differ in length by an octet
 					}
 					m := r.a.messages()
 					v := otp.Verification{ID: c.ID, Subject: subject, Purpose: "login", Code: m[len(m)-1].Code}

@@ -21,7 +21,7 @@ type composed struct {
 // signed are signatures of a mail.
 type signed struct {
 	by         *DKIM
-	rewritten  bool
+	covers     coverage
 	signatures []byte
 }
 
@@ -31,7 +31,7 @@ func (c composed) forRelay(r *relay) ([]byte, error) {
 	var signatures []byte
 	if r.DKIM != nil {
 		var err error
-		if signatures, err = c.sign(r.DKIM, r.ReplacesID); err != nil {
+		if signatures, err = c.sign(r.DKIM, coverage{r.AllDKIMKeys, r.SignMessageID}); err != nil {
 			return nil, err
 		}
 	}
@@ -43,18 +43,18 @@ func (c composed) forRelay(r *relay) ([]byte, error) {
 	return append(whole, c.data...), nil
 }
 
-func (c composed) sign(d *DKIM, rewritten bool) ([]byte, error) {
+func (c composed) sign(d *DKIM, covers coverage) ([]byte, error) {
 	if c.signed == nil {
-		return d.sign(c.data, rewritten)
+		return d.sign(c.data, covers)
 	}
 	for _, s := range *c.signed {
-		if s.by == d && s.rewritten == rewritten {
+		if s.by == d && s.covers == covers {
 			return s.signatures, nil
 		}
 	}
-	signatures, err := d.sign(c.data, rewritten)
+	signatures, err := d.sign(c.data, covers)
 	if err == nil {
-		*c.signed = append(*c.signed, signed{d, rewritten, signatures})
+		*c.signed = append(*c.signed, signed{d, covers, signatures})
 	}
 	return signatures, err
 }

@@ -94,10 +94,16 @@ type Config struct {
 	// <help@example.com>". Default: none, and answers go to From.
 	ReplyTo string
 
-	// ReplacesID says that the relay replaces Message-ID and Date, as Amazon SES
-	// does. The signature of DKIM then leaves them out. Default false, and DKIM signs
-	// them; true for the hosts of Amazon SES.
-	ReplacesID bool
+	// AllDKIMKeys signs with every key of DKIM, where the mail is otherwise signed
+	// with one: see [DKIM]. Amazon SES refuses a mail with two signatures, so
+	// AllDKIMKeys is an error for its hosts. Default false.
+	AllDKIMKeys bool
+
+	// SignMessageID lets the signature of DKIM cover Message-ID and Date, for a
+	// relay that passes them on. Amazon SES and other relays replace them, which
+	// breaks such a signature, so SignMessageID is an error for the hosts of Amazon
+	// SES. Default false.
+	SignMessageID bool
 
 	// Headers are further headers for the relay, by name, such as
 	// "X-SES-CONFIGURATION-SET" or "X-PM-Message-Stream". They are not signed,
@@ -207,7 +213,7 @@ func (s *settings) validateRelays() error {
 		Addr: s.Addr, TLS: s.TLS, TLSConfig: s.TLSConfig, DangerouslyPlaintext: s.DangerouslyPlaintext,
 		Username: s.Username, Password: s.Password, Token: s.Token, Mechanism: s.Mechanism,
 		MaxConns: s.MaxConns, MaxMessages: s.MaxMessages, Breaker: s.Breaker, Rate: s.Rate,
-		Headers: s.Headers, ReplacesID: s.ReplacesID, DKIM: s.DKIM,
+		Headers: s.Headers, DKIM: s.DKIM, AllDKIMKeys: s.AllDKIMKeys, SignMessageID: s.SignMessageID,
 	}
 	s.relays = append([]Relay{first}, s.Fallbacks...)
 	for i := range s.relays {
@@ -282,10 +288,9 @@ func (s *settings) validateDKIM(v *transport.Validator, r *Relay) {
 	if r.DKIM == nil && !r.NoDKIM {
 		r.DKIM = s.DKIM
 	}
-	if isSES(r.Addr) && r.DKIM != nil {
-		r.ReplacesID = true
-		v.Check(r.DKIM.keyCount() == 1, "DKIM", "has several keys: Amazon SES refuses a mail with several signatures")
-	}
+	ses := isSES(r.Addr)
+	v.Check(!ses || !r.AllDKIMKeys, "AllDKIMKeys", "Amazon SES refuses a mail with several signatures")
+	v.Check(!ses || !r.SignMessageID, "SignMessageID", "Amazon SES replaces Message-ID and Date")
 }
 
 func (s *settings) validateLimits(v *transport.Validator) {

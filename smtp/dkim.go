@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -61,24 +62,26 @@ func (k DKIMKey) isUsable() bool {
 	return false
 }
 
-// A DKIM signs mail for a domain (RFC 6376): with each of its keys, in relaxed
-// form, which survives changes of white space.
+// A DKIM signs mail for a domain (RFC 6376), in relaxed form, which survives
+// changes of white space.
+//
+// A mail gets one signature, by the first RSA key, or by the first key if none is
+// RSA: every receiver verifies RSA, while Gmail and others ignore Ed25519 (RFC
+// 8463), and some relays refuse a mail with two signatures. A signature by RSA-2048
+// costs one to two milliseconds of a processor, which bounds the mails of a
+// processor to some hundred a second; one by Ed25519 costs a twentieth of that.
+// With Config.AllDKIMKeys each key signs, at the cost of all. If the relay signs for
+// the domain, leave Config.DKIM out: that costs nothing.
 //
 // On the way to the reader, nobody can change, or add another (§8.15) of, From,
-// To, Cc, Reply-To, Subject, Date, Message-ID, MIME-Version, Content-Type,
-// Content-Transfer-Encoding and Content-Disposition. The same holds for
-// Auto-Submitted, Content-Language and Feedback-ID if a mail has them. Other
-// headers can be added: a relay may have to name a Sender.
+// To, Cc, Reply-To, Subject, MIME-Version, Content-Type, Content-Transfer-Encoding
+// and Content-Disposition. The same holds for Auto-Submitted, Content-Language and
+// Feedback-ID if a mail has them, and for Message-ID and Date with
+// Config.SignMessageID. Other headers can be added: a relay may have to name a
+// Sender.
 //
-// RSA is the key that every receiver verifies; a signature by RSA-2048 costs one to
-// two milliseconds of a processor, which bounds the mails of a processor to some
-// hundred a second. Ed25519 (RFC 8463) takes a twentieth of that, but Gmail and
-// others ignore it: use it beside RSA or not at all. If the relay signs for the
-// domain, leave Config.DKIM out: that costs nothing. Amazon SES refuses a mail with
-// two signatures, so use one key there.
-//
-// A mail is signed once for each DKIM, when a relay is about to be given it, and not
-// if that relay is left alone or its Rate is used up.
+// A mail is signed when a relay is about to be given it, and not if that relay is
+// left alone or its Rate is used up. The next relay gets the same signature.
 //
 // A DKIM is safe for concurrent use.
 type DKIM struct {
@@ -107,15 +110,7 @@ func NewDKIM(domain string, keys ...DKIMKey) (*DKIM, error) {
 // made reports whether d comes from NewDKIM.
 func (d *DKIM) made() bool { return d.keys.Load() != nil }
 
-// keyCount returns how many signatures a mail gets.
-func (d *DKIM) keyCount() int {
-	if !d.made() {
-		return 0
-	}
-	return len(*d.keys.Load())
-}
-
-// Rotate signs with keys instead, from now on. Publish a new key before, and
+// Rotate signs with keys instead, from now on, as NewDKIM does. Publish a new key before, and
 // leave the old one in the DNS for some days after: mail is verified when it
 // arrives.
 func (d *DKIM) Rotate(keys ...DKIMKey) error {
@@ -163,16 +158,14 @@ var oversigned = [...]string{
 var signedIfAbsent = [...]string{"Reply-To", "Cc", "Content-Disposition", "Content-Transfer-Encoding"}
 
 // signedHeaders lists the headers that the signature names (RFC 6376 §5.4). A
-// relay may add others. If rewritten is set, the relay replaces Date and
-// Message-ID, and the signature does not name them.
-func signedHeaders(mail []byte, rewritten bool) []string {
+// relay may add others, and may replace Date and Message-ID unless withID is set.
+func signedHeaders(mail []byte, withID bool) []string {
 	end := bytes.Index(mail, []byte("\r\n\r\n"))
 	header := append([]byte("\r\n"), mail[:max(end, 0)]...)
 	keys := make([]string, 0, 2*len(oversigned)+len(signedIfAbsent))
 	has := func(name string) bool { return bytes.Contains(header, []byte("\r\n"+name+": ")) }
 	for _, name := range oversigned {
-		replaced := rewritten && (name == "Date" || name == "Message-ID")
-		if has(name) && !replaced {
+		if has(name) && (withID || name != "Date" && name != "Message-ID") {
 			keys = append(keys, name, name)
 		}
 	}
@@ -193,7 +186,7 @@ func (d *DKIM) Domain() string {
 	return d.domain
 }
 
-// PublicKeys yields the selector and the public key of each signature, for
+// PublicKeys yields the selector and the public half of each key, for
 // package smtp/maildns to print and to check: an *[rsa.PublicKey] or an
 // [ed25519.PublicKey].
 func (d *DKIM) PublicKeys() iter.Seq2[string, crypto.PublicKey] {
@@ -209,11 +202,31 @@ func (d *DKIM) PublicKeys() iter.Seq2[string, crypto.PublicKey] {
 	}
 }
 
-// sign returns the signatures to put before mail. rewritten is that of
-// signedHeaders.
-func (d *DKIM) sign(mail []byte, rewritten bool) ([]byte, error) {
-	headers := signedHeaders(mail, rewritten)
+// A coverage is which keys sign a mail, and what they sign.
+type coverage struct {
+	allKeys bool // every key signs, and not only one
+	withID  bool // Message-ID and Date are signed
+}
+
+// signingKeys returns the keys that sign a mail: one, the first RSA key if there is
+// any, unless all are asked for.
+func (d *DKIM) signingKeys(all bool) []DKIMKey {
 	keys := *d.keys.Load()
+	if all {
+		return keys
+	}
+	i := slices.IndexFunc(keys, func(k DKIMKey) bool {
+		_, isRSA := k.Private.Public().(*rsa.PublicKey)
+		return isRSA
+	})
+	i = max(i, 0)
+	return keys[i : i+1]
+}
+
+// sign returns the signatures to put before mail.
+func (d *DKIM) sign(mail []byte, c coverage) ([]byte, error) {
+	headers := signedHeaders(mail, c.withID)
+	keys := d.signingKeys(c.allKeys)
 	signatures := make([]byte, 0, 1024*len(keys))
 	for _, k := range keys {
 		signature, err := d.signature(mail, headers, k)

@@ -76,10 +76,10 @@ func signedMail(t testing.TB, d *DKIM, html bool) []byte {
 	return sealed(t, mail, d)
 }
 
-// sealed is a mail as a relay is given it.
+// sealed is a mail as a relay is given it that wants all signatures.
 func sealed(t testing.TB, mail composed, d *DKIM) []byte {
 	t.Helper()
-	data, err := mail.forRelay(&relay{Relay: Relay{DKIM: d}})
+	data, err := mail.forRelay(&relay{Relay: Relay{DKIM: d, AllDKIMKeys: true, SignMessageID: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,6 +186,37 @@ func TestDKIMHeaders(t *testing.T) {
 	once := string(signedMail(t, newDKIM(t, testKeys()[1]), true))
 	if strings.Contains(once, "h=From:From:To:To:Content-Transfer") || strings.Count(once, "DKIM-Signature:") != 1 {
 		t.Errorf("signed:\n%s", once)
+	}
+}
+
+// Without further settings one key signs: the first of RSA, which every receiver
+// verifies, wherever it stands, and else the first.
+func TestOneKeySigns(t *testing.T) {
+	t.Parallel()
+	long, short := testKeys()[0], testKeys()[1]
+	named := func(selector string, k DKIMKey) DKIMKey { return DKIMKey{Selector: selector, Private: k.Private} }
+	for name, tt := range map[string]struct {
+		keys []DKIMKey
+		want string
+	}{
+		"RSA first":    {[]DKIMKey{long, short}, "r2026"},
+		"RSA last":     {[]DKIMKey{short, long}, "r2026"},
+		"two of RSA":   {[]DKIMKey{short, named("new", long), named("old", long)}, "new"},
+		"no RSA":       {[]DKIMKey{named("new", short), named("old", short)}, "new"},
+		"RSA only":     {[]DKIMKey{long}, "r2026"},
+		"only Ed25519": {[]DKIMKey{short}, "e2026"},
+	} {
+		d := newDKIM(t, tt.keys...)
+		mail := []byte("From: <codes@mybank.example>\r\n\r\n582037\r\n")
+		got, err := d.sign(mail, coverage{})
+		if err != nil || bytes.Count(got, []byte("DKIM-Signature:")) != 1 ||
+			!bytes.Contains(got, []byte("s="+tt.want+";")) {
+			t.Errorf("%s: %v\n%s", name, err, got)
+		}
+		if all, err := d.sign(mail, coverage{allKeys: true}); err != nil ||
+			bytes.Count(all, []byte("DKIM-Signature:")) != len(tt.keys) {
+			t.Errorf("%s: all keys: %v\n%s", name, err, all)
+		}
 	}
 }
 
@@ -314,7 +345,7 @@ func BenchmarkDKIM(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := d.sign(mail.data, false); err != nil {
+				if _, err := d.sign(mail.data, coverage{allKeys: true}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -125,7 +125,7 @@
 // defaults, and may be others for an account.
 //
 //	               host                              login            limits                   signature
-//	Amazon SES     email-smtp.REGION.amazonaws.com   credentials      Rate: 14 a second        one key
+//	Amazon SES     email-smtp.REGION.amazonaws.com   credentials      Rate: 14 a second        its own, or ours
 //	SendGrid       smtp.sendgrid.net                 apikey, API key  MaxMessages: 100         its own
 //	Mailgun        smtp.mailgun.org                  credentials      MaxMessages: 100         its own
 //	Postmark       smtp.postmarkapp.com              token, token     none known               its own
@@ -136,7 +136,8 @@
 //
 // A provider that signs with "its own" does so for your domain, once its records
 // are published: leave Config.DKIM out, or set Relay.NoDKIM. Amazon SES refuses a
-// mail with two signatures. Headers that a provider reads, such as
+// mail with two signatures, and replaces Message-ID and Date. The signature of
+// Config.DKIM suits it, unless Config.AllDKIMKeys or SignMessageID is set. Headers that a provider reads, such as
 // X-SES-CONFIGURATION-SET, X-PM-Message-Stream and X-Mailgun-Tag, go in
 // Config.Headers. Google and Microsoft have their own addresses for bounces, so
 // Config.VERP needs their relay service (smtp-relay.gmail.com, a connector).

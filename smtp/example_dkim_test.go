@@ -10,7 +10,7 @@ import (
 	"github.com/otpcourier/otpcourier/smtp/smtptest"
 )
 
-// exampleKey is read from a file or a vault, and made by ed25519.GenerateKey.
+// exampleKey is made by ed25519.GenerateKey, and read from a file or a vault.
 var exampleKey = ed25519.NewKeyFromSeed([]byte("not random enough for a real key"))
 
 // Signs each mail. A new key takes over by Rotate, once it is in the DNS.
@@ -20,7 +20,7 @@ func ExampleNewDKIM() {
 
 	signer, err := smtp.NewDKIM("mybank.example",
 		smtp.DKIMKey{Selector: "202603-ed", Private: exampleKey},
-		// and one of RSA for receivers that do not know Ed25519
+		// and one of RSA, which then signs: Gmail and others ignore Ed25519
 	)
 	if err != nil {
 		fmt.Println(err)

@@ -30,10 +30,11 @@ type Relay struct {
 	Breaker              BreakerConfig
 	Rate                 Rate
 	Headers              map[string]string
-	ReplacesID           bool
+	AllDKIMKeys          bool
+	SignMessageID        bool
 
-	// DKIM signs mail to this relay, for instance with one key instead of two.
-	// Default: Config.DKIM.
+	// DKIM signs mail to this relay, for instance with another key. Default:
+	// Config.DKIM.
 	DKIM *DKIM
 
 	// NoDKIM leaves out the signature, for a relay that signs. It excludes DKIM.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/emersion/go-msgauth/dkim"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/otpcourier/otpcourier/smtp"
 	"github.com/otpcourier/otpcourier/smtp/maildns"
@@ -51,7 +52,7 @@ func mailOf(t *testing.T, change func(*smtp.Config)) string {
 }
 
 // A relay may replace Message-ID and Date, as Amazon SES does: the signature
-// holds if the relay is said to.
+// holds, unless SignMessageID says that no relay does.
 func TestSignatureLeavesOutReplacedHeaders(t *testing.T) {
 	t.Parallel()
 	key, _ := twoKeys(t)
@@ -61,45 +62,62 @@ func TestSignatureLeavesOutReplacedHeaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	options := &dkim.VerifyOptions{LookupTXT: func(string) ([]string, error) { return []string{records[1].Text}, nil }}
-	for _, replaces := range []bool{false, true} {
-		mail := mailOf(t, func(c *smtp.Config) { c.DKIM, c.ReplacesID = d, replaces })
+	for _, signs := range []bool{false, true} {
+		mail := mailOf(t, func(c *smtp.Config) { c.DKIM, c.SignMessageID = d, signs })
 		for name, tt := range map[string]struct {
 			pattern, by string
 			passes      bool
 		}{
 			"as sent":    {`x^`, "", true},
-			"message-id": {`(?m)^Message-ID: .*$`, "Message-ID: <0102018f@email.amazonses.com>\r", replaces},
-			"date":       {`(?m)^Date: .*$`, "Date: Mon, 30 Nov 2026 01:02:03 +0000\r", replaces},
+			"message-id": {`(?m)^Message-ID: .*$`, "Message-ID: <0102018f@email.amazonses.com>\r", !signs},
+			"date":       {`(?m)^Date: .*$`, "Date: Mon, 30 Nov 2026 01:02:03 +0000\r", !signs},
+			"both":       {`(?m)^(Date|Message-ID): .*$`, "$1: other\r", !signs},
+			"a second":   {`(?m)^Message-ID: .*$`, "$0\nMessage-ID: <a@b.example>\r", !signs},
+			"from":       {`(?m)^From: .*$`, "From: eve@example.com\r", false},
 			"subject":    {`(?m)^Subject: .*$`, "Subject: Call us\r", false},
 		} {
 			changed := regexp.MustCompile(tt.pattern).ReplaceAllString(mail, tt.by)
 			v, err := dkim.VerifyWithOptions(strings.NewReader(changed), options)
 			if err != nil || len(v) != 1 || (v[0].Err == nil) != tt.passes {
-				t.Errorf("%s, replaces %v: %v %+v", name, replaces, err, v)
+				t.Errorf("%s, SignMessageID %v: %v %+v", name, signs, err, v)
 			}
 		}
 	}
 }
 
-// Each relay has its own signature: with other keys, or without one.
+// selectorsOf lists the selectors of a mail's signatures.
+func selectorsOf(mail smtptest.Mail) []string {
+	var all []string
+	for _, signature := range mail.Header["Dkim-Signature"] {
+		_, rest, _ := strings.Cut(signature, "s=")
+		selector, _, _ := strings.Cut(rest, ";")
+		all = append(all, selector)
+	}
+	return all
+}
+
+// Each relay has its own signature: by one key or by all, by other keys, or none.
 func TestEachRelaySigns(t *testing.T) {
 	t.Parallel()
 	one, two := twoKeys(t)
-	both, single := signer(t, one, two), signer(t, one)
+	both, other := signer(t, one, two), signer(t, two)
 	for name, tt := range map[string]struct {
+		all   bool // Config.AllDKIMKeys
 		relay func(*smtp.Relay)
-		want  int
+		want  []string // selectors of the second relay
 	}{
-		"as the Config": {func(*smtp.Relay) {}, 2},
-		"with one key":  {func(r *smtp.Relay) { r.DKIM = single }, 1},
-		"not at all":    {func(r *smtp.Relay) { r.NoDKIM = true }, 0},
+		"as the Config":  {false, func(*smtp.Relay) {}, []string{"s1"}},
+		"not as another": {true, func(*smtp.Relay) {}, []string{"s1"}},
+		"with all keys":  {false, func(r *smtp.Relay) { r.AllDKIMKeys = true }, []string{"s1", "s2"}},
+		"with another":   {true, func(r *smtp.Relay) { r.DKIM = other }, []string{"s2"}},
+		"not at all":     {true, func(r *smtp.Relay) { r.NoDKIM = true }, nil},
 	} {
 		second := smtptest.NewServer(smtptest.Config{TLS: smtptest.Plaintext})
 		t.Cleanup(second.Close)
 		fallback := smtp.Relay{Addr: second.Addr(), DangerouslyPlaintext: true}
 		tt.relay(&fallback)
 		srv, ch := start(t, smtptest.Config{TLS: smtptest.Plaintext}, func(c *smtp.Config) {
-			c.DKIM, c.Fallbacks = both, []smtp.Relay{fallback}
+			c.DKIM, c.AllDKIMKeys, c.Fallbacks = both, tt.all, []smtp.Relay{fallback}
 		})
 		for i, script := range []smtptest.Rule{{}, {Phase: smtptest.AtDot,
 			Reply: smtptest.Reply{Code: 451, Enhanced: "4.3.0", Text: "disk"}}} {
@@ -110,11 +128,15 @@ func TestEachRelaySigns(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for i, mails := range [][]smtptest.Mail{srv.Mails(), second.Mails()} {
-			want := []int{2, tt.want}[i]
-			if n := strings.Count(string(mails[0].Raw), "DKIM-Signature:"); n != want {
-				t.Errorf("%s: %d signatures by relay %d, want %d", name, n, i, want)
-			}
+		first := []string{"s1"}
+		if tt.all {
+			first = append(first, "s2")
+		}
+		if diff := cmp.Diff(first, selectorsOf(srv.Mails()[0])); diff != "" {
+			t.Errorf("%s, the first relay (-want +got):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(tt.want, selectorsOf(second.Mails()[0])); diff != "" {
+			t.Errorf("%s, the second relay (-want +got):\n%s", name, diff)
 		}
 	}
 }
@@ -215,7 +237,7 @@ func TestSigningDoesNoNeedlessWork(t *testing.T) {
 }
 
 // Amazon SES replaces Message-ID and Date, and refuses a mail with two signatures:
-// its hosts are known.
+// for its hosts, settings that ask for either are errors.
 func TestAmazonSESIsKnown(t *testing.T) {
 	t.Parallel()
 	one, two := twoKeys(t)
@@ -223,10 +245,22 @@ func TestAmazonSESIsKnown(t *testing.T) {
 		Addr: "email-smtp.eu-west-1.amazonaws.com:587", Username: "u", Password: "p",
 		From: "codes@mybank.example", DKIM: signer(t, one, two),
 	}
-	if _, err := smtp.New(c); err == nil || !strings.Contains(err.Error(), "Config.DKIM: has several keys") {
-		t.Errorf("two keys: %v", err)
+	for field, set := range map[string]func(*smtp.Config, *smtp.Relay){
+		"AllDKIMKeys":   func(c *smtp.Config, r *smtp.Relay) { c.AllDKIMKeys, r.AllDKIMKeys = true, true },
+		"SignMessageID": func(c *smtp.Config, r *smtp.Relay) { c.SignMessageID, r.SignMessageID = true, true },
+	} {
+		first, r := c, smtp.Relay{Addr: "email-smtp.us-gov-west-1.amazonaws.com:465"}
+		set(&first, &r)
+		if _, err := smtp.New(first); err == nil || !strings.HasPrefix(err.Error(), "smtp: Config."+field+": ") {
+			t.Errorf("%s: %v", field, err)
+		}
+		second := c
+		second.Fallbacks = []smtp.Relay{r}
+		if _, err := smtp.New(second); err == nil ||
+			!strings.HasPrefix(err.Error(), "smtp: Config.Fallbacks[0]."+field+": ") {
+			t.Errorf("%s of a fallback: %v", field, err)
+		}
 	}
-	c.DKIM = signer(t, one)
 	srv := smtptest.NewServer(smtptest.Config{Username: "u", Password: "p"})
 	t.Cleanup(srv.Close)
 	c.TLSConfig = srv.ClientTLS()
@@ -242,8 +276,9 @@ func TestAmazonSESIsKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	header := strings.ReplaceAll(string(srv.Mails()[0].Raw), "\r\n ", "")
-	if signature, _, _ := strings.Cut(header, "Date: "); strings.Contains(signature, ":Date") ||
-		strings.Contains(signature, ":Message-ID") || !strings.Contains(signature, ":Subject:Subject") {
+	if signature, _, _ := strings.Cut(header, "Date: "); strings.Count(signature, "DKIM-Signature:") != 1 ||
+		strings.Contains(signature, ":Date") || strings.Contains(signature, ":Message-ID") ||
+		!strings.Contains(signature, ":Subject:Subject") {
 		t.Errorf("signed:\n%s", header)
 	}
 }

@@ -45,8 +45,8 @@ type Signer interface {
 	// Domain returns the domain that the signatures name.
 	Domain() string
 
-	// PublicKeys yields the selector and the public key of each signature: an
-	// *rsa.PublicKey or an ed25519.PublicKey.
+	// PublicKeys yields the selector and the public half of each key that signs or
+	// may sign: an *rsa.PublicKey or an ed25519.PublicKey.
 	PublicKeys() iter.Seq2[string, crypto.PublicKey]
 }
 

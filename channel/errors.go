@@ -92,6 +92,12 @@ type Error struct {
 	Code       string        // the protocol's own: "0x45", "5.1.1", "429"
 	RetryAfter time.Duration // how long the other side asks to wait; zero: it does not say
 	Err        error         // the cause; may be nil
+
+	// AboutRecipient says that a refusal of class Temporary is about this recipient,
+	// such as greylisting: the route did answer, and works for others. A breaker must
+	// not count it as a failure. Refusals of class Unreachable and InvalidRecipient
+	// are about the recipient anyway.
+	AboutRecipient bool
 }
 
 // Error returns "op: class (code): cause".

@@ -34,6 +34,18 @@ var refusalsOfOne = []string{
 	hangUp,
 }
 
+// byFailover is a failover with one route.
+func byFailover(t *testing.T, ch *smtp.Channel) *failover.Channel {
+	t.Helper()
+	route, err := failover.New(failover.Config{
+		Router: failover.List(channel.Route{Name: "email", Channel: ch, Address: channel.Email}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return route
+}
+
 // One person's address never closes the route for everybody, however often it is
 // asked for, and wherever in the transaction the relay refuses it.
 func TestOneAddressNeverClosesTheRoute(t *testing.T) {
@@ -70,12 +82,7 @@ func testOneAddress(t *testing.T, newFake newFakeFunc, step, reply string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = ch.Close() }()
-	route, err := failover.New(failover.Config{
-		Router: failover.List(channel.Route{Name: "email", Channel: ch, Address: channel.Email}),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	route := byFailover(t, ch)
 	for i := range 7 {
 		m := message(fmt.Sprint("theirs.", i))
 		m.To.Email = "x@localhost"

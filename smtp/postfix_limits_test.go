@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/channel/failover"
-	"github.com/otpcourier/otpcourier/smtp"
 )
 
 // What a real Postfix refuses of one address, allows at once, and slows down.
@@ -20,17 +18,6 @@ func TestRealPostfixLimits(t *testing.T) {
 	t.Run("reject_non_fqdn_recipient", func(t *testing.T) { testPostfixNonFQDN(t, p) })
 	t.Run("smtpd_client_connection_count_limit", func(t *testing.T) { testPostfixThree(t, p) })
 	t.Run("smtpd_soft_error_limit", func(t *testing.T) { testPostfixErrors(t, p) })
-}
-
-func byFailover(t *testing.T, ch *smtp.Channel) *failover.Channel {
-	t.Helper()
-	route, err := failover.New(failover.Config{
-		Router: failover.List(channel.Route{Name: "email", Channel: ch, Address: channel.Email}),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return route
 }
 
 func testPostfixNonFQDN(t *testing.T, p *postfix) {

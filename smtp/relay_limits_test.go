@@ -11,8 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/channel/failover"
 	"github.com/otpcourier/otpcourier/smtp"
 )
 
@@ -101,12 +99,7 @@ func sendEagerly(t *testing.T, c smtp.Config) {
 		t.Fatal(err)
 	}
 	defer func() { _ = ch.Close() }()
-	route, err := failover.New(failover.Config{
-		Router: failover.List(channel.Route{Name: "email", Channel: ch, Address: channel.Email}),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	route := byFailover(t, ch)
 	var wg sync.WaitGroup
 	for w := range 8 {
 		wg.Go(func() {

@@ -162,6 +162,14 @@ func (r reply) isDoubtful(p phase) bool {
 	return p.namesRecipient() && r.code >= 500 && !found && !r.throttles() && !r.isSequence()
 }
 
+// isAboutRecipient reports whether a temporary refusal in the phase is about the
+// recipient: every one of RCPT, and later one that is not about the mail system or
+// the network, such as greylisting by content. 421 ends the connection.
+func (r reply) isAboutRecipient(p phase) bool {
+	isSystem := strings.HasPrefix(r.enhanced, "4.3.") || strings.HasPrefix(r.enhanced, "4.4.")
+	return r.code != 421 && (p == phaseRcpt || p.namesRecipient() && !isSystem && !r.isSequence())
+}
+
 func (r reply) refusesLogin() bool {
 	return r.code == 530 || r.code == 534 || r.code == 535 || r.code == 538 || r.enhanced == "5.7.8"
 }
@@ -257,6 +265,7 @@ func failure(ctx context.Context, p phase, err error) *channel.Error {
 		if r.code >= 400 && r.code < 600 {
 			r.doubtful = r.isDoubtful(p)
 			e.Class, e.Err = r.class(p), r
+			e.AboutRecipient = e.Class == channel.Temporary && r.isAboutRecipient(p)
 			return e
 		}
 		err = errUnexpected

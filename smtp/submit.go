@@ -58,7 +58,7 @@ func (r *relay) use(ctx, early context.Context, e envelope, cn *conn) (text stri
 		probe := time.Now().Add(min(maxProbe, time.Until(deadline)/3))
 		text, p, err := r.transact(ctx, cn, e, limits{first: probe, ready: deadline}, &kept)
 		if !isStale(ctx, p, err) {
-			return text, r.transactionError(ctx, p, err, e.to)
+			return text, r.transactionError(ctx, p, err, e)
 		}
 		r.log.LogAttrs(ctx, slog.LevelDebug, "smtp: idle connection was dead")
 		if kept != nil {
@@ -75,7 +75,7 @@ func (r *relay) use(ctx, early context.Context, e envelope, cn *conn) (text stri
 	if isStale(ctx, p, err) { // before its first transaction
 		return "", r.asExtra(ctx, failure(ctx, p, err), false)
 	}
-	return text, r.transactionError(ctx, p, err, e.to)
+	return text, r.transactionError(ctx, p, err, e)
 }
 
 // connect opens a connection.
@@ -173,15 +173,18 @@ func isStale(ctx context.Context, p phase, err error) bool {
 }
 
 // transactionError returns err, met in phase p, as an error of Send; nil for nil.
-func (r *relay) transactionError(ctx context.Context, p phase, err error, to string) error {
+func (r *relay) transactionError(ctx context.Context, p phase, err error, of envelope) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, errNeedsUTF8):
 		return refuse(channel.InvalidRecipient, err)
 	}
+	if _, refused := replyOf(err); refused && p == phaseMail && of.utf8 {
+		p = phaseRcpt // MAIL asked for SMTPUTF8, which only this recipient needs
+	}
 	e := failure(ctx, p, err)
-	if refused, ok := errors.AsType[reply](e); ok && refused.doubtful && r.suspicion.refused(refused, p, to) {
+	if refused, ok := errors.AsType[reply](e); ok && refused.doubtful && r.suspicion.refused(refused, p, of.to) {
 		e.Class = channel.Misconfigured
 	}
 	return e

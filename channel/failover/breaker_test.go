@@ -43,6 +43,39 @@ func (f *fakes) wantBy(t *testing.T, want string) {
 	}
 }
 
+// A Temporary about a recipient leaves the breaker closed, and closes one that is
+// half open: the route does answer.
+func TestTemporaryAboutRecipient(t *testing.T) {
+	t.Parallel()
+	greylisted := channeltest.Fail(&channel.Error{Class: channel.Temporary, Code: "4.7.1", AboutRecipient: true})
+	down := refuse(channel.Temporary, "421")
+	for _, tt := range []struct {
+		name    string
+		answers []channel.Func
+		want    string // by the message after them, once an open breaker may be probed
+	}{
+		{"only", repeat(12, greylisted), "a"},
+		{"among failures", append(append(repeat(4, down), greylisted), repeat(4, down)...), "a"},
+		{"after failures", append(repeat(5, down), greylisted), "a"},
+		{"none", repeat(6, down), "b, not a"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fakes{}
+			a := f.route("a", tt.answers...).Channel.(*channeltest.Fake)
+			f.route("b")
+			f.build(t)
+			for len(a.Calls()) < len(tt.answers) {
+				if got := f.by(t); got == "b, not a" { // open: the next message probes it
+					time.Sleep(30*time.Second + time.Millisecond)
+				}
+			}
+			if got := f.by(t); got != tt.want {
+				t.Errorf("%s: sent by %q, want %q", tt.name, got, tt.want)
+			}
+		})
+	}
+}
+
 func repeat(n int, answer channel.Func) []channel.Func {
 	all := make([]channel.Func, n)
 	for i := range all {

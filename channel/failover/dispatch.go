@@ -244,6 +244,10 @@ func (d *dispatch) resultOf(ctx, try context.Context, a channel.Hop) result {
 		return success
 	case channel.Throttled, channel.Expired:
 		return neutral
+	case channel.Temporary:
+		if e, ok := errors.AsType[*channel.Error](a.Err); ok && e.AboutRecipient {
+			return success
+		}
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return neutral

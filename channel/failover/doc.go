@@ -63,7 +63,8 @@
 // breaker closes; if it fails, the breaker stays open.
 //
 //   - Unknown and Temporary count as failures.
-//   - Unreachable and InvalidRecipient count as successes: the route did answer.
+//   - Unreachable, InvalidRecipient and a Temporary with Error.AboutRecipient count
+//     as successes: the route did answer.
 //   - Throttled and Expired do not count.
 //   - A try that was cancelled does not count.
 //   - A try that the caller's deadline or Message.Expires cut short counts as a

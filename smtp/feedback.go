@@ -126,7 +126,7 @@ func ParseFeedback(r io.Reader, v *VERP) (Feedback, error) {
 	if len(raw) > maxFeedback {
 		return Feedback{}, ErrFeedbackLimit
 	}
-	rep, err := readReport(cleanHeader(raw))
+	rep, err := readReport(cleanHeader(withLF(raw)))
 	if err != nil {
 		return Feedback{}, err
 	}
@@ -211,7 +211,10 @@ func (rep *report) feedback() Feedback {
 	if f.Receipts = statusReceipts(rep.status); len(f.Receipts) > 0 {
 		f.Kind = DeliveryReport
 	} else if rep.isBounce() {
-		f.Kind, f.Receipts = UnknownForm, proseReceipts(string(rep.prose), rep.field("x-failed-recipients") != "")
+		f.Kind = UnknownForm
+		if f.Receipts = statusReceipts(recipientGroups(rep.prose)); len(f.Receipts) == 0 {
+			f.Receipts = proseReceipts(string(rep.prose), rep.field("x-failed-recipients") != "")
+		}
 	}
 	return f
 }

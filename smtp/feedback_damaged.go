@@ -5,6 +5,16 @@ import (
 	"strings"
 )
 
+// withLF returns a mail that ends most of its lines with CR alone, as old systems
+// store it, with LF instead.
+func withLF(raw []byte) []byte {
+	crlf, lf := bytes.Count(raw, []byte("\r\n")), bytes.Count(raw, []byte("\n"))
+	if bytes.Count(raw, []byte("\r"))-crlf <= lf {
+		return raw
+	}
+	return bytes.ReplaceAll(bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
+}
+
 // cleanHeader returns the mail without lines in its header that are no fields: the
 // "From " line that begins a mail in an mbox, which delivery to a command and some
 // gateways add, and damage. Empty lines before the header are left out.
@@ -72,6 +82,9 @@ func (rep *report) salvage(raw []byte) {
 		}
 	}
 	if rep.isEmpty() {
+		if rep.parts == 0 && rep.prose == nil { // a multipart without parts
+			rep.prose = partAt(raw)
+		}
 		return
 	}
 	top, _, _ := bytes.Cut(raw, []byte("\n--")) // the header, although an empty line may be in it

@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -60,6 +61,15 @@ func readGroups(body []byte) []fields {
 		group[last] = strings.TrimSpace(value)
 	}
 	return groups
+}
+
+// recipientGroups returns the groups of fields in the text of a bounce that are about
+// a recipient: some mail systems write a report there instead of in a part of its
+// own.
+func recipientGroups(text []byte) []fields {
+	return slices.DeleteFunc(readGroups(text), func(group fields) bool {
+		return group["final-recipient"] == "" || group["action"] == ""
+	})
 }
 
 // statusReceipts returns a receipt for each recipient in a delivery report

@@ -88,6 +88,16 @@ func TestAddressIsCondemnedWithCare(t *testing.T) {
 		{"5.1.1", "smtp; 550 5.1.1 Message rate limit exceeded", alive, "5.1.1"},
 		{"5.1.1", "smtp; 554 5.1.1 rejected as spam", alive, "5.1.1"},
 		{"5.1.1", "smtp; 550 5.1.1 blocked using zen.spamhaus.example", alive, "5.1.1"},
+		{"5.1.1", "smtp; 550 5.1.1 192.0.2.1 has sent to too many recipients this hour", alive, "5.1.1"},
+		{"5.1.1", "smtp; 550 5.1.1 Daily limit reached", alive, "5.1.1"},
+		{"5.1.1", "smtp; 550 5.1.1 mailbox has exceeded the limit", alive, "5.1.1"},
+		{"5.1.1", "smtp; 550 5.1.1 no space left on device", alive, "5.1.1"},
+		{"5.2.1", "smtp; 550 5.2.1 account is suspended", alive, "5.2.1"},
+		{"5.1.1", "smtp; 550 5.1.1 temporarily unavailable", alive, "5.1.1"},
+		{"5.1.1", "smtp; 550 5.1.1 refused due to recipient preferences", alive, "5.1.1"},
+		{"5.1.3", "smtp; 553 http://www.spamhaus.example/query/bl?ip=192.0.2.1", alive, "5.1.3"},
+		{"5.1.1", "smtp; 550-5.1.1 no such user https://support.mx.example/?p=NoSuchUser", invalid, "5.1.1"},
+		{"5.1.1", "smtp; 550 5.1.1 User ann (ann@example.com) not listed in Address Book", invalid, "5.1.1"},
 		{"5.1.1", "smtp; 450 4.2.1 later", channel.Temporary, "5.1.1"},
 		{"5.2.1", "smtp; 550 5.2.1 The user you are trying to contact is receiving mail at a rate that", alive,
 			"5.2.1"},
@@ -149,11 +159,14 @@ func TestDamagedReports(t *testing.T) {
 		"ends too early": strings.Replace(mail, "MIME-Version:", "\nMIME-Version:", 1),
 		"To behind it":   strings.Replace(mail, "\nTo: ", "\n\nTo: ", 1),
 	} {
-		for _, way := range []string{mail, strings.ReplaceAll(mail, "\n", "\r\n")} {
+		cr := strings.ReplaceAll(mail, "\n", "\r")
+		for _, way := range []string{
+			mail, strings.ReplaceAll(mail, "\n", "\r\n"), cr, "Delivered-To: <x@mybank.example>\r\n" + cr,
+		} {
 			f, err := ParseFeedback(strings.NewReader(way), v)
-			if err != nil || f.MessageID != "c4n7.1" || len(f.Receipts) != 1 ||
+			if err != nil || f.Kind != DeliveryReport || f.MessageID != "c4n7.1" || len(f.Receipts) != 1 ||
 				f.Receipts[0].Class != channel.InvalidRecipient {
-				t.Errorf("%s: %+v, %v", name, f, err)
+				t.Errorf("%s: %+v, %v\n%q", name, f, err, way)
 			}
 		}
 	}
@@ -237,12 +250,31 @@ func TestBounceInProse(t *testing.T) {
 			channel.InvalidRecipient, ""},
 		"Yahoo, policy": {daemon, "Sorry, we were unable to deliver your message to the following address.\n" +
 			"<ann@yahoo.com>:\n554: 5.1.1 Message not accepted for policy reasons", channel.Unreachable, "5.1.1"},
+		"OpenSMTPD": {daemon, "Hi!\n\nThis is the MAILER-DAEMON, please DO NOT REPLY to this e-mail.\n\nAn error has " +
+			"occurred while attempting to deliver a message for\nthe following list of recipients:\n\n" +
+			"ann@example.com: No MX found for domain\n\nBelow is a copy of the original message:\n\nuser unknown",
+			channel.Unreachable, ""},
+		"a report in the text": {daemon, "An error occurred.\n\nReporting-MTA: dns; mx.example.net\n\n" +
+			"Action: failed\nFinal-Recipient: rfc822; ann@example.com\nDiagnostic-Code: smtp; 550 5.1.1 unknown\n" +
+			"Status: 5.0.0\n", channel.InvalidRecipient, "5.1.1"},
+		"a delay in the text": {daemon, "Action: delayed\nFinal-Recipient: rfc822; ann@example.com\n" +
+			"Status: 4.4.1\n", channel.Unknown, "4.4.1"},
+		"a multipart without parts": {daemon + "\nContent-Type: multipart/report; boundary=b", "Sorry\n\n" +
+			"Action: failed\nFinal-Recipient: rfc822; ann@example.com\nStatus: 5.2.2\n", channel.Unreachable, "5.2.2"},
+		"a permanent status": {daemon, "Sent <<< RCPT TO:<ann@example.com>\nReceived >>> 550 5.1.1 user unknown\n",
+			channel.InvalidRecipient, "5.1.1"},
+		"a permanent status of the copy": {daemon, "Your mail was eaten.\n-- Message headers follow.\n\n" +
+			"Subject: 550 5.1.1 user unknown\n", none, ""},
+		"a delay with a status": {daemon, "Delivery has been delayed and will be retried: 450 4.7.1 greylisted",
+			channel.Unknown, "4.7.1"},
 		"in no words that we know": {daemon, "Your mail was eaten.\n", none, ""},
 		"the copy has words": {daemon,
 			"Your mail was eaten.\n--- Original message ---\n user unknown permanent error", none, ""},
 		"in HTML": {daemon,
 			"<html><p>Delivery to the following recipient <b>failed permanently</b>: 550 5.1.1 &lt;ann&gt; " +
 				"user unknown</html>", channel.InvalidRecipient, "5.1.1"},
+		"no sender": {"From: robot@mx.example.net\nSubject: Undeliverable: Your code", "It is a " +
+			"permanent error", channel.Unreachable, ""},
 		"null sender": {"Return-Path: <>\nFrom: robot@mx.example.net\nSubject: Undeliverable: Your code", "It is a " +
 			"permanent error", channel.Unreachable, ""},
 	} {
@@ -264,6 +296,8 @@ func TestBounceInProse(t *testing.T) {
 	for name, mail := range map[string]string{
 		"an answer": "From: Ann <ann@example.com>\nTo: PATH\nSubject: Re: Your code\n\nuser unknown, permanent " +
 			"error\n",
+		"an answer to a bounce": "From: Ann <ann@example.com>\nTo: PATH\nSubject: Re: Undeliverable: Your code\n\n" +
+			"user unknown, permanent error\n",
 		"an absence": "Return-Path: <>\nFrom: Ann <ann@example.com>\nTo: PATH\nSubject: Out of " +
 			"office\nAuto-Submitted: auto-replied\n\nAway\n",
 	} {

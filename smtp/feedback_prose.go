@@ -30,16 +30,20 @@ func (rep *report) isBounce() bool {
 	from := rep.field("from")
 	for _, system := range []string{
 		"mailer-daemon", "postmaster", "mail delivery", "mailerdaemon", "mail-daemon", "microsoftexchange",
-		"mdaemon", "bounce@", "mailsystem", "noreply-bounce",
+		"mdaemon", "bounce@", "mailsystem", "noreply-bounce", "post_master",
 	} {
 		if strings.Contains(from, system) {
 			return true
 		}
 	}
-	return strings.ReplaceAll(rep.field("return-path"), " ", "") == "<>" && isBounceSubject(rep.field("subject"))
+	path := strings.ReplaceAll(rep.field("return-path"), " ", "")
+	return (path == "<>" || path == "") && isBounceSubject(rep.field("subject"))
 }
 
 func isBounceSubject(subject string) bool {
+	if strings.HasPrefix(subject, "re:") || strings.HasPrefix(subject, "aw:") { // a person answers
+		return false
+	}
 	for _, words := range []string{
 		"undeliver", "failure notice", "returned mail", "delivery status", "delivery fail", "delivery has failed",
 		"mail delivery", "mail failure", "delivery problem", "not delivered", "nondeliver", "non-deliver",
@@ -80,7 +84,9 @@ var (
 		"failed permanently", "could not be delivered", "couldn't be delivered", "wasn't delivered",
 		"was not delivered", "unable to deliver your message", "did not reach", "permanent error",
 		"delivery to the following recipient failed", "delivery to the following recipients failed",
-		"undeliverable", "has been rejected", "was rejected by", "delivery has failed to", "delivery failed",
+		"undeliverable", "has been rejected", "was rejected by", "delivery has failed", "delivery failed",
+		"cannot be delivered", "error delivering your mail", "while attempting to deliver", "while trying to deliver",
+		"had delivery errors", "unable to deliver message to",
 	}
 	unknownWords = []string{
 		"user unknown", "unknown user", "no such user", "no mailbox here by that name", "unknown recipient",
@@ -93,7 +99,8 @@ var (
 		"--- below this line is a copy of the message", "this is a copy of the message", "----- original message",
 		"-----original message", "--- original message", "original message headers", "--- the original message",
 		"diagnostic information for administrators", "content-type: message/rfc822", "----- message header follows",
-		"the following is a copy",
+		"the following is a copy", "is a copy of the original message", "message headers follow", "message follows",
+		"--- returned message",
 	}
 )
 
@@ -109,7 +116,8 @@ func proseReceipts(text string, named bool) []channel.Receipt {
 		}
 	}
 	status := enhancedAnywhere(0, withoutDomains(text))
-	switch isDelay, isFailure := holds(text, delayWords), named || holds(text, failureWords); {
+	isPermanent := status != "" && status[0] == '5'
+	switch isDelay, isFailure := holds(text, delayWords), named || isPermanent || holds(text, failureWords); {
 	case isDelay:
 		return []channel.Receipt{{State: channel.Sent, Code: status}}
 	case !isFailure:

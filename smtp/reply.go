@@ -212,22 +212,36 @@ var reasonWords = [...]struct {
 	{reasonRate, []string{
 		"throttl", "rate limit", "ratelimit", "rate-limit", "receiving mail at a rate", "receiving mail too quickly",
 		"too many messages", "too many mails", "too quickly", "sending rate", "message rate", "sending limit",
-		"too much mail", "too many connections", "limit exceeded",
+		"too much mail", "too many connections", "too many recipients", "limit exceeded", "exceeded the limit",
+		"hourly limit", "daily limit", "per hour", "per day",
 	}},
 	{reasonFull, []string{
 		"quota", "mailbox full", "mailbox is full", "inbox is full", "mailfolder is full", "out of storage",
-		"insufficient system storage", "exceeded storage", "over its storage", "storage allocation",
+		"insufficient system storage", "exceeded storage", "over its storage", "storage allocation", "storage limit",
+		"storage full", "storage is full", "no space left", "not enough space", "not enough storage", "size limit",
+		"account is full", "over the limit", "disk full",
 	}},
 	{reasonPolicy, []string{
 		"spam", "blacklist", "blocklist", "blocked", "black list", "block list", "greylist", "graylist",
 		"policy", "policies", "reputation", "dmarc", "spf ", "dkim", "banned", "virus", "unauthenticated",
 		"relay denied", "relaying denied", "relay access denied", "not permitted to relay", "relay not permitted",
+		"recipient preferences", "junk", "unsolicited", "unauthorized", "not authorized", "prohibited",
+		"authentication required", "sender address rejected", "sender rejected", "temporarily", "suspend",
 	}},
 }
 
-// reasonIn finds the reason in the words of a server.
+// listMarks are in the links of lists of senders that are not wanted, in lower case.
+var listMarks = []string{"spam", "rbl", "dnsbl", "/bl", "block", "blacklist"}
+
+// reasonIn finds the reason in the words of a server, or in a link among them.
 func reasonIn(text string) reason {
-	text = withoutNames(strings.ToLower(text[:min(len(text), maxReason)]))
+	text = strings.ToLower(text[:min(len(text), maxReason)])
+	for word := range strings.FieldsSeq(text) {
+		if strings.Contains(word, "://") && holds(word, listMarks) {
+			return reasonPolicy
+		}
+	}
+	text = withoutNames(text)
 	for _, r := range reasonWords {
 		for _, word := range r.words {
 			if strings.Contains(text, word) {

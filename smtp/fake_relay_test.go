@@ -36,6 +36,7 @@ type fake struct {
 	certificate tls.Certificate
 	implicit    bool
 	pipelining  bool // offered
+	octets      bool // each octet of a reply is sent alone
 
 	done  chan struct{}
 	serve sync.WaitGroup
@@ -157,8 +158,12 @@ func (f *fake) play(conn net.Conn, step, reply string) bool {
 		_, _ = io.WriteString(conn, reply)
 		return false
 	}
-	if reply != "" {
-		if _, err := io.WriteString(conn, reply); err != nil {
+	size := max(len(reply), 1)
+	if f.octets {
+		size = 1
+	}
+	for part := range slices.Chunk([]byte(reply), size) {
+		if _, err := conn.Write(part); err != nil {
 			return false
 		}
 	}

@@ -21,6 +21,10 @@ func TestLogin(t *testing.T) {
 			"AUTH":  "334 VXNlciBOYW1lAA==\r\n", "Y29kZXM=": "334 UGFzc3dvcmQA\r\n",
 			"Y29ycmVjdCBob3JzZQ==": "235 ok\r\n",
 		}, 0},
+		"prompts without text": {map[string]string{
+			"EHLO+": "250-fake\r\n250 AUTH LOGIN\r\n",
+			"AUTH":  "334\r\n", "Y29kZXM=": "334 \n", "Y29ycmVjdCBob3JzZQ==": "235\n",
+		}, 0},
 		"asks for ever": {map[string]string{
 			"EHLO+": "250-fake\r\n250 AUTH LOGIN\r\n",
 			"AUTH":  "334 VXNlcm5hbWU6\r\n", "Y29kZXM=": "334 UGFzc3dvcmQ6\r\n",

@@ -38,8 +38,10 @@ var rewrites = map[string]func(reply string) string{
 	},
 	"LF without CR": func(reply string) string { return strings.ReplaceAll(reply, "\r\n", "\n") },
 	"LF, and no text": func(reply string) string {
-		return reply[:3] + "-\n" + strings.ReplaceAll(reply, "\r\n",
-			"\n")
+		return reply[:3] + "-\n" + strings.ReplaceAll(reply, "\r\n", "\n")
+	},
+	"lines with and without text": func(reply string) string {
+		return reply[:3] + "-\r\n" + reply[:3] + "-second\n" + reply[:3] + "- \r\n" + reply
 	},
 	"LF, a bare code":    bare,
 	"a space at the end": func(reply string) string { return strings.ReplaceAll(reply, "\r\n", " \r\n") },
@@ -85,24 +87,29 @@ func TestRareReplies(t *testing.T) {
 			"RSET"} {
 			t.Run(name+" "+step, func(t *testing.T) {
 				bothWays(t, func(t *testing.T, newFake newFakeFunc) {
-					synctest.Test(t, func(t *testing.T) {
-						f, c := newFake(nil)
-						f.script = map[string]string{step: rewrite(f.reply(step))}
-						f.reject = once("RCPT", "550 5.1.1 unknown\r\n", 0)
-						if diff := cmp.Diff([]string{"invalid recipient", "", ""}, sendAll(t, f, c, 3)); diff != "" {
-							t.Errorf("errors (-want +got):\n%s\n%q", diff, f.script)
-						}
-						want := 1
-						if f.pipelining && step == "DATA" { // it is accepted without a recipient
-							want = 2
-						}
-						if f.dials != want {
-							t.Errorf("%d connections", f.dials)
-						}
-					})
+					for _, octets := range []bool{false, true} {
+						synctest.Test(t, func(t *testing.T) { testRareReply(t, newFake, step, rewrite, octets) })
+					}
 				})
 			})
 		}
+	}
+}
+
+func testRareReply(t *testing.T, newFake newFakeFunc, step string, rewrite func(string) string, octets bool) {
+	f, c := newFake(nil)
+	f.octets = octets
+	f.script = map[string]string{step: rewrite(f.reply(step))}
+	f.reject = once("RCPT", "550 5.1.1 unknown\r\n", 0)
+	if diff := cmp.Diff([]string{"invalid recipient", "", ""}, sendAll(t, f, c, 3)); diff != "" {
+		t.Errorf("octets %v, errors (-want +got):\n%s\n%q", octets, diff, f.script)
+	}
+	want := 1
+	if f.pipelining && step == "DATA" { // it is accepted without a recipient
+		want = 2
+	}
+	if f.dials != want {
+		t.Errorf("octets %v: %d connections", octets, f.dials)
 	}
 }
 
@@ -111,17 +118,20 @@ func TestRareRefusals(t *testing.T) {
 	t.Parallel()
 	for name, rewrite := range rewrites {
 		for step, want := range map[string]string{
-			"greeting": "temporary", "EHLO+": "temporary", "AUTH": "misconfigured", "MAIL": "misconfigured",
+			"greeting": "temporary", "EHLO": "temporary", "EHLO+": "temporary", "STARTTLS": "misconfigured", "AUTH": "misconfigured", "MAIL": "misconfigured",
 			"RCPT": "unreachable", "DATA": "unreachable", ".": "unreachable",
 		} {
 			t.Run(name+" "+step, func(t *testing.T) {
 				bothWays(t, func(t *testing.T, newFake newFakeFunc) {
-					synctest.Test(t, func(t *testing.T) {
-						f, c := newFake(map[string]string{step: rewrite("554 no\r\n")})
-						if diff := cmp.Diff([]string{want}, sendAll(t, f, c, 1)); diff != "" {
-							t.Errorf("errors (-want +got):\n%s\n%q", diff, f.script)
-						}
-					})
+					for _, octets := range []bool{false, true} {
+						synctest.Test(t, func(t *testing.T) {
+							f, c := newFake(map[string]string{step: rewrite("554 no\r\n")})
+							f.octets = octets
+							if diff := cmp.Diff([]string{want}, sendAll(t, f, c, 1)); diff != "" {
+								t.Errorf("octets %v, errors (-want +got):\n%s\n%q", octets, diff, f.script)
+							}
+						})
+					}
 				})
 			})
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
@@ -15,6 +14,7 @@ import (
 	netsmtp "net/smtp"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,7 +31,7 @@ import (
 
 const (
 	ours   = "otpcourier"
-	signed = "otpcourier+dkim" // with signatures of RSA-2048 and Ed25519, which the others do not make
+	signed = "otpcourier+dkim" // with a signature by RSA-2048, which the others do not make
 )
 
 const (
@@ -72,9 +72,8 @@ type client struct {
 }
 
 // clients returns those that only names, separated by commas, or all of them.
-// Where only is empty, one that is not there is an error: a comparison without
-// it would look complete.
-func clients(only string) ([]client, error) {
+// cleanUp removes what was installed for them.
+func clients(only string) (chosen []client, cleanUp func(), err error) {
 	names := strings.Split(only, ",")
 	wanted := func(name string) bool { return only == "" || slices.Contains(names, name) }
 	all := []client{
@@ -85,14 +84,42 @@ func clients(only string) ([]client, error) {
 		{"go-mail", sendBy(perConn(openGoMail))},
 		{"raw", sendBy(perConn(openRaw))},
 	}
+	cleanUp = func() {}
 	if wanted("nodemailer") {
-		if err := exec.Command("node", "-e", `require("nodemailer")`).Run(); err != nil {
-			return nil, fmt.Errorf(
-				"nodemailer: node or the package is not there (NODE_PATH; or leave it out by -only): %w", err)
+		var modules string
+		switch modules, cleanUp, err = findNodemailer(); {
+		case err == nil:
+			all = append(all, client{"nodemailer", nodemailer(modules)})
+		case errors.Is(err, exec.ErrNotFound) && only == "":
+			fmt.Fprintln(os.Stderr, "bench: nodemailer is left out:", err)
+		default:
+			return nil, nil, fmt.Errorf("nodemailer: %w", err)
 		}
-		all = append(all, client{"nodemailer", nodemailer})
 	}
-	return slices.DeleteFunc(all, func(c client) bool { return !wanted(c.name) }), nil
+	return slices.DeleteFunc(all, func(c client) bool { return !wanted(c.name) }), cleanUp, nil
+}
+
+// findNodemailer returns the directory of modules that holds nodemailer: that of
+// NODE_PATH, or else a temporary one, into which npm installs it.
+func findNodemailer() (modules string, cleanUp func(), err error) {
+	cleanUp = func() {}
+	if _, err := exec.LookPath("node"); err != nil {
+		return "", cleanUp, err
+	}
+	if exec.Command("node", "-e", `require("nodemailer")`).Run() == nil {
+		return os.Getenv("NODE_PATH"), cleanUp, nil
+	}
+	dir, err := os.MkdirTemp("", "otpcourier-bench-")
+	if err != nil {
+		return "", cleanUp, err
+	}
+	install := exec.Command("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir, "nodemailer@10")
+	install.Stderr = os.Stderr
+	if err := install.Run(); err != nil {
+		_ = os.RemoveAll(dir)
+		return "", cleanUp, fmt.Errorf("npm install: %w", err)
+	}
+	return filepath.Join(dir, "node_modules"), func() { _ = os.RemoveAll(dir) }, nil
 }
 
 // A sender sends one message over the connection of a worker.
@@ -165,16 +192,11 @@ func perConn(open func(t target) (func() error, io.Closer, error)) func(target, 
 func openChannel(t target, conns int) (sender, func(), error) { return openWith(t, conns, nil) }
 
 func openSigned(t target, conns int) (sender, func(), error) {
-	long, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, nil, err
 	}
-	_, short, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, nil, err
-	}
-	dkim, err := smtp.NewDKIM("mybank.example",
-		smtp.DKIMKey{Selector: "rsa", Private: long}, smtp.DKIMKey{Selector: "ed", Private: short})
+	dkim, err := smtp.NewDKIM("mybank.example", smtp.DKIMKey{Selector: "rsa", Private: key})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -321,20 +343,24 @@ func openRaw(t target) (func() error, io.Closer, error) {
 //go:embed nodemailer.cjs
 var nodemailerScript string
 
-func nodemailer(t target, conns int, during time.Duration) (float64, error) {
-	host, port, err := net.SplitHostPort(t.addr)
-	if err != nil {
-		return 0, err
+// nodemailer measures the package in a directory of modules.
+func nodemailer(modules string) func(target, int, time.Duration) (float64, error) {
+	return func(t target, conns int, during time.Duration) (float64, error) {
+		host, port, err := net.SplitHostPort(t.addr)
+		if err != nil {
+			return 0, err
+		}
+		command := exec.Command("node", "-e", nodemailerScript)
+		command.Env = append(os.Environ(),
+			"NODE_PATH="+modules,
+			"HOST="+host, "PORT="+port, "CA="+t.pem, "CONNS="+strconv.Itoa(conns),
+			fmt.Sprint("MILLIS=", during.Milliseconds()),
+			"FROM="+from, "TO="+to, "SUBJECT="+subject, "TEXT="+text, "HTML="+html)
+		command.Stderr = os.Stderr
+		out, err := command.Output()
+		if err != nil {
+			return 0, err
+		}
+		return strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
 	}
-	command := exec.Command("node", "-e", nodemailerScript)
-	command.Env = append(os.Environ(),
-		"HOST="+host, "PORT="+port, "CA="+t.pem, "CONNS="+strconv.Itoa(conns),
-		fmt.Sprint("MILLIS=", during.Milliseconds()),
-		"FROM="+from, "TO="+to, "SUBJECT="+subject, "TEXT="+text, "HTML="+html)
-	command.Stderr = os.Stderr
-	out, err := command.Output()
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
 }

@@ -10,20 +10,19 @@
 // TLS, and under TLS with 10 ms before each reply. Every client keeps its
 // connections and sends a mail of about 1.1 KB, one after the other on each.
 // Those that write the mail themselves do so each time (otpcourier, go-mail,
-// nodemailer); go-smtp, net/smtp and raw send one that is ready. Rounds
-// alternate between clients. The medians are printed, in messages a second, and
-// then lines like
+// nodemailer); go-smtp, net/smtp and raw send one that is ready. Each way is
+// measured in rounds that alternate between clients, after which lines are printed
+// like
 //
 //	RATIO smtp tls conns=8 vs=nodemailer 5.20
 //
-// The line otpcourier+dkim is what signing each mail, by RSA-2048 and Ed25519,
-// leaves of otpcourier's; it is compared with nobody else's.
+// and in the end a table of the medians, in messages a second.
 //
-// nodemailer 10 is found by NODE_PATH; where it is not, the command fails, unless
-// -only leaves it out:
+// The line otpcourier+dkim is what signing each mail by RSA-2048 leaves of
+// otpcourier's; it is compared with nobody else's.
 //
-//	npm install --prefix DIR nodemailer@10
-//	NODE_PATH=DIR/node_modules go -C .bench run ./smtp
+// nodemailer 10 is used from NODE_PATH, or else installed by npm into a temporary
+// directory. If node is not there, nodemailer is left out, which is said.
 //
 // Figures from a machine with other work on it are of the machine.
 package main
@@ -71,7 +70,7 @@ func main() {
 
 func compare() error {
 	rounds := flag.Int("rounds", 5, "how often each is measured")
-	during := flag.Duration("time", 700*time.Millisecond, "for how long")
+	during := flag.Duration("time", 500*time.Millisecond, "for how long")
 	only := flag.String("only", "", "clients, separated by commas")
 	column := flag.String("column", "", "one column")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of this process")
@@ -86,21 +85,22 @@ func compare() error {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	chosen, err := clients(*only)
+	chosen, cleanUp, err := clients(*only)
 	if err != nil {
 		return err
 	}
+	defer cleanUp()
 	s, err := startSink()
 	if err != nil {
 		return err
 	}
 	defer s.stop()
 	results := make(map[string][]float64) // by client and column
-	for range *rounds {
-		for _, col := range columns {
-			if *column != "" && *column != col.name {
-				continue
-			}
+	for _, col := range columns {
+		if *column != "" && *column != col.name {
+			continue
+		}
+		for range *rounds {
 			for _, c := range chosen {
 				runtime.GC()
 				rate, err := c.measure(s.target(col), col.conns, *during)
@@ -110,8 +110,9 @@ func compare() error {
 				results[c.name+"/"+col.name] = append(results[c.name+"/"+col.name], rate)
 			}
 		}
+		printRatios(col, chosen, results)
 	}
-	report(chosen, results)
+	printTable(chosen, results)
 	return nil
 }
 
@@ -123,7 +124,19 @@ func median(values []float64) float64 {
 	return values[len(values)/2]
 }
 
-func report(chosen []client, results map[string][]float64) {
+// printRatios compares this library with the others in one column.
+func printRatios(col column, chosen []client, results map[string][]float64) {
+	kind, conns, _ := strings.Cut(col.name, " ")
+	own := median(results[ours+"/"+col.name])
+	for _, c := range chosen {
+		other := median(results[c.name+"/"+col.name])
+		if c.name != ours && c.name != signed && other > 0 && own > 0 {
+			fmt.Printf("RATIO smtp %s %s vs=%s %.2f\n", kind, conns, c.name, own/other)
+		}
+	}
+}
+
+func printTable(chosen []client, results map[string][]float64) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "messages/s\t")
 	for _, col := range columns {
@@ -138,14 +151,4 @@ func report(chosen []client, results map[string][]float64) {
 		fmt.Fprintln(w)
 	}
 	_ = w.Flush()
-	for _, col := range columns {
-		kind, conns, _ := strings.Cut(col.name, " ")
-		own := median(results[ours+"/"+col.name])
-		for _, c := range chosen {
-			other := median(results[c.name+"/"+col.name])
-			if c.name != ours && c.name != signed && other > 0 && own > 0 {
-				fmt.Printf("RATIO smtp %s %s vs=%s %.2f\n", kind, conns, c.name, own/other)
-			}
-		}
-	}
 }

@@ -90,10 +90,6 @@ type Config struct {
 	// a relay that signs, or for mail without a signature.
 	DKIM *DKIM
 
-	// ReplyTo is the mailbox that a reader's answer goes to, "Help
-	// <help@example.com>". Default: none, and answers go to From.
-	ReplyTo string
-
 	// AllDKIMKeys signs with every key of DKIM, where the mail is otherwise signed
 	// with one: see [DKIM]. Amazon SES refuses a mail with two signatures, so
 	// AllDKIMKeys is an error for its hosts. Default false.
@@ -104,6 +100,10 @@ type Config struct {
 	// breaks such a signature, so SignMessageID is an error for the hosts of Amazon
 	// SES. Default false.
 	SignMessageID bool
+
+	// ReplyTo is the mailbox that a reader's answer goes to, "Help
+	// <help@example.com>". Default: none, and answers go to From.
+	ReplyTo string
 
 	// Headers are further headers for the relay, by name, such as
 	// "X-SES-CONFIGURATION-SET" or "X-PM-Message-Stream". They are not signed,

@@ -41,6 +41,10 @@
 //   - Expired: Message.Expires has passed; nothing was handed over
 //   - Unknown: no reply after the final dot; the mail may have been delivered
 //
+// A Temporary refusal after RCPT has Error.AboutRecipient, so that greylisting
+// opens no breaker. It lacks it if it is 421, or about the mail system or the
+// network (4.3.x and 4.4.x after DATA).
+//
 // After Unknown, send again, if at all, with the same Message.ID and code: the
 // person may then get the mail twice, but not two codes.
 //

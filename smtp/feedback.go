@@ -46,7 +46,7 @@ type FeedbackKind uint8
 const (
 	DeliveryReport FeedbackKind = iota + 1 // a mail was bounced, delayed or delivered (RFC 3464)
 	Complaint                              // a reader reports abuse (RFC 5965)
-	UnknownForm                            // a bounce in prose
+	UnknownForm                            // a bounce in prose, or a report that names no recipient
 )
 
 // String returns the kind's name in lower-case words.
@@ -75,14 +75,14 @@ type Feedback struct {
 
 	// Receipts holds one receipt for each recipient in a report, and one for a
 	// complaint. If mail is forwarded, a report may have several recipients. A
-	// bounce in prose has one receipt if it certainly says that the mail failed or
-	// is delayed, and else none. No receipt holds an address. Code is the enhanced
+	// bounce in prose has a receipt if it certainly says that the mail failed or is
+	// delayed, and else none. No receipt holds an address. Code is the enhanced
 	// status code, or the complaint's type; At is the date of the feedback, zero if
 	// it has none.
 	//
 	//   - bounced: Failed, with the class that the status means. It is
-	//     InvalidRecipient only if status and diagnostic agree on that, and speak of
-	//     no limit, full mailbox or policy
+	//     InvalidRecipient only if the more specific one of status and diagnostic says
+	//     so, and neither speaks of a limit, a full mailbox or a policy
 	//   - delayed, relayed or expanded to a list: Sent
 	//   - delivered: Delivered
 	//   - a complaint that only a reader can make: Delivered; another: Sent
@@ -111,7 +111,7 @@ func (f Feedback) Deliver(ctx context.Context, handle channel.ReceiptFunc) error
 //
 // A bounce in prose gives a Feedback of the kind UnknownForm with the MessageID, and
 // with a receipt only if its words are certain: those of Exim, qmail, Exchange,
-// Google and Yahoo are known.
+// Google, Yahoo, Postfix, sendmail and OpenSMTPD are known.
 //
 // The error is one of [ErrNotFeedback], [ErrFeedbackLimit], [ErrNoToken] and
 // [ErrForgedToken], for [errors.Is], or r's own. It holds nothing of the mail.

@@ -146,15 +146,6 @@ func holdsTemporary(text string) bool {
 	return false
 }
 
-func holds(text string, words []string) bool {
-	for _, word := range words {
-		if strings.Contains(text, word) {
-			return true
-		}
-	}
-	return false
-}
-
 // withoutDomains leaves out words in which an IP address or a version may look like
 // a status.
 func withoutDomains(text string) string {

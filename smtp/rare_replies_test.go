@@ -118,7 +118,8 @@ func TestRareRefusals(t *testing.T) {
 	t.Parallel()
 	for name, rewrite := range rewrites {
 		for step, want := range map[string]string{
-			"greeting": "temporary", "EHLO": "temporary", "EHLO+": "temporary", "STARTTLS": "misconfigured", "AUTH": "misconfigured", "MAIL": "misconfigured",
+			"greeting": "temporary", "EHLO": "temporary", "EHLO+": "temporary", "STARTTLS": "misconfigured",
+			"AUTH": "misconfigured", "MAIL": "misconfigured",
 			"RCPT": "unreachable", "DATA": "unreachable", ".": "unreachable",
 		} {
 			t.Run(name+" "+step, func(t *testing.T) {

@@ -87,9 +87,10 @@
 // Up to Config.MaxConns connections to a relay are kept for the next message,
 // until they have been idle for Config.IdleTimeout, are 5 minutes old, or have
 // carried Config.MaxMessages. If the relay refuses a connection while others work,
-// their number is the limit: the message waits for one of them, and another is
-// tried after a second, or later if the relay refuses it again. A message costs two round trips if the relay offers
-// PIPELINING, and four otherwise.
+// or a mail for having too many connections (432 4.3.2), the number of the others is
+// the limit: the message waits for one of them, and another is tried after a second,
+// or later if the relay refuses it again. A message costs two round trips if the
+// relay offers PIPELINING, and four otherwise.
 //
 // If the relay has closed an idle connection, the channel replaces it without an
 // error, because it notices before anything was handed over. It does the same if

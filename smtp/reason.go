@@ -7,6 +7,7 @@ type reason uint8
 
 const (
 	reasonNone   reason = iota // nothing that we know
+	reasonConns                // too many connections at once
 	reasonRate                 // too much mail, or too fast
 	reasonFull                 // the mailbox is full
 	reasonPolicy               // the content or the sender is not wanted
@@ -17,10 +18,14 @@ var reasonWords = [...]struct {
 	reason reason
 	words  []string
 }{
+	{reasonConns, []string{
+		"concurren", "too many connections", "number of connections", "connection limit", "too many sessions",
+		"thread limit",
+	}},
 	{reasonRate, []string{
 		"throttl", "rate limit", "ratelimit", "rate-limit", "receiving mail at a rate", "receiving mail too quickly",
 		"too many messages", "too many mails", "too quickly", "sending rate", "message rate", "sending limit",
-		"too much mail", "too many connections", "too many recipients", "limit exceeded", "exceeded the limit",
+		"too much mail", "too many recipients", "limit exceeded", "exceeded the limit",
 		"hourly limit", "daily limit", "per hour", "per day",
 	}},
 	{reasonFull, []string{

@@ -68,6 +68,11 @@ func TestFewerConnectionsThanMaxConns(t *testing.T) {
 		{"AUTH", hangUp, 3},
 		{"MAIL", "421 4.7.0 too many\r\n", 3},
 		{"MAIL", hangUp, 3},
+		{"MAIL", "450 4.7.0 Too many concurrent connections\r\n", 3},
+		{"RCPT", "451 4.7.1 Too many connections from your host\r\n", 2},
+		{"DATA", "452 4.3.2 connection limit\r\n", 3},
+		{".", "432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded\r\n", 3},
+		{".", "432 4.3.2 Concurrent connections limit exceeded. Visit https://aka.ms/concurrent_sending\r\n", 3},
 		{"dial", "", 3},
 		{"dial silently", "", 3},
 	} {

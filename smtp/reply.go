@@ -190,6 +190,12 @@ func (r reply) throttles() bool {
 	return false
 }
 
+// limitsConnections reports that a mail was refused, for now, because the relay has
+// too many connections of ours: Microsoft 365 says so after the mail, 432 4.3.2.
+func (r reply) limitsConnections() bool {
+	return r.code < 500 && r.reason == reasonConns || r.code == 432 && r.enhanced == "4.3.2"
+}
+
 func (r reply) aboutSyntax() bool {
 	return r.code >= 500 && r.code <= 504 || r.code == 555 || strings.HasPrefix(r.enhanced, "5.5.")
 }

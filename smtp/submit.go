@@ -58,7 +58,7 @@ func (r *relay) use(ctx, early context.Context, e envelope, cn *conn) (text stri
 		probe := time.Now().Add(min(maxProbe, time.Until(deadline)/3))
 		text, p, err := r.transact(ctx, cn, e, limits{first: probe, ready: deadline}, &kept)
 		if !isStale(ctx, p, err) {
-			return text, r.transactionError(ctx, p, err, e)
+			return r.result(ctx, text, p, err, e)
 		}
 		r.log.LogAttrs(ctx, slog.LevelDebug, "smtp: idle connection was dead")
 		if kept != nil {
@@ -75,7 +75,16 @@ func (r *relay) use(ctx, early context.Context, e envelope, cn *conn) (text stri
 	if isStale(ctx, p, err) { // before its first transaction
 		return "", r.asExtra(ctx, failure(ctx, p, err), false)
 	}
-	return text, r.transactionError(ctx, p, err, e)
+	return r.result(ctx, text, p, err, e)
+}
+
+// result returns what submit returns for a transaction that ended in phase p.
+func (r *relay) result(ctx context.Context, text string, p phase, err error, e envelope) (string, error) {
+	err = r.transactionError(ctx, p, err, e)
+	if refused, ok := errors.AsType[reply](err); ok && refused.limitsConnections() {
+		return "", r.asExtra(ctx, err, false)
+	}
+	return text, err
 }
 
 // connect opens a connection.
@@ -149,9 +158,10 @@ func (r *relay) asExtra(ctx context.Context, err error, opening bool) error {
 // to leave: QUIT is for a server that still replies.
 func (r *relay) transact(ctx context.Context, cn *conn, e envelope, l limits, kept **conn) (string, phase, error) {
 	text, p, err := cn.transact(ctx, e, l)
-	_, refused := replyOf(err)
+	reply, refused := replyOf(err)
+	tooMany := refused && reply.limitsConnections()
 	switch {
-	case cn.isReusable():
+	case cn.isReusable() && !tooMany:
 		*kept = cn
 	case refused && cn.state != stateDesynchronized:
 		cn.refusals = maxRefusals // to be left

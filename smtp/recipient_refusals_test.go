@@ -83,7 +83,9 @@ func testRecipientRefusal(t *testing.T, newFake newFakeFunc, tt recipientRefusal
 	if h := route.Health(); h[0].Open {
 		t.Error("the failover's breaker is open")
 	}
+	f.mu.Lock() // reject is called under it
 	theirs = false
+	f.mu.Unlock()
 	if _, err := ch.Send(t.Context(), message("ours.1")); err != nil {
 		t.Errorf("the next person: %v", err)
 	}

@@ -62,9 +62,9 @@
 // Breaker.Open one message is let through as a probe. If the probe succeeds, the
 // breaker closes; if it fails, the breaker stays open.
 //
-//   - Unknown and Temporary count as failures.
-//   - Unreachable, InvalidRecipient and a Temporary with Error.AboutRecipient count
+//   - Unreachable, InvalidRecipient, and Temporary with Error.AboutRecipient count
 //     as successes: the route did answer.
+//   - Unknown and other Temporary count as failures.
 //   - Throttled and Expired do not count.
 //   - A try that was cancelled does not count.
 //   - A try that the caller's deadline or Message.Expires cut short counts as a

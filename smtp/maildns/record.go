@@ -37,7 +37,8 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-// A Record is a TXT record.
+// A Record is a TXT record or, in a [Problem] of the kind MX, the mail exchangers of
+// a domain.
 type Record struct {
 	Kind Kind
 	Name string // without the final dot

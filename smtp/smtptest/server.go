@@ -36,8 +36,8 @@ type Config struct {
 	// Empty: no login.
 	Username, Password string
 
-	// Mechanisms are the AUTH mechanisms that the server offers, of SCRAM-SHA-256, PLAIN, LOGIN,
-	// OAUTHBEARER and XOAUTH2. Default: PLAIN and LOGIN.
+	// Mechanisms are the AUTH mechanisms that the server offers, of SCRAM-SHA-256,
+	// PLAIN, LOGIN, OAUTHBEARER and XOAUTH2. Default: PLAIN and LOGIN.
 	Mechanisms []string
 
 	// SMTPUTF8 offers addresses beyond ASCII (RFC 6531).

@@ -106,12 +106,12 @@ func (c *Client) log() *slog.Logger { return c.config.Logger }
 // message fails as channel.Expired.
 //
 // If the SMSC refuses the message, the error has the Status's Class and Code. If no
-// response comes in time, or if the connection is lost or ctx ends after the write,
-// the error is channel.Unknown. If a part fails after another was accepted, the
+// response comes in time, or if the connection is lost, ctx ends or the message
+// expires after the write, the error is channel.Unknown. If a part fails after another was accepted, the
 // error is channel.Unknown too, and the Submission holds the ids of the accepted
 // parts.
 //
-// If ctx ends while the message is being written to an SMSC that does not read,
+// If ctx ends, or the message expires, while the message is being written to an SMSC that does not read,
 // Send returns when the write is over, after Config.WriteTimeout at most.
 func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
 	if !c.life.Begin() {
@@ -165,7 +165,9 @@ func (c *Client) submit(ctx context.Context, part *wire.Message, r request) (str
 			return "", err
 		}
 		s.load.Add(1)
-		id, err := s.send(ctx, part, r)
+		within, cancel := r.within(ctx, c.config.ResponseTimeout)
+		id, err := s.send(within, part, r)
+		cancel()
 		s.load.Add(-1)
 		switch {
 		case errors.Is(err, errRetired):

@@ -302,7 +302,7 @@ func (s *session) send(ctx context.Context, part *wire.Message, r request) (stri
 		return o.result()
 	}
 	// The call keeps its slot until the SMSC has answered or is given up.
-	return "", submitError(channel.Unknown, fmt.Errorf("waiting for the response: %w", ctx.Err()))
+	return "", submitError(channel.Unknown, fmt.Errorf("waiting for the response: %w", ended(ctx)))
 }
 
 // start sends a request as soon as the window has a slot for it.

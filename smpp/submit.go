@@ -2,6 +2,7 @@ package smpp
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -140,6 +141,23 @@ type request struct {
 	cancels string    // message_id that a cancel_sm withdraws; empty: the request is a submit_sm
 	expires time.Time // end of the message's life; zero: none
 	cost    int       // in messages of Config.TPS
+}
+
+// within returns ctx, which ends with the message's life if that ends sooner than
+// after most.
+func (r *request) within(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	if r.expires.IsZero() || time.Until(r.expires) > most {
+		return ctx, func() {}
+	}
+	return context.WithDeadlineCause(ctx, r.expires, errExpired)
+}
+
+// ended returns why a context of within has ended.
+func ended(ctx context.Context) error {
+	if errors.Is(context.Cause(ctx), errExpired) {
+		return errExpired
+	}
+	return ctx.Err()
 }
 
 // limitLife sets validity_period. It returns an error if the message has expired.

@@ -155,7 +155,11 @@ func (s *session) wait(ctx context.Context, c *call) error {
 	case <-s.retired:
 		err = errRetired
 	case <-ctx.Done():
-		err = submitError(channel.Temporary, fmt.Errorf("waiting for the window: %w", ctx.Err()))
+		class, cause := channel.Temporary, ended(ctx)
+		if errors.Is(cause, errExpired) {
+			class = channel.Expired
+		}
+		err = submitError(class, fmt.Errorf("waiting for the window: %w", cause))
 	}
 	s.giveBack(c)
 	return err

@@ -91,6 +91,7 @@ func subject(t testing.TB, mode smtptest.TLSMode) channeltest.Subject {
 			}
 			return ok
 		},
+		Secrets: []string{password},
 		Stall: func() func() {
 			srv.Script(smtptest.Rule{Phase: smtptest.AtDot, Action: smtptest.Stall})
 			return srv.ClearScript

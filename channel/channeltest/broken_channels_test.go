@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
 )
@@ -86,6 +89,8 @@ func carelessMutants() []mutant {
 		{"class expired when cancelled", "CancelledWhileStalled", reclass(channel.Unknown, channel.Expired)},
 		{"calls a cancelled message not sent", "CancelledWhileStalled", spoil(callUnsent)},
 		{"calls a message that timed out not sent", "DeadlineWhileStalled", spoil(callUnsent)},
+		{"looks at the expiry once", "ExpiresWhileStalled", do(lookOnce)},
+		{"calls a message that expired on its way not sent", "ExpiresWhileStalled", spoil(callUnsent)},
 		{"accepts any address", "InvalidRecipient",
 			rewrite(func(m *channel.Message) { m.To = Message(channel.Phone, "").To })},
 		{"trims addresses", "InvalidRecipient",
@@ -106,6 +111,16 @@ func carelessMutants() []mutant {
 	}
 }
 
+// lookOnce refuses what has expired, and then waits for as long as it takes.
+func lookOnce(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
+	if !m.Expires.IsZero() && !time.Now().Before(m.Expires) {
+		return r.fake.Send(ctx, m)
+	}
+	other := *m
+	other.Expires = time.Time{}
+	return r.fake.Send(ctx, &other)
+}
+
 // leakyMutants give something away in their errors.
 func leakyMutants() []mutant {
 	return []mutant{
@@ -114,6 +129,19 @@ func leakyMutants() []mutant {
 		{"leaks the number", "Cancelled", leak(func(m *channel.Message) string { return m.To.Phone })},
 		{"leaks a bad number", "InvalidRecipient", leak(func(m *channel.Message) string { return m.To.Phone })},
 		{"leaks deep in the tree", "Refused/unknown", spoil(leakDeep)},
+		{"leaks its credential in a URL", "Refused/unknown", spoil(leakURL("?key=" + url.QueryEscape(credential)))},
+		{"leaks its credential", "Expired", spoil(leakURL("/" + credential))},
+	}
+}
+
+// leakURL wraps the error that net/http makes, with a URL that ends so.
+func leakURL(end string) func(*channel.Message, channel.Submission, error) (channel.Submission, error) {
+	return func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
+		if err != nil {
+			cause := &url.Error{Op: "Post", URL: "https://provider.example/send" + end, Err: io.EOF}
+			err = &channel.Error{Class: channel.ClassOf(err), Op: "mutant: send", Err: cause}
+		}
+		return s, err
 	}
 }
 
@@ -146,6 +174,20 @@ func wrongAnswerMutants() []mutant {
 		{"state failed without an error", "Accepted",
 			spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
 				s.State = channel.Failed
+				return s, err
+			})},
+		{"drops RetryAfter", "RetryAfter",
+			spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
+				if err != nil {
+					err = &channel.Error{Class: channel.ClassOf(err), Op: "mutant: send", Err: err}
+				}
+				return s, err
+			})},
+		{"RetryAfter in milliseconds", "RetryAfter",
+			spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
+				if e := (*channel.Error)(nil); errors.As(err, &e) {
+					e.RetryAfter /= 1000
+				}
 				return s, err
 			})},
 		{"drops the provider's ids", "Accepted",

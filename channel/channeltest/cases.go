@@ -2,6 +2,7 @@ package channeltest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -43,6 +44,15 @@ var cases = []testCase{
 		"Send returns soon after its context's deadline, " +
 			"with class Unknown (the message may have gone out) or Temporary (it has not)",
 		testDeadlineWhileStalled,
+	}, {
+		"ExpiresWhileStalled",
+		"Send returns soon after Message.Expires, whatever the provider does, with class Unknown (the message may " +
+			"have gone out), or Expired or Temporary (it has not)",
+		testExpiresWhileStalled,
+	}, {
+		"RetryAfter",
+		"the time that a provider asks to wait is in Error.RetryAfter: a failover waits so long, and not less",
+		testRetryAfter,
 	}, {
 		"InvalidRecipient",
 		"an address that is missing or malformed is refused with class InvalidRecipient before anything is " +
@@ -124,20 +134,33 @@ func testCancelled(t *trial) {
 // after a while, and returns what lets the provider go on.
 func (t *trial) cutShort(id string, end func(context.Context) (context.Context, context.CancelFunc)) (release func()) {
 	t.Helper()
+	release = t.stall()
+	ctx, cancel := end(t.Context())
+	defer cancel()
+	m := t.message(id)
+	t.unanswered(t.send(ctx, m), m, channel.Unknown, channel.Temporary)
+	return release
+}
+
+// stall stalls the provider until the case ends or release is called.
+func (t *trial) stall() (release func()) {
+	t.Helper()
 	if t.Stall == nil {
 		t.Skip("the harness has no Stall")
 	}
 	release = sync.OnceFunc(t.Stall())
 	t.Cleanup(release)
-	ctx, cancel := end(t.Context())
-	defer cancel()
-	m := t.message(id)
-	o := t.send(ctx, m)
-	t.refused(o, m, channel.Unknown, channel.Temporary)
+	return release
+}
+
+// unanswered checks what a Send says of a message that a stalled provider may
+// have read.
+func (t *trial) unanswered(o outcome, m *channel.Message, classes ...channel.Class) {
+	t.Helper()
+	t.refused(o, m, classes...)
 	if class := channel.ClassOf(o.err); class != channel.Unknown && t.Accepted() > 0 {
 		t.broken("class %q: the provider has read the message, yet it is called not sent: %v", class, o.err)
 	}
-	return release
 }
 
 // aWhile is enough for a message to get to the provider, in general; where it
@@ -158,6 +181,33 @@ func testDeadlineWhileStalled(t *trial) {
 	t.cutShort("stalled.1", func(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithTimeout(ctx, aWhile)
 	})
+}
+
+// testExpiresWhileStalled gives a context without a deadline: Message.Expires is
+// all that ends the call.
+func testExpiresWhileStalled(t *trial) {
+	t.stall()
+	m := t.message("stalled.1")
+	m.Expires = time.Now().Add(aWhile)
+	t.unanswered(t.send(t.Context(), m), m, channel.Unknown, channel.Expired, channel.Temporary)
+}
+
+func testRetryAfter(t *trial) {
+	if t.RetryAfter == nil {
+		t.Skip("the harness has no RetryAfter")
+	}
+	const asked = 7 * time.Second
+	t.RetryAfter(asked)
+	m := t.message("later.1")
+	o := t.send(t.Context(), m)
+	t.refused(o, m, channel.Throttled, channel.Temporary)
+	if n := t.Accepted(); n != 0 {
+		t.broken("the provider accepted %d messages, want none", n)
+	}
+	var e *channel.Error
+	if errors.As(o.err, &e); e.RetryAfter <= asked-2*time.Second || e.RetryAfter > asked {
+		t.broken("the provider asked to wait %v, and RetryAfter is %v", asked, e.RetryAfter)
+	}
 }
 
 func testUsableAfterStall(t *trial) {

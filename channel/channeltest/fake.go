@@ -46,10 +46,16 @@ type Call struct {
 
 var _ channel.Channel = (*Fake)(nil)
 
-// Send records m and gives the next answer. A submission without ProviderIDs
-// beside a nil error is given the fake's next one.
+// Send records m and gives the next answer, whose context ends with the message's
+// life. A submission without ProviderIDs beside a nil error is given the fake's
+// next one.
 func (f *Fake) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
 	answer, n := f.record(m)
+	if time.Now().Before(m.Expires) {
+		bounded, cancel := context.WithDeadline(ctx, m.Expires)
+		defer cancel()
+		ctx = bounded
+	}
 	s, err := answer(ctx, m)
 
 	f.mu.Lock()

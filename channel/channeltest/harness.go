@@ -52,6 +52,15 @@ type Subject struct {
 	// connection without an answer. Nil: the cases that need it are skipped.
 	Refuse func(class channel.Class) bool
 
+	// RetryAfter makes the provider refuse all messages from now on, and ask to
+	// wait so long, in whole seconds. Nil: the case that needs it is skipped.
+	RetryAfter func(wait time.Duration)
+
+	// Secrets are the credentials that the channel was given: passwords,
+	// tokens, keys. No error may show one. Those under 4 octets are not looked
+	// for.
+	Secrets []string
+
 	// Stall makes the provider read messages but not answer, until release is
 	// called, once. What was held is then answered, to whoever still listens.
 	// A message read meanwhile counts in Accepted from then on, if the subject

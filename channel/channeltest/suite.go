@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -127,6 +128,12 @@ func (t *trial) refused(o outcome, m *channel.Message, classes ...channel.Class)
 	if leak := findSecret(o.err, m); leak != "" {
 		t.broken("the error's text holds the message's %s", leak)
 	}
+	text := textOf(o.err)
+	for _, s := range t.Secrets {
+		if len(s) >= 4 && (strings.Contains(text, s) || strings.Contains(text, url.QueryEscape(s))) {
+			t.broken("the error's text holds one of Subject.Secrets")
+		}
+	}
 }
 
 func names(classes []channel.Class) string {
@@ -151,12 +158,9 @@ func (t *trial) nothingSent() {
 }
 
 // findSecret names the first thing in the text of err that must not be in a
-// log. It looks at every error in the tree, as a log handler might.
+// log.
 func findSecret(err error, m *channel.Message) string {
-	text := fmt.Sprintf("%v\n%+v\n%#v\n", err, err, err)
-	for _, e := range tree(err) {
-		text += e.Error() + "\n"
-	}
+	text := textOf(err)
 	mailbox, _, _ := strings.Cut(m.To.Email, "@")
 	for _, secret := range []struct{ what, value string }{
 		{"code", m.Code}, {"text", m.Text}, {"subject", m.Subject}, {"body", m.Body}, {"HTML", m.HTML},
@@ -170,6 +174,15 @@ func findSecret(err error, m *channel.Message) string {
 		}
 	}
 	return ""
+}
+
+// textOf returns all that a log handler may write of err and what it wraps.
+func textOf(err error) string {
+	text := fmt.Sprintf("%v\n%+v\n%#v\n", err, err, err)
+	for _, e := range tree(err) {
+		text += e.Error() + "\n"
+	}
+	return text
 }
 
 // tree returns err and all that it wraps.

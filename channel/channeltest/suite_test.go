@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -16,6 +17,9 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// credential is what the correct channel was given for its provider.
+const credential = "key/of the provider"
 
 // A rig is a provider that can refuse and stall, with a correct channel
 // before it, which a mutant may wrap.
@@ -46,6 +50,11 @@ func (r *rig) subject(c channel.Channel) Subject {
 			r.mode.Store(&refuse)
 			return true
 		},
+		RetryAfter: func(wait time.Duration) {
+			refuse := Fail(&channel.Error{Class: channel.Throttled, Op: "fake: send", RetryAfter: wait})
+			r.mode.Store(&refuse)
+		},
+		Secrets: []string{credential},
 		Stall: func() func() {
 			released := make(chan struct{})
 			stall := r.reading(Hold(released, Accept()))
@@ -233,7 +242,7 @@ func TestGates(t *testing.T) {
 			}
 		}
 	}
-	if len(skipped) != 9 {
+	if len(skipped) != 11 {
 		t.Errorf("skipped: %q", skipped)
 	}
 }

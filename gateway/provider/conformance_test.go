@@ -1,13 +1,17 @@
 package provider_test
 
 import (
+	"net/http"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/channeltest"
+	"github.com/otpcourier/otpcourier/gateway/provider"
 )
 
 // builtIns are the names of the profiles that come with the package.
@@ -34,6 +38,18 @@ func TestProfilesAreTested(t *testing.T) {
 	}
 }
 
+// credentials are the values of a configuration that nobody else may know.
+func credentials(c provider.Config) (all []string) {
+	for name, value := range c.Values {
+		for _, word := range []string{"key", "token", "secret", "password"} {
+			if strings.Contains(name, word) && !strings.HasPrefix(value, "https://") {
+				all = append(all, value)
+			}
+		}
+	}
+	return all
+}
+
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	eachProvider(t, func(t *testing.T, p api) {
@@ -55,6 +71,11 @@ func TestConformance(t *testing.T) {
 						f.set(func() { f.refuse = &a })
 						return ok || class == channel.Unknown
 					},
+					RetryAfter: func(wait time.Duration) {
+						header := http.Header{"Retry-After": {strconv.Itoa(int(wait.Seconds()))}}
+						f.set(func() { f.refuse = &answer{status: http.StatusTooManyRequests, header: header} })
+					},
+					Secrets: credentials(c),
 					Stall: func() func() {
 						until := make(chan struct{})
 						f.set(func() { f.stalled = until })

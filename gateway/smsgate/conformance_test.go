@@ -2,7 +2,9 @@ package smsgate_test
 
 import (
 	"net/http"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/channeltest"
@@ -54,6 +56,12 @@ func newSubject(t testing.TB, kind gatewaytest.Kind) channeltest.Subject {
 			s.Script(rule)
 			return true
 		},
+		RetryAfter: func(wait time.Duration) {
+			rule := submission
+			rule.Status, rule.Header = 429, http.Header{"Retry-After": {strconv.Itoa(int(wait.Seconds()))}}
+			s.Script(rule)
+		},
+		Secrets: []string{gatePassword},
 		Stall: func() func() {
 			rule := submission
 			rule.Action, rule.Served = gatewaytest.Stall, true

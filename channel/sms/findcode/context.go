@@ -146,6 +146,9 @@ func (m *message) dial(n number) bool {
 	if w == nil || n.start-w.end > 1 {
 		return false
 	}
+	if w.is(timeWord) && isDigit(m.at(w.start-2)) { // from one number to another
+		return true
+	}
 	return n.isTime() && w.is(timeWord) && !w.is(isWord) || n.isYear() && w.is(yearWord) && !w.is(isWord)
 }
 
@@ -171,9 +174,42 @@ func (m *message) named(n number) bool {
 		case words <= 0 && !g.colon:
 			return true
 		case words <= 1:
-			return !m.keyBefore(w.start)
+			return !m.keyBefore(w.start) && !m.isKey(n)
 		}
 		return false
+	}
+	return false
+}
+
+// isKey reports whether the word right behind a number joins it to the name of a code.
+func (m *message) isKey(n number) bool {
+	w := m.wordAfter(n.end)
+	if w == nil || !w.is(isWord) || w.start-n.end > 3 {
+		return false
+	}
+	for ; w != nil; w = m.wordAfter(w.end) {
+		g := m.between(n.end, w.start)
+		if g.length > reach || g.comma || g.digits || g.line || g.stop {
+			return false
+		}
+		if w.is(keyWord, otpWord) {
+			return true
+		}
+	}
+	return false
+}
+
+// onSale reports whether the text around a number is of offers.
+func (m *message) onSale(n number) bool {
+	for k := m.wordsBefore(n.start); k > 0 && n.start-m.words[k-1].end <= 2*reach; k-- {
+		if m.words[k-1].is(saleWord) {
+			return true
+		}
+	}
+	for w := m.wordAfter(n.end); w != nil && w.start-n.end <= 2*reach; w = m.wordAfter(w.end) {
+		if w.is(saleWord) {
+			return true
+		}
 	}
 	return false
 }

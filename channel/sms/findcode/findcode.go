@@ -1,6 +1,8 @@
 // Package findcode finds the one-time code in the text of a message.
 package findcode
 
+import "slices"
+
 // MaxText is the longest text that In reads, in octets.
 const MaxText = 64 << 10
 
@@ -24,23 +26,26 @@ func In(text string) (code string, ok bool) {
 	return m.best(numbers)
 }
 
-// bare returns the code of a text that is nothing else.
+// bare returns the code of a text that is nothing else. A code may be there twice, and have a prefix as in "G-482910".
 func (m *message) bare(numbers []number) (code string, ok bool) {
-	n := numbers[0]
-	if len(numbers) != 1 || !m.standsAlone(n) {
-		return "", false
-	}
-	start := n.start
-	if m.at(start-1) == '-' {
-		for start--; cased(m.at(start - 1)); start-- {
+	at := 0
+	for _, n := range numbers {
+		start := n.start
+		if m.at(start-1) == '-' {
+			for start--; cased(m.at(start - 1)); start-- {
+			}
 		}
-	}
-	for i, r := range m.runes {
-		if (i < start || i >= n.end) && (isLetter(r) || isDigit(r)) {
+		if n.code != numbers[0].code || !m.standsAlone(n) || m.speaks(at, start) {
 			return "", false
 		}
+		at = n.end
 	}
-	return n.code, true
+	return numbers[0].code, !m.speaks(at, len(m.runes))
+}
+
+// speaks reports whether there are words or numbers from a to b.
+func (m *message) speaks(a, b int) bool {
+	return slices.ContainsFunc(m.runes[min(a, b):b], func(r rune) bool { return isLetter(r) || isDigit(r) })
 }
 
 // A found is a number that words near it call a code.
@@ -110,6 +115,9 @@ func (m *message) distance(n number, all []number, i int) (d int, ok bool) {
 	if d, ok := m.entered(n); ok {
 		best = min(best, d)
 	}
+	if best > onceOnly+behind && m.onSale(n) {
+		return 0, false
+	}
 	return best, best <= farthest
 }
 
@@ -141,27 +149,64 @@ func (m *message) before(n number, all []number, i int) (d int, ok bool) {
 			return d + onceOnly, true
 		case w.is(keyWord):
 			return d, true
-		case w.is(weakWord) && g.words <= 1 && g.length <= 8 && !g.stop && !g.comma:
+		case w.is(weakWord) && g.words <= 1 && !m.has(sendWord, w.end, n.start) && g.length <= 8 && !g.stop && !g.comma:
 			return d + weakly, true
 		}
 	}
 	return 0, false
 }
 
-// says reports whether the words from the name of a code, at i, to the number may say what the code is. What could be a
-// year, a date, a time or a telephone number has to be joined to the name.
+// says reports whether the words from the name of a code, at i, to the number may say what the code is. The shorter a
+// number is, and the more it looks like something else, the closer it has to be joined to the name.
 func (m *message) says(i int, n number, g gap) bool {
 	last := m.wordBefore(n.start)
 	joined := g.words == 0 || g.colon || last.is(isWord) && n.start-last.end <= 2
-	if joined && (g.words <= 2 || g.colon || !n.doubtful()) {
+	switch {
+	case g.colon:
 		return true
+	case m.has(sendWord, i, n.start), g.words > 0 && last.is(timeWord) && m.sent(i):
+		return false
+	case joined:
+		return g.words <= 2 || !n.doubtful()
+	case n.doubtful(), m.has(taleWord, i, n.start):
+		return false
 	}
-	for k := m.wordsBefore(n.start); k > 0 && m.words[k-1].start >= i; k-- {
-		if m.words[k-1].is(taleWord) && !joined {
-			return false
+	return len(n.code) >= 6 || !g.comma && m.unknown(i, n.start) <= 1
+}
+
+// has reports whether a word of the class is between a and b.
+func (m *message) has(c class, a, b int) bool {
+	for k := m.wordsBefore(b); k > 0 && m.words[k-1].start >= a; k-- {
+		if m.words[k-1].is(c) {
+			return true
 		}
 	}
-	return !n.doubtful()
+	return false
+}
+
+// unknown counts the words between a and b that do not go with the name of a code.
+func (m *message) unknown(a, b int) int {
+	n := m.between(a, b).words
+	for k := m.wordsBefore(b); k > 0 && m.words[k-1].start >= a; k-- {
+		if w := m.words[k-1]; w.is(isWord, goalWord, weakWord, fillWord, keyWord, otpWord) {
+			n -= m.between(w.start, w.end).words
+		}
+	}
+	return n
+}
+
+// sent reports whether the sentence asks to send what is named before i, as in "text CODE to 44100".
+func (m *message) sent(i int) bool {
+	for k := m.wordsBefore(i); k > 0; k-- {
+		w := m.words[k-1]
+		if g := m.between(w.end, i); g.length > reach || g.stop || g.line {
+			return false
+		}
+		if w.is(sendWord) {
+			return true
+		}
+	}
+	return false
 }
 
 // doubtful reports whether a number looks like a year, a date, two times or a telephone number.
@@ -170,7 +215,7 @@ func (n number) doubtful() bool {
 	case 4:
 		return n.isYear() || n.end-n.start > 4
 	case 6:
-		return n.date
+		return n.unsure
 	case 8:
 		a, b := n.part(0, 4), n.part(4, 8)
 		year := "1900" <= a && a < "2100" && n.part(4, 6) <= "12" && n.part(6, 8) <= "31" ||
@@ -210,7 +255,7 @@ func (m *message) after(n number, all []number, i int) (d int, ok bool) {
 			}
 			d += apart
 		}
-		if m.interrupted(n, *w) || n.doubtful() && !m.linkedTo(n, *w) {
+		if m.interrupted(n, *w) || n.doubtful() && !m.isKey(n) {
 			return 0, false
 		}
 		if w.is(otpWord) {
@@ -237,7 +282,7 @@ func (m *message) interrupted(n number, w span) bool {
 
 // entered looks for a request to enter the number, and what for.
 func (m *message) entered(n number) (d int, ok bool) {
-	verb := false
+	verb := m.at(n.start-2) == ':' && m.at(n.start-1) == ' ' && len(n.code) > minCode && !n.doubtful()
 	for k := m.wordsBefore(n.start); k > 0 && !verb; k-- {
 		w := m.words[k-1]
 		g := m.between(w.end, n.start)

@@ -2,6 +2,7 @@ package findcode
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -23,6 +24,8 @@ const (
 	newWord  class = "new"
 	isWord   class = "is"
 	taleWord class = "tale"
+	sendWord class = "send"
+	saleWord class = "sale"
 	timeWord class = "time"
 	yearWord class = "year"
 	fillWord class = "fill"
@@ -47,10 +50,10 @@ func (s span) is(c ...class) bool {
 
 // A node of the trie of words. An entry ends at a node that has classes.
 type node struct {
-	next    map[rune]*node
-	whole   []class // if the word ends here
-	stem    []class // if it may go on
-	capital bool    // only in capitals
+	next     map[rune]*node
+	whole    []class // if the word ends here
+	stem     []class // if it may go on
+	capitals []class // if the word ends here and is in capitals
 }
 
 // A lexicon is the list of words.
@@ -96,10 +99,12 @@ func (l *lexicon) add(c class, word string) {
 		}
 		n = n.next[r]
 	}
-	n.capital = word == strings.ToUpper(word) && word != strings.ToLower(word)
-	if stem || spaceless(m.runes[len(m.runes)-1]) {
+	switch {
+	case word != strings.ToLower(word):
+		n.capitals = append(n.capitals, c)
+	case stem || spaceless(m.runes[len(m.runes)-1]):
 		n.stem = append(n.stem, c)
-	} else {
+	default:
 		n.whole = append(n.whole, c)
 	}
 }
@@ -131,33 +136,36 @@ func (l *lexicon) mark(m *message) {
 
 // longest returns the longest word that begins at i.
 func (n *node) longest(m *message, i int) (s span, ok bool) {
+	capitals := true
 	for j := i; j < len(m.runes); j++ {
 		r := m.runes[j]
+		capitals = capitals && (m.upper[j] || !isLetter(r))
 		if r == '-' && n.next['-'] == nil {
 			r = ' '
 		}
 		if n = n.next[r]; n == nil {
 			return s, ok
 		}
-		end := j + 1
-		if n.capital && !m.upper[j] {
-			continue
-		}
-		over := !isLetter(m.runes[j]) || !isLetter(m.at(end)) || spaceless(m.at(end))
-		switch {
-		case n.whole != nil && over:
-			s, ok = span{i, end, n.whole}, true
-			if n.stem != nil {
-				s.classes = append(append([]class(nil), n.whole...), n.stem...)
+		whole := !isLetter(m.runes[j]) || !isLetter(m.at(j+1)) || spaceless(m.at(j+1))
+		if c := n.classes(whole, capitals); len(c) > 0 {
+			s, ok = span{i, j + 1, c}, true
+			if !whole && !spaceless(m.runes[j]) {
+				s.end = m.wordEnd(j)
 			}
-		case n.stem != nil:
-			if !spaceless(m.runes[j]) {
-				end = m.wordEnd(j)
-			}
-			s, ok = span{i, end, n.stem}, true
 		}
 	}
 	return s, ok
+}
+
+// classes returns the classes of what ends at a node.
+func (n *node) classes(whole, capitals bool) []class {
+	switch {
+	case whole && capitals && n.capitals != nil:
+		return slices.Concat(n.whole, n.stem, n.capitals)
+	case whole && n.whole != nil:
+		return slices.Concat(n.whole, n.stem)
+	}
+	return n.stem
 }
 
 // within looks for parts of the list in the word at i, and for the word "code" as half the world writes it.

@@ -6,7 +6,7 @@ import "unicode"
 type number struct {
 	start, end int    // in message.runes
 	code       string // its digits
-	date       bool   // three groups of two that may be a date
+	unsure     bool   // its groups may be a date or a large amount
 }
 
 const (
@@ -51,7 +51,7 @@ func (m *message) joined(a, b span) bool {
 		return false
 	}
 	r := m.runes[a.end]
-	return r == ' ' || r == '-' || r == 'ー'
+	return r == ' ' || r == '-' || r == 'ー' || r == '·' || r == '.' && a.size() == 3 && b.size() == 3
 }
 
 // split returns the candidates in a chain of runs: one number in equal groups, or, of numbers that only happen to be
@@ -61,8 +61,9 @@ func (m *message) split(chain []span) []number {
 		return m.split(chain[:n-1]) // the last is a number of minutes
 	}
 	size, total, long, dash := chain[0].size(), 0, 0, false
-	equal := true
+	equal, same := true, size >= minCode
 	for i, run := range chain {
+		same = same && m.digits(chain[i:i+1]) == m.digits(chain[:1])
 		equal = equal && run.size() == size
 		total += run.size()
 		if run.size() > 2 {
@@ -71,13 +72,13 @@ func (m *message) split(chain []span) []number {
 		dash = dash || i > 0 && m.runes[run.start-1] != ' '
 	}
 	switch n := len(chain); {
-	case n == 1:
-		return m.single(chain[0])
+	case n == 1, same && total > maxCode: // perhaps the code again
 	case equal && (size >= 2 && size <= 4 || size == 1 && n >= minCode) && total <= maxCode:
 		if size == 2 && n == 5 && m.runes[chain[0].start] == '0' {
 			return nil // as French telephone numbers are written
 		}
-		return []number{{chain[0].start, chain[n-1].end, m.digits(chain), n == 3 && size == 2 && m.dated(chain)}}
+		unsure := n == 3 && size == 2 && m.dated(chain) || m.runes[chain[0].end] == '.'
+		return []number{{chain[0].start, chain[n-1].end, m.digits(chain), unsure}}
 	case dash, equal, long > 1:
 		return nil
 	}

@@ -24,8 +24,8 @@ const (
 	newWord  class = "new"
 	isWord   class = "is"
 	taleWord class = "tale"
-	sendWord class = "send"
 	saleWord class = "sale"
+	sendWord class = "send"
 	timeWord class = "time"
 	yearWord class = "year"
 	fillWord class = "fill"
@@ -37,35 +37,49 @@ type span struct {
 	classes    []class
 }
 
-func (s span) is(c ...class) bool {
-	for _, have := range s.classes {
-		for _, want := range c {
-			if have == want {
-				return true
-			}
-		}
-	}
-	return false
+// is reports whether the word is of one of the classes.
+func (s span) is(any ...class) bool {
+	return slices.ContainsFunc(s.classes, func(c class) bool { return slices.Contains(any, c) })
 }
 
-// A node of the trie of words. An entry ends at a node that has classes.
+// A node of the trie of words. A word of the list ends at a node that has classes.
 type node struct {
-	next     map[rune]*node
-	whole    []class // if the word ends here
+	next     []branch // ordered by rune
+	whole    []class // if the word of the message ends here
 	stem     []class // if it may go on
-	capitals []class // if the word ends here and is in capitals
+	capitals []class // if it ends here and is in capitals
+}
+
+type branch struct {
+	rune rune
+	node *node
+}
+
+// child returns the node behind r, or nil.
+func (n *node) child(r rune) *node {
+	if k, ok := n.search(r); ok {
+		return n.next[k].node
+	}
+	return nil
+}
+
+func (n *node) search(r rune) (int, bool) {
+	return slices.BinarySearchFunc(n.next, r, func(b branch, r rune) int { return int(b.rune - r) })
 }
 
 // A lexicon is the list of words.
 type lexicon struct {
-	begin  node // words by their beginning
-	inside node // parts that may stand anywhere in a word
+	begin  node // by their beginning
+	inside node // those that may begin within a word
 }
 
 //go:embed words.txt
 var wordList string
 
-var words = sync.OnceValue(func() *lexicon {
+// words is read at its first use, which takes some milliseconds.
+var words = sync.OnceValue(load)
+
+func load() *lexicon {
 	l := &lexicon{}
 	for line := range strings.Lines(wordList) {
 		head, list, ok := strings.Cut(line, " | ")
@@ -78,31 +92,26 @@ var words = sync.OnceValue(func() *lexicon {
 		}
 	}
 	return l
-})
+}
 
 // add adds a word as the list has it.
 func (l *lexicon) add(c class, word string) {
-	root := &l.begin
-	anywhere, stem := strings.HasPrefix(word, "*"), strings.HasSuffix(word, "*")
-	if anywhere {
-		root = &l.inside
+	n := &l.begin
+	if strings.HasPrefix(word, "*") {
+		n = &l.inside
 	}
-	word = strings.Trim(word, "*")
-	m := normalize(word)
-	n := root
+	m := normalize(strings.Trim(word, "*"))
 	for _, r := range m.runes {
-		if n.next == nil {
-			n.next = make(map[rune]*node)
+		k, ok := n.search(r)
+		if !ok {
+			n.next = slices.Insert(n.next, k, branch{r, &node{}})
 		}
-		if n.next[r] == nil {
-			n.next[r] = &node{}
-		}
-		n = n.next[r]
+		n = n.next[k].node
 	}
 	switch {
 	case word != strings.ToLower(word):
 		n.capitals = append(n.capitals, c)
-	case stem || spaceless(m.runes[len(m.runes)-1]):
+	case strings.HasSuffix(word, "*"), m.is(len(m.runes)-1, spaceless):
 		n.stem = append(n.stem, c)
 	default:
 		n.whole = append(n.whole, c)
@@ -112,15 +121,12 @@ func (l *lexicon) add(c class, word string) {
 // mark finds the words of the list in m, the longest where several begin.
 func (l *lexicon) mark(m *message) {
 	for i := 0; i < len(m.runes); {
-		r := m.runes[i]
-		before := m.at(i - 1)
-		if r == ' ' || r == '\n' || isDigit(r) && isDigit(before) || isLetter(r) && isLetter(before) &&
-			!spaceless(r) && !spaceless(before) {
+		if !m.begins(i) {
 			i++
 			continue
 		}
 		s, ok := l.begin.longest(m, i)
-		if isLetter(r) && !spaceless(r) && (!ok || s.is(goalWord)) { // "code" may be at the end of a longer word
+		if m.is(i, letter) && !m.is(i, spaceless) && (!ok || s.is(goalWord)) { // "code" may end a longer word
 			if inner, found := l.within(m, i); found {
 				s, ok = inner, true
 			}
@@ -134,30 +140,39 @@ func (l *lexicon) mark(m *message) {
 	}
 }
 
+// begins reports whether a word may begin at i.
+func (m *message) begins(i int) bool {
+	switch {
+	case m.runes[i] == ' ', m.runes[i] == '\n', m.is(i, digit) && m.is(i-1, digit):
+		return false
+	}
+	return !m.is(i, letter) || !m.is(i-1, letter) || m.is(i, spaceless) || m.is(i-1, spaceless)
+}
+
 // longest returns the longest word that begins at i.
 func (n *node) longest(m *message, i int) (s span, ok bool) {
 	capitals := true
 	for j := i; j < len(m.runes); j++ {
 		r := m.runes[j]
-		capitals = capitals && (m.upper[j] || !isLetter(r))
-		if r == '-' && n.next['-'] == nil {
+		capitals = capitals && (m.is(j, capital) || !m.is(j, letter))
+		if r == '-' && n.child('-') == nil {
 			r = ' '
 		}
-		if n = n.next[r]; n == nil {
+		if n = n.child(r); n == nil {
 			return s, ok
 		}
-		whole := !isLetter(m.runes[j]) || !isLetter(m.at(j+1)) || spaceless(m.at(j+1))
+		whole := !m.is(j, letter) || !m.is(j+1, letter) || m.is(j+1, spaceless)
 		if c := n.classes(whole, capitals); len(c) > 0 {
 			s, ok = span{i, j + 1, c}, true
-			if !whole && !spaceless(m.runes[j]) {
-				s.end = m.wordEnd(j)
+			if !whole {
+				s.end = max(j+1, m.wordEnd(j))
 			}
 		}
 	}
 	return s, ok
 }
 
-// classes returns the classes of what ends at a node.
+// classes returns the classes of a word that ends at a node.
 func (n *node) classes(whole, capitals bool) []class {
 	switch {
 	case whole && capitals && n.capitals != nil:
@@ -168,46 +183,43 @@ func (n *node) classes(whole, capitals bool) []class {
 	return n.stem
 }
 
-// within looks for parts of the list in the word at i, and for the word "code" as half the world writes it.
+// within looks for words of the list inside the word at i, and for "code" as half the world writes it.
 func (l *lexicon) within(m *message, i int) (s span, ok bool) {
 	end := m.wordEnd(i)
 	for j := i; j < end; j++ {
 		if s, ok := l.inside.longest(m, j); ok {
 			return span{i, max(end, s.end), s.classes}, true
 		}
-		if isCode(m, i, j, end) {
-			return span{i, end, codeClasses}, true
+		if m.isCode(i, j, end) {
+			return span{i, end, []class{keyWord}}, true
 		}
 	}
 	return span{}, false
 }
 
-var codeClasses = []class{keyWord}
-
-// isCode reports whether the word from start to end has "code" at i: in Latin letters c or k, perhaps h, o, d; in
-// Cyrillic and Greek letters likewise. Within a word it needs three letters before it, as in "passcode".
-func isCode(m *message, start, i, end int) bool {
-	first := m.runes[i]
+// isCode reports whether the word from start to end has "code" at i: c or k, perhaps h, one o or more, d, in Latin or
+// Cyrillic letters. It begins the word, or has three letters or more before it, as in "passcode", or is Zulu's "khod".
+func (m *message) isCode(start, i, end int) bool {
+	first, o := m.runes[i], i+1
 	if first != 'c' && first != 'k' && first != 'к' {
 		return false
 	}
-	j := i + 1
-	if m.at(j) == 'h' {
-		j++
+	if m.at(o) == 'h' {
+		o++
 	}
-	o := j
-	for j < end && (m.runes[j] == 'o' || m.runes[j] == 'о') {
-		j++
+	d := o
+	for d < end && (m.runes[d] == 'o' || m.runes[d] == 'о') {
+		d++
 	}
-	if j == o || j >= end || m.runes[j] != 'd' && m.runes[j] != 'д' {
+	if d == o || d == end || m.runes[d] != 'd' && m.runes[d] != 'д' {
 		return false
 	}
-	return i == start || i-start >= 3 || first == 'k' && o == i+2
+	return i == start || i-start >= 3 || o == i+2
 }
 
-// wordEnd returns where the word that i is in ends.
+// wordEnd returns where the word that i is in ends. It is i outside words, and in scripts without spaces between words.
 func (m *message) wordEnd(i int) int {
-	for i < len(m.runes) && isLetter(m.runes[i]) && !spaceless(m.runes[i]) {
+	for i < len(m.runes) && m.is(i, letter) && !m.is(i, spaceless) {
 		i++
 	}
 	return i

@@ -133,8 +133,11 @@ func (g Random) Bits() float64 {
 	return float64(g.Length) * math.Log2(float64(len(g.Alphabet)))
 }
 
-// Normalize drops spaces and dashes, reads digits of any script, and ignores
-// case if the alphabet has only one.
+// Normalize reads what people type and paste for a code: with spaces, dashes and
+// punctuation, after a label ("Code: 482910", "G-482910"), or a whole message of
+// at most 2048 octets with exactly one code. It reads digits of any script, and
+// ignores case if the alphabet has only one. O is read as 0, I and l as 1, or the
+// reverse, if the alphabet has only one of them. It refuses two different codes.
 func (g Random) Normalize(typed string) (string, bool) {
 	g = g.withDefaults()
 	return normalize(typed, g.Alphabet, g.Length)

@@ -87,7 +87,7 @@ func TestNormalize(t *testing.T) {
 		{random, "482\u00a0910", "482910"},
 		{random, "48291", ""},
 		{random, "4829100", ""},
-		{random, "48291O", ""},
+		{random, "48291O", "482910"},
 		{random, "", ""},
 		{random, "482910\x00", ""},
 		{random, "482\xff910", ""},
@@ -122,7 +122,8 @@ func TestNormalizeAllDigits(t *testing.T) {
 }
 
 func FuzzNormalize(f *testing.F) {
-	for _, s := range []string{"482910", "482-910", "４８２９１０", "\u202e482910", "\xff", "A1-b2"} {
+	for _, s := range []string{"482910", "482-910", "４８２９１０", "\u202e482910", "\xff", "A1-b2", "Code: 482910",
+		"482 910 is your code", "48291O", "482910 or 551204", "4\ufe0f\u20e38291O"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, typed string) {

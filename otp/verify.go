@@ -20,8 +20,7 @@ type Verification struct {
 	Purpose string // as in the Request
 	Binding []byte // as in the Request
 
-	// Code is as it was typed: spaces and dashes in it are ignored, and digits
-	// of any script are read.
+	// Code is as it was typed or pasted; see [Random.Normalize] for what is read.
 	Code string
 
 	// RequestID marks the event of this verification. Default: the Send's.

@@ -49,7 +49,7 @@ func (g HOTP) Generate(s otp.Seed) (string, error) {
 	return hotpCode(s.Key, s.Counter, g.Digits, g.Hash)
 }
 
-// Normalize drops spaces and dashes and reads digits of any script.
+// Normalize reads what people type and paste, as [otp.Random] does.
 func (g HOTP) Normalize(typed string) (string, bool) {
 	return (otp.Random{Length: orSix(g.Digits)}).Normalize(typed)
 }
@@ -74,7 +74,7 @@ func (g TOTP) Generate(s otp.Seed) (string, error) {
 	return hotpCode(s.Key, uint64(s.Time.Unix()/period), g.Digits, g.Hash)
 }
 
-// Normalize drops spaces and dashes and reads digits of any script.
+// Normalize reads what people type and paste, as [otp.Random] does.
 func (g TOTP) Normalize(typed string) (string, bool) {
 	return (otp.Random{Length: orSix(g.Digits)}).Normalize(typed)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/phone"
+	"github.com/otpcourier/otpcourier/channel/sms/findcode"
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
@@ -71,7 +72,7 @@ func (c *connector) deliver(ctx context.Context, m *smppserver.Submit) (id strin
 	if err != nil || !number.Type.SMS() || !a.serves(number.Region) {
 		return "", smpp.StatusInvalidDestination
 	}
-	code, ok := findCode(m.Text)
+	code, ok := findcode.In(m.Text)
 	if !ok {
 		return "", smpp.StatusInvalidMsgLength
 	}

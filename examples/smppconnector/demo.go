@@ -282,6 +282,7 @@ func (a *aggregator) limits() error {
 		{"destination_addr of 22", submit{to: strings.Repeat("1", 22), text: anyText}, smpp.StatusInvalidDestination},
 		{"code of 3 digits", submit{to: to, text: "Your code is 482"}, smpp.StatusInvalidMsgLength},
 		{"code of 11 digits", submit{to: to, text: "Your code is 48291048291"}, smpp.StatusInvalidMsgLength},
+		{"two codes", submit{to: to, text: "Your code is 482910 or 551204"}, smpp.StatusInvalidMsgLength},
 		{"brand of 11", submit{to: to, brand: "MyBank MyBa", text: anyText, noReceipt: true}, 0},
 		{"brand of 12", submit{to: to, brand: "MyBank MyBan", text: anyText}, smpp.StatusInvalidSource},
 		{"life of 5 minutes", submit{to: to, text: anyText, validity: "000000000500000R", noReceipt: true}, 0},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -15,11 +14,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/otpcourier/otpcourier/channel/sms"
 	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smpp/kanneltest"
 )
 
 // A guideRow is a message that a real ESME sends, and what the guide says becomes of
@@ -39,6 +39,10 @@ func guideRows() []guideRow {
 		rows = append(rows, guideRow{v.text, fmt.Sprintf("44791112%03d1", i), v.text, smpp.StatusOK, v.code})
 	}
 	return append(rows,
+		guideRow{"amount, card and time", "447911123001", "Code 4829 for 1,250.00 EUR, card *4417, until 14:05", 0, "4829"},
+		guideRow{"Arabic", "447911123011", "رمز التحقق: ٤٨٢٩١٠ لا تشاركه", 0, "482910"},
+		guideRow{"Ukrainian", "447911123021", "Ваш код 482910. Нікому не кажіть.", 0, "482910"},
+		guideRow{"order number", "447911123031", "Your order 88120 has shipped", smpp.StatusInvalidMsgLength, ""},
 		guideRow{"no iMessage", "447911124007", anyText, smpp.StatusSubmitFailed, "482910"},
 		guideRow{"invalid number", "0123", anyText, smpp.StatusInvalidDestination, ""},
 		guideRow{"number too long", strings.Repeat("1", 20), anyText, smpp.StatusInvalidDestination, ""},
@@ -192,130 +196,6 @@ func TestRealNodeSMPPGuide(t *testing.T) {
 	}
 }
 
-const kannelConf = `
-group = core
-admin-port = %[1]d
-admin-password = admin
-smsbox-port = %[2]d
-box-allow-ip = 127.0.0.1
-log-file = "%[5]s/bearerbox.log"
-log-level = 0
-dlr-storage = internal
-
-group = smsc
-smsc = smpp
-smsc-id = connector
-host = 127.0.0.1
-port = %[4]d
-transceiver-mode = true
-smsc-username = aggregator
-smsc-password = s3cret42
-system-type = ""
-interface-version = 34
-source-addr-ton = 5
-source-addr-npi = 0
-dest-addr-ton = 1
-dest-addr-npi = 1
-enquire-link-interval = 30
-reconnect-delay = 1
-
-group = smsbox
-bearerbox-host = 127.0.0.1
-bearerbox-port = %[2]d
-sendsms-port = %[3]d
-log-file = "%[5]s/smsbox.log"
-log-level = 0
-
-group = sendsms-user
-username = test
-password = test
-
-group = sms-service
-keyword = default
-max-messages = 0
-text = "none"
-`
-
-// startKannel binds Kannel to the port, and returns the address of its sendsms.
-func startKannel(t *testing.T, port int) string {
-	t.Helper()
-	for _, program := range []string{"bearerbox", "smsbox"} {
-		if _, err := exec.LookPath(program); err != nil {
-			missing(t, fmt.Sprintf("Kannel is not there (apt-get install kannel): %v", err))
-		}
-	}
-	dir := t.TempDir()
-	admin, boxes, send := freePort(t), freePort(t), freePort(t)
-	conf := filepath.Join(dir, "kannel.conf")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, kannelConf, admin, boxes, send, port, dir), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	startBox(t, "bearerbox", conf)
-	poll(t, "bearerbox", func() bool { return listens(boxes) })
-	startBox(t, "smsbox", conf)
-	poll(t, "smsbox", func() bool { return listens(send) })
-	poll(t, "smsbox to find bearerbox", func() bool {
-		log, err := os.ReadFile(filepath.Join(dir, "smsbox.log"))
-		return err == nil && strings.Contains(string(log), "Connected to bearerbox")
-	})
-	return fmt.Sprintf("http://127.0.0.1:%d/cgi-bin/sendsms", send)
-}
-
-func startBox(t *testing.T, program, conf string) {
-	t.Helper()
-	cmd := exec.Command(program, conf)
-	cmd.Dir = filepath.Dir(conf)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(3 * time.Second): // smsbox may wait for ever
-			_ = cmd.Process.Kill()
-			<-ended
-		}
-	})
-}
-
-// freePort returns a port below those that the system gives away by itself, so that
-// nothing else takes it before Kannel does.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 20_000 + rand.IntN(12_000)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
-}
-
-func listens(port int) bool {
-	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err == nil {
-		c.Close()
-	}
-	return err == nil
-}
-
-// poll waits for another process.
-func poll(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited too long for %s", what)
-		}
-	}
-}
-
 // TestRealKannelGuide: Kannel gets the answers of the guide, row by row. It reports a
 // receipt (1: delivered) or the status of a refusal ("NACK/0x00000045/…").
 func TestRealKannelGuide(t *testing.T) {
@@ -334,27 +214,24 @@ func TestRealKannelGuide(t *testing.T) {
 		}
 	}))
 	defer hook.Close()
-	sendsms := startKannel(t, port)
-	poll(t, "the bind", func() bool {
+	kannel := kanneltest.Start(t, kanneltest.Config{Port: port, Username: "aggregator", Password: demoPassword})
+	kanneltest.Poll(t, "the bind", func() bool {
 		all := c.server.Sessions()
 		return len(all) == 1 && all[0].SystemID() == "aggregator"
 	})
-	rows := guideRows()
+	rows := append(guideRows(),
+		guideRow{"of several parts", "447911126001", "Ваш код 482910. " + strings.Repeat("Нікому не кажіть. ", 10), 0, "482910"})
 	for i, r := range rows {
 		q := url.Values{
-			"username": {"test"}, "password": {"test"}, "from": {"MyBank"}, "to": {r.to}, "text": {r.text},
-			"dlr-mask": {"19"}, "dlr-url": {fmt.Sprintf("%s/?row=%d&type=%%d&why=%%A", hook.URL, i)},
+			"from": {"MyBank"}, "to": {r.to}, "text": {r.text}, "dlr-mask": {"19"},
+			"dlr-url": {fmt.Sprintf("%s/?row=%d&type=%%d&why=%%A", hook.URL, i)},
 		}
-		res, err := http.Get(sendsms + "?" + q.Encode())
-		if err != nil {
-			t.Fatal(err)
+		if sms.Detect(r.text) == sms.UCS2 {
+			q.Set("coding", "2")
 		}
-		res.Body.Close()
-		if res.StatusCode != http.StatusAccepted {
-			t.Fatalf("sendsms: %s", res.Status)
-		}
+		kannel.Send(t, q)
 	}
-	poll(t, "the reports", func() bool {
+	kanneltest.Poll(t, "the reports", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return len(reports) == len(rows)

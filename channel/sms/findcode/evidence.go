@@ -34,7 +34,7 @@ func (m *message) weigh(all []number, i int) (best evidence, ok bool) {
 func (m *message) nameBefore(all []number, i int) (e evidence, ok bool) {
 	n := all[i]
 	for _, w := range slices.Backward(m.before(n.start)) {
-		g := m.between(w.end, n.start)
+		g := m.between(w.end, max(w.end, m.prefix(n)))
 		parted := g.stop || g.line && !m.beginsLine(n)
 		if g.length > reach || parted && !m.alone(n) {
 			return e, false
@@ -69,18 +69,22 @@ func (m *message) says(i int, n number, g gap) bool {
 	case m.has(sendWord, i, n.start), g.words > 0 && last.is(timeWord) && m.toSend(i):
 		return false
 	case joined:
-		return g.words <= 2 || !n.doubtful()
+		return g.words <= 2 || !n.doubtful() || !last.is(timeWord, yearWord) && !m.has(taleWord, i, n.start)
 	case n.doubtful(), m.has(taleWord, i, n.start):
 		return false
 	}
-	return len(n.code) >= 6 || !g.comma && m.unknown(i, n.start) <= 1
+	return len(n.code) >= 6 || !g.comma && m.unknown(i, m.prefix(n)) <= 1
 }
 
-// unknown counts the words between a and b that do not go with the name of a code.
-func (m *message) unknown(a, b int) int {
-	n := m.between(a, b).words
+// unknown counts the words between a and b that do not go with the name of a code, and are no names themselves.
+func (m *message) unknown(a, b int) (n int) {
+	for i := a; i < b; i++ {
+		if m.is(i, letter) && (i == a || !m.is(i-1, letter)) && (!m.is(i, capital) || m.is(i+1, capital)) {
+			n++
+		}
+	}
 	for _, w := range m.inside(a, b) {
-		if w.is(isWord, goalWord, weakWord, fillWord, keyWord, otpWord, yearWord) {
+		if w.is(isWord, goalWord, weakWord, fillWord, keyWord, otpWord, yearWord) && !m.is(w.start, capital) {
 			n -= m.between(w.start, w.end).words
 		}
 	}
@@ -113,11 +117,11 @@ func (m *message) nameBehind(all []number, i int) (e evidence, ok bool) {
 		if !w.is(keyWord, otpWord) {
 			continue
 		}
-		if m.aside(n, w) || n.doubtful() && !m.isKey(n) {
+		if m.aside(n, w) || n.doubtful() && !m.isKey(n) && !m.heads(n) {
 			return e, false
 		}
 		e = evidence{g.length + behind, w.is(otpWord)}
-		if i+1 < len(all) && all[i+1].start < w.start {
+		if i+1 < len(all) && (all[i+1].start < w.start || g.comma) {
 			e.distance += other
 		}
 		if parted {
@@ -135,6 +139,15 @@ func (m *message) nameBehind(all []number, i int) (e evidence, ok bool) {
 		return e, true
 	}
 	return e, false
+}
+
+// heads reports whether a number begins its line, and a dash or bracket is behind it.
+func (m *message) heads(n number) bool {
+	next := n.end
+	if m.at(next) == ' ' {
+		next++
+	}
+	return m.beginsLine(n) && (m.at(next) == '-' || m.at(next) == '(' || m.at(next) == '\n')
 }
 
 // aside reports whether the word is in another clause than the number: a comma is between them, behind other words.

@@ -73,14 +73,14 @@ func (m *message) best(numbers []number) (code string, ok bool) {
 	return nearest.code, true
 }
 
-// listed reports whether hardly more than a word is between two numbers, as in "4829 or 9821".
+// listed reports whether a comma or a word such as "or" is between two numbers, and hardly more.
 func (m *message) listed(a, b number) bool {
 	if a.start > b.start {
 		a, b = b, a
 	}
-	if b.start-a.end > 6 {
+	if b.start-a.end > 10 {
 		return false
 	}
 	g := m.between(a.end, b.start)
-	return g.words <= 1 && !g.line && !g.stop
+	return !g.line && !g.stop && (g.words == 0 || g.words == 1 && (g.length <= 4 || m.has(orWord, a.end, b.start)))
 }

@@ -26,6 +26,7 @@ const (
 	taleWord class = "tale"
 	saleWord class = "sale"
 	sendWord class = "send"
+	orWord   class = "or"
 	timeWord class = "time"
 	yearWord class = "year"
 	fillWord class = "fill"
@@ -45,9 +46,9 @@ func (s span) is(any ...class) bool {
 // A node of the trie of words. A word of the list ends at a node that has classes.
 type node struct {
 	next     []branch // ordered by rune
-	whole    []class // if the word of the message ends here
-	stem     []class // if it may go on
-	capitals []class // if it ends here and is in capitals
+	whole    []class  // if the word of the message ends here
+	stem     []class  // if it may go on
+	capitals []class  // if it ends here and is in capitals
 }
 
 type branch struct {

@@ -11,7 +11,7 @@ func TestWords(t *testing.T) {
 	t.Parallel()
 	classes := []class{
 		keyWord, otpWord, weakWord, verbWord, goalWord, notWord, unitWord, coinWord, oldWord, voidWord, newWord, isWord,
-		taleWord, saleWord, sendWord, timeWord, yearWord, fillWord,
+		taleWord, saleWord, sendWord, orWord, timeWord, yearWord, fillWord,
 	}
 	for line := range strings.Lines(wordList) {
 		if strings.HasPrefix(line, "#") || strings.TrimSpace(line) == "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/pbkdf2"
 	"crypto/rand"
@@ -18,6 +19,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/text/language"
 
 	"github.com/otpcourier/otpcourier/channel/phone"
 	"github.com/otpcourier/otpcourier/smpp"
@@ -50,7 +53,9 @@ func readAccounts(file string) (accounts, error) {
 		return nil, err
 	}
 	var list []*account
-	if err := json.Unmarshal(data, &list); err != nil {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields() // a misspelt "networks" would be no restriction
+	if err := d.Decode(&list); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return newAccounts(list...)
@@ -85,6 +90,9 @@ func (a *account) validate() error {
 		return errors.New("sender is required")
 	case a.TPS < 0 || a.Binds < 0:
 		return errors.New("tps and binds must not be negative")
+	}
+	if _, err := language.Parse(a.Language); err != nil && a.Language != "" {
+		return fmt.Errorf("language: %q is not a BCP 47 tag", a.Language)
 	}
 	for _, region := range a.Countries {
 		if !phone.ValidRegion(region) {

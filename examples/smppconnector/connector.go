@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -43,6 +44,11 @@ func newConnector(all accounts, c smppserver.Config, log io.Writer) (*connector,
 	v := &connector{
 		accounts: all, texts: newTexts(), awaited: newAwaited(), metrics: &metrics{},
 		address: func(number string) channel.Recipient { return channel.Recipient{Phone: number} },
+	}
+	for _, a := range all {
+		if _, err := v.texts.set(a.Sender); err != nil {
+			return nil, fmt.Errorf("account %q: sender: %w", a.SystemID, err)
+		}
 	}
 	c.SystemID = "connector"
 	c.Authenticate = all.authenticate

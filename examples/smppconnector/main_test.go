@@ -297,7 +297,8 @@ func accountsFile(t *testing.T, text string) string {
 func TestBadArguments(t *testing.T) {
 	t.Parallel()
 	const plain, kind = "-dangerously-plaintext", "-channel"
-	good := accountsFile(t, `[{"system_id":"bank","password_hash":"`+newHash("x", 1).String()+`","sender":"MyBank"}]`)
+	good := accountsFile(t,
+		`[{"system_id":"bank","password_hash":"`+newHash("x", 1).String()+`","sender":"MyBank"}]`)
 	for want, args := range map[string][]string{
 		"-accounts is needed":   {"-listen", ":0"},
 		"-cert and -key":        {"-accounts", good},
@@ -314,11 +315,18 @@ func TestBadArguments(t *testing.T) {
 		"system_id is required": {"-accounts", accountsFile(t, `[{"sender":"a"}]`), "-dangerously-plaintext"},
 		"\"XX\" is not a country": {"-accounts", accountsFile(t, strings.Replace(mustJSON(t, good), `"sender"`,
 			`"countries":["XX"],"sender"`, 1)), "-dangerously-plaintext"},
+		"is not a BCP 47 tag": {"-accounts", accountsFile(t, strings.Replace(mustJSON(t, good), `"sender"`,
+			`"language":"no such","sender"`, 1)), plain},
+		"unknown field": {"-accounts", accountsFile(t, strings.Replace(mustJSON(t, good), `"sender"`,
+			`"network":["203.0.113.0/24"],"sender"`, 1)), plain},
+		"sender: ": {"-accounts",
+			accountsFile(t, strings.Replace(mustJSON(t, good), `"MyBank"`, `"My\nBank"`, 1)), plain},
 		"there are two": {"-accounts", accountsFile(t,
 			fmt.Sprintf("[%s,%[1]s]", strings.Trim(mustJSON(t, good), "[]"))),
 			plain},
 	} {
-		err := run(t.Context(), args, func(string) string { return "" }, strings.NewReader("nine char\n"), io.Discard)
+		err := run(t.Context(), args, func(string) string { return "" }, strings.NewReader("nine char\n"),
+			io.Discard)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", args, err, want)
 		}
@@ -341,7 +349,8 @@ func TestHash(t *testing.T) {
 	if err := run(t.Context(), []string{"-hash"}, os.Getenv, strings.NewReader("s3cret42\n"), &out); err != nil {
 		t.Fatal(err)
 	}
-	all, err := newAccounts(&account{SystemID: "bank", PasswordHash: strings.TrimSpace(out.String()), Sender: "MyBank"})
+	all,
+		err := newAccounts(&account{SystemID: "bank", PasswordHash: strings.TrimSpace(out.String()), Sender: "MyBank"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,8 @@ func guideRows() []guideRow {
 		rows = append(rows, guideRow{v.text, fmt.Sprintf("44791112%03d1", i), v.text, smpp.StatusOK, v.code})
 	}
 	return append(rows,
-		guideRow{"amount, card and time", "447911123001", "Code 4829 for 1,250.00 EUR, card *4417, until 14:05", 0, "4829"},
+		guideRow{"amount, card and time", "447911123001", "Code 4829 for 1,250.00 EUR, card *4417, until 14:05",
+			0, "4829"},
 		guideRow{"Arabic", "447911123011", "رمز التحقق: ٤٨٢٩١٠ لا تشاركه", 0, "482910"},
 		guideRow{"Ukrainian", "447911123021", "Ваш код 482910. Нікому не кажіть.", 0, "482910"},
 		guideRow{"order number", "447911123031", "Your order 88120 has shipped", smpp.StatusInvalidMsgLength, ""},
@@ -133,6 +134,7 @@ func TestRealNodeSMPPBinds(t *testing.T) {
 		{"receiver only", bind{"bind_receiver", "aggregator", demoPassword, 1}, []smpp.Status{0, 0x04}},
 		{"transmitter", bind{"bind_transmitter", "aggregator", demoPassword, 1}, []smpp.Status{0, 0}},
 		{"over the rate", bind{"bind_transceiver", "slow", demoPassword, 3}, []smpp.Status{0, 0, 0, 0x58}},
+		{"unsupported country", bind{"bind_transceiver", "europe", demoPassword, 1}, []smpp.Status{0, 0x0B}},
 		{"wrong password", bind{"bind_transceiver", "aggregator", "guess", 1}, []smpp.Status{0x0E}},
 		{"unknown system_id", bind{"bind_transceiver", "nobody", demoPassword, 1}, []smpp.Status{0x0E}},
 		{"address not allowed", bind{"bind_transceiver", "elsewhere", demoPassword, 1}, []smpp.Status{0x0D}},
@@ -167,6 +169,7 @@ func TestRealNodeSMPPGuide(t *testing.T) {
 	}
 	rows := guideRows()
 	rows = append(rows,
+		guideRow{"number of 22 characters", strings.Repeat("1", 22), anyText, smpp.StatusInvalidDestination, ""},
 		guideRow{"no capacity", "447911124009", anyText, smpp.StatusThrottled, "482910"},
 		guideRow{"system error", "447911124008", anyText, smpp.StatusSystemError, "482910"})
 	var messages []message
@@ -220,7 +223,8 @@ func TestRealKannelGuide(t *testing.T) {
 		return len(all) == 1 && all[0].SystemID() == "aggregator"
 	})
 	rows := append(guideRows(),
-		guideRow{"of several parts", "447911126001", "Ваш код 482910. " + strings.Repeat("Нікому не кажіть. ", 10), 0, "482910"})
+		guideRow{"of several parts", "447911126001",
+			"Ваш код 482910. " + strings.Repeat("Нікому не кажіть. ", 10), 0, "482910"})
 	for i, r := range rows {
 		q := url.Values{
 			"from": {"MyBank"}, "to": {r.to}, "text": {r.text}, "dlr-mask": {"19"},

@@ -10,6 +10,7 @@ package kanneltest
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -104,8 +105,9 @@ func Start(t *testing.T, c Config) *Kannel {
 	dir := t.TempDir()
 	admin, boxes, send := freePort(t), freePort(t), freePort(t)
 	file := filepath.Join(dir, "kannel.conf")
-	if err := os.WriteFile(file, fmt.Appendf(nil, configuration, admin, boxes, send, dir, c.Port, c.Username, c.Password,
-		c.TLS, c.SMSC, cmp.Or(c.Service, `text = "none"`)), 0o600); err != nil {
+	text := fmt.Appendf(nil, configuration, admin, boxes, send, dir, c.Port, c.Username, c.Password, c.TLS, c.SMSC,
+		cmp.Or(c.Service, `text = "none"`))
+	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -135,7 +137,11 @@ func (k *Kannel) Send(t *testing.T, parameters url.Values) {
 	for name, values := range parameters {
 		q[name] = values
 	}
-	res, err := http.Get(k.sendsms + "?" + q.Encode())
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, k.sendsms+"?"+q.Encode(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +154,7 @@ func (k *Kannel) Send(t *testing.T, parameters url.Values) {
 // run runs one of Kannel's programs until the end of the test.
 func run(t *testing.T, program, file string) {
 	t.Helper()
-	cmd := exec.Command(program, file)
+	cmd := exec.CommandContext(context.Background(), program, file) // it outlives t.Context(), to unbind
 	cmd.Dir = filepath.Dir(file)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -179,7 +185,7 @@ func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {
 		port := 20_000 + rand.IntN(12_000)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+		if l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
 			_ = l.Close()
 			return port
 		}
@@ -192,7 +198,7 @@ func freePort(t *testing.T) int {
 func awaitPort(t *testing.T, port int) {
 	t.Helper()
 	Poll(t, fmt.Sprintf("port %d", port), func() bool {
-		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
 			_ = c.Close()
 		}

@@ -26,9 +26,12 @@ func BenchmarkIn(b *testing.B) {
 func long(size int) map[string]string {
 	texts := make(map[string]string)
 	for _, part := range []string{
-		"a", "1", "1 ", "12 ", "4829 ", "4829,", "4829, ", "code 4829 or ", "code 4829, ", "4829 code ", "kod", "k", "ko", "K-", "-",
-		".", "..", "[", "\"", "\n", "1\n", ": 4829", "@", "@a.b #4829\n", "://", "a.b/c?4829 ", "码", "码4829", "รหัส", "رمز ", "é", "😀",
-		"\u200b", "order ", "order 48291 ", "is ", "minutes ", "one time ", "to 4829 ", "*4829*", "4829'", "4829 is your ", "use 4829 to ",
+		"a", "1", "1 ", "12 ", "4829 ", "4829,", "4829, ", "code 4829 or ", "code 4829, ", "4829 code ", "kod",
+		"k", "ko", "K-", "-",
+		".", "..", "[", "\"", "\n", "1\n", ": 4829", "@", "@a.b #4829\n", "://", "a.b/c?4829 ", "码", "码4829",
+		"รหัส", "رمز ", "é", "😀",
+		"\u200b", "order ", "order 48291 ", "is ", "minutes ", "one time ", "to 4829 ", "*4829*", "4829'",
+		"4829 is your ", "use 4829 to ",
 	} {
 		texts[part] = strings.Repeat(part, size/len(part))
 	}

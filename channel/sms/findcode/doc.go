@@ -26,10 +26,16 @@
 //
 // # Accuracy
 //
-// A wrong code is worse than none: the person who gets it cannot sign in, and nobody else tries another way. So a text
-// in doubt has no code. On seven sets of texts, 704 in all, that were written before the rules had seen them, the first
-// run found what a person would in 96 % of 518 ordinary texts, and gave a wrong code for 3; [PLACEHOLDER].
-// A code that only an earlier or later sentence calls so is missed.
+// A wrong code is worse than none: the person who gets it cannot sign in, and nobody tries another way. So a text in
+// doubt has no code.
+//
+// The rules were measured on nine sets of texts, in the state before they had seen a set. Of 1025 texts that are like
+// what people get, in some 100 languages, 983 were read as a person would (96 %), and 7 gave a wrong code. Of 186 texts
+// that were made to mislead, 167 were read rightly (90 %), and 16 gave a wrong code. All but 2 of these texts are read
+// rightly today; they are in testdata. With other digits in the place of the code, 99 % are read as well, and 93 % if
+// the digits may be a year, a date or a telephone number.
+//
+// A code that only another sentence calls so is missed, and so is one under a name in a language that words.txt lacks.
 //
 // # Cost
 //

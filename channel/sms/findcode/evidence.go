@@ -208,7 +208,7 @@ func (m *message) subject(n number) bool {
 		i--
 	}
 	if !m.is(i, letter) && !m.is(i, digit) || m.is(i, spaceless) {
-		return true
+		return m.at(i) != '.' || !m.is(i-1, digit) // "14.12. 1430"
 	}
 	w := m.wordBefore(n.start)
 	return w != nil && w.end >= i && w.is(verbWord, isWord)

@@ -59,6 +59,35 @@ func TestTexts(t *testing.T) {
 	}
 }
 
+// TestOtherDigits: with other digits in the place of the code a text means the same, and none has a wrong code. Fewer
+// are found if the digits may be a year, a date or a telephone number.
+func TestOtherDigits(t *testing.T) {
+	t.Parallel()
+	for code, percent := range map[string]int{
+		"7304": 98, "0049": 98, "1405": 98, "73041": 98, "730416": 99, "301126": 99, "7304160": 99, "73041604": 99,
+		"2026": 92, "20261130": 92, "071234567": 92, "7304160455": 92,
+	} {
+		right, all := 0, 0
+		for _, s := range samples(t, "testdata/texts.tsv") {
+			if s.code == "" || strings.Count(s.text, s.code) != 1 {
+				continue
+			}
+			all++
+			text := strings.Replace(s.text, s.code, code, 1)
+			switch got, ok := findcode.In(text); {
+			case got == code:
+				right++
+			case ok:
+				t.Errorf("%q: %q, want %q", text, got, code)
+			}
+		}
+		t.Logf("%s: %d of %d", code, right, all)
+		if right*100 < percent*all {
+			t.Errorf("%s is found in %d of %d texts", code, right, all)
+		}
+	}
+}
+
 // TestLabelled measures another file of the same form, which OTPCOURIER_LABELLED_TEXTS names.
 func TestLabelled(t *testing.T) {
 	t.Parallel()

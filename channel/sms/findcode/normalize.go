@@ -117,8 +117,8 @@ func base(r rune) rune {
 	return first
 }
 
-// dropped reports whether r is a mark that is dropped: an accent, the points of Hebrew and Arabic, a variation selector,
-// the frame of a keycap. The vowel signs of Indic scripts are not.
+// dropped reports whether r is a mark that is dropped: an accent, the points of Hebrew and Arabic, a variation
+// selector, the frame of a keycap. The vowel signs of Indic scripts are not.
 func dropped(r rune) bool {
 	return (r < 0x0900 || 0x1AB0 <= r && r <= 0x20FF || 0xFE00 <= r && r <= 0xFE2F || r > 0xFFFF) &&
 		unicode.In(r, unicode.Mn, unicode.Me)

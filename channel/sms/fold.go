@@ -8,11 +8,17 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Fold returns the GSM-7 text nearest to text: typographic quotes, dashes and
-// spaces become plain ones, and a letter that GSM-7 lacks becomes its base
-// letter ("ç" becomes "c"; "é", which GSM-7 has, stays). What has no near
-// character stays as it is, in Unicode normalization form C, so the result is
-// GSM-7 only if Detect says so. A GSM-7 text is returned unchanged.
+// Fold returns the GSM-7 text nearest to text. If a character of text has no
+// near one in GSM-7, such as a Cyrillic letter or an emoji, the text would stay
+// UCS-2: Fold then returns it unchanged, and so a GSM-7 text.
+//
+// Typographic quotes, dashes and spaces become plain ones. A letter that GSM-7
+// lacks becomes its base letter ("ç" becomes "c"; "é", which GSM-7 has, stays).
+// Greek capitals become the Latin ones of the same shape. Full-width forms,
+// fractions, ligatures and the like become what they stand for (Unicode's
+// compatibility decomposition). A currency sign becomes its ISO 4217 code.
+// Invisible characters go. A number keeps its value: "1½" becomes "1 1/2", not
+// "11/2".
 //
 // Folding saves segments at the price of spelling: it is a choice per language,
 // and never one for the code itself.
@@ -20,26 +26,40 @@ func Fold(text string) string {
 	if Detect(text) == GSM7 {
 		return text
 	}
-	text = norm.NFC.String(text)
 	var b strings.Builder
 	b.Grow(len(text))
-	plain := true // the character before is GSM-7 now, so a mark on it must go
-	for i, r := range text {
-		if plain && isLatinMark(r) {
-			continue
+	last := ' '    // what b ends with
+	apart := false // it must not touch a letter or digit
+	raised := false
+	for _, r := range norm.NFC.String(text) {
+		if isMark(r) {
+			continue // on a letter that GSM-7 has, or has a near one of
 		}
-		if septet(r) != notGSM7 {
+		if septet(r) != notGSM7 && !apart { // nearly always
 			b.WriteRune(r)
-			plain = true
+			last, raised = r, false
 			continue
 		}
-		var near string
-		if near, plain = nearest(r); plain {
-			b.WriteString(near)
+		near, ok := nearest(r)
+		if !ok {
+			return text
+		}
+		if near == "" {
 			continue
 		}
-		_, size := utf8.DecodeRuneInString(text[i:])
-		b.WriteString(text[i : i+size])
+		first, _ := utf8.DecodeRuneInString(near)
+		word := standsApart(r)
+		switch {
+		case !isAlphanumeric(first) || !isAlphanumeric(last):
+		case isSuperscript(r) && (raised || !unicode.IsDigit(last)): // "m²" is one word
+		case isSuperscript(r):
+			b.WriteByte('^')
+		case word || apart:
+			b.WriteByte(' ')
+		}
+		b.WriteString(near)
+		last, _ = utf8.DecodeLastRuneInString(near)
+		apart, raised = word, isSuperscript(r)
 	}
 	return b.String()
 }
@@ -54,56 +74,65 @@ func nearest(r rune) (string, bool) {
 	}
 	decomposed := norm.NFD.String(string(r))
 	mark, size := utf8.DecodeLastRuneInString(decomposed)
-	if !isLatinMark(mark) || size == len(decomposed) {
+	if isMark(mark) && size < len(decomposed) {
+		// Of several marks the last goes first: "ǘ" is nearer to "ü" than to "u".
+		fewer, _ := utf8.DecodeRuneInString(norm.NFC.String(decomposed[:len(decomposed)-size]))
+		return nearest(fewer)
+	}
+	decomposed = norm.NFKD.String(string(r))
+	if decomposed == string(r) {
 		return "", false
 	}
-	// Of several marks the last goes first: "ǘ" is nearer to "ü" than to "u".
-	fewer, _ := utf8.DecodeRuneInString(norm.NFC.String(decomposed[:len(decomposed)-size]))
-	return nearest(fewer)
+	var b strings.Builder
+	for _, part := range decomposed {
+		near, ok := nearest(part)
+		if !ok && !isMark(part) {
+			return "", false
+		}
+		b.WriteString(near)
+	}
+	return b.String(), true
 }
 
-// isLatinMark reports whether r is a combining mark of the kind that Latin
-// letters carry; those of other scripts are letters of their own.
-func isLatinMark(r rune) bool {
+// isMark reports whether r is a combining mark of the kind that Latin letters
+// carry; those of other scripts are letters of their own.
+func isMark(r rune) bool {
 	return r >= 0x0300 && r <= 0x036F
 }
 
-// lookalike returns what stands for a character that is not a GSM-7 character
-// with a mark on it.
-func lookalike(r rune) (string, bool) {
-	switch r {
-	case '‘', '’', '‚', '‛', '′', 'ʹ', 'ʻ', 'ʼ', '‹', '›', '`', '´':
-		return "'", true
-	case '“', '”', '„', '‟', '″', '«', '»':
-		return `"`, true
-	case '‐', '‑', '‒', '–', '—', '―', '−':
-		return "-", true
-	case '…':
-		return "...", true
-	case '•':
-		return "*", true
-	case '·': // Catalan "col·lecció"
-		return ".", true
-	case '\t':
-		return " ", true
-	case '\u0085', '\u2028', '\u2029':
-		return "\n", true
-	case '\u00AD', '\u200B', '\u2060', '\uFEFF': // soft hyphen and other invisible break hints
-		return "", true
-	}
-	if unicode.Is(unicode.Zs, r) {
-		return " ", true
-	}
-	near, ok := letters[r]
-	return near, ok
+// isInvisible reports whether nothing is seen of r itself: a format character, a
+// variation selector, the keycap that stands around a digit.
+func isInvisible(r rune) bool {
+	return unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r) ||
+		unicode.Is(unicode.Variation_Selector, r) || r == '\u20E3'
 }
 
-// letters are those whose stroke, hook or shape Unicode does not decompose.
-var letters = map[rune]string{
-	'Đ': "D", 'đ': "d", 'Ð': "D", 'ð': "d", 'Ɖ': "D", 'ɖ': "d",
-	'Þ': "Th", 'þ': "th", 'Œ': "OE", 'œ': "oe", 'ẞ': "SS",
-	'Ħ': "H", 'ħ': "h", 'ı': "i", 'Ł': "L", 'ł': "l", 'Ŧ': "T", 'ŧ': "t",
-	'Ɓ': "B", 'ɓ': "b", 'Ɗ': "D", 'ɗ': "d", 'Ƙ': "K", 'ƙ': "k", 'Ƴ': "Y", 'ƴ': "y",
-	'Ŋ': "N", 'ŋ': "n", 'ĸ': "q", 'ſ': "s", 'Ə': "E", 'ə': "e",
-	'Ĳ': "IJ", 'ĳ': "ij", 'Ŀ': "L", 'ŀ': "l", 'ŉ': "'n",
+// standsApart reports whether what stands for r is a word or a number of its
+// own: beside a digit it would be read as one with it.
+func standsApart(r rune) bool {
+	return unicode.Is(unicode.No, r) || unicode.Is(unicode.Sc, r) && septet(r) == notGSM7 && !isFullWidth(r)
+}
+
+func isSuperscript(r rune) bool {
+	return r == '²' || r == '³' || r == '¹' || r >= '⁰' && r <= '⁹'
+}
+
+// isFullWidth reports whether r is a wide form of a character of ISO 8859-1.
+func isFullWidth(r rune) bool { return r >= '！' && r <= '～' || r >= '￠' && r <= '￥' }
+
+func isAlphanumeric(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+
+// lookalike returns what stands for a character that neither is a GSM-7
+// character with a mark on it nor decomposes to some.
+func lookalike(r rune) (string, bool) {
+	if near, ok := lookalikes[r]; ok {
+		return near, true
+	}
+	switch {
+	case isInvisible(r):
+		return "", true
+	case unicode.Is(unicode.Zs, r):
+		return " ", true
+	}
+	return "", false
 }

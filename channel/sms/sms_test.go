@@ -216,7 +216,21 @@ func TestFold(t *testing.T) {
 		{"Greek that GSM-7 lacks stays", "Ο κωδικός", "Ο κωδικός"},
 		{"emoji stays", "ok 👍🏽", "ok 👍🏽"},
 		{"control characters stay", "a\x1bé\x00", "a\x1bé\x00"},
-		{"bad UTF-8 stays", "ç\xffç", "c\xffc"},
+		{"bad UTF-8 stays", "ç\xffç", "ç\xffç"},
+		{"one character that stays keeps the rest", "484 là mã của bạn 😀", "484 là mã của bạn 😀"},
+		{"full-width forms", "２０ＥＵＲ（ａ）￥５", "20EUR(a)¥5"},
+		{"punctuation of Chinese", "【MyBank】482910。", "[MyBank]482910."},
+		{"signs of arithmetic", "1 × 2 ÷ 3 ± 4 ≤ 5 → 6", "1 x 2 / 3 +/- 4 <= 5 -> 6"},
+		{"fractions keep the value", "½ 1½ ¼5 x¾", "1/2 1 1/2 1/4 5 x 3/4"},
+		{"superscripts keep the value", "10² m² ¹² 10¹²", "10^2 m2 12 10^12"},
+		{"ordinals and abbreviations", "№ 5 №5 1ª 2º MyBank™ ®", "No 5 No5 1a 2o MyBankTM (R)"},
+		{"ligatures and units", "ﬁn 5 ㎏ 20 ℃ µ", "fin 5 kg 20 degC u"},
+		{"digits of mathematics", "𝟒𝟖𝟐𝟗𝟏𝟎", "482910"},
+		{"Greek capitals", "ΚΩΔΙΚΟΣ ΑΈΉΊΌΎΏ", "KΩΔIKOΣ AEHIOYΩ"},
+		{"zero width", "a\u200cb\u200d\u2060\ufeff\u034f\u2066c\u2069\u061c", "abc"},
+		{"keycaps", "4\ufe0f\u20e38\ufe0f\u20e3", "48"},
+		{"currency before and behind", "₺250 5.000₫ 20 ₹", "TRY 250 5.000 VND 20 INR"},
+		{"currency that GSM-7 has", "£1 ¥2 €3 $4 ¤ ç", "£1 ¥2 €3 $4 ¤ c"},
 		{"empty", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -226,6 +240,24 @@ func TestFold(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Every sign of Unicode's block of currencies becomes one of GSM-7 or its code.
+func TestFoldedCurrenciesAreGSM7(t *testing.T) {
+	t.Parallel()
+	for _, r := range "￠￡￥￦฿৳؋៛﷼" + currencies() {
+		if sms.Detect(sms.Fold(string(r))) != sms.GSM7 {
+			t.Errorf("%U %c is not folded", r, r)
+		}
+	}
+}
+
+func currencies() string {
+	var b strings.Builder
+	for r := '\u20A0'; r <= '\u20C0'; r++ {
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 func TestFoldedLettersAreGSM7(t *testing.T) {

@@ -1,6 +1,7 @@
 package otp
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
@@ -61,8 +62,9 @@ const digits = "0123456789"
 // maxCode is the longest code, in characters.
 const maxCode = 32
 
-// Random makes codes whose characters are independent and uniformly
-// distributed (NIST SP 800-63B-4 §3.1.3.2). The zero value makes six digits.
+// Random makes codes that are all equally likely (NIST SP 800-63B-4 §3.1.3.2).
+// The zero value makes six digits. If the Alphabet has letters and digits, each
+// code has at least one digit: phones recognise no code without.
 type Random struct {
 	Length   int    // 4 to 32; default 6
 	Alphabet string // 10 to 64 distinct ASCII letters and digits; default the ten digits
@@ -86,6 +88,7 @@ func (g Random) Generate(s Seed) (string, error) {
 	}
 	n := len(g.Alphabet)
 	fair := byte(256 - 256%n - 1) // octets above it would favour the first characters
+	digitless := g.digitless()
 	code := make([]byte, 0, maxCode)
 	block := s.Key
 	for i := uint64(0); ; i++ {
@@ -93,12 +96,31 @@ func (g Random) Generate(s Seed) (string, error) {
 			if b > fair {
 				continue
 			}
-			if code = append(code, g.Alphabet[int(b)%n]); len(code) == g.Length {
+			if code = append(code, g.Alphabet[int(b)%n]); len(code) < g.Length {
+				continue
+			}
+			if digitless == 0 || bytes.ContainsAny(code, digits) {
 				return string(code), nil
 			}
+			code = code[:0] // rejected whole, so that those left stay equally likely
 		}
 		block = expand(s.Key, i)
 	}
+}
+
+// digitless returns the share of codes that are rejected, since they have no
+// digit: 0 for an alphabet of digits or of letters alone.
+func (g Random) digitless() float64 {
+	letters := len(g.Alphabet)
+	for _, c := range []byte(g.Alphabet) {
+		if c <= '9' {
+			letters--
+		}
+	}
+	if letters == len(g.Alphabet) {
+		return 0
+	}
+	return math.Pow(float64(letters)/float64(len(g.Alphabet)), float64(g.Length))
 }
 
 // expand returns the next block of the pseudo-random stream that begins with key.
@@ -130,7 +152,7 @@ func (g Random) validate() error {
 // Bits returns the entropy of a code.
 func (g Random) Bits() float64 {
 	g = g.withDefaults()
-	return float64(g.Length) * math.Log2(float64(len(g.Alphabet)))
+	return float64(g.Length)*math.Log2(float64(len(g.Alphabet))) + math.Log2(1-g.digitless())
 }
 
 // Normalize reads what people type and paste for a code: with spaces, dashes and

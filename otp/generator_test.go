@@ -3,6 +3,7 @@ package otp_test
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -51,14 +52,70 @@ func TestRandomIsUnbiased(t *testing.T) {
 				counts[j][code[j]]++
 			}
 		}
-		mean := float64(n) / float64(len(alphabet))
+		size, letters := float64(len(alphabet)), float64(0)
+		for _, c := range alphabet {
+			if unicode.IsLetter(c) {
+				letters++
+			}
+		}
+		// Of all codes, those without a digit are left out.
+		left := 1 - math.Pow(letters/size, float64(length))
+		withLetter := 1 - math.Pow(letters/size, float64(length-1))
 		for j := range counts {
 			for _, c := range []byte(alphabet) {
+				mean := n / size / left
+				if c > '9' {
+					mean *= withLetter
+				}
 				if d := float64(counts[j][c]) - mean; d*d > 36*mean {
 					t.Errorf("%+v: character %q at %d occurs %d times, mean %.0f", g, c, j, counts[j][c], mean)
 				}
 			}
 		}
+	}
+}
+
+// A code of letters and digits has a digit, whatever the share of digits in the
+// alphabet. All such codes occur, equally often, and Bits counts them.
+func TestRandomHasADigit(t *testing.T) {
+	t.Parallel()
+	for _, alphabet := range []string{"ABCDEFGHJKLMNPQRSTUVWXYZ23456789", "abcdefghijkl9",
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZ7abcdefghijklmnopqrstuvwxyz"} {
+		for _, length := range []int{4, 6, 32} {
+			g := otp.Random{Length: length, Alphabet: alphabet}
+			key := make([]byte, 32)
+			for i := range 2000 {
+				binary.BigEndian.PutUint64(key, uint64(i))
+				code, err := g.Generate(otp.Seed{Key: mix(key)})
+				if err != nil || len(code) != length || !strings.ContainsAny(code, "0123456789") {
+					t.Fatalf("%+v: %q, %v", g, code, err)
+				}
+			}
+		}
+	}
+	g := otp.Random{Length: 4, Alphabet: "abcdefghi9"} // 10^4 - 9^4 codes
+	counts := map[string]float64{}
+	key := make([]byte, 32)
+	const n, codes = 400_000, 3439
+	for i := range n {
+		binary.BigEndian.PutUint64(key, uint64(i))
+		code, err := g.Generate(otp.Seed{Key: mix(key)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts[code]++
+	}
+	const mean = float64(n) / codes
+	for code, count := range counts {
+		if d := count - mean; d*d > 36*mean {
+			t.Errorf("%s occurs %.0f times, mean %.0f", code, count, mean)
+		}
+	}
+	if len(counts) != codes || math.Abs(g.Bits()-math.Log2(codes)) > 1e-9 {
+		t.Errorf("%d codes of %d, %f bits", len(counts), codes, g.Bits())
+	}
+	if six := (otp.Random{}).Bits(); six != 6*math.Log2(10) {
+		t.Errorf("six digits have %f bits", six)
 	}
 }
 

@@ -16,6 +16,9 @@ const (
 	maxMinutes = 7 * 24 * 60
 	maxTry     = 99
 	maxDetails = 200
+	maxPurpose = 64
+	maxID      = 128
+	maxLink    = 2000
 	maxHost    = 253 // RFC 1035 section 2.3.4, as text
 	maxLabel   = 63
 )
@@ -51,22 +54,28 @@ func (d *Data) check() error {
 		return bad("Minutes", "is not 1 to 10080")
 	case d.Try < 0 || d.Try > maxTry:
 		return bad("Try", "is not 0 to 99")
+	case len(d.ChallengeID) > maxID || !isGraphic(d.ChallengeID):
+		return bad("ChallengeID", "is not at most 128 characters of printable ASCII without spaces")
 	}
 	if d.Details == "" {
 		return nil
 	}
-	if strings.TrimSpace(d.Details) == "" {
+	if strings.TrimSpace(plain(d.Details)) == "" {
 		return bad("Details", "is blank")
 	}
-	if fault := line(d.Details, maxDetails); fault != "" {
+	if fault := line(plain(d.Details), maxDetails); fault != "" {
 		return bad("Details", fault)
+	}
+	if !balanced(d.Details) {
+		return bad("Details", "has an isolate without its end, or an end without its isolate")
 	}
 	return nil
 }
 
 // line says what keeps s from standing in a line of a text, or "". A control
 // character could forge a header or a last line; a bidirectional one could
-// show an amount or a payee that is not the one that was sent.
+// show an amount or a payee that is not the one that was sent. (Details may
+// hold isolates: their order ends with them.)
 func line(s string, most int) string {
 	if !utf8.ValidString(s) {
 		return "is not valid UTF-8"
@@ -94,9 +103,22 @@ func isGraphic(s string) bool {
 	return true
 }
 
-func isAlphanumeric(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
+
+func isLatin(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+func isAlphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || isLatin(c)
+}
+
+func isSign(r rune) bool { return r >= utf8.RuneSelf || !isAlphanumeric(byte(r)) }
 
 func isHost(s string) bool {
 	if len(s) > maxHost {

@@ -1,10 +1,8 @@
 package wording
 
 import (
-	htmltemplate "html/template"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	texttemplate "text/template"
 	"time"
@@ -24,7 +22,10 @@ type Config struct {
 	Wordings map[string]Wording
 	// AppHash, of 11 characters as [AppHash] computes them, ends every SMS on
 	// a line of its own, so that SMS Retriever hands the code to that Android
-	// app. It wants the message in one segment. "" is none.
+	// app. SMS Retriever reads at most 140 octets, one segment. A longer SMS is
+	// folded, as with Fold; if it is still longer, sentences are left out until
+	// it fits: the purpose, Try, Requested, Life, Secret. If nothing helps, as
+	// with long Details, it is sent whole, and Lint warns of it. "" is none.
 	AppHash string
 	// Origin, a host name, binds the code to a web site: every SMS ends with
 	// the line "@example.com #482910" and no line break, after the WICG draft
@@ -32,6 +33,25 @@ type Config struct {
 	// stands on that line too, after a space: browsers ignore what follows the
 	// code. "" is none.
 	Origin string
+	// Fold makes an SMS GSM-7 if each of its characters has a near one there,
+	// at the price of spelling ("codigo"): see sms.Fold. It saves segments in
+	// Spanish, Portuguese, Polish, Romanian, Turkish, Vietnamese, Icelandic
+	// and Yoruba. E-mails are not folded. Default: false.
+	Fold bool
+	// Link is a URL that the e-mail shows beside the code, for the page where
+	// the code is typed: a text/template source with {{.ChallengeID}}, and
+	// optionally {{.Code}} and {{.Language}}, each escaped for a URL. It must
+	// be https, and its host must not depend on the data. "" is none.
+	//
+	//	https://mybank.example/verify?id={{.ChallengeID}}&code={{.Code}}
+	//
+	// The page must not verify on GET. Mail scanners and previews fetch the
+	// links of a mail: the code would be used up before the person sees it, or
+	// a payment confirmed that nobody looked at. The page must show what the
+	// code confirms, with a button whose POST verifies. A code in a URL also
+	// gets into histories and logs. To avoid that, use {{.ChallengeID}} alone:
+	// the person then types the code.
+	Link string
 }
 
 // Data is one message. The zero value of an optional field leaves out what
@@ -42,8 +62,17 @@ type Data struct {
 	Minutes   int       // how long the code still lives: 1 to 10080
 	Try       int       // which message for this challenge it is: 1 to 99; optional
 	Requested time.Time // when the code was asked for, said to the minute in UTC; optional
-	// what the code confirms, as the amount and payee of a payment: one line of at most 200 characters; optional
+	// Details is what the code confirms, as the amount and payee of a payment:
+	// one line of at most 200 characters. It may hold isolates of Unicode (UAX
+	// #9), each with its end; no other control of direction. Optional.
 	Details string
+	// Purpose is what the code is for: [SignIn], another built-in purpose, or a
+	// key of Wording.Purposes. Any other value is worded as "". An SMS says a
+	// built-in purpose only if that costs no segment. Optional.
+	Purpose string
+	// ChallengeID is for Config.Link, which requires it: at most 128 characters
+	// of printable ASCII, no spaces. Optional without a Link.
+	ChallengeID string
 }
 
 // Text is a message in all its forms, in UTF-8 with "\n" line ends.
@@ -60,37 +89,47 @@ type Set struct {
 	brand    string
 	origin   string
 	appHash  string
+	fold     bool
+	link     *texttemplate.Template
 	fallback string // the default language
 	words    map[string]*words
 	names    []string // the languages; tags has the same order
 	tags     []language.Tag
-	matcher  language.Matcher
 	scratch  sync.Pool
+
+	hasRegional bool // a wording is for one country
 }
 
-// New checks c, parses its wording and renders each text of each language once
-// with and once without the optional parts. Its [*Error] names the language
-// and the field: a source that does not parse or execute, a message that does
-// not show its code, a missing sentence or plural form.
+// New checks c, parses its wording and renders each text of Config.Wordings
+// once with and once without the optional parts. Its [*Error] names the
+// language and the field: a source that does not parse or execute, a message
+// that does not show its code, a missing sentence or plural form.
 func New(c Config) (*Set, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	s := &Set{brand: c.Brand, origin: c.Origin, appHash: c.AppHash, words: map[string]*words{}}
+	s := &Set{brand: c.Brand, origin: c.Origin, appHash: c.AppHash, fold: c.Fold}
 	s.scratch.New = func() any { return new(scratch) }
-	given, err := merged(c.Wordings)
+	var err error
+	if s.link, err = parseLink(c.Link); err != nil {
+		return nil, err
+	}
+	ready, err := prepared()
 	if err != nil {
 		return nil, err
 	}
-	for name, w := range given {
-		if s.words[name], err = compile(name, w); err != nil {
-			return nil, err
-		}
+	s.words = maps.Clone(ready)
+	own, err := s.add(c.Wordings)
+	if err != nil {
+		return nil, err
 	}
 	if err := s.index(c.Default); err != nil {
 		return nil, err
 	}
 	for _, name := range s.names {
+		if !own[name] {
+			continue
+		}
 		if err := s.try(s.words[name]); err != nil {
 			return nil, err
 		}
@@ -98,37 +137,53 @@ func New(c Config) (*Set, error) {
 	return s, nil
 }
 
-// merged returns the built-in wordings with own laid over them.
-func merged(own map[string]Wording) (map[string]Wording, error) {
+// prepared returns the built-in wordings, compiled. The caller must not change them.
+var prepared = sync.OnceValues(func() (map[string]*words, error) {
 	all, err := builtin()
 	if err != nil {
 		return nil, err
 	}
-	base := maps.Clone(all)
-	seen := map[string]bool{}
-	for _, key := range slices.Sorted(maps.Keys(own)) {
+	ready := make(map[string]*words, len(all))
+	for name, w := range all {
+		if ready[name], err = compile(name, w, w); err != nil {
+			return nil, err
+		}
+	}
+	return ready, nil
+})
+
+// add lays wordings over the built-in ones, and returns the names of their languages.
+func (s *Set) add(wordings map[string]Wording) (map[string]bool, error) {
+	all, err := builtin()
+	if err != nil {
+		return nil, err
+	}
+	own := map[string]bool{}
+	for _, key := range slices.Sorted(maps.Keys(wordings)) {
 		tag, name, err := canonical(key)
 		switch {
 		case err != nil || tag == language.Und:
 			return nil, &Error{Field: "Config.Wordings", Reason: "has a key that is not a BCP 47 tag", Err: ErrLanguage}
-		case seen[name]:
+		case own[name]:
 			return nil, &Error{Language: name, Field: "Config.Wordings", Reason: "has this language twice"}
 		}
-		seen[name] = true
-		w := own[key]
+		own[name] = true
+		w, base := wordings[key], Wording{}
 		for ; tag != language.Und; tag = tag.Parent() {
-			if b, ok := base[tag.String()]; ok {
-				w = w.over(b)
+			if b, ok := all[tag.String()]; ok {
+				w, base = w.over(b), b
 				break
 			}
 		}
-		all[name] = w
+		if s.words[name], err = compile(name, w, base); err != nil {
+			return nil, err
+		}
 	}
-	return all, nil
+	return own, nil
 }
 
-// index orders the languages for the matcher: the default first, then the
-// built-in ones, so that the choice does not depend on the order of a map.
+// index orders the languages: the default first, then the built-in ones, then
+// the others by tag, so that no choice depends on the order of a map.
 func (s *Set) index(def string) error {
 	if def == "" {
 		def = "en"
@@ -147,77 +202,10 @@ func (s *Set) index(def string) error {
 		return again
 	})
 	for _, n := range s.names {
-		s.tags = append(s.tags, language.Make(n))
-	}
-	s.matcher = language.NewMatcher(s.tags)
-	return nil
-}
-
-// words is a Wording made ready.
-type words struct {
-	language, dir string
-	minutes       Plural
-	rule          func(int) category
-	say           [8]sentence // in the order of Wording.sentences
-	sms, text     *texttemplate.Template
-	html          *htmltemplate.Template
-}
-
-// sentence is a source: its template, or its text if it has no action.
-type sentence struct {
-	field string
-	text  string
-	tmpl  *texttemplate.Template
-}
-
-func compile(name string, w Wording) (*words, error) {
-	tag := language.Make(name)
-	base, _ := tag.Base()
-	c := &words{language: name, dir: direction(tag), rule: pluralRule(base.String())}
-	for i, src := range w.sentences() {
-		if strings.TrimSpace(*src.text) == "" {
-			return nil, &Error{Language: name, Field: "Wording." + src.name, Reason: "is missing"}
-		}
-		c.say[i] = sentence{field: src.name, text: *src.text}
-		if !strings.Contains(*src.text, "{{") {
-			continue
-		}
-		var err error
-		if c.say[i].tmpl, err = parseText(name, src.name, *src.text); err != nil {
-			return nil, err
-		}
-	}
-	var missing string
-	if c.minutes, missing = w.Minutes.complete(c.rule); missing != "" {
-		return nil, &Error{Language: name, Field: "Wording.Minutes", Reason: "lacks the form " + missing}
-	}
-	return c, c.parseWhole(w)
-}
-
-func (c *words) parseWhole(w Wording) (err error) {
-	if w.SMS != "" {
-		if c.sms, err = parseText(c.language, "SMS", w.SMS); err != nil {
-			return err
-		}
-	}
-	if w.Text != "" {
-		if c.text, err = parseText(c.language, "Text", w.Text); err != nil {
-			return err
-		}
-	}
-	if w.HTML != "" {
-		c.html, err = htmltemplate.New("HTML").Option("missingkey=error").Parse(w.HTML)
-		if err != nil {
-			return &Error{Language: c.language, Field: "Wording.HTML", Reason: "does not parse", Err: err}
-		}
+		tag := language.Make(n)
+		s.tags = append(s.tags, tag)
+		_, _, region := tag.Raw()
+		s.hasRegional = s.hasRegional || region != (language.Region{})
 	}
 	return nil
-}
-
-func parseText(lang, field, src string) (*texttemplate.Template, error) {
-	t, err := texttemplate.New(field).Option("missingkey=error").Parse(src)
-	if err != nil {
-		return nil, &Error{Language: lang, Field: "Wording." + field, Reason: "does not parse", Err: err}
-	}
-	return t, nil
 }

@@ -56,14 +56,15 @@ var wordForCode = map[string]string{
 	"nl": "code", "pl": "kod", "sv": "kod", "nb": "koden", "da": "kode", "fi": "koodi", "ro": "codul",
 	"bg": "код", "uk": "код", "ru": "код", "tr": "kod", "ja": "認証コード", "ko": "인증번호", "zh": "验证码",
 	"id": "kode", "ms": "kod", "vi": "mã", "is": "kóði", "ar": "رمز", "hi": "कोड", "sw": "msimbo",
-	"ha": "lambar sirri", "yo": "kóòdù",
+	"ha": "lambar tabbatarwa", "yo": "kóòdù", "bn": "কোড", "ur": "کوڈ", "mr": "कोड", "te": "కోడ్", "ta": "குறியீடு",
+	"fa": "کد", "th": "รหัส", "pa": "ਕੋਡ", "gu": "કોડ", "fil": "code", "am": "ኮድ", "zh-Hant": "驗證碼",
 }
 
 func TestEveryLanguage(t *testing.T) {
 	t.Parallel()
 	s := newSet(t, wording.Config{})
-	if n := len(wording.Languages()); n != 29 {
-		t.Errorf("%d languages, want 29", n)
+	if n := len(wording.Languages()); n != 41 {
+		t.Errorf("%d languages, want 41", n)
 	}
 	for _, lang := range wording.Languages() {
 		t.Run(lang, func(t *testing.T) {
@@ -73,7 +74,8 @@ func TestEveryLanguage(t *testing.T) {
 				if !strings.HasPrefix(m, code+" ") {
 					t.Errorf("%s does not begin with the code: %q", name, m)
 				}
-				first, _, _ := strings.Cut(strings.NewReplacer("。", ". ", "।", ". ").Replace(m), ". ")
+				stops := strings.NewReplacer("。", ". ", "।", ". ", "۔", ". ", "።", ". ")
+				first, _, _ := strings.Cut(stops.Replace(m), ". ")
 				word := wordForCode[lang]
 				// Icelandic declines it: kóði, kóðinn.
 				if !strings.Contains(first, word) || word == "" {
@@ -95,7 +97,7 @@ func TestEveryLanguage(t *testing.T) {
 
 func TestOneSegment(t *testing.T) {
 	t.Parallel()
-	gsm7 := strings.Fields("en fr de it nl sv nb da fi id ms sw ha")
+	gsm7 := strings.Fields("en fr de it nl sv nb da fi id ms sw ha fil")
 	s := newSet(t, wording.Config{})
 	bound := newSet(t, wording.Config{Origin: "example.com", AppHash: "f8Escobih1Z"})
 	for _, lang := range wording.Languages() {
@@ -165,6 +167,10 @@ func TestGolden(t *testing.T) {
 			Language: lang, Try: 2, Requested: time.Date(2026, 1, 31, 9, 30, 0, 0, time.UTC), Details: "EUR 20.00, Bob",
 		})
 		fmt.Fprintf(&b, "== %s\n%s\n%s\n-- %s\n%s", lang, plain.SMS, full.SMS, plain.Subject, full.Body)
+		for _, purpose := range builtInPurposes {
+			first, _, _ := strings.Cut(render(t, s, wording.Data{Language: lang, Purpose: purpose}).Body, "\n")
+			fmt.Fprintf(&b, "%s: %s\n", purpose, first)
+		}
 	}
 	const file = "testdata/messages.golden"
 	if *update {

@@ -33,6 +33,75 @@ func Example() {
 	// Votre code MyBank
 }
 
+// The language is what the person asks for, else what most people read in the
+// country of the number, else the default.
+func ExampleSet_Language() {
+	set, err := wording.New(wording.Config{Brand: "MyBank", Wordings: map[string]wording.Wording{
+		"en-IN": {SMS: "{{.Code}} is OTP for login at {{.Brand}}. Valid for {{.Minutes}} mins. -LMNBNK"},
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, who := range [][2]string{{"de-AT", "FR"}, {"", "FR"}, {"et", "EE"}, {"", "IN"}} {
+		tag, err := set.Language(who[0], who[1])
+		fmt.Println(tag, err)
+	}
+	// Output:
+	// de <nil>
+	// fr <nil>
+	// en <nil>
+	// en-IN <nil>
+}
+
+// A code that resets a password, with a link to the page where it is typed.
+func ExampleConfig_link() {
+	set, err := wording.New(wording.Config{
+		Brand: "MyBank",
+		Link:  "https://mybank.example/verify?id={{.ChallengeID}}&code={{.Code}}",
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	text, err := set.Render(wording.Data{Code: "482910", Minutes: 5, Purpose: wording.Reset, ChallengeID: "c4n7"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(text.Body)
+	// Output:
+	// 482910 is your MyBank password reset code.
+	//
+	// https://mybank.example/verify?id=c4n7&code=482910
+	//
+	// It expires in 5 minutes. Do not share it.
+	//
+	// If you did not ask for this code, ignore this message.
+}
+
+// With the hash of an app every SMS is one that SMS Retriever reads.
+func ExampleConfig_appHash() {
+	set, err := wording.New(wording.Config{Brand: "MyBank", AppHash: "FA+9qCX9VSu"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, tag := range []string{"es", "ru"} {
+		text, err := set.Render(wording.Data{Language: tag, Code: "482910", Minutes: 5})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(text.SMS)
+	}
+	// Output:
+	// 482910 es tu codigo de MyBank. Vale 5 minutos. No lo compartas.
+	// FA+9qCX9VSu
+	// 482910 — ваш код MyBank. Никому не говорите.
+	// FA+9qCX9VSu
+}
+
 // A payment: the person sees what the code confirms (PSD2 dynamic linking).
 func ExampleSet_Render() {
 	set, err := wording.New(wording.Config{Brand: "MyBank", Origin: "example.com"})
@@ -70,7 +139,7 @@ func ExampleSet_Lint() {
 		}
 	}
 	// Output:
-	// es: needs UCS-2 for 'ó', 85 units in 2 segments
+	// es: needs UCS-2 for 'ó', 85 units in 2 segments, no autofill by Android 16
 }
 
 func ExampleAppHash() {

@@ -5,38 +5,86 @@ import (
 	"unicode"
 )
 
-// The isolates of UAX #9: what stands between one of the first two and the
+// The isolates of UAX #9: what stands between one of the first three and the
 // last is ordered by itself, and does not change the order around it.
 const (
-	isolateLTR   = "\u2066"
-	isolateFirst = "\u2068" // in the direction of its first letter
-	endIsolate   = "\u2069"
+	isolateLTR   = '\u2066'
+	isolateRTL   = '\u2067'
+	isolateFirst = '\u2068' // in the direction of its first letter
+	endIsolate   = '\u2069'
+
+	rightToLeftMark = "\u200f"
 )
 
-// isolated returns a value so that a mail shows it in its own order. An amount,
-// an account number or a payee would else be torn apart beside Arabic or
-// Hebrew: "12-3456-789" would be read as "789-3456-12". A value that needs no
-// isolates is returned as it is.
+// isolated returns a value so that it is shown in its own order. An amount, an
+// account number or a payee would else be torn apart beside Arabic or Hebrew:
+// "12-3456-789" would be read as "789-3456-12". A value that needs no isolates
+// is returned without any.
 func isolated(dir, value string) string {
+	if dir == "ltr" && isASCII(value) { // nearly always
+		return value
+	}
 	rtl := strings.ContainsFunc(value, isRTL)
 	switch {
-	case value == "" || dir == "ltr" && !rtl:
+	case value == "":
 		return value
+	case dir == "ltr" && !rtl && !strings.ContainsRune(value, isolateRTL):
+		return plain(value)
 	case !rtl:
-		return isolateLTR + value + endIsolate
+		return string(isolateLTR) + value + string(endIsolate)
 	}
 	var b strings.Builder
-	b.WriteString(isolateFirst)
-	for rest := value; rest != ""; {
-		begin, end := leftToRight(rest)
-		b.WriteString(rest[:begin])
-		if begin < end {
-			b.WriteString(isolateLTR + rest[begin:end] + endIsolate)
-		}
-		rest = rest[end:]
-	}
-	b.WriteString(endIsolate)
+	b.WriteRune(isolateFirst)
+	isolateMixed(&b, value)
+	b.WriteRune(endIsolate)
 	return b.String()
+}
+
+// isolateMixed writes s, which has letters that go from right to left, with
+// isolates around the words that do not; also within the isolates that it has.
+func isolateMixed(b *strings.Builder, s string) {
+	for s != "" {
+		begin := strings.IndexFunc(s, beginsIsolate)
+		if begin < 0 {
+			isolateWords(b, s)
+			return
+		}
+		isolateWords(b, s[:begin])
+		end := begin + isolateLen(s[begin:])
+		inner := s[begin+len(string(isolateLTR)) : end-len(string(endIsolate))]
+		b.WriteString(s[begin : end-len(inner)-len(string(endIsolate))])
+		if strings.ContainsFunc(inner, isRTL) {
+			isolateMixed(b, inner)
+		} else {
+			b.WriteString(inner)
+		}
+		b.WriteRune(endIsolate)
+		s = s[end:]
+	}
+}
+
+// isolatedBrand returns the brand as isolated does, but spares an SMS the
+// isolates of a brand that keeps its order without them: one that begins with a
+// Latin letter, say, and ends with one or with a digit.
+func isolatedBrand(dir, brand string) string {
+	if dir == "rtl" && isLatin(brand[0]) && isAlphanumeric(brand[len(brand)-1]) && isASCII(brand) {
+		return brand
+	}
+	return isolated(dir, brand)
+}
+
+// isolateWords writes s with isolates around the words that go from left to right.
+func isolateWords(b *strings.Builder, s string) {
+	for s != "" {
+		begin, end := leftToRight(s)
+		b.WriteString(s[:begin])
+		if begin < end {
+			b.WriteRune(isolateLTR)
+			b.WriteString(s[begin:end])
+			b.WriteRune(endIsolate)
+		}
+		s = s[end:]
+	}
 }
 
 // leftToRight returns where the first words of s that go from left to right
@@ -46,15 +94,16 @@ func leftToRight(s string) (begin, end int) {
 	if begin < 0 {
 		return len(s), len(s)
 	}
-	if sign := strings.TrimRight(s[:begin], "+-−#*(€$£₪"); sign == "" || strings.HasSuffix(sign, " ") {
-		begin = len(sign) // a sign before a number belongs to it
+	signs := func(r rune) bool { return strings.ContainsRune("+-−#*(", r) || unicode.Is(unicode.Sc, r) }
+	if before := strings.TrimRightFunc(s[:begin], signs); before == "" || strings.HasSuffix(before, " ") {
+		begin = len(before) // a sign before a number belongs to it
 	}
 	end = len(s)
 	if n := strings.IndexFunc(s[begin:], isRTL); n >= 0 {
 		end = begin + n
 	}
 	last := strings.TrimRightFunc(s[begin:end], func(r rune) bool {
-		return !startsLTR(r) && !strings.ContainsRune("%)*#€$£₪", r)
+		return !startsLTR(r) && !strings.ContainsRune("%)*#", r) && !unicode.Is(unicode.Sc, r)
 	})
 	return begin, begin + len(last)
 }
@@ -68,12 +117,102 @@ func isRTL(r rune) bool {
 			unicode.Hanifi_Rohingya)
 }
 
-var dropIsolates = strings.NewReplacer(isolateLTR, "", isolateFirst, "", endIsolate, "")
+func beginsIsolate(r rune) bool { return r >= isolateLTR && r <= isolateFirst }
+
+// isolateLen returns the length of the isolate that s begins with, in bytes.
+// The isolates of s are balanced.
+func isolateLen(s string) int {
+	depth := 0
+	for i, r := range s {
+		switch {
+		case beginsIsolate(r):
+			depth++
+		case r == endIsolate:
+			if depth--; depth == 0 {
+				return i + len(string(endIsolate))
+			}
+		}
+	}
+	return len(s)
+}
+
+// balanced reports whether each isolate of s ends within it, so that s cannot
+// end one that stands around it.
+func balanced(s string) bool {
+	depth := 0
+	for _, r := range s {
+		switch {
+		case beginsIsolate(r):
+			depth++
+		case r == endIsolate:
+			if depth--; depth < 0 {
+				return false
+			}
+		}
+	}
+	return depth == 0
+}
+
+// directed returns a text of a language that is written from right to left so
+// that a phone shows it in that direction. Phones go by the first letter (UAX #9,
+// rule P2), which a code or a brand may have; old ones do so within isolates too.
+func directed(dir, text string) string {
+	if dir == "ltr" {
+		return text
+	}
+	for _, r := range text {
+		switch {
+		case isRTL(r):
+			return text
+		case unicode.IsLetter(r):
+			return rightToLeftMark + text
+		}
+	}
+	return text
+}
+
+var dropIsolates = strings.NewReplacer(string(isolateLTR), "", string(isolateRTL), "", string(isolateFirst), "",
+	string(endIsolate), "")
+
+var dropTags = strings.NewReplacer("<bdi>", "", `<bdi dir="ltr">`, "", `<bdi dir="rtl">`, "", "</bdi>", "")
 
 // plain returns s without isolates, for what shows or counts each character.
 func plain(s string) string {
-	if !strings.Contains(s, endIsolate) {
+	if !strings.ContainsRune(s, endIsolate) {
 		return s
 	}
 	return dropIsolates.Replace(s)
+}
+
+// tagged returns escaped HTML with elements in the place of isolates: an
+// account number that someone copies out of a mail must hold nothing else.
+func tagged(page string) string {
+	if !strings.ContainsRune(page, endIsolate) {
+		return page
+	}
+	var b strings.Builder
+	for i, r := range page {
+		switch {
+		case r == endIsolate:
+			b.WriteString("</bdi>")
+		case r == isolateRTL:
+			b.WriteString(`<bdi dir="rtl">`)
+		case r == isolateLTR && firstLetterIsRTL(page[i:]):
+			b.WriteString(`<bdi dir="ltr">`)
+		case beginsIsolate(r):
+			b.WriteString("<bdi>") // in the direction of its first letter, or else from left to right
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func firstLetterIsRTL(s string) bool {
+	for _, r := range s {
+		if r == endIsolate || unicode.IsLetter(r) {
+			return isRTL(r)
+		}
+	}
+	return false
 }

@@ -20,13 +20,15 @@ const (
 //   - explicit, which is what the person or their program asked for: one BCP 47
 //     tag, or the value of an Accept-Language header (RFC 9110 section 12.5.4),
 //     best first;
-//   - the main language of region, the ISO 3166-1 code of the phone number's
+//   - what most people read in region, the ISO 3166-1 code of the phone number's
 //     country (India: English, whose users there read more scripts than one);
 //   - the default.
 //
-// Either may be "". A language that the Set has no wording for may still be
-// served by one its readers know (Afrikaans by Dutch, after CLDR), but only if
-// the list names none that has its own.
+// Either may be "". A language without wording is never replaced by a similar
+// one: for Estonian the result is the language of the number or the default, not
+// Finnish. A variant may be replaced by its language in the same script ("de-AT"
+// by "de"). A regional wording, such as "en-IN" in Config.Wordings, is chosen for
+// numbers of its country, also if explicit names the language alone ("en").
 //
 // A single tag that is not a tag of BCP 47, as "klingon" or "xx", is an
 // [ErrLanguage], and so is a value of more than 512 bytes. A well-formed tag
@@ -40,7 +42,10 @@ func (s *Set) Language(explicit, region string) (string, error) {
 	}
 	explicit = strings.TrimSpace(explicit)
 	if _, ok := s.words[explicit]; ok {
-		return explicit, nil
+		if !s.hasRegional {
+			return explicit, nil
+		}
+		return s.regional(explicit, region), nil
 	}
 	var wanted []language.Tag
 	if strings.ContainsAny(explicit, ",;* \t") {
@@ -52,40 +57,137 @@ func (s *Set) Language(explicit, region string) (string, error) {
 		}
 		wanted = []language.Tag{tag}
 	}
-	if name, ok := s.match(wanted); ok {
-		return name, nil
+	for _, tag := range wanted {
+		if name, ok := s.find(tag); ok {
+			return s.regional(name, region), nil
+		}
 	}
-	if tag, ok := spoken(region); ok {
-		if name, ok := s.match([]language.Tag{tag}); ok {
+	for _, tag := range readIn(countryOf(region)) {
+		if name, ok := s.find(tag); ok {
 			return name, nil
 		}
 	}
 	return s.fallback, nil
 }
 
-// match returns the first of wanted that has wording of its own, or else the
-// first that another language can serve.
-func (s *Set) match(wanted []language.Tag) (string, bool) {
-	var second string
-	for _, tag := range wanted {
-		base, _ := tag.Base()
-		// The Matcher's tag carries extensions of what was wanted; its index
-		// is what says which of ours it means.
-		_, i, confidence := s.matcher.Match(tag)
-		found, _ := s.tags[i].Base()
-		switch {
-		case confidence == language.No:
-		// Low is what Chinese of Taiwan and Hong Kong gets from simplified
-		// Chinese, which its readers can read; it is too low for the rest.
-		case confidence == language.Exact,
-			base == found && (confidence == language.High || base.String() == "zh"),
-			base.String() == "nn" && found.String() == "nb":
-			return s.names[i], true
-		case second == "" && confidence >= language.High:
-			second = s.names[i]
+// find returns the wording for a tag: that of its language, or else that of the
+// macrolanguage.
+func (s *Set) find(tag language.Tag) (string, bool) {
+	base, script, region := tag.Raw()
+	if base == (language.Base{}) {
+		return "", false
+	}
+	tag, err := language.Compose(base, script, region) // without extensions
+	if err != nil {
+		return "", false
+	}
+	if name, ok := s.nearest(tag); ok {
+		return name, true
+	}
+	macro, ok := macrolanguages[base.String()]
+	if !ok {
+		return "", false
+	}
+	tag, err = language.Compose(language.MustParseBase(macro), script, region)
+	if err != nil {
+		return "", false
+	}
+	return s.nearest(tag)
+}
+
+// nearest returns the wording of the nearest parent of a tag ("es-MX",
+// "es-419", "es"), or else the first of the same language and script.
+func (s *Set) nearest(tag language.Tag) (string, bool) {
+	for t := tag; t != language.Und; t = t.Parent() {
+		if name, ok := s.named(t); ok {
+			return name, true
 		}
 	}
-	return second, second != ""
+	base, _ := tag.Base()
+	for i, t := range s.tags {
+		if b, _ := t.Base(); b == base && sameScript(t, tag) {
+			return s.names[i], true
+		}
+	}
+	return "", false
+}
+
+// named returns the wording of just that tag, with its script said ("zh-Hant-HK")
+// or not ("zh-HK").
+func (s *Set) named(tag language.Tag) (string, bool) {
+	name := tag.String()
+	if _, ok := s.words[name]; ok {
+		return name, true
+	}
+	if !s.hasRegional {
+		return "", false
+	}
+	base, script, region := tag.Raw()
+	if region == (language.Region{}) || script != (language.Script{}) {
+		return "", false
+	}
+	script, _ = tag.Script()
+	long, err := language.Compose(base, script, region)
+	if err != nil {
+		return "", false
+	}
+	name = long.String()
+	_, ok := s.words[name]
+	return name, ok
+}
+
+// macrolanguages are languages whose readers read the standard language that
+// stands for all of its macrolanguage (ISO 639-3). "yue" alone is that of
+// Guangdong, which writes simplified Chinese; Hong Kong's is "yue-HK".
+var macrolanguages = func() map[string]string {
+	members := map[string]string{
+		"ar": "aao abh abv acm acq acw acx acy adf aeb aec afb ajp apc apd arb arq ars ary arz auz avl ayh ayl ayn " +
+			"ayp bbz pga shu ssh",
+		"zh": "cdo cjy cmn cpx czh czo gan hak hsn mnp nan wuu yue",
+		"fa": "pes prs",
+		"ms": "zlm zsm",
+		"sw": "swc swh",
+		"nb": "nn no",
+	}
+	t := map[string]string{}
+	for macro, list := range members {
+		for member := range strings.FieldsSeq(list) {
+			t[member] = macro
+		}
+	}
+	return t
+}()
+
+func sameScript(a, b language.Tag) bool {
+	base, _ := a.Base()
+	as, _ := a.Script()
+	bs, _ := b.Script()
+	return as == bs || base.String() == "sr" // read in both
+}
+
+// regional returns the wording of the same language for the country of the
+// number, if there is one and name is not for another country.
+func (s *Set) regional(name, region string) string {
+	if !s.hasRegional {
+		return name
+	}
+	country := countryOf(region)
+	if country == (language.Region{}) {
+		return name
+	}
+	found := language.Make(name)
+	base, script, own := found.Raw()
+	if own != (language.Region{}) {
+		return name
+	}
+	tag, err := language.Compose(base, script, country)
+	if err != nil {
+		return name
+	}
+	if better, ok := s.named(tag); ok && sameScript(found, tag) {
+		return better
+	}
+	return name
 }
 
 // accepted reads an Accept-Language value item by item: ParseAcceptLanguage
@@ -114,22 +216,51 @@ func accepted(header string) []language.Tag {
 	return tags
 }
 
-// spoken returns the main language of a country, with the country.
-func spoken(region string) (language.Tag, bool) {
-	if len(region) != 2 || !isAlphanumeric(region[0]) || !isAlphanumeric(region[1]) {
-		return language.Und, false
+// countryOf returns the country of an ISO 3166-1 code, or the zero Region.
+func countryOf(code string) language.Region {
+	if len(code) != 2 || !isAlphanumeric(code[0]) || !isAlphanumeric(code[1]) {
+		return language.Region{}
 	}
-	if strings.EqualFold(region, "IN") {
-		return language.English, true
+	region, err := language.ParseRegion(code)
+	if err != nil || !region.IsCountry() {
+		return language.Region{}
 	}
-	und, err := language.Parse("und-" + region)
+	return region
+}
+
+// readers are the countries where CLDR's main language is not what most of
+// those read who read at all, but another is that has wording, or none is
+// (""). Reviewed by literacy and language of schooling; what most people read
+// only as a second choice stands after their own, for embedders who add it.
+var readers = map[string]string{
+	"AD": "ca es", "BY": "be ru", "CD": "fr", "FO": "fo da", "GH": "en", "GW": "", "IN": "en", "KM": "", "KZ": "kk ru",
+	"ML": "fr", "MT": "mt en", "NA": "en", "PY": "es", "TL": "", "UG": "en", "ZW": "en",
+}
+
+// readIn returns the languages of a country's readers, with the country.
+func readIn(country language.Region) []language.Tag {
+	if country == (language.Region{}) {
+		return nil
+	}
+	var tags []language.Tag
+	if list, ok := readers[country.String()]; ok {
+		for name := range strings.FieldsSeq(list) {
+			if tag, err := language.Compose(language.MustParseBase(name), country); err == nil {
+				tags = append(tags, tag)
+			}
+		}
+		return tags
+	}
+	und, err := language.Compose(country)
 	if err != nil {
-		return language.Und, false
+		return nil
 	}
 	base, confidence := und.Base()
-	country, _ := und.Region()
 	tag, err := language.Compose(base, country)
-	return tag, err == nil && confidence >= language.High
+	if err != nil || confidence < language.High {
+		return nil
+	}
+	return append(tags, tag)
 }
 
 // direction is the way a language is written, for the dir attribute.

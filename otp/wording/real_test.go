@@ -2,9 +2,11 @@ package wording_test
 
 import (
 	"fmt"
+	"html"
 	"image"
 	"image/color"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +83,10 @@ func TestRealChromium(t *testing.T) {
 
 func checkLayout(t *testing.T, name string, d wording.Data, width int, l layout) {
 	t.Helper()
-	dir := map[bool]string{true: "rtl", false: "ltr"}[d.Language == "ar"]
+	dir := "ltr"
+	if slices.Contains([]string{"ar", "he", "fa", "ur"}, d.Language) {
+		dir = "rtl"
+	}
 	lang := d.Language
 	if lang == "" {
 		lang = "en"
@@ -156,32 +161,75 @@ const order = `(() => {
 })()`
 
 // TestRealChromiumOrder looks at amounts, account numbers and payees in the
-// order in which a browser shows them in an Arabic and in a Hebrew mail.
+// order in which a browser shows them in a mail and in an SMS of each language
+// that is written from right to left, on a screen where no line is broken.
 func TestRealChromiumOrder(t *testing.T) {
 	b := startBrowser(t)
-	he := wording.Wording{Code: hebrew, Details: "לאישור: {{.Details}}.", Life: "תקף {{.Life}}.", Secret: "אל תשתף.",
-		Requested: "{{.Requested}}.", Try: "{{.Try}}.", Subject: "קוד", Ignore: "התעלם.",
-		Minutes: wording.Plural{Other: "# דקות"}}
-	s := newSet(t, wording.Config{Brand: "My-Bank 24", Wordings: map[string]wording.Wording{"he": he}})
-	for _, c := range []struct{ lang, details, shown string }{
-		{"ar", "EUR 1,999.00, DE-89", "EUR 1,999.00, DE-89"},
-		{"ar", "12-3456-789", "12-3456-789"},
-		{"ar", "حساب 12-3456-789 دانيال", "12-3456-789"},
-		{"ar", "1,999.00 € إلى +44 20 7946", "1,999.00 €"},
-		{"ar", "إلى +44 20 79", "+44 20 79"},
-		{"he", "חשבון 12-3456-789 בנק", "12-3456-789"},
-		{"he", "-1,999.00 ₪", "-1,999.00 ₪"},
-		{"he", "$1,999.00-", "$1,999.00-"},
-	} {
-		data := wording.Data{Language: c.lang, Code: "482910", Minutes: 5, Details: c.details,
-			Requested: time.Unix(1<<30, 0)}
-		b.show(render(t, s, data).HTML, 800, "light", false)
-		var seen string
-		b.eval(order, &seen)
-		for _, want := range []string{c.shown, "My-Bank 24", "2004-01-10 13:37 UTC"} {
-			if !strings.Contains(seen, want) {
-				t.Errorf("%s: %q is not in its order in %q", c.lang, want, seen)
+	for _, brand := range []string{"My-Bank 24", "1xBet"} {
+		s := rightToLeft(t, brand)
+		for _, c := range []struct{ lang, details, shown string }{
+			{"ar", "EUR 1,999.00, DE-89", "EUR 1,999.00, DE-89"},
+			{"ar", "12-3456-789", "12-3456-789"},
+			{"ar", "حساب 12-3456-789 دانيال", "12-3456-789"},
+			{"ar", "1,999.00 € إلى +44 20 7946", "1,999.00 €"},
+			{"ar", "إلى +44 20 79", "+44 20 79"},
+			{"ar", "3704 0044 → 9688", "3704 0044 → 9688"},
+			{"ar", "\u2067دانيال\u2069 \u2066+966 50 123 4567\u2069", "+966 50 123 4567"},
+			{"ar", "\u2066-5.00 €\u2069 ← \u2067حساب 12-3456-789 بنك\u2069", "12-3456-789"},
+			{"he", "חשבון 12-3456-789 בנק", "12-3456-789"},
+			{"he", "-1,999.00 ₪", "-1,999.00 ₪"},
+			{"he", "$1,999.00-", "$1,999.00-"},
+			{"he", "+966 50 123 4567", "+966 50 123 4567"},
+			{"fa", "-5.00 USD", "-5.00 USD"},
+			{"fa", "به حساب 12-3456-789 بانک", "12-3456-789"},
+			{"ur", "PKR 1,999 → 0300-1234", "PKR 1,999 → 0300-1234"},
+			{"ur", "کھاتہ 12-3456-789", "12-3456-789"},
+		} {
+			for _, code := range []string{"482910", "7AQX2P"} {
+				data := wording.Data{Language: c.lang, Code: code, Minutes: 5, Details: c.details,
+					Requested: time.Unix(1<<30, 0)}
+				text := render(t, s, data)
+				for _, m := range []struct{ where, page string }{
+					{"mail", strings.Replace(text.HTML, "max-width:560px", "", 1)},
+					{"mail as text", asPage(text.Body)},
+					{"SMS", asPage(text.SMS)},
+				} {
+					b.show(m.page, 1600, "light", false)
+					var seen string
+					b.eval(order, &seen)
+					for _, want := range []string{c.shown, brand, code, "2004-01-10 13:37 UTC"} {
+						if !strings.Contains(seen, want) {
+							t.Errorf("%s: %q is not in its order in the %s: %q", c.lang, want, m.where, seen)
+						}
+					}
+				}
 			}
+		}
+	}
+}
+
+// asPage shows text as a phone or a mail program does: each paragraph in the
+// direction of its first letter.
+func asPage(text string) string {
+	return `<!doctype html><meta charset="utf-8"><pre dir="auto" style="unicode-bidi:plaintext">` +
+		html.EscapeString(text) + "</pre>"
+}
+
+// TestRealChromiumPictures lays out a mail of each language that is written from
+// right to left, with everything that a mail can say.
+func TestRealChromiumPictures(t *testing.T) {
+	b := startBrowser(t)
+	s := rightToLeft(t, "1xBet")
+	for _, lang := range []string{"ar", "he", "fa", "ur"} {
+		for _, width := range []int{360, 800} {
+			name := fmt.Sprintf("%s-full-%d", lang, width)
+			data := wording.Data{Language: lang, Code: "482910", Minutes: 5, Try: 2, Requested: time.Unix(1<<30, 0),
+				Details: "EUR 1,999.00, 3704 0044 → 9688", Purpose: wording.Payment}
+			b.show(render(t, s, data).HTML, width, "light", false)
+			var got layout
+			b.eval(measure, &got)
+			checkLayout(t, name, data, width, got)
+			checkColours(t, name, b.screenshot(name), width, false)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"html"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +29,7 @@ type fields struct {
 	Code, Details        string
 	Minutes, Try         int
 	Life, Requested      string
-	Subject              string
+	Subject, Link        string
 	Say                  said
 }
 
@@ -45,7 +47,8 @@ type scratch struct {
 	buf   bytes.Buffer
 	f     fields
 	rest  [3]string
-	err   error // the first; what follows it does nothing
+	code  string // as Data has it; f.Code may have isolates
+	err   error  // the first; what follows it does nothing
 }
 
 // Render words d. An [*Error] names the field of d that cannot be used, and is
@@ -63,29 +66,41 @@ func (s *Set) Render(d Data) (Text, error) {
 	if err := d.check(); err != nil {
 		return Text{}, err
 	}
+	if s.link != nil && d.ChallengeID == "" {
+		return Text{}, &Error{Field: "Data.ChallengeID", Reason: "is required by Config.Link"}
+	}
+	if p := w.purposes[d.Purpose]; p != nil {
+		w = p
+	}
 	t, err := s.render(w, &d)
 	if err != nil {
 		return Text{}, err
 	}
-	return t, s.shows(w, &d, t)
+	return t.Text, t.shows(w, &d)
+}
+
+// rendered is a Text with what its SMS says before it is folded, without the
+// last line.
+type rendered struct {
+	Text
+	said string
 }
 
 // shows makes sure of what no message may lack, since a template can leave it
 // out for some data: the code, outside the last line too, and the details.
-func (s *Set) shows(w *words, d *Data, t Text) error {
-	sms := t.SMS
-	if s.origin != "" || s.appHash != "" {
-		sms = sms[:strings.LastIndexByte(sms, '\n')]
-	}
-	page := t.HTML
-	if d.Details != "" {
+func (t *rendered) shows(w *words, d *Data) error {
+	page, details := t.HTML, plain(d.Details)
+	if d.Details != "" || strings.ContainsAny(d.Code, `<>&'"+`) { // what HTML escapes
+		if strings.Contains(page, "<bdi") {
+			page = dropTags.Replace(page)
+		}
 		page = html.UnescapeString(page)
 	}
-	for _, m := range [...]struct{ field, text string }{{"SMS", sms}, {"Text", plain(t.Body)}, {"HTML", plain(page)}} {
+	for _, m := range [...]struct{ field, text string }{{"SMS", t.said}, {"Text", t.Body}, {"HTML", page}} {
 		if !strings.Contains(m.text, d.Code) {
-			return &Error{Language: w.language, Field: "Wording." + m.field, Reason: "does not show the code"}
+			return w.fault(m.field, "does not show the code", nil)
 		}
-		if !strings.Contains(m.text, d.Details) {
+		if details != "" && !strings.Contains(plain(m.text), details) {
 			return &Error{Language: w.language, Field: "Data.Details",
 				Reason: "is not shown by a message of this wording"}
 		}
@@ -93,23 +108,35 @@ func (s *Set) shows(w *words, d *Data, t Text) error {
 	return nil
 }
 
-func (s *Set) render(w *words, d *Data) (Text, error) {
+func (s *Set) render(w *words, d *Data) (t rendered, err error) {
 	r := s.scratch.Get().(*scratch)
 	defer r.release(&s.scratch)
-	r.words = w
+	r.words, r.code = w, d.Code
 	r.f = fields{
-		Language: w.language, Dir: w.dir, Brand: isolated(w.dir, s.brand),
+		Language: w.language, Dir: w.dir, Brand: isolatedBrand(w.dir, s.brand),
 		Code: d.Code, Details: isolated(w.dir, d.Details), Minutes: d.Minutes, Try: d.Try,
+	}
+	if w.dir == "rtl" && strings.ContainsFunc(d.Code, isSign) {
+		r.f.Code = isolated(w.dir, d.Code)
 	}
 	r.f.Life = w.minutes.count(w.rule, d.Minutes)
 	if !d.Requested.IsZero() {
 		r.f.Requested = isolated(w.dir, d.Requested.UTC().Format("2006-01-02 15:04 UTC"))
 	}
+	if s.link != nil {
+		link, err := fillLink(s.link, linkFields{d.ChallengeID, d.Code, w.language})
+		if err != nil {
+			return t, &Error{Field: "Config.Link", Reason: "does not execute for this data"}
+		}
+		r.f.Link = link
+	}
 	r.say()
 	r.paragraphs()
-	t := Text{Subject: r.f.Subject, SMS: r.sms(s), Body: r.text(), HTML: r.html()}
+	t.Subject = r.f.Subject
+	t.said, t.SMS = r.sms(s)
+	t.Body, t.HTML = r.text(), r.html()
 	if r.err != nil {
-		return Text{}, r.err
+		return rendered{}, r.err
 	}
 	return t, nil
 }
@@ -118,29 +145,29 @@ func (s *Set) render(w *words, d *Data) (Text, error) {
 func (r *scratch) release(p *sync.Pool) {
 	b := r.buf.Bytes()
 	clear(b[:cap(b)])
-	r.words, r.f, r.rest, r.err = nil, fields{}, [3]string{}, nil
+	r.words, r.f, r.rest, r.code, r.err = nil, fields{}, [3]string{}, "", nil
 	p.Put(r)
 }
 
 func (r *scratch) say() {
 	f := &r.f
-	f.Say.Code = r.sentence(sayCode)
+	f.Say.Code = r.sentence(&r.words.say[sayCode])
 	if !strings.Contains(f.Say.Code, f.Code) {
 		r.fail("Code", "does not show the code", nil)
 	}
-	f.Say.Life = r.sentence(sayLife)
-	f.Say.Secret = r.sentence(saySecret)
-	f.Say.Ignore = r.sentence(sayIgnore)
+	f.Say.Life = r.sentence(&r.words.say[sayLife])
+	f.Say.Secret = r.sentence(&r.words.say[saySecret])
+	f.Say.Ignore = r.sentence(&r.words.say[sayIgnore])
 	if f.Details != "" {
-		f.Say.Details = r.sentence(sayDetails)
+		f.Say.Details = r.sentence(&r.words.say[sayDetails])
 	}
 	if f.Requested != "" {
-		f.Say.Requested = r.sentence(sayRequested)
+		f.Say.Requested = r.sentence(&r.words.say[sayRequested])
 	}
 	if f.Try != 0 {
-		f.Say.Try = r.sentence(sayTry)
+		f.Say.Try = r.sentence(&r.words.say[sayTry])
 	}
-	f.Subject = plain(r.sentence(saySubject))
+	f.Subject = r.sentence(&r.words.say[saySubject])
 	if strings.ContainsAny(f.Subject, "\r\n") {
 		r.fail("Subject", "has a line break", nil)
 	}
@@ -156,10 +183,9 @@ func (r *scratch) paragraphs() {
 	say.Rest = append(say.Rest, say.Ignore)
 }
 
-func (r *scratch) sentence(i int) string {
-	s := &r.words.say[i]
+func (r *scratch) sentence(s *sentence) string {
 	if s.tmpl == nil {
-		return s.text
+		return s.source
 	}
 	return r.execute(s.field, s.tmpl)
 }
@@ -189,43 +215,26 @@ func (r *scratch) fail(field, reason string, cause error) {
 	}
 	if cause != nil {
 		said := cause.Error()
-		if strings.Contains(said, r.f.Code) || r.f.Details != "" && strings.Contains(plain(said), plain(r.f.Details)) {
+		if strings.Contains(said, r.code) || r.f.Details != "" && strings.Contains(plain(said), plain(r.f.Details)) {
 			cause = nil
 		}
 	}
-	r.err = &Error{Language: r.words.language, Field: "Wording." + field, Reason: reason, Err: cause}
-}
-
-func (r *scratch) sms(s *Set) string {
-	var text string
-	if r.words.sms != nil {
-		text = strings.TrimSpace(r.execute("SMS", r.words.sms))
-	} else {
-		say := &r.f.Say
-		text = join(say.Code, say.Details, say.Life, say.Secret, say.Requested, say.Try)
-	}
-	text = plain(text)
-	switch {
-	case s.origin == "" && s.appHash == "":
-		return text
-	case s.origin == "":
-		return text + "\n" + s.appHash
-	case s.appHash == "":
-		return text + "\n@" + s.origin + " #" + r.f.Code
-	}
-	return text + "\n@" + s.origin + " #" + r.f.Code + " " + s.appHash
+	r.err = r.words.fault(field, reason, cause)
 }
 
 func (r *scratch) text() string {
 	if r.words.text != nil {
-		return r.execute("Text", r.words.text)
+		return directed(r.words.dir, r.execute("Text", r.words.text))
 	}
 	say := &r.f.Say
 	b := &r.buf
 	b.Reset()
-	b.WriteString(say.Before)
-	b.WriteString(r.f.Code)
+	b.WriteString(directed(r.words.dir, say.Before+r.f.Code))
 	b.WriteString(say.After)
+	if r.f.Link != "" {
+		b.WriteString("\n\n")
+		b.WriteString(r.f.Link)
+	}
 	for _, paragraph := range say.Rest {
 		b.WriteString("\n\n")
 		b.WriteString(paragraph)
@@ -257,10 +266,10 @@ func join(sentences ...string) string {
 	return b.String()
 }
 
-// try renders w with and without the optional parts. That it shows Details is
-// asked only of who sends some.
+// try renders w, and its purposes, with and without the optional parts. That it
+// shows Details is asked only of who sends some.
 func (s *Set) try(w *words) error {
-	plain := Data{Language: w.language, Code: "482910", Minutes: 5}
+	plain := Data{Language: w.language, Code: "482910", Minutes: 5, ChallengeID: "c1"}
 	full := plain
 	full.Try, full.Requested, full.Details = 2, time.Unix(1<<30, 0), "EUR 1999 to Example"
 	for _, d := range []Data{plain, full} {
@@ -269,7 +278,12 @@ func (s *Set) try(w *words) error {
 			return err
 		}
 		d.Details = ""
-		if err := s.shows(w, &d, t); err != nil {
+		if err := t.shows(w, &d); err != nil {
+			return err
+		}
+	}
+	for _, purpose := range slices.Sorted(maps.Keys(w.purposes)) {
+		if err := s.try(w.purposes[purpose]); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,9 @@ import (
 	"github.com/otpcourier/otpcourier/otp/wording"
 )
 
+// isolates takes the isolates out of a text.
+var isolates = strings.NewReplacer("\u2066", "", "\u2067", "", "\u2068", "", "\u2069", "")
+
 // shown parses a page and returns the text of its title, of its code element,
 // and of its body, and the kinds of element it has.
 func shown(tb testing.TB, page string) (title, strong, body string, elements map[string]bool) {
@@ -35,7 +38,7 @@ func shown(tb testing.TB, page string) (title, strong, body string, elements map
 		case "strong":
 			strong += n.Data
 			body += n.Data
-		case "p":
+		case "p", "bdi":
 			body += n.Data
 		}
 	}
@@ -53,7 +56,8 @@ func TestHTML(t *testing.T) {
 		if title != text.Subject || strong != `<i>&"'` {
 			t.Errorf("%s: title %q, code %q", lang, title, strong)
 		}
-		if flat := strings.TrimSpace(strings.ReplaceAll(text.Body, "\n\n", "")); body != flat {
+		flat := isolates.Replace(strings.TrimSpace(strings.ReplaceAll(text.Body, "\n\n", "")))
+		if body != strings.TrimPrefix(flat, "\u200f") {
 			t.Errorf("%s: page says %q, plain text %q", lang, body, flat)
 		}
 		for _, e := range strings.Fields("i b script style img link a iframe form") {
@@ -62,7 +66,7 @@ func TestHTML(t *testing.T) {
 			}
 		}
 		dir := "ltr"
-		if lang == "ar" {
+		if strings.Contains("ar fa ur", lang) {
 			dir = "rtl"
 		}
 		if want := `<html lang="` + lang + `" dir="` + dir + `">`; !strings.Contains(text.HTML, want) {
@@ -99,6 +103,8 @@ func FuzzRender(f *testing.F) {
 	f.Add("A\r\nBcc: x", "4829\n10", "x\n@evil.example #1", uint8(0), 0, -1)
 	f.Add("482910", "482910", "\u202e", uint8(28), 10081, 100)
 	f.Add("@example.com #1", "#482910", "@a #1", uint8(7), 60, 99)
+	f.Add("1xBet", "12-AB", "\u2067حساب 12-34\u2069 \u2066x\u2069\u2068\u2069y", uint8(24), 5, 1)
+	f.Add("بنك", "A1B2", "½ ₺250 \u2066\u2067a\u2069\u2069", uint8(3), 5, 1)
 	f.Fuzz(func(t *testing.T, brand, code, details string, lang uint8, minutes, try int) {
 		s, err := wording.New(wording.Config{Brand: brand, Origin: "example.com", AppHash: "f8Escobih1Z"})
 		if err != nil {
@@ -123,17 +129,24 @@ func FuzzRender(f *testing.F) {
 		if !ok || last != "@example.com #"+code+" f8Escobih1Z" {
 			t.Fatalf("last line %q", last)
 		}
-		if !strings.HasPrefix(first, code+" ") || !strings.Contains(first, brand) || !strings.Contains(first, details) {
+		if bare := strings.TrimPrefix(isolates.Replace(first), "\u200f"); !strings.HasPrefix(bare, code+" ") {
 			t.Fatalf("SMS %q", first)
+		}
+		// Without the app's hash nothing is folded or left out.
+		whole := isolates.Replace(render(t, newSet(t, wording.Config{Brand: brand}), d).SMS)
+		if !strings.Contains(whole, brand) || !strings.Contains(whole, isolates.Replace(details)) {
+			t.Fatalf("SMS %q", whole)
 		}
 		if strings.ContainsAny(text.Subject, "\r\n") || !utf8.ValidString(text.Subject+text.SMS+text.Body+text.HTML) {
 			t.Fatalf("subject %q", text.Subject)
 		}
 		title, strong, body, elements := shown(t, text.HTML)
-		if title != text.Subject || strong != code || elements["script"] || elements["img"] || len(elements) != 8 {
+		if title != text.Subject || strong != code || elements["script"] || elements["img"] || len(elements) > 9 ||
+			(len(elements) == 9) != elements["bdi"] {
 			t.Fatalf("title %q, code %q, elements %v", title, strong, elements)
 		}
-		if body != strings.ReplaceAll(strings.TrimSuffix(text.Body, "\n"), "\n\n", "") {
+		flat := isolates.Replace(strings.ReplaceAll(strings.TrimSuffix(text.Body, "\n"), "\n\n", ""))
+		if body != strings.TrimPrefix(flat, "\u200f") {
 			t.Fatalf("page says %q, plain text %q", body, text.Body)
 		}
 	})

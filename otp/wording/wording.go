@@ -4,7 +4,18 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"maps"
 	"strings"
+	"sync"
+)
+
+// Purposes with built-in wording: values of Data.Purpose, and keys of
+// Wording.Purposes.
+const (
+	SignIn  = "sign-in"
+	SignUp  = "sign-up"
+	Payment = "payment"
+	Reset   = "reset" // of a password
 )
 
 // Wording is what one language says: sentences, of which every message is
@@ -20,10 +31,10 @@ import (
 //	{{.Minutes}}    the number alone
 //	{{.Requested}}  as "2026-01-31 09:30 UTC", or ""
 //	{{.Try}}        the number, or 0
+//	{{.Link}}       the URL of Config.Link, or ""
 //
 // Brand, Details and Requested keep their order beside text that is written
-// from right to left: in a mail, isolates of Unicode (UAX #9) stand around
-// them, and in an SMS nothing does.
+// from right to left: isolates of Unicode (UAX #9) stand around them.
 //
 // A whole message may also use {{.Subject}}, {{.Dir}} ("ltr" or "rtl") and the
 // finished sentences: {{.Say.Code}}, {{.Say.Life}} and so on, which are "" if
@@ -48,7 +59,13 @@ type Wording struct {
 	// "": Code, Details, Life, Secret, Requested, Try; the last line comes after it either way
 	SMS  string `json:"sms,omitempty"`
 	Text string `json:"text,omitempty"` // "": the same in paragraphs, and Ignore
-	HTML string `json:"html,omitempty"` // "": as Text, in a page of no colours, pictures or links
+	HTML string `json:"html,omitempty"` // "": as Text, in a page of no colours or pictures
+
+	// Purposes overrides the wording for codes of one purpose, by Data.Purpose:
+	// 1 to 64 characters of printable ASCII. A field left empty there falls back
+	// to this Wording's. The built-in wordings have a Code sentence for each of
+	// the built-in purposes; a Wording that sets Code replaces those as well.
+	Purposes map[string]Wording `json:"purposes,omitempty"`
 }
 
 //go:embed wordings.json
@@ -56,10 +73,12 @@ var wordingsJSON []byte
 
 // Languages returns the BCP 47 tags of the languages with built-in wording.
 func Languages() []string {
-	return strings.Fields("en fr de es it pt nl pl sv nb da fi ro bg uk ru tr ja ko zh id ms vi is ar hi sw ha yo")
+	return strings.Fields("en fr de es it pt nl pl sv nb da fi ro bg uk ru tr ja ko zh id ms vi is ar hi sw ha yo " +
+		"bn ur mr te ta fa th pa gu fil am zh-Hant")
 }
 
-func builtin() (map[string]Wording, error) {
+// builtin returns the built-in wordings. The caller must not change them.
+var builtin = sync.OnceValues(func() (map[string]Wording, error) {
 	var words map[string]Wording
 	d := json.NewDecoder(bytes.NewReader(wordingsJSON))
 	d.DisallowUnknownFields()
@@ -67,7 +86,7 @@ func builtin() (map[string]Wording, error) {
 		return nil, &Error{Field: "wordings.json", Reason: "is malformed", Err: err}
 	}
 	return words, nil
-}
+})
 
 type source struct {
 	name string
@@ -87,10 +106,30 @@ func (w *Wording) sentences() []source {
 	}
 }
 
-// over returns w with what it leaves empty taken from base.
+func (w *Wording) texts() []source {
+	return append(w.sentences(), source{"SMS", &w.SMS}, source{"Text", &w.Text}, source{"HTML", &w.HTML})
+}
+
+// over returns w with what it leaves empty taken from base, which is wording of
+// the same language. Purposes of base are kept unless w has a Code of its own.
 func (w Wording) over(base Wording) Wording {
-	from := base.sentences()
-	for i, s := range w.sentences() {
+	purposes := maps.Clone(w.Purposes)
+	if w.Code == "" && purposes == nil {
+		purposes = base.Purposes
+	} else if w.Code == "" {
+		for name, p := range base.Purposes {
+			purposes[name] = purposes[name].filled(p)
+		}
+	}
+	w = w.filled(base)
+	w.Purposes = purposes
+	return w
+}
+
+// filled returns w with the texts that it leaves empty taken from base.
+func (w Wording) filled(base Wording) Wording {
+	from := base.texts()
+	for i, s := range w.texts() {
 		if *s.text == "" {
 			*s.text = *from[i].text
 		}

@@ -177,7 +177,8 @@ func (s *Service) message(o *opened) (*channel.Message, error) {
 		return nil, err
 	}
 	left := time.Until(o.Expires) + 10*time.Second // the time since the request must not cost it a minute
-	data := wording.Data{Language: q.language, Code: code, Minutes: max(int(left/time.Minute), 1), Details: q.details}
+	data := wording.Data{Language: q.language, Code: code, Minutes: max(int(left/time.Minute), 1), Details: q.details,
+		Purpose: q.purpose, ChallengeID: o.id}
 	if s.c.ShowTry {
 		data.Try = d.Send
 	}

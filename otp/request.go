@@ -44,7 +44,8 @@ type Request struct {
 	To channel.Recipient
 
 	// Purpose is what the code is for, "login", at most 64 printable ASCII
-	// characters. A code for one purpose does not pass for another.
+	// characters. A code for one purpose does not pass for another. Messages
+	// are worded for it if the wording knows it, as wording.Payment.
 	Purpose string
 
 	// Binding ties the code to something else, such as a payment's amount and

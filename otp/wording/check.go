@@ -94,6 +94,8 @@ func line(s string, most int) string {
 	return ""
 }
 
+func isPrintable(s string) bool { return isGraphic(strings.ReplaceAll(s, " ", "")) }
+
 func isGraphic(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] > '~' {

@@ -58,9 +58,9 @@ func compile(name string, w, base Wording) (*words, error) {
 	for _, purpose := range slices.Sorted(maps.Keys(w.Purposes)) {
 		p := w.Purposes[purpose]
 		switch {
-		case purpose == "" || len(purpose) > maxPurpose || !isGraphic(purpose):
+		case purpose == "" || len(purpose) > maxPurpose || !isPrintable(purpose):
 			return nil, &Error{Language: name, Field: "Wording.Purposes",
-				Reason: "has a key that is not 1 to 64 characters of printable ASCII without spaces"}
+				Reason: "has a key that is not 1 to 64 characters of printable ASCII"}
 		case p.Purposes != nil:
 			return nil, &Error{Language: name, Field: "Wording.Purposes", Reason: "has purposes within " + purpose}
 		}

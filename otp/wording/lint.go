@@ -72,12 +72,10 @@ func (s *Set) Lint(codes ...string) []Warning {
 			warnings = append(warnings, general)
 		}
 		for _, purpose := range slices.Sorted(maps.Keys(w.purposes)) {
-			if p := w.purposes[purpose]; p.general == nil {
-				found := s.lint(p, codes)
-				if found.worthwhile() && !found.like(general) {
-					found.Purpose = purpose
-					warnings = append(warnings, found)
-				}
+			found := s.lint(w.purposes[purpose], codes)
+			if found.worthwhile() && !found.like(general) {
+				found.Purpose = purpose
+				warnings = append(warnings, found)
 			}
 		}
 	}

@@ -118,6 +118,7 @@ func TestLintPurposes(t *testing.T) {
 	s := newSet(t, wording.Config{Brand: "MyBank", Wordings: map[string]wording.Wording{"en": {
 		Purposes: map[string]wording.Wording{
 			"long":  {Secret: strings.Repeat("Do not share it. ", 8)},
+			"reset": {Secret: strings.Repeat("Do not share it. ", 8)},
 			"short": {Secret: "Do not share."},
 		},
 	}}})
@@ -127,7 +128,8 @@ func TestLintPurposes(t *testing.T) {
 			got = append(got, w.String())
 		}
 	}
-	if diff := cmp.Diff([]string{"en, long: 190 units in 2 segments"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"en, long: 190 units in 2 segments",
+		"en, reset: 205 units in 2 segments"}, got); diff != "" {
 		t.Error(diff)
 	}
 }

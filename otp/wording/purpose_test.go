@@ -62,7 +62,7 @@ func TestOwnPurposes(t *testing.T) {
 	s := newSet(t, wording.Config{Brand: "MyBank", Wordings: map[string]wording.Wording{
 		"en": {Secret: "Tell no one.", Purposes: map[string]wording.Wording{
 			wording.Payment: {Secret: "We never ask for it.", Subject: "Pay with {{.Brand}}"},
-			"door":          {SMS: "{{.Code}} opens the door of {{.Brand}}."},
+			"front door":    {SMS: "{{.Code}} opens the door of {{.Brand}}."},
 		}},
 		// A text that a regulator has registered is not replaced by a built-in purpose.
 		"en-IN": {Code: "{{.Code}} is OTP for login at {{.Brand}}.", Purposes: map[string]wording.Wording{
@@ -74,7 +74,7 @@ func TestOwnPurposes(t *testing.T) {
 		{"en", "", "482910 is your MyBank code. It expires in 5 minutes. Tell no one."},
 		{"en", wording.SignIn, "482910 is your MyBank sign-in code. It expires in 5 minutes. Tell no one."},
 		{"en", wording.Payment, "482910 is your MyBank payment code. It expires in 5 minutes. We never ask for it."},
-		{"en", "door", "482910 opens the door of MyBank."},
+		{"en", "front door", "482910 opens the door of MyBank."},
 		{"en-IN", wording.SignIn, "482910 is OTP for login at MyBank. It expires in 5 minutes. Do not share it."},
 		{"en-IN", wording.Reset,
 			"482910 is OTP for a new password at MyBank. It expires in 5 minutes. Do not share it."},
@@ -89,7 +89,7 @@ func TestOwnPurposes(t *testing.T) {
 		}
 	}
 	for name, bad := range map[string]map[string]wording.Wording{
-		"Wording.Purposes":            {"two words": {}},
+		"Wording.Purposes":            {"zwei Wörter": {}},
 		"Wording.Purposes[door].SMS":  {"door": {SMS: "Come in."}},
 		"Wording.Purposes[door].Life": {"door": {Life: "{{.Lifetime}}"}},
 	} {

@@ -8,7 +8,7 @@ import (
 	"github.com/otpcourier/otpcourier/otp/wording"
 )
 
-// maxBrands is how many brands' wordings are kept. A new one takes 10 ms.
+// maxBrands is how many brands' wordings are kept. A new one takes less than a millisecond.
 const maxBrands = 100
 
 // texts words codes under the brands of the accounts.

@@ -8,18 +8,22 @@ import (
 )
 
 func BenchmarkParse(b *testing.B) {
-	for name, input := range map[string]string{
-		"OneRegion":    "+33 6 12 34 56 78",
-		"FourRegions":  "+44 7912 345678",
-		"NorthAmerica": "+1 415 555 2671",
-		"ArabicDigits": "\u200e+٤٤٧٩١٢٣٤٥٦٧٨",
+	for name, tt := range map[string]struct{ input, region string }{
+		"OneRegion":    {"+33 6 12 34 56 78", ""},
+		"FourRegions":  {"+44 7912 345678", ""},
+		"NorthAmerica": {"+1 415 555 2671", ""},
+		"ArabicDigits": {"\u200e+٤٤٧٩١٢٣٤٥٦٧٨", ""},
+		"E164":         {"+491622897306", ""},
+		"E164Canada":   {"+16135550123", ""},
+		"National":     {"07912 345678", "GB"},
+		"Abroad":       {"0044 7912 345678", "FR"},
+		"UnknownRange": {"+46786099120", ""},
+		"NoPlus":       {"491622897306", "DE"},
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := phone.Parse(input, ""); err != nil {
-					b.Fatal(err)
-				}
+				_, _ = phone.Parse(tt.input, tt.region)
 			}
 		})
 	}

@@ -8,48 +8,133 @@ import (
 )
 
 const (
-	maxInput = 256 // bytes: 32 characters, the widest digits, and what copying adds
-	minClean = 4
-	maxClean = 32
+	maxInput     = 256 // bytes: 32 characters, the widest digits, and what copying adds
+	minClean     = 4   // characters
+	maxClean     = 32
+	maxExtension = 6 // digits: a longer tail is another number
 )
 
-// clean returns input in the characters that a number is written with, or why
-// it is none. The library behind this package would choke on invisible
-// characters, read letters as the digits of a keypad, and take an extension
-// from the characters that are refused here.
-func clean(input string) (string, Reason) {
+// A written number is what remains of an input: its digits, with a leading plus
+// if it has one. It may have an extension.
+type written struct {
+	number    string
+	extension bool
+}
+
+// clean reads the characters that a number is written with; false if there are
+// others. The library behind this package would choke on invisible characters,
+// and read letters as the digits of a keypad.
+func clean(input string) (written, bool) {
+	if isE164(input) {
+		return written{number: input}, true
+	}
 	if len(input) > maxInput {
-		return "", Malformed
+		return written{}, false
 	}
-	text := strings.TrimSpace(strings.Map(plain, input))
-	if !wellFormed(text) {
-		if _, ext := phonenumbers.MaybeSeparateExtensionFromPhone(text); ext != "" {
-			return "", Extension
+	text := visible(input)
+	if uri, ok := cutScheme(text); ok {
+		return cleanURI(uri)
+	}
+	if number, ok := digits(text); ok {
+		return written{number: number}, true
+	}
+	if rest, ext := phonenumbers.MaybeSeparateExtensionFromPhone(text); ext != "" && len(ext) <= maxExtension {
+		number, ok := digits(rest)
+		return written{number: number, extension: true}, ok
+	}
+	return written{}, false
+}
+
+// isE164 reports whether s is a plus and 7 to 15 digits.
+func isE164(s string) bool {
+	if len(s) < 8 || len(s) > 16 || s[0] != '+' {
+		return false
+	}
+	for _, c := range []byte(s[1:]) {
+		if c < '0' || c > '9' {
+			return false
 		}
-		return "", Malformed
 	}
-	return text, 0
+	return true
+}
+
+// digits removes the separators from text, which must be 4 to 32 digits and
+// separators, with at most one plus, before the first digit: "(+44) 7912
+// 345678" is how some write it.
+func digits(text string) (string, bool) {
+	if len(text) < minClean || len(text) > maxClean {
+		return "", false
+	}
+	number := make([]byte, 0, maxClean)
+	for _, r := range text {
+		switch {
+		case r >= '0' && r <= '9', r == '+' && len(number) == 0:
+			number = append(number, byte(r))
+		case !strings.ContainsRune(" ().-/", r):
+			return "", false
+		}
+	}
+	return string(number), true
+}
+
+// visible returns text in the ASCII form of its characters, without the
+// invisible ones and without white space around it.
+func visible(text string) string {
+	return strings.TrimSpace(strings.Map(plain, text))
 }
 
 // plain maps a character to its ASCII form, if it has one in a number.
 func plain(r rune) rune {
 	switch {
+	case r == '[', r == '{':
+		return '('
+	case r == ']', r == '}':
+		return ')'
+	case r == '~':
+		return '-'
+	case r == '\t':
+		return ' '
 	case r < 0x80:
 		return r
-	case unicode.Is(unicode.Cf, r): // bidi marks, zero-width joiners
+	case ignorable(r):
 		return -1
 	case unicode.Is(unicode.Nd, r):
 		return '0' + digit(r)
-	case unicode.Is(unicode.Zs, r):
+	case unicode.Is(unicode.Zs, r), r == '\u2800': // Braille blank
 		return ' '
 	case unicode.Is(unicode.Pd, r):
 		return '-'
-	case r == '＋':
-		return '+'
-	case r == '（':
+	case unicode.Is(unicode.Ps, r):
 		return '('
-	case r == '）':
+	case unicode.Is(unicode.Pe, r):
 		return ')'
+	}
+	return symbol(r)
+}
+
+// ignorable reports whether r is not seen: bidi marks, zero-width joiners,
+// variation selectors, fillers, and the frame of a keycap. Besides the frame,
+// and besides marks that are seen but are of the same category, these are
+// Unicode's Default_Ignorable_Code_Point.
+func ignorable(r rune) bool {
+	return unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) ||
+		r == '\u20e3'
+}
+
+// symbol maps the signs that stand for a plus, dash, dot or slash where these
+// are hard to type, or are pasted from print.
+func symbol(r rune) rune {
+	switch r {
+	case '＋', '﹢', '➕', '﬩':
+		return '+'
+	case '−', '➖', '˗', '⁃', '─', '━', // minus signs, hyphen bullet, box drawing
+		'ー', 'ｰ', // prolonged sound marks
+		'∼', '～', '⁓': // tildes
+		return '-'
+	case '．', '․', '·', '•', '‧', '∙', '⋅', '・', '･', '。', '｡': // full stops and middle dots
+		return '.'
+	case '／', '⁄', '∕', '⧸':
+		return '/'
 	}
 	return r
 }
@@ -68,25 +153,4 @@ func digit(r rune) rune {
 		}
 	}
 	return 0
-}
-
-// wellFormed reports whether text is 4 to 32 digits and separators, with at most
-// one plus, before the first digit: "(+44) 7912 345678" is how some write it.
-func wellFormed(text string) bool {
-	if len(text) < minClean || len(text) > maxClean {
-		return false
-	}
-	begun := false
-	for _, r := range text {
-		switch {
-		case r >= '0' && r <= '9':
-			begun = true
-		case strings.ContainsRune(" ().-/", r):
-		case r == '+' && !begun:
-			begun = true
-		default:
-			return false
-		}
-	}
-	return true
 }

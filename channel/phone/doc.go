@@ -17,4 +17,63 @@
 // 6 MB of binary and 2 MB of memory in a program that imports this package.
 //
 // Every error is an [*Error]. All functions are safe for concurrent use.
+//
+// # How a number may be written
+//
+// A number has 4 to 32 characters: digits of any script, spaces, tabs, and
+// dashes, dots, slashes, tildes, parentheses and brackets in all the forms that
+// keyboards and word processors have for them. Invisible characters are
+// dropped; they come along when a number is copied. Letters are refused:
+// "1-800-FLOWERS" is not for machines. A tel URI (RFC 3966) is read too,
+// without its parameters; one with an extension is refused as "+1 415 555 2671
+// ext. 5" is.
+//
+// A number without a plus is read as it is dialled in the default region:
+//
+//   - in national form, with or without the trunk prefix: 07912 345678
+//   - in international form, behind the prefix of the region (011 in the US) or
+//     behind 00, whatever that is. 00 and the calling code of the region never
+//     mean another country.
+//   - in international form without anything before it, if it has the calling
+//     code of the region: 491622897306 in Germany
+//
+// If the digits are two numbers, one in a known range counts more than one that
+// is only possible, and then one that can receive a text message counts more
+// than one that cannot. If both can, the error has [Ambiguous]: ask for the plus.
+// In South Korea 0081 90 1234 5678 is a number of Japan, and one of the United
+// States that is called over the carrier 008.
+//
+// Some countries have more than one way to write a number. All are read:
+//
+//   - Argentina: a mobile number has a 9 before its area code, 15 behind it, or
+//     neither. E164 has the 9. A landline looks the same as a mobile number
+//     without its 9, and is read as that.
+//   - Mexico: mobile numbers had a 1 behind the calling code, or 01, 044 or 045
+//     before the number, until 2019. E164 has none of them.
+//   - France: 0692 11 22 33 is a number of Réunion, +262 692112233, also if the
+//     calling code that was written is that of another part of the country.
+//
+// # Ranges that the metadata does not know
+//
+// Countries open new ranges every month, and the metadata is months old. A
+// number in no known range that is as long as a mobile number of its country is
+// returned with [Number.UnknownRange]; any other is refused. Programs that
+// prefer to lose these people refuse it too: otp.Config.KnownRangesOnly.
+// Numbers that will never be assigned are refused, as those that Ofcom keeps for
+// films.
+//
+// # Updating the metadata
+//
+// The metadata comes with the module github.com/nyaruka/phonenumbers. Update it
+// in the module of your program, which needs no release of this one:
+//
+//	go get github.com/nyaruka/phonenumbers@latest
+//
+// If the newest release of that module is too old, build it from
+// libphonenumber's newest data, and remove the replacement once there is a
+// release:
+//
+//	git clone https://github.com/nyaruka/phonenumbers
+//	cd phonenumbers && go run ./cmd/buildmetadata
+//	cd ../program && go mod edit -replace github.com/nyaruka/phonenumbers=../phonenumbers
 package phone

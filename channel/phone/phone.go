@@ -3,15 +3,19 @@ package phone
 import (
 	"log/slog"
 	"strings"
-
-	"github.com/nyaruka/phonenumbers"
 )
 
-// Number is a valid telephone number.
+// Number is a telephone number.
 type Number struct {
 	E164   string // "+" and at most 15 digits
 	Region string // ISO 3166-1 alpha-2; AC, TA and XK stand for Ascension, Tristan da Cunha and Kosovo
 	Type   Type
+
+	// UnknownRange is set if the number is possible, but in no range that the
+	// metadata knows, as if the range is newer than the metadata. Such a number
+	// is as long as a mobile number, and Type is that of mobile numbers in
+	// Region. If several regions share a calling code, Region may be a guess.
+	UnknownRange bool
 }
 
 // String shows the region and the type; the number itself stays out of logs.
@@ -26,44 +30,40 @@ func (n Number) LogValue() slog.Value {
 }
 
 // Parse reads a number in international form ("+44 7912 345678") or as it is
-// dialled in defaultRegion ("07912 345678", or "0044…" where 00 is the
-// international prefix there). defaultRegion is an ISO 3166-1 alpha-2 code in
-// either case; if it is empty, the number needs its "+".
-//
-// Digits of every script are read, and invisible formatting characters, which
-// come along when a number is copied, are dropped. Besides digits a number may
-// hold spaces, dashes, dots, slashes and parentheses, 4 to 32 characters in
-// all. Letters are refused: "1-800-FLOWERS" is not for machines.
+// dialled in defaultRegion ("07912 345678", or "0044…"). defaultRegion is an
+// ISO 3166-1 alpha-2 code in either case; if it is empty, the number needs its
+// "+". The package's page says how numbers may be written.
 //
 // Numbers of every type are returned; see [Type.SMS] for those to send to. Of
 // regions that share their numbers (Svalbard and Norway) Region is the larger.
 // Refused are numbers with an extension, numbers that belong to no country
-// (+800, satellite phones), and those in no assigned range.
+// (+800, satellite phones), and those in no known range, unless they have the
+// length of a mobile number; see [Number.UnknownRange].
 func Parse(input, defaultRegion string) (Number, error) {
-	text, reason := clean(input)
-	if reason != 0 {
-		return Number{}, &Error{Reason: reason}
+	w, ok := clean(input)
+	if !ok {
+		return Number{}, &Error{Reason: Malformed}
 	}
-	region := strings.ToUpper(defaultRegion)
-	switch {
-	case region != "" && phonenumbers.GetCountryCodeForRegion(region) == 0:
-		return Number{}, &Error{Reason: UnknownRegion}
-	case region == "" && !strings.Contains(text, "+"):
-		return Number{}, &Error{Reason: MissingRegion}
+	r := read(w.number, strings.ToUpper(defaultRegion))
+	if w.extension {
+		r.reason = extension(r.reason)
 	}
-	parsed, err := phonenumbers.Parse(text, region)
-	if err != nil {
-		return Number{}, &Error{Reason: Invalid} // err may quote the number
+	if r.reason != 0 {
+		return Number{}, &Error{Reason: r.reason}
 	}
-	// A number is valid if its type is known, so this is IsValidNumber as well.
-	t := typeOf(phonenumbers.GetNumberType(parsed))
-	if t == 0 {
-		return Number{}, &Error{Reason: Invalid}
+	return r.Number, nil
+}
+
+// extension returns why a number with an extension is refused, if reason is
+// that of the number without it. Without a number there is no extension.
+func extension(reason Reason) Reason {
+	switch reason {
+	case Invalid:
+		return Malformed
+	case UnknownRegion:
+		return UnknownRegion
 	}
-	if region = phonenumbers.GetRegionCodeForNumber(parsed); region == world {
-		return Number{}, &Error{Reason: NonGeographic}
-	}
-	return Number{E164: phonenumbers.Format(parsed, phonenumbers.E164), Region: region, Type: t}, nil
+	return Extension
 }
 
 // Reason is why a number was refused.
@@ -76,6 +76,8 @@ const (
 	MissingRegion                   // a national number and no default region
 	UnknownRegion                   // the default region is not a country's code
 	Invalid                         // no number of the country it names
+	UnknownRange                    // possible, but in no known range, and not as long as a mobile number
+	Ambiguous                       // two numbers that can receive a text message; with its "+" it is one
 	NonGeographic                   // a number of no country, as +800
 )
 
@@ -85,6 +87,8 @@ var reasons = [...]string{
 	MissingRegion: "number does not begin with + and there is no default region",
 	UnknownRegion: "unknown default region",
 	Invalid:       "no valid number",
+	UnknownRange:  "possible number, but in no known range",
+	Ambiguous:     "number can be read in two ways: write it with + and the country code",
 	NonGeographic: "number belongs to no country",
 }
 

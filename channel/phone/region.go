@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
@@ -15,20 +16,31 @@ const world = "001"
 // that Parse would refuse it may name a country too.
 func Region(e164 string) (string, bool) {
 	code, national := split(e164)
-	switch regions := phonenumbers.GetRegionCodesForCountryCode(int(code)); len(regions) {
-	case 0:
+	n := numberingOf(code)
+	if n == nil {
 		return "", false
-	case 1:
-		return regions[0], regions[0] != world
 	}
-	region := phonenumbers.GetRegionCodeForNumber(assemble(code, national))
-	return region, region != ""
+	p := n.plans[0]
+	if len(n.plans) > 1 {
+		p, _ = n.find(national)
+	}
+	if p == nil && n.plans[0].possible(code, national) == 0 {
+		p = n.plans[0]
+	}
+	if p == nil || p.region == world {
+		return "", false
+	}
+	return p.region, true
 }
+
+// maxDigits is the length of the longest number of E.164, calling code
+// included.
+const maxDigits = 15
 
 // split cuts an E.164 number into its calling code, which is 0 if there is
 // none, and the national number. No calling code is the beginning of another.
-func split(e164 string) (code int32, national string) {
-	if len(e164) < 2 || len(e164) > 16 || e164[0] != '+' {
+func split(e164 string) (code int, national string) {
+	if len(e164) < 2 || len(e164) > 1+maxDigits || e164[0] != '+' {
 		return 0, ""
 	}
 	digits := e164[1:]
@@ -38,36 +50,48 @@ func split(e164 string) (code int32, national string) {
 		}
 	}
 	for i := range min(3, len(digits)) {
-		code = 10*code + int32(digits[i]-'0')
-		if len(phonenumbers.GetRegionCodesForCountryCode(int(code))) > 0 {
+		code = 10*code + int(digits[i]-'0')
+		if numberingOf(code) != nil {
 			return code, digits[i+1:]
 		}
 	}
 	return 0, ""
 }
 
-// assemble is the number as the library's Parse would return it, where leading
-// zeros are counted apart.
-func assemble(code int32, national string) *phonenumbers.PhoneNumber {
-	var value uint64
-	var zeros int32
-	for _, d := range []byte(national) {
-		if value == 0 && d == '0' {
-			zeros++
-		}
-		value = 10*value + uint64(d-'0')
-	}
-	zeros = min(zeros, int32(max(0, len(national)-1))) // of nothing but zeros the last is the value
-	n := &phonenumbers.PhoneNumber{CountryCode: &code, NationalNumber: &value}
-	if zeros > 0 {
-		n.ItalianLeadingZero = new(true)
-		n.NumberOfLeadingZeros = &zeros
-	}
-	return n
-}
-
 // ValidRegion reports whether region is an ISO 3166-1 alpha-2 code, in either
 // case, of a country that has phone numbers. The United Kingdom is "GB".
-func ValidRegion(region string) bool {
-	return phonenumbers.GetCountryCodeForRegion(strings.ToUpper(region)) != 0
+func ValidRegion(region string) bool { return CallingCode(region) != 0 }
+
+// Regions returns the countries that have phone numbers, as ISO 3166-1 alpha-2
+// codes in alphabetical order: the rows of a country selector.
+func Regions() []string {
+	var regions []string
+	for region := range phonenumbers.GetSupportedRegions() {
+		regions = append(regions, region)
+	}
+	slices.Sort(regions)
+	return regions
+}
+
+// CallingCode returns the country calling code of a region: 44 of "GB", 1 of
+// each region of North America. It is 0 if [ValidRegion] is false.
+func CallingCode(region string) int {
+	return phonenumbers.GetCountryCodeForRegion(strings.ToUpper(region))
+}
+
+// ExampleNumber returns a number that looks like those of a region: a mobile
+// number where the metadata has one. Somebody may have it, so do not send to
+// it. Of a region that has no numbers of its own (Svalbard) the Number is of
+// the region that it shares them with. It is false if [ValidRegion] is false.
+func ExampleNumber(region string) (Number, bool) {
+	region = strings.ToUpper(region)
+	example := phonenumbers.GetExampleNumberForType(region, phonenumbers.MOBILE)
+	if example == nil {
+		example = phonenumbers.GetExampleNumber(region)
+	}
+	if example == nil {
+		return Number{}, false
+	}
+	n, err := Parse(phonenumbers.Format(example, phonenumbers.E164), "")
+	return n, err == nil
 }

@@ -1,7 +1,5 @@
 package phone
 
-import "github.com/nyaruka/phonenumbers"
-
 // Type is the kind of a number, as its range is assigned.
 type Type uint8
 
@@ -47,33 +45,4 @@ func (t Type) String() string {
 // is a choice to make knowingly.
 func (t Type) SMS() bool {
 	return t == Mobile || t == FixedLineOrMobile
-}
-
-// typeOf returns 0 for a number that is in no assigned range.
-func typeOf(t phonenumbers.PhoneNumberType) Type {
-	switch t {
-	case phonenumbers.MOBILE:
-		return Mobile
-	case phonenumbers.FIXED_LINE_OR_MOBILE:
-		return FixedLineOrMobile
-	case phonenumbers.FIXED_LINE:
-		return FixedLine
-	case phonenumbers.VOIP:
-		return VoIP
-	case phonenumbers.TOLL_FREE:
-		return TollFree
-	case phonenumbers.PREMIUM_RATE:
-		return Premium
-	case phonenumbers.SHARED_COST:
-		return SharedCost
-	case phonenumbers.PERSONAL_NUMBER:
-		return Personal
-	case phonenumbers.PAGER:
-		return Pager
-	case phonenumbers.UAN:
-		return UAN
-	case phonenumbers.VOICEMAIL:
-		return Voicemail
-	}
-	return 0
 }

@@ -1,0 +1,183 @@
+package phone
+
+import (
+	"regexp"
+	"sync/atomic"
+
+	"github.com/nyaruka/phonenumbers"
+)
+
+// A numbering is the numbering plan of a calling code: the plans of the regions
+// that share it, the main one first.
+type numbering struct {
+	plans []*plan
+	trunk *regexp.Regexp // what may be dialled before a national number; nil if nothing
+}
+
+// A plan is the numbering plan of a region, as libphonenumber's metadata has
+// it.
+type plan struct {
+	region  string
+	leading *regexp.Regexp // if not nil, a number that begins so is of the region
+	general ranges
+	special []ranges // the types that take precedence, in their order
+	fixed   ranges
+	mobile  ranges
+	alike   bool   // fixed lines and mobiles have the same ranges
+	lengths uint32 // of mobile numbers, as bits
+}
+
+// ranges are the numbers of a type.
+type ranges struct {
+	kind    Type
+	lengths uint32 // as bits
+	pattern *regexp.Regexp
+}
+
+// numberings has the compiled numbering of each calling code that was asked
+// for. To compile one twice, in two goroutines at once, does no harm.
+var numberings [1000]atomic.Pointer[numbering]
+
+// numberingOf returns the numbering of a calling code, nil if there is none.
+func numberingOf(code int) *numbering {
+	if code <= 0 || code >= len(numberings) {
+		return nil
+	}
+	if n := numberings[code].Load(); n != nil {
+		return n
+	}
+	regions := phonenumbers.GetRegionCodesForCountryCode(code)
+	if len(regions) == 0 {
+		return nil
+	}
+	n := &numbering{}
+	for _, region := range regions {
+		metadata := metadataOf(code, region)
+		if metadata == nil {
+			continue
+		}
+		if p := metadata.GetNationalPrefixForParsing(); len(n.plans) == 0 && p != "" {
+			n.trunk = regexp.MustCompile("^(?:" + p + ")")
+		}
+		n.plans = append(n.plans, newPlan(region, metadata))
+	}
+	numberings[code].Store(n)
+	return n
+}
+
+// metadataOf returns what the library knows of a region. The region of no
+// country is in the collection once for each of its calling codes.
+func metadataOf(code int, region string) *phonenumbers.PhoneMetadata {
+	collection, err := phonenumbers.MetadataCollection()
+	if err != nil {
+		return nil // impossible: the library has read it when the program began
+	}
+	for _, m := range collection.GetMetadata() {
+		if m.GetId() == region && int(m.GetCountryCode()) == code {
+			return m
+		}
+	}
+	return nil
+}
+
+func newPlan(region string, m *phonenumbers.PhoneMetadata) *plan {
+	p := &plan{
+		region:  region,
+		general: newRanges(0, m.GetGeneralDesc()),
+		fixed:   newRanges(FixedLine, m.GetFixedLine()),
+		mobile:  newRanges(Mobile, m.GetMobile()),
+		alike:   m.GetSameMobileAndFixedLinePattern(),
+	}
+	if leading := m.GetLeadingDigits(); leading != "" {
+		p.leading = regexp.MustCompile("^(?:" + leading + ")")
+	}
+	p.lengths = p.mobile.lengths & p.general.lengths
+	for _, r := range []ranges{
+		newRanges(Premium, m.GetPremiumRate()),
+		newRanges(TollFree, m.GetTollFree()),
+		newRanges(SharedCost, m.GetSharedCost()),
+		newRanges(VoIP, m.GetVoip()),
+		newRanges(Personal, m.GetPersonalNumber()),
+		newRanges(Pager, m.GetPager()),
+		newRanges(UAN, m.GetUan()),
+		newRanges(Voicemail, m.GetVoicemail()),
+	} {
+		if r.pattern != nil {
+			p.special = append(p.special, r)
+		}
+	}
+	return p
+}
+
+// newRanges compiles a description. One without lengths has those of the
+// general description; one of a type that does not exist has the length -1.
+func newRanges(kind Type, d *phonenumbers.PhoneNumberDesc) ranges {
+	r := ranges{kind: kind}
+	for _, length := range d.GetPossibleLength() {
+		if length > 0 {
+			r.lengths |= 1 << length
+		}
+	}
+	if len(d.GetPossibleLength()) == 0 {
+		r.lengths = ^uint32(0)
+	}
+	if p := d.GetNationalNumberPattern(); p != "" {
+		r.pattern = regexp.MustCompile("^(?:" + p + ")$")
+	}
+	return r
+}
+
+func (r *ranges) have(national string) bool {
+	return r.pattern != nil && fits(r.lengths, national) && r.pattern.MatchString(national)
+}
+
+func fits(lengths uint32, national string) bool { return lengths>>len(national)&1 == 1 }
+
+// typeOf returns the type of a national number, 0 if it is in no range. The
+// order of the questions is libphonenumber's.
+func (p *plan) typeOf(national string) Type {
+	if !p.general.have(national) {
+		return 0
+	}
+	for i := range p.special {
+		if p.special[i].have(national) {
+			return p.special[i].kind
+		}
+	}
+	switch fixed := p.fixed.have(national); {
+	case fixed && (p.alike || p.mobile.have(national)):
+		return FixedLineOrMobile
+	case fixed:
+		return FixedLine
+	case !p.alike && p.mobile.have(national):
+		return Mobile
+	}
+	return 0
+}
+
+// find returns the plan that a national number belongs to and its type there,
+// 0 if it is in no range; nil if nothing tells the region.
+func (n *numbering) find(national string) (*plan, Type) {
+	for _, p := range n.plans {
+		switch {
+		case len(n.plans) == 1 || p.leading != nil && p.leading.MatchString(national):
+			return p, p.typeOf(national)
+		case p.leading != nil:
+		default:
+			if t := p.typeOf(national); t != 0 {
+				return p, t
+			}
+		}
+	}
+	return nil, 0
+}
+
+// hasTrunk reports whether a national number begins with what may be a trunk
+// prefix, which an E.164 number is without.
+func (n *numbering) hasTrunk(national string) bool {
+	if n.trunk == nil {
+		return false
+	}
+	at := n.trunk.FindStringIndex(national)
+	return at != nil && at[1] > 0
+}

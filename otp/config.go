@@ -65,6 +65,12 @@ type Config struct {
 	// mobile, and fixed line or mobile where a country's plan does not tell.
 	PhoneTypes []phone.Type
 
+	// KnownRangesOnly refuses phone numbers that are in no range of the
+	// metadata (phone.Number.UnknownRange). Countries open new ranges all the
+	// time. Default: such a number is sent to if it is as long as a mobile
+	// number and PhoneTypes has the type of its country's mobile numbers.
+	KnownRangesOnly bool
+
 	// Receipts connects the channels' receipts; New attaches the Service. The
 	// Channel must then have named routes, as a failover.Channel has.
 	Receipts *channel.Receipts

@@ -148,6 +148,9 @@ func (s *Service) validateAddresses(r *sealedRequest, t *tenant) error {
 		if err != nil {
 			return &Error{Reason: ReasonInvalid, Field: "To.Phone", Err: err}
 		}
+		if n.UnknownRange && s.c.KnownRangesOnly {
+			return &Error{Reason: ReasonInvalid, Field: "To.Phone", Err: &phone.Error{Reason: phone.UnknownRange}}
+		}
 		if !slices.Contains(s.c.PhoneTypes, n.Type) {
 			return invalid("To.Phone", "numbers of type "+n.Type.String()+" are not sent to")
 		}

@@ -230,7 +230,7 @@ func cleanNumbers(given []string, skip bool) (clean []string, wrong string) {
 		if !skip {
 			n, err := phone.Parse(text, "RU")
 			switch {
-			case err != nil:
+			case err != nil, n.UnknownRange:
 				return nil, fmt.Sprintf("failed to use phone in row %d: invalid phone number", i+1)
 			case n.Type != phone.Mobile && n.Type != phone.FixedLineOrMobile:
 				return nil, fmt.Sprintf("failed to use phone in row %d: not mobile phone number", i+1)

@@ -78,9 +78,12 @@ func digits(text string) (string, bool) {
 }
 
 // visible returns text in the ASCII form of its characters, without the
-// invisible ones and without white space around it.
+// invisible ones, and without the white space, quotes and list separators around
+// it.
 func visible(text string) string {
-	return strings.TrimSpace(strings.Map(plain, text))
+	return strings.TrimFunc(strings.Map(plain, text), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.In(r, unicode.Pi, unicode.Pf) || strings.ContainsRune("\"'`<>,;", r)
+	})
 }
 
 // plain maps a character to its ASCII form, if it has one in a number.
@@ -95,7 +98,7 @@ func plain(r rune) rune {
 	case r == '\t':
 		return ' '
 	case r < 0x80:
-		return r
+		return symbol(r)
 	case ignorable(r):
 		return -1
 	case unicode.Is(unicode.Nd, r):
@@ -129,7 +132,8 @@ func symbol(r rune) rune {
 		return '+'
 	case '−', '➖', '˗', '⁃', '─', '━', // minus signs, hyphen bullet, box drawing
 		'ー', 'ｰ', // prolonged sound marks
-		'∼', '～', '⁓': // tildes
+		'∼', '～', '⁓', // tildes
+		'\x1e', '\u0096', '\u0097': // Word's hyphen; dashes of Windows-1252 in disguise
 		return '-'
 	case '．', '․', '·', '•', '‧', '∙', '⋅', '・', '･', '。', '｡': // full stops and middle dots
 		return '.'

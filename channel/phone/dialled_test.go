@@ -113,7 +113,7 @@ func TestOwnCallingCode(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	asked := 0
 	for _, region := range phone.Regions() {
-		for _, want := range mobileNumbers(t, r, region, 10) {
+		for _, want := range mobileNumbers(t, r, region, 2) {
 			for _, input := range []string{"00" + want.E164[1:], want.E164[1:], want.E164} {
 				asked++
 				if got, err := phone.Parse(input, region); err != nil || got != want {
@@ -122,7 +122,7 @@ func TestOwnCallingCode(t *testing.T) {
 			}
 		}
 	}
-	if asked < 7000 {
+	if asked < 1400 {
 		t.Errorf("only %d numbers", asked)
 	}
 }
@@ -135,8 +135,9 @@ func TestNeverAStrangersNumber(t *testing.T) {
 	refused, asked := 0, 0
 	from := []string{"BR", "CO", "KR", "TH", "SG", "HK", "IL", "AU", "JP", "US", "RU", "ID", "CL", "FI"}
 	for _, abroad := range phone.Regions() {
-		for _, want := range mobileNumbers(t, r, abroad, 2) {
-			for _, region := range from {
+		for _, want := range mobileNumbers(t, r, abroad, 1) {
+			r.Shuffle(len(from), func(i, j int) { from[i], from[j] = from[j], from[i] })
+			for _, region := range from[:5] {
 				if phone.CallingCode(region) == phone.CallingCode(abroad) {
 					continue
 				}

@@ -11,10 +11,10 @@ type Number struct {
 	Region string // ISO 3166-1 alpha-2; AC, TA and XK stand for Ascension, Tristan da Cunha and Kosovo
 	Type   Type
 
-	// UnknownRange is set if the number is possible, but in no range that the
-	// metadata knows, as if the range is newer than the metadata. Such a number
-	// is as long as a mobile number, and Type is that of mobile numbers in
-	// Region. If several regions share a calling code, Region may be a guess.
+	// UnknownRange is set if the number is in no range that the metadata knows,
+	// and as long as a mobile number: its range may be newer than the metadata.
+	// Type is then that of the mobile numbers in Region. If several regions
+	// share the calling code, Region may be the wrong one.
 	UnknownRange bool
 }
 
@@ -37,8 +37,8 @@ func (n Number) LogValue() slog.Value {
 // Numbers of every type are returned; see [Type.SMS] for those to send to. Of
 // regions that share their numbers (Svalbard and Norway) Region is the larger.
 // Refused are numbers with an extension, numbers that belong to no country
-// (+800, satellite phones), and those in no known range, unless they have the
-// length of a mobile number; see [Number.UnknownRange].
+// (+800, satellite phones), and those in no known range, unless they are as long
+// as a mobile number; see [Number.UnknownRange].
 func Parse(input, defaultRegion string) (Number, error) {
 	w, ok := clean(input)
 	if !ok {
@@ -76,8 +76,8 @@ const (
 	MissingRegion                   // a national number and no default region
 	UnknownRegion                   // the default region is not a country's code
 	Invalid                         // no number of the country it names
-	UnknownRange                    // possible, but in no known range, and not as long as a mobile number
-	Ambiguous                       // two numbers that can receive a text message; with its "+" it is one
+	UnknownRange                    // possible, but in no known range; see Number.UnknownRange
+	Ambiguous                       // the digits can be read as two numbers: ask for the "+"
 	NonGeographic                   // a number of no country, as +800
 )
 

@@ -2,6 +2,7 @@ package phone
 
 import (
 	"regexp"
+	"sync"
 	"sync/atomic"
 
 	"github.com/nyaruka/phonenumbers"
@@ -30,12 +31,12 @@ type plan struct {
 // ranges are the numbers of a type.
 type ranges struct {
 	kind    Type
-	lengths uint32 // as bits
-	pattern *regexp.Regexp
+	lengths uint32                // as bits
+	pattern func() *regexp.Regexp // compiles it when it is first needed; nil if there are no such numbers
 }
 
-// numberings has the compiled numbering of each calling code that was asked
-// for. To compile one twice, in two goroutines at once, does no harm.
+// numberings has the numbering of each calling code that was asked for. To make
+// one twice, in two goroutines at once, does no harm.
 var numberings [1000]atomic.Pointer[numbering]
 
 // numberingOf returns the numbering of a calling code, nil if there is none.
@@ -60,6 +61,9 @@ func numberingOf(code int) *numbering {
 			n.trunk = regexp.MustCompile("^(?:" + p + ")")
 		}
 		n.plans = append(n.plans, newPlan(region, metadata))
+	}
+	if len(n.plans) == 0 {
+		return nil
 	}
 	numberings[code].Store(n)
 	return n
@@ -109,7 +113,7 @@ func newPlan(region string, m *phonenumbers.PhoneMetadata) *plan {
 	return p
 }
 
-// newRanges compiles a description. One without lengths has those of the
+// newRanges reads a description. One without lengths has those of the
 // general description; one of a type that does not exist has the length -1.
 func newRanges(kind Type, d *phonenumbers.PhoneNumberDesc) ranges {
 	r := ranges{kind: kind}
@@ -122,13 +126,13 @@ func newRanges(kind Type, d *phonenumbers.PhoneNumberDesc) ranges {
 		r.lengths = ^uint32(0)
 	}
 	if p := d.GetNationalNumberPattern(); p != "" {
-		r.pattern = regexp.MustCompile("^(?:" + p + ")$")
+		r.pattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("^(?:" + p + ")$") })
 	}
 	return r
 }
 
 func (r *ranges) have(national string) bool {
-	return r.pattern != nil && fits(r.lengths, national) && r.pattern.MatchString(national)
+	return r.pattern != nil && fits(r.lengths, national) && r.pattern().MatchString(national)
 }
 
 func fits(lengths uint32, national string) bool { return lengths>>len(national)&1 == 1 }

@@ -41,7 +41,9 @@ func read(number, region string) reading {
 	switch {
 	case region != "" && !ValidRegion(region):
 		return reading{reason: UnknownRegion}
-	case strings.HasPrefix(number, "+"):
+	case strings.HasPrefix(number, "+00"): // no calling code begins with 0
+		return readInternational("+"+number[3:], region)
+	case number != "" && number[0] == '+':
 		return readInternational(number, region)
 	case region == "":
 		return reading{reason: MissingRegion}
@@ -52,9 +54,6 @@ func read(number, region string) reading {
 // readInternational reads a number that begins with a plus. Unless it may have
 // a trunk prefix, as in "+44 (0)7912 345678", there is nothing to parse.
 func readInternational(number, region string) reading {
-	if rest, ok := strings.CutPrefix(number, "+00"); ok {
-		number = "+" + rest // no calling code begins with 0
-	}
 	code, national := split(number)
 	n := numberingOf(code)
 	switch {
@@ -79,7 +78,7 @@ func readNational(digits, region string) reading {
 	dialled := parse(digits, region)
 	readings := []reading{dialled}
 	if rest, ok := strings.CutPrefix(digits, "00"); ok {
-		abroad := parse("+"+rest, "")
+		abroad := readInternational("+"+rest, "")
 		if strings.HasPrefix(rest, own) {
 			switch {
 			case abroad.rank() > unknownRange:
@@ -91,7 +90,7 @@ func readNational(digits, region string) reading {
 		readings = append(readings, abroad)
 	}
 	if strings.HasPrefix(digits, own) {
-		readings = append(readings, parse("+"+digits, ""))
+		readings = append(readings, readInternational("+"+digits, ""))
 	}
 	return choose(readings)
 }

@@ -23,7 +23,8 @@ func TestKnownRangesOnly(t *testing.T) {
 	if !errors.Is(err, otp.ErrInvalidRequest) || !errors.As(err, &e) || e.Reason != phone.UnknownRange {
 		t.Errorf("with KnownRangesOnly: %v", err)
 	}
-	if _, err := r.Send(t.Context(), otp.Request{Subject: "u", To: channel.Recipient{Phone: "+12025552671"}}); err != nil {
+	q.To.Phone = "+12025552671"
+	if _, err := r.Send(t.Context(), q); err != nil {
 		t.Errorf("in a known range, with KnownRangesOnly: %v", err)
 	}
 }

@@ -89,14 +89,6 @@ func visible(text string) string {
 // plain maps a character to its ASCII form, if it has one in a number.
 func plain(r rune) rune {
 	switch {
-	case r == '[', r == '{':
-		return '('
-	case r == ']', r == '}':
-		return ')'
-	case r == '~':
-		return '-'
-	case r == '\t':
-		return ' '
 	case r < 0x80:
 		return symbol(r)
 	case ignorable(r):
@@ -115,24 +107,29 @@ func plain(r rune) rune {
 	return symbol(r)
 }
 
-// ignorable reports whether r is not seen: bidi marks, zero-width joiners,
-// variation selectors, fillers, and the frame of a keycap. Besides the frame,
-// and besides marks that are seen but are of the same category, these are
-// Unicode's Default_Ignorable_Code_Point.
+// ignorable reports whether r is not seen: format characters such as bidi marks
+// and joiners, the rest of Unicode's Default_Ignorable_Code_Point (variation
+// selectors, fillers), and the frame that makes a keycap of a digit.
 func ignorable(r rune) bool {
 	return unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) ||
 		r == '\u20e3'
 }
 
-// symbol maps the signs that stand for a plus, dash, dot or slash where these
-// are hard to type, or are pasted from print.
+// symbol maps the signs that people put in the place of a plus and of separators,
+// or that word processors and fonts do.
 func symbol(r rune) rune {
 	switch r {
+	case '\t':
+		return ' '
+	case '[', '{':
+		return '('
+	case ']', '}':
+		return ')'
 	case '＋', '﹢', '➕', '﬩':
 		return '+'
 	case '−', '➖', '˗', '⁃', '─', '━', // minus signs, hyphen bullet, box drawing
 		'ー', 'ｰ', // prolonged sound marks
-		'∼', '～', '⁓', // tildes
+		'~', '∼', '～', '⁓', // tildes
 		'\x1e', '\u0096', '\u0097': // Word's hyphen; dashes of Windows-1252 in disguise
 		return '-'
 	case '．', '․', '·', '•', '‧', '∙', '⋅', '・', '･', '。', '｡': // full stops and middle dots

@@ -33,7 +33,7 @@ func (p *plan) possible(code int, national string) Reason {
 		code == northAmerica && (!northAmerican.MatchString(national) || strings.HasPrefix(national, "555")),
 		code == unitedKingdom && fictional.MatchString(national):
 		return Invalid
-	case !fits(p.lengths, national):
+	case !fits(p.mobile.lengths, national):
 		return UnknownRange
 	}
 	return 0

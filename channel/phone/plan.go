@@ -24,8 +24,7 @@ type plan struct {
 	special []ranges // the types that take precedence, in their order
 	fixed   ranges
 	mobile  ranges
-	alike   bool   // fixed lines and mobiles have the same ranges
-	lengths uint32 // of mobile numbers, as bits
+	alike   bool // fixed lines and mobiles have the same ranges
 }
 
 // ranges are the numbers of a type.
@@ -95,7 +94,6 @@ func newPlan(region string, m *phonenumbers.PhoneMetadata) *plan {
 	if leading := m.GetLeadingDigits(); leading != "" {
 		p.leading = regexp.MustCompile("^(?:" + leading + ")")
 	}
-	p.lengths = p.mobile.lengths & p.general.lengths
 	for _, r := range []ranges{
 		newRanges(Premium, m.GetPremiumRate()),
 		newRanges(TollFree, m.GetTollFree()),
@@ -113,20 +111,20 @@ func newPlan(region string, m *phonenumbers.PhoneMetadata) *plan {
 	return p
 }
 
-// newRanges reads a description. One without lengths has those of the
-// general description; one of a type that does not exist has the length -1.
+// newRanges reads a description. One without lengths has those of the general
+// description; one without a pattern is of a type that does not exist.
 func newRanges(kind Type, d *phonenumbers.PhoneNumberDesc) ranges {
 	r := ranges{kind: kind}
+	p := d.GetNationalNumberPattern()
+	if p == "" {
+		return r
+	}
+	r.pattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("^(?:" + p + ")$") })
 	for _, length := range d.GetPossibleLength() {
-		if length > 0 {
-			r.lengths |= 1 << length
-		}
+		r.lengths |= 1 << max(0, length)
 	}
-	if len(d.GetPossibleLength()) == 0 {
+	if r.lengths == 0 {
 		r.lengths = ^uint32(0)
-	}
-	if p := d.GetNationalNumberPattern(); p != "" {
-		r.pattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("^(?:" + p + ")$") })
 	}
 	return r
 }

@@ -38,8 +38,13 @@ func TestUnknownRange(t *testing.T) {
 			t.Errorf("%s: Region is %q, %v", tt.name, region, ok)
 		}
 	}
-	if n, err := phone.Parse("+1 983 555 2671", ""); err != nil || n.Type != phone.FixedLineOrMobile {
+	// Where mobile numbers are not told from fixed lines, neither are these.
+	if n, err := phone.Parse("+1 232 555 2671", ""); err != nil || n.Type != phone.FixedLineOrMobile {
 		t.Errorf("Parse = %v, %v", n, err)
+	}
+	// Tristan da Cunha has no mobile numbers.
+	if n, err := phone.Parse("+290 8001", ""); err == nil && n.UnknownRange {
+		t.Errorf("Parse = %v", n)
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 // reason why they stand for none.
 type reading struct {
 	Number
-	code   int // calling code
 	reason Reason
 }
 
@@ -167,7 +166,7 @@ func judge(code int, national string) reading {
 	case t != 0 && p.region == world:
 		return reading{reason: NonGeographic}
 	case t != 0:
-		return reading{Number: Number{E164: number, Region: p.region, Type: t}, code: code}
+		return reading{Number: Number{E164: number, Region: p.region, Type: t}}
 	}
 	if p == nil {
 		p = n.plans[0]
@@ -179,5 +178,5 @@ func judge(code int, national string) reading {
 	if p.alike {
 		t = FixedLineOrMobile
 	}
-	return reading{Number: Number{E164: number, Region: p.region, Type: t, UnknownRange: true}, code: code}
+	return reading{Number: Number{E164: number, Region: p.region, Type: t, UnknownRange: true}}
 }

@@ -139,12 +139,15 @@ func identify(code int, national string, local bool) reading {
 	case slices.Contains(french, code):
 		r = anywhereInFrance(r, national, local)
 	}
-	if r.UnknownRange && !readsAsItself(r.E164) {
-		return reading{reason: Invalid} // a digit too many was typed
+	if r.reason == 0 && !readsAsItself(r.E164) {
+		return reading{reason: Invalid}
 	}
 	return r
 }
 
+// readsAsItself reports whether Parse returns number for number. Otherwise it
+// begins with what looks like a trunk prefix: a digit too many was typed, or the
+// range is one of the few that libphonenumber cannot read, as 810 in Belarus.
 func readsAsItself(number string) bool {
 	code, national := split(number)
 	if !numberingOf(code).hasTrunk(national) {

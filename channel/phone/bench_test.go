@@ -23,7 +23,9 @@ func BenchmarkParse(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				_, _ = phone.Parse(tt.input, tt.region)
+				if _, err := phone.Parse(tt.input, tt.region); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	}

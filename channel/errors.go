@@ -3,6 +3,7 @@ package channel
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -102,6 +103,9 @@ type Error struct {
 
 // Error returns "op: class (code): cause".
 func (e *Error) Error() string {
+	if e == nil {
+		return "channel: a nil *Error"
+	}
 	var b strings.Builder
 	b.WriteString(e.Op)
 	if e.Op == "" {
@@ -119,7 +123,12 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
 
 // ErrNoRoute is the cause of an [Error] where no route was left to try.
 var ErrNoRoute = errors.New("channel: no route left")
@@ -134,14 +143,25 @@ func ClassOf(err error) Class {
 	return Unknown
 }
 
+// errProbe is in no tree.
+var errProbe = errors.New("channel: probe")
+
 // Classed returns err if there is an *[Error] with a valid class in its tree,
 // and else one of class [Unknown] and of that op around it. A nil *Error that a
-// channel has returned as an error by mistake is an error. Classed(op, nil) is
-// nil.
-func Classed(op string, err error) error {
+// channel has returned as an error by mistake is an error, and so is one that
+// panics when it is read: a nil pointer of another type, anywhere in the tree.
+// Classed(op, nil) is nil.
+func Classed(op string, err error) (classed error) {
 	if err == nil {
 		return nil
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			classed = &Error{Class: Unknown, Op: op, Err: &PanicError{fmt.Sprintf("%T", v), debug.Stack()}}
+		}
+	}()
+	_ = err.Error()
+	_ = errors.Is(err, errProbe) // reads the whole tree
 	e, ok := errors.AsType[*Error](err)
 	switch {
 	case ok && e == nil:

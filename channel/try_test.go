@@ -50,6 +50,17 @@ func TestTry(t *testing.T) {
 			m.ID, m.Tried[0] = "", ""
 			return channel.Submission{}, &channel.Error{Class: channel.Unreachable}
 		}, channel.Unreachable, nil},
+		"nil of another type": {fails((*nilError)(nil)), channel.Unknown, nil},
+		"nil that unwraps":    {fails((*nilWrapper)(nil)), channel.Unknown, nil},
+		"joined with such": {fails(errors.Join(&channel.Error{Class: channel.Throttled}, (*nilError)(nil))),
+			channel.Unknown, nil},
+		"joined with the other": {fails(errors.Join(&channel.Error{Class: channel.Throttled}, (*nilWrapper)(nil))),
+			channel.Unknown, nil},
+		"around such": {fails(&channel.Error{Class: channel.Throttled, Err: (*nilError)(nil)}), channel.Unknown, nil},
+		"joined with a typed nil": {fails(errors.Join(&channel.Error{Class: channel.Throttled}, (*channel.Error)(nil))),
+			channel.Throttled, nil},
+		"around a typed nil": {fails(&channel.Error{Class: channel.Throttled, Err: (*channel.Error)(nil)}),
+			channel.Throttled, nil},
 	} {
 		_, err := channel.Try(t.Context(), channel.Func(row.f), m)
 		if err == nil || channel.ClassOf(err) != row.class || row.cause != nil && !errors.Is(err, row.cause) ||
@@ -94,4 +105,19 @@ func TestTryOfAStuckChannel(t *testing.T) {
 			t.Errorf("a channel that says more a moment later: %v", err)
 		}
 	})
+}
+
+// nilError and nilWrapper panic as nil pointers do.
+type nilError struct{ text string }
+
+func (e *nilError) Error() string { return e.text }
+
+type nilWrapper struct{ err error }
+
+func (e *nilWrapper) Error() string { return "a text" }
+func (e *nilWrapper) Unwrap() error { return e.err }
+
+// fails returns the Send of a channel that fails with err.
+func fails(err error) func(context.Context, *channel.Message) (channel.Submission, error) {
+	return func(context.Context, *channel.Message) (channel.Submission, error) { return channel.Submission{}, err }
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -110,9 +111,9 @@ func (c *Channel) Send(ctx context.Context, m *channel.Message) (channel.Submiss
 	if d.over(ctx, d.began) {
 		return d.failed()
 	}
-	routes, err := c.router.Route(ctx, m)
+	routes, err := c.route(ctx, m)
 	if err != nil {
-		return channel.Submission{State: channel.Failed}, routerError(err)
+		return channel.Submission{State: channel.Failed}, err
 	}
 	d.routes = routes
 	return d.run(ctx)
@@ -121,9 +122,9 @@ func (c *Channel) Send(ctx context.Context, m *channel.Message) (channel.Submiss
 // Plan returns the routes that Send would try for m, best first, and those whose
 // breaker is open last.
 func (c *Channel) Plan(ctx context.Context, m *channel.Message) ([]channel.Route, error) {
-	routes, err := c.router.Route(ctx, m)
+	routes, err := c.route(ctx, m)
 	if err != nil {
-		return nil, routerError(err)
+		return nil, err
 	}
 	d := dispatch{c: c, m: m, routes: routes, invalid: m.Invalid}
 	var plan, open []channel.Route
@@ -140,14 +141,26 @@ func (c *Channel) Plan(ctx context.Context, m *channel.Message) ([]channel.Route
 	return append(plan, open...), nil
 }
 
-// routerError gives a router's error a class. No message was sent, so Unknown
-// would be too pessimistic: an error without a class is Temporary.
-func routerError(err error) error {
+// route asks the router. No message was sent yet, so for a router that panics, or
+// whose error has no class, Unknown would be too pessimistic: it is Temporary.
+func (c *Channel) route(ctx context.Context, m *channel.Message) (routes []channel.Route, err error) {
+	defer func() {
+		if v := recover(); v != nil { // its value may hold a secret
+			c.log.ErrorContext(ctx, "failover: the router panicked", "type", fmt.Sprintf("%T", v), "stack",
+				string(debug.Stack()))
+			routes, err = nil, &channel.Error{Class: channel.Temporary, Op: "failover: route",
+				Err: fmt.Errorf("the router panicked with a %T", v)}
+		}
+	}()
+	if routes, err = c.router.Route(ctx, m); err == nil {
+		return routes, nil
+	}
 	routing := &channel.Error{Class: channel.ClassOf(err), Op: "failover: route", Err: err}
 	if routing.Class == channel.Unknown {
 		routing.Class = channel.Temporary
 	}
-	return routing
+	_ = routing.Error() // a typed nil panics here, and not at the caller's
+	return nil, routing
 }
 
 // Cancel withdraws a message from the route that took it, s.Route. It looks for
@@ -157,7 +170,7 @@ func routerError(err error) error {
 func (c *Channel) Cancel(ctx context.Context, m *channel.Message, s channel.Submission) error {
 	const op = "failover: cancel"
 	taken := func(r channel.Route) bool { return r.Name == s.Route }
-	routes, err := c.router.Route(ctx, m)
+	routes, err := c.route(ctx, m)
 	i := slices.IndexFunc(routes, taken)
 	if err != nil || i < 0 {
 		routes = c.routes
@@ -165,7 +178,7 @@ func (c *Channel) Cancel(ctx context.Context, m *channel.Message, s channel.Subm
 	}
 	switch {
 	case i < 0 && err != nil:
-		return routerError(err)
+		return err
 	case i < 0:
 		return &channel.Error{Class: channel.Misconfigured, Op: op, Err: fmt.Errorf("there is no route %q", s.Route)}
 	}

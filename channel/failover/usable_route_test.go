@@ -146,6 +146,39 @@ func TestRouter(t *testing.T) {
 	}
 }
 
+// nilError panics as nil pointers do.
+type nilError struct{ text string }
+
+func (e *nilError) Error() string { return e.text }
+
+// TestRouterPanics: a router that panics is one that fails, and no try.
+func TestRouterPanics(t *testing.T) {
+	t.Parallel()
+	for name, route := range map[string]func() ([]channel.Route, error){
+		"panics":    func() ([]channel.Route, error) { panic("482910") },
+		"typed nil": func() ([]channel.Route, error) { return nil, (*nilError)(nil) },
+	} {
+		f := &fakes{}
+		f.config.Router = channel.RouterFunc(
+			func(context.Context, *channel.Message) ([]channel.Route, error) { return route() },
+		)
+		f.build(t)
+		s, err := f.Send(t.Context(), message())
+		wantError(t, s, err, channel.Temporary)
+		routes, err := f.Plan(t.Context(), message())
+		if routes != nil || channel.ClassOf(err) != channel.Temporary {
+			t.Errorf("%s: the plan is %v, %v", name, routes, err)
+		}
+		err = f.Cancel(t.Context(), message(), channel.Submission{Route: "a"})
+		if err == nil || strings.Contains(err.Error(), "482910") {
+			t.Errorf("%s: Cancel: %v", name, err)
+		}
+		if log := f.log.String(); !strings.Contains(log, "the router panicked") || strings.Contains(log, "482910") {
+			t.Errorf("%s: the log is %q", name, log)
+		}
+	}
+}
+
 // TestRepeatedName shows that a router which repeats itself does not send
 // twice by one route, nor make a receipt be awaited for it.
 func TestRepeatedName(t *testing.T) {

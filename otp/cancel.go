@@ -149,5 +149,12 @@ func (s *Service) withdrawOne(ctx context.Context, o *opened, sent delivery.Mess
 	}
 	m.ID, m.Route, m.Tried = o.id+"."+stepName(o.Record, sent.Step), sent.Route, nil
 	sub := channel.Submission{Route: sent.Route, ProviderIDs: sent.Providers, State: channel.Sent}
-	return redact(m, o.tenant.canceler.Cancel(ctx, m, sub))
+	_, err = channel.Try(ctx, channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+		return channel.Submission{}, o.tenant.canceler.Cancel(ctx, m, sub)
+	}), m)
+	if panicked, ok := errors.AsType[*channel.PanicError](err); ok {
+		s.log.ErrorContext(ctx, "otp: a channel panicked in Cancel", "message", m.ID, "type", panicked.Type, "stack",
+			string(panicked.Stack))
+	}
+	return redact(m, err)
 }

@@ -214,7 +214,7 @@ func (c Config) shortestLife() time.Duration {
 
 // validateGenerator refuses one whose codes could not be sent or verified.
 func (c Config) validateGenerator() error {
-	code, err := c.Generator.Generate(Seed{Key: make([]byte, 32), Time: time.Now()})
+	code, err := generate(c.Generator, Seed{Key: make([]byte, 32), Time: time.Now()})
 	if err != nil {
 		return fmt.Errorf("otp: Config.Generator: %w", err)
 	}
@@ -273,12 +273,29 @@ func (s *Service) fixedCodes() (map[string]string, error) {
 	return fixed, nil
 }
 
-// normalizeFor reads a typed code in the generator's form, or in any.
-func normalizeFor(g Generator, typed string) (string, bool) {
-	if n, ok := g.(Normalizer); ok {
-		return n.Normalize(typed)
+// generate makes a code. A generator that panics has failed.
+func generate(g Generator, seed Seed) (code string, err error) {
+	defer func() {
+		if v := recover(); v != nil { // its value may hold a secret
+			err = fmt.Errorf("the generator panicked with a %T", v)
+		}
+	}()
+	return g.Generate(seed)
+}
+
+// normalizeFor reads a typed code in the generator's form, or in any. A generator
+// that panics has no form of its own.
+func normalizeFor(g Generator, typed string) (code string, ok bool) {
+	n, ok := g.(Normalizer)
+	if !ok {
+		return clean(typed)
 	}
-	return clean(typed)
+	defer func() {
+		if recover() != nil {
+			code, ok = clean(typed)
+		}
+	}()
+	return n.Normalize(typed)
 }
 
 // A Measurer is a [Generator] that knows how many bits of entropy a code has.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -108,4 +110,50 @@ func TestPanickingRouter(t *testing.T) {
 	if c == nil || !errors.Is(err, otp.ErrUndelivered) || channel.ClassOf(err) != channel.Temporary {
 		t.Errorf("%v, %v", c, err)
 	}
+}
+
+// brittle is a generator that panics while it is broken.
+type brittle struct {
+	otp.Random
+	broken *atomic.Bool
+}
+
+func (g brittle) Generate(s otp.Seed) (string, error) {
+	if g.broken.Load() {
+		panic("482910")
+	}
+	return g.Random.Generate(s)
+}
+
+func (g brittle) Normalize(typed string) (string, bool) {
+	if g.broken.Load() {
+		panic("482910")
+	}
+	return g.Random.Normalize(typed)
+}
+
+// A generator that panics costs nothing but the call: Send and Verify say so, and
+// New refuses it.
+func TestPanickingGenerator(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := brittle{broken: &atomic.Bool{}}
+		r := newRig(t, func(c *otp.Config) { c.Generator = g })
+		c := r.send(t, otp.Request{})
+		g.broken.Store(true)
+		time.Sleep(41 * time.Second)
+		code := r.a.messages()[0].Code
+		_, err := r.Send(t.Context(), otp.Request{Subject: "u2", To: both})
+		wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)
+		err = verify(t.Context(), r, otp.Verification{ID: c.ID, Subject: "u1", Code: code})
+		wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)
+		if e := r.last(); e.Err == nil || strings.Contains(e.Err.Error(), "482910") {
+			t.Errorf("the event is %+v", e)
+		}
+		if _, err := otp.New(r.cfg); err == nil || !strings.Contains(err.Error(), "Config.Generator") {
+			t.Errorf("New: %v", err)
+		}
+		g.broken.Store(false)
+		r.verify(t, c.ID)
+	})
 }

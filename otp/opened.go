@@ -146,7 +146,7 @@ func (s *Service) code(r *store.Record, purpose string, binding [32]byte, n int)
 	if err != nil {
 		return "", err
 	}
-	return s.c.Generator.Generate(Seed{Key: key[:], Counter: uint64(n), Time: r.Created})
+	return generate(s.c.Generator, Seed{Key: key[:], Counter: uint64(n), Time: r.Created})
 }
 
 // matches compares typed with each code that is valid, in a time that does not

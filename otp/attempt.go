@@ -92,14 +92,27 @@ func (s *Service) allow(o *opened, a *attempt) func(context.Context, channel.Rou
 		if kind&^(a.held.Kinds|a.took.Kinds) == 0 {
 			return nil
 		}
-		if _, err := s.charge(ctx, o.req, o.policy, kind, noIP, at); err != nil {
-			if ReasonOf(err) == ReasonLimited {
-				err = errLimited
-			}
-			return &channel.Error{Class: channel.Throttled, Op: "otp: limits", Code: "limited", Err: err}
+		switch err := s.chargeAgain(ctx, o, kind, at); {
+		case ReasonOf(err) == ReasonLimited:
+			return &channel.Error{Class: channel.Throttled, Op: "otp: limits", Code: "limited", Err: errLimited}
+		case err != nil:
+			return &channel.Error{Class: channel.Temporary, Op: "otp: limits", Err: err}
 		}
 		a.took.At, a.took.Kinds = at, a.took.Kinds|kind
 		return nil
+	}
+}
+
+// chargeAgain is charge for a message under way, which one failed call must not
+// end.
+func (s *Service) chargeAgain(ctx context.Context, o *opened, kind channel.Address, at time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, afterwards)
+	defer cancel()
+	for pause := 20 * time.Millisecond; ; pause *= 4 {
+		_, err := s.charge(ctx, o.req, o.policy, kind, noIP, at)
+		if ReasonOf(err) != ReasonUnavailable || pause > 100*time.Millisecond || !sleep(ctx, pause) {
+			return err
+		}
 	}
 }
 

@@ -15,10 +15,13 @@ var spellings = map[string][]string{
 	"spaces": {"ann@example.com", "  ann@example.com", "ann@example.com\t", "\u00a0ann@example.com\n"},
 	"IDNA": {"ann@bücher.example", "ann@xn--bcher-kva.example", "Ann@XN--BCHER-KVA.EXAMPLE",
 		"ann@BÜCHER.example"},
-	"NFC, domain": {"ann@b\u00fccher.example", "ann@bu\u0308cher.example", "ann@BU\u0308CHER.example"},
-	"NFC, local":  {"zo\u00eb@example.com", "zoe\u0308@example.com", "ZOE\u0308@example.com"},
-	"all at once": {"zo\u00eb@stra\u00dfe.example", " ZOE\u0308@xn--strae-oqa.EXAMPLE "},
-	"number":      {"+447912345678", "+44 7912 345678", "+44 (0) 7912-345-678", " +44.7912.345.678 ", "＋４４７９１２３４５６７８"},
+	"NFC, domain":            {"ann@b\u00fccher.example", "ann@bu\u0308cher.example", "ann@BU\u0308CHER.example"},
+	"NFC, local":             {"zo\u00eb@example.com", "zoe\u0308@example.com", "ZOE\u0308@example.com"},
+	"all at once":            {"zo\u00eb@stra\u00dfe.example", " ZOE\u0308@xn--strae-oqa.EXAMPLE "},
+	"case of Greek":          {"νίκος@example.com", "ΝΊΚΟΣ@example.com", "νίκοσ@example.com"},
+	"case of two characters": {"\u01f0an@example.com", "J\u030cAN@example.com", "j\u030can@example.com"},
+	"number": {"+447912345678", "+44 7912 345678", "+44 (0) 7912-345-678", " +44.7912.345.678 ", "＋４４７９１２３４５６７８",
+		"(+44) 7912 345678", "\u202a+44 7912 345678\u202c", "（＋44）7912-345678"},
 }
 
 // unlike are addresses of which no two are one, as far as anybody but their

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode"
 
 	"golang.org/x/net/idna"
 	"golang.org/x/text/unicode/norm"
@@ -208,7 +209,23 @@ func canonicalEmail(address string) string {
 	if err != nil {
 		domain = address[at+1:]
 	}
-	return strings.ToLower(norm.NFC.String(address[:at])) + "@" + strings.ToLower(domain)
+	return foldCase(address[:at]) + "@" + strings.ToLower(domain)
+}
+
+// foldCase returns one form of all that differ in case only (Unicode's simple
+// case folding), in form NFC: the two forms of a small sigma are one.
+func foldCase(s string) string {
+	if ascii(s) {
+		return strings.ToLower(s)
+	}
+	folded := strings.Map(func(r rune) rune {
+		least := r
+		for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+			least = min(least, other)
+		}
+		return unicode.ToLower(least)
+	}, norm.NFC.String(s))
+	return norm.NFC.String(folded) // there is a form of one character for some in one case only
 }
 
 // wireForm returns the forms of the addresses by which limits and idempotency
@@ -229,12 +246,21 @@ func subjectForm(subject string) string {
 		if email, err := normalizeEmail(trimmed); err == nil {
 			return canonicalEmail(email)
 		}
-	case strings.HasPrefix(trimmed, "+"), strings.HasPrefix(trimmed, "＋"):
+	case beginsWithPlus(trimmed):
 		if n, err := phone.Parse(trimmed, ""); err == nil {
 			return n.E164
 		}
 	}
 	return subject
+}
+
+// beginsWithPlus reports whether s begins as an international number does: some
+// have a parenthesis or invisible characters first.
+func beginsWithPlus(s string) bool {
+	s = strings.TrimLeftFunc(s, func(r rune) bool {
+		return r == '(' || r == '（' || unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)
+	})
+	return strings.HasPrefix(s, "+") || strings.HasPrefix(s, "＋")
 }
 
 // printable reports whether s has at most 64 printable ASCII characters.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -55,6 +56,12 @@ var (
 	errRouteNested  = errors.New("Route.Channel is a failover: put its routes into the outer Router instead")
 )
 
+// isNil reports whether c is a nil pointer or function in the interface.
+func isNil(c channel.Channel) bool {
+	v := reflect.ValueOf(c)
+	return (v.Kind() == reflect.Pointer || v.Kind() == reflect.Func) && v.IsNil()
+}
+
 // validateAll is validate for routes that are known beforehand. All their fields
 // must be valid.
 func validateAll(routes []channel.Route) error {
@@ -64,6 +71,8 @@ func validateAll(routes []channel.Route) error {
 		err := validate(r)
 		switch {
 		case err != nil:
+		case isNil(r.Channel):
+			err = errors.New("Route.Channel is a nil pointer: see the error of its New")
 		case seen[r.Name]:
 			err = errors.New("Route.Name is taken by an earlier route")
 		case r.Retry.Attempts < 0 || r.Retry.Attempts > maxAttempts:

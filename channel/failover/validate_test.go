@@ -29,6 +29,7 @@ func TestNewRefuses(t *testing.T) {
 		`route 1 "a": Route.Name is taken`:       {Router: failover.List(good, good)},
 		`route 0 "": Route.Name is required`:     with(func(r *channel.Route) { r.Name = "" }),
 		`route 0 "a": Route.Channel is required`: with(func(r *channel.Route) { r.Channel = nil }),
+		`route 0 "a": Route.Channel is a nil p`:  with(func(r *channel.Route) { r.Channel = (*channeltest.Fake)(nil) }),
 		`route 0 "a": Route.Address must be`:     with(func(r *channel.Route) { r.Address = 0 }),
 		`route 0 "a": Route.Retry.Attempts is`:   with(func(r *channel.Route) { r.Retry.Attempts = 1000 }),
 		`route 0 "a": Route.Retry.Backoff is`:    with(func(r *channel.Route) { r.Retry.Backoff = -1 }),

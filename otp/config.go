@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"time"
 
@@ -176,10 +177,10 @@ func (c Config) withDefaults() Config {
 // are validated where these are prepared.
 func (c Config) validate() error {
 	switch {
-	case c.Channel == nil:
-		return errors.New("otp: Config.Channel is required")
-	case c.Store == nil:
-		return errors.New("otp: Config.Store is required")
+	case missing(c.Channel):
+		return errors.New("otp: Config.Channel is required: a channel, or a failover.Channel of several")
+	case missing(c.Store):
+		return errors.New("otp: Config.Store is required: a memstore.Store, or a redisstore.Store")
 	case c.Queue == nil && c.Async:
 		return errors.New("otp: Config.Async needs Config.Queue: the Store is no Queue")
 	case c.Queue == nil && c.Takeover != 0:
@@ -196,10 +197,26 @@ func (c Config) validate() error {
 	case len(c.Application) > 128:
 		return errors.New("otp: Config.Application: it is longer than 128 octets")
 	}
+	for field, v := range map[string]any{"Limiter": c.Limiter, "Tracker": c.Tracker, "Queue": c.Queue} {
+		if v != nil && missing(v) {
+			return fmt.Errorf("otp: Config.%s: it is a nil pointer: leave it out to use the Store", field)
+		}
+	}
+	for _, t := range c.PhoneTypes {
+		if t < phone.Mobile || t > phone.Voicemail {
+			return fmt.Errorf("otp: Config.PhoneTypes: %d is no type of number: use the constants of channel/phone", t)
+		}
+	}
 	if err := c.Keys.validate("otp: Config.Keys"); err != nil {
 		return err
 	}
 	return c.validateGenerator()
+}
+
+// missing reports whether v is nil, or a nil pointer or function in an interface.
+func missing(v any) bool {
+	r := reflect.ValueOf(v)
+	return v == nil || (r.Kind() == reflect.Pointer || r.Kind() == reflect.Func) && r.IsNil()
 }
 
 // shortestLife is the shortest life of a code by the Config's own policies.
@@ -267,6 +284,9 @@ func (s *Service) fixedCodes() (map[string]string, error) {
 		code, ok := normalizeFor(c.Generator, f.Code)
 		if !ok {
 			return nil, fmt.Errorf("otp: Config.FixedCodes[%d].Code is not of the generator's form", i)
+		}
+		if _, taken := fixed[to.Phone+to.Email]; taken {
+			return nil, fmt.Errorf("otp: Config.FixedCodes[%d].Address is that of an earlier one: keep one code", i)
 		}
 		fixed[to.Phone+to.Email] = code
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -130,6 +131,13 @@ func (p Policy) validate(at string, bits float64) error {
 		if r.Most < 1 || r.Per < time.Second || r.Per > 31*24*time.Hour {
 			return errors.New(at +
 				"PerRecipient or PerIP: a Rate needs a Most of 1 or more, and a Per of a second to 31 days")
+		}
+	}
+	for field, rates := range map[string][]Rate{"PerRecipient": p.PerRecipient, "PerIP": p.PerIP} {
+		for i, r := range rates {
+			if slices.ContainsFunc(rates[:i], func(other Rate) bool { return other.Per == r.Per }) {
+				return fmt.Errorf("%s%s: two rates have a Per of %v: keep the one with the lower Most", at, field, r.Per)
+			}
 		}
 	}
 	return nil

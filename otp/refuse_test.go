@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/failover"
 	"github.com/otpcourier/otpcourier/channel/phone"
 	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/memstore"
 )
 
 func TestBadRequests(t *testing.T) {
@@ -138,6 +140,33 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		"a region that is none": {func(c *otp.Config) { c.Region = "UK" }, []string{"Region", "GB"}},
 		"a region of no country": {func(c *otp.Config) { c.Region = "Europe" }, []string{"Region",
 			"ISO 3166-1"}},
+		"a type of number that is none": {func(c *otp.Config) { c.PhoneTypes = []phone.Type{0, phone.Mobile} },
+			[]string{"PhoneTypes", "channel/phone"}},
+		"a purpose that none can have": {func(c *otp.Config) { c.Purposes = map[string]otp.Policy{"größe": {}} },
+			[]string{"Purposes", "ASCII"}},
+		"… of a tenant": {func(c *otp.Config) {
+			c.Tenants = []otp.Tenant{{Name: "b", Purposes: map[string]otp.Policy{"a\nb": {}}}}
+		}, []string{"Tenants[0].Purposes", "ASCII"}},
+		"two rates of one span": {func(c *otp.Config) {
+			c.Policy.PerRecipient = []otp.Rate{{Most: 5, Per: time.Hour}, {Most: 3, Per: time.Hour}}
+		}, []string{"PerRecipient", "lower Most"}},
+		"… of a purpose, by network": {func(c *otp.Config) {
+			c.Purposes = map[string]otp.Policy{"pay": {PerIP: []otp.Rate{{5, time.Hour}, {6, 60 * time.Minute}}}}
+		}, []string{`Purposes["pay"].PerIP`, "lower Most"}},
+		"two fixed codes of one reviewer": {func(c *otp.Config) {
+			c.FixedCodes = []otp.FixedCode{{"+447912345678", "123456"}, {"+447912345678", "654321"}}
+			c.DangerouslyAcceptFixedCodes = true
+		}, []string{"FixedCodes[1].Address", "keep one"}},
+		"a channel that is a nil pointer": {func(c *otp.Config) { c.Channel = (*failover.Channel)(nil) },
+			[]string{"Channel", "required"}},
+		"… a nil function": {func(c *otp.Config) { c.Channel = channel.Func(nil) }, []string{"Channel", "required"}},
+		"… of a tenant, a nil pointer": {func(c *otp.Config) {
+			c.Tenants = []otp.Tenant{{Name: "b", Channel: (*failover.Channel)(nil)}}
+		}, []string{"Tenants[0].Channel", "leave it out"}},
+		"a store that is a nil pointer": {func(c *otp.Config) { c.Store = (*memstore.Store)(nil) },
+			[]string{"Store", "required"}},
+		"a queue that is a nil pointer": {func(c *otp.Config) { c.Queue = (*memstore.Store)(nil) },
+			[]string{"Queue", "leave it out"}},
 		"a region in lower case": {func(c *otp.Config) { c.Region = "xx" }, []string{"Region"}},
 		"a takeover longer than a life": {func(c *otp.Config) { c.Takeover = 6 * time.Minute }, []string{"Takeover",
 			"6m"}},

@@ -172,6 +172,8 @@ func (s *Service) prepareTenant(t Tenant, at string) (*tenant, error) {
 	switch {
 	case t.Name == "" || !printable(t.Name):
 		return nil, fmt.Errorf("%sName: it must be 1 to 64 printable ASCII characters", at)
+	case t.Channel != nil && missing(t.Channel):
+		return nil, fmt.Errorf("%sChannel: it is a nil pointer: leave it out to use Config.Channel", at)
 	case t.Receipts != nil && t.Channel == nil:
 		return nil, fmt.Errorf("%sReceipts: they need a Channel of the tenant's own", at)
 	}
@@ -220,6 +222,10 @@ func (s *Service) prepareWith(t Tenant, words *wording.Set, base Policy, at stri
 		return nil, err
 	}
 	for purpose, p := range t.Purposes {
+		if !printable(purpose) {
+			return nil, fmt.Errorf("%sPurposes: %q is no purpose that a Request could have: use at most 64 printable "+
+				"ASCII characters", at, purpose)
+		}
 		p = p.over(ready.policy)
 		if err := s.validatePolicy(p, fmt.Sprintf("%sPurposes[%q].", at, purpose)); err != nil {
 			return nil, err

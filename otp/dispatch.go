@@ -135,7 +135,7 @@ func (s *Service) wake(ctx context.Context, o *opened, at time.Time) error {
 	j := store.Job{Challenge: o.ID, Priority: o.req.priority, NotBefore: at, Expires: o.Expires}
 	err := again(ctx, func() error { return s.c.Queue.Enqueue(ctx, j) })
 	if err == nil {
-		s.watchWork()
+		s.watchWork(j.Expires)
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/failover"
 	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/store/memstore"
 )
@@ -43,4 +44,44 @@ func TestJobsWithoutWork(t *testing.T) {
 			t.Errorf("a worker is in another process, and the log is %q", log)
 		}
 	})
+}
+
+// TestLateJobsWithoutWork: a job that is due only later is missed all the same,
+// although nothing else is sent.
+func TestLateJobsWithoutWork(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*testing.T, *otp.Config){
+		"takeover": func(_ *testing.T, c *otp.Config) { c.Takeover = time.Minute },
+		"await": func(t *testing.T, c *otp.Config) {
+			a := channel.Route{Name: "A", Channel: &provider{name: "a"}, Address: channel.Phone, Await: time.Minute}
+			b := channel.Route{Name: "B", Channel: &provider{name: "b"}, Address: channel.Phone}
+			f, err := failover.New(failover.Config{Router: failover.List(a, b)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Channel = f
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBrand(t, "Alpha", otp.NewKeyring(), memstore.New(memstore.Config{}), func(c *otp.Config) {
+					change(t, c)
+				})
+				b.send(t, otp.Request{})
+				time.Sleep(time.Minute)
+				if log := b.log.String(); strings.Contains(log, "Service.Work") {
+					t.Errorf("before anything is due the log is %q", log)
+				}
+				time.Sleep(30 * time.Second)
+				if log := b.log.String(); strings.Count(log, "run Service.Work") != 1 {
+					t.Errorf("30 s later it is %q", log)
+				}
+				time.Sleep(24 * time.Hour)
+				if n := strings.Count(b.log.String(), "run Service.Work"); n > 5 {
+					t.Errorf("it is said %d times", n)
+				}
+			})
+		})
+	}
 }

@@ -75,6 +75,7 @@ func (s *Service) look(ctx context.Context, j store.Job) (time.Time, error) {
 // A watch warns if jobs wait and no Work runs.
 type watch struct {
 	armed  atomic.Bool
+	until  atomic.Int64 // when the last of the jobs expires
 	warned atomic.Int64
 }
 
@@ -84,22 +85,40 @@ const (
 	silenceEvery = time.Minute
 )
 
-// watchWork looks some time after a job was enqueued whether a worker has come
-// for it, unless Work runs in this process. It keeps no goroutine.
-func (s *Service) watchWork() {
-	if s.working.Load() > 0 || !s.silence.armed.CompareAndSwap(false, true) {
+// watchWork looks from time to time, until a job that was enqueued has expired,
+// whether a worker has come for those that are due, unless Work runs in this
+// process. It keeps no goroutine.
+func (s *Service) watchWork(expires time.Time) {
+	if s.working.Load() > 0 {
+		return
+	}
+	for at := expires.UnixNano(); ; {
+		until := s.silence.until.Load()
+		if at <= until || s.silence.until.CompareAndSwap(until, at) {
+			break
+		}
+	}
+	s.lookLater()
+}
+
+// lookLater looks once, and goes on if there is more to come.
+func (s *Service) lookLater() {
+	if !s.silence.armed.CompareAndSwap(false, true) {
 		return
 	}
 	time.AfterFunc(silenceAfter+time.Second, func() {
 		s.silence.armed.Store(false)
+		if s.working.Load() > 0 {
+			return
+		}
 		s.warnSilence()
+		if time.Now().UnixNano() < s.silence.until.Load() {
+			s.lookLater()
+		}
 	})
 }
 
 func (s *Service) warnSilence() {
-	if s.working.Load() > 0 {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), afterwards)
 	defer cancel()
 	oldest := "unknown"

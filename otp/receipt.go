@@ -227,6 +227,11 @@ func (s *Service) handleReceipt(ctx context.Context, scope string, rc channel.Re
 		}
 		return s.openError(ctx, r, err)
 	}
+	if o.tenant.scope != scope { // nobody tells of the messages by another's routes
+		s.log.WarnContext(ctx, "otp: a receipt names a message of another tenant's routes", "route", rc.Route, "tenant",
+			scope, "challenge", o.id)
+		return nil
+	}
 	step, ok := p.of(r)
 	rp, tells := o.received(rc, p, step)
 	if !ok || !tells {

@@ -369,3 +369,50 @@ func TestPurposesHaveTheirPolicy(t *testing.T) {
 		}
 	})
 }
+
+// TestReceiptsNameOnlyTheirTenantsMessages: a tenant's provider that names the
+// message of another, or of the Config's routes, changes nothing.
+func TestReceiptsNameOnlyTheirTenantsMessages(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	routes := map[string]*provider{"": r.a, "x": {name: "x"}, "y": {name: "y"}}
+	receipts := map[string]*channel.Receipts{"": r.receipts, "x": {}, "y": {}}
+	for _, name := range []string{"x", "y"} {
+		f, err := failover.New(failover.Config{Router: failover.List(
+			channel.Route{Name: "A", Channel: routes[name], Address: channel.Phone})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.SetTenant(otp.Tenant{Name: name, Channel: f, Receipts: receipts[name]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, from := range []string{"", "x", "y"} {
+		for _, state := range []channel.State{channel.Delivered, channel.Failed} {
+			c := r.send(t, otp.Request{Tenant: from})
+			all := routes[from].messages()
+			rc := channel.Receipt{MessageID: all[len(all)-1].ID, State: state}
+			told := func(by string) channel.State {
+				if err := receipts[by].For("A")(t.Context(), rc); err != nil {
+					t.Fatal(err)
+				}
+				s, err := r.Status(t.Context(), otp.Ref{ID: c.ID, Subject: "u1", Tenant: from})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s.State
+			}
+			for by := range routes {
+				if by == from {
+					continue
+				}
+				if got := told(by); got != channel.Sent {
+					t.Fatalf("a receipt of %q makes a message of %q %v", by, from, got)
+				}
+			}
+			if got := told(from); got != state {
+				t.Errorf("its own receipt leaves a message of %q %v, not %v", from, got, state)
+			}
+		}
+	}
+}

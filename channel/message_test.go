@@ -99,6 +99,45 @@ func TestRedactLocalForms(t *testing.T) {
 	}
 }
 
+// TestRedactOtherForms: a provider words addresses as its country does, or as they
+// go over the wire.
+func TestRedactOtherForms(t *testing.T) {
+	t.Parallel()
+	m := channel.Message{To: channel.Recipient{Phone: "+447912345678", Email: "Zoë.Lee@münchen.example"},
+		Code: "482910"}
+	for text, want := range map[string]string{
+		"٠٧٩١٢٣٤٥٦٧٨ محظور":                             "*** محظور",
+		"＋４４７９１２３４５６７８，４８２９１０":                          "＋***，***",
+		"code ४८२९१०":                                   "code ***",
+		"07912\u00a0345\u202f678 barred":                "*** barred",
+		"7912\u2011345\u2013678 barred":                 "*** barred",
+		"\u202a+44 7912 345678\u202c.":                  "\u202a***\u202c.",
+		"550 <zoë.lee@xn--mnchen-3ya.example>: unknown": "550 <***>: unknown",
+		"550 ZOË.LEE@XN--MNCHEN-3YA.EXAMPLE is unknown": "550 *** is unknown",
+		"ZOË.LEE@MÜNCHEN.EXAMPLE, zoe@münchen.example":  "***, zoe@münchen.example",
+		"zoë.lee%40xn--mnchen-3ya.example&x=1 zoë.lee@": "***&x=1 ***",
+	} {
+		if got := m.Redact(text); got != want {
+			t.Errorf("%q is redacted to %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestRedactAtTheCut: a text that is cut within a secret does not show its
+// beginning.
+func TestRedactAtTheCut(t *testing.T) {
+	t.Parallel()
+	m := channel.Message{To: channel.Recipient{Phone: "+447912345678", Email: "ann.lee@example.com"}, Code: "482910"}
+	for _, secret := range []string{"482910", "+447912345678", "07912345678", "ann.lee@example.com"} {
+		for n := 4; n < len(secret); n++ {
+			text := strings.Repeat("x", 1021-n) + secret + strings.Repeat(" ", 100)
+			if got := m.Redact(text); strings.Contains(got, secret[:4]) {
+				t.Errorf("cut after %d of %q: %q", n, secret, got[1000:])
+			}
+		}
+	}
+}
+
 // TestRedactIsBoundedAndLinear: a provider's answer may be of any length, and be
 // made to be slow.
 func TestRedactIsBoundedAndLinear(t *testing.T) {

@@ -3,6 +3,7 @@ package channel
 import (
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -11,25 +12,65 @@ const maxRedacted = 1024
 
 // Redact returns text, such as an error's that a provider has worded, with stars
 // for the code and the addresses of m, and cut to 1 KiB. They are found in upper
-// or lower case, with separators between their characters, escaped as in a URL,
-// in JSON or in HTML, and a phone number in its local form, too. It takes time
-// linear in the length of text.
+// or lower case, in digits of any script, with separators between their
+// characters, escaped as in a URL, in JSON or in HTML, a phone number in its local
+// form, too, and a mailbox whatever its domain is written as. It takes time linear
+// in the length of text.
 func (m Message) Redact(text string) string {
+	rest := ""
 	if len(text) > maxRedacted {
-		text = strings.ToValidUTF8(text[:maxRedacted-len("…")], "") + "…"
+		text, rest = strings.ToValidUTF8(text[:maxRedacted-len("…")], ""), "…"
 	}
 	k := skeletonOf(text)
 	found := false
 	for _, s := range [...]string{m.Code, m.To.Email, m.To.Push, m.To.Chat} {
 		s = skeletonOf(s).text
 		found = k.mark(s, s) || found
+		found = rest != "" && k.markEnd(s) || found
 	}
 	phone := skeletonOf(m.To.Phone).text
 	found = k.mark(phone, phone[max(len(phone)-localDigits, 0):]) || found
-	if !found {
-		return text
+	found = rest != "" && k.markEnd(phone) || found
+	if local, _, ok := strings.Cut(m.To.Email, "@"); ok {
+		found = k.markMailbox(text, skeletonOf(local).text+"@") || found
 	}
-	return k.hide(text)
+	if !found {
+		return text + rest
+	}
+	return k.hide(text) + rest
+}
+
+// markEnd hides the end of a text that was cut, if that may have been within s.
+func (k *skeleton) markEnd(s string) (found bool) {
+	const least, most = 3, 254
+	for n := min(len(s), len(k.text), most); n >= least; n-- {
+		if at := len(k.text) - n; strings.Contains(s, k.text[at:]) {
+			for i := at; i < len(k.text); i++ {
+				k.hidden[i] = true
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// markMailbox hides each mailbox of text with that local part, which ends in @,
+// and its domain.
+func (k *skeleton) markMailbox(text, local string) (found bool) {
+	for at := 0; ; {
+		i := strings.Index(k.text[at:], local)
+		if i < 0 {
+			return found
+		}
+		i, at, found = at+i, at+i+len(local), true
+		for ; i < at; i++ {
+			k.hidden[i] = true
+		}
+		for ; at < len(k.text) && strings.Trim(text[k.to[at-1]:max(k.from[at], k.to[at-1])], ".-") == "" &&
+			strings.IndexByte("<>()[]\"',:;@&=?#|!", k.text[at]) < 0; at++ {
+			k.hidden[at] = true
+		}
+	}
 }
 
 // localDigits is how many of a number's last digits mean that number. Each form
@@ -80,16 +121,55 @@ func skeletonOf(text string) (k skeleton) {
 	k.from, k.to = make([]int, 0, len(text)), make([]int, 0, len(text))
 	for i := 0; i < len(text); {
 		c, size := unescape(text[i:])
-		if 'A' <= c && c <= 'Z' {
-			c |= 0x20
-		}
-		if strings.IndexByte(" -./()+_\t\n\r", c) < 0 {
+		switch {
+		case text[i] >= utf8.RuneSelf:
+			var r rune
+			r, size = utf8.DecodeRuneInString(text[i:])
+			before := len(b)
+			if b = appendPlain(b, r); r == utf8.RuneError {
+				b = append(b[:before], text[i:i+size]...)
+			}
+			for range len(b) - before {
+				k.from, k.to = append(k.from, i), append(k.to, i+size)
+			}
+		case strings.IndexByte(" -./()+_\t\n\r", c) < 0:
+			if 'A' <= c && c <= 'Z' {
+				c |= 0x20
+			}
 			b, k.from, k.to = append(b, c), append(k.from, i), append(k.to, i+size)
 		}
 		i += size
 	}
 	k.text, k.hidden = string(b), make([]bool, len(b))
 	return k
+}
+
+// appendPlain appends a character that is not ASCII: a digit as that of ASCII, a
+// letter in lower case, and a separator not at all.
+func appendPlain(b []byte, r rune) []byte {
+	switch {
+	case unicode.Is(unicode.Nd, r):
+		return append(b, '0'+digitOf(r))
+	case unicode.In(r, unicode.Z, unicode.Pd, unicode.Cf):
+		return b
+	}
+	return utf8.AppendRune(b, unicode.ToLower(r))
+}
+
+// digitOf is the value of a digit: those of a script stand side by side, from a
+// zero.
+func digitOf(r rune) byte {
+	for _, s := range unicode.Nd.R16 {
+		if lo := rune(s.Lo); lo <= r && r <= rune(s.Hi) {
+			return byte((r - lo) % 10)
+		}
+	}
+	for _, s := range unicode.Nd.R32 {
+		if lo := rune(s.Lo); lo <= r && r <= rune(s.Hi) {
+			return byte((r - lo) % 10)
+		}
+	}
+	return 0
 }
 
 // unescape returns the first octet of a text that is not empty: that of %40,

@@ -133,12 +133,13 @@ func (d *dispatch) tried(name string) bool {
 func (d *dispatch) try(ctx context.Context, i int, forced bool) decision {
 	r := &d.routes[i]
 	b := d.c.breakers.get(r.Name)
+	until := d.shareUntil(i, time.Now())
 	for tries := 1; ; tries++ {
 		start := time.Now()
 		if d.over(ctx, start) {
 			return stop
 		}
-		s, a := d.tryOnce(ctx, i, b, start, forced)
+		s, a := d.tryOnce(ctx, i, b, start, until, forced)
 		d.record(ctx, a)
 		if a.Err == nil {
 			d.sub.Route, d.sub.ProviderIDs, d.sub.State = r.Name, s.ProviderIDs, s.State
@@ -154,7 +155,7 @@ func (d *dispatch) try(ctx context.Context, i int, forced bool) decision {
 			return then
 		}
 		pause, ok := d.pause(i, a, tries)
-		if !ok {
+		if !ok || a.Class != channel.Throttled && !until.IsZero() && time.Until(until) <= pause {
 			return next
 		}
 		if !sleep(ctx, pause) {
@@ -179,8 +180,8 @@ func (d *dispatch) decide(ctx context.Context, a channel.Hop) decision {
 }
 
 // tryOnce makes one try, if the breaker and the message allow it.
-func (d *dispatch) tryOnce(ctx context.Context, i int, b *breaker, start time.Time, forced bool) (channel.Submission,
-	channel.Hop) {
+func (d *dispatch) tryOnce(ctx context.Context, i int, b *breaker, start, until time.Time, forced bool) (
+	channel.Submission, channel.Hop) {
 	r := &d.routes[i]
 	a := channel.Hop{Route: r.Name, Address: r.Address}
 	done, err := b.allow()
@@ -201,7 +202,7 @@ func (d *dispatch) tryOnce(ctx context.Context, i int, b *breaker, start time.Ti
 			return channel.Submission{}, a
 		}
 	}
-	limited, cancel := d.tryContext(ctx, i, start)
+	limited, cancel := d.tryContext(ctx, start, until)
 	defer cancel()
 	s, err := channel.Try(limited, r.Channel, d.m)
 	a.Took, a.Err = time.Since(start), err
@@ -214,21 +215,35 @@ func (d *dispatch) tryOnce(ctx context.Context, i int, b *breaker, start time.Ti
 	return s, a
 }
 
-// leastShare is the least time that a try is given, if there is as much.
+// leastShare is the least time that a route is given, if there is as much.
 const leastShare = time.Second
 
-// tryContext limits one try: by ctx, by the life of the code, by TryTimeout, and by
-// its share of the time that is left for the routes that can follow. A route that
-// hangs does not use up the time of the routes behind it.
-func (d *dispatch) tryContext(ctx context.Context, i int, start time.Time) (context.Context, context.CancelFunc) {
+// shareUntil returns when route i has used up its share of the time that is left
+// for it and the routes that can follow, its retries included; zero: there is no
+// end. A route that hangs does not use up the time of the routes behind it.
+func (d *dispatch) shareUntil(i int, start time.Time) time.Time {
+	if d.until.IsZero() {
+		return time.Time{}
+	}
+	share := d.until.Sub(start) / time.Duration(1+d.left(i+1))
+	if until := start.Add(max(share, leastShare)); until.Before(d.until) {
+		return until
+	}
+	return d.until
+}
+
+// tryContext limits one try: by ctx, by TryTimeout, and by the route's share of
+// the time.
+func (d *dispatch) tryContext(ctx context.Context, start, until time.Time) (context.Context, context.CancelFunc) {
 	limit := start.Add(d.c.tryTimeout)
-	if !d.until.IsZero() {
-		share := d.until.Sub(start) / time.Duration(1+d.left(i+1))
-		if until := start.Add(max(share, leastShare)); until.Before(limit) {
-			limit = until
+	if !until.IsZero() {
+		if least := start.Add(leastShare); until.Before(least) { // after a pause that its provider asked for
+			until = least
 		}
-		if d.until.Before(limit) {
-			limit = d.until
+		for _, end := range [...]time.Time{until, d.until} {
+			if end.Before(limit) {
+				limit = end
+			}
 		}
 	}
 	return context.WithDeadline(ctx, limit)

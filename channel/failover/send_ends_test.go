@@ -147,6 +147,31 @@ func TestShares(t *testing.T) {
 	})
 }
 
+// TestSharesWithRetries: nor do its retries use more than its share, if it says
+// that it did not send the message.
+func TestSharesWithRetries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hangs := func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+			<-ctx.Done()
+			return refuse(channel.Temporary, "dial")(ctx, m)
+		}
+		f := &fakes{}
+		f.route("a", hangs, hangs, hangs, hangs).Retry = channel.Retry{Attempts: 4, Backoff: time.Millisecond}
+		f.route("b", hangs, hangs, hangs, hangs).Retry = channel.Retry{Attempts: 4, Backoff: time.Millisecond}
+		f.route("email", slow(2*time.Second, (&channeltest.Fake{}).Send))
+		f.build(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+		defer cancel()
+		s, err := f.Send(ctx, message())
+		if err != nil || s.Route != "email" {
+			t.Errorf("route %q, error %v, hops %+v", s.Route, err, hops(s))
+		}
+		wantHops(t, s, sms("a").as(channel.Temporary, "dial").took(3*time.Second),
+			sms("b").as(channel.Temporary, "dial").took(3*time.Second), mail("email").took(2*time.Second))
+	})
+}
+
 // TestStuckChannel: a channel that ignores its context holds up nobody, and is
 // named in the log.
 func TestStuckChannel(t *testing.T) {

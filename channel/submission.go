@@ -82,6 +82,7 @@ type Hop struct {
 	Code    string        // Error.Code
 	Took    time.Duration // of this try, waiting for the provider included
 	Err     error         // nil: accepted
+	Skipped bool          // with an Err: not tried, since its breaker is open; it may be tried in a later step
 }
 
 // MaySent reports whether the message may have gone out by this try.

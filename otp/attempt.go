@@ -137,7 +137,7 @@ func (s *Service) chargeMore(ctx context.Context, o *opened, a attempt) {
 func (a *attempt) outcome() delivery.Outcome {
 	o := delivery.Outcome{Held: a.held, Took: a.took, More: a.sub.More && a.err != nil}
 	for _, h := range a.sub.Hops {
-		if !slices.Contains(o.Tried, h.Route) {
+		if !h.Skipped && !slices.Contains(o.Tried, h.Route) {
 			o.Tried = append(o.Tried, h.Route)
 		}
 		switch {

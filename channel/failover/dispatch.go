@@ -102,9 +102,10 @@ func (d *dispatch) usable(r *channel.Route) bool {
 }
 
 // setAwait sets the time until which the receipt of route i is awaited, if
-// another route could take the message then.
+// another route could take the message then, one whose breaker is open now
+// included.
 func (d *dispatch) setAwait(i int) {
-	if await := d.routes[i].Await; await > 0 && d.follows(i) {
+	if await := d.routes[i].Await; await > 0 && (d.follows(i) || len(d.skipped) > 0) {
 		d.sub.Await = time.Now().Add(await)
 	}
 }
@@ -190,7 +191,7 @@ func (d *dispatch) tryOnce(ctx context.Context, i int, b *breaker, start, until 
 	case forced:
 		done = func(error) {}
 	default:
-		a.Class, a.Err = channel.Temporary, err
+		a.Class, a.Err, a.Skipped = channel.Temporary, err, true
 		return channel.Submission{}, a
 	}
 	result := neutral

@@ -40,10 +40,10 @@
 //
 // # Time
 //
-// A try ends with ctx, at Message.Expires, after Config.TryTimeout, or after its
-// share of the time that is left for the routes that can follow, whichever is
-// first. So a route that hangs does not use up the time of the routes behind it.
-// A share is a second at least; if that leaves no time for others, or ctx ends,
+// A try ends with ctx, at Message.Expires, after Config.TryTimeout, or after the
+// route's share of the time that is left for the routes that can follow, whichever
+// is first. So a route that hangs does not use up the time of the routes behind
+// it, its retries included. A share is a second at least; if that leaves no time for others, or ctx ends,
 // Submission.More tells that routes are left. If the channel cannot say more
 // when its try ends, the try is Unknown, and the next route is tried.
 //

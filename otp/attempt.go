@@ -84,10 +84,15 @@ func (s *Service) submit(ctx context.Context, t *tenant, m *channel.Message) (su
 }
 
 // allow counts a message against the limits of the address that a route uses,
-// once for each kind of address and step.
+// once for each kind of address and step. Before each try but the first it looks
+// whether the challenge has ended meanwhile.
 func (s *Service) allow(o *opened, a *attempt) func(context.Context, channel.Route) error {
-	at := instant()
+	at, first := instant(), true
 	return func(ctx context.Context, r channel.Route) error {
+		if !first && s.hasEnded(ctx, o) {
+			return &channel.Error{Class: channel.Expired, Op: "otp: send", Err: errEnded}
+		}
+		first = false
 		kind := r.Address & a.kinds
 		if kind&^(a.held.Kinds|a.took.Kinds) == 0 {
 			return nil
@@ -101,6 +106,18 @@ func (s *Service) allow(o *opened, a *attempt) func(context.Context, channel.Rou
 		a.took.At, a.took.Kinds = at, a.took.Kinds|kind
 		return nil
 	}
+}
+
+// errEnded is the error of a hop whose challenge was verified or cancelled.
+var errEnded = errors.New("the challenge has ended")
+
+// hasEnded reports whether a challenge was closed since it was read, as far as the
+// store can tell soon.
+func (s *Service) hasEnded(ctx context.Context, o *opened) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	r, err := s.c.Store.Get(ctx, o.ID, instant())
+	return err == nil && r.Outcome != store.Open || errors.Is(err, store.ErrExpired)
 }
 
 // chargeAgain is charge for a message under way, which one failed call must not

@@ -241,7 +241,6 @@ func (s *Service) finish(ctx context.Context, o *opened, a attempt, worker bool)
 		defer cancel()
 		err = persist(ctx, record)
 	}
-	s.chargeMore(ctx, o, a)
 	s.emitSent(ctx, o, a)
 	if err != nil {
 		return o, err

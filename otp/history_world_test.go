@@ -54,15 +54,15 @@ type historyCall struct {
 	err        error
 }
 
-// may returns how many messages may have gone out to an address of a kind, as far
-// as the Service can know.
-func (c *historyCall) may(kind channel.Address) (n int) {
+// may returns the kinds of address to which a message may have gone out, as far as
+// the Service can know.
+func (c *historyCall) may() (kinds channel.Address) {
 	for _, h := range c.sub.Hops {
-		if h.MaySent() && h.Address == kind {
-			n++
+		if h.MaySent() {
+			kinds |= h.Address
 		}
 	}
-	return n
+	return kinds
 }
 
 // A historyRecord is one challenge, and what happened to it.

@@ -24,6 +24,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/otp/wording"
 )
 
 // known are secrets that no formatting of a value may show.
@@ -53,7 +54,7 @@ func forms(secret string) []string {
 	return all
 }
 
-// secretive returns a value of every exported type of the packages otp and
+// secretive returns a value of every exported type of the packages otp, wording and
 // channel that could hold a secret, filled with the secrets that are returned,
 // too.
 func secretive(t *testing.T) (values []any, s map[string]string) {
@@ -91,6 +92,8 @@ func secretive(t *testing.T) (values []any, s map[string]string) {
 		otp.ResendRequest{ID: c.ID, Subject: s["mailbox"], IdempotencyKey: s["code"]},
 		otp.Verification{ID: c.ID, Subject: s["mailbox"], Code: s["code"], Binding: []byte(s["code"])},
 		to, m, &m, c.Hops[0], channel.Submission{Hops: c.Hops},
+		wording.Data{Code: s["code"], Details: s["phone"]},
+		wording.Text{SMS: s["code"], Subject: s["code"], Body: s["code"], HTML: s["code"]},
 	}, s
 }
 
@@ -99,6 +102,7 @@ func secretive(t *testing.T) (values []any, s map[string]string) {
 var harmless = []string{
 	"otp.EventKind", "otp.Generator", "otp.Measurer", "otp.Next", "otp.Normalizer", "otp.Policy", "otp.Random",
 	"otp.Rate", "otp.Reason", "otp.Tenant",
+	"wording.Config", "wording.Error", "wording.Plural", "wording.Set", "wording.Warning", "wording.Wording",
 	"channel.Address", "channel.Canceler", "channel.Channel", "channel.Class", "channel.Error", "channel.Func",
 	"channel.PanicError", "channel.Planner",
 	"channel.Receipt", "channel.ReceiptFunc", "channel.Receipts", "channel.Retry", "channel.Route",
@@ -204,7 +208,8 @@ func TestNoFormattingShowsASecret(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range append(exported(t, ".", "otp"), exported(t, "../channel", "channel")...) {
+	for _, name := range slices.Concat(exported(t, ".", "otp"), exported(t, "../channel", "channel"),
+		exported(t, "wording", "wording")) {
 		if !seen[name] {
 			t.Errorf("%s is a new type: it needs a value in secretive, or a line in harmless", name)
 		}

@@ -150,3 +150,15 @@ func TestAddressThatIsSentTo(t *testing.T) {
 		}
 	}
 }
+
+// A region is one in either case: events name it in capitals, as numbers do.
+func TestRegionInEitherCase(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *otp.Config) { c.Region = "de" })
+	for _, to := range []channel.Recipient{{Email: both.Email}, {Phone: "01512 3456789"}} {
+		r.send(t, otp.Request{To: to})
+		if e := r.last(); e.Region != "DE" {
+			t.Errorf("%v: region %q", to, e.Region)
+		}
+	}
+}

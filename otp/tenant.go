@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"strings"
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/otp/wording"
@@ -216,8 +217,8 @@ func (s *Service) prepare(t Tenant, base Policy, at string) (*tenant, error) {
 
 // prepareWith makes a tenant. words nil: they are made.
 func (s *Service) prepareWith(t Tenant, words *wording.Set, base Policy, at string) (*tenant, error) {
-	ready := &tenant{name: t.Name, words: words, sender: t.Sender, region: t.Region, support: t.Support, scope: t.Name,
-		policy: t.Policy.over(base), purposes: map[string]*Policy{}}
+	ready := &tenant{name: t.Name, words: words, sender: t.Sender, region: strings.ToUpper(t.Region),
+		support: t.Support, scope: t.Name, policy: t.Policy.over(base), purposes: map[string]*Policy{}}
 	if err := s.validatePolicy(ready.policy, at+"Policy."); err != nil {
 		return nil, err
 	}

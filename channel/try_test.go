@@ -51,10 +51,10 @@ func TestTry(t *testing.T) {
 			return channel.Submission{}, &channel.Error{Class: channel.Unreachable}
 		}, channel.Unreachable, nil},
 		"nil of another type": {fails((*nilError)(nil)), channel.Unknown, nil},
-		"nil that unwraps":    {fails((*nilWrapper)(nil)), channel.Unknown, nil},
+		"nil that unwraps":    {fails((*nilWrapError)(nil)), channel.Unknown, nil},
 		"joined with such": {fails(errors.Join(&channel.Error{Class: channel.Throttled}, (*nilError)(nil))),
 			channel.Unknown, nil},
-		"joined with the other": {fails(errors.Join(&channel.Error{Class: channel.Throttled}, (*nilWrapper)(nil))),
+		"joined with the other": {fails(errors.Join(&channel.Error{Class: channel.Throttled}, (*nilWrapError)(nil))),
 			channel.Unknown, nil},
 		"around such": {fails(&channel.Error{Class: channel.Throttled, Err: (*nilError)(nil)}), channel.Unknown, nil},
 		"joined with a typed nil": {fails(errors.Join(&channel.Error{Class: channel.Throttled}, (*channel.Error)(nil))),
@@ -107,15 +107,15 @@ func TestTryOfAStuckChannel(t *testing.T) {
 	})
 }
 
-// nilError and nilWrapper panic as nil pointers do.
+// nilError and nilWrapError panic as nil pointers do.
 type nilError struct{ text string }
 
 func (e *nilError) Error() string { return e.text }
 
-type nilWrapper struct{ err error }
+type nilWrapError struct{ err error }
 
-func (e *nilWrapper) Error() string { return "a text" }
-func (e *nilWrapper) Unwrap() error { return e.err }
+func (e *nilWrapError) Error() string { return "a text" }
+func (e *nilWrapError) Unwrap() error { return e.err }
 
 // fails returns the Send of a channel that fails with err.
 func fails(err error) func(context.Context, *channel.Message) (channel.Submission, error) {

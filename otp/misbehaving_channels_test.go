@@ -15,15 +15,15 @@ import (
 	"github.com/otpcourier/otpcourier/otp"
 )
 
-// nilError and nilWrapper panic as nil pointers do.
+// nilError and nilWrapError panic as nil pointers do.
 type nilError struct{ text string }
 
 func (e *nilError) Error() string { return e.text }
 
-type nilWrapper struct{ err error }
+type nilWrapError struct{ err error }
 
-func (e *nilWrapper) Error() string { return "a text" }
-func (e *nilWrapper) Unwrap() error { return e.err }
+func (e *nilWrapError) Error() string { return "a text" }
+func (e *nilWrapError) Unwrap() error { return e.err }
 
 // A nil pointer as an error, of any type and anywhere in the tree, harms only
 // the try that it is of: the next route takes the message.
@@ -31,20 +31,22 @@ func TestTypedNilsHarmOnlyTheirTry(t *testing.T) {
 	t.Parallel()
 	busy := refusal(channel.Temporary, "8")
 	for name, e := range map[string]error{
-		"itself": (*channel.Error)(nil), "of another type": (*nilError)(nil), "that unwraps": (*nilWrapper)(nil),
+		"itself": (*channel.Error)(nil), "of another type": (*nilError)(nil), "that unwraps": (*nilWrapError)(nil),
 		"joined": errors.Join(busy, (*channel.Error)(nil)), "joined first": errors.Join((*channel.Error)(nil), busy),
-		"another, joined": errors.Join(busy, (*nilError)(nil)), "joined, unwraps": errors.Join(busy, (*nilWrapper)(nil)),
+		"another, joined": errors.Join(busy, (*nilError)(nil)),
+		"joined, unwraps": errors.Join(busy, (*nilWrapError)(nil)),
 		"within":          &channel.Error{Class: channel.Temporary, Err: (*channel.Error)(nil)},
 		"another, within": &channel.Error{Class: channel.Temporary, Err: (*nilError)(nil)},
 	} {
 		r := newRig(t, nil)
 		r.a.fail(e)
-		if c, err := r.Send(t.Context(), otp.Request{Subject: "u1", To: both}); err != nil || r.sent() != [3]int{1, 1, 0} {
+		c, err := r.Send(t.Context(), otp.Request{Subject: "u1", To: both})
+		if err != nil || r.sent() != [3]int{1, 1, 0} {
 			t.Errorf("%s: %v, %v, messages %v", name, c, err, r.sent())
 		}
 		r.cfg.Channel, r.cfg.Receipts = r.b, nil // without a failover
 		r.b.fail(e)
-		c, err := r.another(t).Send(t.Context(), otp.Request{Subject: "u2", To: both})
+		c, err = r.another(t).Send(t.Context(), otp.Request{Subject: "u2", To: both})
 		if c == nil || !errors.Is(err, otp.ErrUndelivered) || err.Error() == "" {
 			t.Errorf("%s, alone: %v, %v", name, c, err)
 		}

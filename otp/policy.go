@@ -136,7 +136,8 @@ func (p Policy) validate(at string, bits float64) error {
 	for field, rates := range map[string][]Rate{"PerRecipient": p.PerRecipient, "PerIP": p.PerIP} {
 		for i, r := range rates {
 			if slices.ContainsFunc(rates[:i], func(other Rate) bool { return other.Per == r.Per }) {
-				return fmt.Errorf("%s%s: two rates have a Per of %v: keep the one with the lower Most", at, field, r.Per)
+				return fmt.Errorf("%s%s: two rates have a Per of %v: keep the one with the lower Most", at, field,
+					r.Per)
 			}
 		}
 	}

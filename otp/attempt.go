@@ -133,6 +133,23 @@ func (s *Service) chargeAgain(ctx context.Context, o *opened, kind channel.Addre
 	}
 }
 
+// chargeMore counts the messages of an attempt that may have gone out to an
+// address beside the one that was charged for: a route that does not answer, and
+// the next. A limit that is used up by then allows no more after them.
+func (s *Service) chargeMore(ctx context.Context, o *opened, a attempt) {
+	var before channel.Address
+	for _, h := range a.sub.Hops {
+		if kind := h.Address & a.kinds; h.MaySent() {
+			if before&kind != 0 {
+				if _, err := s.charge(ctx, o.req, o.policy, kind, noIP, instant()); ReasonOf(err) == ReasonUnavailable {
+					s.log.WarnContext(ctx, "otp: a message was not counted", "challenge", o.id, "error", err)
+				}
+			}
+			before |= kind
+		}
+	}
+}
+
 // outcome is what the record is told of the attempt.
 func (a *attempt) outcome() delivery.Outcome {
 	o := delivery.Outcome{Held: a.held, Took: a.took, More: a.sub.More && a.err != nil}

@@ -241,6 +241,7 @@ func (s *Service) finish(ctx context.Context, o *opened, a attempt, worker bool)
 		defer cancel()
 		err = persist(ctx, record)
 	}
+	s.chargeMore(ctx, o, a)
 	s.emitSent(ctx, o, a)
 	if err != nil {
 		return o, err

@@ -54,15 +54,15 @@ type historyCall struct {
 	err        error
 }
 
-// may returns the kinds of address to which a message may have gone out, as far as
-// the Service can know.
-func (c *historyCall) may() (kinds channel.Address) {
+// may returns how many messages may have gone out to an address of a kind, as far
+// as the Service can know.
+func (c *historyCall) may(kind channel.Address) (n int) {
 	for _, h := range c.sub.Hops {
-		if h.MaySent() {
-			kinds |= h.Address
+		if h.MaySent() && h.Address == kind {
+			n++
 		}
 	}
-	return kinds
+	return n
 }
 
 // A historyRecord is one challenge, and what happened to it.

@@ -138,3 +138,28 @@ func TestLimitedHop(t *testing.T) {
 		t.Errorf("%v", c.Hops[1].Err)
 	}
 }
+
+// A route that may have sent a message, and the next that has, count as two: a
+// number whose first carrier never answers gets no more than its limit, and what
+// the last Send brings.
+func TestMessagesOfOneStepCount(t *testing.T) {
+	t.Parallel()
+	for _, m := range modes {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, func(c *otp.Config) {
+				m.apply(c)
+				c.Policy.PerRecipient = []otp.Rate{{Most: 4, Per: time.Hour}}
+			})
+			stop := work(t, r.Service)
+			for i := range 6 {
+				r.a.fail(refusal(channel.Unknown, ""))
+				_, _ = r.Send(t.Context(), otp.Request{Subject: fmt.Sprint("u", i), To: channel.Recipient{Phone: both.Phone}})
+				time.Sleep(time.Second)
+			}
+			stop()
+			if got := r.sent(); got != [3]int{2, 2, 0} {
+				t.Errorf("%+v: messages to a number with a limit of 4: %v", m, got)
+			}
+		})
+	}
+}

@@ -168,7 +168,8 @@ func newPRF(key []byte) *prf {
 	key = append([]byte(nil), key...)
 	p := &prf{}
 	p.pool.New = func() any {
-		return &mac{prf: p, hash: hmac.New(sha256.New, key), message: make([]byte, 0, 512), sum: make([]byte, 0, sha256.Size)}
+		return &mac{prf: p, hash: hmac.New(sha256.New, key), message: make([]byte, 0, 512),
+			sum: make([]byte, 0, sha256.Size)}
 	}
 	return p
 }

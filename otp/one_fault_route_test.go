@@ -53,7 +53,7 @@ func TestOneFaultFaultyChannel(t *testing.T) {
 			r.sent(p)
 			pass(4 * time.Minute)
 			r.want(1, 1, 0)
-			r.wantCounted(1)
+			r.wantCounted(2) // the first may be out, too
 		})
 	}
 }

@@ -270,8 +270,8 @@ func (k *crash) check(svc *otp.Service, ids []string, arrived *tally) {
 		}
 	})
 	most := (len(k.dead) + 3*len(k.restarts)) * crashWorkers
-	k.t.Logf("%d arrived after a Resend, of %d whose two senders were killed; %d arrived again: %d of a killed process, "+
-		"%d while Redis was down, %d for no such reason; at most %d could have", k.resent, len(k.stranded()),
+	k.t.Logf("%d arrived after a Resend, of %d whose two senders were killed; %d arrived again: %d of a killed "+
+		"process, %d while Redis was down, %d for no such reason; at most %d could have", k.resent, len(k.stranded()),
 		repeated.Load(), byKill.Load(), byRestart.Load(), unexplained.Load(), most)
 	if k.resent > len(ids)/1000 {
 		k.t.Errorf("%d codes needed a Resend", k.resent)

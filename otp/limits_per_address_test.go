@@ -153,7 +153,8 @@ func TestMessagesOfOneStepCount(t *testing.T) {
 			stop := work(t, r.Service)
 			for i := range 6 {
 				r.a.fail(refusal(channel.Unknown, ""))
-				_, _ = r.Send(t.Context(), otp.Request{Subject: fmt.Sprint("u", i), To: channel.Recipient{Phone: both.Phone}})
+				q := otp.Request{Subject: fmt.Sprint("u", i), To: channel.Recipient{Phone: both.Phone}}
+				_, _ = r.Send(t.Context(), q)
 				time.Sleep(time.Second)
 			}
 			stop()

@@ -37,15 +37,15 @@ type CancelRequest struct {
 }
 
 // String identifies the request without its addresses.
-func (r *CancelRequest) String() string {
+func (r CancelRequest) String() string {
 	return fmt.Sprintf("cancel_sm %d of %q for %q", r.Sequence, r.SystemID, r.ID)
 }
 
 // GoString keeps addresses out of %#v.
-func (r *CancelRequest) GoString() string { return "smppserver.CancelRequest{" + r.String() + "}" }
+func (r CancelRequest) GoString() string { return "smppserver.CancelRequest{" + r.String() + "}" }
 
 // LogValue keeps addresses out of logs.
-func (r *CancelRequest) LogValue() slog.Value { return slog.StringValue(r.String()) }
+func (r CancelRequest) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 // withdraw checks a cancel_sm and hands it to Config.Cancel.
 func (s *Session) withdraw(f wire.Frame) {

@@ -6,7 +6,7 @@ import "encoding/json"
 func (b BindRequest) MarshalJSON() ([]byte, error) { return json.Marshal(b.String()) }
 
 // MarshalJSON is String: it keeps the text and the addresses out of logs.
-func (m *Submit) MarshalJSON() ([]byte, error) { return json.Marshal(m.String()) }
+func (m Submit) MarshalJSON() ([]byte, error) { return json.Marshal(m.String()) }
 
 // MarshalJSON is String: it keeps the text and the addresses out of logs.
 func (m MobileMessage) MarshalJSON() ([]byte, error) { return json.Marshal(m.String()) }
@@ -15,7 +15,7 @@ func (m MobileMessage) MarshalJSON() ([]byte, error) { return json.Marshal(m.Str
 func (r DeliveryReceipt) MarshalJSON() ([]byte, error) { return json.Marshal(r.String()) }
 
 // MarshalJSON is String: it keeps the addresses out of logs.
-func (r *CancelRequest) MarshalJSON() ([]byte, error) { return json.Marshal(r.String()) }
+func (r CancelRequest) MarshalJSON() ([]byte, error) { return json.Marshal(r.String()) }
 
 // MarshalJSON is String: it keeps the addresses out of logs.
-func (r *QueryRequest) MarshalJSON() ([]byte, error) { return json.Marshal(r.String()) }
+func (r QueryRequest) MarshalJSON() ([]byte, error) { return json.Marshal(r.String()) }

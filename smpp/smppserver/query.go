@@ -31,15 +31,15 @@ type QueryRequest struct {
 }
 
 // String identifies the request without its address.
-func (r *QueryRequest) String() string {
+func (r QueryRequest) String() string {
 	return fmt.Sprintf("query_sm %d of %q for %q", r.Sequence, r.SystemID, r.ID)
 }
 
 // GoString keeps the address out of %#v.
-func (r *QueryRequest) GoString() string { return "smppserver.QueryRequest{" + r.String() + "}" }
+func (r QueryRequest) GoString() string { return "smppserver.QueryRequest{" + r.String() + "}" }
 
 // LogValue keeps the address out of logs.
-func (r *QueryRequest) LogValue() slog.Value { return slog.StringValue(r.String()) }
+func (r QueryRequest) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 // A QueryResult is the state of a message.
 type QueryResult struct {

@@ -102,15 +102,15 @@ func (m *Submit) TLV(tag uint16) ([]byte, bool) { return m.tlvs.Get(pdu.TagID(ta
 func (m *Submit) Deliver(r DeliveryReceipt) { m.receipts = append(m.receipts, r) }
 
 // String identifies the message without its content.
-func (m *Submit) String() string {
+func (m Submit) String() string {
 	return fmt.Sprintf("submit_sm %d of %q to %s", m.Sequence, m.SystemID, channel.Mask(m.To))
 }
 
 // GoString keeps text and addresses out of %#v.
-func (m *Submit) GoString() string { return "smppserver.Submit{" + m.String() + "}" }
+func (m Submit) GoString() string { return "smppserver.Submit{" + m.String() + "}" }
 
 // LogValue keeps text and addresses out of logs.
-func (m *Submit) LogValue() slog.Value { return slog.StringValue(m.String()) }
+func (m Submit) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // StatusOf returns the answer for a handler's error: the [smpp.Status] in its
 // tree, or StatusOfClass of its class.

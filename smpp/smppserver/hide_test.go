@@ -19,7 +19,8 @@ func TestNoFormattingShowsASecret(t *testing.T) {
 	cancel := smppserver.CancelRequest{To: "s3cret-number", From: "s3cret-sender"}
 	query := smppserver.QueryRequest{From: "s3cret-number"}
 	for _, v := range []any{smppserver.BindRequest{Password: "s3cret"}, submit, &submit, cancel, &cancel, query, &query,
-		smppserver.MobileMessage{To: "s3cret-number", Text: "s3cret"}, smppserver.DeliveryReceipt{To: "s3cret-number"}} {
+		smppserver.MobileMessage{To: "s3cret-number", Text: "s3cret"},
+		smppserver.DeliveryReceipt{To: "s3cret-number"}} {
 		encoded, err := json.Marshal([]any{v})
 		if err != nil {
 			t.Errorf("%T: %v", v, err)

@@ -95,7 +95,6 @@ type Set struct {
 	words    map[string]*words
 	names    []string // the languages; tags has the same order
 	tags     []language.Tag
-	scratch  sync.Pool
 
 	hasRegional bool // a wording is for one country
 }
@@ -109,7 +108,6 @@ func New(c Config) (*Set, error) {
 		return nil, err
 	}
 	s := &Set{brand: c.Brand, origin: c.Origin, appHash: c.AppHash, fold: c.Fold}
-	s.scratch.New = func() any { return new(scratch) }
 	var err error
 	if s.link, err = parseLink(c.Link); err != nil {
 		return nil, err

@@ -109,8 +109,8 @@ func (t *rendered) shows(w *words, d *Data) error {
 }
 
 func (s *Set) render(w *words, d *Data) (t rendered, err error) {
-	r := s.scratch.Get().(*scratch)
-	defer r.release(&s.scratch)
+	r := scratches.Get().(*scratch)
+	defer r.release()
 	r.words, r.code = w, d.Code
 	r.f = fields{
 		Language: w.language, Dir: w.dir, Brand: isolatedBrand(w.dir, s.brand),
@@ -141,12 +141,15 @@ func (s *Set) render(w *words, d *Data) (t rendered, err error) {
 	return t, nil
 }
 
+// scratches are those of all Sets: a thousand brands need no more than one.
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
 // release forgets the code before the scratch lies in the pool.
-func (r *scratch) release(p *sync.Pool) {
+func (r *scratch) release() {
 	b := r.buf.Bytes()
 	clear(b[:cap(b)])
 	r.words, r.f, r.rest, r.code, r.err = nil, fields{}, [3]string{}, "", nil
-	p.Put(r)
+	scratches.Put(r)
 }
 
 func (r *scratch) say() {

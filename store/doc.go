@@ -1,7 +1,8 @@
-// Package store defines the contracts between the one-time password service and a
-// backend, which keeps challenges, limits, receipts and jobs. Package
+// Package store defines the contracts between the one-time password services and a
+// backend, which keeps challenges, limits, receipts, jobs and credentials. Package
 // store/memstore implements them in one process, package store/redisstore on
-// Redis; package store/storetest proves an implementation.
+// Redis; package store/storetest proves an implementation. [Credentials] is the one
+// contract that a program usually implements itself, by a column in its users table.
 //
 // # No secrets
 //
@@ -29,7 +30,8 @@
 //
 // Every call is given the time. A record whose Expires has come is expired, whatever
 // the backend's own clock or time to live says. A time to live only collects
-// garbage, and everything stored must have one.
+// garbage, and everything stored must have one. [Credentials] are the exception: they
+// have no time, and must not have a life.
 //
 // # Errors
 //

@@ -19,6 +19,9 @@ func TestConformance(t *testing.T) {
 		Limiter: func(*testing.T) store.Limiter { return memstore.New(memstore.Config{}) },
 		Tracker: func(*testing.T) store.Tracker { return memstore.New(memstore.Config{MaxReceipts: 1000}) },
 		Queue:   func(*testing.T) store.Queue { return memstore.New(memstore.Config{}) },
+
+		Credentials: func(*testing.T) store.Credentials { return memstore.New(memstore.Config{}) },
+
 		Live: func(backend any, now time.Time) int {
 			return backend.(*memstore.Store).Live(now.UnixNano())
 		},

@@ -7,7 +7,7 @@ func (s *Store) Live(now int64) int {
 	s.queue.jobs.held(now)
 	n += s.queue.jobs.wheel.n
 	s.queue.forget(instant(now))
-	n += len(s.queue.dead)
+	n += len(s.queue.dead) + len(s.credentials.of)
 	if n == 0 {
 		return int(s.parking.used.Load())
 	}

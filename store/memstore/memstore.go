@@ -1,5 +1,6 @@
-// Package memstore keeps challenges, limits, receipts and jobs in the memory
-// of one process. A [Store] is a store.Store, Limiter, Tracker and Queue.
+// Package memstore keeps challenges, limits, receipts, jobs and credentials in the
+// memory of one process. A [Store] is a store.Store, Limiter, Tracker, Queue and
+// Credentials.
 //
 //	mem := memstore.New(memstore.Config{})
 //	err := mem.Create(ctx, record, time.Now())
@@ -8,7 +9,8 @@
 //	// compare a code, and if it is right:
 //	record, err = mem.Finish(ctx, record.ID, store.Verified, token, time.Now())
 //
-// When the process ends, everything is lost.
+// When the process ends, everything is lost. Credentials must outlive a process, so
+// those of a memstore are for tests and demonstrations.
 //
 // # Errors
 //
@@ -18,9 +20,9 @@
 // # Concurrency
 //
 // All methods are safe for concurrent use. Challenges, runs of failures, calls of
-// CancelAll, limits and receipts are each spread over 64 locks; jobs have one lock. No
-// lock is held while a job is handled. Only Run works in goroutines, and there is
-// nothing to close.
+// CancelAll, limits and receipts are each spread over 64 locks; jobs have one lock, and
+// credentials another. No lock is held while a job is handled. Only Run works in
+// goroutines, and there is nothing to close.
 //
 // # Room
 //
@@ -65,6 +67,8 @@ type Config struct {
 	MaxReceipts   int // keys and parked receipts together, half of them parked at most; default 1 << 20
 	MaxJobs       int // jobs that are not done and have not expired; default 1 << 20
 
+	MaxCredentials int // subjects with credentials; default 1 << 20
+
 	// JobAttempts is how often in a row a job may fail. Default 64, which take
 	// over 30 min.
 	JobAttempts int
@@ -83,6 +87,7 @@ func (c *Config) validate() {
 		{&c.MaxLimits, 1 << 22},
 		{&c.MaxReceipts, 1 << 20},
 		{&c.MaxJobs, 1 << 20},
+		{&c.MaxCredentials, 1 << 20},
 		{&c.JobAttempts, jobAttempts},
 	} {
 		if *f.n <= 0 {
@@ -94,7 +99,7 @@ func (c *Config) validate() {
 	}
 }
 
-// A Store keeps challenges, limits, receipts and jobs in memory. Make one with New.
+// A Store keeps challenges, limits, receipts, jobs and credentials in memory. Make one with New.
 type Store struct {
 	policies   policies
 	challenges *shards[challenge, *challenge]
@@ -104,6 +109,8 @@ type Store struct {
 	parking    room // for parked receipts, of the room of tracked
 	queue      *queue
 	marks      *shards[mark, *mark]
+
+	credentials credentials
 }
 
 var (
@@ -124,6 +131,8 @@ func New(cfg Config) *Store {
 		windows:    newShards[window](cfg.MaxLimits, nil),
 		marks:      newShards[mark](cfg.MaxSubjects, nil),
 		queue:      newQueue(cfg.MaxJobs, cfg.JobAttempts, cfg.Logger),
+
+		credentials: credentials{max: cfg.MaxCredentials, of: map[string][]byte{}},
 	}
 	s.tracked = newShards(cfg.MaxReceipts, s.release)
 	s.parking.max = s.tracked.max / 2

@@ -87,6 +87,9 @@ func harness(client func(t *testing.T) redisstore.Client, nodes ...node) storete
 		Store:   func(t *testing.T) store.Store { return fresh(t) },
 		Limiter: func(t *testing.T) store.Limiter { return fresh(t) },
 		Tracker: func(t *testing.T) store.Tracker { return fresh(t) },
+
+		Credentials: func(t *testing.T) store.Credentials { return fresh(t) },
+
 		Live: func(backend any, now time.Time) int {
 			n := 0
 			for _, node := range nodes {

@@ -1,6 +1,6 @@
-// Package redisstore keeps challenges, limits, receipts and jobs in Redis. A
-// [Store] is a store.Store, Limiter, Tracker and Queue that any number of
-// processes share, on a single server, behind Sentinel, or on a Redis Cluster.
+// Package redisstore keeps challenges, limits, receipts, jobs and credentials in Redis.
+// A [Store] is a store.Store, Limiter, Tracker, Queue and Credentials that any number
+// of processes share, on a single server, behind Sentinel, or on a Redis Cluster.
 //
 //	client := redis.NewClient(&redis.Options{Addr: "localhost:6379"})
 //	shared, err := redisstore.New(redisstore.Config{Client: client})
@@ -13,12 +13,20 @@
 // The server must be Redis 7.0 or later. Its user needs EVALSHA, EVAL and the
 // commands on strings, hashes, sorted sets, lists and streams.
 //
-// Each method of Store, Limiter and Tracker is one script and one round trip. On a
-// Cluster, [Store.Take] of limits in different slots is one trip to each slot.
+// Each method of Store, Limiter, Tracker and Credentials is one script and one round
+// trip. On a Cluster, [Store.Take] of limits in different slots is one trip to each slot.
 //
 // A challenge is one key. The challenges of a bucket share one more, in the same slot:
 // the runs of failures of their subjects, and beside each run what [Store.CancelAll]
 // has cancelled. Calls read both anyway, so CancelAll costs them no further key.
+//
+// # Credentials
+//
+// The value of a subject is one key, which has no life. If a server loses it, the
+// subject has no second factor any more: keep credentials in the table of users if
+// there is one (see store.Credentials), or on a server with append-only file, replica
+// and backup. [Store.Load] and [Store.Swap] refuse to work on a server whose
+// maxmemory-policy evicts keys, and look at it again every minute.
 //
 // # Errors
 //
@@ -52,7 +60,8 @@
 // that change a limit, come in between. Otherwise Update returns ErrConflict, and Take
 // counts twice.
 //
-// CancelAll changes nothing more if it runs twice. Enqueue has no name: a job whose
+// CancelAll changes nothing more if it runs twice. A Swap that runs twice returns
+// ErrConflict; its caller loads the value and finds its own. Enqueue has no name: a job whose
 // reply was lost may be added twice.
 //
 // # If a server fails over
@@ -74,7 +83,7 @@
 // # If memory runs out
 //
 // A server that may evict keys forgets failures and limits that count: Check warns
-// of that. With the policy noeviction, a full server refuses new data: the call
+// of that, and credentials are refused. With the policy noeviction, a full server refuses new data: the call
 // returns store.ErrFull. Calls that need no memory succeed, above all those that
 // accept a right code.
 //
@@ -89,5 +98,5 @@
 // The clocks of the processes decide what has expired. They should agree to a few
 // seconds. Times have microseconds; a record's Created, Expires and Lock come back to
 // the nanosecond. So Give finds a taking by its microsecond. Every key has a life that
-// ends a minute or more after it is needed.
+// ends a minute or more after it is needed, except those of credentials.
 package redisstore

@@ -18,7 +18,7 @@ import (
 // after a release, change the name of its key, so that processes of two releases
 // never read each other's values: records are "c" and the rest of the ID, runs of
 // failures "f", limits "l", a Tracker's entries "r" and its parked receipts "p",
-// and jobs are under the tag {queue}. A value that does not fit its layout makes
+// credentials "v", and jobs are under the tag {queue}. A value that does not fit its layout makes
 // the call fail; it is neither repaired nor removed.
 var (
 	recordLayout  = layoutOf[recordFields]()

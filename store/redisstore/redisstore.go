@@ -21,7 +21,7 @@ var (
 	_ Client = (*redis.AutoPipeliner)(nil)
 )
 
-// A Store keeps challenges, limits, receipts and jobs in Redis. Make one with New.
+// A Store keeps challenges, limits, receipts, jobs and credentials in Redis. Make one with New.
 type Store struct {
 	client    Client
 	prefix    string
@@ -31,6 +31,7 @@ type Store struct {
 	parked    int         // receipts per shard
 	clustered atomic.Bool // on a Cluster, keys of different slots need scripts of their own
 	calls     *batcher[call, *redis.Cmd]
+	keeping   keeping
 }
 
 // New returns a Store. It does not talk to the server: see [Store.Check].

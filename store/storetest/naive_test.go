@@ -24,6 +24,7 @@ type naive struct {
 	dead   []store.DeadLetter // the newest first
 	wake   chan struct{}
 	again  func(*naiveJob) // a fault: changes a job that is to come again
+	creds  map[string]string
 }
 
 func newNaive() *naive {
@@ -34,6 +35,7 @@ func newNaive() *naive {
 		limits: map[store.Limit][]time.Time{},
 		tracks: map[string]*naiveTrack{},
 		wake:   make(chan struct{}, 1),
+		creds:  map[string]string{},
 	}
 }
 
@@ -73,7 +75,7 @@ func (s *naive) live(now time.Time) (n int) {
 	for _, d := range s.dead {
 		add(d.At.Add(24 * time.Hour))
 	}
-	return n
+	return n + len(s.creds)
 }
 
 type naiveChallenge struct {

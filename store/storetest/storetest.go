@@ -48,6 +48,10 @@ type Harness struct {
 	Tracker func(*testing.T) store.Tracker
 	Queue   func(*testing.T) store.Queue
 
+	// Credentials may return a wrapper that first creates the row of a subject,
+	// if the backend's Swap does not. The cases remove what they store.
+	Credentials func(*testing.T) store.Credentials
+
 	// Live returns how many keys backend still holds at now. One of the functions
 	// above opened backend. After each case Live must come down to 0 when
 	// everything stored has expired: no key is without a life. Some cases of a
@@ -68,6 +72,7 @@ func Run(t *testing.T, h Harness) {
 	runSuite(t, h, "Limiter", h.Limiter, limiterCases())
 	runSuite(t, h, "Tracker", h.Tracker, trackerCases())
 	runSuite(t, h, "Queue", h.Queue, queueCases())
+	runSuite(t, h, "Credentials", h.Credentials, credentialsCases())
 }
 
 // A tester is the part of testing.T that a case needs. The suite's own tests pass a

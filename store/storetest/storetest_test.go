@@ -25,6 +25,8 @@ func TestNaive(t *testing.T) {
 		Tracker: func(*testing.T) store.Tracker { return newNaive() },
 		Queue:   func(*testing.T) store.Queue { return newNaive() },
 		Virtual: true,
+
+		Credentials: func(*testing.T) store.Credentials { return newNaive() },
 	})
 }
 

@@ -1,0 +1,114 @@
+package authenticator
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/otpcourier/otpcourier/otp/oath"
+)
+
+// A Key is what an authenticator and the server share: the secret of a token, and how
+// it makes codes. [ReadPSKC] and [ReadCSV] read those of hard tokens, [ParseURI] reads
+// one that an app has.
+type Key struct {
+	Secret  []byte        // 16 to 128 octets (RFC 4226 R6)
+	Counter bool          // HOTP, RFC 4226; default TOTP, RFC 6238
+	App     bool          // of an app on a phone, whose clock the network sets: no drift is followed
+	Hash    oath.Hash     // default SHA1, the only one that all apps and most hard tokens have
+	Digits  int           // 6 to 8
+	Period  time.Duration // TOTP: a step, whole seconds from 1 to 120 (NIST SP 800-63B-4 §3.1.4.2)
+	Moving  uint64        // HOTP: the next counter
+	Drift   int           // TOTP: how many steps the token's clock is ahead, −1000 to 1000
+
+	Serial              string // of the device; at most 64 octets
+	Manufacturer, Model string // for the caller; not stored
+	User                string // whom the file assigns it to; for the caller, not stored
+
+	Start, Expires time.Time // when the token is valid; zero: no bound
+}
+
+const (
+	minSecret  = 16  // octets: RFC 4226 R6 asks for 128 bits
+	maxSecret  = 128 // octets: a block of SHA-512's HMAC
+	softSecret = 20  // octets: RFC 4226 recommends 160 bits
+	softPeriod = 30 * time.Second
+	maxPeriod  = 120 * time.Second
+	maxDrift   = 1000
+)
+
+// newSecret returns the secret of an app.
+func newSecret() []byte {
+	b := make([]byte, softSecret)
+	_, _ = rand.Read(b) // never fails, see crypto/rand
+	return b
+}
+
+// fault returns the field that is wrong with a key, and why.
+func (k *Key) fault() (field string, why error) {
+	if why := weakSecret(k.Secret); why != nil {
+		return "Secret", why
+	}
+	if why := badText(k.Serial, maxSerial); why != "" {
+		return "Serial", errors.New(why)
+	}
+	switch {
+	case k.Hash > oath.SHA512:
+		return "Hash", errors.New("it is not SHA1, SHA256 or SHA512")
+	case k.Digits < 6 || k.Digits > 8:
+		return "Digits", fmt.Errorf("codes have 6 to 8 digits, not %d", k.Digits)
+	case !k.Counter && (k.Period < time.Second || k.Period > maxPeriod || k.Period%time.Second != 0):
+		return "Period", fmt.Errorf("a step has 1 to 120 whole seconds, not %v", k.Period)
+	case k.Moving > 1<<62:
+		return "Moving", errors.New("the counter is above 2^62")
+	case k.Drift < -maxDrift || k.Drift > maxDrift:
+		return "Drift", fmt.Errorf("the clock is off by more than %d steps", maxDrift)
+	case !k.Start.IsZero() && k.Start.Unix() < 0 || !k.Expires.IsZero() && k.Expires.Unix() < 0:
+		return "Expires", errors.New("a date lies before 1970")
+	case !k.Expires.IsZero() && !k.Expires.After(k.Start):
+		return "Expires", errors.New("the token expires before it starts")
+	}
+	return "", nil
+}
+
+// weakSecret refuses what cannot be a secret.
+func weakSecret(secret []byte) error {
+	switch {
+	case len(secret) == 0:
+		return errors.New("the secret is empty")
+	case len(secret) < minSecret:
+		return fmt.Errorf("a secret of %d bits is too short: RFC 4226 asks for 128", len(secret)*8)
+	case len(secret) > maxSecret:
+		return fmt.Errorf("a secret of %d octets is longer than %d", len(secret), maxSecret)
+	case bytes.Count(secret, secret[:1]) == len(secret):
+		return errors.New("the secret is one octet over and over, not random")
+	}
+	return nil
+}
+
+// method names the algorithm, as events do.
+func (k *Key) method() Method {
+	if k.Counter {
+		return HOTP
+	}
+	return TOTP
+}
+
+// String names the token and no secret.
+func (k Key) String() string {
+	return strings.TrimSpace("authenticator.Key(" + string(k.method()) + " " + k.Serial + ")")
+}
+
+// GoString is String.
+func (k Key) GoString() string { return k.String() }
+
+// LogValue is String.
+func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
+
+// MarshalJSON is String.
+func (k Key) MarshalJSON() ([]byte, error) { return json.Marshal(k.String()) }

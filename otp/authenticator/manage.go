@@ -1,0 +1,117 @@
+package authenticator
+
+import (
+	"context"
+	"time"
+
+	"github.com/otpcourier/otpcourier/otp"
+)
+
+// Status is what a subject has.
+type Status struct {
+	Tokens        []Token // those that wait for their Confirm included
+	RecoveryCodes int     // that are left
+	Failures      int     // wrong codes in a row
+
+	// Locked reports whether codes of tokens are refused, until LockedUntil;
+	// zero: until Unlock, or a recovery code.
+	Locked      bool
+	LockedUntil time.Time
+}
+
+// Enrolled reports whether the subject has a token that Verify accepts codes of.
+func (s *Status) Enrolled() bool {
+	for _, t := range s.Tokens {
+		if t.Confirmed {
+			return true
+		}
+	}
+	return false
+}
+
+// Status returns what the subject has. A subject without a value has nothing, which is
+// no error; errors match otp.ErrInvalidRequest or otp.ErrUnavailable. A caller that asks
+// whether there is a second factor must not take an error for no. Locks of
+// Config.Failures are not in it.
+func (s *Service) Status(ctx context.Context, subject string) (*Status, error) {
+	st := &Status{}
+	err := s.update(ctx, subject, func(v *value, now int64) (error, bool) {
+		st.RecoveryCodes, st.Failures = len(v.codes), v.otp.failures
+		for i := range v.tokens {
+			if t := &v.tokens[i]; t.pending == 0 || t.waits(now) {
+				st.Tokens = append(st.Tokens, *t.public())
+			}
+		}
+		if st.Locked = v.otp.until > now; st.Locked && v.otp.until != forever {
+			st.LockedUntil = instant(v.otp.until)
+		}
+		return nil, false
+	})
+	if err != nil {
+		return nil, err
+	}
+	return st, nil
+}
+
+// Rename gives a token another name, of at most 64 octets. An ID that is none of the
+// subject's tokens is not found.
+func (s *Service) Rename(ctx context.Context, subject, id, name string) error {
+	if why := badText(name, maxName); why != "" {
+		return invalid("Name", why)
+	}
+	return s.update(ctx, subject, func(v *value, _ int64) (error, bool) {
+		t := v.find(parseTokenID(id))
+		if t == nil {
+			return refuse(otp.ReasonNotFound), false
+		}
+		t.name = name
+		return nil, true
+	})
+}
+
+// Revoke removes a token: its codes are not accepted any more. The caller must have
+// verified the subject by a fresh login. An ID that is none of the subject's tokens is
+// not found. Recovery codes stay.
+func (s *Service) Revoke(ctx context.Context, subject, id string) error {
+	e := Event{Kind: EventRevoked}
+	err := s.update(ctx, subject, func(v *value, _ int64) (error, bool) {
+		t := v.find(parseTokenID(id))
+		if t == nil {
+			return refuse(otp.ReasonNotFound), false
+		}
+		e.about(t.public())
+		gone := t.id
+		v.drop(func(t *token) bool { return t.id == gone })
+		return nil, true
+	})
+	if err == nil {
+		s.report(ctx, subject, e, nil)
+	}
+	return err
+}
+
+// Unlock ends the locks of the subject's codes and recovery codes, and forgets the
+// failures: for a help desk that has made sure of the person. A lock of Config.Failures
+// ends by its time.
+func (s *Service) Unlock(ctx context.Context, subject string) error {
+	changed := false
+	err := s.update(ctx, subject, func(v *value, _ int64) (error, bool) {
+		changed = v.otp != run{} || v.recovery != run{}
+		v.otp, v.recovery = run{}, run{}
+		return nil, changed
+	})
+	if err == nil && changed {
+		s.report(ctx, subject, Event{Kind: EventUnlocked}, nil)
+	}
+	return err
+}
+
+// Reseal seals the subject's value with the current key, if it is sealed with another.
+// Any success or failure of a code does so, too: Reseal is for subjects that do not log
+// in, before their key is dropped. A value begins with "otp1:", the name of its key and
+// ":", so that a query finds them.
+func (s *Service) Reseal(ctx context.Context, subject string) error {
+	return s.update(ctx, subject, func(v *value, _ int64) (error, bool) {
+		return nil, v.key != "" && v.key != s.c.Keys.Current
+	})
+}

@@ -144,7 +144,8 @@ func collide(t *testing.T, secret string, steps []uint64, code string, from uint
 		}
 	}
 	if accepted != 1 {
-		t.Errorf("%s from step %d, login at %d, app %v: accepted %d times: %v", secret, from, login, asApp, accepted, trace)
+		t.Errorf("%s from step %d, login at %d, app %v: accepted %d times: %v", secret, from, login, asApp, accepted,
+			trace)
 	}
 }
 
@@ -153,7 +154,8 @@ func TestDrift(t *testing.T) {
 	t.Parallel()
 	virtual(t, func(t *testing.T) {
 		r := newRig(t)
-		d := r.hard("ann", authenticator.Key{Secret: secretOf(7), Digits: 6, Period: time.Minute, Serial: "2600000000001"})
+		d := r.hard("ann", authenticator.Key{Secret: secretOf(7), Digits: 6, Period: time.Minute,
+			Serial: "2600000000001"})
 		_, err := r.Confirm(t.Context(), "ann", d.off(-7))
 		r.wants("one code, 7 steps late", err, otp.ReasonWrong)
 		token, err := r.Confirm(t.Context(), "ann", d.off(-8), d.off(-7))

@@ -122,7 +122,8 @@ func (p Policy) validate() error {
 		{"Resync", p.Resync, 1, 10_000}, {"MaxFailures", p.MaxFailures, 1, maxInARow},
 	} {
 		if f.n < f.least || f.n > f.atMost {
-			return fmt.Errorf("authenticator: Config.Policy.%s: %d is not within %d..%d", f.name, f.n, f.least, f.atMost)
+			return fmt.Errorf("authenticator: Config.Policy.%s: %d is not within %d..%d", f.name, f.n, f.least,
+				f.atMost)
 		}
 	}
 	for name, d := range map[string]time.Duration{"Lock": p.Lock, "Pending": p.Pending} {

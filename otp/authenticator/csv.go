@@ -60,7 +60,8 @@ func ReadCSV(r io.Reader) ([]Key, []Skipped, error) {
 		}
 	}
 	if len(keys)+len(skipped) == 0 {
-		return nil, nil, &otp.Error{Reason: otp.ReasonInvalid, Field: "CSV", Err: errors.New("there is no token in the file")}
+		return nil, nil, &otp.Error{Reason: otp.ReasonInvalid, Field: "CSV",
+			Err: errors.New("there is no token in the file")}
 	}
 	return keys, skipped, nil
 }
@@ -80,7 +81,8 @@ func onlyOnce(lines map[string]int, k *Key, line int) error {
 	if _, err := k.fault(); err != nil {
 		return err
 	}
-	for what, name := range map[string]string{"serial number": "serial " + k.Serial, "seed": "seed " + string(k.Secret)} {
+	for what, name := range map[string]string{"serial number": "serial " + k.Serial, "seed": "seed " +
+		string(k.Secret)} {
 		if before := lines[name]; before != 0 {
 			return fmt.Errorf("the %s is that of line %d", what, before)
 		}

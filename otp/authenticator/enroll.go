@@ -157,7 +157,8 @@ func (s *Service) validate(r *Request) error {
 // add adds a token, in place of those that it replaces.
 func (v *value) add(t token, now int64) (answer error, write bool) {
 	for i := range v.tokens {
-		if o := &v.tokens[i]; o.pending == 0 && o.hotp == t.hotp && bytes.Equal(o.secret, t.secret) && o.id != t.replaces {
+		if o := &v.tokens[i]; o.pending == 0 && o.hotp == t.hotp && bytes.Equal(o.secret, t.secret) &&
+			o.id != t.replaces {
 			return invalid("Key.Secret", "the subject has a token of this secret"), false
 		}
 	}

@@ -22,7 +22,8 @@ func Example() {
 	})
 	fmt.Println(err)
 
-	e, err := svc.Enroll(ctx, authenticator.Request{Subject: "user-42", Account: "ann@example.com", Name: "Ann's phone"})
+	e, err := svc.Enroll(ctx, authenticator.Request{Subject: "user-42", Account: "ann@example.com",
+		Name: "Ann's phone"})
 	fmt.Println("secret in", len(strings.Fields(e.Secret)), "groups of four,", err) // below the QR code: e.SVG(…)
 	_, err = svc.Confirm(ctx, "user-42", app(e, 0))
 	fmt.Println("confirmed:", err)

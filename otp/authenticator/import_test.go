@@ -73,8 +73,10 @@ func TestSeedFiles(t *testing.T) {
 				if !k.Counter {
 					kind, step = "totp", uint64(begin2026/int64(k.Period/time.Second))
 				}
-				if k.Serial != w.Serial || kind != w.Kind || hex.EncodeToString(k.Secret) != w.Secret || k.Digits != w.Digits ||
-					k.Hash != hashOf(t, w.Hash) || int(k.Period/time.Second) != w.Period || k.Moving != w.Counter || k.App {
+				if k.Serial != w.Serial || kind != w.Kind || hex.EncodeToString(k.Secret) != w.Secret ||
+					k.Digits != w.Digits ||
+					k.Hash != hashOf(t, w.Hash) || int(k.Period/time.Second) != w.Period || k.Moving != w.Counter ||
+					k.App {
 					t.Errorf("%+v, want %+v", k, w)
 				}
 				if w.Code != nil && d.at(step) != *w.Code {
@@ -117,7 +119,8 @@ func refusedFile(t testing.TB, err error, text string, read int) {
 func TestPSKCWithoutMAC(t *testing.T) {
 	t.Parallel()
 	keys, _, err := readPSKC(t, "no-mac.pskcxml", readExpected(t)["no-mac.pskcxml"], true)
-	if err != nil || len(keys) != 4 || hex.EncodeToString(keys[0].Secret) != "2d8e9d9be51ec703e8e72efc0948b15028804101" {
+	if err != nil || len(keys) != 4 ||
+		hex.EncodeToString(keys[0].Secret) != "2d8e9d9be51ec703e8e72efc0948b15028804101" {
 		t.Errorf("%v, %v", keys, err)
 	}
 }
@@ -144,10 +147,12 @@ func container(old, new string) string {
 // TestPSKCFields reads what a key may have.
 func TestPSKCFields(t *testing.T) {
 	t.Parallel()
-	text := container("<Policy/>", `<Policy><StartDate>2026-01-01T00:00:00Z</StartDate><ExpiryDate>2030-01-01</ExpiryDate>`+
-		`<KeyUsage>OTP</KeyUsage></Policy>`)
+	text := container("<Policy/>",
+		`<Policy><StartDate>2026-01-01T00:00:00Z</StartDate><ExpiryDate>2030-01-01</ExpiryDate>`+
+			`<KeyUsage>OTP</KeyUsage></Policy>`)
 	text = strings.Replace(text, "</Model>", "</Model><ExpiryDate>2029-06-01T00:00:00+02:00</ExpiryDate>", 1)
-	text = strings.Replace(text, "</TimeInterval>", "</TimeInterval><TimeDrift><PlainValue>-4</PlainValue></TimeDrift>", 1)
+	text = strings.Replace(text, "</TimeInterval>", "</TimeInterval><TimeDrift><PlainValue>-4</PlainValue></TimeDrift>",
+		1)
 	keys, _, err := authenticator.ReadPSKC(strings.NewReader(text), authenticator.PSKC{})
 	if err != nil || len(keys) != 1 {
 		t.Fatal(keys, err)
@@ -166,30 +171,39 @@ func TestPSKCBad(t *testing.T) {
 	const secret = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA="
 	entity := `<!DOCTYPE x [<!ENTITY a "` + strings.Repeat("A", 100) + `"><!ENTITY b "&a;&a;&a;&a;">]>`
 	for want, text := range map[string]string{
-		"EOF":                   "",
-		"XML":                   "not XML",
-		"root":                  `<html/>`,
-		"more than one root":    container("", "") + "<KeyContainer/>",
-		"invalid character":     strings.Replace(entity+container("S1", "&b;"), "x", "x", 1),
-		"is empty":              container("<PlainValue>"+secret+"</PlainValue>", "<PlainValue></PlainValue>"),
-		"base64":                container(secret, "MTIz*"),
-		"over and over":         container(secret, "AAAAAAAAAAAAAAAAAAAAAAAAAAA="),
-		`key "K1" of "S1"`:      container(">30<", ">121<"),
-		"1 to 120":              container(">30<", ">0<"),
-		"no number":             container(">30<", ">thirty<"),
-		"is not a date":         container("<Policy/>", "<Policy><ExpiryDate>tomorrow</ExpiryDate></Policy>"),
-		"expires before":        container("<Policy/>", "<Policy><StartDate>2030-01-01</StartDate><ExpiryDate>2029-01-01</ExpiryDate></Policy>"),
-		"twice":                 strings.Replace(container("", ""), "</KeyPackage>", "</KeyPackage>"+between(container("", ""), "<KeyPackage>", "</KeyPackage>"), 1),
-		"no key":                strings.Replace(container("", ""), between(container("", ""), "<KeyPackage>", "</KeyPackage>"), "", 1),
-		"certificate":           container("<KeyPackage>", "<EncryptionKey><X509Data/></EncryptionKey><KeyPackage>"),
-		"2000000":               container("<KeyPackage>", pbkdf2("2000001", "")+"<KeyPackage>"),
-		"salt":                  container("<KeyPackage>", strings.Replace(pbkdf2("1000", ""), "AAECAwQFBgc=", "", 1)+"<KeyPackage>"),
-		"PRF":                   container("<KeyPackage>", pbkdf2("1000", "<PRF Algorithm=\"#hmac-md5\"/>")+"<KeyPackage>"),
-		"camellia128-cbc":       container("<PlainValue>"+secret+"</PlainValue>", sealed("http://www.w3.org/2001/04/xmldsig-more#camellia128-cbc")),
-		"MAC":                   container("<KeyPackage>", `<MACMethod Algorithm="urn:crc32"/><KeyPackage>`),
-		"a pre-shared key":      container("<PlainValue>"+secret+"</PlainValue>", sealed("http://www.w3.org/2001/04/xmlenc#aes128-cbc")),
-		"2^62":                  strings.NewReplacer(":totp", ":hotp", "TimeInterval", "Counter", ">30<", ">9223372036854775807<").Replace(container("", "")),
-		"off by more than 1000": container("</TimeInterval>", "</TimeInterval><TimeDrift><PlainValue>2000</PlainValue></TimeDrift>"),
+		"EOF":                "",
+		"XML":                "not XML",
+		"root":               `<html/>`,
+		"more than one root": container("", "") + "<KeyContainer/>",
+		"invalid character":  strings.Replace(entity+container("S1", "&b;"), "x", "x", 1),
+		"is empty":           container("<PlainValue>"+secret+"</PlainValue>", "<PlainValue></PlainValue>"),
+		"base64":             container(secret, "MTIz*"),
+		"over and over":      container(secret, "AAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+		`key "K1" of "S1"`:   container(">30<", ">121<"),
+		"1 to 120":           container(">30<", ">0<"),
+		"no number":          container(">30<", ">thirty<"),
+		"is not a date":      container("<Policy/>", "<Policy><ExpiryDate>tomorrow</ExpiryDate></Policy>"),
+		"expires before": container("<Policy/>",
+			"<Policy><StartDate>2030-01-01</StartDate><ExpiryDate>2029-01-01</ExpiryDate></Policy>"),
+		"twice": strings.Replace(container("", ""), "</KeyPackage>", "</KeyPackage>"+
+			between(container("", ""), "<KeyPackage>", "</KeyPackage>"), 1),
+		"no key": strings.Replace(container("", ""), between(container("", ""), "<KeyPackage>",
+			"</KeyPackage>"), "", 1),
+		"certificate": container("<KeyPackage>", "<EncryptionKey><X509Data/></EncryptionKey><KeyPackage>"),
+		"2000000":     container("<KeyPackage>", pbkdf2("2000001", "")+"<KeyPackage>"),
+		"salt": container("<KeyPackage>", strings.Replace(pbkdf2("1000", ""), "AAECAwQFBgc=", "", 1)+
+			"<KeyPackage>"),
+		"PRF": container("<KeyPackage>", pbkdf2("1000", "<PRF Algorithm=\"#hmac-md5\"/>")+
+			"<KeyPackage>"),
+		"camellia128-cbc": container("<PlainValue>"+secret+"</PlainValue>",
+			sealed("http://www.w3.org/2001/04/xmldsig-more#camellia128-cbc")),
+		"MAC": container("<KeyPackage>", `<MACMethod Algorithm="urn:crc32"/><KeyPackage>`),
+		"a pre-shared key": container("<PlainValue>"+secret+"</PlainValue>",
+			sealed("http://www.w3.org/2001/04/xmlenc#aes128-cbc")),
+		"2^62": strings.NewReplacer(":totp", ":hotp", "TimeInterval", "Counter", ">30<",
+			">9223372036854775807<").Replace(container("", "")),
+		"off by more than 1000": container("</TimeInterval>",
+			"</TimeInterval><TimeDrift><PlainValue>2000</PlainValue></TimeDrift>"),
 	} {
 		o := authenticator.PSKC{Password: "secret password"}
 		if strings.Contains(text, "camellia") {
@@ -212,8 +226,10 @@ func between(s, begin, end string) string {
 
 func pbkdf2(count, prf string) string {
 	return `<EncryptionKey><DerivedKey><KeyDerivationMethod Algorithm="http://www.rsasecurity.com/rsalabs/pkcs/` +
-		`schemas/pkcs-5v2-0#pbkdf2"><PBKDF2-params><Salt><Specified>AAECAwQFBgc=</Specified></Salt><IterationCount>` + count +
-		`</IterationCount><KeyLength>16</KeyLength>` + prf + `</PBKDF2-params></KeyDerivationMethod></DerivedKey></EncryptionKey>`
+		`schemas/pkcs-5v2-0#pbkdf2"><PBKDF2-params><Salt><Specified>AAECAwQFBgc=</Specified></Salt><IterationCount>` +
+		count +
+		`</IterationCount><KeyLength>16</KeyLength>` + prf +
+		`</PBKDF2-params></KeyDerivationMethod></DerivedKey></EncryptionKey>`
 }
 
 func sealed(algorithm string) string {
@@ -297,7 +313,8 @@ func TestCSV(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for form, text := range map[string]string{"as it is": string(b), "CRLF": strings.ReplaceAll(string(b), "\n", "\r\n"),
+		for form, text := range map[string]string{"as it is": string(b), "CRLF": strings.ReplaceAll(string(b), "\n",
+			"\r\n"),
 			"semicolons": strings.ReplaceAll(string(b), ",", ";")} {
 			keys, skipped, err := authenticator.ReadCSV(strings.NewReader(text))
 			if err != nil || len(skipped) != want.skipped || !slices.EqualFunc(keys, want.keys, sameKey) {
@@ -356,7 +373,8 @@ func TestCSVBad(t *testing.T) {
 		{"1.0E+12," + seed, "spreadsheet"},
 		{`"2,60022E+12",` + seed, "spreadsheet"},
 		{"a,1.12233445566778E+29", "spreadsheet"},
-		{"a," + seed + "\nb," + other + "\na,00112233445566778899aabbccddee00", "line 3: the serial number is that of line 1"},
+		{"a," + seed + "\nb," + other + "\na,00112233445566778899aabbccddee00",
+			"line 3: the serial number is that of line 1"},
 		{"a," + seed + "\nb," + seed, "line 2: the seed is that of line 1"},
 		{"a,00000000000000000000000000000000", "over and over"},
 		{"a," + seed + ",ocra", "type"},
@@ -431,9 +449,11 @@ func TestParseURI(t *testing.T) {
 		"otpauth://totp/ann?secret=" + secret:                                           {User: "ann"},
 		"OTPAUTH://TOTP/Acme:%20ann?issuer=Acme&secret=" + strings.ToLower(secret):      {User: "ann"},
 		"otpauth://totp/Acme%3Aann?secret=GEZD+GNBV-GY3T%20QOJQ+GEZDGNBVGY3TQOJQ%3D%3D": {User: "ann"},
-		"otpauth://totp/?secret=" + secret + "&algorithm=sha256&digits=8&period=60":     {Hash: oath.SHA256, Digits: 8, Period: time.Minute},
-		"otpauth://totp/?secret=" + secret + "&algorithm=HmacSHA512&image=https://x":    {Hash: oath.SHA512},
-		"otpauth://hotp/ann?secret=" + secret + "&counter=7&algorithm=SHA-1":            {Counter: true, Moving: 7, User: "ann"},
+		"otpauth://totp/?secret=" + secret + "&algorithm=sha256&digits=8&period=60": {Hash: oath.SHA256, Digits: 8,
+			Period: time.Minute},
+		"otpauth://totp/?secret=" + secret + "&algorithm=HmacSHA512&image=https://x": {Hash: oath.SHA512},
+		"otpauth://hotp/ann?secret=" + secret + "&counter=7&algorithm=SHA-1": {Counter: true, Moving: 7,
+			User: "ann"},
 	} {
 		want.App, want.Secret = true, []byte("12345678901234567890")
 		if want.Digits == 0 {

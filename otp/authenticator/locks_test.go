@@ -39,7 +39,8 @@ func TestLocks(t *testing.T) {
 			for _, help := range []string{"Unlock", "Recover"} {
 				compared, locks := guessAll(t, r, d)
 				if compared != 100 || !slices.Equal(locks, row.want) {
-					t.Errorf("MaxFailures %d: %d codes were compared, locks %v, want 100 and %v", row.most, compared, locks,
+					t.Errorf("MaxFailures %d: %d codes were compared, locks %v, want 100 and %v", row.most, compared,
+						locks,
 						row.want)
 				}
 				time.Sleep(365 * 24 * time.Hour)
@@ -82,7 +83,8 @@ func guessAll(t *testing.T, r *rig, d *device) (compared int, locks []time.Durat
 				}
 				_, err := r.Verify(t.Context(), "ann", d.off(0))
 				r.wants("the right code while locked", err, otp.ReasonLocked)
-				if s := r.status("ann"); !s.Locked || !s.LockedUntil.Equal(time.Now().Truncate(time.Second).Add(e.RetryAfter)) {
+				if s := r.status("ann"); !s.Locked ||
+					!s.LockedUntil.Equal(time.Now().Truncate(time.Second).Add(e.RetryAfter)) {
 					t.Errorf("%+v, want a lock of %v", s, e.RetryAfter)
 				}
 			}
@@ -124,7 +126,8 @@ func TestBadCodes(t *testing.T) {
 		r := newRig(t)
 		d := r.app("ann")
 		time.Sleep(time.Minute)
-		for _, code := range []string{"", " ", "12345", "123456789", "12a456", "١٢٣", "123456\x00", string(make([]byte, 5000)),
+		for _, code := range []string{"", " ", "12345", "123456789", "12a456", "١٢٣", "123456\x00", string(make([]byte,
+			5000)),
 			"cccccccccccc" + d.off(0), "\xff23456"} {
 			r.verify("ann", code, code, otp.ReasonMalformed)
 		}

@@ -57,7 +57,7 @@ func ReadPSKC(r io.Reader, o PSKC) ([]Key, []Skipped, error) {
 	read, left, err := pskc.Read(r, pskc.Options{Key: o.Key, Password: o.Password, WithoutMAC: o.DangerouslyWithoutMAC})
 	if err != nil {
 		where, cause := "PSKC", err
-		if f, ok := errors.AsType[*pskc.Fault](err); ok && f.Where != "" {
+		if f, ok := errors.AsType[*pskc.Error](err); ok && f.Where != "" {
 			where, cause = "PSKC "+f.Where, f.Err
 		}
 		return nil, nil, &otp.Error{Reason: otp.ReasonInvalid, Field: where, Err: cause}

@@ -78,7 +78,8 @@ func (e *Enrolment) SVG(title string) (string, error) {
 	}
 	var b strings.Builder
 	side := c.size + 2*quiet
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" shape-rendering="crispEdges"`, side, side)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" shape-rendering="crispEdges"`, side,
+		side)
 	if title == "" {
 		b.WriteString(` aria-hidden="true">`)
 	} else {

@@ -161,7 +161,8 @@ func (r *rig) hard(subject string, k authenticator.Key) *device {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return &device{id: e.ID, secret: k.Secret, digits: k.Digits, hash: k.Hash, period: max(1, int64(k.Period/time.Second))}
+	return &device{id: e.ID, secret: k.Secret, digits: k.Digits, hash: k.Hash, period: max(1,
+		int64(k.Period/time.Second))}
 }
 
 // reason returns "ok" for nil.

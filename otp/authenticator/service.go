@@ -101,7 +101,8 @@ type write struct {
 
 // swap stores v. It returns done with the answer if the store says so; if not, the next
 // Load will tell.
-func (s *Service) swap(ctx context.Context, subject string, v *value, raw []byte, answer error, w *write) (bool, error) {
+func (s *Service) swap(ctx context.Context, subject string, v *value, raw []byte, answer error, w *write) (bool,
+	error) {
 	var sealed []byte
 	if !v.empty() {
 		var err error

@@ -22,8 +22,9 @@ func everything() *value {
 				created: 1, used: 2, next: 3, offset: -1},
 			{id: tokenID{2}, hotp: true, hash: oath.SHA512, digits: 8, secret: []byte("1234567890123456"), serial: "S",
 				created: 1, next: 1 << 62, start: 5, ends: 6},
-			{id: tokenID{3}, hash: oath.SHA256, digits: 7, period: 120, secret: []byte(strings.Repeat("x", 128)), created: 1,
-				offset: 900, maxDrift: 902, pending: 99, failures: 9, replaces: tokenID{1}},
+			{id: tokenID{3}, hash: oath.SHA256, digits: 7, period: 120, secret: []byte(strings.Repeat("x", 128)),
+				created: 1,
+				offset:  900, maxDrift: 902, pending: 99, failures: 9, replaces: tokenID{1}},
 		},
 		otp: run{9, 100}, recovery: run{100, forever}, codes: []recoveryHash{{1}, {2}},
 	}

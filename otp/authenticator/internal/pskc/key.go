@@ -10,7 +10,7 @@ import (
 )
 
 // key reads one key. The reason is why it is skipped.
-func (o *opener) key(x *key, d *device) (k *Key, reason string, err error) {
+func (b *opener) key(x *key, d *device) (k *Key, reason string, err error) {
 	k = &Key{ID: x.ID, Manufacturer: strings.TrimSpace(d.Manufacturer), Model: strings.TrimSpace(d.Model),
 		User: strings.TrimSpace(x.User), Digits: 6}
 	if k.User == "" {
@@ -31,10 +31,10 @@ func (o *opener) key(x *key, d *device) (k *Key, reason string, err error) {
 	if x.Secret == nil {
 		return nil, "its secret is not in the file", nil
 	}
-	if k.Secret, err = o.octets(x.Secret); err != nil {
+	if k.Secret, err = b.octets(x.Secret); err != nil {
 		return nil, "", fmt.Errorf("secret: %w", err)
 	}
-	return k, "", o.numbers(k, x)
+	return k, "", b.numbers(k, x)
 }
 
 // algorithm reads the algorithm and the hash. The hash is never guessed by the secret's
@@ -148,24 +148,24 @@ func date(s string) (time.Time, error) {
 }
 
 // numbers reads the counter, or the interval and the drift.
-func (o *opener) numbers(k *Key, x *key) (err error) {
+func (b *opener) numbers(k *Key, x *key) (err error) {
 	if k.HOTP {
-		if k.Counter, err = o.number(x.Counter, 0); err != nil {
+		if k.Counter, err = b.number(x.Counter, 0); err != nil {
 			return fmt.Errorf("counter: %w", err)
 		}
 		return nil
 	}
-	if k.Interval, err = o.number(x.Interval, 30); err != nil {
+	if k.Interval, err = b.number(x.Interval, 30); err != nil {
 		return fmt.Errorf("time interval: %w", err)
 	}
-	if k.Drift, err = o.drift(x.Drift); err != nil {
+	if k.Drift, err = b.drift(x.Drift); err != nil {
 		return fmt.Errorf("time drift: %w", err)
 	}
 	return nil
 }
 
 // drift is a number that may be negative.
-func (o *opener) drift(v *value) (int64, error) {
+func (b *opener) drift(v *value) (int64, error) {
 	if v != nil && v.Plain != nil && v.Encrypted == nil {
 		n, err := strconv.ParseInt(strings.TrimSpace(*v.Plain), 10, 32)
 		if err != nil {
@@ -173,7 +173,7 @@ func (o *opener) drift(v *value) (int64, error) {
 		}
 		return n, nil
 	}
-	n, err := o.number(v, 0)
+	n, err := b.number(v, 0)
 	if n > 1<<31 {
 		return 0, errors.New("it is out of range")
 	}

@@ -154,7 +154,8 @@ func (b *opener) open(v *value) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case len(mac) > 0 && !hmac.Equal(b.sum(sealed), mac) && !hmac.Equal(b.sum(plain), mac): // the latter is some vendors'
+	case len(mac) > 0 && !hmac.Equal(b.sum(sealed), mac) && !hmac.Equal(b.sum(plain),
+		mac): // the latter is some vendors'
 		return nil, errors.New("the MAC does not match")
 	}
 	return plain, nil

@@ -34,38 +34,38 @@ type Key struct {
 // Skipped is a key that is none for us.
 type Skipped struct{ ID, Serial, Reason string }
 
-// A Fault is what is wrong with a file.
-type Fault struct {
+// An Error is what is wrong with a file.
+type Error struct {
 	Where string // names the key, if it is one's
 	Err   error
 }
 
 // Error names the key.
-func (f *Fault) Error() string {
-	if f.Where == "" {
-		return f.Err.Error()
+func (e *Error) Error() string {
+	if e.Where == "" {
+		return e.Err.Error()
 	}
-	return f.Where + ": " + f.Err.Error()
+	return e.Where + ": " + e.Err.Error()
 }
 
 // Unwrap returns the cause.
-func (f *Fault) Unwrap() error { return f.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
 const (
 	namespace = "urn:ietf:params:xml:ns:keyprov:pskc"
 	maxFile   = 32 << 20
 )
 
-// Read reads a container, whole or not at all. Every error is a *[Fault], and shows no
+// Read reads a container, whole or not at all. Every error is a *[Error], and shows no
 // secret.
 func Read(r io.Reader, o Options) ([]Key, []Skipped, error) {
 	c, err := parse(r)
 	if err != nil {
-		return nil, nil, &Fault{Err: err}
+		return nil, nil, &Error{Err: err}
 	}
 	b, err := newOpener(c, o)
 	if err != nil {
-		return nil, nil, &Fault{Err: err}
+		return nil, nil, &Error{Err: err}
 	}
 	var keys []Key
 	var skipped []Skipped
@@ -80,13 +80,13 @@ func Read(r io.Reader, o Options) ([]Key, []Skipped, error) {
 			}
 			where := fmt.Sprintf("key %.64q of %.64q", x.ID, serial)
 			if seen[[2]string{serial, x.ID}] {
-				return nil, nil, &Fault{where, errors.New("it is in the file twice")}
+				return nil, nil, &Error{where, errors.New("it is in the file twice")}
 			}
 			seen[[2]string{serial, x.ID}] = true
 			k, reason, err := b.key(x, device)
 			switch {
 			case err != nil:
-				return nil, nil, &Fault{where, err}
+				return nil, nil, &Error{where, err}
 			case reason != "":
 				skipped = append(skipped, Skipped{x.ID, serial, reason})
 			default:
@@ -96,7 +96,7 @@ func Read(r io.Reader, o Options) ([]Key, []Skipped, error) {
 		}
 	}
 	if len(keys)+len(skipped) == 0 {
-		return nil, nil, &Fault{Err: errors.New("there is no key in the container")}
+		return nil, nil, &Error{Err: errors.New("there is no key in the container")}
 	}
 	return keys, skipped, nil
 }

@@ -24,18 +24,6 @@ import (
 	"github.com/otpcourier/otpcourier/store/storetest"
 )
 
-// need skips the test without a real part, or fails it if parts are required.
-func need(t testing.TB, part string, found bool) {
-	t.Helper()
-	switch {
-	case found:
-	case os.Getenv("OTPCOURIER_REAL") == "require":
-		t.Fatalf("%s is not installed", part)
-	default:
-		t.Skipf("%s is not installed", part)
-	}
-}
-
 // users is a program's own table of users, by the statements that store.Credentials
 // shows. Each connection is a psql, so that the module needs no driver.
 type users struct{ idle chan *psql }
@@ -139,7 +127,7 @@ func startPostgres(t *testing.T, n int) *users {
 	_, err := exec.LookPath("psql")
 	need(t, "PostgreSQL", len(programs) > 0 && err == nil)
 	bin := filepath.Dir(programs[len(programs)-1])
-	dir, err := os.MkdirTemp("", "postgres")
+	dir, err := os.MkdirTemp("", "postgres") //nolint:usetesting // the user postgres cannot enter a TempDir of root's
 	if err != nil {
 		t.Fatal(err)
 	}

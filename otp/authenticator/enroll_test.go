@@ -343,7 +343,8 @@ func TestNothingShown(t *testing.T) {
 			User: "ann@example.com"}
 		secrets := []string{e.Secret, strings.ReplaceAll(e.Secret, " ", ""), e.URI, string(d.secret),
 			string(key.Secret),
-			"ann@example.com", "Ann's phone", d.off(0), d.off(1), d.wrong(), strings.Trim(fmt.Sprint([20]byte(key.Secret)), "[]")}
+			"ann@example.com", "Ann's phone", d.off(0), d.off(1), d.wrong(),
+			strings.Trim(fmt.Sprint([20]byte(key.Secret)), "[]")}
 		r.Confirm(ctx, request.Subject, d.wrong())
 		r.Confirm(ctx, request.Subject, d.off(0))
 		r.Verify(ctx, request.Subject, d.off(0))

@@ -1,12 +1,12 @@
-// Package oath makes the codes of a Service by the algorithms of OATH: HOTP (RFC
-// 4226) and TOTP (RFC 6238), computed by github.com/pquerna/otp.
+// Package oath makes codes to be sent, by the algorithms of OATH: HOTP (RFC 4226) and
+// TOTP (RFC 6238), computed by github.com/pquerna/otp; for the codes of authenticator apps
+// and hard tokens, see package otp/authenticator.
 //
 //	svc, err := otp.New(otp.Config{Generator: oath.HOTP{Digits: 8}, …})
 //
 // They are for systems whose rules name these algorithms. The key is the
 // challenge's own, so that the codes are as good as those of [otp.Random], which
-// is the default and links no library. They are sent to the person, like any
-// code of a Service, and have nothing to do with authenticator apps.
+// is the default and links no library.
 package oath
 
 import (
@@ -38,7 +38,8 @@ const (
 	SHA512
 )
 
-// HOTP makes codes by RFC 4226 from Seed.Key and Seed.Counter.
+// HOTP makes codes to be sent, by RFC 4226, from Seed.Key and Seed.Counter; package
+// otp/authenticator verifies those of a person's HOTP token.
 type HOTP struct {
 	Digits int  // 6 to 8; default 6
 	Hash   Hash // default SHA1
@@ -54,7 +55,8 @@ func (g HOTP) Normalize(typed string) (string, bool) {
 	return (otp.Random{Length: orSix(g.Digits)}).Normalize(typed)
 }
 
-// TOTP makes codes by RFC 6238 from Seed.Key and Seed.Time.
+// TOTP makes codes to be sent, by RFC 6238, from Seed.Key and Seed.Time; package
+// otp/authenticator verifies those of a person's app or TOTP token.
 type TOTP struct {
 	Digits int           // 6 to 8; default 6
 	Period time.Duration // whole seconds; default 30 s

@@ -230,6 +230,26 @@ func TestNoDriftOfApps(t *testing.T) {
 	})
 }
 
+// TestLookAhead: ten presses of an HOTP token may go by unused, and none comes back.
+func TestLookAhead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	d := r.hard("ann", authenticator.Key{Secret: secretOf(4), Counter: true, Digits: 6, Moving: 7})
+	_, err := r.Confirm(t.Context(), "ann", d.at(6))
+	r.wants("a counter before the first", err, otp.ReasonWrong)
+	_, err = r.Confirm(t.Context(), "ann", d.at(7))
+	r.wants("the first", err, "ok")
+	r.verify("ann", "eleven ahead", d.at(19), otp.ReasonWrong)
+	r.verify("ann", "ten ahead", d.at(18), "ok")
+	r.verify("ann", "passed over", d.at(12), otp.ReasonWrong)
+	r.verify("ann", "again", d.at(18), otp.ReasonClosed)
+	r.wants("Resync beyond 1000", r.Resync(t.Context(), "ann", d.id, d.at(1020), d.at(1021)), otp.ReasonWrong)
+	r.wants("Resync of used counters", r.Resync(t.Context(), "ann", d.id, d.at(17), d.at(18)), otp.ReasonWrong)
+	r.wants("Resync", r.Resync(t.Context(), "ann", d.id, d.at(1018), d.at(1019)), "ok")
+	r.verify("ann", "the second code", d.at(1019), otp.ReasonClosed)
+	r.verify("ann", "the next code", d.at(1020), "ok")
+}
+
 // TestResync: two consecutive codes find a token again, and verify nobody.
 func TestResync(t *testing.T) {
 	t.Parallel()

@@ -21,10 +21,15 @@
 // # Where the tokens are kept
 //
 // All that a subject has is one sealed value, of some 350 octets for an app and ten
-// recovery codes. It belongs into the program's table of users, in a column of its own:
-// then it is backed up and deleted with the user, and a lost cache never turns a second
-// factor off. [store.Credentials] shows the two statements. Package store/memstore is for
-// tests, store/redisstore for programs without SQL.
+// recovery codes. It belongs into the program's table of users, in a column of its own,
+// which takes two statements (see [store.Credentials] for other databases):
+//
+//	SELECT otp FROM users WHERE id = $1
+//	UPDATE users SET otp = $3 WHERE id = $1 AND otp IS NOT DISTINCT FROM $2   -- no row: store.ErrConflict
+//
+// So the value is backed up and deleted with the user, and a lost cache never turns a
+// second factor off. Package store/memstore is for tests, store/redisstore for programs
+// without SQL.
 //
 // The value is sealed with AES-256-GCM under a key of the [otp.Keyring], bound to its
 // subject: a row that is copied to another user does not open. If it does not open, the
@@ -53,8 +58,8 @@
 //
 // # For embedders
 //
-//   - Enroll, Revoke and NewRecoveryCodes need a fresh login; Verify a password before
-//     it. Methods do not know sessions.
+//   - Call Enroll, Revoke and NewRecoveryCodes only after a fresh login, and Verify after
+//     the password: a Service knows no sessions.
 //   - Call Verify for a subject that exists. Answer an unknown name as a wrong code, at the
 //     same speed.
 //   - Tell the person by mail about each event but a login.
@@ -73,9 +78,9 @@
 // that other libraries keep; [Request].Key takes what they return. A file is taken whole
 // or not at all, so that a retry is safe.
 //
-// There is no export. A file of secrets is worth as much as all the tokens in it, and
-// whoever reads it can log in as everyone. A program that moves elsewhere enrols people
-// anew, or its new owner opens the sealed values with the keyring.
+// There is no export. A file of secrets is worth as much as all the tokens in it: with a
+// copy of it anyone can log in as everyone. A program that moves elsewhere enrols people
+// anew, or opens the sealed values with the keyring.
 //
 // # Concurrency
 //

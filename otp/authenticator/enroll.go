@@ -227,7 +227,7 @@ func (s *Service) confirm(
 		return invalid("next", "two codes are enough")
 	}
 	return s.update(ctx, subject, func(v *value, now int64) (error, bool) {
-		*got = nil
+		*got, e.Failures = nil, 0
 		for i := len(v.tokens) - 1; i >= 0; i-- { // the newest first
 			t := &v.tokens[i]
 			if !t.waits(now) || !t.valid(now) || !t.confirmedBy(typed, s.c.Policy, now) {

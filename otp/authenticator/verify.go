@@ -33,7 +33,7 @@ func (s *Service) verify(ctx context.Context, subject, typed string, got **Token
 	}
 	g := guess{s: s, subject: subject}
 	err := s.update(ctx, subject, func(v *value, now int64) (error, bool) {
-		*got = nil
+		*got, e.Failures = nil, 0
 		if err := v.otp.locked(now); err != nil {
 			e.Failures = v.otp.failures
 			return err, false

@@ -202,6 +202,12 @@ func TestKeyDrift(t *testing.T) {
 		d := r.hard("ann", authenticator.Key{Secret: secretOf(7), Digits: 6, Period: time.Minute, Drift: 25})
 		_, err := r.Confirm(t.Context(), "ann", d.off(26))
 		r.wants("Confirm", err, "ok")
+		for _, off := range []int64{26, 0, 1, 0} { // a prompt code always passes
+			time.Sleep(time.Hour)
+			r.verify("ann", fmt.Sprint("offset ", off), d.off(off), "ok")
+		}
+		time.Sleep(time.Hour)
+		r.verify("ann", "offset 26 after 0", d.off(26), otp.ReasonWrong)
 	})
 }
 
@@ -332,6 +338,8 @@ func TestCodeOfTwoTokens(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		r.verify("ann", "of both", d.off(0), "ok")
 		r.verify("ann", "of both, again", d.off(0), otp.ReasonClosed)
+		time.Sleep(5 * time.Minute) // the first token has forgotten the code
+		r.verify("ann", "of the second, used with the first", d.off(-10), otp.ReasonClosed)
 	})
 }
 

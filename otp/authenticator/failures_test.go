@@ -189,6 +189,44 @@ func TestOneLockParallel(t *testing.T) {
 	}
 }
 
+// TestOneLockOvertaken: a right code that another call has used meanwhile leaves no failure
+// behind.
+func TestOneLockOvertaken(t *testing.T) {
+	t.Parallel()
+	virtual(t, func(t *testing.T) {
+		f := &overtaken{Credentials: memstore.New(memstore.Config{})}
+		r := newRig(t, func(c *authenticator.Config) {
+			c.Store, c.Failures = f, memstore.New(memstore.Config{})
+		})
+		d := r.app("ann")
+		time.Sleep(time.Minute)
+		f.meanwhile = func() { r.verify("ann", "the call that overtakes", d.off(0), "ok") }
+		r.verify("ann", "the call that is overtaken", d.off(0), otp.ReasonClosed)
+		for i := range 9 {
+			_, err := r.Verify(t.Context(), "ann", d.wrong())
+			var e *otp.Error
+			if !errors.As(err, &e) || e.RetryAfter != 0 || e.AttemptsLeft != 9-i {
+				t.Errorf("failure %d: %+v", i+1, e)
+			}
+		}
+	})
+}
+
+// An overtaken store calls meanwhile once, after a Load.
+type overtaken struct {
+	store.Credentials
+	meanwhile func()
+}
+
+func (o *overtaken) Load(ctx context.Context, subject string) ([]byte, error) {
+	value, err := o.Credentials.Load(ctx, subject)
+	if f := o.meanwhile; f != nil {
+		o.meanwhile = nil
+		f()
+	}
+	return value, err
+}
+
 // TestSubjectOfEvents: both services name a subject alike, whatever the form of an
 // address, and the run has that name.
 func TestSubjectOfEvents(t *testing.T) {

@@ -101,7 +101,7 @@ func (k *Key) method() Method {
 
 // String names the token and no secret.
 func (k Key) String() string {
-	return strings.TrimSpace("authenticator.Key(" + string(k.method()) + " " + k.Serial + ")")
+	return "authenticator.Key(" + strings.TrimSpace(string(k.method())+" "+k.Serial) + ")"
 }
 
 // GoString is String.

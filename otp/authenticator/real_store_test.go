@@ -1,6 +1,7 @@
 package authenticator_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -54,5 +55,31 @@ func TestRealRedisLostReplies(t *testing.T) {
 	r.verify("ann", "again", d.off(1), "closed")
 	if proxy.Lost() < 5 {
 		t.Errorf("%d replies were lost", proxy.Lost())
+	}
+}
+
+// TestRealRedisRoundTrips: a Verify is two scripts on the server, right or wrong, and
+// nothing else.
+func TestRealRedisRoundTrips(t *testing.T) {
+	t.Parallel()
+	client := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr})
+	t.Cleanup(func() { client.Close() })
+	r := newRedisRig(t, client)
+	d := r.app("ann") // the scripts are loaded, and the server's policy is known
+	r.verify("ann", "a wrong code", d.wrong(), "wrong")
+	if err := client.ConfigResetStat(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		r.verify("ann", "a wrong code", d.wrong(), "wrong")
+	}
+	r.verify("ann", "a right code", d.off(1), "ok")
+	stats, err := client.Info(t.Context(), "commandstats").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(stats, "cmdstat_evalsha:calls=12,") || strings.Contains(stats, "cmdstat_eval:") ||
+		strings.Contains(stats, "cmdstat_info") {
+		t.Errorf("six Verify are not twelve scripts:\n%s", stats)
 	}
 }

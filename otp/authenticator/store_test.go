@@ -203,6 +203,9 @@ func TestBrokenStore(t *testing.T) {
 		}
 		f.stuck, f.fail = false, errors.New("connection refused")
 		r.verify("ann", "Swap fails", d.off(0), otp.ReasonUnavailable)
+		if _, err := r.Verify(t.Context(), "ann", d.off(0)); !errors.Is(err, f.fail) {
+			t.Errorf("%v, want the store's error in it", err)
+		}
 		f.fail = store.ErrFull
 		r.verify("ann", "Swap has no room", d.off(0), otp.ReasonFull)
 		f.fail = nil

@@ -30,9 +30,10 @@ func Example() {
 	codes, err := svc.NewRecoveryCodes(ctx, "user-42") // shown once
 	fmt.Println(len(codes), "recovery codes,", err)
 
-	token, err := svc.Verify(ctx, "user-42", app(e, 1))
+	typed := app(e, 1)
+	token, err := svc.Verify(ctx, "user-42", typed)
 	fmt.Println("verified by", token.Name, err)
-	_, err = svc.Verify(ctx, "user-42", app(e, 1))
+	_, err = svc.Verify(ctx, "user-42", typed)
 	fmt.Println("again:", errors.Is(err, otp.ErrInvalidCode), otp.ReasonOf(err))
 	left, err := svc.Recover(ctx, "user-42", codes[0])
 	fmt.Println(left, "recovery codes left,", err)

@@ -110,7 +110,7 @@ func oneLock(t *testing.T, b *both) {
 		_, err := b.Verify(ctx, "bob", d.wrong())
 		b.wants("a wrong code of the app", err, otp.ReasonWrong)
 	}
-	b.verify("bob", "replays do not count", d.off(0), otp.ReasonClosed)
+	b.verify("bob", "replays do not count", d.used, otp.ReasonClosed)
 	b.verify("bob", "a right code of the app ends the run", d.off(1), "ok")
 	for range 9 {
 		b.wants("a wrong code that was sent", verify(false), otp.ReasonWrong)

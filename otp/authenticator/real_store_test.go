@@ -51,8 +51,9 @@ func TestRealRedisLostReplies(t *testing.T) {
 			t.Errorf("wrong code %d: %v, %d left", i+1, err, left(err))
 		}
 	}
-	r.verify("ann", "right", d.off(1), "ok")
-	r.verify("ann", "again", d.off(1), "closed")
+	code := d.off(1)
+	r.verify("ann", "right", code, "ok")
+	r.verify("ann", "again", code, "closed")
 	if proxy.Lost() < 5 {
 		t.Errorf("%d replies were lost", proxy.Lost())
 	}

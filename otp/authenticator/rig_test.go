@@ -96,6 +96,7 @@ type device struct {
 	digits int
 	hash   oath.Hash
 	period int64
+	used   string // the code that confirmed it
 }
 
 // at returns the code of a step or counter.
@@ -147,7 +148,8 @@ func deviceOf(e *authenticator.Enrolment) *device {
 func (r *rig) app(subject string) *device {
 	r.t.Helper()
 	d := r.pending(subject)
-	token, err := r.Confirm(r.t.Context(), subject, d.off(0))
+	d.used = d.off(0)
+	token, err := r.Confirm(r.t.Context(), subject, d.used)
 	if err != nil || token.ID != d.id || !token.Confirmed || !token.App {
 		r.t.Fatalf("Confirm: %+v, %v", token, err)
 	}

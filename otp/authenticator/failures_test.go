@@ -212,6 +212,28 @@ func TestOneLockOvertaken(t *testing.T) {
 	})
 }
 
+// TestOneLockOnce: a wrong code that is judged twice, since another call has changed the
+// value meanwhile, counts once.
+func TestOneLockOnce(t *testing.T) {
+	t.Parallel()
+	virtual(t, func(t *testing.T) {
+		f := &overtaken{Credentials: memstore.New(memstore.Config{})}
+		r := newRig(t, func(c *authenticator.Config) {
+			c.Store, c.Failures = f, memstore.New(memstore.Config{})
+		})
+		d := r.app("ann")
+		f.meanwhile = func() { r.verify("ann", "the call that overtakes", d.wrong(), otp.ReasonWrong) }
+		r.verify("ann", "the call that is overtaken", d.wrong(), otp.ReasonWrong)
+		for i := 3; i <= 10; i++ {
+			_, err := r.Verify(t.Context(), "ann", d.wrong())
+			var e *otp.Error
+			if !errors.As(err, &e) || (e.RetryAfter > 0) != (i == 10) || e.AttemptsLeft != 10-i {
+				t.Errorf("failure %d: %+v", i, e)
+			}
+		}
+	})
+}
+
 // An overtaken store calls meanwhile once, after a Load.
 type overtaken struct {
 	store.Credentials

@@ -26,6 +26,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"syscall"
 	"text/tabwriter"
@@ -102,6 +103,7 @@ func measure(tests []test, rounds, calls int) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", t.name, err)
 			}
+			runtime.GC() // what the preparation has left
 			began, used := time.Now(), cpuTime()
 			for i := range calls {
 				if err := do(i); err != nil {

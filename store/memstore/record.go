@@ -61,7 +61,7 @@ func check(r *store.Record) error {
 	switch {
 	case r.ID == "":
 		return errors.New("memstore: record without ID")
-	case r.MaxAttempts > math.MaxUint32 || r.MaxFailures > math.MaxUint32:
+	case int64(max(r.MaxAttempts, r.MaxFailures)) > math.MaxUint32:
 		return fmt.Errorf("memstore: MaxAttempts %d or MaxFailures %d over 2^32-1", r.MaxAttempts, r.MaxFailures)
 	case len(r.Group) > maxGroup:
 		return fmt.Errorf("memstore: Group of %d octets, over %d", len(r.Group), maxGroup)

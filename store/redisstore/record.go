@@ -43,7 +43,7 @@ func check(r *store.Record) error {
 	switch {
 	case r.ID == "":
 		return errors.New("redisstore: record without ID")
-	case min(r.MaxAttempts, r.MaxFailures) < 0 || max(r.MaxAttempts, r.MaxFailures) > math.MaxUint32:
+	case min(r.MaxAttempts, r.MaxFailures) < 0 || int64(max(r.MaxAttempts, r.MaxFailures)) > math.MaxUint32:
 		return fmt.Errorf("redisstore: MaxAttempts %d or MaxFailures %d outside 0 to 2^32-1",
 			r.MaxAttempts, r.MaxFailures)
 	case r.Expires.UnixMicro() <= 0 || r.Expires.UnixMicro() >= latest:

@@ -111,9 +111,11 @@ func TestRealRedisCrash(t *testing.T) {
 	})
 	sent := time.Since(began)
 	missing := func() []int { return arrived.missing(messages) }
-	waitFor(2*time.Minute, func() bool { return k.allStranded(ids, missing()) })
-	close(stop)
+	done := func() bool { return k.allStranded(ids, missing()) }
+	waitFor(time.Minute, done)
+	close(stop) // a machine that does nothing but start processes delivers nothing
 	killing.Wait()
+	waitFor(3*time.Minute, done)
 	for _, i := range missing() {
 		k.resend(svc, i, ids[i])
 	}

@@ -18,7 +18,7 @@ import (
 // queues runs the conformance suite on queues of client.
 func queues(t *testing.T, client redisstore.Client, nodes ...node) {
 	h := harness(nil, nodes...)
-	h.Store, h.Limiter, h.Tracker = nil, nil, nil
+	h.Store, h.Limiter, h.Tracker, h.Credentials = nil, nil, nil, nil
 	h.Queue = func(t *testing.T) store.Queue {
 		return open(t, redisstore.Config{Client: client, JobAttempts: 3})
 	}

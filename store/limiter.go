@@ -12,7 +12,19 @@ type Limit struct {
 	Most   int           // at least 1
 	Per    time.Duration // over 0
 	Shadow bool          // never refuses, only reports
+
+	// N is how many takings Take takes, all or none, and Give returns. Zero
+	// means one. A limit never allows an N over Most.
+	N int
+
+	// Peek makes Take only look: the limit refuses, or reports in Shadow, as
+	// if it were to be taken from, and keeps no taking. Give returns nothing
+	// to it.
+	Peek bool
 }
+
+// Takings returns N, or one if that is zero.
+func (l Limit) Takings() int { return max(l.N, 1) }
 
 // A Decision is a Limiter's answer.
 type Decision struct {
@@ -25,18 +37,22 @@ type Decision struct {
 // wherever a span begins, no more than Most takings fall into any Per; an
 // approximation may refuse early, never late.
 type Limiter interface {
-	// Take takes one from each limit or, if an enforced one is over, from
-	// none, atomically. A shadow limit that is over takes nothing and does not
-	// refuse.
+	// Take takes N from each limit or, if an enforced one is over, from
+	// none, atomically. A limit is over if N more would exceed Most. A shadow
+	// limit that is over takes nothing and does not refuse.
 	//
 	// ErrFull: there is no room to count, and nothing was taken.
 	Take(ctx context.Context, now time.Time, limits ...Limit) (Decision, error)
 
-	// Give returns to each limit the taking that was made at taken, the now of
-	// that Take. A limit that has no such taking is left alone: a Give after a
-	// Take whose answer was lost is safe, and so is a Give that is repeated. If
-	// Most is so large that a backend counts approximately, another taking of
-	// about that time is returned.
+	// Give returns to each limit N of the takings that were made at taken, the
+	// now of that Take; fewer if there are fewer. A limit that has no such
+	// taking is left alone: a Give after a Take whose answer was lost is safe,
+	// and so is a Give that is repeated. If Most is so large that a backend
+	// counts approximately, other takings of about that time are returned.
+	//
+	// If taken is the zero time, Give returns the latest N takings of each
+	// limit, whenever they were made; fewer if there are fewer. A caller that
+	// repeats such a Give returns more.
 	//
 	// A limit without takings leaves nothing in the backend.
 	Give(ctx context.Context, taken, now time.Time, limits ...Limit) error

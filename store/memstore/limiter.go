@@ -44,7 +44,7 @@ func (s *Store) Take(ctx context.Context, now time.Time, limits ...store.Limit) 
 	if err := checkLimits(ctx, limits); err != nil {
 		return store.Decision{}, err
 	}
-	var array [8]countedLimit
+	var array [16]countedLimit
 	t := taking{store: s, now: nanos(now), limits: array[:0]}
 	t.count(limits)
 	d, err := t.take()
@@ -60,8 +60,8 @@ func (s *Store) Take(ctx context.Context, now time.Time, limits ...store.Limit) 
 
 func checkLimits(ctx context.Context, limits []store.Limit) error {
 	for _, l := range limits {
-		if l.Most < 1 || l.Per <= 0 {
-			return fmt.Errorf("memstore: limit %q: Most %d, Per %v", l.Key, l.Most, l.Per)
+		if l.Most < 1 || l.Per <= 0 || l.N < 0 {
+			return fmt.Errorf("memstore: limit %q: Most %d, Per %v, N %d", l.Key, l.Most, l.Per, l.N)
 		}
 	}
 	return ctx.Err()
@@ -117,7 +117,7 @@ func (t *taking) take() (store.Decision, error) {
 				d.Allowed = false
 				d.RetryAfter = max(d.RetryAfter, wait)
 			}
-		} else if a.window == nil {
+		} else if a.window == nil && !a.Peek {
 			missing++
 		}
 	}
@@ -128,7 +128,7 @@ func (t *taking) take() (store.Decision, error) {
 		return d, errNoRoom
 	}
 	for i := range t.limits {
-		if a := &t.limits[i]; !a.over {
+		if a := &t.limits[i]; !a.over && !a.Peek {
 			missing -= t.add(a)
 		}
 	}
@@ -140,14 +140,14 @@ func (t *taking) take() (store.Decision, error) {
 func (t *taking) before(i int) int {
 	n := 0
 	for j := range t.limits[:i] {
-		if a := &t.limits[j]; !a.over && a.key == t.limits[i].key {
-			n++
+		if a := &t.limits[j]; !a.over && !a.Peek && a.key == t.limits[i].key {
+			n += a.Takings()
 		}
 	}
 	return n
 }
 
-// add logs a taking and returns how many windows it began, 0 or 1.
+// add logs the takings of a limit and returns how many windows it began, 0 or 1.
 func (t *taking) add(a *countedLimit) (begun int) {
 	sh := t.store.windows.of(a.key)
 	w := sh.table.get(a.key)
@@ -176,10 +176,7 @@ func (s *Store) Give(ctx context.Context, taken, now time.Time, limits ...store.
 		a := &t.limits[i]
 		sh := s.windows.of(a.key)
 		w := sh.table.get(a.key)
-		if w == nil {
-			continue
-		}
-		if !w.giveBack(a.Limit, nanos(taken)) {
+		if w == nil || a.Peek || !w.give(a.Limit, taken) {
 			continue
 		}
 		if len(w.cells) == 0 {
@@ -204,17 +201,17 @@ func (w *window) counts(per time.Duration, now int64) int {
 	return i
 }
 
-// wait returns 0 if l allows a taking in addition to the number also. Otherwise it
+// wait returns 0 if l allows its takings in addition to the number also. Otherwise it
 // returns for how long l does not.
 func (w *window) wait(l store.Limit, now int64, also int) time.Duration {
-	if also >= l.Most {
+	room := l.Most - also - l.Takings() + 1
+	if room <= 0 {
 		return l.Per
 	}
 	if w == nil {
 		return 0
 	}
 	since := before(now, int64(l.Per))
-	room := l.Most - also
 	for _, c := range slices.Backward(w.cells) {
 		if c.at <= since {
 			return 0
@@ -226,7 +223,7 @@ func (w *window) wait(l store.Limit, now int64, also int) time.Duration {
 	return 0
 }
 
-// add logs a taking.
+// add logs the takings of a call.
 func (w *window) add(l store.Limit, now int64) {
 	last := len(w.cells) - 1
 	if last >= 0 && now <= w.cells[last].at {
@@ -238,27 +235,48 @@ func (w *window) add(l store.Limit, now int64) {
 		at = after(now, l.Per/coarsePer)
 	}
 	old := w.counts(2*min(l.Per, math.MaxInt64/2), at)
-	w.cells = append(slices.Delete(w.cells, 0, old), cell{at, 1})
+	w.cells = append(slices.Delete(w.cells, 0, old), cell{at, l.Takings()})
 	w.expires = max(w.expires, after(at, l.Per))
 }
 
-// insert logs a taking by a clock that is behind. In an exact log it has a cell of its
-// own, so that it can be given back.
+// insert logs takings by a clock that is behind. In an exact log they have a cell of
+// their own, so that they can be given back.
 func (w *window) insert(l store.Limit, now int64) {
 	last := len(w.cells) - 1
 	i, found := slices.BinarySearchFunc(w.cells, now, func(c cell, at int64) int { return cmp.Compare(c.at, at) })
 	switch {
 	case found:
-		w.cells[i].n++
+		w.cells[i].n += l.Takings()
 	case l.Most > exactMost:
-		w.cells[last].n++
+		w.cells[last].n += l.Takings()
 	default:
-		w.cells = slices.Insert(w.cells, i, cell{now, 1})
+		w.cells = slices.Insert(w.cells, i, cell{now, l.Takings()})
 	}
 }
 
-// giveBack takes back the taking that was made at taken, and reports whether there is
-// one.
+// give takes back the takings of a Give, and reports whether there are any.
+func (w *window) give(l store.Limit, taken time.Time) bool {
+	if taken.IsZero() {
+		return w.giveLatest(l.Takings())
+	}
+	return w.giveBack(l, nanos(taken))
+}
+
+// giveLatest takes back the latest n takings.
+func (w *window) giveLatest(n int) bool {
+	last := len(w.cells) - 1
+	for ; last >= 0 && w.cells[last].n <= n; last-- {
+		n -= w.cells[last].n
+	}
+	w.cells = w.cells[:last+1]
+	if last >= 0 {
+		w.cells[last].n -= n
+	}
+	return true
+}
+
+// giveBack takes back those of l's takings that were made at taken, and reports
+// whether there are any.
 func (w *window) giveBack(l store.Limit, taken int64) bool {
 	i := slices.IndexFunc(w.cells, func(c cell) bool { return c.at >= taken })
 	most := int64(0) // how much later its cell may be
@@ -268,7 +286,7 @@ func (w *window) giveBack(l store.Limit, taken int64) bool {
 	if i < 0 || w.cells[i].at-taken > most {
 		return false
 	}
-	if w.cells[i].n--; w.cells[i].n == 0 {
+	if w.cells[i].n -= l.Takings(); w.cells[i].n <= 0 {
 		w.cells = slices.Delete(w.cells, i, i+1)
 	}
 	return true

@@ -86,12 +86,14 @@ type cellFields struct {
 	Sum  field `lua:"I6"` // number of takings up to the end of this cell
 }
 
-// limitFields are a limit as Take gives it to its script.
+// limitFields are a limit as Take and Give give it to their scripts.
 type limitFields struct {
 	Most   field `lua:"I8"`
 	Per    field `lua:"I8"` // microseconds
 	Step   field `lua:"I8"` // how long a cell is, in microseconds
+	Number field `lua:"I6"` // of takings
 	Shadow field `lua:"B"`  // 1: a shadow limit
+	Peek   field `lua:"B"`  // 1: nothing is taken or given
 }
 
 // jobFields begin a job in the queue.

@@ -50,8 +50,8 @@ func (c countedLimit) step() int64 {
 func (s *Store) countedLimits(ctx context.Context, limits []store.Limit) ([]countedLimit, error) {
 	all := make([]countedLimit, len(limits))
 	for i, l := range limits {
-		if l.Most < 1 || l.Per <= 0 {
-			return nil, fmt.Errorf("redisstore: limit %q: Most %d, Per %v", l.Key, l.Most, l.Per)
+		if l.Most < 1 || l.Per <= 0 || l.N < 0 {
+			return nil, fmt.Errorf("redisstore: limit %q: Most %d, Per %v, N %d", l.Key, l.Most, l.Per, l.N)
 		}
 		name := digest(l.Key + "\x00" + strconv.FormatInt(int64(l.Per), 36))
 		all[i] = countedLimit{l, s.prefix + "l" + name, i}
@@ -117,12 +117,8 @@ func (s *Store) takeTogether(ctx context.Context, now int64, all []countedLimit,
 	}
 	keys, args := make([]string, len(all)), append(make([]any, 0, 1+2*len(all)), stamp(now, nonce()))
 	for i, c := range all {
-		per, step, shadow := c.per(), c.step(), uint64(0)
-		if c.Shadow {
-			shadow = 1
-		}
 		keys[i] = c.key
-		args = append(args, encodeLimit(c.Most, per, step, shadow), lifetime(per+step))
+		args = append(args, c.encode(), lifetime(c.per()+c.step()))
 	}
 	cmd, err := s.run(ctx, scriptTake, keys, args...)
 	if err != nil {
@@ -141,15 +137,24 @@ func (s *Store) takeTogether(ctx context.Context, now int64, all []countedLimit,
 	return nil
 }
 
-// encodeLimit returns a limit as scriptTake reads it, see limitFields.
-func encodeLimit(most int, per, step int64, shadow uint64) []byte {
+// encode returns a limit as the scripts read it, see limitFields.
+func (c countedLimit) encode() []byte {
 	at := &limitLayout
-	b := make([]byte, at.Shadow.end())
-	at.Most.put(b, uint64(most))
-	at.Per.put(b, uint64(per))
-	at.Step.put(b, uint64(step))
-	at.Shadow.put(b, shadow)
+	b := make([]byte, at.Peek.end())
+	at.Most.put(b, uint64(c.Most))
+	at.Per.put(b, uint64(c.per()))
+	at.Step.put(b, uint64(c.step()))
+	at.Number.put(b, uint64(c.Takings()))
+	at.Shadow.put(b, flag(c.Shadow))
+	at.Peek.put(b, flag(c.Peek))
 	return b
+}
+
+func flag(set bool) uint64 {
+	if set {
+		return 1
+	}
+	return 0
 }
 
 // byKey returns all in groups of one key.
@@ -201,7 +206,7 @@ func (s *Store) takePerKey(ctx context.Context, now time.Time, all []countedLimi
 	var back []countedLimit
 	for i, group := range groups {
 		for _, c := range group {
-			if taken[i] && waits[c.index] == 0 {
+			if taken[i] && waits[c.index] == 0 && !c.Peek {
 				back = append(back, c)
 			}
 		}
@@ -216,15 +221,15 @@ func (s *Store) takePerKey(ctx context.Context, now time.Time, all []countedLimi
 	return err
 }
 
-// Give implements store.Limiter. Up to a Most of 64 it returns the taking of that
-// microsecond; above that, one of the same hundred-and-twenty-eighth of Per.
+// Give implements store.Limiter. Up to a Most of 64 it returns the takings of that
+// microsecond; above that, those of the same hundred-and-twenty-eighth of Per.
 func (s *Store) Give(ctx context.Context, taken, _ time.Time, limits ...store.Limit) error {
 	all, err := s.countedLimits(ctx, limits)
 	if err != nil {
 		return err
 	}
 	if !s.clustered.Load() {
-		err = s.giveTogether(ctx, micros(taken), all)
+		err = s.giveTogether(ctx, takenAt(taken), all)
 		s.learnCluster(err)
 	}
 	if s.clustered.Load() {
@@ -233,10 +238,18 @@ func (s *Store) Give(ctx context.Context, taken, _ time.Time, limits ...store.Li
 	return err
 }
 
+// takenAt is the time of a Give as its script reads it; 0: the latest takings.
+func takenAt(taken time.Time) int64 {
+	if taken.IsZero() {
+		return 0
+	}
+	return micros(taken)
+}
+
 // givePerKey gives back to each key in a script of its own.
 func (s *Store) givePerKey(ctx context.Context, taken time.Time, all []countedLimit) error {
 	return eachKey(byKey(all), func(_ int, group []countedLimit) error {
-		return s.giveTogether(ctx, micros(taken), group)
+		return s.giveTogether(ctx, takenAt(taken), group)
 	})
 }
 
@@ -248,7 +261,7 @@ func (s *Store) giveTogether(ctx context.Context, taken int64, all []countedLimi
 	keys, args := make([]string, len(all)), append(make([]any, 0, 1+len(all)), stamp(taken, nonce()))
 	for i, c := range all {
 		keys[i] = c.key
-		args = append(args, c.step())
+		args = append(args, c.encode())
 	}
 	_, err := s.run(ctx, scriptGive, keys, args...)
 	return err

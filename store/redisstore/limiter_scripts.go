@@ -100,10 +100,10 @@ end
 // overtake one another. It goes where it belongs, so that Give finds it.
 var scriptTake = newScript(mayFill + limiterPreamble + `
 local function wait(log, most, per, also)
-	if also >= most then return per end
+	if also > most then return per end
 	if not log then return 0 end
 	local at, before, _, _, total = open(log)
-	local j = total - (most - also) + 1
+	local j = total - (most - also)
 	if j <= before then return 0 end
 	local low, high = 1, (#log - at - @(window.before.length - 1)) / @cell.length
 	while low < high do
@@ -112,38 +112,40 @@ local function wait(log, most, per, also)
 	end
 	return math.max(time(log, at, low) - (now - per), 0)
 end
-local function add(log, per, step)
+local function add(log, per, step, n)
 	if not log then return struct.pack(
-		'@window[count]c@(nonce)@window.before.format@cell.time.format@cell.sum.format', 1, nonce, 0, now + step, 1) end
+		'@window[count]c@(nonce)@window.before.format@cell.time.format@cell.sum.format', 1, nonce, 0, now + step, n) end
 	local at, before, oldest, last, total = open(log)
 	if oldest <= now - 2 * per then
-		local n, old = (#log - at - @(window.before.length - 1)) / @cell.length, 0
-		repeat old = old + 1 until old == n or time(log, at, old + 1) > now - 2 * per
+		local cells, old = (#log - at - @(window.before.length - 1)) / @cell.length, 0
+		repeat old = old + 1 until old == cells or time(log, at, old + 1) > now - 2 * per
 		log = log:sub(1, at - 1) .. log:sub(at + @cell.length * old)
-		if old == n then last = -1 end
+		if old == cells then last = -1 end
 	end
 	if not known(log) then log = mark(log) end
-	if now > last then return log .. struct.pack('@cell[time sum]', now + step, total + 1) end
+	if now > last then return log .. struct.pack('@cell[time sum]', now + step, total + n) end
 	if last > now + step then
 		local at = open(log)
-		local n, by, cell = (#log - at - @(window.before.length - 1)) / @cell.length, 1, ''
+		local by, cell = n, ''
+		local n = (#log - at - @(window.before.length - 1)) / @cell.length
 		` + findCell + `
 		if time(log, at, i) > now + step then
-			cell = struct.pack('@cell[time sum]', now + step, sum(log, at, i - 1) + 1)
+			cell = struct.pack('@cell[time sum]', now + step, sum(log, at, i - 1) + by)
 		end
 		` + shiftCells + `
 		return table.concat(parts)
 	end
-	return log:sub(1, @(0 - cell.sum.length - 1)) .. struct.pack('@cell[sum]', total + 1)
+	return log:sub(1, @(0 - cell.sum.length - 1)) .. struct.pack('@cell[sum]', total + n)
 end
-local again, refused, waiting, waits = false, false, false, {0, 0, 0, 0}
+local again, refused, waiting, waits, taken = false, false, false, {0, 0, 0, 0}, {0, 0, 0, 0}
 for i = 1, #keys do again = again or known(logs[i]) end
 for i = 1, #keys do
-	local most, per, step, shadow = read('@limit[most per step shadow]', ARGV[2 * i])
-	local also = 0
+	local most, per, step, n, shadow, peek = read('@limit[most per step number shadow peek]', ARGV[2 * i])
+	local also = n
 	for k = 1, i - 1 do
-		if keys[k] == keys[i] and waits[k] == 0 then also = also + 1 end
+		if keys[k] == keys[i] and waits[k] == 0 then also = also + taken[k] end
 	end
+	taken[i] = peek == 0 and n or 0
 	waits[i] = again and (shadow == 0 or known(logs[i])) and 0 or wait(logs[i], most, per, also)
 	if waits[i] ~= 0 then
 		waiting = true
@@ -152,9 +154,9 @@ for i = 1, #keys do
 end
 if not again and not refused then
 	for i = 1, #keys do
-		if waits[i] == 0 then
-			local most, per, step = read('@limit[most per step]', ARGV[2 * i])
-			put(i, add(logs[i], per, step), 'PX', ARGV[2 * i + 1])
+		if waits[i] == 0 and taken[i] > 0 then
+			local per, step = read('@limit[per step]', ARGV[2 * i], @limit.per.from)
+			put(i, add(logs[i], per, step, taken[i]), 'PX', ARGV[2 * i + 1])
 		end
 	end
 end
@@ -163,18 +165,29 @@ for i = 1, #keys do waits[i] = struct.pack('>I8', waits[i]) end
 return table.concat(waits, '', 1, #keys)
 `)
 
-// scriptGive gives back, to each limit, one taking that was made at a time: of the
-// first cell that may hold it, so the taking itself if the limit is exact.
+// scriptGive gives back, to each limit, takings that were made at a time: of the
+// first cell that may hold them, so the takings themselves if the limit is exact. If
+// the time is 0, it gives back the latest.
 //
-//	ARGV[2..]  the step of each limit, see limitFields
+//	ARGV[2..]  each limit, see limitFields
 //	returns    0
 var scriptGive = newScript(anyhow + limiterPreamble + `
-local function give(log, step)
+local function latest(log, number)
+	local at, before, _, _, total = open(log)
+	local i, left = (#log - at - @(window.before.length - 1)) / @cell.length, total - number
+	if left <= before then return false end
+	while sum(log, at, i - 1) >= left do i = i - 1 end
+	return log:sub(1, at + @cell.length * i - @(cell.length - window.before.length + 1)) ..
+		struct.pack('@cell[time sum]', time(log, at, i), left)
+end
+local function give(log, step, number)
+	if now == 0 then return latest(log, number) end
 	local at, before = open(log)
-	local n, by, cell = (#log - at - @(window.before.length - 1)) / @cell.length, -1, ''
+	local n, cell = (#log - at - @(window.before.length - 1)) / @cell.length, ''
 	` + findCell + `
 	if i > n or time(log, at, i) > now + step then return log end
-	if n == 1 and sum(log, at, 1) == before + 1 then return false end
+	local by = -math.min(number, sum(log, at, i) - sum(log, at, i - 1))
+	if n == 1 and sum(log, at, 1) + by == before then return false end
 	` + shiftCells + `
 	return table.concat(parts)
 end
@@ -183,8 +196,9 @@ for i = 1, #keys do
 end
 for i = 1, #keys do
 	local log = logs[i]
-	if log then
-		local given = give(log, tonumber(ARGV[1 + i]))
+	local step, number, _, peek = read('@limit[step number shadow peek]', ARGV[1 + i], @limit.step.from)
+	if log and peek == 0 then
+		local given = give(log, step, number)
 		if given ~= log then put(i, given and (known(given) and given or mark(given)), 'KEEPTTL') end
 	end
 end

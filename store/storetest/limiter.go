@@ -9,7 +9,7 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-func limiterCases() []testCase[store.Limiter] { return append(takeCases(), giveCases()...) }
+func limiterCases() []testCase[store.Limiter] { return slices.Concat(takeCases(), giveCases(), severalCases()) }
 
 func takeCases() []testCase[store.Limiter] {
 	return []testCase[store.Limiter]{
@@ -23,7 +23,7 @@ func takeCases() []testCase[store.Limiter] {
 		{"shadow", "a shadow limit never refuses, and takes nothing when it is over", shadow},
 		{"one key twice", "a key that is named twice is taken from twice", oneKeyTwice},
 		{"retry after", "RetryAfter is enough for every enforced limit", retryAfter},
-		{"bad limits", "a limit of Most under 1 or Per of 0 is an error", badLimits},
+		{"bad limits", "a limit of Most under 1, Per of 0 or negative N is an error", badLimits},
 		{"never exceeded", "whatever the bursts, no more than Most takings fall into any Per, and a refusal ends",
 			neverExceeded},
 		{"parallel takes", "parallel Takes exceed no limit and take from all or none", parallelTakes},
@@ -216,7 +216,10 @@ func retryAfter(t tester, l store.Limiter) {
 func badLimits(t tester, l store.Limiter) {
 	g := &gauge{t, l, start()}
 	good := limit(1, time.Minute)
-	for _, bad := range []store.Limit{limit(0, time.Minute), limit(-1, time.Minute), limit(1, 0), limit(1, -1)} {
+	negative := limit(1, time.Minute)
+	negative.N = -1
+	for _, bad := range []store.Limit{limit(0, time.Minute), limit(-1, time.Minute), limit(1, 0), limit(1, -1),
+		negative} {
 		if d, err := g.Take(g.Context(), g.now, good, bad); err == nil || d.Allowed {
 			g.Errorf("Take of most %d in %v: %+v, error %v, want an error", bad.Most, bad.Per, d, err)
 		}

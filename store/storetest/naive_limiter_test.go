@@ -11,7 +11,7 @@ import (
 
 func checkLimits(limits []store.Limit) error {
 	for _, l := range limits {
-		if l.Most < 1 || l.Per <= 0 {
+		if l.Most < 1 || l.Per <= 0 || l.N < 0 {
 			return fmt.Errorf("naive: limit %q: most %d in %v", l.Key, l.Most, l.Per)
 		}
 	}
@@ -30,19 +30,23 @@ func (s *naive) Take(_ context.Context, now time.Time, limits ...store.Limit) (s
 	for i, l := range limits {
 		k := store.Limit{Key: l.Key, Per: l.Per}
 		taken := s.window(k, now)
-		if over := len(taken) + asked[k] + 1 - l.Most; over > 0 {
+		if over := len(taken) + asked[k] + l.Takings() - l.Most; over > 0 {
 			d.Over = append(d.Over, i)
 			if !l.Shadow {
 				d.Allowed = false
-				d.RetryAfter = max(d.RetryAfter, l.Per)
+				wait := l.Per
 				if over <= len(taken) {
-					d.RetryAfter = max(d.RetryAfter, taken[over-1].Add(l.Per).Sub(now))
+					wait = taken[over-1].Add(l.Per).Sub(now)
 				}
+				d.RetryAfter = max(d.RetryAfter, wait)
 			}
 			continue
 		}
-		asked[k]++
-		take = append(take, k)
+		if l.Peek {
+			continue
+		}
+		asked[k] += l.Takings()
+		take = append(take, slices.Repeat([]store.Limit{k}, l.Takings())...)
 	}
 	if d.Allowed {
 		for _, k := range take {
@@ -70,7 +74,16 @@ func (s *naive) Give(_ context.Context, taken, _ time.Time, limits ...store.Limi
 	defer s.mu.Unlock()
 	for _, l := range limits {
 		k := store.Limit{Key: l.Key, Per: l.Per}
-		s.giveBack(k, slices.IndexFunc(s.limits[k], taken.Equal))
+		for range l.Takings() {
+			i := slices.IndexFunc(s.limits[k], taken.Equal)
+			if taken.IsZero() {
+				slices.SortFunc(s.limits[k], time.Time.Compare)
+				i = len(s.limits[k]) - 1
+			}
+			if !l.Peek {
+				s.giveBack(k, i)
+			}
+		}
 	}
 	return nil
 }

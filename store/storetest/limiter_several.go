@@ -1,0 +1,151 @@
+package storetest
+
+import (
+	"slices"
+	"time"
+
+	"github.com/otpcourier/otpcourier/store"
+)
+
+func severalCases() []testCase[store.Limiter] {
+	return []testCase[store.Limiter]{
+		{"several at once", "Take takes N from each limit, all or none, and RetryAfter is until N fit", severalAtOnce},
+		{"more than most", "an N over Most is never allowed", moreThanMost},
+		{"one key several times", "the N of each limit that names a key add up", oneKeySeveral},
+		{"peek", "a limit to peek at refuses, or reports in shadow, and keeps no taking", peek},
+		{"give several", "Give returns N of the takings of one time, and no more than there are", giveSeveral},
+		{"give latest", "Give at the zero time returns the latest N takings, and no more than there are", giveLatest},
+		{"give latest to many", "Give at the zero time returns N takings to a limit of large Most", giveLatestToMany},
+	}
+}
+
+// of returns l with N.
+func of(n int, l store.Limit) store.Limit {
+	l.N = n
+	return l
+}
+
+// peekAt returns l in Shadow, to be looked at.
+func peekAt(l store.Limit) store.Limit {
+	l.Peek, l.Shadow = true, true
+	return l
+}
+
+// few and many: backends may count large limits in another way.
+var fewAndMany = []int{10, 1000}
+
+func severalAtOnce(t tester, l store.Limiter) {
+	for _, most := range fewAndMany {
+		g := &gauge{t, l, start()}
+		lim, other := limit(most, time.Hour), limit(most, time.Hour)
+		n := most * 3 / 10
+		for range 3 {
+			if d := g.take(of(n, lim), other); !d.Allowed {
+				g.Fatalf("%d of %d: %+v, want it allowed", n, most, d)
+			}
+			g.now = g.now.Add(time.Minute)
+		}
+		d := g.take(of(n, lim), other)
+		if d.Allowed || !slices.Equal(d.Over, []int{0}) || d.RetryAfter > 58*time.Minute {
+			g.Fatalf("%d more than %d: %+v, want it refused until the first have passed", n, most, d)
+		}
+		g.allowed(most-3*n, lim)
+		g.allowed(most-3, other)
+		g.now = g.now.Add(d.RetryAfter)
+		if d := g.take(of(n, lim)); !d.Allowed {
+			g.Fatalf("%d of %d after RetryAfter: %+v", n, most, d)
+		}
+	}
+}
+
+func moreThanMost(t tester, l store.Limiter) {
+	g := &gauge{t, l, start()}
+	lim := limit(3, time.Hour)
+	if d := g.take(of(4, lim)); d.Allowed || d.RetryAfter <= 0 {
+		g.Errorf("4 of 3: %+v, want it refused, with a RetryAfter", d)
+	}
+	g.allowed(3, lim)
+}
+
+func oneKeySeveral(t tester, l store.Limiter) {
+	g := &gauge{t, l, start()}
+	lim := limit(10, time.Hour)
+	if d := g.take(of(6, lim), of(5, lim)); d.Allowed || !slices.Equal(d.Over, []int{1}) {
+		g.Fatalf("6 and 5 of 10: %+v, want it refused with Over [1]", d)
+	}
+	if d := g.take(of(6, lim), of(3, lim)); !d.Allowed {
+		g.Fatalf("6 and 3 of 10: %+v, want it allowed", d)
+	}
+	g.allowed(1, lim)
+}
+
+func peek(t tester, l store.Limiter) {
+	for _, most := range fewAndMany {
+		g := &gauge{t, l, start()}
+		lim, low := limit(most, time.Hour), limit(most, time.Hour)
+		low.Key, low.Most = lim.Key, most/2
+		for i := range most {
+			d := g.take(peekAt(low), lim)
+			if over := i >= most/2; !d.Allowed || slices.Equal(d.Over, []int{0}) != over {
+				g.Fatalf("taking %d of %d, peeking at %d: %+v", i+1, most, most/2, d)
+			}
+		}
+		enforced, fresh := low, limit(2, time.Hour)
+		enforced.Peek = true
+		if d := g.take(fresh, enforced); d.Allowed || !slices.Equal(d.Over, []int{1}) || d.RetryAfter <= 0 {
+			g.Errorf("enforced, over: %+v, want it refused with Over [1], and a RetryAfter", d)
+		}
+		g.give(g.now, peekAt(lim)) // returns nothing
+		g.allowed(0, lim)
+		for range 3 {
+			if d := g.take(peekAt(fresh)); !d.Allowed || len(d.Over) != 0 {
+				g.Errorf("a peek at an empty limit: %+v", d)
+			}
+		}
+		g.allowed(2, fresh)
+	}
+}
+
+func giveSeveral(t tester, l store.Limiter) {
+	g := &gauge{t, l, start()}
+	lim := limit(10, time.Hour)
+	g.takeAt([]time.Duration{0}, of(2, lim))
+	g.now = g.now.Add(time.Minute)
+	taken := g.takeAt([]time.Duration{0}, of(5, lim))[0]
+	g.now = g.now.Add(time.Minute)
+	g.give(taken, of(3, lim))
+	g.allowed(6, lim)
+	g.now = g.now.Add(time.Second)
+	g.give(taken, of(9, lim)) // two are left
+	g.allowed(2, lim)
+	g.give(taken, of(9, lim))
+	g.allowed(0, lim)
+}
+
+func giveLatest(t tester, l store.Limiter) {
+	g := &gauge{t, l, start()}
+	lim, other := limit(6, time.Hour), limit(6, time.Hour)
+	taken := g.takeAt([]time.Duration{0, time.Minute, 2 * time.Minute}, of(2, lim), other)
+	g.now = g.now.Add(time.Minute)
+	g.give(time.Time{}, of(3, lim), limit(6, time.Hour))
+	g.allowed(3, other)
+	g.allowed(3, lim)
+	g.give(time.Time{}, of(3, lim)) // those just taken
+	g.now = taken[0].Add(time.Hour - time.Microsecond)
+	g.allowed(3, lim)
+	g.give(time.Time{}, of(3, lim))
+	g.now = taken[0].Add(time.Hour)
+	g.allowed(5, lim) // the one at a minute is left
+	g.give(time.Time{}, of(99, lim))
+	g.allowed(6, lim)
+}
+
+func giveLatestToMany(t tester, l store.Limiter) {
+	g := &gauge{t, l, start()}
+	lim := limit(1000, time.Hour)
+	g.takeAt([]time.Duration{0, 10 * time.Minute}, of(500, lim))
+	g.give(time.Time{}, of(700, lim))
+	g.allowed(700, lim)
+	g.give(time.Time{}, of(2000, lim))
+	g.allowed(1000, lim)
+}

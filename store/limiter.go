@@ -31,6 +31,9 @@ type Decision struct {
 	Allowed    bool
 	RetryAfter time.Duration // when refused: until every enforced limit would allow; else 0
 	Over       []int         // indexes of the limits that were over, shadow ones included
+
+	// Waits are, for each of Over, how long until that limit would allow.
+	Waits []time.Duration
 }
 
 // A Limiter counts takings over sliding spans. Whatever the bursts and

@@ -112,7 +112,7 @@ func (t *taking) take() (store.Decision, error) {
 		a := &t.limits[i]
 		wait := a.window.wait(a.Limit, t.now, t.before(i))
 		if a.over = wait > 0; a.over {
-			d.Over = append(d.Over, i)
+			d.Over, d.Waits = append(d.Over, i), append(d.Waits, wait)
 			if !a.Shadow {
 				d.Allowed = false
 				d.RetryAfter = max(d.RetryAfter, wait)

@@ -92,10 +92,11 @@ func decide(all []countedLimit, waits []int64) store.Decision {
 		if waits[c.index] == 0 {
 			continue
 		}
-		d.Over = append(d.Over, c.index)
+		wait := time.Duration(waits[c.index]) * time.Microsecond
+		d.Over, d.Waits = append(d.Over, c.index), append(d.Waits, wait)
 		if !c.Shadow {
 			d.Allowed = false
-			d.RetryAfter = max(d.RetryAfter, time.Duration(waits[c.index])*time.Microsecond)
+			d.RetryAfter = max(d.RetryAfter, wait)
 		}
 	}
 	return d

@@ -9,7 +9,9 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-func limiterCases() []testCase[store.Limiter] { return slices.Concat(takeCases(), giveCases(), severalCases()) }
+func limiterCases() []testCase[store.Limiter] {
+	return slices.Concat(takeCases(), giveCases(), severalCases())
+}
 
 func takeCases() []testCase[store.Limiter] {
 	return []testCase[store.Limiter]{

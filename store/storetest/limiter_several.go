@@ -13,6 +13,7 @@ func severalCases() []testCase[store.Limiter] {
 		{"more than most", "an N over Most is never allowed", moreThanMost},
 		{"one key several times", "the N of each limit that names a key add up", oneKeySeveral},
 		{"peek", "a limit to peek at refuses, or reports in shadow, and keeps no taking", peek},
+		{"waits", "Waits has, for each limit of Over, how long until it would allow", waits},
 		{"give several", "Give returns N of the takings of one time, and no more than there are", giveSeveral},
 		{"give latest", "Give at the zero time returns the latest N takings, and no more than there are", giveLatest},
 		{"give latest to many", "Give at the zero time returns N takings to a limit of large Most", giveLatestToMany},
@@ -103,6 +104,18 @@ func peek(t tester, l store.Limiter) {
 			}
 		}
 		g.allowed(2, fresh)
+	}
+}
+
+func waits(t tester, l store.Limiter) {
+	g := &gauge{t, l, start()}
+	short, long, room := limit(1, time.Minute), limit(1, time.Hour), limit(9, time.Hour)
+	g.take(short, long)
+	g.now = g.now.Add(time.Second)
+	d := g.take(peekAt(long), short, room, long)
+	want := []time.Duration{time.Hour - time.Second, time.Minute - time.Second, time.Hour - time.Second}
+	if !slices.Equal(d.Over, []int{0, 1, 3}) || !slices.Equal(d.Waits, want) || d.RetryAfter != want[0] {
+		g.Errorf("%+v, want Over [0 1 3], Waits %v", d, want)
 	}
 }
 

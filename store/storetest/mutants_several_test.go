@@ -47,6 +47,15 @@ func TestSeveralMutants(t *testing.T) {
 		{"a peek never refuses", "peek", func(b *badLimiter) {
 			b.take = b.each(func(l *store.Limit) { l.Shadow = l.Shadow || l.Peek })
 		}},
+		{"has one wait for all", "waits", func(b *badLimiter) {
+			b.take = func(now time.Time, limits []store.Limit) (store.Decision, error) {
+				d, err := b.naive.Take(t.Context(), now, limits...)
+				for i := range d.Waits {
+					d.Waits[i] = d.RetryAfter
+				}
+				return d, err
+			}
+		}},
 		{"gives one", "give several", func(b *badLimiter) {
 			b.give = func(k store.Limit, taken time.Time) { b.giveBack(k, b.own(k, taken)) }
 		}},

@@ -31,13 +31,13 @@ func (s *naive) Take(_ context.Context, now time.Time, limits ...store.Limit) (s
 		k := store.Limit{Key: l.Key, Per: l.Per}
 		taken := s.window(k, now)
 		if over := len(taken) + asked[k] + l.Takings() - l.Most; over > 0 {
-			d.Over = append(d.Over, i)
+			wait := l.Per
+			if over <= len(taken) {
+				wait = taken[over-1].Add(l.Per).Sub(now)
+			}
+			d.Over, d.Waits = append(d.Over, i), append(d.Waits, wait)
 			if !l.Shadow {
 				d.Allowed = false
-				wait := l.Per
-				if over <= len(taken) {
-					wait = taken[over-1].Add(l.Per).Sub(now)
-				}
 				d.RetryAfter = max(d.RetryAfter, wait)
 			}
 			continue

@@ -49,6 +49,10 @@ func (s *Service) attempt(ctx context.Context, o *opened, m *channel.Message) (a
 	defer cancel()
 	m.Allow = s.allow(o, &a)
 	a.done = true
+	if o.req.decoy {
+		a.sub = s.decoyed(ctx, o.tenant, m)
+		return a
+	}
 	a.sub, a.err = s.submit(ctx, o.tenant, m)
 	for i := range a.sub.Hops {
 		a.sub.Hops[i].Err = redact(m, a.sub.Hops[i].Err)
@@ -98,7 +102,8 @@ func (s *Service) allow(o *opened, a *attempt) func(context.Context, channel.Rou
 			return nil
 		}
 		switch err := s.chargeAgain(ctx, o, kind, at); {
-		case ReasonOf(err) == ReasonLimited:
+		case errors.Is(err, ErrWait):
+			s.tellGuarded(ctx, o, err)
 			return &channel.Error{Class: channel.Throttled, Op: "otp: limits", Code: "limited", Err: errLimited}
 		case err != nil:
 			return &channel.Error{Class: channel.Temporary, Op: "otp: limits", Err: err}
@@ -126,7 +131,8 @@ func (s *Service) chargeAgain(ctx context.Context, o *opened, kind channel.Addre
 	ctx, cancel := context.WithTimeout(ctx, afterwards)
 	defer cancel()
 	for pause := 20 * time.Millisecond; ; pause *= 4 {
-		_, err := s.charge(ctx, o.req, o.policy, kind, noIP, at)
+		_, err := s.charge(ctx, o.req, o.policy, kind, noIP, at, asking{resend: true})
+		err = asGuarded(err)
 		if ReasonOf(err) != ReasonUnavailable || pause > 100*time.Millisecond || !sleep(ctx, pause) {
 			return err
 		}
@@ -141,7 +147,8 @@ func (s *Service) chargeMore(ctx context.Context, o *opened, a attempt) {
 	for _, h := range a.sub.Hops {
 		if kind := h.Address & a.kinds; h.MaySent() {
 			if before&kind != 0 {
-				if _, err := s.charge(ctx, o.req, o.policy, kind, noIP, instant()); ReasonOf(err) == ReasonUnavailable {
+				_, err := s.charge(ctx, o.req, o.policy, kind, noIP, instant(), asking{resend: true})
+				if ReasonOf(err) == ReasonUnavailable {
 					s.log.WarnContext(ctx, "otp: a message was not counted", "challenge", o.id, "error", err)
 				}
 			}

@@ -76,6 +76,10 @@ type Config struct {
 	// Channel must then have named routes, as a failover.Channel has.
 	Receipts *channel.Receipts
 
+	// Guard is asked before each message, see [Guard]. Its network rule takes
+	// the place of Policy.PerIP, which then has no default. Default: none.
+	Guard Guard
+
 	// Async makes Send and Resend return once the message is queued; a running
 	// Work delivers it. Default: the message is delivered inside the call.
 	Async bool

@@ -51,7 +51,12 @@ type Reason string
 //	locked               ErrWait            RetryAfter, Support    429   come back at that time, or call support
 //	too_soon             ErrWait            RetryAfter             429   a new message can be sent at that time
 //	sends_exhausted      ErrWait            Alternatives, Support  429   use another address, or call support
-//	limited              ErrWait            RetryAfter             429   come back at that time
+//	limited              ErrWait            RetryAfter,            429   come back at that time
+//	                                        Alternatives
+//	step_up              ErrWait            RetryAfter,            403   a captcha or another proof, then ask again
+//	                                        Alternatives
+//	guarded              ErrWait            RetryAfter,            429   use another address, or call support
+//	                                        Alternatives
 //	invalid              ErrInvalidRequest  Field                  400   the field is wrong
 //	conflict             ErrInvalidRequest  Field                  409   nothing: a bug of the caller
 //	undelivered          ErrUndelivered     RetryAfter, Err        502   it could not be sent, use another address
@@ -73,6 +78,8 @@ const (
 	ReasonTooSoon  Reason = "too_soon"           // for another send
 	ReasonSends    Reason = "sends_exhausted"    // Error.Alternatives and Error.Support say what else there is
 	ReasonLimited  Reason = "limited"            // a recipient or an IP address
+	ReasonStepUp   Reason = "step_up"            // the Guard wants a proof: ask again with Request.Proven
+	ReasonGuarded  Reason = "guarded"            // the Guard refuses
 
 	// ErrInvalidRequest
 	ReasonInvalid  Reason = "invalid"  // Error.Field says what
@@ -90,7 +97,7 @@ var reasons = map[Reason]error{
 	ReasonWrong: ErrInvalidCode, ReasonMalformed: ErrInvalidCode, ReasonNotFound: ErrInvalidCode,
 	ReasonExpired: ErrInvalidCode, ReasonClosed: ErrInvalidCode,
 	ReasonAttempts: ErrWait, ReasonLocked: ErrWait, ReasonTooSoon: ErrWait, ReasonSends: ErrWait,
-	ReasonLimited: ErrWait,
+	ReasonLimited: ErrWait, ReasonStepUp: ErrWait, ReasonGuarded: ErrWait,
 	ReasonInvalid: ErrInvalidRequest, ReasonConflict: ErrInvalidRequest,
 	ReasonUndelivered: ErrUndelivered,
 	ReasonUnavailable: ErrUnavailable, ReasonFull: ErrUnavailable,
@@ -116,7 +123,7 @@ type Error struct {
 	Field        string          // with ReasonInvalid: "To.Phone", "Language", …
 	AttemptsLeft int             // with ReasonWrong
 	RetryAfter   time.Duration   // with the reasons of ErrWait; zero: not for this challenge
-	Alternatives channel.Address // with ReasonSends: as Challenge.Alternatives
+	Alternatives channel.Address // kinds of address that are left to try, as Challenge.Alternatives
 	Support      string          // with ReasonSends and ReasonLocked: of the tenant, or Config.Support
 	Err          error           // the cause; may be nil
 }
@@ -154,6 +161,8 @@ var hints = map[Reason]string{
 	ReasonTooSoon:  "it is too soon for another message",
 	ReasonSends:    "the sends of this challenge are used up",
 	ReasonLimited:  "a limit of Policy.PerRecipient or Policy.PerIP is used up",
+	ReasonStepUp:   "the guard asks for a proof",
+	ReasonGuarded:  "the guard refuses",
 	ReasonConflict: "the key belongs to another request",
 	ReasonFull:     "the store has no room",
 }

@@ -3,6 +3,7 @@ package otp
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -51,6 +52,9 @@ type Event struct {
 	Reason       Reason        // why it was refused
 	AttemptsLeft int           // of EventRejected
 	Fixed        bool          // an app reviewer's fixed code: nothing was sent
+	Decoy        bool          // Request.Decoy, or dropped by the Guard: nothing was sent
+	Rule         string        // of the Guard, that refused
+	Key          string        // what the Rule counted, masked: "+99890123xxxx", "203.0.113.0/24"
 	Err          error
 }
 
@@ -89,8 +93,13 @@ func (e Event) LogValue() slog.Value {
 	if e.Kind == EventRejected {
 		attrs = append(attrs, slog.Int("attempts_left", e.AttemptsLeft))
 	}
+	text("rule", e.Rule)
+	text("key", e.Key)
 	if e.Fixed {
 		attrs = append(attrs, slog.Bool("fixed", true))
+	}
+	if e.Decoy {
+		attrs = append(attrs, slog.Bool("decoy", true))
 	}
 	if e.Err != nil {
 		text("error", e.Err.Error())
@@ -107,7 +116,8 @@ func (e Event) level() slog.Level {
 	switch {
 	case e.Reason == ReasonUnavailable, e.Reason == ReasonFull:
 		return slog.LevelError
-	case e.Err != nil && e.Kind == EventSent, e.Reason == ReasonLocked, e.Reason == ReasonLimited, e.Fixed:
+	case e.Err != nil && e.Kind == EventSent, e.Reason == ReasonLocked, e.Reason == ReasonLimited, e.Fixed,
+		e.Reason == ReasonGuarded, e.Reason == ReasonStepUp:
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo
@@ -145,7 +155,17 @@ func (s *Service) event(kind EventKind, o *opened, now time.Time) Event {
 	q, d := o.req, o.delivery
 	return Event{Kind: kind, At: now, RequestID: cmp.Or(d.Request, q.requestID), Challenge: o.id, Tenant: q.tenant,
 		Reference: q.reference, Created: o.Created, Subject: o.Subject, Purpose: q.purpose, To: q.to.Masked(),
-		Region: q.region, Route: d.Message.Route, Fixed: q.fixed}
+		Region: q.region, Route: d.Message.Route, Fixed: q.fixed, Decoy: q.decoy}
+}
+
+// with returns e with the rule of a Guard that err tells of. Only the number's
+// block is in it then.
+func (e Event) with(err error) Event {
+	var r *refusal
+	if errors.As(err, &r) {
+		e.Rule, e.Key = r.Rule, r.Key
+	}
+	return e
 }
 
 // openEvent is event for a record that has not been opened yet.

@@ -26,6 +26,8 @@ var answers = map[otp.Reason]struct {
 	otp.ReasonTooSoon:     {http.StatusTooManyRequests, later},
 	otp.ReasonLimited:     {http.StatusTooManyRequests, later},
 	otp.ReasonSends:       {http.StatusTooManyRequests, elsewhere},
+	otp.ReasonStepUp:      {http.StatusForbidden, text("Please solve the captcha.")},
+	otp.ReasonGuarded:     {http.StatusTooManyRequests, elsewhere},
 	otp.ReasonInvalid:     {http.StatusBadRequest, func(e *otp.Error) string { return e.Field + " is wrong." }},
 	otp.ReasonConflict:    {http.StatusConflict, text("Please start again.")},
 	otp.ReasonUndelivered: {http.StatusBadGateway, text("The message could not be sent. Use another address.")},

@@ -2,8 +2,10 @@ package otp
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -62,6 +64,12 @@ func (a Attempt) String() string {
 
 // GoString is String.
 func (a Attempt) GoString() string { return a.String() }
+
+// LogValue is String.
+func (a Attempt) LogValue() slog.Value { return slog.StringValue(a.String()) }
+
+// MarshalJSON is String.
+func (a Attempt) MarshalJSON() ([]byte, error) { return json.Marshal(a.String()) }
 
 // An Action is what a [Guard] wants done with a message.
 type Action uint8

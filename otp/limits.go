@@ -25,10 +25,13 @@ func (s *Service) limits(q *sealedRequest, p *Policy, kinds channel.Address, ip 
 				Per: r.Per})
 		}
 	}
-	to := wireForm(q.to)
+	to, owner := wireForm(q.to), ""
+	if q.known {
+		owner = "/known"
+	}
 	for _, kind := range [...]channel.Address{channel.Phone, channel.Email, channel.Push, channel.Chat} {
 		if address := to.Of(kind); kinds&kind != 0 && address != "" && !q.fixed { // a reviewer is sent nothing
-			add(p.PerRecipient, kind.String(), address)
+			add(p.PerRecipient, kind.String()+owner, address)
 		}
 	}
 	if ip.IsValid() {
@@ -41,10 +44,27 @@ func (s *Service) limits(q *sealedRequest, p *Policy, kinds channel.Address, ip 
 	return limits
 }
 
-// charge takes from limits at now, for a message and the request that asked for
-// it, and returns what was taken. A caller that has gone by then has used
-// nothing.
+// charge asks the Guard, and takes from limits at now, for a message and the
+// request that asked for it. It returns what was taken; errDropped with it. A
+// caller that has gone by then has used nothing.
 func (s *Service) charge(ctx context.Context, q *sealedRequest, p *Policy, kinds channel.Address, ip netip.Addr,
+	now time.Time, ask asking) (delivery.Charge, error) {
+	verdict := s.consult(ctx, q, kinds, now, ask)
+	if verdict != nil && !errors.Is(verdict, errDropped) {
+		return delivery.Charge{}, verdict
+	}
+	c, err := s.take(ctx, q, p, kinds, ip, now)
+	if err != nil {
+		if verdict == nil {
+			s.unsent(ctx, q, delivery.Charge{At: now, Kinds: kinds, Network: ask.ip.IsValid()})
+		}
+		return c, err
+	}
+	return c, verdict
+}
+
+// take takes from limits, for charge.
+func (s *Service) take(ctx context.Context, q *sealedRequest, p *Policy, kinds channel.Address, ip netip.Addr,
 	now time.Time) (delivery.Charge, error) {
 	limits := s.limits(q, p, kinds, ip)
 	c := delivery.Charge{At: now, Kinds: kinds, Network: ip.IsValid()}
@@ -65,7 +85,7 @@ func (s *Service) charge(ctx context.Context, q *sealedRequest, p *Policy, kinds
 		}
 		return c, s.storeError(nil, err, now)
 	case !d.Allowed:
-		return c, &Error{Reason: ReasonLimited, RetryAfter: d.RetryAfter}
+		return c, &Error{Reason: ReasonLimited, RetryAfter: d.RetryAfter, Alternatives: q.to.Kinds() &^ kinds}
 	case ctx.Err() != nil:
 		s.give(ctx, limits, now)
 	}
@@ -88,18 +108,22 @@ func (s *Service) refund(ctx context.Context, o *opened, charges ...delivery.Cha
 			ip = o.req.ip
 		}
 		s.give(ctx, s.limits(o.req, o.policy, c.Kinds, ip), c.At)
+		s.unsent(ctx, o.req, c)
 	}
 }
 
-// give returns limits taken at taken, except those whose window has passed. If
-// it fails, a limit stays stricter for a while.
+// give returns limits taken at taken, except those whose window has passed; the
+// latest takings, if taken is zero. If it fails, a limit stays stricter for a
+// while.
 func (s *Service) give(ctx context.Context, limits []store.Limit, taken time.Time) {
 	s.giveWithin(ctx, afterwards, limits, taken)
 }
 
 func (s *Service) giveWithin(ctx context.Context, d time.Duration, limits []store.Limit, taken time.Time) {
 	now := instant()
-	limits = slices.DeleteFunc(slices.Clone(limits), func(l store.Limit) bool { return now.Sub(taken) >= l.Per })
+	limits = slices.DeleteFunc(slices.Clone(limits), func(l store.Limit) bool {
+		return !taken.IsZero() && now.Sub(taken) >= l.Per
+	})
 	if len(limits) == 0 {
 		return
 	}

@@ -23,6 +23,7 @@ import (
 	"testing"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/phone"
 	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/otp/wording"
 )
@@ -88,6 +89,7 @@ func secretive(t *testing.T) (values []any, s map[string]string) {
 	return []any{keys, &keys, otp.Seed{Key: []byte(s["key"])}, fixed, r.cfg, svc, *c, *failed, failed, last,
 		otp.Request{Subject: s["phone"], To: to, Binding: []byte(s["code"]), Details: s["code"],
 			IdempotencyKey: s["code"], IP: netip.MustParseAddr("192.0.2.1")},
+		otp.Attempt{Phone: phone.Number{E164: s["phone"]}, Email: s["mailbox"], Subject: s["mailbox"]},
 		otp.Ref{ID: c.ID, Subject: s["mailbox"]}, otp.Scope{Subject: s["mailbox"]},
 		otp.ResendRequest{ID: c.ID, Subject: s["mailbox"], IdempotencyKey: s["code"]},
 		otp.Verification{ID: c.ID, Subject: s["mailbox"], Code: s["code"], Binding: []byte(s["code"])},
@@ -100,7 +102,7 @@ func secretive(t *testing.T) (values []any, s map[string]string) {
 // harmless are the exported types that hold no secret: configuration, names and
 // numbers, functions, and interfaces.
 var harmless = []string{
-	"otp.EventKind", "otp.Generator", "otp.Measurer", "otp.Next", "otp.Normalizer", "otp.Policy", "otp.Random",
+	"otp.Action", "otp.EventKind", "otp.Generator", "otp.Guard", "otp.GuardFunc", "otp.Settler", "otp.Verdict", "otp.Measurer", "otp.Next", "otp.Normalizer", "otp.Policy", "otp.Random",
 	"otp.Rate", "otp.Reason", "otp.Tenant",
 	"wording.Config", "wording.Error", "wording.Plural", "wording.Set", "wording.Warning", "wording.Wording",
 	"channel.Address", "channel.Canceler", "channel.Channel", "channel.Class", "channel.Error", "channel.Func",

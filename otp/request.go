@@ -69,9 +69,32 @@ type Request struct {
 	// a newsletter sign-up's. Default: store.Normal.
 	Priority store.Priority
 
-	// IP is the address of the person who asks, for Policy.PerIP. The zero
-	// Addr: not limited.
+	// IP is the address of the person who asks, for Policy.PerIP and the
+	// Guard. The zero Addr: not limited.
 	IP netip.Addr
+
+	// Known: the request comes from a device or session on which the subject
+	// was verified before, which the caller can prove, with a signed cookie for
+	// instance. Such requests have allowances of their own in
+	// Policy.PerRecipient and MaxFailures: strangers who use up those of a
+	// number or subject do not lock out its owner.
+	Known bool
+
+	// Proven: the person has passed a step-up for this request, such as a
+	// captcha, which the Guard asked for with ReasonStepUp. A proof is for one
+	// number, and for one request.
+	Proven bool
+
+	// Signals are for the Guard's checks: a device's score, an app's
+	// attestation. At most 32, with names of at most 64 printable ASCII
+	// characters and values of at most 1 KiB. They are not stored.
+	Signals map[string]string
+
+	// Decoy answers a request for somebody who has no account: Send takes the
+	// same limits, asks the Guard, and returns the same answer, in the same
+	// time with Config.Async. Nothing is sent, and no code verifies the
+	// Challenge.
+	Decoy bool
 
 	// IdempotencyKey makes a repeated Request return the challenge of the
 	// first, with Challenge.Repeated, as long as that lives. Nothing is sent
@@ -125,10 +148,13 @@ func (s *Service) validate(q Request, t *tenant) (*sealedRequest, error) {
 	case len(q.Binding) > maxBinding:
 		return nil, invalid("Binding", "it is longer than 64 KiB")
 	}
-	r := &sealedRequest{tenant: q.Tenant, to: q.To, purpose: q.Purpose, details: q.Details, route: q.Route,
+	if err := validSignals(q.Signals); err != nil {
+		return nil, err
+	}
+	r := &sealedRequest{known: q.Known, proven: q.Proven, decoy: q.Decoy, tenant: q.Tenant, to: q.To, purpose: q.Purpose, details: q.Details, route: q.Route,
 		requestID: q.RequestID, reference: q.Reference, priority: q.Priority, binding: bind(q.Binding),
 		region: t.region}
-	if len(t.of(q.Purpose).PerIP) > 0 {
+	if len(t.of(q.Purpose).PerIP) > 0 || s.c.Guard != nil {
 		r.ip = q.IP.WithZone("")
 	}
 	if err := s.validateAddresses(r, t); err != nil {
@@ -138,7 +164,9 @@ func (s *Service) validate(q Request, t *tenant) (*sealedRequest, error) {
 	if r.language, err = t.words.Language(q.Language, r.region); err != nil {
 		return nil, &Error{Reason: ReasonInvalid, Field: "Language", Err: err}
 	}
-	_, r.fixed = s.fixedCode(r)
+	if !q.Decoy {
+		_, r.fixed = s.fixedCode(r)
+	}
 	return r, r.served(t)
 }
 
@@ -155,7 +183,7 @@ func (s *Service) validateAddresses(r *sealedRequest, t *tenant) error {
 		if !slices.Contains(s.c.PhoneTypes, n.Type) {
 			return invalid("To.Phone", "numbers of type "+n.Type.String()+" are not sent to")
 		}
-		r.to.Phone, r.region = n.E164, n.Region
+		r.to.Phone, r.region, r.number = n.E164, n.Region, n
 	}
 	if r.to.Email != "" {
 		email, err := normalizeEmail(r.to.Email)

@@ -40,7 +40,8 @@ type ResendRequest struct {
 	Subject   string     // as in the Request
 	Tenant    string     // as in the Request
 	Route     string     // only this route from now on: "send it by e-mail instead". Default: as before
-	IP        netip.Addr // of the person who asks, for Policy.PerIP
+	IP        netip.Addr // of the person who asks, for Policy.PerIP; the Guard counts the Send's
+	Proven    bool       // as in the Request, for this message
 	RequestID string     // marks the events of this send. Default: the Send's
 
 	// IdempotencyKey makes a repeated Resend return what the first did, with
@@ -80,6 +81,9 @@ func (s *Service) Resend(ctx context.Context, q ResendRequest) (*Challenge, erro
 	if err == nil || c != nil && ReasonOf(err) == ReasonUndelivered {
 		return c, err
 	}
+	if s.quiet(err, now) {
+		return c, err
+	}
 	e := Event{Kind: EventRefused, At: now, Tenant: loggable(q.Tenant)}
 	if o != nil {
 		e = s.event(EventRefused, o, now)
@@ -88,7 +92,7 @@ func (s *Service) Resend(ctx context.Context, q ResendRequest) (*Challenge, erro
 	}
 	e.RequestID = cmp.Or(loggable(q.RequestID), e.RequestID)
 	e.Reason, e.Err = ReasonOf(err), err
-	s.emit(ctx, e)
+	s.emit(ctx, e.with(err))
 	return c, err
 }
 
@@ -134,12 +138,16 @@ func (s *Service) resendOf(ctx context.Context, o *opened, q ResendRequest, toke
 	m := &channel.Message{To: o.req.to, Route: cmp.Or(q.Route, o.delivery.Via, o.req.route),
 		Invalid: o.delivery.Invalid, Expires: o.Expires, Purpose: o.req.purpose, Tenant: o.req.tenant,
 		Language: o.req.language}
-	held, err := s.charge(ctx, o.req, o.policy, firstKind(ctx, o.tenant, m), q.IP, now)
+	held, err := s.charge(ctx, o.req, o.policy, firstKind(ctx, o.tenant, m), q.IP, now,
+		asking{subject: q.Subject, ip: o.req.ip, proven: q.Proven, resend: true})
 	if err != nil {
-		return nil, err
+		return nil, asGuarded(err)
 	}
-	undo := func(ctx context.Context) { s.give(ctx, s.limits(o.req, o.policy, held.Kinds, q.IP), now) }
-	held.Network = false // another process could not know which
+	held.Network = s.c.Guard != nil && o.req.ip.IsValid() // another process could not know q.IP
+	undo := func(ctx context.Context) {
+		s.give(ctx, s.limits(o.req, o.policy, held.Kinds, q.IP), now)
+		s.unsent(ctx, o.req, held)
+	}
 	repeated := false
 	apply := func(d *delivery.Delivery) error {
 		if repeated = slices.Contains(d.Tokens, token); repeated { // the same call at the same time

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/phone"
 	"github.com/otpcourier/otpcourier/store"
 )
 
@@ -25,12 +26,29 @@ type sealedRequest struct {
 	priority  store.Priority
 	binding   [32]byte
 	fixed     bool // an app reviewer's: nothing is sent
+	known     bool // Request.Known
+	proven    bool // Request.Proven
+	decoy     bool // Request.Decoy: nothing is sent
+
+	number phone.Number // to.Phone as it was parsed; zero: it has to be parsed again. Not stored
 }
 
 // sealedVersion is the first octet of the format. A change of it takes the next
 // number; open refuses any other, and leaves the record to the program that
-// wrote it.
-const sealedVersion = 2
+// wrote it. Version 2 had no known, proven and decoy.
+const (
+	sealedVersion  = 3
+	sealedVersion2 = 2
+)
+
+// The flags of a sealed request, in its second octet.
+const (
+	flagFixed    = 1 << 0
+	flagPriority = 3 << 1
+	flagKnown    = 1 << 3
+	flagProven   = 1 << 4
+	flagDecoy    = 1 << 5
+)
 
 func (q *sealedRequest) strings() [11]*string {
 	return [...]*string{&q.tenant, &q.to.Phone, &q.to.Email, &q.to.Push, &q.to.Chat, &q.region, &q.purpose, &q.language,
@@ -39,8 +57,13 @@ func (q *sealedRequest) strings() [11]*string {
 
 func (q *sealedRequest) encode() []byte {
 	flags := byte(q.priority-store.Low) << 1
-	if q.fixed {
-		flags |= 1
+	for _, f := range [...]struct {
+		set bool
+		bit byte
+	}{{q.fixed, flagFixed}, {q.known, flagKnown}, {q.proven, flagProven}, {q.decoy, flagDecoy}} {
+		if f.set {
+			flags |= f.bit
+		}
 	}
 	b := append(make([]byte, 0, 192), sealedVersion, flags)
 	for _, s := range q.strings() {
@@ -54,10 +77,12 @@ func (q *sealedRequest) encode() []byte {
 }
 
 func decodeSealed(b []byte) (*sealedRequest, error) {
-	if len(b) < 2 || b[0] != sealedVersion {
+	if len(b) < 2 || b[0] != sealedVersion && b[0] != sealedVersion2 {
 		return nil, errVersion
 	}
-	q := &sealedRequest{fixed: b[1]&1 == 1, priority: store.Low + store.Priority(b[1]>>1), binding: noBinding}
+	has := func(bit byte) bool { return b[1]&bit != 0 }
+	q := &sealedRequest{fixed: has(flagFixed), known: has(flagKnown), proven: has(flagProven), decoy: has(flagDecoy),
+		priority: store.Low + store.Priority(b[1]&flagPriority>>1), binding: noBinding}
 	b = b[2:]
 	bad := false
 	take := func() string {

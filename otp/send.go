@@ -32,10 +32,10 @@ func (s *Service) Send(ctx context.Context, q Request) (*Challenge, error) {
 		q.RequestID = randomID()
 	}
 	c, err := s.send(ctx, q, now)
-	if reason := ReasonOf(err); err != nil && reason != ReasonUndelivered {
+	if reason := ReasonOf(err); err != nil && reason != ReasonUndelivered && !s.quiet(err, now) {
 		e := Event{Kind: EventRefused, At: now, RequestID: loggable(q.RequestID), Purpose: loggable(q.Purpose),
 			Tenant: loggable(q.Tenant), Reference: loggable(q.Reference), To: q.To.Masked(), Reason: reason, Err: err,
-			Subject: s.keys.subject(q.Tenant, subjectForm(q.Subject)).String()}
+			Subject: s.keys.subject(q.Tenant, subjectForm(q.Subject)).String(), Decoy: q.Decoy}.with(err)
 		if c != nil {
 			e.Challenge = c.ID
 		}
@@ -63,7 +63,12 @@ func (s *Service) send(ctx context.Context, q Request, now time.Time) (*Challeng
 			return c, err
 		}
 	}
-	held, err := s.charge(ctx, req, o.policy, firstKind(ctx, t, m), req.ip, now)
+	held, err := s.charge(ctx, req, o.policy, firstKind(ctx, t, m), req.ip, now,
+		asking{subject: q.Subject, ip: req.ip, signals: q.Signals})
+	if errors.Is(err, errDropped) { // answered as if it were sent
+		req.decoy = true
+		o, m, err = s.compose(q, req, t, now)
+	}
 	if err != nil {
 		if keyed && ReasonOf(err) == ReasonLimited { // perhaps by the same request at the same time
 			if c, failed := s.repeatedSoon(ctx, o); c != nil || failed != nil {
@@ -243,7 +248,7 @@ func (s *Service) resume(ctx context.Context, o *opened, now time.Time) (*Challe
 		return nil, &Error{Reason: ReasonUnavailable, Err: err}
 	}
 	m.Tried = nil // it begins again
-	held, err := s.charge(ctx, o.req, o.policy, firstKind(ctx, o.tenant, m), o.req.ip, now)
+	held, err := s.charge(ctx, o.req, o.policy, firstKind(ctx, o.tenant, m), o.req.ip, now, asking{ip: o.req.ip})
 	if err != nil {
 		return nil, err
 	}

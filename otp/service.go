@@ -30,6 +30,7 @@ type Service struct {
 	tenantsMu sync.Mutex // held while the map is replaced
 
 	working atomic.Int32 // Runs of Work in this process
+	told    told
 	silence watch        // warns of jobs that no Work takes
 	foreign atomic.Int64 // when a record of another application was logged last
 	dummy   store.Record // derives as long as a real one, and no code matches

@@ -139,8 +139,12 @@ func (s *Service) tenant(name string) *tenant {
 
 // prepareTenants makes the map of all tenants, with the Config's own.
 func (s *Service) prepareTenants() (err error) {
+	base := defaultPolicy
+	if s.c.Guard != nil {
+		base.PerIP = nil
+	}
 	own, err := s.prepare(Tenant{Wording: s.c.Wording, Channel: s.c.Channel, Receipts: s.c.Receipts, Policy: s.c.Policy,
-		Purposes: s.c.Purposes, Region: s.c.Region, Support: s.c.Support}, defaultPolicy, "otp: Config.")
+		Purposes: s.c.Purposes, Region: s.c.Region, Support: s.c.Support}, base, "otp: Config.")
 	if err != nil {
 		return err
 	}

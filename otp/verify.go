@@ -142,8 +142,11 @@ func (s *Service) verified(ctx context.Context, r *store.Record, token store.Tok
 	*Challenge, error) {
 	before, repeated := r, r.Outcome != store.Open
 	o, failed := s.open(r)
-	if errors.Is(failed, errTampered) {
+	switch {
+	case errors.Is(failed, errTampered):
 		return r, nil, s.openError(ctx, r, failed)
+	case o != nil && o.req.decoy: // the code was guessed, and never sent
+		return r, nil, wrong(r, now)
 	}
 	err := again(ctx, func() (err error) {
 		r, err = s.c.Store.Finish(ctx, before.ID, store.Verified, token, now)
@@ -161,6 +164,9 @@ func (s *Service) verified(ctx context.Context, r *store.Record, token store.Tok
 			Expires: r.Expires}, nil
 	}
 	s.recall(ctx, o)
+	if !repeated {
+		s.settleVerified(ctx, o)
+	}
 	c := s.challenge(o)
 	c.Repeated = repeated
 	return r, c, nil

@@ -22,7 +22,7 @@ var ErrVersion = errors.New("delivery: the record is damaged, or of another vers
 func (d *Delivery) Encode() []byte {
 	b := append(make([]byte, 0, 96), version)
 	for _, n := range [...]uint64{uint64(d.Sends), uint64(d.Send), millis(d.Asked), uint64(d.Attempt.Step),
-		uint64(d.Attempt.Number), d.Owner, uint64(d.Phase), millis(d.At), flags(d.Doubt, d.Out), uint64(d.State),
+		uint64(d.Attempt.Number), d.Owner, uint64(d.Phase), millis(d.At), flags(d.Doubt, d.Out) | uint64(d.Counted)<<2, uint64(d.State),
 		uint64(d.Used), uint64(d.Invalid), uint64(d.Reached)} {
 		b = binary.AppendUvarint(b, n)
 	}
@@ -53,6 +53,8 @@ func Decode(b []byte) (*Delivery, error) {
 	d := &Delivery{Sends: r.int(), Send: r.int(), Asked: r.time()}
 	d.Attempt.Step, d.Attempt.Number, d.Owner = r.int(), r.int(), r.uint()
 	d.Phase, d.At = Phase(r.uint()), r.time()
+	rest := reader{b: r.b} // its third bit and those above count messages
+	d.Counted = int(min(rest.uint()>>2, 1<<20))
 	d.Doubt, d.Out = r.flags()
 	d.State, d.Used, d.Invalid = channel.State(r.uint()), channel.Address(r.uint()), channel.Address(r.uint())
 	d.Reached = r.int()

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"math/bits"
 	"slices"
 	"time"
 
@@ -59,6 +60,7 @@ type Delivery struct {
 	At      time.Time
 	Doubt   bool // a sender of the step has died: its message may be out
 	Out     bool // a message of this send may have gone out
+	Counted int  // messages that may have gone out, by the kinds of their addresses
 
 	State   channel.State // of the latest message; moves forward only
 	Message Message       // the step's, once a route took it
@@ -264,6 +266,11 @@ func (d *Delivery) Finish(a Attempt, o Outcome) (refund []Charge) {
 // conclude ends the step's attempt. more: a route is left that can follow.
 func (d *Delivery) conclude(a Attempt, o Outcome, more bool) (refund []Charge) {
 	refund = o.unspent(d)
+	counted := o.Spent
+	if d.Doubt {
+		counted |= o.Held.Kinds
+	}
+	d.Counted += bits.OnesCount8(uint8(counted))
 	d.Charges[0] = Charge{}
 	switch {
 	case d.Phase == Delivered: // an older message has arrived meanwhile

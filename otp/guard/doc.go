@@ -25,15 +25,16 @@
 //	country    a country that is not in Countries                           at once
 //	type       a number that is not mobile                                  at once
 //	deny       a number with a prefix of Deny                               at once
-//	network    unverified, by IPv4 /24 or IPv6 /48   20                     60
+//	stepup     a Country or Purpose with StepUp      at once
+//	network    unverified, by IPv4 /24 or IPv6 /48   15                     60
 //	block      unverified, by the number less its    5                      15
 //	           last four digits
-//	volume     all messages, by the same             1 % of the budget, at  3 × that
+//	volume     all messages, by the same             1 % of the budget, at  1.6 × that
 //	                                                 least 10
-//	unverified unverified, by country                1 % of the budget, at  3 × that
+//	unverified unverified, by country                1 % of the budget, at  1.5 × that
 //	                                                 least 10; 10 % of
 //	                                                 PerDay if that is less
-//	total      unverified, all                       2 % of the budget      10 %
+//	total      unverified, all                       3.5 % of the budget    15 %
 //	budget     all messages                                                 ¼ of it in an hour,
 //	                                                                        it in a day
 //	perday     all messages, by country with PerDay                         PerDay
@@ -45,11 +46,13 @@
 // The step-up column holds for people without a proof. Request.Proven, after a
 // captcha for instance, lifts a message to the other column. A number or device
 // that was verified before, Request.Known, is counted too, and never refused by
-// block, unverified and total: an attack cannot lock customers out.
+// block, unverified and total: an attack cannot lock customers out. Volume holds
+// it to the other column.
 //
-// In a country an attack gets 1 % of a day's budget, 3 % if it passes the
+// In a country an attack gets 1 % of a day's budget, 1.5 % if it passes the
 // step-up, and two messages more for each person who verifies there meanwhile.
-// The one hard cap is the budget.
+// The one hard cap is the budget. Package guardtest has the traffic, and the
+// attacks, that the defaults were chosen with.
 //
 // A refused message is not counted: an attack that goes on does not keep a rule
 // closed for longer. A message that surely was not sent is given back, so that a

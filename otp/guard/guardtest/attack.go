@@ -12,9 +12,9 @@ type Attack struct {
 	At, Every time.Duration
 	Count     int
 	Countries []string // taken in turn
-	Blocks    int      // blocks of 10,000 numbers in a row that its numbers are in; 0: all those that people are in
+	Blocks    int      // blocks of 10,000 numbers in a row that its numbers are in; 0: all that people are in
 	First     int      // the first of them
-	Among     bool     // its blocks are some that people are in, and not in a row
+	Among     bool     // its blocks are some of those that people are in, and not in a row
 	Sequence  bool     // numbers one after the other; else at random
 	Victims   int      // only so many numbers, again and again; 0: as many as there are
 	Sources   Sources
@@ -38,23 +38,39 @@ const (
 var (
 	noon = 36 * time.Hour
 
-	Range     = Attack{Name: "range", At: noon, Every: 200 * time.Millisecond, Count: 10000, Countries: []string{"UZ"}, Blocks: 4, First: 9001, Sequence: true}
-	Proxies   = Attack{Name: "proxies", At: noon, Every: 200 * time.Millisecond, Count: 10000, Countries: []string{"UZ"}, Blocks: 4, First: 9001, Sequence: true, Sources: Home}
-	Rotating  = Attack{Name: "rotating", At: noon, Every: 200 * time.Millisecond, Count: 10000, Countries: []string{"PK"}, Blocks: 4, First: 9001, Sources: Network}
-	Slow      = Attack{Name: "slow", At: noon, Every: 90 * time.Second, Count: 1900, Countries: []string{"PK"}, Blocks: 40, First: 9001, Sources: Home}
-	Spray     = Attack{Name: "spray", At: noon, Every: time.Second, Count: 10000, Countries: []string{"NG", "PK", "UZ", "BR", "ES", "FR", "DE", "SG", "GB", "US"}, Sources: Home}
-	Expensive = Attack{Name: "expensive", At: noon, Every: time.Second, Count: 10000, Countries: []string{"UZ"}, Sources: Home}
-	Hidden    = Attack{Name: "hidden", At: noon, Every: 5 * time.Second, Count: 5000, Countries: []string{"GB"}, Blocks: 3, First: 100, Among: true, Sources: Home}
-	Wide      = Attack{Name: "wide", At: noon, Every: 5 * time.Second, Count: 5000, Countries: []string{"GB"}, Sources: Home}
-	Victim    = Attack{Name: "victim", At: noon, Every: 10 * time.Second, Count: 4000, Countries: []string{"GB"}, Blocks: 1, First: 5, Among: true, Victims: 1, Known: 1, Sources: Home}
-	Converts3 = Attack{Name: "converts30", At: noon, Every: time.Second, Count: 10000, Countries: []string{"PK"}, Blocks: 4, First: 9001, Sources: Home, Conv: 0.3}
-	Converts5 = Attack{Name: "converts50", At: noon, Every: time.Second, Count: 10000, Countries: []string{"PK"}, Blocks: 4, First: 9001, Sources: Home, Conv: 0.5}
-	Probe     = Attack{Name: "probe", At: noon, Every: 60 * time.Second, Count: 2000, Countries: []string{"GB"}, Blocks: 40, Among: true, Victims: 400, Known: 0.5, Sources: Few}
+	Range = Attack{Name: "range", At: noon, Every: 200 * time.Millisecond, Count: 10000,
+		Countries: []string{"UZ"}, Blocks: 4, First: 9001, Sequence: true}
+	Proxies = Attack{Name: "proxies", At: noon, Every: 200 * time.Millisecond, Count: 10000,
+		Countries: []string{"UZ"}, Blocks: 4, First: 9001, Sequence: true, Sources: Home}
+	Rotating = Attack{Name: "rotating", At: noon, Every: 200 * time.Millisecond, Count: 10000,
+		Countries: []string{"PK"}, Blocks: 4, First: 9001, Sources: Network}
+	Slow = Attack{Name: "slow", At: noon, Every: 90 * time.Second, Count: 1900, Countries: []string{"PK"},
+		Blocks: 40, First: 9001, Sources: Home}
+	Spray = Attack{Name: "spray", At: noon, Every: time.Second, Count: 10000,
+		Countries: []string{"NG", "PK", "UZ", "BR", "ES", "FR", "DE", "SG", "GB", "US"}, Sources: Home}
+	Expensive = Attack{Name: "expensive", At: noon, Every: time.Second, Count: 10000,
+		Countries: []string{"UZ"}, Sources: Home}
+	Hidden = Attack{Name: "hidden", At: noon, Every: 5 * time.Second, Count: 5000,
+		Countries: []string{"GB"}, Blocks: 3, First: 100, Among: true, Sources: Home}
+	Wide = Attack{Name: "wide", At: noon, Every: 5 * time.Second, Count: 5000, Countries: []string{"GB"},
+		Sources: Home}
+	Victim = Attack{Name: "victim", At: noon, Every: 10 * time.Second, Count: 4000,
+		Countries: []string{"GB"}, Blocks: 1, First: 5, Among: true, Victims: 1, Known: 1, Sources: Home}
+	Converts3 = Attack{Name: "converts30", At: noon, Every: time.Second, Count: 10000,
+		Countries: []string{"PK"}, Blocks: 4, First: 9001, Sources: Home, Conv: 0.3}
+	Converts5 = Attack{Name: "converts50", At: noon, Every: time.Second, Count: 10000,
+		Countries: []string{"PK"}, Blocks: 4, First: 9001, Sources: Home, Conv: 0.5}
+	Probe = Attack{Name: "probe", At: noon, Every: 60 * time.Second, Count: 2000,
+		Countries: []string{"GB"}, Blocks: 40, Among: true, Victims: 400, Known: 0.5, Sources: Few}
 
-	Server = Attack{Name: "server", At: noon, Every: time.Second, Count: 10000, Countries: []string{"NG", "PK", "UZ", "BR", "ES", "FR", "DE", "SG", "GB", "US"}}
-	Subnet = Attack{Name: "subnet", At: noon, Every: time.Second, Count: 10000, Countries: []string{"NG", "PK", "UZ", "BR", "ES", "FR", "DE", "SG", "GB", "US"}, Sources: Network}
+	Server = Attack{Name: "server", At: noon, Every: time.Second, Count: 10000,
+		Countries: []string{"NG", "PK", "UZ", "BR", "ES", "FR", "DE", "SG", "GB", "US"}}
+	Subnet = Attack{Name: "subnet", At: noon, Every: time.Second, Count: 10000,
+		Countries: []string{"NG", "PK", "UZ", "BR", "ES", "FR", "DE", "SG", "GB", "US"}, Sources: Network}
 
-	Attacks = []Attack{Server, Subnet, Range, Proxies, Rotating, Slow, Spray, Expensive, Hidden, Wide, Victim, Converts3, Converts5, Probe}
+	// Attacks are all of them.
+	Attacks = []Attack{Server, Subnet, Range, Proxies, Rotating, Slow, Spray, Expensive, Hidden, Wide, Victim,
+		Converts3, Converts5, Probe}
 )
 
 // Make returns the attack's attempts in order.
@@ -63,7 +79,8 @@ func (k Attack) Make(seed uint64) []Attempt {
 	out := make([]Attempt, k.Count)
 	for i := range out {
 		c := Countries[k.Countries[i%len(k.Countries)]]
-		a := Attempt{Session: int(seed)<<32 | 3<<30 | i, Label: k.Name, Country: c.Code, Price: c.Price, Solves: r.Float64() < k.Solves}
+		a := Attempt{Session: int(seed)<<32 | 3<<30 | i, Label: k.Name, Country: c.Code, Price: c.Price,
+			Solves: r.Float64() < k.Solves}
 		a.At = k.At + time.Duration(i)*k.Every + time.Duration(r.Float64()*float64(k.Every))
 		a.Number, a.IP = k.number(r, c, i), k.address(r)
 		if r.Float64() < k.Conv {

@@ -15,16 +15,16 @@ const (
 	Refuse
 )
 
-// A Guard is what is measured.
+// A Guard is under test.
 type Guard interface {
-	// Check is asked before each message. cleared: a step-up was passed.
+	// Check is called before each message. cleared: a step-up was passed.
 	Check(now time.Duration, a *Attempt, cleared bool) Verdict
 
-	// Verified tells that the session of a was verified, after sent messages.
+	// Verified is called when the session of a is verified, after sent messages.
 	Verified(now time.Duration, a *Attempt, sent int)
 }
 
-// A Tally is what became of the attempts of one label.
+// A Tally counts the ends of the attempts of one label.
 type Tally struct {
 	Attempts, Sent, Refused int
 	SteppedUp, Stuck        int     // asked to step up; of these, not passed
@@ -34,8 +34,9 @@ type Tally struct {
 	first                   time.Duration
 }
 
-// Replay runs trace against g and returns a Tally per label, that of people
-// during attacks also as "legit/attack". Who verified once asks no more.
+// Replay runs trace against g and returns a Tally for each label. People during an
+// attack are also counted as "legit/attack". A session asks no more once it was
+// refused or verified.
 func Replay(trace []Attempt, g Guard) map[string]*Tally {
 	report := map[string]*Tally{}
 	sent := map[int]int{}   // messages by session

@@ -1,15 +1,3 @@
-// Package sim makes labelled traffic of one-time-password requests, legitimate
-// and hostile, and replays it against a guard.
-//
-//	trace := sim.Merge(sim.Traffic{PerDay: 5000, Days: 2, Mix: sim.Medium}.Make(1),
-//		sim.Proxies.Make(2))
-//	report := sim.Replay(trace, guard, 2)
-//	fmt.Println(report[sim.Legit].Refused, report["proxies"].Sent)
-//
-// A trace depends on nothing but its parameters and its seed. Times are offsets
-// from a midnight. Whatever a person or a bot would do is decided when the trace
-// is made (does it type the code, does it pass a step-up), so that two guards
-// are measured against the same people.
 package guardtest
 
 import (
@@ -24,15 +12,15 @@ import (
 
 // An Attempt asks for one message.
 type Attempt struct {
-	At      time.Duration
-	Session int // the messages of one session are one challenge
-	Number  string
-	Country string  // ISO 3166-1
-	Price   float64 // US cents
+	At      time.Duration // since midnight of the first day
+	Session int           // the messages of one session are one challenge
+	Number  string        // E.164
+	Country string        // ISO 3166-1
+	Price   float64       // US cents
 	IP      netip.Addr
 	Label   string        // Legit, or the attack's name
 	Known   bool          // the number was verified before
-	Verify  time.Duration // the right code is typed so long after this message; 0: not after this one
+	Verify  time.Duration // the right code is typed so long after the message; 0: it is not
 	Solves  bool          // passes a step-up
 }
 
@@ -51,13 +39,26 @@ type Country struct {
 
 // Countries by code. Prices are of the order that providers list in public.
 var Countries = index([]Country{
-	{"US", "1", 10, 201, 20000, 0.8, 0.78}, {"CA", "1", 10, 416, 4000, 0.8, 0.78}, {"GB", "44", 10, 74, 9000, 4.5, 0.80},
-	{"DE", "49", 10, 15, 9000, 9, 0.82}, {"FR", "33", 9, 6, 6000, 7, 0.80}, {"ES", "34", 9, 6, 5000, 6, 0.77},
-	{"SG", "65", 8, 8, 1500, 4.5, 0.83}, {"BR", "55", 11, 119, 9000, 4, 0.70}, {"IN", "91", 10, 98, 20000, 3, 0.68},
-	{"MX", "52", 10, 55, 8000, 5, 0.66}, {"NG", "234", 10, 80, 8000, 12, 0.60}, {"PH", "63", 10, 91, 6000, 12, 0.62},
-	{"ID", "62", 10, 81, 9000, 25, 0.60}, {"PK", "92", 10, 30, 6000, 25, 0.55}, {"BD", "880", 10, 17, 6000, 25, 0.55},
-	{"LK", "94", 9, 7, 4000, 25, 0.60}, {"UZ", "998", 9, 90, 2000, 28, 0.60}, {"AZ", "994", 9, 50, 1500, 28, 0.60},
-	{"TJ", "992", 9, 90, 800, 28, 0.55}, {"IQ", "964", 10, 77, 2500, 25, 0.55},
+	{"US", "1", 10, 201, 20000, 0.8, 0.78},
+	{"CA", "1", 10, 416, 4000, 0.8, 0.78},
+	{"GB", "44", 10, 74, 9000, 4.5, 0.80},
+	{"DE", "49", 10, 15, 9000, 9, 0.82},
+	{"FR", "33", 9, 6, 6000, 7, 0.80},
+	{"ES", "34", 9, 6, 5000, 6, 0.77},
+	{"SG", "65", 8, 8, 1500, 4.5, 0.83},
+	{"BR", "55", 11, 119, 9000, 4, 0.70},
+	{"IN", "91", 10, 98, 20000, 3, 0.68},
+	{"MX", "52", 10, 55, 8000, 5, 0.66},
+	{"NG", "234", 10, 80, 8000, 12, 0.60},
+	{"PH", "63", 10, 91, 6000, 12, 0.62},
+	{"ID", "62", 10, 81, 9000, 25, 0.60},
+	{"PK", "92", 10, 30, 6000, 25, 0.55},
+	{"BD", "880", 10, 17, 6000, 25, 0.55},
+	{"LK", "94", 9, 7, 4000, 25, 0.60},
+	{"UZ", "998", 9, 90, 2000, 28, 0.60},
+	{"AZ", "994", 9, 50, 1500, 28, 0.60},
+	{"TJ", "992", 9, 90, 800, 28, 0.55},
+	{"IQ", "964", 10, 77, 2500, 25, 0.55},
 })
 
 func index(list []Country) map[string]Country {
@@ -71,8 +72,15 @@ func index(list []Country) map[string]Country {
 // Mixes of countries, by weight.
 var (
 	Small  = map[string]float64{"GB": 0.92, "FR": 0.05, "US": 0.03}
-	Medium = map[string]float64{"US": 0.30, "GB": 0.25, "DE": 0.18, "FR": 0.10, "ES": 0.07, "SG": 0.05, "BR": 0.03, "NG": 0.01, "PK": 0.006, "UZ": 0.004}
-	Large  = map[string]float64{"US": 0.28, "IN": 0.20, "BR": 0.12, "ID": 0.08, "GB": 0.07, "DE": 0.06, "FR": 0.05, "MX": 0.05, "NG": 0.03, "PH": 0.02, "ES": 0.01, "SG": 0.01, "PK": 0.008, "LK": 0.005, "BD": 0.005, "IQ": 0.002, "UZ": 0.001}
+	Medium = map[string]float64{
+		"US": 0.30, "GB": 0.25, "DE": 0.18, "FR": 0.10, "ES": 0.07, "SG": 0.05, "BR": 0.03, "NG": 0.01,
+		"PK": 0.006, "UZ": 0.004,
+	}
+	Large = map[string]float64{
+		"US": 0.28, "IN": 0.20, "BR": 0.12, "ID": 0.08, "GB": 0.07, "DE": 0.06, "FR": 0.05, "MX": 0.05,
+		"NG": 0.03, "PH": 0.02, "ES": 0.01, "SG": 0.01, "PK": 0.008, "LK": 0.005, "BD": 0.005, "IQ": 0.002,
+		"UZ": 0.001,
+	}
 )
 
 // Traffic is what people ask for.
@@ -90,7 +98,7 @@ type Burst struct {
 	At, For time.Duration
 	Times   float64
 	Country string  // "": all
-	Conv    float64 // conversion during it (an outage of delivery, people who only look); 0: as ever
+	Conv    float64 // share of sessions verified during it; 0: as usual
 }
 
 // Make returns the traffic's attempts in order.
@@ -133,10 +141,11 @@ func (t Traffic) at(when time.Duration, c Country) (times, conv float64) {
 	return times, conv
 }
 
-// person is one who asks once or, where the message is slow, up to three times.
+// person returns the attempts of one person, one to three: some messages are slow.
 func person(r *rand.Rand, c Country, at time.Duration, session int, conv, fresh float64) []Attempt {
-	a := Attempt{At: at, Session: session, Country: c.Code, Price: c.Price, Label: Legit, Number: c.number(c.block(r.IntN(c.Blocks)), r.IntN(10000)),
-		Known: r.Float64() >= fresh, IP: home(r, c), Solves: r.Float64() < 0.97}
+	a := Attempt{At: at, Session: session, Country: c.Code, Price: c.Price, Label: Legit}
+	a.Number = c.number(c.block(r.IntN(c.Blocks)), r.IntN(10000))
+	a.Known, a.IP, a.Solves = r.Float64() >= fresh, home(r, c), r.Float64() < 0.97
 	sends := 1
 	for r.Float64() < 0.13 && sends < 3 {
 		sends++
@@ -160,17 +169,17 @@ func (c Country) number(block, n int) string {
 	return fmt.Sprintf("+%s%s%0*d%04d", c.Dial, lead, c.Digits-len(lead)-4, block%c.all(), n)
 }
 
-// block is the i-th of the blocks that people have numbers in: these are
+// block is the i-th of the blocks that people have numbers in. These blocks are
 // scattered over the country's.
 func (c Country) block(i int) int { return i * 7919 % c.all() }
 
-// all is how many blocks there are.
+// all is how many blocks the country has.
 func (c Country) all() int { return pow10(c.Digits - len(fmt.Sprint(c.Lead)) - 4) }
 
 func pow10(n int) int { return int(math.Pow10(n)) }
 
-// home is an address of a person: every second one is behind one of a few
-// shared addresses of a mobile carrier, the others have one of their own.
+// home is an address of a person. Half of the people share a few addresses of a
+// mobile carrier, the others have an address of their own.
 func home(r *rand.Rand, c Country) netip.Addr {
 	h := byte(c.Code[0]) ^ byte(c.Code[1])<<3
 	switch r.IntN(4) {
@@ -183,7 +192,8 @@ func home(r *rand.Rand, c Country) netip.Addr {
 }
 
 func v6(a, b, c uint16, r *rand.Rand) netip.Addr {
-	return netip.AddrFrom16([16]byte{byte(a >> 8), byte(a), byte(b >> 8), byte(b), byte(c >> 8), byte(c), 14: byte(r.IntN(256)), 15: byte(r.IntN(256))})
+	return netip.AddrFrom16([16]byte{byte(a >> 8), byte(a), byte(b >> 8), byte(b), byte(c >> 8), byte(c),
+		14: byte(r.IntN(256)), 15: byte(r.IntN(256))})
 }
 
 // Office is people who arrive behind one address within a while.
@@ -201,8 +211,8 @@ func Office(seed uint64, people int, at, within time.Duration, country string) [
 	return Merge(out)
 }
 
-// Company is a firm whose people have numbers in a row, and who enrol one after
-// the other.
+// Company is the people of a firm. Their numbers are in a row, and they enrol one
+// after the other.
 func Company(seed uint64, people int, at, within time.Duration, country string) []Attempt {
 	out := Office(seed, people, at, within, country)
 	c := Countries[country]

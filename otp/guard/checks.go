@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/otpcourier/otpcourier/otp"
 )
@@ -28,7 +29,7 @@ func (g *Guard) ask(ctx context.Context, a otp.Attempt, s *settings) otp.Verdict
 			}
 			continue
 		}
-		failed := Alert{Rule: cmp.Or(v.Rule, RuleCheck), Key: "failed", Err: err}
+		failed := Alert{Rule: cmp.Or(v.Rule, RuleCheck), Key: "failed", Err: masked(err, &a)}
 		if g.c.ChecksRefuse {
 			failed.Action = otp.Refuse
 		}
@@ -41,6 +42,18 @@ func (g *Guard) ask(ctx context.Context, a otp.Attempt, s *settings) otp.Verdict
 		}
 	}
 	return otp.Verdict{}
+}
+
+// masked returns err without the address that the message goes to: a Check may
+// have quoted it.
+func masked(err error, a *otp.Attempt) error {
+	text := err.Error()
+	for _, address := range [...]string{a.Phone.E164, strings.TrimPrefix(a.Phone.E164, "+"), a.Email, a.Subject} {
+		if address != "" {
+			text = strings.ReplaceAll(text, address, "…")
+		}
+	}
+	return errors.New(text)
 }
 
 // call calls a Check, and does not wait for longer than ctx. A panic is an error.

@@ -85,7 +85,7 @@ func (g *Guard) Check(ctx context.Context, a otp.Attempt) (otp.Verdict, error) {
 	if err != nil {
 		return otp.Verdict{Action: otp.Refuse}, err
 	}
-	if v := g.judge(ctx, &a, p, d, s.shadow); v.Action != otp.Allow {
+	if v := g.judge(ctx, &a, p, d); v.Action != otp.Allow {
 		return v, nil
 	}
 	g.reopened(ctx, &a, p, d)
@@ -102,9 +102,12 @@ func (g *Guard) Check(ctx context.Context, a otp.Attempt) (otp.Verdict, error) {
 }
 
 // judge makes the verdict of a decision, and alerts.
-func (g *Guard) judge(ctx context.Context, a *otp.Attempt, p *plan, d store.Decision, shadow bool) (v otp.Verdict) {
+func (g *Guard) judge(ctx context.Context, a *otp.Attempt, p *plan, d store.Decision) (v otp.Verdict) {
 	for n, i := range d.Over {
 		l := p.lines[i]
+		if l.rule == RuleBudget && l.key == "day" {
+			g.tellBudget(ctx, a, 100)
+		}
 		switch {
 		case l.spent > 0:
 			g.tellBudget(ctx, a, l.spent)
@@ -124,9 +127,6 @@ func (g *Guard) judge(ctx context.Context, a *otp.Attempt, p *plan, d store.Deci
 	}
 	if d.Allowed {
 		return otp.Verdict{}
-	}
-	if v.Rule == RuleBudget && v.Key == "day" && !shadow {
-		g.tellBudget(ctx, a, 100)
 	}
 	return g.told(ctx, a, v, false)
 }

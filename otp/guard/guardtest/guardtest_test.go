@@ -23,8 +23,10 @@ func TestReplayable(t *testing.T) {
 // open allows everything.
 type open struct{ verified int }
 
-func (o *open) Check(time.Duration, *guardtest.Attempt, bool) guardtest.Verdict { return guardtest.Allow }
-func (o *open) Verified(time.Duration, *guardtest.Attempt, int)                 { o.verified++ }
+func (o *open) Check(time.Duration, *guardtest.Attempt, bool) guardtest.Verdict {
+	return guardtest.Allow
+}
+func (o *open) Verified(time.Duration, *guardtest.Attempt, int) { o.verified++ }
 
 // Without a guard each message of an attack is sent.
 func TestReplayWithoutGuard(t *testing.T) {

@@ -1,7 +1,10 @@
 package guard_test
 
 import (
+	"context"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/otpcourier/otpcourier/otp/guard"
 	"github.com/otpcourier/otpcourier/otp/guard/guardtest"
@@ -104,4 +107,18 @@ func TestEachRuleIsNeeded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// prefixed is a Limiter whose keys begin with a prefix.
+type prefixed struct {
+	store.Limiter
+	prefix string
+}
+
+func (p prefixed) Take(ctx context.Context, now time.Time, limits ...store.Limit) (store.Decision, error) {
+	limits = slices.Clone(limits)
+	for i := range limits {
+		limits[i].Key = p.prefix + limits[i].Key
+	}
+	return p.Limiter.Take(ctx, now, limits...)
 }

@@ -83,6 +83,12 @@ type Record struct {
 	MaxFailures int           // in a row, of the subject; 0: no lock
 	Lock        time.Duration // for how long MaxFailures lock the subject, and a run of failures is remembered
 
+	// MaxRun failures of the subject without a Verified, locks
+	// notwithstanding, lock it for RunLife. They are remembered for RunLife
+	// after the latest (NIST SP 800-63B-4 §3.2.2). 0: no such lock.
+	MaxRun  int
+	RunLife time.Duration
+
 	// Kept by the store.
 
 	Attempts    int // charged so far
@@ -125,7 +131,13 @@ type Store interface {
 	// repeat: it charges nothing, and returns the record as it is now, closed
 	// or not, with Attempts as it was after that charge.
 	//
-	// MaxFailures and Lock are those of the challenge that is charged. If
+	// The failures since the latest Verified are counted, too, locks
+	// notwithstanding. They are forgotten RunLife after the latest, and not
+	// before the run is. The charge
+	// that brings them to MaxRun locks the subject for RunLife, or for longer
+	// if Lock is longer. When that lock ends, the subject starts anew.
+	//
+	// MaxFailures, Lock, MaxRun and RunLife are those of the challenge that is charged. If
 	// challenges of one subject differ in them, the run is kept until the
 	// latest expiry among its failures; the challenge that reaches MaxFailures
 	// sets the lock, which ends at now + its Lock, and the run with it.
@@ -137,8 +149,8 @@ type Store interface {
 
 	// Finish closes the challenge as o, which is not Open. Of any number of
 	// tokens exactly one gets a nil error, and gets it again if it repeats the
-	// call with the same o. Verified ends the subject's run of failures, and
-	// its lock; a repeat does not.
+	// call with the same o. Verified ends the subject's run of failures, its
+	// count for MaxRun, and its lock; a repeat does not.
 	//
 	// ErrNotFound, ErrExpired, ErrClosed.
 	Finish(ctx context.Context, id string, o Outcome, t Token, now time.Time) (*Record, error)

@@ -10,12 +10,11 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A run is a subject's run of consecutive failures. When it expires the subject's
-// lock ends, too.
+// A run is a subject's failures since the latest success. It expires when both of its
+// counts are forgotten.
 type run struct {
-	removable[run]
-	failures uint32
-	locked   bool
+	removable[run] // its place has the counts
+	ends           int64
 }
 
 // errNoRoom: the call must reclaim room first.
@@ -92,14 +91,15 @@ func (s *Store) lockedUntil(subject string, now int64) int64 {
 	k := s.runs.key(subject)
 	sh := s.runs.lock(k, now)
 	defer sh.Unlock()
-	return sh.live(k, now).until()
+	return sh.live(k, now).until(now)
 }
 
-func (u *run) until() int64 {
-	if u == nil || !u.locked {
+// until returns the end of the lock, or the least int64.
+func (u *run) until(now int64) int64 {
+	if u == nil || !u.at.locked || u.ends <= now {
 		return math.MinInt64
 	}
-	return u.expires
+	return u.ends
 }
 
 // A hold is a challenge and its subject's run, in a call that has locked both:
@@ -161,7 +161,7 @@ func (h *hold) begin() bool {
 
 // end unlocks. Making a record takes longer, so it is left to answer.
 func (h *hold) end(err error) {
-	h.copy, h.until, h.err = *h.challenge, h.run.until(), err
+	h.copy, h.until, h.err = *h.challenge, h.run.until(h.now), err
 	h.runs.Unlock()
 	h.shard.Unlock()
 }
@@ -177,23 +177,37 @@ func (h *hold) answer() (*store.Record, error) {
 }
 
 // fail counts a failure. The run lives Lock from now, or longer if the policy of an
-// earlier failure keeps it longer. A lock lasts as long as the policy of the failure
-// that locks says.
+// earlier failure keeps it longer, and its count for MaxRun lives RunLife likewise. A
+// lock lasts as long as the policy of the failure that locks says.
 func (h *hold) fail() error {
-	forget := after(h.now, max(h.policy.lock, 0))
+	forget, life := after(h.now, max(h.policy.lock, 0)), h.now
+	if h.policy.maxRun > 0 {
+		life = after(h.now, max(h.policy.runLife, 0))
+	}
 	if h.run == nil {
-		if forget == h.now {
+		if max(forget, life) == h.now {
 			return nil // nothing is remembered
 		}
-		if err := h.remember(forget); err != nil {
+		if err := h.remember(max(forget, life)); err != nil {
 			return err
 		}
 	}
-	u := h.run
-	u.failures = max(u.failures, u.failures+1) // does not wrap
-	u.expires = max(u.expires, forget)
-	if h.policy.maxFailures > 0 && int64(u.failures) >= int64(h.policy.maxFailures) {
-		u.locked, u.expires = true, forget
+	u, t := h.run, &h.run.at
+	if u.ends <= h.now {
+		t.failures, t.locked, u.ends = 0, false, h.now
+	}
+	t.failures, t.total = max(t.failures, t.failures+1), max(t.total, t.total+1) // they do not wrap
+	u.ends = max(u.ends, forget)
+	u.expires = max(u.expires, u.ends, life)
+	if h.policy.maxFailures > 0 && int64(t.failures) >= int64(h.policy.maxFailures) {
+		t.locked, u.ends = true, forget
+		if u.ends <= h.now { // a lock of no length
+			t.failures, t.locked = 0, false
+		}
+	}
+	if h.policy.maxRun > 0 && int(t.total) >= h.policy.maxRun {
+		t.locked, u.ends = true, max(forget, life)
+		u.expires = u.ends
 	}
 	return nil
 }
@@ -201,7 +215,7 @@ func (h *hold) fail() error {
 // remember starts a run. If the subject has an expired run, it reuses that.
 func (h *hold) remember(forget int64) error {
 	if dead := h.runs.table.get(h.subject); dead != nil {
-		dead.failures, dead.locked, dead.expires = 0, false, forget
+		dead.at.failures, dead.at.total, dead.at.locked, dead.ends, dead.expires = 0, 0, false, 0, forget
 		h.run = dead
 		return nil
 	}
@@ -248,7 +262,7 @@ func (h *hold) attempt(t store.Token) error {
 	switch {
 	case h.outcome != store.Open:
 		return store.ErrClosed
-	case h.run.until() != math.MinInt64:
+	case h.run.until(h.now) != math.MinInt64:
 		return store.ErrLocked
 	case int64(h.attempts) >= int64(h.policy.maxAttempts):
 		return store.ErrExhausted

@@ -54,6 +54,8 @@ type policy struct {
 	maxAttempts int
 	maxFailures int
 	lock        time.Duration
+	maxRun      int
+	runLife     time.Duration
 }
 
 // check refuses a record that cannot be kept as it is.
@@ -63,6 +65,8 @@ func check(r *store.Record) error {
 		return errors.New("memstore: record without ID")
 	case int64(max(r.MaxAttempts, r.MaxFailures)) > math.MaxUint32:
 		return fmt.Errorf("memstore: MaxAttempts %d or MaxFailures %d over 2^32-1", r.MaxAttempts, r.MaxFailures)
+	case r.MaxRun > math.MaxUint16:
+		return fmt.Errorf("memstore: MaxRun %d over 2^16-1", r.MaxRun)
 	case len(r.Group) > maxGroup:
 		return fmt.Errorf("memstore: Group of %d octets, over %d", len(r.Group), maxGroup)
 	case !instant(nanos(r.Created)).Equal(r.Created), !instant(nanos(r.Expires)).Equal(r.Expires):
@@ -139,7 +143,8 @@ func (c *challenge) record(id string, lockedUntil int64) *store.Record {
 		Created: instant(c.created), Expires: instant(c.expires),
 		NewCode:     p.newCode,
 		MaxAttempts: p.maxAttempts, MaxFailures: p.maxFailures,
-		Lock:     p.lock,
+		Lock:   p.lock,
+		MaxRun: p.maxRun, RunLife: p.runLife,
 		Attempts: int(c.attempts), Outcome: c.outcome,
 		LockedUntil: instant(lockedUntil),
 		Revision:    c.revision,
@@ -173,7 +178,7 @@ func (ps *policies) of(r *store.Record) *policy {
 	p := &policy{
 		key: strings.Clone(r.Key), newCode: r.NewCode,
 		maxAttempts: r.MaxAttempts, maxFailures: r.MaxFailures,
-		lock: r.Lock,
+		lock: r.Lock, maxRun: r.MaxRun, runLife: r.RunLife,
 	}
 	var list []*policy
 	if old := ps.list.Load(); old != nil && len(*old) < maxPolicies {
@@ -191,7 +196,7 @@ func (ps *policies) find(r *store.Record) *policy {
 	}
 	for _, p := range *list {
 		if p.key == r.Key && p.newCode == r.NewCode && p.maxAttempts == r.MaxAttempts &&
-			p.maxFailures == r.MaxFailures && p.lock == r.Lock {
+			p.maxFailures == r.MaxFailures && p.lock == r.Lock && p.maxRun == r.MaxRun && p.runLife == r.RunLife {
 			return p
 		}
 	}

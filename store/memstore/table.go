@@ -44,6 +44,11 @@ func (r *removable[T]) place() *place[T] { return &r.at } //nolint:unused // cal
 type place[T any] struct {
 	slot **T // points to the entry; nil: no wheel holds it
 	fine bool
+
+	// A run's own. They lie where there would be padding, so that a run has 64 bytes.
+	locked   bool   // until the run's ends
+	total    uint16 // failures, locks notwithstanding; forgotten when the run expires
+	failures uint32 // since the latest lock; forgotten when the run's ends has come
 }
 
 // An entry is a pointer to a type that embeds its link, or a removable.

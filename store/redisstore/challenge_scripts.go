@@ -45,10 +45,12 @@ local run = call('HGET', KEYS[1], subject)
 // whether the challenge is: by a Finish, which made the record longer, or by a mark;
 // then cancelled is headCancelled. marks are the marks that are still needed.
 const readRun = `
-local closed, failures, ends, locked, kept, marks, cancelled = (#c - tokens) % @token == 1, 0, 0, 0, 0, '', 0
+local closed, failures, ends, locked, total, life, kept, marks, cancelled =
+	(#c - tokens) % @token == 1, 0, 0, 0, 0, 0, 0, '', 0
 if run then
-	failures, ends, locked, kept = read('@run[failures ends locked kept]', run)
+	failures, ends, locked, total, life, kept = read('@run[failures ends locked total life kept]', run)
 	if ends <= now then failures, ends, locked = 0, 0, 0 end
+	if life <= now then total, life = 0, 0 end
 	if #run > @run.length then
 		local created, group = read('@record[created group]', c, @record.created.from)
 		for at = @(run.length + 1), #run, @mark.length do
@@ -66,7 +68,7 @@ const writeRun = `
 local soon = kept < needed + @slack.micros
 if soon then kept = needed + @(slack.micros + slack.micros) end
 call('HSET', KEYS[1], subject,
-	struct.pack('@run[failures ends locked kept]', failures, ends, locked, kept) .. marks)
+	struct.pack('@run[failures ends locked total life kept]', failures, ends, locked, total, life, kept) .. marks)
 if soon then
 	local life = math.ceil((kept - now) / 1000)
 	if call('PEXPIRE', KEYS[1], life, 'NX') == 0 then call('PEXPIRE', KEYS[1], life, 'GT') end
@@ -81,7 +83,7 @@ if not run and subject:byte(@record.subject.length) < 32 then
 	local some, dead = call('HRANDFIELD', KEYS[1], '24', 'WITHVALUES'), {}
 	for i = 1, #some, 2 do
 		local value = some[i + 1]
-		local last = read('@run[ends]', value, @run.ends.from)
+		local last = math.max(read('@run[ends]', value, @run.ends.from), (read('@run[life]', value, @run.life.from)))
 		for at = @(run.length + mark.ends.from), #value, @mark.length do
 			last = math.max(last, (read('@mark[ends]', value, at)))
 		end
@@ -136,8 +138,8 @@ local status, again = expires <= now and @status.expired
 //	returns  the record; expired, closed, locked, exhausted
 var scriptAttempt = newScript(mayFill + loadChallenge + `
 local now, token = read('@stamp[time name]', ARGV[1])
-local tokens, expires, subject, lock, max_failures, max_attempts = read(
-	'@record[tokens expires subject lock max_failures max_attempts]', c, @record.tokens.from)
+local tokens, expires, subject, lock, run_life, max_run, max_failures, max_attempts = read(
+	'@record[tokens expires subject lock run_life max_run max_failures max_attempts]', c, @record.tokens.from)
 ` + loadRun + readRun + `
 local again = #c > tokens and c:find(token, tokens + 1, true)
 while again and (again - tokens) % @token ~= 1 do again = c:find(token, again + 1, true) end
@@ -149,19 +151,24 @@ if again or status then
 	` + replyRecord + `
 end
 call('APPEND', KEYS[2], token)
-local forget = now + lock
-if forget <= now and ends == 0 then return c end
+local forget, over = now + lock, max_run > 0 and now + run_life or now
+if forget <= now and over <= now and ends == 0 and life == 0 then return c end
 if failures < 4294967295 then failures = failures + 1 end
+if total < 4294967295 then total = total + 1 end
 if ends < forget then ends = forget end
+if life < math.max(over, ends) then life = math.max(over, ends) end
 if max_failures > 0 and failures >= max_failures then locked, ends = 1, forget end
-if ends <= now then
-	if marks == '' then
-		call('HDEL', KEYS[1], subject)
-		return c
-	end
-	failures, ends, locked = 0, 0, 0
+if max_run > 0 and total >= max_run then
+	locked, ends = 1, math.max(forget, over)
+	life = ends
 end
-local needed = ends
+if ends <= now then failures, ends, locked = 0, 0, 0 end
+if life <= now then total, life = 0, 0 end
+if ends == 0 and life == 0 and marks == '' then
+	call('HDEL', KEYS[1], subject)
+	return c
+end
+local needed = math.max(ends, life)
 ` + writeRun + sweepRuns + replyRecord)
 
 // closeRecord closes the challenge, if it is open.
@@ -191,7 +198,8 @@ if not status and not again then
 	if marks == '' then
 		call('HDEL', KEYS[1], subject)
 	else
-		call('HSET', KEYS[1], subject, struct.pack('@run[failures ends locked kept]', 0, 0, 0, kept) .. marks)
+		call('HSET', KEYS[1], subject,
+			struct.pack('@run[failures ends locked total life kept]', 0, 0, 0, 0, 0, kept) .. marks)
 	end
 	locked = 0
 end
@@ -233,9 +241,9 @@ local call, read = redis.call, struct.unpack
 local group, needed, now = read('@mark[group ends time]', ARGV[1])
 local subject, time = ARGV[2], now
 local run = call('HGET', KEYS[1], subject)
-local failures, ends, locked, kept, marks = 0, 0, 0, 0, ''
+local failures, ends, locked, total, life, kept, marks = 0, 0, 0, 0, 0, 0, ''
 if run then
-	failures, ends, locked, kept = read('@run[failures ends locked kept]', run)
+	failures, ends, locked, total, life, kept = read('@run[failures ends locked total life kept]', run)
 	for at = @(run.length + 1), #run, @mark.length do
 		local of, over, earlier = read('@mark[group ends time]', run, at)
 		if of == group then

@@ -42,6 +42,8 @@ type recordFields struct {
 	Expires     field `lua:"I8"`
 	Subject     field `lua:"c16"` // see subjectField
 	Lock        field `lua:"i8"`  // microseconds
+	RunLife     field `lua:"I8"`  // microseconds
+	MaxRun      field `lua:"I4"`
 	MaxFailures field `lua:"I4"`
 	MaxAttempts field `lua:"I4"`
 	Created     field `lua:"i8"`
@@ -58,9 +60,11 @@ type closingFields struct {
 
 // runFields are a subject's run of failures. The marks of CancelAll follow them.
 type runFields struct {
-	Failures field `lua:"I4"` // in a row
-	Ends     field `lua:"I8"` // when the run is forgotten
+	Failures field `lua:"I4"` // in a row since the latest lock
+	Ends     field `lua:"I8"` // when these are forgotten
 	Locked   field `lua:"B"`  // 1: Ends is the end of a lock
+	Total    field `lua:"I4"` // in a row, locks notwithstanding
+	Life     field `lua:"I8"` // when these are forgotten
 	Kept     field `lua:"I8"` // until when the hash of runs lives at least
 }
 

@@ -43,9 +43,12 @@ func check(r *store.Record) error {
 	switch {
 	case r.ID == "":
 		return errors.New("redisstore: record without ID")
-	case min(r.MaxAttempts, r.MaxFailures) < 0 || int64(max(r.MaxAttempts, r.MaxFailures)) > math.MaxUint32:
-		return fmt.Errorf("redisstore: MaxAttempts %d or MaxFailures %d outside 0 to 2^32-1",
-			r.MaxAttempts, r.MaxFailures)
+	case min(r.MaxAttempts, r.MaxFailures, r.MaxRun) < 0 ||
+		int64(max(r.MaxAttempts, r.MaxFailures, r.MaxRun)) > math.MaxUint32:
+		return fmt.Errorf("redisstore: MaxAttempts %d, MaxFailures %d or MaxRun %d outside 0 to 2^32-1",
+			r.MaxAttempts, r.MaxFailures, r.MaxRun)
+	case r.RunLife < 0:
+		return fmt.Errorf("redisstore: RunLife %v is negative", r.RunLife)
 	case r.Expires.UnixMicro() <= 0 || r.Expires.UnixMicro() >= latest:
 		return errors.New("redisstore: Expires outside the years 1970 to 2255")
 	case !wholeTime(r.Created.UnixMicro(), uint64(r.Created.Nanosecond()%1000)).Equal(r.Created):
@@ -64,8 +67,8 @@ func wholeTime(micros int64, below uint64) time.Time {
 // one call and appends to it.
 //
 //	the fields of recordLayout
-//	what no script reads: what Created, Expires and Lock have below a microsecond,
-//	three varints; NewCode, 1 byte; Key, Subject, Salt and Sealed, each after its
+//	what no script reads: what Created, Expires, Lock and RunLife have below a
+//	microsecond, four varints; NewCode, 1 byte; Key, Subject, Salt and Sealed, each after its
 //	length
 //	Delivery
 //	the nonces of the latest four Updates, the latest first
@@ -84,6 +87,8 @@ func encode(r *store.Record, subject string) []byte {
 	at.Expires.put(b, uint64(r.Expires.UnixMicro()))
 	copy(b[at.Subject.at:], subject)
 	at.Lock.put(b, uint64(lock))
+	at.RunLife.put(b, uint64(r.RunLife.Microseconds()))
+	at.MaxRun.put(b, uint64(r.MaxRun))
 	at.MaxFailures.put(b, uint64(r.MaxFailures))
 	at.MaxAttempts.put(b, uint64(r.MaxAttempts))
 	at.Created.put(b, uint64(r.Created.UnixMicro()))
@@ -91,6 +96,7 @@ func encode(r *store.Record, subject string) []byte {
 	b = binary.AppendUvarint(b, uint64(r.Created.Nanosecond()%1000))
 	b = binary.AppendUvarint(b, uint64(r.Expires.Nanosecond()%1000))
 	b = binary.AppendUvarint(b, uint64(below))
+	b = binary.AppendUvarint(b, uint64(r.RunLife%time.Microsecond))
 	newCode := byte(0)
 	if r.NewCode {
 		newCode = 1
@@ -128,6 +134,8 @@ func decode(id, packed string) (r *store.Record, tokens string, _ error) {
 	r.Created = wholeTime(int64(at.Created.get(packed)), p.uvarint())
 	r.Expires = wholeTime(int64(at.Expires.get(packed)), p.uvarint())
 	r.Lock = time.Duration(at.Lock.get(packed))*time.Microsecond + time.Duration(p.uvarint())
+	r.RunLife = time.Duration(at.RunLife.get(packed))*time.Microsecond + time.Duration(p.uvarint())
+	r.MaxRun = int(at.MaxRun.get(packed))
 	r.NewCode = p.byte() == 1
 	r.Key, r.Subject = p.string(), p.string()
 	r.Salt, r.Sealed = bytesOf(p.string()), bytesOf(p.string())

@@ -52,7 +52,7 @@ func (s *naive) live(now time.Time) (n int) {
 		add(r.Expires)
 	}
 	for _, u := range s.runs {
-		add(u.until)
+		add(latest(u.until, u.life))
 	}
 	for _, marks := range s.marks {
 		for _, m := range marks {
@@ -88,6 +88,8 @@ type naiveRun struct {
 	failures int
 	locked   bool
 	until    time.Time
+	total    int       // locks notwithstanding
+	life     time.Time // until when total is kept
 }
 
 // A naiveMark closes the challenges that were created before at.
@@ -125,7 +127,6 @@ func (s *naive) lockedUntil(subject string, now time.Time) time.Time {
 		return time.Time{}
 	}
 	if !now.Before(u.until) {
-		delete(s.runs, subject)
 		return time.Time{}
 	}
 	return u.until
@@ -188,17 +189,28 @@ func (s *naive) Attempt(_ context.Context, id string, t store.Token, now time.Ti
 
 func (s *naive) fail(r *store.Record, now time.Time) {
 	u := s.runs[r.Subject]
-	if u == nil || !now.Before(u.until) {
+	if u == nil || !now.Before(latest(u.until, u.life)) {
 		u = &naiveRun{}
 		s.runs[r.Subject] = u
 	}
+	if !now.Before(u.until) {
+		u.failures, u.locked = 0, false
+	}
 	u.failures++
+	u.total++
+	if r.MaxRun > 0 {
+		u.life = latest(u.life, now.Add(r.RunLife))
+	}
 	if until := now.Add(r.Lock); until.After(u.until) {
 		u.until = until
 	}
 	if r.MaxFailures > 0 && u.failures >= r.MaxFailures {
 		u.locked, u.until = true, now.Add(r.Lock)
 		r.LockedUntil = u.until
+	}
+	if r.MaxRun > 0 && u.total >= r.MaxRun {
+		u.locked, u.until = true, now.Add(max(r.RunLife, r.Lock))
+		u.life, r.LockedUntil = u.until, u.until
 	}
 }
 

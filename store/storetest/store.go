@@ -10,7 +10,7 @@ import (
 )
 
 func storeCases() []testCase[store.Store] {
-	return slices.Concat(recordCases(), attemptCases(), repeatCases(), lockCases(), cancelCases())
+	return slices.Concat(recordCases(), attemptCases(), repeatCases(), lockCases(), runCases(), cancelCases())
 }
 
 // A fixture is a store under test at a time that the case moves.

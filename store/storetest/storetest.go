@@ -199,8 +199,9 @@ func newRecord(subject string, now time.Time, edit ...func(*store.Record)) *stor
 		Expires:     now.Add(5 * time.Minute),
 		MaxAttempts: 5,
 		MaxFailures: 10,
-		Lock:        30 * time.Minute,
-		Delivery:    []byte("\x00delivery\xff"),
+		MaxRun:      1000, RunLife: 40*24*time.Hour + 3*time.Nanosecond,
+		Lock:     30 * time.Minute,
+		Delivery: []byte("\x00delivery\xff"),
 	}
 	for _, f := range edit {
 		f(r)

@@ -51,7 +51,7 @@ func (s *Service) cancel(ctx context.Context, q Ref, now time.Time) (*store.Reco
 	switch {
 	case err != nil:
 		return r, s.storeError(r, err, now)
-	case r.Subject != tag.String():
+	case !tag.runs(r.Subject):
 		return r, notFound()
 	}
 	return r, nil
@@ -90,8 +90,10 @@ func (s *Service) CancelAll(ctx context.Context, q Scope) error {
 		group = s.keys.group(q.Tenant, q.Purpose)
 	}
 	bucket := s.keys.newID(q.Tenant, tag, "", "").store()[:bucketLen]
-	err := again(ctx, func() error {
-		return s.c.Store.CancelAll(ctx, bucket, tag.String(), group, now.Add(maxLife), now)
+	err := eachRun(tag, func(run string) error {
+		return again(ctx, func() error {
+			return s.c.Store.CancelAll(ctx, bucket, run, group, now.Add(maxLife), now)
+		})
 	})
 	e := Event{Kind: EventCancelled, At: now, Subject: tag.String(), Purpose: loggable(q.Purpose), Tenant: q.Tenant}
 	if err != nil {
@@ -101,6 +103,11 @@ func (s *Service) CancelAll(ctx context.Context, q Scope) error {
 	}
 	s.emit(ctx, e)
 	return err
+}
+
+// eachRun calls f for both runs of failures of a subject.
+func eachRun(tag subjectTag, f func(run string) error) error {
+	return errors.Join(f(tag.run(false)), f(tag.run(true)))
 }
 
 // recallTime bounds what withdrawing messages may take of a call's time.

@@ -40,6 +40,22 @@ type subjectTag [16]byte
 
 func (t subjectTag) String() string { return base64.RawURLEncoding.EncodeToString(t[:]) }
 
+// knownRun ends the names of the runs of known devices.
+const knownRun = "+known"
+
+// run names the run of failures of a subject's strangers, or of its known devices.
+func (t subjectTag) run(known bool) string {
+	if known {
+		return t.String() + knownRun
+	}
+	return t.String()
+}
+
+// runs reports whether a record's Subject is one of the subject's runs.
+func (t subjectTag) runs(subject string) bool {
+	return strings.TrimSuffix(subject, knownRun) == t.String()
+}
+
 // subject returns the tag of a tenant's subject.
 func (k keys) subject(tenant, subject string) subjectTag {
 	sum := k.index.begin("subject").text(tenant).text(subject).end()

@@ -281,9 +281,13 @@ func (m *mac) terms(r *store.Record) *mac {
 	if r.NewCode {
 		newCode = 1
 	}
-	return m.bytes(r.Salt).text(r.ID).text(r.Subject).
+	m.bytes(r.Salt).text(r.ID).text(r.Subject).
 		uint(uint64(r.Created.UnixMicro())).uint(uint64(r.Expires.UnixMicro())).
 		uint(newCode).uint(uint64(r.MaxAttempts)).uint(uint64(r.MaxFailures)).uint(uint64(r.Lock))
+	if r.MaxRun != 0 || r.RunLife != 0 { // a record of before there was a MaxRun has neither
+		m.uint(uint64(r.MaxRun)).uint(uint64(r.RunLife))
+	}
+	return m
 }
 
 // codeKey derives the key of a challenge's n-th code, from 0.

@@ -94,7 +94,7 @@ func (s *Service) read(ctx context.Context, q Ref, now time.Time) (*opened, erro
 	if err != nil {
 		return nil, s.openError(ctx, r, err)
 	}
-	if o.Subject != tag.String() || o.req.tenant != q.Tenant {
+	if !tag.runs(o.Subject) || o.req.tenant != q.Tenant {
 		return nil, notFound()
 	}
 	return o, nil

@@ -39,6 +39,15 @@ type Policy struct {
 	MaxFailures int
 	Lock        time.Duration
 
+	// MaxRun failures of a subject in a row, locks notwithstanding, lock it for
+	// RunLife (NIST SP 800-63B-4 §3.2.2); [Service.Unlock] ends that lock, once
+	// the person was identified in another way. A fifth of MaxRun is for known
+	// devices, see Request.Known; the rest is for all others. They are
+	// remembered for RunLife after the latest. 10 to 100, default 100; negative:
+	// no such lock. RunLife is 1 to 90 days, default 30 days.
+	MaxRun  int
+	RunLife time.Duration
+
 	// NewCode gives each send a code of its own; all of them stay valid, under
 	// one budget of attempts. Default: a resend carries the same code.
 	NewCode bool
@@ -83,6 +92,7 @@ func (p Policy) over(base Policy) Policy {
 	}
 	p.Life, p.MaxAttempts = cmp.Or(p.Life, base.Life), cmp.Or(p.MaxAttempts, base.MaxAttempts)
 	p.MaxFailures, p.Lock = cmp.Or(p.MaxFailures, base.MaxFailures), cmp.Or(p.Lock, base.Lock)
+	p.MaxRun, p.RunLife = cmp.Or(p.MaxRun, base.MaxRun), cmp.Or(p.RunLife, base.RunLife)
 	p.NewCode = p.NewCode || base.NewCode
 	return p
 }
@@ -90,8 +100,20 @@ func (p Policy) over(base Policy) Policy {
 // defaultPolicy fits NIST SP 800-63B-4 and PCI DSS 8.3.4.
 var defaultPolicy = Policy{
 	Life: 5 * time.Minute, MaxAttempts: 5, Waits: []time.Duration{30 * time.Second, 30 * time.Second},
-	SentWait: 40 * time.Second, MaxFailures: 10, Lock: 30 * time.Minute,
+	SentWait: 40 * time.Second, MaxFailures: 10, Lock: 30 * time.Minute, MaxRun: 100, RunLife: 30 * 24 * time.Hour,
 	PerRecipient: []Rate{{5, 10 * time.Minute}, {10, 24 * time.Hour}}, PerIP: []Rate{{10, time.Hour}},
+}
+
+// run returns how many failures in a row lock a subject for RunLife. Strangers and
+// known devices have runs of their own, which together have MaxRun.
+func (p *Policy) run(known bool) int {
+	switch {
+	case p.MaxRun < 0:
+		return 0
+	case known:
+		return p.MaxRun / 5
+	}
+	return p.MaxRun - p.MaxRun/5
 }
 
 // validate returns an error whose text begins with at, "otp: Config.Policy.".
@@ -116,6 +138,10 @@ func (p Policy) validate(at string, bits float64) error {
 		return fmt.Errorf("%sMaxFailures: %d is not within 1..100", at, p.MaxFailures)
 	case p.Lock < time.Minute || p.Lock > 24*time.Hour:
 		return fmt.Errorf("%sLock: %v is not within a minute and a day", at, p.Lock)
+	case p.MaxRun >= 0 && (p.MaxRun < 10 || p.MaxRun > 100):
+		return fmt.Errorf("%sMaxRun: %d is not within 10..100", at, p.MaxRun)
+	case p.RunLife < 24*time.Hour || p.RunLife > 90*24*time.Hour:
+		return fmt.Errorf("%sRunLife: %v is not within a day and 90 days", at, p.RunLife)
 	}
 	for _, w := range p.Waits {
 		if w < time.Second || w > p.Life {

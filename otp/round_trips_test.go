@@ -63,7 +63,7 @@ func TestRoundTrips(t *testing.T) {
 		{"Cancel, Takeover", takeover, 0, "Finish Enqueue", func(_ *faultRig, p *historyProc, c *otp.Challenge) {
 			_ = p.svc.Cancel(bg, otp.Ref{ID: c.ID, Subject: "ann"})
 		}},
-		{"CancelAll", inCall, 0, "CancelAll", func(_ *faultRig, p *historyProc, _ *otp.Challenge) {
+		{"CancelAll", inCall, 0, "CancelAll CancelAll", func(_ *faultRig, p *historyProc, _ *otp.Challenge) {
 			_ = p.svc.CancelAll(bg, otp.Scope{Subject: "ann"})
 		}},
 	} {

@@ -121,7 +121,7 @@ func (s *Service) verify(ctx context.Context, v Verification, now time.Time) (*s
 	switch {
 	case err != nil:
 		return r, nil, s.openError(ctx, r, err)
-	case !right || r.Subject != tag.String():
+	case !right || !tag.runs(r.Subject):
 		return r, nil, wrong(r, now)
 	}
 	return s.verified(ctx, r, token, now)

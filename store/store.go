@@ -168,3 +168,12 @@ type Store interface {
 	// challenges. ErrFull.
 	CancelAll(ctx context.Context, bucket, subject, group string, until, now time.Time) error
 }
+
+// A Forgetter is a [Store] that can end a subject's run of failures without a
+// Verified: to unlock a person who was identified in another way, and to erase.
+type Forgetter interface {
+	// Forget ends the subject's run of failures, its count for MaxRun, and its
+	// lock. Marks of CancelAll stay. bucket begins the IDs of the subject's
+	// challenges. A subject without a run is no error.
+	Forget(ctx context.Context, bucket, subject string, now time.Time) error
+}

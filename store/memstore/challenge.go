@@ -308,6 +308,23 @@ func (h *hold) finish(o store.Outcome, t store.Token) error {
 	return nil
 }
 
+var _ store.Forgetter = (*Store)(nil)
+
+// Forget implements store.Forgetter. The bucket is not needed.
+func (s *Store) Forget(ctx context.Context, _, subject string, now time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	k := s.runs.key(subject)
+	sh := s.runs.lock(k, nanos(now))
+	defer sh.Unlock()
+	if u := sh.table.get(k); u != nil {
+		sh.remove(u)
+		s.runs.used.Add(-1)
+	}
+	return nil
+}
+
 // Update implements store.Store.
 func (s *Store) Update(
 	ctx context.Context, id string, revision uint64, delivery []byte, now time.Time,

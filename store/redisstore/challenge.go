@@ -175,6 +175,20 @@ func (s *Store) CancelAll(
 	return err
 }
 
+var _ store.Forgetter = (*Store)(nil)
+
+// Forget implements store.Forgetter. The bucket is as in CancelAll.
+func (s *Store) Forget(ctx context.Context, bucket, subject string, _ time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if strings.Contains(bucket, "-") {
+		return fmt.Errorf("redisstore: Forget in a bucket %q", bucket)
+	}
+	_, err := s.run(ctx, scriptForget, []string{s.runsKey(bucket)}, subjectField(subject))
+	return err
+}
+
 // onChallenge runs a script that returns the record as it was before. If the answer
 // is done, the caller makes the effect in r too.
 func (s *Store) onChallenge(

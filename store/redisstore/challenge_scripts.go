@@ -232,6 +232,22 @@ if not again and not status then
 end
 ` + replyRecord)
 
+// scriptForget ends the subject's run.
+//
+//	ARGV[1]  subject's field in the hash of runs
+//	returns  1
+var scriptForget = newScript(anyhow + `
+local call, read = redis.call, struct.unpack
+local run = call('HGET', KEYS[1], ARGV[1])
+if run and #run == @run.length then
+	call('HDEL', KEYS[1], ARGV[1])
+elseif run then
+	call('HSET', KEYS[1], ARGV[1], struct.pack('@run[failures ends locked total life]', 0, 0, 0, 0, 0) ..
+		run:sub(@run.kept.from))
+end
+return 1
+`)
+
 // scriptCancelAll adds a mark to the subject's, or renews the mark of the group.
 //
 //	ARGV[1..2]  the mark, see markFields; subject's field in the hash of runs

@@ -1,12 +1,23 @@
 package storetest
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/otpcourier/otpcourier/store"
 )
+
+// Forget forgets the marks, too, if f says so.
+func (f *faulty) Forget(ctx context.Context, bucket, subject string, now time.Time) error {
+	if f.forgetMarks {
+		f.mu.Lock()
+		delete(f.marks, subject)
+		f.mu.Unlock()
+	}
+	return f.naive.Forget(ctx, bucket, subject, now)
+}
 
 // after has change look at the run of the subject when an Attempt has ended.
 func (f *faulty) after(t *testing.T, change func(u *naiveRun, now time.Time)) {
@@ -92,6 +103,7 @@ func TestRunMutants(t *testing.T) {
 		{"counts a repeat", "repeat not counted", func(f *faulty) {
 			f.after(t, func(u *naiveRun, _ time.Time) { u.total += 2 })
 		}},
+		{"Forget forgets marks", "forget", func(f *faulty) { f.forgetMarks = true }},
 		{"caps by itself", "no cap", func(f *faulty) {
 			f.create = func(r *store.Record, now time.Time) error {
 				r.MaxRun, r.RunLife = 100, week

@@ -20,6 +20,8 @@ type faulty struct {
 	finish    func(id string, o store.Outcome, token store.Token, now time.Time) (*store.Record, error)
 	update    func(id string, revision uint64, delivery []byte, now time.Time) (*store.Record, error)
 	cancelAll func(subject, group string, until, now time.Time) error
+
+	forgetMarks bool // by Forget
 }
 
 func (f *faulty) Create(ctx context.Context, r *store.Record, now time.Time) error {

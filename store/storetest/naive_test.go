@@ -233,6 +233,13 @@ func (s *naive) Finish(
 	})
 }
 
+func (s *naive) Forget(_ context.Context, _, subject string, _ time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.runs, subject)
+	return nil
+}
+
 func (s *naive) Update(
 	_ context.Context, id string, revision uint64, delivery []byte, now time.Time,
 ) (*store.Record, error) {

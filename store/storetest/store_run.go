@@ -19,6 +19,7 @@ func runCases() []testCase[store.Store] {
 		{"count forgotten", "the count for MaxRun is forgotten RunLife after the latest failure, and not sooner",
 			countForgotten},
 		{"repeat not counted", "an Attempt that is repeated is counted once for MaxRun", repeatNotCounted},
+		{"forget", "Forget ends the subject's run, count and lock, and keeps the marks of CancelAll", forget},
 		{"no cap", "with MaxRun 0 no number of failures locks for longer than Lock", noCap},
 		{"parallel cap", "parallel Attempts on several challenges of a subject get no more than MaxRun", parallelCap},
 	}
@@ -152,6 +153,38 @@ func repeatNotCounted(t tester, s store.Store) {
 	}
 	if n := f.fail(1000, capped(20, week)); n != 19 {
 		f.Errorf("%d failures were charged after one that was repeated, want 19", n)
+	}
+}
+
+// forget is for a store.Forgetter.
+func forget(t tester, s store.Store) {
+	forgetter, ok := s.(store.Forgetter)
+	if !ok {
+		t.Logf("not tested: the store is no Forgetter")
+		return
+	}
+	f := newFixture(t, s)
+	end := func() {
+		f.Helper()
+		if err := forgetter.Forget(f.Context(), bucketOf(newID(f.subject)), f.subject, f.now); err != nil {
+			f.Fatalf("Forget: %v", err)
+		}
+	}
+	end() // of nothing
+	for range 2 {
+		f.fail(20, capped(20, week))
+		f.refused(store.ErrLocked)
+		end()
+		open := f.create(capped(20, week))
+		f.now = f.now.Add(time.Second)
+		f.cancelAll("")
+		f.now = f.now.Add(time.Second)
+		f.fail(9, capped(20, week))
+		end()
+		f.outcome(open, "after CancelAll and Forget", store.Cancelled)
+	}
+	if n := f.fail(1000, capped(20, week)); n != 20 {
+		f.Errorf("%d failures were charged after Forget, want 20", n)
 	}
 }
 

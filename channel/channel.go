@@ -55,6 +55,12 @@ type Planner interface {
 	Plan(ctx context.Context, m *Message) ([]Route, error)
 }
 
+// A Plaintexter is a Channel that may send in plaintext: its configuration
+// permits a connection without TLS. It is optional; find it with [As].
+type Plaintexter interface {
+	Plaintext() bool
+}
+
 // As returns the first of c and what it wraps that has type T, usually an
 // optional interface: channel.As[channel.Canceler](c). It follows methods
 // Unwrap() Channel.

@@ -112,6 +112,12 @@ type Config struct {
 	FixedCodes                  []FixedCode
 	DangerouslyAcceptFixedCodes bool
 
+	// Profiles are standards that the Service is held to: New returns an error
+	// that lists each clause that the Config breaks. Attest has what code
+	// cannot see. Default: none.
+	Profiles []Profile
+	Attest   Attestations
+
 	// Events is called for each event, in the goroutine of the call it belongs
 	// to. It must be quick and safe for concurrent use; a panic is logged and
 	// changes nothing. Default: none.

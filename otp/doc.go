@@ -42,11 +42,18 @@
 //
 // [Policy] bounds a code's life, the guesses at it, its sends, the messages to
 // a recipient, the requests from an IP address, and the failures in a row of a
-// subject. The defaults fit NIST SP 800-63B-4 and PCI DSS 8.3.4; PSD2 (RTS
-// 2018/389 Art. 4) asks for a MaxFailures of 5. An attempt is charged before the
-// code is compared, so parallel guesses gain nothing, and of parallel right
-// answers one wins. NIST counts SMS as a restricted authenticator and e-mail as
-// none: an embedder under that profile offers no failover to e-mail.
+// subject, those that outlive locks included. The numbers of the defaults are
+// within NIST SP 800-63B-4 §3.1.3.2 and §3.2.2, and PCI DSS 8.3.4; PSD2 (RTS
+// 2018/389 Art. 4) asks for a MaxFailures of 5. [Config.Profiles] holds a Service
+// to a standard, and names each clause that its Config breaks. An attempt is
+// charged before the code is compared, so parallel guesses gain nothing, and of
+// parallel right answers one wins.
+//
+// People who verify do not count for the limit of their network: an office
+// behind one address is served. A [Guard], such as that of otp/guard, replaces
+// that limit, and keeps messages to blocks of numbers, to countries, and of a day
+// within bounds. Strangers who use up the limit of a number, or lock a subject,
+// do not lock out the owner's device if its requests are marked as Known.
 //
 // A message counts against the limits of the address that its route uses: the
 // messages of a failover count, and an address that no message went to does not.
@@ -143,12 +150,12 @@
 //
 //   - Send to a stored address, not to one that the browser passes: a form that
 //     sends a code to any number is a way to pump messages.
-//   - A login with an unknown name must look like any other. Call Send only for
-//     a user, answer both the same at the same speed, and verify a made-up ID for
-//     the unknown: Verify takes as long for it as for a wrong code.
-//   - A locked subject is a way to shut people out. Lock by the session or the
-//     device beside the user if anyone can ask for a user's code, and keep other
-//     ways to log in.
+//   - A login with an unknown name must look like any other. Call Send with
+//     Decoy for the unknown, with Config.Async: the answer, its time, and all
+//     counters are those of a user.
+//   - A locked subject is a way to shut people out. Mark requests from a device
+//     of the person as Known: they have allowances of their own. Keep other ways
+//     to log in for a person on a new device.
 //   - A challenge ID is no secret, but keep it with the session that asked: a
 //     page that verifies any ID with any subject invites guessing. An ID of
 //     another subject is not found, and costs that subject nothing.
@@ -157,6 +164,23 @@
 //   - A forwarded mailbox, or a number that was given to somebody else, receives
 //     the codes: let people confirm an address now and then, and treat a proven
 //     address as proof of control of the address, not of identity.
+//
+// # What is kept, and for how long
+//
+// All keys are hashes keyed by Keyring.Index, and end by themselves:
+//
+//	challenge   sealed request, delivery    the life of the code
+//	subject     run of failures, lock       Policy.Lock, and Policy.RunLife (30 days)
+//	subject     mark of CancelAll           a day
+//	phone/…, email/…, push/…, chat/…        Rate.Per of Policy.PerRecipient (a day)
+//	ip/…                                    Rate.Per of Policy.PerIP (an hour)
+//	receipt     provider's id               the life of the code
+//	job         challenge                   the life of the code
+//	guard/…                                 a day; see otp/guard
+//
+// [Service.Erase] removes the runs of a subject and the counts of addresses at
+// once, and makes open codes worthless; the profile Privacy bounds all of them.
+// A change of Index forgets everything.
 //
 // # Starting and stopping
 //

@@ -90,6 +90,7 @@ func secretive(t *testing.T) (values []any, s map[string]string) {
 		otp.Request{Subject: s["phone"], To: to, Binding: []byte(s["code"]), Details: s["code"],
 			IdempotencyKey: s["code"], IP: netip.MustParseAddr("192.0.2.1")},
 		otp.Attempt{Phone: phone.Number{E164: s["phone"]}, Email: s["mailbox"], Subject: s["mailbox"]},
+		otp.Erasure{Subject: s["mailbox"], To: to},
 		otp.Ref{ID: c.ID, Subject: s["mailbox"]}, otp.Scope{Subject: s["mailbox"]},
 		otp.ResendRequest{ID: c.ID, Subject: s["mailbox"], IdempotencyKey: s["code"]},
 		otp.Verification{ID: c.ID, Subject: s["mailbox"], Code: s["code"], Binding: []byte(s["code"])},
@@ -102,7 +103,8 @@ func secretive(t *testing.T) (values []any, s map[string]string) {
 // harmless are the exported types that hold no secret: configuration, names and
 // numbers, functions, and interfaces.
 var harmless = []string{
-	"otp.Action", "otp.EventKind", "otp.Generator", "otp.Guard", "otp.GuardFunc", "otp.Settler", "otp.Verdict", "otp.Measurer", "otp.Next", "otp.Normalizer", "otp.Policy", "otp.Random",
+	"otp.Action", "otp.Attestations", "otp.Periodic", "otp.Profile", "channel.Plaintexter",
+	"otp.EventKind", "otp.Generator", "otp.Guard", "otp.GuardFunc", "otp.Settler", "otp.Verdict", "otp.Measurer", "otp.Next", "otp.Normalizer", "otp.Policy", "otp.Random",
 	"otp.Rate", "otp.Reason", "otp.Tenant",
 	"wording.Config", "wording.Error", "wording.Plural", "wording.Set", "wording.Warning", "wording.Wording",
 	"channel.Address", "channel.Canceler", "channel.Channel", "channel.Class", "channel.Error", "channel.Func",

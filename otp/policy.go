@@ -54,9 +54,11 @@ type Policy struct {
 
 	// PerRecipient limits the messages to one address, those of a failover
 	// included: a message counts against the address that its route uses.
-	// PerIP limits the requests from one IPv4 address or IPv6 /64, if
-	// Request.IP is given. Default 5 in 10 minutes and 10 a day; 10 an hour.
-	// Empty and not nil: no limit.
+	// Requests that are Known have as much again. PerIP limits the requests
+	// from one IPv4 address or IPv6 /64, if Request.IP is given; those of a
+	// challenge that is verified are given back. Default 5 in 10 minutes and 10
+	// a day; 10 an hour, and with Config.Guard none. Empty and not nil: no
+	// limit.
 	PerRecipient []Rate
 	PerIP        []Rate
 }
@@ -97,7 +99,8 @@ func (p Policy) over(base Policy) Policy {
 	return p
 }
 
-// defaultPolicy fits NIST SP 800-63B-4 and PCI DSS 8.3.4.
+// defaultPolicy keeps to the numbers of NIST SP 800-63B-4 and PCI DSS 8.3.4: see
+// TestDefaultsFit.
 var defaultPolicy = Policy{
 	Life: 5 * time.Minute, MaxAttempts: 5, Waits: []time.Duration{30 * time.Second, 30 * time.Second},
 	SentWait: 40 * time.Second, MaxFailures: 10, Lock: 30 * time.Minute, MaxRun: 100, RunLife: 30 * 24 * time.Hour,

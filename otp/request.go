@@ -1,6 +1,7 @@
 package otp
 
 import (
+	"cmp"
 	"encoding/json"
 	"log/slog"
 	"net/netip"
@@ -148,7 +149,7 @@ func (s *Service) validate(q Request, t *tenant) (*sealedRequest, error) {
 	case len(q.Binding) > maxBinding:
 		return nil, invalid("Binding", "it is longer than 64 KiB")
 	}
-	if err := validSignals(q.Signals); err != nil {
+	if err := cmp.Or(validSignals(q.Signals), s.payment(q)); err != nil {
 		return nil, err
 	}
 	r := &sealedRequest{known: q.Known, proven: q.Proven, decoy: q.Decoy, tenant: q.Tenant, to: q.To, purpose: q.Purpose, details: q.Details, route: q.Route,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	mathrand "math/rand/v2"
@@ -39,6 +40,7 @@ type Service struct {
 // New returns a Service, or an error that names the field at fault. It keeps
 // no goroutine: see [Service.Work].
 func New(c Config) (*Service, error) {
+	heard := c.heard()
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -54,7 +56,7 @@ func New(c Config) (*Service, error) {
 	if err := s.makeDummy(); err != nil {
 		return nil, err
 	}
-	if err := s.prepareTenants(); err != nil {
+	if err := errors.Join(s.auditConfig(heard), s.prepareTenants()); err != nil {
 		return nil, err
 	}
 	if len(s.fixed) > 0 {

@@ -2,6 +2,7 @@ package otp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -99,6 +100,10 @@ func (s *Service) SetTenant(t Tenant) error {
 	if err != nil {
 		return err
 	}
+	if err := s.auditTenant(ready, "otp: Tenant."); err != nil {
+		ready.detach()
+		return err
+	}
 	s.changeTenants(func(all map[string]*tenant) {
 		if old := all[ready.name]; old != nil && old.receipts != ready.receipts {
 			old.detach()
@@ -149,7 +154,7 @@ func (s *Service) prepareTenants() (err error) {
 		return err
 	}
 	s.own = own
-	all := map[string]*tenant{"": own}
+	all, audits := map[string]*tenant{"": own}, []error{s.auditTenant(own, "otp: Config.")}
 	defer func() {
 		if err != nil { // their receipts are for a Service that can be made
 			for _, t := range all {
@@ -166,7 +171,10 @@ func (s *Service) prepareTenants() (err error) {
 		if err != nil {
 			return err
 		}
-		all[t.Name] = ready
+		all[t.Name], audits = ready, append(audits, s.auditTenant(ready, at))
+	}
+	if err := errors.Join(audits...); err != nil {
+		return err
 	}
 	s.tenants.Store(&all)
 	return nil

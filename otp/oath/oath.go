@@ -76,6 +76,14 @@ func (g TOTP) Generate(s otp.Seed) (string, error) {
 	return hotpCode(s.Key, uint64(s.Time.Unix()/period), g.Digits, g.Hash)
 }
 
+// Step returns the Period.
+func (g TOTP) Step() time.Duration {
+	if g.Period == 0 {
+		return 30 * time.Second
+	}
+	return g.Period
+}
+
 // Normalize reads what people type and paste, as [otp.Random] does.
 func (g TOTP) Normalize(typed string) (string, bool) {
 	return (otp.Random{Length: orSix(g.Digits)}).Normalize(typed)

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel/phone"
+	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/otp/guard"
+	"github.com/otpcourier/otpcourier/store/memstore"
+)
+
+// attempt returns one for the n-th of many numbers, from one of many networks.
+func attempt(n int, at time.Time) otp.Attempt {
+	return otp.Attempt{Phone: phone.Number{E164: fmt.Sprintf("+4479%08d", n*7919%100_000_000), Region: "GB",
+		Type: phone.Mobile}, IP: netip.AddrFrom4([4]byte{byte(10 + n>>16), byte(n >> 8), byte(n), 1}), At: at}
+}
+
+func newGuard(b backend) (*guard.Guard, error) {
+	return guard.New(guard.Config{Limiter: b.limiter, Index: index, Countries: map[string]guard.Country{"GB": {}},
+		Budget: 1 << 40, Price: guard.Cents, StepUp: true})
+}
+
+// measure prints what decisions cost.
+func measure(ctx context.Context, calls int) error {
+	if err := measureMemory(ctx, calls); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "bench-guard")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b, stop, err := startRedis(dir, false)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	return measureRedis(ctx, b, calls)
+}
+
+// measureMemory measures memstore: time, and bytes with 10⁶ numbers.
+func measureMemory(ctx context.Context, calls int) error {
+	b := backend{name: "memstore", limiter: memstore.New(memstore.Config{})}
+	g, err := newGuard(b)
+	if err != nil {
+		return err
+	}
+	took, err := decide(ctx, g, calls)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("memstore: %.1f µs a decision, %.1f µs with the end of the session\n", took[0], took[1])
+	for _, numbers := range []int{100_000, 1_000_000} {
+		b.limiter = memstore.New(memstore.Config{MaxLimits: 8_000_000})
+		if g, err = newGuard(b); err != nil {
+			return err
+		}
+		before := heap()
+		begin := time.Now()
+		for n := range numbers {
+			a := attempt(n, begin.Add(time.Duration(n)*20*time.Millisecond))
+			a.Known = true // so that each is counted
+			if _, err := g.Check(ctx, a); err != nil {
+				return err
+			}
+		}
+		after := heap()
+		runtime.KeepAlive(g)
+		fmt.Printf("BYTES guard message backend=memstore numbers=%d %.0f\n", numbers, float64(after-before)/float64(numbers))
+	}
+	return nil
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// decide returns the medians of a Check, and of a Check with its Settle, in µs.
+func decide(ctx context.Context, g *guard.Guard, calls int) (took [2]float64, err error) {
+	var check, both []time.Duration
+	for n := range calls {
+		a := attempt(n, time.Now())
+		began := time.Now()
+		if _, err := g.Check(ctx, a); err != nil {
+			return took, err
+		}
+		check = append(check, time.Since(began))
+		g.Settle(ctx, a, 1, true)
+		both = append(both, time.Since(began))
+	}
+	return [2]float64{median(check), median(both)}, nil
+}
+
+func median(d []time.Duration) float64 {
+	slices.Sort(d)
+	return float64(d[len(d)/2]) / float64(time.Microsecond)
+}
+
+// measureRedis measures Redis beside a GET and a script that does nothing.
+func measureRedis(ctx context.Context, b backend, calls int) error {
+	g, err := newGuard(b)
+	if err != nil {
+		return err
+	}
+	if _, err := g.Check(ctx, attempt(0, time.Now())); err != nil { // the script is loaded
+		return err
+	}
+	var gets, nothings []time.Duration
+	for range calls {
+		began := time.Now()
+		if err := b.client.Get(ctx, "ready").Err(); err != nil {
+			return err
+		}
+		gets = append(gets, time.Since(began))
+		began = time.Now()
+		if err := b.client.Eval(ctx, "return 1", nil).Err(); err != nil {
+			return err
+		}
+		nothings = append(nothings, time.Since(began))
+	}
+	if err := b.client.Do(ctx, "CONFIG", "RESETSTAT").Err(); err != nil {
+		return err
+	}
+	memory, err := info(ctx, b, "memory", `used_memory:(\d+)`)
+	if err != nil {
+		return err
+	}
+	var checks []time.Duration
+	for n := range calls {
+		a := attempt(1+n, time.Now())
+		began := time.Now()
+		if _, err := g.Check(ctx, a); err != nil {
+			return err
+		}
+		checks = append(checks, time.Since(began))
+	}
+	trips, err := info(ctx, b, "commandstats", `cmdstat_evalsha:calls=(\d+)`)
+	if err != nil {
+		return err
+	}
+	server, err := info(ctx, b, "commandstats", `cmdstat_evalsha:.*?usec_per_call=([\d.]+)`)
+	if err != nil {
+		return err
+	}
+	after, err := info(ctx, b, "memory", `used_memory:(\d+)`)
+	if err != nil {
+		return err
+	}
+	get, nothing, check := median(gets), median(nothings), median(checks)
+	fmt.Printf("redis: %.1f µs a decision, %.1f µs of them in the server's script; GET %.1f µs, empty script %.1f µs\n",
+		check, server, get, nothing)
+	fmt.Printf("TRIPS guard check backend=redis %.2f\n", trips/float64(calls))
+	fmt.Printf("RATIO guard check backend=redis vs=get %.2f\n", check/get)
+	fmt.Printf("RATIO guard check backend=redis vs=nothing %.2f\n", check/nothing)
+	fmt.Printf("BYTES guard message backend=redis numbers=%d %.0f\n", calls, (after-memory)/float64(calls))
+	return nil
+}
+
+// info reads a number of INFO.
+func info(ctx context.Context, b backend, section, pattern string) (float64, error) {
+	text, err := b.client.Info(ctx, section).Result()
+	if err != nil {
+		return 0, err
+	}
+	m := regexp.MustCompile(pattern).FindStringSubmatch(text)
+	if m == nil {
+		return 0, fmt.Errorf("INFO %s has no %s", section, pattern)
+	}
+	return strconv.ParseFloat(m[1], 64)
+}

@@ -43,6 +43,7 @@ var mayImport = []struct {
 	{"otp/internal/...", []string{"channel", "store", "otp/internal/..."}},
 	{"otp/wording", []string{"channel/sms"}},
 	{"otp/oath", []string{"otp"}},
+	{"otp/guard/guardtest", []string{"channel/phone", "store", "otp"}},
 	{"otp/guard", []string{"channel", "channel/phone", "store", "otp"}},
 	{"otp/authenticator", []string{"channel", "channel/phone", "store", "otp", "otp/oath",
 		"otp/authenticator/internal/..."}},

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -157,7 +156,7 @@ func (s *Service) callEvents(ctx context.Context, e Event) {
 func (s *Service) event(kind EventKind, o *opened, now time.Time) Event {
 	q, d := o.req, o.delivery
 	return Event{Kind: kind, At: now, RequestID: cmp.Or(d.Request, q.requestID), Challenge: o.id, Tenant: q.tenant,
-		Reference: q.reference, Created: o.Created, Subject: strings.TrimSuffix(o.Subject, knownRun), Purpose: q.purpose, To: q.to.Masked(),
+		Reference: q.reference, Created: o.Created, Subject: subjectOf(o.Record), Purpose: q.purpose, To: q.to.Masked(),
 		Region: q.region, Route: d.Message.Route, Fixed: q.fixed, Decoy: q.decoy}
 }
 
@@ -175,7 +174,7 @@ func (e Event) with(err error) Event {
 func (s *Service) openEvent(kind EventKind, r *store.Record, now time.Time) Event {
 	o, err := s.open(r)
 	if err != nil {
-		return Event{Kind: kind, At: now, Challenge: s.keys.publicOf(r.ID), Subject: strings.TrimSuffix(r.Subject, knownRun)}
+		return Event{Kind: kind, At: now, Challenge: s.keys.publicOf(r.ID), Subject: subjectOf(r)}
 	}
 	return s.event(kind, o, now)
 }

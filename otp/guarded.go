@@ -39,7 +39,8 @@ var errDropped = errors.New("otp: the guard drops the message")
 
 // consult asks the Guard about a message. A nil error means that it may be sent,
 // and that the Guard is to be told if it is not.
-func (s *Service) consult(ctx context.Context, q *sealedRequest, kinds channel.Address, now time.Time, ask asking) error {
+func (s *Service) consult(ctx context.Context, q *sealedRequest, kinds channel.Address, now time.Time,
+	ask asking) error {
 	if s.c.Guard == nil || q.fixed {
 		return nil
 	}

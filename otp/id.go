@@ -56,6 +56,9 @@ func (t subjectTag) runs(subject string) bool {
 	return strings.TrimSuffix(subject, knownRun) == t.String()
 }
 
+// subjectOf returns the subject of a record, known device or not.
+func subjectOf(r *store.Record) string { return strings.TrimSuffix(r.Subject, knownRun) }
+
 // subject returns the tag of a tenant's subject.
 func (k keys) subject(tenant, subject string) subjectTag {
 	sum := k.index.begin("subject").text(tenant).text(subject).end()

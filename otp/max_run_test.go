@@ -122,7 +122,8 @@ func TestErase(t *testing.T) {
 		}
 		wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
 		time.Sleep(time.Second)
-		if err := r.Erase(t.Context(), otp.Erasure{Subject: "u1", To: channel.Recipient{Phone: "+44 7912 345678"}}); err != nil {
+		as := channel.Recipient{Phone: "+44 7912 345678"}
+		if err := r.Erase(t.Context(), otp.Erasure{Subject: "u1", To: as}); err != nil {
 			t.Fatal(err)
 		}
 		if r.last().Kind != otp.EventErased {

@@ -137,8 +137,10 @@ func (s *Service) auditNIST(a *audit) {
 		"its codes need six digits or more")
 	a.add(!slices.Contains(c.PhoneTypes, phone.VoIP), "§3.1.3.1", "Config.PhoneTypes", "remove phone.VoIP")
 	a.add(len(c.FixedCodes) == 0, "§3.1.3.2", "Config.FixedCodes", "remove them")
-	a.add(c.Attest.BoundNumbers, "§3.1.3.3", "Config.Attest.BoundNumbers", "bind each number to a device, and attest it")
-	a.add(c.Attest.Alternative, "§3.2.9", "Config.Attest.Alternative", "offer an unrestricted authenticator, and attest it")
+	a.add(c.Attest.BoundNumbers, "§3.1.3.3", "Config.Attest.BoundNumbers",
+		"bind each number to a device, and attest it")
+	a.add(c.Attest.Alternative, "§3.2.9", "Config.Attest.Alternative",
+		"offer an unrestricted authenticator, and attest it")
 	a.add(c.Attest.RisksTold, "§3.2.9", "Config.Attest.RisksTold", "tell the risks, and attest it")
 }
 
@@ -156,11 +158,13 @@ func (s *Service) auditASVS(a *audit, heard bool) {
 	a.add(len(c.FixedCodes) == 0, "6.3.2", "Config.FixedCodes", "remove them")
 	a.add(heard, "16.3.1, 16.3.3", "Config.Events", "set it, or Logger")
 	if a.profile == ASVS2 {
-		a.add(c.Attest.Alternative, "6.6.1", "Config.Attest.Alternative", "offer an authenticator that is not the phone network")
+		a.add(c.Attest.Alternative, "6.6.1", "Config.Attest.Alternative",
+			"offer an authenticator that is not the phone network")
 		return
 	}
 	a.add(c.Async, "6.3.8", "Config.Async", "set it, so that a Decoy takes as long as a Send")
-	a.add(c.Attest.Decoys, "6.3.8", "Config.Attest.Decoys", "use Request.Decoy for people without an account, and attest it")
+	a.add(c.Attest.Decoys, "6.3.8", "Config.Attest.Decoys",
+		"use Request.Decoy for people without an account, and attest it")
 }
 
 // auditTenant holds a tenant's policies and routes against the profiles. at
@@ -204,7 +208,8 @@ func (s *Service) auditPolicy(a *audit, p *Policy, at string) {
 			a.add(r.Per <= retention, "GDPR Art. 5(1)(e)", at+"PerRecipient or PerIP",
 				fmt.Sprintf("a Per of %v at most", retention))
 		}
-		a.add(p.MaxRun < 0 || p.RunLife <= retention, "GDPR Art. 5(1)(e)", at+"RunLife", fmt.Sprintf("%v at most", retention))
+		a.add(p.MaxRun < 0 || p.RunLife <= retention, "GDPR Art. 5(1)(e)", at+"RunLife",
+			fmt.Sprintf("%v at most", retention))
 	}
 }
 
@@ -235,7 +240,8 @@ func (s *Service) auditRoutes(a *audit, t *tenant, at string) {
 		case NIST:
 			a.add(!mail, "§3.1.3.1", named, "no code by e-mail")
 		case PSD2:
-			a.add(!mail || s.c.Attest.BoundClient, "EBA Q&A 2018_4315", named, "no code by e-mail, or attest BoundClient")
+			a.add(!mail || s.c.Attest.BoundClient, "EBA Q&A 2018_4315", named,
+				"no code by e-mail, or attest BoundClient")
 		case PCI:
 			p, ok := channel.As[channel.Plaintexter](r.Channel)
 			a.add(!ok || !p.Plaintext(), "8.3.2", named, "use TLS")

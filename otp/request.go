@@ -152,7 +152,8 @@ func (s *Service) validate(q Request, t *tenant) (*sealedRequest, error) {
 	if err := cmp.Or(validSignals(q.Signals), s.payment(q)); err != nil {
 		return nil, err
 	}
-	r := &sealedRequest{known: q.Known, proven: q.Proven, decoy: q.Decoy, tenant: q.Tenant, to: q.To, purpose: q.Purpose, details: q.Details, route: q.Route,
+	r := &sealedRequest{known: q.Known, proven: q.Proven, decoy: q.Decoy,
+		tenant: q.Tenant, to: q.To, purpose: q.Purpose, details: q.Details, route: q.Route,
 		requestID: q.RequestID, reference: q.Reference, priority: q.Priority, binding: bind(q.Binding),
 		region: t.region}
 	if len(t.of(q.Purpose).PerIP) > 0 || s.c.Guard != nil {

@@ -108,7 +108,8 @@ func (s *Service) compose(q Request, req *sealedRequest, t *tenant, now time.Tim
 	p := t.of(q.Purpose)
 	r := &store.Record{ID: i.store(), Subject: tag.run(q.Known), Group: s.keys.group(q.Tenant, q.Purpose),
 		Key: s.keys.keyID(), Salt: newSalt(), Created: now, Expires: now.Add(p.Life), NewCode: p.NewCode,
-		MaxAttempts: p.MaxAttempts, MaxFailures: p.MaxFailures, Lock: p.Lock, MaxRun: p.run(q.Known), RunLife: p.RunLife}
+		MaxAttempts: p.MaxAttempts, MaxFailures: p.MaxFailures, Lock: p.Lock,
+		MaxRun: p.run(q.Known), RunLife: p.RunLife}
 	d := delivery.New(now, time.Time{}, 0, delivery.Charge{})
 	o := &opened{Record: r, id: s.keys.public(i), req: req, tenant: t, policy: p, delivery: &d}
 	var err error

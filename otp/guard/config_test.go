@@ -28,7 +28,9 @@ func TestBadConfig(t *testing.T) {
 		{`"UK"`, func(c *guard.Config) { c.Countries = map[string]guard.Country{"UK": {}} }},
 		{`"gb"`, func(c *guard.Config) { c.Countries = map[string]guard.Country{"gb": {}} }},
 		{`"44"`, func(c *guard.Config) { c.Countries = map[string]guard.Country{"44": {}} }},
-		{`Countries["GB"].PerDay`, func(c *guard.Config) { c.Countries = map[string]guard.Country{"GB": {PerDay: -1}} }},
+		{`Countries["GB"].PerDay`, func(c *guard.Config) {
+			c.Countries = map[string]guard.Country{"GB": {PerDay: -1}}
+		}},
 		{"Config.StepUp", func(c *guard.Config) {
 			c.Countries = map[string]guard.Country{"GB": {StepUp: true}}
 		}},

@@ -31,12 +31,13 @@ func newGuard(t testing.TB, l store.Limiter, s guardtest.Scenario, change func(*
 }
 
 // replay runs a scenario against a guard with the default limits.
-func replay(t testing.TB, l store.Limiter, s guardtest.Scenario, seed uint64, without ...string) map[string]*guardtest.Tally {
+func replay(t testing.TB, l store.Limiter, s guardtest.Scenario, seed uint64, without ...string) (
+	report map[string]*guardtest.Tally) {
 	t.Helper()
 	g := newGuard(t, l, s, nil)
 	guard.Without(g, without...)
 	u := &guardtest.Under{Guard: g, Limiter: l, Rules: map[string]int{}}
-	report := guardtest.Replay(s.Make(seed), u)
+	report = guardtest.Replay(s.Make(seed), u)
 	if u.Err != nil {
 		t.Fatal(u.Err)
 	}

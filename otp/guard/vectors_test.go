@@ -357,7 +357,8 @@ func TestNoStepUp(t *testing.T) {
 		b.want(otp.Allow, "", b.stranger(n))
 	}
 	b.want(otp.Refuse, guard.RuleBlock, b.stranger(20))
-	if len(told) != 2 || told[0].Action != otp.StepUp || !told[0].Shadow || told[1].Action != otp.Refuse || told[1].Shadow {
+	if len(told) != 2 || told[0].Action != otp.StepUp || !told[0].Shadow || told[1].Action != otp.Refuse ||
+		told[1].Shadow {
 		t.Errorf("told %+v", told)
 	}
 }

@@ -2,7 +2,7 @@ package guardtest
 
 import "time"
 
-// Least of all seeds: people and attacks of a scenario have seeds of their own.
+// The least seeds of people, and of the attacks.
 const (
 	peopleSeed = 50
 	attackSeed = 150
@@ -45,10 +45,11 @@ func UnderAttack() []Scenario {
 	all := make([]Scenario, len(Attacks))
 	for i, k := range Attacks {
 		k.Solves = 0.2
-		all[i] = Scenario{Name: k.Name, PerDay: 5000, Mix: Medium, Lost: lost[k.Name], Make: func(seed uint64) []Attempt {
+		all[i] = Scenario{Name: k.Name, PerDay: 5000, Mix: Medium, Lost: lost[k.Name]}
+		all[i].Make = func(seed uint64) []Attempt {
 			return Merge(Traffic{PerDay: 5000, Days: 2, Mix: Medium}.Make(peopleSeed+seed*1000),
 				k.Make(attackSeed+uint64(i)+seed*1000))
-		}}
+		}
 	}
 	return all
 }

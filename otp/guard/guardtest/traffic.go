@@ -181,7 +181,7 @@ func pow10(n int) int { return int(math.Pow10(n)) }
 // home is an address of a person. Half of the people share a few addresses of a
 // mobile carrier, the others have an address of their own.
 func home(r *rand.Rand, c Country) netip.Addr {
-	h := byte(c.Code[0]) ^ byte(c.Code[1])<<3
+	h := c.Code[0] ^ c.Code[1]<<3
 	switch r.IntN(4) {
 	case 0, 1:
 		return netip.AddrFrom4([4]byte{100, h, byte(r.IntN(4)), byte(r.IntN(64))})

@@ -96,8 +96,10 @@ type limitFields struct {
 	Per    field `lua:"I8"` // microseconds
 	Step   field `lua:"I8"` // how long a cell is, in microseconds
 	Number field `lua:"I6"` // of takings
+	Key    field `lua:"I2"` // which of KEYS the window has, from 1
 	Shadow field `lua:"B"`  // 1: a shadow limit
 	Peek   field `lua:"B"`  // 1: nothing is taken or given
+	Life   field `lua:"I8"` // of the window, in milliseconds
 }
 
 // jobFields begin a job in the queue.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -116,11 +117,7 @@ func (s *Store) takeTogether(ctx context.Context, now int64, all []countedLimit,
 	if len(all) == 0 {
 		return nil
 	}
-	keys, args := make([]string, len(all)), append(make([]any, 0, 1+2*len(all)), stamp(now, nonce()))
-	for i, c := range all {
-		keys[i] = c.key
-		args = append(args, c.encode(), lifetime(c.per()+c.step()))
-	}
+	keys, args := encodeLimits(now, all)
 	cmd, err := s.run(ctx, scriptTake, keys, args...)
 	if err != nil {
 		return err
@@ -138,10 +135,25 @@ func (s *Store) takeTogether(ctx context.Context, now int64, all []countedLimit,
 	return nil
 }
 
+// encodeLimits returns the KEYS and ARGV of a script: each window once.
+func encodeLimits(at int64, all []countedLimit) (keys []string, args []any) {
+	keys, args = make([]string, 0, len(all)), append(make([]any, 0, 1+len(all)), stamp(at, nonce()))
+	for _, c := range all {
+		i := slices.Index(keys, c.key)
+		if i < 0 {
+			i, keys = len(keys), append(keys, c.key)
+		}
+		args = append(args, c.encode(i+1))
+	}
+	return keys, args
+}
+
 // encode returns a limit as the scripts read it, see limitFields.
-func (c countedLimit) encode() []byte {
+func (c countedLimit) encode(key int) []byte {
 	at := &limitLayout
-	b := make([]byte, at.Peek.end())
+	b := make([]byte, at.Life.end())
+	at.Key.put(b, uint64(key))
+	at.Life.put(b, uint64(lifetime(c.per()+c.step())))
 	at.Most.put(b, uint64(c.Most))
 	at.Per.put(b, uint64(c.per()))
 	at.Step.put(b, uint64(c.step()))
@@ -259,11 +271,7 @@ func (s *Store) giveTogether(ctx context.Context, taken int64, all []countedLimi
 	if len(all) == 0 {
 		return nil
 	}
-	keys, args := make([]string, len(all)), append(make([]any, 0, 1+len(all)), stamp(taken, nonce()))
-	for i, c := range all {
-		keys[i] = c.key
-		args = append(args, c.encode())
-	}
+	keys, args := encodeLimits(taken, all)
 	_, err := s.run(ctx, scriptGive, keys, args...)
 	return err
 }

@@ -20,8 +20,9 @@ package redisstore
 //
 // The scripts have the same KEYS, and the same first ARGV:
 //
-//	KEYS     the window of each limit; one window may come more than once
+//	KEYS     the windows of the limits, each once
 //	ARGV[1]  the time of the taking, and the call's nonce, see stampFields
+//	ARGV[2..]  each limit, see limitFields
 
 // limiterPreamble begins the scripts.
 //
@@ -31,8 +32,6 @@ package redisstore
 //	time(log, at, i)  returns its time
 //	known(log)        tells whether the call has changed the log before
 //	mark(log)         returns the log with the call's nonce
-//	put(i, log)       stores a log, also for later limits of the same window; false:
-//	                  deletes it
 const limiterPreamble = `
 local call, read = redis.call, struct.unpack
 local now, nonce = read('@stamp[time name]', ARGV[1])
@@ -60,12 +59,6 @@ local function mark(log)
 	return '\@most_nonces' .. nonce ..
 		log:sub(@window.nonces.from, @(window.nonces.to - nonce)) .. log:sub(@window.before.from)
 end
-local function put(i, log, ...)
-	if log then call('SET', keys[i], log, ...) else call('DEL', keys[i]) end
-	for k = i + 1, #keys do
-		if keys[k] == keys[i] then logs[k] = log end
-	end
-end
 `
 
 // findCell finds i, which of the n cells of log is the first that is not before now;
@@ -91,8 +84,6 @@ end
 // scriptTake takes from all limits or none. So if one window knows the call, the call
 // has taken.
 //
-//	ARGV[2..]  of each limit: the limit, see limitFields; life of its window in
-//	           milliseconds
 //	returns    how long the call has to wait for each limit, 8 bytes each; an empty
 //	           string if it has taken from all
 //
@@ -138,38 +129,43 @@ local function add(log, per, step, n)
 	return log:sub(1, @(0 - cell.sum.length - 1)) .. struct.pack('@cell[sum]', total + n)
 end
 local again, refused, waiting, waits, taken = false, false, false, {0, 0, 0, 0}, {0, 0, 0, 0}
-for i = 1, #keys do again = again or known(logs[i]) end
-for i = 1, #keys do
-	local most, per, step, n, shadow, peek = read('@limit[most per step number shadow peek]', ARGV[2 * i])
-	local also = n
-	for k = 1, i - 1 do
-		if keys[k] == keys[i] and waits[k] == 0 then also = also + taken[k] end
-	end
-	taken[i] = peek == 0 and n or 0
-	waits[i] = again and (shadow == 0 or known(logs[i])) and 0 or wait(logs[i], most, per, also)
-	if waits[i] ~= 0 then
+for k = 1, #keys do
+	taken[k] = 0
+	again = again or known(logs[k])
+end
+for i = 1, #ARGV - 1 do
+	local most, per, _, n, k, shadow, peek = read('@limit[most per step number key shadow peek]', ARGV[i + 1])
+	local w = 0
+	if not again or shadow == 1 and not known(logs[k]) then w = wait(logs[k], most, per, taken[k] + n) end
+	waits[i] = w
+	if w ~= 0 then
 		waiting = true
 		refused = refused or shadow == 0
+	elseif peek == 0 then
+		taken[k] = taken[k] + n
 	end
 end
 if not again and not refused then
-	for i = 1, #keys do
-		if waits[i] == 0 and taken[i] > 0 then
-			local per, step = read('@limit[per step]', ARGV[2 * i], @limit.per.from)
-			put(i, add(logs[i], per, step, taken[i]), 'PX', ARGV[2 * i + 1])
+	for i = 1, #ARGV - 1 do
+		if waits[i] == 0 then
+			local per, step, n, k, _, peek, life = read('@limit[per step number key shadow peek life]', ARGV[i + 1],
+				@limit.per.from)
+			if peek == 0 then
+				logs[k] = add(logs[k], per, step, n)
+				call('SET', keys[k], logs[k], 'PX', life)
+			end
 		end
 	end
 end
 if not waiting then return '' end
-for i = 1, #keys do waits[i] = struct.pack('>I8', waits[i]) end
-return table.concat(waits, '', 1, #keys)
+for i = 1, #ARGV - 1 do waits[i] = struct.pack('>I8', waits[i]) end
+return table.concat(waits, '', 1, #ARGV - 1)
 `)
 
 // scriptGive gives back, to each limit, takings that were made at a time: of the
 // first cell that may hold them, so the takings themselves if the limit is exact. If
 // the time is 0, it gives back the latest.
 //
-//	ARGV[2..]  each limit, see limitFields
 //	returns    0
 var scriptGive = newScript(anyhow + limiterPreamble + `
 local function latest(log, number)
@@ -191,15 +187,21 @@ local function give(log, step, number)
 	` + shiftCells + `
 	return table.concat(parts)
 end
-for i = 1, #keys do
-	if known(logs[i]) then return 0 end
+for k = 1, #keys do
+	if known(logs[k]) then return 0 end
 end
-for i = 1, #keys do
-	local log = logs[i]
-	local step, number, _, peek = read('@limit[step number shadow peek]', ARGV[1 + i], @limit.step.from)
+for i = 1, #ARGV - 1 do
+	local step, number, k, _, peek = read('@limit[step number key shadow peek]', ARGV[1 + i], @limit.step.from)
+	local log = logs[k]
 	if log and peek == 0 then
 		local given = give(log, step, number)
-		if given ~= log then put(i, given and (known(given) and given or mark(given)), 'KEEPTTL') end
+		if given == false then
+			call('DEL', keys[k])
+		elseif given ~= log then
+			given = known(given) and given or mark(given)
+			call('SET', keys[k], given, 'KEEPTTL')
+		end
+		logs[k] = given
 	end
 end
 return 0

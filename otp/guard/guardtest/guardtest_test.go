@@ -11,7 +11,7 @@ import (
 // A trace is the same for the same seed, in order, and of another for another.
 func TestReplayable(t *testing.T) {
 	t.Parallel()
-	for _, s := range append(guardtest.UnderAttack(), guardtest.Peaceful()[:2]...) {
+	for _, s := range append(guardtest.UnderAttack()[:3], guardtest.Peaceful()[0]) {
 		a, b, c := s.Make(1), s.Make(1), s.Make(2)
 		inOrder := slices.IsSortedFunc(a, func(x, y guardtest.Attempt) int { return int(x.At - y.At) })
 		if !slices.Equal(a, b) || slices.Equal(a, c) || !inOrder {
@@ -31,7 +31,7 @@ func (o *open) Verified(time.Duration, *guardtest.Attempt, int) { o.verified++ }
 // Without a guard each message of an attack is sent.
 func TestReplayWithoutGuard(t *testing.T) {
 	t.Parallel()
-	for i, s := range guardtest.UnderAttack() {
+	for i, s := range guardtest.UnderAttack()[:4] {
 		g := &open{}
 		report := guardtest.Replay(s.Make(0), g)
 		k, people := report[s.Name], report[guardtest.Legit]

@@ -63,7 +63,7 @@ func Peaceful() []Scenario {
 	all := []Scenario{
 		peaceful("small", Traffic{PerDay: 200, Days: 5, Mix: Medium}),
 		peaceful("medium", Traffic{PerDay: 5000, Days: 3, Mix: Medium}),
-		peaceful("large", Traffic{PerDay: 50_000, Days: 1, Mix: Large}),
+		peaceful("large", Traffic{PerDay: 20_000, Days: 1, Mix: Large}),
 		peaceful("campaign", burst(Burst{At: noon, For: time.Hour, Times: 10})),
 		peaceful("tickets", burst(Burst{At: noon, For: 10 * time.Minute, Times: 60})),
 		peaceful("outage", burst(Burst{At: day + 18*time.Hour, For: 40 * time.Minute, Times: 1, Country: "GB",

@@ -12,7 +12,7 @@ import (
 // full has something in every field.
 func full() Delivery {
 	return Delivery{Sends: 3, Send: 2, Asked: at(1), Attempt: Attempt{4, 2}, Owner: 1<<63 + 5, Phase: Sent, At: at(2),
-		Doubt: true, Out: true, State: channel.Sent,
+		Doubt: true, Out: true, Counted: 5, State: channel.Sent,
 		Message: Message{Step: 4, Route: "A", Kind: channel.Phone, Providers: []string{"x", ""}, Parts: 1 << 63},
 		Early:   "B", Older: []Message{{Step: 1, Route: "B", Kind: channel.Email, Providers: []string{"y"}}, {Step: 2}},
 		Tried: []string{"A", "B"}, Via: "C", Used: channel.Phone, Invalid: channel.Email, Reached: 1,

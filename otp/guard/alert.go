@@ -115,7 +115,7 @@ func (t *alerts) opened(key string) bool {
 
 // tell alerts once for a key in ten minutes, in all processes together.
 func (g *Guard) tell(ctx context.Context, a *otp.Attempt, alert Alert) {
-	if g.c.Alert == nil && !g.log.Enabled(ctx, slog.LevelWarn) {
+	if !g.heard {
 		return
 	}
 	now := at(a)

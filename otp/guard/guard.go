@@ -24,6 +24,7 @@ type Guard struct {
 	extra    int // messages that a verified session takes back in addition to its own
 	macs     sync.Pool
 	alerts   alerts
+	heard    bool            // somebody gets the alerts
 	noIP     atomic.Bool     // that an attempt has no IP was logged
 	off      map[string]bool // rules that a test has switched off
 	log      *slog.Logger

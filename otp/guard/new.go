@@ -2,15 +2,15 @@ package guard
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
-
-	"math"
 
 	"github.com/otpcourier/otpcourier/channel/phone"
 )
@@ -32,6 +32,7 @@ func New(c Config) (*Guard, error) {
 	g := &Guard{c: c, log: c.Logger, purposes: map[string]*settings{},
 		extra: int(math.Ceil(1.2*(1/c.Conversion-1) - 1e-9))}
 	g.macs.New = newMACs(c.Index)
+	g.heard = c.Alert != nil || c.Logger.Enabled(context.Background(), slog.LevelWarn)
 	g.own = &settings{countries: c.Countries, limits: c.Limits, checks: c.Checks, stepUp: c.StepUp, shadow: c.Shadow}
 	for name, p := range c.Purposes {
 		s := *g.own

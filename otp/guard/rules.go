@@ -41,6 +41,7 @@ type line struct {
 type plan struct {
 	limits []store.Limit
 	lines  []line
+	heard  bool // somebody gets the alerts
 }
 
 func (p *plan) add(l store.Limit, what line) {
@@ -68,7 +69,9 @@ func (p *plan) put(r rule, lenient, exempt bool, s *settings) {
 		l.Most, l.Shadow = r.hard, s.shadow
 		p.add(l, hard)
 	case !s.stepUp || s.shadow:
-		p.add(peek(l, r.soft), soft)
+		if p.heard {
+			p.add(peek(l, r.soft), soft)
+		}
 		l.Most, l.Shadow = r.hard, s.shadow
 		p.add(l, hard)
 	default:
@@ -132,14 +135,14 @@ func (g *Guard) messages(s Shares, price, least int) (soft, hard int) {
 
 // plan returns what a decision takes from.
 func (g *Guard) plan(a *otp.Attempt, s *settings) *plan {
-	p := &plan{limits: make([]store.Limit, 0, 16), lines: make([]line, 0, 16)}
+	p := &plan{limits: make([]store.Limit, 0, 16), lines: make([]line, 0, 16), heard: g.heard}
 	for _, r := range g.rules(a, s) {
 		if g.off[r.name] {
 			continue
 		}
 		exempt := a.Known && (r.name == RuleBlock || r.name == RuleUnverified || r.name == RuleTotal)
 		p.put(r, a.Proven || a.Known && r.name == RuleVolume, exempt, s)
-		if r.name == RuleBudget && r.key == "day" {
+		if r.name == RuleBudget && r.key == "day" && g.heard {
 			for _, percent := range [...]int{80, 50} {
 				p.add(peek(r.counted, g.c.Budget*percent/100), line{RuleBudget, "", otp.Allow, percent})
 			}

@@ -75,7 +75,9 @@ func request(n int) otp.Request {
 		IP: netip.AddrFrom4([4]byte{192, 0, byte(n), 7})}
 }
 
-func sent(context.Context, *channel.Message) (channel.Submission, error) { return channel.Submission{}, nil }
+func sent(context.Context, *channel.Message) (channel.Submission, error) {
+	return channel.Submission{}, nil
+}
 
 // A decoy and a real request leave equal counters, and meet the same rules.
 func TestDecoyCounters(t *testing.T) {

@@ -90,12 +90,7 @@ end
 // A taking may come after one that is later: the clocks of processes differ, and calls
 // overtake one another. It goes where it belongs, so that Give finds it.
 var scriptTake = newScript(mayFill + limiterPreamble + `
-local function wait(log, most, per, also)
-	if also > most then return per end
-	if not log then return 0 end
-	local at, before, _, _, total = open(log)
-	local j = total - (most - also)
-	if j <= before then return 0 end
+local function wait(log, at, j, per)
 	local low, high = 1, (#log - at - @(window.before.length - 1)) / @cell.length
 	while low < high do
 		local middle = math.floor((low + high) / 2)
@@ -129,14 +124,24 @@ local function add(log, per, step, n)
 	return log:sub(1, @(0 - cell.sum.length - 1)) .. struct.pack('@cell[sum]', total + n)
 end
 local again, refused, waiting, waits, taken = false, false, false, {0, 0, 0, 0}, {0, 0, 0, 0}
+local ats, befores, totals, _ = {0, 0, 0, 0}, {0, 0, 0, 0}, {0, 0, 0, 0}, 0
 for k = 1, #keys do
 	taken[k] = 0
-	again = again or known(logs[k])
+	if logs[k] then
+		ats[k], befores[k], _, _, totals[k] = open(logs[k])
+		again = again or known(logs[k])
+	end
 end
 for i = 1, #ARGV - 1 do
 	local most, per, _, n, k, shadow, peek = read('@limit[most per step number key shadow peek]', ARGV[i + 1])
-	local w = 0
-	if not again or shadow == 1 and not known(logs[k]) then w = wait(logs[k], most, per, taken[k] + n) end
+	local w, also = 0, taken[k] + n
+	if not again or shadow == 1 and not known(logs[k]) then
+		if also > most then
+			w = per
+		elseif logs[k] and totals[k] - most + also > befores[k] then
+			w = wait(logs[k], ats[k], totals[k] - most + also, per)
+		end
+	end
 	waits[i] = w
 	if w ~= 0 then
 		waiting = true

@@ -9,8 +9,8 @@ import (
 // table prints a row for each attack.
 func table(out io.Writer, rows []row) {
 	fmt.Fprintf(out, "%-10s  %-48s  %9s  %21s  %21s\n", "", "", "", "without a guard", "with a guard")
-	fmt.Fprintf(out, "%-10s  %-48s  %9s  %8s  %11s  %8s  %11s\n", "attack", "", "asked for", "sent", "people lost", "sent",
-		"people lost")
+	fmt.Fprintf(out, "%-10s  %-48s  %9s  %8s  %11s  %8s  %11s\n", "attack", "", "asked for", "sent", "people lost",
+		"sent", "people lost")
 	for _, r := range rows {
 		fmt.Fprintf(out, "%-10s  %-48s  %9d  %8d  %10.1f%%  %8d  %10.1f%%\n", r.attack, r.what, r.without.bots,
 			r.without.botsSent, r.without.lost(), r.with.botsSent, r.with.lost())
@@ -37,7 +37,7 @@ func chart(out io.Writer, rows []row) {
 	}
 	fmt.Fprintln(out, "\nUS dollars that each attack cost, without and with a guard:")
 	for _, r := range rows {
-		fmt.Fprintf(out, "%-10s  %8.2f  %s\n%-10s  %8.2f  %s\n", r.attack, r.without.cents/100, bar(r.without.cents), "",
-			r.with.cents/100, bar(r.with.cents))
+		fmt.Fprintf(out, "%-10s  %8.2f  %s\n%-10s  %8.2f  %s\n", r.attack, r.without.cents/100, bar(r.without.cents),
+			"", r.with.cents/100, bar(r.with.cents))
 	}
 }

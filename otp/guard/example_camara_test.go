@@ -101,7 +101,8 @@ func ExampleCheck() {
 		case "/sim-swap/v2/check":
 			fmt.Fprintf(w, `{"swapped": %v}`, q.PhoneNumber == "+447912345671" && q.MaxAge == 72)
 		case "/number-recycling/v0.1/check":
-			fmt.Fprintf(w, `{"phoneNumChanged": %v}`, q.PhoneNumber == "+447912345672" && q.SpecifiedDate == "2026-01-02")
+			fmt.Fprintf(w, `{"phoneNumChanged": %v}`,
+				q.PhoneNumber == "+447912345672" && q.SpecifiedDate == "2026-01-02")
 		}
 	}))
 	defer operator.Close()

@@ -63,7 +63,8 @@ func service(t *testing.T, send channel.Func) (*otp.Service, *ledger) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := otp.New(otp.Config{Channel: send, Store: l, Keys: keys, Guard: g, Wording: wording.Config{Brand: "MyBank"}})
+	s, err := otp.New(otp.Config{Channel: send, Store: l, Keys: keys, Guard: g,
+		Wording: wording.Config{Brand: "MyBank"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -344,11 +344,44 @@ func TestVictimsNumber(t *testing.T) {
 	wantReason(t, err, otp.ReasonLimited, otp.ErrWait)
 }
 
-// counters is a Limiter that keeps the sum of all takings.
+// counters is a backend that keeps the sum of all takings, and counts its calls:
+// what a request costs in time beside the provider's.
 type counters struct {
 	backend
 	mu   sync.Mutex
 	sums map[string]int
+}
+
+func (c *counters) called(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sums["calls of "+what]++
+}
+
+func (c *counters) Create(ctx context.Context, r *store.Record, now time.Time) error {
+	c.called("Create")
+	return c.backend.Create(ctx, r, now)
+}
+
+func (c *counters) Get(ctx context.Context, id string, now time.Time) (*store.Record, error) {
+	c.called("Get")
+	return c.backend.Get(ctx, id, now)
+}
+
+func (c *counters) Attempt(ctx context.Context, id string, t store.Token, now time.Time) (*store.Record, error) {
+	c.called("Attempt")
+	return c.backend.Attempt(ctx, id, t, now)
+}
+
+func (c *counters) Update(ctx context.Context, id string, revision uint64, delivery []byte, now time.Time) (
+	*store.Record, error) {
+	c.called("Update")
+	return c.backend.Update(ctx, id, revision, delivery, now)
+}
+
+func (c *counters) Enqueue(ctx context.Context, j store.Job) error {
+	c.called("Enqueue")
+	return c.backend.Enqueue(ctx, j)
 }
 
 func (c *counters) Take(ctx context.Context, now time.Time, limits ...store.Limit) (store.Decision, error) {
@@ -364,8 +397,8 @@ func (c *counters) Take(ctx context.Context, now time.Time, limits ...store.Limi
 	return d, err
 }
 
-// A decoy leaves the same counters as a real Send, and gets the same answers to
-// all that a person may do; nothing is sent, and its code verifies nothing.
+// A decoy leaves the same counters as a real Send, calls the store as often, and
+// gets the same answers to all that a person may do; nothing is sent, and its code verifies nothing.
 func TestDecoy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, async := range []bool{false, true} {
@@ -376,7 +409,7 @@ func TestDecoy(t *testing.T) {
 				decoy := i == 1
 				r, w := guarded(t, func(c *otp.Config) { c.Async = async })
 				limiter := &counters{backend: r.store, sums: map[string]int{}}
-				r.cfg.Limiter = limiter
+				r.cfg.Store = limiter
 				r.Service = r.another(t)
 				if async {
 					work(t, r.Service)

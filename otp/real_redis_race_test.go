@@ -155,6 +155,7 @@ func TestRealRedisKeysEnd(t *testing.T) {
 	r, other := newRedisRig(t, server.Addr, func(c *otp.Config) {
 		c.Policy.Waits = []time.Duration{time.Second}
 		c.Policy.MaxAttempts, c.Policy.Life, c.Policy.Lock = 10, 5*time.Minute, 30*time.Minute
+		c.Policy.RunLife = 24 * time.Hour
 		c.Policy.PerRecipient = []otp.Rate{{Most: 5, Per: 10 * time.Minute}}
 		c.Async = true
 	})
@@ -231,7 +232,7 @@ func mayLive(key string, p otp.Policy) time.Duration {
 	case !tagged: // a limit
 		return p.PerRecipient[0].Per + slack
 	case name == "f": // failures in a row
-		return p.Lock + time.Minute + slack
+		return max(p.Lock, p.RunLife) + time.Minute + slack
 	case tag != "{queue":
 		return p.Life + slack
 	case name == "dead":

@@ -34,7 +34,7 @@ type cell struct {
 // exact. Otherwise a cell spans a hundred-and-twenty-eighth of Per, so that a log has
 // some 256 cells, and the limit may refuse for so much longer than it need.
 const (
-	exactMost = 256
+	exactMost = 64
 	coarsePer = 128
 )
 
@@ -161,7 +161,7 @@ func (t *taking) add(a *countedLimit) (begun int) {
 	return begun
 }
 
-// Give implements store.Limiter. Of a limit with a Most over 256 it gives back a
+// Give implements store.Limiter. Of a limit with a Most over 64 it gives back a
 // taking of about that time.
 func (s *Store) Give(ctx context.Context, taken, now time.Time, limits ...store.Limit) error {
 	if err := checkLimits(ctx, limits); err != nil {

@@ -59,11 +59,12 @@ func newStore(t testing.TB) backend {
 	if bubble {
 		return struct {
 			store.Store
+			store.Forgetter
 			store.Limiter
 			store.Tracker
 			store.Queue
 			store.Inspector
-		}{b, b, b, inMemory, inMemory}
+		}{b, b, b, b, inMemory, inMemory}
 	}
 	return b
 }

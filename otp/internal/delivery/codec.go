@@ -23,7 +23,8 @@ func (d *Delivery) Encode() []byte {
 	b := append(make([]byte, 0, 96), version)
 	for _, n := range [...]uint64{uint64(d.Sends), uint64(d.Send), millis(d.Asked), uint64(d.Attempt.Step),
 		uint64(d.Attempt.Number), d.Owner, uint64(d.Phase), millis(d.At),
-		flags(d.Doubt, d.Out) | uint64(d.Counted)<<2, uint64(d.State), uint64(d.Used), uint64(d.Invalid), uint64(d.Reached)} {
+		flags(d.Doubt, d.Out) | uint64(d.Counted)<<2, uint64(d.State), uint64(d.Used), uint64(d.Invalid),
+		uint64(d.Reached)} {
 		b = binary.AppendUvarint(b, n)
 	}
 	b = putString(putString(putString(b, d.Early), d.Via), d.Request)

@@ -107,7 +107,7 @@ func TestExpired(t *testing.T) {
 
 func TestLocked(t *testing.T) {
 	t.Parallel()
-	for _, most := range []int{1, 3, 100} {
+	for _, most := range []int{1, 3, 50} {
 		for _, async := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
 				codes := otptest.New(t, otp.Config{Async: async, Policy: otp.Policy{MaxFailures: most}})

@@ -193,6 +193,8 @@ func TestUnavailable(t *testing.T) {
 			"Verify": func() error { return verify(t, codes, c, codes.Inbox.Code(phone)) },
 			"Status": func() error { _, err := codes.Status(t.Context(), ref); return err },
 			"Cancel": func() error { return codes.Cancel(t.Context(), ref) },
+			"Unlock": func() error { return codes.Unlock(t.Context(), otp.Scope{Subject: ann.Subject}) },
+			"Erase":  func() error { return codes.Erase(t.Context(), otp.Erasure{Subject: ann.Subject}) },
 			"CancelAll": func() error {
 				return codes.CancelAll(t.Context(), otp.Scope{Subject: ann.Subject})
 			},

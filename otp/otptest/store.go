@@ -92,3 +92,10 @@ func (s *switched) Enqueue(ctx context.Context, j store.Job) error {
 	}
 	return s.Store.Enqueue(ctx, j)
 }
+
+func (s *switched) Forget(ctx context.Context, bucket, subject string, now time.Time) error {
+	if err := s.err(); err != nil {
+		return err
+	}
+	return s.Store.Forget(ctx, bucket, subject, now)
+}

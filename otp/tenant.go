@@ -280,6 +280,9 @@ func (s *Service) validatePolicy(p Policy, at string) error {
 
 // lint logs how the texts could be better.
 func (s *Service) lint(t *tenant) {
+	if !s.log.Enabled(context.Background(), slog.LevelInfo) { // it takes some milliseconds
+		return
+	}
 	for _, w := range t.words.Lint() {
 		level := slog.LevelDebug
 		if w.Segments > 1 { // it costs two messages

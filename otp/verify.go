@@ -96,7 +96,7 @@ func (s *Service) verify(ctx context.Context, v Verification, now time.Time) (*s
 	binding, token := bind(v.Binding), randomToken()
 	i, tag, err := s.locate(Ref{v.ID, v.Subject, v.Tenant})
 	if err != nil {
-		if ReasonOf(err) == ReasonNotFound { // as much work as a wrong code, at nobody's cost
+		if errors.Is(err, store.ErrNotFound) { // as much work as a wrong code, at nobody's cost
 			_, _ = s.c.Store.Get(ctx, i.store(), now)
 			_, _ = s.right(&s.dummy, typed, v, binding)
 		}

@@ -16,6 +16,9 @@ const maxPasted = 2048
 // normalize returns typed as length characters of alphabet. It is the code and what people leave around it, a label
 // and the code ("Code: 482910"), or a whole message with one code.
 func normalize(typed, alphabet string, length int) (string, bool) {
+	if len(typed) == length && strings.Trim(typed, alphabet) == "" { // nearly always
+		return typed, true
+	}
 	text, ok := plain(typed)
 	if !ok {
 		return "", false

@@ -146,10 +146,9 @@ func ClassOf(err error) Class {
 // errProbe is in no tree.
 var errProbe = errors.New("channel: probe")
 
-// Classed returns err if there is an *[Error] with a valid class in its tree,
-// and else one of class [Unknown] and of that op around it. A nil *Error that a
-// channel has returned as an error by mistake is an error, and so is one that
-// panics when it is read: a nil pointer of another type, anywhere in the tree.
+// Classed returns err if its tree has an *[Error] with a valid class. Otherwise
+// it wraps err in an Error of class [Unknown] with that op. If err is a nil *Error,
+// or if reading its tree panics, the result is an Error of class Unknown, too.
 // Classed(op, nil) is nil.
 func Classed(op string, err error) (classed error) {
 	if err == nil {

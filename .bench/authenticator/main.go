@@ -168,7 +168,7 @@ func bareRedis(client *redis.Client) test {
 	}}
 }
 
-// verify is one Verify a call, each of another subject who has an app.
+// verify calls Verify once for each subject. Every subject has an app.
 func verify(where, kind string, s store.Credentials) test {
 	return test{"verify-" + kind + " " + where, func(calls int) (func(int) error, error) {
 		ctx := context.Background()

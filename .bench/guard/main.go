@@ -98,8 +98,8 @@ func run() error {
 	return failed
 }
 
-// startRedis starts a server, or a Cluster of one master, whose keys are in slots
-// all the same.
+// startRedis starts a server, or a Cluster of one master. The master of a Cluster
+// serves all slots.
 func startRedis(dir string, cluster bool) (b backend, stop func(), err error) {
 	var directives []string
 	if b.name = "redis"; cluster {

@@ -241,7 +241,7 @@ func (d difference) rule() string {
 	case d.Region == "TA":
 		return "libphonenumber-js takes a region without mobile numbers for one whose mobile numbers are like fixed lines"
 	case d.form == "national" && d.got.Type.SMS() && strings.HasPrefix(d.National, "00"):
-		return "of two readings the one that can receive a text message counts"
+		return "if a number has two readings, the reading that can receive SMS counts"
 	}
 	return ""
 }

@@ -30,7 +30,7 @@ const (
 	types
 )
 
-// text is a field that may be a string; one that is absent may be 0.
+// text returns a field as a string. An absent field, which may be 0, is empty.
 func (t territory) text(i int) string {
 	var s string
 	if i < len(t) {

@@ -71,8 +71,8 @@ type client struct {
 	measure func(t target, conns int, during time.Duration) (float64, error)
 }
 
-// clients returns those that only names, separated by commas, or all of them.
-// cleanUp removes what was installed for them.
+// clients returns the clients that only names, separated by commas. If only is
+// empty, it returns all. cleanUp removes the nodemailer that clients installed.
 func clients(only string) (chosen []client, cleanUp func(), err error) {
 	names := strings.Split(only, ",")
 	wanted := func(name string) bool { return only == "" || slices.Contains(names, name) }

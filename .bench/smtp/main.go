@@ -9,10 +9,9 @@
 // One sink process takes the mail of all: over loopback in the clear and under
 // TLS, and under TLS with 10 ms before each reply. Every client keeps its
 // connections and sends a mail of about 1.1 KB, one after the other on each.
-// Those that write the mail themselves do so each time (otpcourier, go-mail,
-// nodemailer); go-smtp, net/smtp and raw send one that is ready. Each way is
-// measured in rounds that alternate between clients, after which lines are printed
-// like
+// otpcourier, go-mail and nodemailer write each mail anew. go-smtp, net/smtp and
+// raw send a mail that was written before. Each way is measured in rounds that
+// alternate between clients, after which lines are printed like
 //
 //	RATIO smtp tls conns=8 vs=nodemailer 5.20
 //

@@ -43,8 +43,8 @@ func (f *fakes) wantBy(t *testing.T, want string) {
 	}
 }
 
-// A Temporary about a recipient leaves the breaker closed, and closes one that is
-// half open: the route does answer.
+// After a Temporary about a recipient, a closed breaker stays closed, and a
+// half-open breaker closes: the route does answer.
 func TestTemporaryAboutRecipient(t *testing.T) {
 	t.Parallel()
 	greylisted := channeltest.Fail(&channel.Error{Class: channel.Temporary, Code: "4.7.1", AboutRecipient: true})

@@ -151,7 +151,7 @@ type nilError struct{ text string }
 
 func (e *nilError) Error() string { return e.text }
 
-// TestRouterPanics: a router that panics is one that fails, and no try.
+// A panic of the router fails the Send, and no route is tried.
 func TestRouterPanics(t *testing.T) {
 	t.Parallel()
 	for name, route := range map[string]func() ([]channel.Route, error){

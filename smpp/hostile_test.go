@@ -89,7 +89,7 @@ func TestHostileMemory(t *testing.T) {
 			}
 			p.Drain()
 		}))
-		peertest.AllocatesAtMost(t, 200, 1000*256, func() {
+		peertest.AllocatesAtMost(t, 200, 1000<<10, func() {
 			next <- struct{}{}
 			<-done
 		})

@@ -141,6 +141,6 @@ func TestHostileMemory(t *testing.T) {
 	}
 	t.Run("unknown commands", func(t *testing.T) {
 		client := bound(t, startServer(t, serverConfig()))
-		peertest.AllocatesAtMost(t, 200, 1000*256, func() { peertest.Flood(t, &client.Peer, 1000) })
+		peertest.AllocatesAtMost(t, 200, 1000<<10, func() { peertest.Flood(t, &client.Peer, 1000) })
 	})
 }

@@ -1,6 +1,7 @@
 package peertest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"runtime"
 	"testing"
@@ -67,10 +68,7 @@ func Header(length uint32) []byte {
 
 // Flood sends n PDUs of no known command and wants n generic_nack.
 func Flood(t *testing.T, p *Peer, n int) {
-	var unknown []byte
-	for range n {
-		unknown = append(unknown, wire.AppendEmpty(nil, 0x0DEF, 0, 9)...)
-	}
+	unknown := bytes.Repeat(wire.AppendEmpty(nil, 0x0DEF, 0, 9), n)
 	go func() { _, _ = p.Write(unknown) }()
 	for range n {
 		if f := p.Next(); f.ID != pdu.GenericNackID {

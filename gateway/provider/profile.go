@@ -42,6 +42,8 @@ import (
 //   - auth: one of basic {user, password}; bearer, a token; oauth2 {url, client,
 //     secret, scope}, client credentials (RFC 6749 §4.4) whose token is kept until
 //     it expires (none).
+//   - signing: a named way to sign requests that no template can express, with its
+//     settings, {"name": "sigv4", "region": "{{region}}", …} (none).
 //   - send: the request. url; method: POST, PUT or GET (POST); headers; query;
 //     json, a value of any form whose strings are templates; or form, an object of
 //     templates (no body).
@@ -71,7 +73,8 @@ import (
 //
 // # Templates
 //
-// Strings of url, headers, query, json, form, auth and verify may have fields:
+// Strings of url, headers, query, json, form, auth, signing and verify may have
+// fields:
 // a name of values or, of the message and in send only,
 //
 //   - to, digits: the number, with and without "+"; country: ISO 3166-1 alpha-2

@@ -25,6 +25,9 @@ func (c *Channel) request(ctx context.Context, op string, spec *requestSpec, get
 		if err != nil {
 			return web.Response{}, err
 		}
+		if err := c.sign(op, req); err != nil {
+			return web.Response{}, err
+		}
 		if op == opSend && req.Body == http.NoBody {
 			web.Once(req) // a second GET would be a second SMS
 		}

@@ -18,6 +18,7 @@ type profileSpec struct {
 	Values    map[string]*string `json:"values"`
 	Headers   map[string]string  `json:"headers"`
 	Auth      *authSpec          `json:"auth"`
+	Signing   signingSpec        `json:"signing"`
 	Send      requestSpec        `json:"send"`
 	Answer    answerSpec         `json:"answer"`
 	Classes   map[string]string  `json:"classes"`
@@ -27,6 +28,7 @@ type profileSpec struct {
 	Languages map[string]string  `json:"languages"`
 
 	headers map[string]template
+	signing map[string]template
 	classes map[string]channel.Class
 	states  map[string]channel.State
 	used    map[string]bool // values that some template names
@@ -147,7 +149,10 @@ func (s *profileSpec) ofSend(name string) bool { return messageFields[name] || s
 func (s *profileSpec) ofPoll(name string) bool { return name == fieldProviderID || s.ofValues(name) }
 
 func (s *profileSpec) compileAuth() (err error) {
-	if s.headers, err = parseHeaders("headers", s.Headers, s.ofValues); err != nil || s.Auth == nil {
+	if s.headers, err = parseHeaders("headers", s.Headers, s.ofValues); err != nil {
+		return err
+	}
+	if s.signing, err = s.Signing.compile(s.ofValues); err != nil || s.Auth == nil {
 		return err
 	}
 	a := s.Auth

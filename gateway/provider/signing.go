@@ -1,0 +1,106 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+)
+
+// signings are the signatures of requests that templates cannot express, by the
+// name that a profile's signing has.
+var signings = map[string]signing{}
+
+// A signing signs requests of one kind.
+type signing struct {
+	settings []string // members of a profile's signing that it needs
+	optional []string // members that may be missing, or empty
+
+	// sign signs a request that is complete otherwise. It may add headers, or
+	// replace the URL's query or, with setBody, the body. settings holds the
+	// values of its members. An error holds none of them.
+	sign func(req *http.Request, body []byte, settings map[string]string, now time.Time) error
+}
+
+// A signingSpec is a profile's signing: a name, and settings, which are
+// templates of values.
+type signingSpec map[string]string
+
+func (s signingSpec) compile(known scope) (map[string]template, error) {
+	if s == nil {
+		return nil, nil
+	}
+	kind, ok := signings[s["name"]]
+	if !ok {
+		return nil, at("signing.name", fmt.Errorf("is not one of %s", strings.Join(sortedKeys(signings), ", ")))
+	}
+	for _, name := range kind.settings {
+		if s[name] == "" {
+			return nil, at("signing."+name, errMissing)
+		}
+	}
+	settings := make(map[string]string, len(s))
+	for name, text := range s {
+		if name == "name" {
+			continue
+		}
+		if !slices.Contains(kind.settings, name) && !slices.Contains(kind.optional, name) {
+			return nil, at("signing."+name, fmt.Errorf("is no setting of %s", s["name"]))
+		}
+		settings[name] = text
+	}
+	return parseTemplates("signing", settings, known)
+}
+
+// sign signs a request as the profile has it.
+func (c *Channel) sign(op string, req *http.Request) error {
+	if c.spec.Signing == nil {
+		return nil
+	}
+	err := c.signWith(signings[c.spec.Signing["name"]], req)
+	if err != nil {
+		return &channel.Error{Class: channel.Misconfigured, Op: op, Err: err}
+	}
+	return nil
+}
+
+func (c *Channel) signWith(kind signing, req *http.Request) error {
+	settings, err := renderAll(c.spec.signing, c.value)
+	if err != nil {
+		return err
+	}
+	for _, name := range kind.settings {
+		if settings[name] == "" {
+			return fmt.Errorf("the signing's %s is empty", name)
+		}
+	}
+	body, err := bodyOf(req)
+	if err != nil {
+		return err
+	}
+	return kind.sign(req, body, settings, time.Now())
+}
+
+// bodyOf returns the body of a request, which stays whole.
+func bodyOf(req *http.Request) ([]byte, error) {
+	if req.GetBody == nil {
+		return nil, nil
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, errors.New("the body cannot be read")
+	}
+	return io.ReadAll(body)
+}
+
+// setBody replaces the body of a request.
+func setBody(req *http.Request, body string) {
+	req.ContentLength = int64(len(body))
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
+	req.Body, _ = req.GetBody() // never fails
+}

@@ -33,6 +33,12 @@
 // garbage, and everything stored must have one. [Credentials] are the exception: they
 // have no time, and must not have a life.
 //
+// Clocks of processes differ, and calls overtake one another: the time of a call may
+// be before that of an earlier call, by up to a minute, and for a [Limit] by less than
+// its Per. Such a call works as any other. What an earlier call has done by a later
+// time holds: a record that it created is found, a taking counts, a run of failures is
+// remembered for as long after it, and a lock locks.
+//
 // # Errors
 //
 // Callers match the errors of this package with errors.Is. Any other error means

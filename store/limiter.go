@@ -6,15 +6,17 @@ import (
 )
 
 // A Limit allows Most takings of Key within any span of length Per. Key names
-// scope and span and holds nothing readable.
+// scope and span and holds nothing readable. Limits of one Key and different Per
+// are counted apart; those that differ only in Most, Shadow, N or Peek count the
+// same takings.
 type Limit struct {
 	Key    string
-	Most   int           // at least 1
+	Most   int           // at least 1; a backend must count up to math.MaxInt32
 	Per    time.Duration // over 0
 	Shadow bool          // never refuses, only reports
 
 	// N is how many takings Take takes, all or none, and Give returns. Zero
-	// means one. A limit never allows an N over Most.
+	// means one. A limit never allows an N over Most. N is never negative.
 	N int
 
 	// Peek makes Take only look: the limit refuses, or reports in Shadow, as
@@ -44,7 +46,13 @@ type Limiter interface {
 	// none, atomically. A limit is over if N more would exceed Most. A shadow
 	// limit that is over takes nothing and does not refuse.
 	//
-	// ErrFull: there is no room to count, and nothing was taken.
+	// If several limits name one Key and Per, each takes its own N, in the
+	// order of limits: a limit is over if its N, and what those before it
+	// take, would exceed its Most.
+	//
+	// A Most under 1, a Per of 0 or less, and a negative N are errors that are
+	// none of this package's; nothing was taken. ErrFull: there is no room to
+	// count, and nothing was taken.
 	Take(ctx context.Context, now time.Time, limits ...Limit) (Decision, error)
 
 	// Give returns to each limit N of the takings that were made at taken, the
@@ -57,6 +65,8 @@ type Limiter interface {
 	// limit, whenever they were made; fewer if there are fewer. A caller that
 	// repeats such a Give returns more.
 	//
-	// A limit without takings leaves nothing in the backend.
+	// If several limits name one Key and Per, each returns its own N. Limits
+	// out of range are errors, as for Take. A limit without takings leaves
+	// nothing in the backend.
 	Give(ctx context.Context, taken, now time.Time, limits ...Limit) error
 }

@@ -57,7 +57,7 @@ func (p *Priority) UnmarshalText(text []byte) error {
 type Job struct {
 	Challenge string // required
 	Priority  Priority
-	NotBefore time.Time // zero: at once
+	NotBefore time.Time // zero: at once; a handler gets it as it was added, each time that the job comes
 	Expires   time.Time // required: the job is dropped from then on
 }
 
@@ -80,6 +80,13 @@ type Queue interface {
 	// with whatever time, or panics, or its process dies, the job is due again
 	// after a pause that grows from failure to failure, until the job expires
 	// or has failed as often as the backend says.
+	//
+	// A job stays with its worker as long as the worker's process lives and
+	// reaches the backend, however long the handler takes: the process sends
+	// heartbeats. If they cease, the process counts as dead, and another worker
+	// gets the job, within seconds. The process may live, having been stopped
+	// or cut off. What it reports of a job that was handed out anew changes
+	// nothing: the job is neither ended nor handed out once more by it.
 	Run(ctx context.Context, workers int, handle Handler) error
 }
 

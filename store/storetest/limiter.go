@@ -10,7 +10,7 @@ import (
 )
 
 func limiterCases() []testCase[store.Limiter] {
-	return slices.Concat(takeCases(), giveCases(), severalCases())
+	return slices.Concat(takeCases(), giveCases(), severalCases(), limiterClockCases())
 }
 
 func takeCases() []testCase[store.Limiter] {
@@ -251,11 +251,9 @@ func (o *oracle) exceeded() bool {
 }
 
 func neverExceeded(t tester, l store.Limiter) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 0))
+	rnd := random(t)
 	for range 12 {
-		g := &gauge{t, l, start()}
+		g := &gauge{t, l, wholeStart()}
 		var limits []store.Limit
 		var oracles []*oracle
 		for range 1 + rnd.IntN(3) {

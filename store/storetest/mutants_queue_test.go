@@ -256,6 +256,14 @@ func TestQueueMutants(t *testing.T) {
 				return b.naive.Enqueue(t.Context(), j)
 			}
 		}},
+		{"no heartbeat", "heartbeat", func(b *badQueue) { b.noHeartbeat = true }},
+		{"a dead worker keeps its job", "dead worker", func(b *badQueue) { b.noTakeover = true }},
+		{"a death is no failure", "dead worker", func(b *badQueue) { b.freeDeath = true }},
+		{"a former worker ends its job", "former worker", func(b *badQueue) { b.formerEnds = true }},
+		{"a former worker hands its job out", "former worker", func(b *badQueue) { b.formerFails = true }},
+		{"loses NotBefore when a job comes again", "again", func(b *badQueue) {
+			b.again = func(j *naiveJob) { j.NotBefore = time.Time{} }
+		}},
 		{"hands out what has failed for good", "failures", func(b *badQueue) {
 			b.run = func(ctx context.Context, workers int, handle handler) error {
 				n := 0

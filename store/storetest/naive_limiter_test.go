@@ -18,6 +18,14 @@ func checkLimits(limits []store.Limit) error {
 	return nil
 }
 
+// unit is how many takings of a limit naive counts as one, to save memory.
+func unit(l store.Limit) int {
+	if l.Most < 1<<20 {
+		return 1
+	}
+	return l.Most / 3
+}
+
 func (s *naive) Take(_ context.Context, now time.Time, limits ...store.Limit) (store.Decision, error) {
 	if err := checkLimits(limits); err != nil {
 		return store.Decision{}, err
@@ -30,7 +38,8 @@ func (s *naive) Take(_ context.Context, now time.Time, limits ...store.Limit) (s
 	for i, l := range limits {
 		k := store.Limit{Key: l.Key, Per: l.Per}
 		taken := s.window(k, now)
-		if over := len(taken) + asked[k] + l.Takings() - l.Most; over > 0 {
+		n := l.Takings() / unit(l)
+		if over := len(taken) + asked[k] + n - l.Most/unit(l); over > 0 {
 			wait := l.Per
 			if over <= len(taken) {
 				wait = taken[over-1].Add(l.Per).Sub(now)
@@ -45,8 +54,8 @@ func (s *naive) Take(_ context.Context, now time.Time, limits ...store.Limit) (s
 		if l.Peek {
 			continue
 		}
-		asked[k] += l.Takings()
-		take = append(take, slices.Repeat([]store.Limit{k}, l.Takings())...)
+		asked[k] += n
+		take = append(take, slices.Repeat([]store.Limit{k}, n)...)
 	}
 	if d.Allowed {
 		for _, k := range take {
@@ -74,7 +83,7 @@ func (s *naive) Give(_ context.Context, taken, _ time.Time, limits ...store.Limi
 	defer s.mu.Unlock()
 	for _, l := range limits {
 		k := store.Limit{Key: l.Key, Per: l.Per}
-		for range l.Takings() {
+		for range l.Takings() / unit(l) {
 			i := slices.IndexFunc(s.limits[k], taken.Equal)
 			if taken.IsZero() {
 				slices.SortFunc(s.limits[k], time.Time.Compare)

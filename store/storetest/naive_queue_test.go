@@ -15,7 +15,88 @@ import (
 type naiveJob struct {
 	store.Job
 	due      time.Time
-	failures int // since it last succeeded in coming again
+	failures int           // since it last succeeded in coming again
+	owner    *naiveProcess // with whose worker it is; nil: it waits, or is with one that cannot die
+	since    time.Time     // when it was handed out
+	heir     *naiveJob     // as which it was handed out anew
+}
+
+// A naiveProcess is one that can be stopped.
+type naiveProcess struct {
+	*naive
+	stopped time.Time     // zero: it runs
+	goes    chan struct{} // closed: it runs
+}
+
+// naiveTakeover is for how long a process has to be stopped to count as dead.
+const naiveTakeover = 5 * time.Second
+
+// openNaive opens a process on a naive queue, or on one with faults.
+func openNaive(q store.Queue) Process {
+	s, ok := q.(*naive)
+	if !ok {
+		s = q.(*badQueue).naive
+	}
+	p := &naiveProcess{naive: s, goes: make(chan struct{})}
+	close(p.goes)
+	return Process{Queue: p, Stop: p.stop, Resume: p.resume}
+}
+
+func (p *naiveProcess) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped, p.goes = time.Now(), make(chan struct{})
+	p.signal()
+}
+
+func (p *naiveProcess) resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.stopped.IsZero() {
+		p.stopped = time.Time{}
+		close(p.goes)
+	}
+}
+
+// running waits until p runs.
+func (p *naiveProcess) running() {
+	if p != nil {
+		p.mu.Lock()
+		goes := p.goes
+		p.mu.Unlock()
+		<-goes
+	}
+}
+
+func (p *naiveProcess) Run(ctx context.Context, workers int, handle store.Handler) error {
+	return p.run(ctx, p, workers, handle)
+}
+
+// takeOver has jobs wait again whose process is dead, and says how long until there
+// may be more.
+func (s *naive) takeOver(now time.Time) time.Duration {
+	wait := time.Hour
+	for j := range s.held {
+		since := j.since
+		if !s.noHeartbeat {
+			if s.noTakeover || j.owner == nil || j.owner.stopped.IsZero() {
+				continue
+			}
+			since = j.owner.stopped
+		}
+		if d := since.Add(naiveTakeover).Sub(now); d > 0 {
+			wait = min(wait, d)
+			continue
+		}
+		delete(s.held, j)
+		failures := j.failures + 1
+		if s.freeDeath {
+			failures--
+		}
+		j.heir = &naiveJob{Job: j.Job, failures: failures}
+		s.wait(j.heir, now)
+	}
+	return wait
 }
 
 func (s *naive) Enqueue(ctx context.Context, j store.Job) error {
@@ -48,11 +129,11 @@ func (s *naive) signal() {
 }
 
 // next takes the first job that is due, or says how long until there may be one.
-func (s *naive) next() (*naiveJob, time.Duration) {
+func (s *naive) next(p *naiveProcess) (*naiveJob, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	best, wait := -1, time.Hour
+	best, wait := -1, s.takeOver(now)
 	for i, j := range s.jobs {
 		if d := j.due.Sub(now); d > 0 {
 			wait = min(wait, d)
@@ -65,7 +146,8 @@ func (s *naive) next() (*naiveJob, time.Duration) {
 	}
 	j := s.jobs[best]
 	s.jobs = append(s.jobs[:best], s.jobs[best+1:]...)
-	s.busy++
+	j.owner, j.since = p, now
+	s.held[j] = true
 	if len(s.jobs) > 0 {
 		s.signal()
 	}
@@ -73,12 +155,18 @@ func (s *naive) next() (*naiveJob, time.Duration) {
 }
 
 func (s *naive) Run(ctx context.Context, workers int, handle store.Handler) error {
+	return s.run(ctx, nil, workers, handle)
+}
+
+// run is Run in a process; nil: in one that cannot die.
+func (s *naive) run(ctx context.Context, p *naiveProcess, workers int, handle store.Handler) error {
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
 			defer s.signal()
 			for ctx.Err() == nil {
-				j, wait := s.next()
+				p.running()
+				j, wait := s.next(p)
 				if j != nil {
 					s.handle(ctx, j, handle)
 					continue
@@ -106,9 +194,19 @@ func (s *naive) handle(ctx context.Context, j *naiveJob, handle store.Handler) {
 	if !late {
 		again, err = call(context.WithoutCancel(ctx), j.Job, handle)
 	}
+	j.owner.running()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.busy--
+	success := err == nil && again.IsZero()
+	if j.heir != nil && (s.formerEnds && success || s.formerFails && !success) {
+		heir := j.heir
+		s.jobs = slices.DeleteFunc(s.jobs, func(other *naiveJob) bool { return other == heir })
+		delete(s.held, heir)
+		j = &naiveJob{Job: heir.Job, failures: heir.failures}
+	} else if !s.held[j] {
+		return
+	}
+	delete(s.held, j)
 	switch {
 	case late:
 		s.bury(j, store.Late)
@@ -144,7 +242,7 @@ func (s *naive) bury(j *naiveJob, why store.Reason) {
 func (s *naive) Stats(context.Context) (store.Stats, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := store.Stats{Running: s.busy, Dead: len(s.dead)}
+	st := store.Stats{Running: len(s.held), Dead: len(s.dead)}
 	now := time.Now()
 	for _, j := range s.jobs {
 		if j.due.After(now) {

@@ -20,11 +20,18 @@ type naive struct {
 	limits map[store.Limit][]time.Time     // by Key and Per; no key has no takings
 	tracks map[string]*naiveTrack
 	jobs   []*naiveJob        // that wait
-	busy   int                // jobs that are with a worker
+	held   map[*naiveJob]bool // with a worker
 	dead   []store.DeadLetter // the newest first
 	wake   chan struct{}
 	again  func(*naiveJob) // a fault: changes a job that is to come again
 	creds  map[string]string
+
+	// Faults of a queue.
+	noHeartbeat bool // a job is handed out anew though its process lives
+	noTakeover  bool // a dead worker's job is not handed out anew
+	freeDeath   bool // a worker's death is no failure of its job
+	formerEnds  bool // a former worker that succeeds ends the job
+	formerFails bool // a former worker that fails, or has the job come again, hands it out
 }
 
 func newNaive() *naive {
@@ -34,6 +41,7 @@ func newNaive() *naive {
 		marks:  map[string]map[string]naiveMark{},
 		limits: map[store.Limit][]time.Time{},
 		tracks: map[string]*naiveTrack{},
+		held:   map[*naiveJob]bool{},
 		wake:   make(chan struct{}, 1),
 		creds:  map[string]string{},
 	}

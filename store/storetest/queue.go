@@ -12,7 +12,7 @@ import (
 )
 
 func queueCases() []testCase[store.Queue] {
-	return slices.Concat(jobCases(), againCases(), inspectorCases())
+	return slices.Concat(jobCases(), againCases(), processCases(), inspectorCases())
 }
 
 func jobCases() []testCase[store.Queue] {

@@ -10,7 +10,8 @@ import (
 )
 
 func storeCases() []testCase[store.Store] {
-	return slices.Concat(recordCases(), attemptCases(), repeatCases(), lockCases(), runCases(), cancelCases())
+	return slices.Concat(recordCases(), attemptCases(), repeatCases(), lockCases(), runCases(), cancelCases(),
+		storeClockCases())
 }
 
 // A fixture is a store under test at a time that the case moves.

@@ -17,9 +17,15 @@
 //
 // The cases pass whole microseconds as times. They begin at the clock's now and move
 // on from there without waiting. Only the cases of a Queue wait for the clock, as
-// its contract has no now: some seconds at most, if the backend is right and gives a
-// failing job up after three attempts. Fewer are too few for the cases. In virtual
-// time they do not wait.
+// its contract has no now: some seconds at most, and up to twice Harness.Takeover, if
+// the backend is right and gives a failing job up after three attempts. Fewer are too
+// few for the cases. In virtual time they do not wait.
+//
+// A queue that outlives its processes sets Harness.Process, so that cases can kill a
+// worker, stop it, and have it go on when its jobs are with others.
+//
+// A case that tries at random logs how to replay it: STORETEST_SEED=… in the
+// environment makes it begin with that seed.
 package storetest
 
 import (
@@ -59,6 +65,16 @@ type Harness struct {
 	// tested.
 	Live func(backend any, now time.Time) int
 
+	// Process opens another process on the queue q, which Queue has returned. It
+	// shares q's jobs over connections of its own, which the case can stop. It
+	// may register clean-ups. Nil: a queue does not outlive its process, and no
+	// worker dies in the cases.
+	Process func(t *testing.T, q store.Queue) Process
+
+	// Takeover is within how long a dead worker's job comes to another. Default
+	// 5 s.
+	Takeover time.Duration
+
 	// Virtual runs each case in a bubble of testing/synctest, where waiting
 	// takes no time. The backend must wait on channels and timers only.
 	// Default: cases run in parallel, by the real clock.
@@ -79,6 +95,7 @@ func Run(t *testing.T, h Harness) {
 // recorder, to see broken backends fail.
 type tester interface {
 	Helper()
+	Name() string
 	Context() context.Context
 	Logf(format string, args ...any)
 	Errorf(format string, args ...any)
@@ -86,13 +103,19 @@ type tester interface {
 
 	// live returns how many keys the backend holds at now; -1: it is not known.
 	live(now time.Time) int
+
+	// processes returns how a case gets processes that can die.
+	processes() processes
 }
 
 // A host is the tester of a backend that is under test.
 type host struct {
 	*testing.T
-	count func(now time.Time) int // nil: the harness has no Live
+	count  func(now time.Time) int // nil: the harness has no Live
+	others processes
 }
+
+func (h *host) processes() processes { return h.others }
 
 func (h *host) live(now time.Time) int {
 	if h.count == nil {
@@ -119,7 +142,7 @@ func runSuite[C any](t *testing.T, h Harness, contract string, open func(*testin
 		for _, c := range cases {
 			run := func(t *testing.T) {
 				t.Log("rule:", c.rule)
-				backend, host := open(t), &host{T: t}
+				backend, host := open(t), &host{T: t, others: h.processes(t)}
 				if h.Live != nil {
 					host.count = func(now time.Time) int { return h.Live(backend, now) }
 				}

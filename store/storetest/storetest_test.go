@@ -24,6 +24,7 @@ func TestNaive(t *testing.T) {
 		Limiter: func(*testing.T) store.Limiter { return newNaive() },
 		Tracker: func(*testing.T) store.Tracker { return newNaive() },
 		Queue:   func(*testing.T) store.Queue { return newNaive() },
+		Process: func(_ *testing.T, q store.Queue) Process { return openNaive(q) },
 		Virtual: true,
 
 		Credentials: func(*testing.T) store.Credentials { return newNaive() },
@@ -32,16 +33,26 @@ func TestNaive(t *testing.T) {
 
 // A recorder is a tester that remembers whether its case failed.
 type recorder struct {
-	ctx   context.Context
-	count func(now time.Time) int
-	mu    sync.Mutex
-	log   []string
+	ctx    context.Context
+	count  func(now time.Time) int
+	others processes
+	mu     sync.Mutex
+	log    []string // of failures
+	logged []string
 }
 
 func (r *recorder) Helper()                  {}
+func (r *recorder) Name() string             { return "recorder" }
 func (r *recorder) Context() context.Context { return r.ctx }
-func (r *recorder) Logf(string, ...any)      {}
-func (r *recorder) live(now time.Time) int   { return r.count(now) }
+func (r *recorder) processes() processes     { return r.others }
+
+func (r *recorder) Logf(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.logged = append(r.logged, fmt.Sprintf(format, args...))
+}
+
+func (r *recorder) live(now time.Time) int { return r.count(now) }
 
 func (r *recorder) Errorf(format string, args ...any) {
 	r.mu.Lock()
@@ -67,7 +78,8 @@ func catches[C any](t *testing.T, cases []testCase[C], name string, broken func(
 	for try := 0; try < 20 && failures == nil; try++ {
 		synctest.Test(t, func(t *testing.T) {
 			b := broken()
-			r := &recorder{ctx: t.Context(), count: any(b).(interface{ live(time.Time) int }).live}
+			r := &recorder{ctx: t.Context(), count: any(b).(interface{ live(time.Time) int }).live,
+				others: processes{openNaive, naiveTakeover}}
 			done := make(chan struct{})
 			go func() {
 				defer close(done)

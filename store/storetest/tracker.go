@@ -16,6 +16,8 @@ func trackerCases() []testCase[store.Tracker] {
 		{"track then match", "a key that is tracked matches its message, every time", trackThenMatch},
 		{"match then track", "receipts that come early are parked, and Track returns them in their order",
 			matchThenTrack},
+		{"parked by clocks that differ",
+			"receipts are in the order in which they came, whatever times their calls gave", parkedByClocks},
 		{"track again", "a repeated Track returns the parked receipts again", trackAgain},
 		{"mapped once", "a key is mapped once; a later message changes nothing and gets no receipts", mappedOnce},
 		{"receipt twice", "the same receipt twice is parked once", receiptTwice},

@@ -1,0 +1,236 @@
+package storetest
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/otpcourier/otpcourier/store"
+)
+
+// A Process is a process that works on a queue, apart from its memory. The case runs
+// its workers by Run, and decides how they die. A [Line] has Stop and Resume for
+// backends that are reached over a network:
+//
+//	Process: func(t *testing.T, q store.Queue) storetest.Process {
+//		line := &storetest.Line{}
+//		return storetest.Process{Queue: openOver(t, q, line.Dial), Stop: line.Stop, Resume: line.Resume}
+//	}
+type Process struct {
+	store.Queue
+
+	// Stop stops the process's clock, as the backend sees it: none of its calls
+	// reaches the backend, and no answer comes, until Resume. A connection may
+	// be held or cut. Without a Resume the process is dead.
+	Stop func()
+
+	// Resume ends Stop. The process goes on as if nothing had been: what it has
+	// held or tries again reaches the backend.
+	Resume func()
+}
+
+// processes is the part of a tester by which a case gets a process; nil: a queue does
+// not outlive its process.
+type processes struct {
+	open     func(q store.Queue) Process
+	takeover time.Duration
+}
+
+// defaultTakeover is the default of Harness.Takeover.
+const defaultTakeover = 5 * time.Second
+
+// processes returns how cases get processes on h's queues.
+func (h *Harness) processes(t *testing.T) processes {
+	p := processes{takeover: h.Takeover}
+	if p.takeover == 0 {
+		p.takeover = defaultTakeover
+	}
+	if h.Process != nil {
+		p.open = func(q store.Queue) Process { return h.Process(t, q) }
+	}
+	return p
+}
+
+func processCases() []testCase[store.Queue] {
+	return []testCase[store.Queue]{
+		{"heartbeat", "a job stays with its worker for longer than a dead worker's job would", heartbeat},
+		{"dead worker", "a job whose worker's process has died comes to another, in time, and has failed once",
+			deadWorker},
+		{"former worker",
+			"what a worker reports of a job that was handed out anew neither ends the job nor hands it out",
+			formerWorker},
+	}
+}
+
+// process opens a process on w's queue; false if a queue does not outlive its process.
+func (w *workshop) process() (Process, bool) {
+	p := w.processes()
+	if p.open == nil {
+		w.Logf("no Harness.Process: nothing to test")
+		return Process{}, false
+	}
+	return p.open(w.Queue), true
+}
+
+// runIn starts a Run in p. The function end ends its context, so that it begins no
+// more jobs; stop also resumes p, and waits for the Run.
+func (w *workshop) runIn(p Process, workers int, handle store.Handler) (end, stop func()) {
+	ctx, cancel := context.WithCancel(w.ctx)
+	var run sync.WaitGroup
+	run.Go(func() { _ = p.Run(ctx, workers, handle) })
+	return cancel, func() {
+		p.Resume()
+		cancel()
+		run.Wait()
+	}
+}
+
+func heartbeat(t tester, q store.Queue) {
+	takeover := t.processes().takeover
+	ctx, cancel := context.WithTimeout(t.Context(), patience+2*takeover)
+	defer cancel()
+	w := &workshop{t, q, ctx}
+	started, release := make(chan struct{}, 100), make(chan struct{})
+	handle := func(context.Context, store.Job) (time.Time, error) {
+		started <- struct{}{}
+		<-release
+		return done, nil
+	}
+	defer w.run(1, handle)()
+	defer w.run(1, handle)()
+	defer close(release)
+	w.enqueue(newJob())
+	receive(w, started, "the job")
+	w.pause(time.Now().Add(takeover + takeover/2))
+	if len(started) > 0 {
+		w.Errorf("a job came to another worker though the process of the first lives")
+	}
+}
+
+func deadWorker(t tester, q store.Queue) {
+	takeover := t.processes().takeover
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Minute)
+	defer cancel()
+	w := &workshop{t, q, ctx}
+	p, ok := w.process()
+	if !ok {
+		return
+	}
+	taken, release := make(chan store.Job, 10), make(chan struct{})
+	_, end := w.runIn(p, 1, func(_ context.Context, j store.Job) (time.Time, error) {
+		taken <- j
+		<-release
+		return done, nil
+	})
+	defer end()
+	defer close(release)
+	j := newJob()
+	w.enqueue(j)
+	receive(w, taken, "the job, in the process that is to die,")
+	p.Stop()
+	died := time.Now()
+	visits, stop := w.visits(func(int) (time.Time, error) { return done, errJob })
+	defer stop()
+	v := receive(w, visits, "the job of a worker that died")
+	w.is(v.Job, j)
+	if took := v.at.Sub(died); took > 3*takeover { // a slow machine has its leave
+		w.Errorf("a dead worker's job came after %v, want it within %v", took, takeover)
+	}
+	in := inspector(w)
+	if in == nil {
+		return
+	}
+	wantStats(w, in, store.Stats{Dead: 1})
+	dead, err := in.Dead(w.ctx, 1)
+	if err != nil || len(dead) != 1 {
+		w.Fatalf("dead letters %+v, error %v; want one", dead, err)
+	}
+	if came := len(visits) + 1; dead[0].Attempts != came+1 {
+		w.Errorf("a job failed %d times, after its first worker had died; its letter says %d attempts, want %d",
+			came, dead[0].Attempts, came+1)
+	}
+}
+
+// formerWorker has a process stop that has three jobs. When they are with other
+// workers it goes on, and reports their ends: one is done, one failed, one is to come
+// again.
+func formerWorker(t tester, q store.Queue) {
+	takeover := t.processes().takeover
+	ctx, cancel := context.WithTimeout(t.Context(), 4*patience+4*takeover)
+	defer cancel()
+	w := &workshop{t, q, ctx}
+	p, ok := w.process()
+	if !ok {
+		return
+	}
+	ends := map[string]func() (time.Time, error){}
+	for _, end := range []func() (time.Time, error){
+		func() (time.Time, error) { return done, nil },
+		func() (time.Time, error) { return done, errJob },
+		func() (time.Time, error) { return time.Now(), nil },
+	} {
+		ends[newJob().Challenge] = end
+	}
+	taken, proceed := make(chan store.Job, 10), make(chan struct{})
+	former := sync.OnceFunc(func() { close(proceed) })
+	end, stop := w.runIn(p, len(ends), func(_ context.Context, j store.Job) (time.Time, error) {
+		taken <- j
+		<-proceed
+		return ends[j.Challenge]()
+	})
+	defer stop()
+	defer former()
+	for c := range ends {
+		w.enqueue(newJob(func(j *store.Job) { j.Challenge = c }))
+	}
+	for range ends {
+		receive(w, taken, "a job, in the process that is to stop,")
+	}
+	p.Stop()
+	end() // it begins no more, and does not get what the heirs fail
+	heirs := w.heirs(len(ends))
+	defer heirs.stop()
+	p.Resume()
+	former()
+	w.pause(time.Now().Add(takeover/2 + time.Second)) // until it has reported
+	if n := len(heirs.visits); n > 0 {
+		w.Errorf("%d jobs were handed out while they were with their new workers", n)
+	}
+	heirs.fail()
+	for range ends {
+		receive(w, heirs.visits, "a job that its new worker has failed, and not its former,")
+	}
+}
+
+// heirs are the workers that get the jobs of a process that has stopped.
+type heirs struct {
+	visits <-chan visit // after the first of each job
+	fail   func()       // ends the first visits
+	stop   func()
+}
+
+// heirs starts workers, and waits until they have n jobs.
+func (w *workshop) heirs(n int) heirs {
+	w.Helper()
+	visits, release := make(chan visit, 100), make(chan struct{})
+	fail := sync.OnceFunc(func() { close(release) })
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	stop := w.run(3*n, func(_ context.Context, j store.Job) (time.Time, error) {
+		mu.Lock()
+		again := seen[j.Challenge]
+		seen[j.Challenge] = true
+		mu.Unlock()
+		visits <- visit{j, time.Now()}
+		if again {
+			return done, nil
+		}
+		<-release
+		return done, errJob
+	})
+	for range n {
+		receive(w, visits, "a job of a worker that has stopped")
+	}
+	return heirs{visits, fail, func() { fail(); stop() }}
+}

@@ -39,7 +39,7 @@ func newSubject(t testing.TB, kind gatewaytest.Kind) channeltest.Subject {
 			rule := submission
 			switch class {
 			case channel.Unknown:
-				rule.Action, rule.Served = gatewaytest.Disconnect, true
+				rule.Action, rule.Served, rule.Method = gatewaytest.Disconnect, true, "" // nor can it be asked
 			case channel.Temporary:
 				rule.Status, rule.Body = 408, "Request Timeout"
 			case channel.Throttled:

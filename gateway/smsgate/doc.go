@@ -84,8 +84,8 @@
 //     try and two more with the same id to the same phone were answered with 500,
 //     502, 504, another 5xx, a 503 that is not about a queue, or not at all. Or a
 //     later try was refused, or a try while another Send of the message is under
-//     way, and the server, when asked, does not have the message yet or does not
-//     answer
+//     way. In each case the server, when asked for the message, does not have it
+//     yet or does not answer
 //
 // 409 is a success: the server accepted an earlier try.
 //

@@ -19,8 +19,8 @@ const opSend = "smsgate: send"
 // sendable are the requirements of a message.
 var sendable = message.Rules{Op: opSend, Life: minTTL, ID: true, Text: true}
 
-// maxTries is how often a message is submitted to one phone while its fate
-// is not known.
+// maxTries is how often a message is submitted to one phone while its fate is not
+// known, and how often the server is then asked for it.
 const maxTries = 3
 
 // messageBody is the body of POST /messages.
@@ -91,11 +91,12 @@ func (d *dispatch) encrypt(ctx context.Context) error {
 }
 
 // submit submits the message to one phone until it is known to be accepted or
-// refused. To submit it again is safe: the server knows its id at this phone.
+// refused. To submit it again is safe: the server knows its id at this phone. If no
+// try was answered, submit asks the server for the message.
 func (d *dispatch) submit(ctx context.Context, to target) error {
 	var unknown error
 	for try := 1; ; try++ {
-		err := d.post(ctx, to, try)
+		err := d.post(ctx, to)
 		switch {
 		case err == nil:
 			return nil
@@ -104,7 +105,27 @@ func (d *dispatch) submit(ctx context.Context, to target) error {
 		case unknown == nil:
 			unknown = err
 		}
-		if try == maxTries || !pause(ctx, time.Duration(try*try)*50*time.Millisecond) {
+		if try == maxTries || !pause(ctx, try) {
+			return d.ask(ctx, unknown)
+		}
+	}
+}
+
+// ask returns nil if the server has the message, whose submission was not answered,
+// or else unknown: if the server does not have the message, it may be on its way.
+func (d *dispatch) ask(ctx context.Context, unknown error) error {
+	for try := 1; ; try++ {
+		parts := time.Duration(2)
+		if try == maxTries {
+			parts = 1
+		}
+		asking, cancel := web.Share(ctx, parts)
+		has, _ := d.channel.exists(asking, d.m.ID)
+		cancel()
+		switch {
+		case has:
+			return nil
+		case try == maxTries || !pause(ctx, try):
 			return unknown
 		}
 	}
@@ -118,12 +139,13 @@ func (d *dispatch) doubt(ctx context.Context, unknown, refused error) error {
 	if unknown == nil && !held && !now {
 		return refused
 	}
+	if unknown != nil {
+		return d.ask(ctx, unknown)
+	}
 	has, err := d.channel.exists(ctx, d.m.ID)
 	switch {
 	case has:
 		return nil
-	case unknown != nil: // it may still be on its way
-		return unknown
 	case err != nil:
 		return &channel.Error{Class: channel.Unknown, Op: opSend, Err: err}
 	case now:
@@ -132,15 +154,12 @@ func (d *dispatch) doubt(ctx context.Context, unknown, refused error) error {
 	return refused
 }
 
-// post submits the message once. The first tries get a share of the time, so
-// that one that is not answered leaves some for another.
-func (d *dispatch) post(ctx context.Context, to target, try int) error {
+// post submits the message once. It takes a share of the time, so that a try that
+// is not answered leaves some for another, and for asking.
+func (d *dispatch) post(ctx context.Context, to target) error {
 	now := time.Now()
-	if try < maxTries {
-		var cancel context.CancelFunc
-		ctx, cancel = web.Share(ctx, 2)
-		defer cancel()
-	}
+	ctx, cancel := web.Share(ctx, 2)
+	defer cancel()
 	ttl := defaultLife
 	if !d.m.Expires.IsZero() {
 		ttl = d.m.Expires.Sub(now)
@@ -182,9 +201,9 @@ func (c *Channel) sendQuery() url.Values {
 	return q
 }
 
-// pause waits, and reports whether ctx still holds.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
+// pause waits before a further try, and reports whether ctx still holds.
+func pause(ctx context.Context, try int) bool {
+	t := time.NewTimer(time.Duration(try*try) * 50 * time.Millisecond)
 	defer t.Stop()
 	select {
 	case <-t.C:

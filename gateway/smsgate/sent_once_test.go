@@ -141,6 +141,45 @@ func TestLostAnswer(t *testing.T) {
 	}
 }
 
+// If every answer was lost, the server is asked for the message: it counts as
+// accepted if the server has it, and as perhaps sent if not.
+func TestAskedAfterLostAnswers(t *testing.T) {
+	t.Parallel()
+	rule := func(method string, served bool, times int) gatewaytest.Rule {
+		return gatewaytest.Rule{
+			Method: method, Path: "/messages", Action: gatewaytest.Disconnect, Served: served, Times: times,
+		}
+	}
+	for name, row := range map[string]struct {
+		rules    []gatewaytest.Rule
+		accepted bool
+		asked    int
+	}{
+		"stored": {[]gatewaytest.Rule{rule(http.MethodPost, true, 0)}, true, 1},
+		"stored, and two questions are lost": {
+			[]gatewaytest.Rule{rule(http.MethodPost, true, 0), rule(http.MethodGet, true, 2)}, true, 3,
+		},
+		"not stored":                      {[]gatewaytest.Rule{rule(http.MethodPost, false, 0)}, false, 3},
+		"stored, and nobody can be asked": {[]gatewaytest.Rule{rule("", true, 0)}, false, 3},
+	} {
+		for _, kind := range []gatewaytest.Kind{gatewaytest.Private, gatewaytest.OnPhone} {
+			s, _ := newGateServer(t, gatewaytest.Config{Kind: kind})
+			g := newGate(t, s, smsgate.Config{Devices: oneDevice})
+			s.Script(row.rules...)
+			_, err := g.Send(t.Context(), codeTo("c4n7.1", ann))
+			if !row.accepted {
+				wantRefused(t, err, channel.Unknown, "")
+			} else if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			asked := len(s.Requests()) - posts(s)
+			if posts(s) != 3 || asked != row.asked {
+				t.Errorf("%s: %d tries and %d questions, want 3 and %d", name, posts(s), asked, row.asked)
+			}
+		}
+	}
+}
+
 // A refusal after a try whose fate is unknown says nothing of that try: the
 // server is asked, and who cannot be sure is not.
 func TestRefusedAfterUnknown(t *testing.T) {
@@ -176,7 +215,8 @@ func TestRefusedAfterUnknown(t *testing.T) {
 			// The first call has not found out, the next one does.
 			s.ClearScript()
 			lost.Times = 3
-			s.Script(full, lost)
+			unasked := gatewaytest.Rule{Method: http.MethodGet, Path: "/messages", Status: 502, Times: 3}
+			s.Script(full, lost, unasked)
 			_, err = g.Send(t.Context(), codeTo("c4n7.3", ann))
 			wantRefused(t, err, channel.Unknown, "")
 			mustSend(t, g, codeTo("c4n7.3", ann))

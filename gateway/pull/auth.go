@@ -3,12 +3,14 @@ package pull
 import (
 	"crypto/md5" //nolint:gosec // multiOTP's choice
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/otpcourier/otpcourier/gateway/internal/inbound"
 )
@@ -18,16 +20,17 @@ import (
 func (c *Channel) authenticate(w http.ResponseWriter, r *http.Request) (phone Phone, ok bool) {
 	now := time.Now()
 	who := []string{"remote " + c.config.Remote(r)}
-	id, password, basic := r.BasicAuth()
-	given, want := password, ""
+	id, given, basic := r.BasicAuth()
+	want := make([]string, 2) // as many for an unknown id, so that it takes as long
 	if basic {
+		id, given = fromLatin1(id), fromLatin1(given)
 		phone = c.phones[id]
-		want = phone.Password
+		want[0], want[1] = phone.Password, uriEncode(phone.Password)
 	} else {
 		id, given = r.URL.Query().Get("id"), r.URL.Query().Get("h")
 		phone = c.phones[id]
 		if phone.WeakHashSecret != "" {
-			want = weakHash(phone.WeakHashSecret, id)
+			want[0] = weakHash(phone.WeakHashSecret, id)
 			who = append(who, "id "+id)
 		}
 	}
@@ -37,7 +40,7 @@ func (c *Channel) authenticate(w http.ResponseWriter, r *http.Request) (phone Ph
 		return Phone{}, false
 	}
 	// An unknown id takes the same way as an id with a wrong password.
-	if inbound.OneOf([]string{want}, given) && want != "" {
+	if inbound.OneOf(want, given) && given != "" {
 		return phone, true
 	}
 	c.throttle.failed(now, who...)
@@ -51,6 +54,37 @@ func (c *Channel) authenticate(w http.ResponseWriter, r *http.Request) (phone Ph
 func weakHash(secret, id string) string {
 	sum := md5.Sum([]byte(secret + "#salt@" + id)) //nolint:gosec // multiOTP's choice
 	return hex.EncodeToString(sum[:])[:6]
+}
+
+// unreserved are the octets that Android's Uri.encode leaves alone.
+const unreserved = pollLetters + pollDigits + "_-!.~'()*"
+
+// uriEncode encodes a password as CHT Gateway does (SimpleJsonClient2.uriEncodeAuth)
+// before it puts the password into a URL, from which it takes the password for Basic
+// authentication without decoding it.
+func uriEncode(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		if strings.IndexByte(unreserved, c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		fmt.Fprintf(&b, "%%%02X", c)
+	}
+	return b.String()
+}
+
+// fromLatin1 reads a user name or password that is not in UTF-8 as ISO 8859-1, in
+// which both apps send Basic authentication.
+func fromLatin1(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		b.WriteRune(rune(c))
+	}
+	return b.String()
 }
 
 // remoteHost is the address of a request, of IPv6 the network: the holder of one

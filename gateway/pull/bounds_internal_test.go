@@ -66,6 +66,22 @@ func TestSweep(t *testing.T) {
 	})
 }
 
+// TestOthersAreBounded reports on more messages than are remembered.
+func TestOthersAreBounded(t *testing.T) {
+	t.Parallel()
+	var o others
+	for i := range 2 * maxHandedOut {
+		o.record(fmt.Sprint("before.", i), channel.Sent)
+		o.record(fmt.Sprint("before.", i), channel.Delivered)
+	}
+	if len(o.states) != maxHandedOut || len(o.order) != maxHandedOut {
+		t.Errorf("%d states of %d messages", len(o.states), len(o.order))
+	}
+	if o.states[fmt.Sprint("before.", maxHandedOut)] != channel.Delivered {
+		t.Error("the latest are not remembered")
+	}
+}
+
 func TestThrottleIsBounded(t *testing.T) {
 	t.Parallel()
 	var failures throttle

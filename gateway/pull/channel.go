@@ -47,6 +47,7 @@ type Channel struct {
 	queue   []*entry            // waiting, oldest first
 	leases  map[string][]*entry // handed out and not reported on, by phone
 	handed  []*entry            // all that were handed out, oldest first
+	others  others
 
 	// reporting has the ids of the messages on which Receipt runs; the Go channel
 	// is closed when Receipt returns.

@@ -61,8 +61,9 @@ type Phone struct {
 
 	// Password is that of Basic authentication (RFC 7617), for CHT Gateway,
 	// whose URL is https://ID:Password@host/path. The app takes no "#", "/",
-	// "?" and "@" in it. It should be long and random. Default: no Basic
-	// authentication.
+	// "?" and "@" in it, and sends other characters than letters, digits and
+	// _-!.~'()* as "%24", which is accepted like the password itself. It should
+	// be long and random. Default: no Basic authentication.
 	Password string
 
 	// WeakHashSecret allows multiOTP's SMSGatewayApp, whose URL is

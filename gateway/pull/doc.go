@@ -36,12 +36,13 @@
 //
 // # Receipts
 //
-// The phone's PENDING only ends the lease. SENT, DELIVERED and FAILED become
-// receipts, FAILED with class Unreachable and the phone's reason as the code. A
-// report that repeats a state, or goes back to an earlier one, is dropped. A
-// report on a message that this Channel does not know becomes a receipt as well,
-// because another process may have handed the message out. SMS that the phone has
-// received are acknowledged and dropped unread.
+// The phone's UNSENT and PENDING only end the lease. SENT, DELIVERED and FAILED
+// become receipts, FAILED with class Unreachable and the phone's reason as the code.
+// A report that repeats a state, as of a further part of a long message, or goes back
+// to an earlier one, is dropped. A report on a message that this Channel does not
+// know becomes a receipt as well, once for each state, because another process may
+// have handed the message out. SMS that the phone has received are acknowledged and
+// dropped unread.
 //
 // # Requests
 //

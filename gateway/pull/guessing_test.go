@@ -33,6 +33,39 @@ func TestWithoutPassword(t *testing.T) {
 	}
 }
 
+// Phones come in with their password as CHT Gateway encodes it for the URL, as
+// multiOTP's app puts it into the header, and as it is.
+func TestEncodedPasswords(t *testing.T) {
+	t.Parallel()
+	const password = `p$ss w0rd%24é:_-!.~'()*`
+	p := newChannel(t, pull.Config{Phones: []pull.Phone{{ID: "größe", Password: password}}})
+	for _, row := range []struct {
+		user, password string
+		status         int
+	}{
+		{"größe", password, http.StatusOK},
+		{"gr\xf6\xdfe", `p%24ss%20w0rd%2524%C3%A9%3A_-!.~'()*`, http.StatusOK},
+		{"gr\xf6\xdfe", "p$ss w0rd%24\xe9:_-!.~'()*", http.StatusOK},
+		{"größe", `p$ss w0rd$é:_-!.~'()*`, http.StatusUnauthorized},
+		{"größe", `p%24ss+w0rd%2524%C3%A9%3A_-!.~'()*`, http.StatusUnauthorized},
+		{"größe", "", http.StatusUnauthorized},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://h/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetBasicAuth(row.user, row.password)
+		res, err := gatewaytest.HandlerClient(p).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != row.status {
+			t.Errorf("%q, %q: status %d, want %d", row.user, row.password, res.StatusCode, row.status)
+		}
+	}
+}
+
 // TestGuessing shows how many guesses there are.
 func TestGuessing(t *testing.T) {
 	t.Parallel()

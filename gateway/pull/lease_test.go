@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/gateway/pull"
 )
@@ -32,6 +34,30 @@ func TestLease(t *testing.T) {
 		wantIDs(t, phone.poll("one.1 PENDING"))
 		time.Sleep(time.Minute)
 		wantIDs(t, phone.poll())
+	})
+}
+
+// A phone that has stored a message, and has not tried it yet or tries it again, has
+// it: the message is not handed out again, and no state is told.
+func TestUnsentEndsTheLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, receipts := twoPhones()
+		p := newChannel(t, c)
+		phone := poller{t, p, "pixel"}
+		done := send(t.Context(), p, message("one.1"))
+		wantIDs(t, phone.poll(), "one.1")
+		<-done
+		wantIDs(t, phone.poll("one.1 UNSENT"))
+		for range 3 {
+			time.Sleep(time.Minute)
+			wantIDs(t, phone.poll("one.1 PENDING", "one.1 UNSENT"))
+		}
+		phone.poll("one.1 SENT")
+		phone.poll("one.1 UNSENT") // late
+		if diff := cmp.Diff([]string{"one.1 sent"}, receipts.got); diff != "" {
+			t.Error(diff)
+		}
 	})
 }
 

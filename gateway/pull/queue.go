@@ -1,7 +1,6 @@
 package pull
 
 import (
-	"context"
 	"slices"
 	"time"
 
@@ -69,7 +68,10 @@ func (c *Channel) enqueue(m *channel.Message) (*entry, error) {
 	if len(c.queue) >= c.config.MaxQueue {
 		return nil, sendError(channel.Throttled, "too many messages wait for a phone", nil)
 	}
-	e := &entry{id: m.ID, to: m.To.Phone, text: m.Text, expires: m.Expires, done: make(chan struct{}), senders: 1}
+	e := &entry{
+		id: m.ID, to: m.To.Phone, text: m.Text, expires: m.Expires, done: make(chan struct{}), senders: 1,
+		reported: c.others.states[m.ID],
+	}
 	c.entries[e.id] = e
 	c.queue = append(c.queue, e)
 	return e, nil
@@ -176,6 +178,7 @@ func (c *Channel) remember(e *entry) {
 	c.handed = c.handed[1:]
 	c.release(oldest)
 	delete(c.entries, oldest.id)
+	c.others.record(oldest.id, oldest.reported)
 }
 
 // recordWrite records whether the answer with a batch was written.
@@ -203,62 +206,4 @@ func (c *Channel) recordWrite(batch []*entry, written bool) {
 func (e *entry) lose() {
 	e.state, e.err = gone, sendError(channel.Unknown, "a phone may have it", ErrClosed)
 	close(e.done)
-}
-
-// lockReports waits until Receipt does not run for a message, because only its
-// outcome tells whether the next report is news. The caller must call unlock.
-func (c *Channel) lockReports(ctx context.Context, id string) (unlock func(), err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.reporting[id] != nil {
-		running := c.reporting[id]
-		c.mu.Unlock()
-		select {
-		case <-running:
-		case <-ctx.Done():
-			err = context.Cause(ctx)
-		}
-		c.mu.Lock()
-		if err != nil {
-			return nil, err
-		}
-	}
-	running := make(chan struct{})
-	c.reporting[id] = running
-	return func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		delete(c.reporting, id)
-		close(running)
-	}, nil
-}
-
-// acknowledge ends the lease of a message that its phone reports on, and returns
-// whether the state is news. The state of a message that this Channel does not
-// know is always news. If the message is another phone's, ours is false.
-func (c *Channel) acknowledge(phone, id string, state channel.State) (news, ours bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e := c.entries[id]
-	if e == nil {
-		return state != 0, true
-	}
-	if e.phone != phone {
-		return false, false
-	}
-	c.release(e)
-	if e.state == doubted || e.state == writing {
-		e.state = fetched
-		close(e.done)
-	}
-	return state > e.reported, true
-}
-
-// recordReceipt records that Receipt has accepted a state.
-func (c *Channel) recordReceipt(id string, state channel.State) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e := c.entries[id]; e != nil {
-		e.reported = max(e.reported, state)
-	}
 }

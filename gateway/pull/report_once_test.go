@@ -84,6 +84,14 @@ func TestReportsOverlap(t *testing.T) {
 		"the same":  {[]string{"one.1 SENT", "one.1 SENT", "one.1 SENT"}, []string{"one.1 sent"}},
 		"backwards": {[]string{"one.1 DELIVERED", "one.1 SENT", "one.1 PENDING"}, []string{"one.1 delivered"}},
 		"forwards":  {[]string{"one.1 SENT", "one.1 DELIVERED"}, []string{"one.1 sent", "one.1 delivered"}},
+		"of each part": {
+			[]string{"one.1 SENT", "one.1 DELIVERED", "one.1 SENT", "one.1 DELIVERED"},
+			[]string{"one.1 sent", "one.1 delivered"},
+		},
+		"late": {[]string{"one.1 DELIVERED", "one.1 FAILED"}, []string{"one.1 delivered"}},
+		"of an unknown one, again": {
+			[]string{"before.1 DELIVERED", "before.1 SENT", "before.1 DELIVERED"}, []string{"before.1 delivered"},
+		},
 		"of two unknown": {
 			[]string{"before.1 SENT", "before.1 DELIVERED"}, []string{"before.1 sent", "before.1 delivered"},
 		},

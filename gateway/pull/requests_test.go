@@ -43,7 +43,7 @@ func TestRequests(t *testing.T) {
 		"null lists":      {p, "POST", "https://h/", `{"messages":null,"updates":null}`, "", 200, 0},
 		"received SMS":    {p, "POST", "https://h/", received, "", 200, 0},
 		"a report":        {p, "POST", "https://h/", report, "", 200, 1},
-		"gzip":            {p, "POST", "https://h/", gzipped(report), "gzip", 200, 1},
+		"gzip":            {p, "POST", "https://h/", gzipped(strings.Replace(report, "a.1", "b.1", 1)), "gzip", 200, 1},
 		"no gzip":         {p, "POST", "https://h/", report, "gzip", 400, 0},
 		"cut gzip":        {p, "POST", "https://h/", gzipped(report)[:20], "gzip", 400, 0},
 		"gzip bomb":       {p, "POST", "https://h/", gzipped(strings.Repeat(" ", 1<<20)), "gzip", 413, 0},

@@ -27,10 +27,13 @@ type pollUpdate struct {
 	Reason string `json:"reason"`
 }
 
-// pollStates are the states of CHT Gateway's README. PENDING means that the
-// phone has handed the message to its radio, which Send has promised already.
+// pollStates are the states of CHT Gateway's README. UNSENT means that the phone
+// has the message and will try it, for the first time or again. PENDING means that
+// the phone has handed the message to its radio. Neither is more than Send has
+// promised already.
 var pollStates = map[string]channel.State{
-	"PENDING": 0, "SENT": channel.Sent, "DELIVERED": channel.Delivered, "FAILED": channel.Failed,
+	"UNSENT": 0, "PENDING": 0,
+	"SENT": channel.Sent, "DELIVERED": channel.Delivered, "FAILED": channel.Failed,
 }
 
 // pollMessage is a message in the answer.

@@ -1,6 +1,9 @@
 package provider_test
 
 import (
+	"strings"
+	"testing"
+
 	"github.com/otpcourier/otpcourier/channel"
 )
 
@@ -28,12 +31,34 @@ var textbee = api{
 	},
 	hook: posting{
 		body: `{"smsId":"sms-1","smsBatchId":"batch-1","message":"58203719 is your Example code.",` +
-			`"deviceId":"65f1c0ffee","webhookEvent":"MESSAGE_SENT","idempotencyKey":"7f","status":%q,` +
+			`"deviceId":"65f1c0ffee","webhookEvent":%q,"idempotencyKey":"7f","status":"dispatched",` +
 			`"recipient":"+447700900123","errorCode":"GENERIC_FAILURE"}`,
 		sign: signHMAC("X-Signature", ""),
 		tells: []told{
-			{"sent", "sent unknown sent GENERIC_FAILURE"}, {"failed", "failed unknown failed GENERIC_FAILURE"},
+			{"MESSAGE_SENT", "sent unknown MESSAGE_SENT GENERIC_FAILURE"}, {"UNKNOWN_STATE", ""},
+			{"MESSAGE_FAILED", "failed unknown MESSAGE_FAILED GENERIC_FAILURE"},
 		},
 		other: `{"smsId":"sms-9","message":"hello","sender":"+447700900123","webhookEvent":"MESSAGE_RECEIVED"}`,
 	},
+}
+
+// A TextBee server without a queue answers with Firebase's result and no batch ID, so
+// that no state of a message will be known. The channel says so with the first
+// message, not when the code has expired.
+func TestTextBeeWithoutBatch(t *testing.T) {
+	t.Parallel()
+	unqueued := textbee
+	unqueued.accept = `{"data":{"responses":[{"success":true,"messageId":"projects/x/messages/0:%d"}],` +
+		`"successCount":1,"failureCount":0}}`
+	inBubble(t, unqueued, nil, func(t *testing.T, b *bubble) {
+		for range 2 {
+			s, err := b.channel.Send(t.Context(), golden())
+			if err != nil || s.State != channel.Sent || s.ProviderIDs != nil {
+				t.Errorf("Send: %+v, %v", s, err)
+			}
+		}
+		if n := strings.Count(b.log.String(), "no state of its messages will be known"); n != 1 {
+			t.Errorf("%d warnings, want 1: %s", n, b.log)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/transport"
@@ -23,6 +24,8 @@ type Channel struct {
 	tokens   *token.Cache
 	verifier verifier // nil: there is no webhook
 	answers  []string // secrets of the webhook's challenge
+
+	noID sync.Once // warns that the account returns no message id
 }
 
 var _ channel.Channel = (*Channel)(nil)

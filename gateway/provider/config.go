@@ -19,7 +19,8 @@ type Config struct {
 	// parentheses:
 	//
 	//   - textbee, an app for Android phones: device, key (sim: a subscription
-	//     id; webhook_secret)
+	//     id; webhook_secret). A server of one's own without a queue returns no
+	//     batch ID, so that no states are known: a warning in the log says so.
 	//   - httpsms, an app for Android phones: key, from (webhook_url and
 	//     webhook_key). Let its phone try once: a second try comes after the
 	//     code's life.

@@ -42,9 +42,15 @@ func (c *Channel) Send(ctx context.Context, m *channel.Message) (channel.Submiss
 		return channel.Submission{State: channel.Failed}, err
 	}
 	s := channel.Submission{State: channel.Sent}
-	if id != "" {
+	switch {
+	case id != "":
 		s.ProviderIDs = []string{id}
 		c.life.Follower.Follow(follow.Message{ProviderID: id, MessageID: m.ID, Expires: m.Expires})
+	case c.spec.Answer.id.set():
+		c.noID.Do(func() {
+			c.config.Logger.WarnContext(ctx, "provider: the account returns no message id: "+
+				"no state of its messages will be known")
+		})
 	}
 	return s, nil
 }

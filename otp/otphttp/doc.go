@@ -1,0 +1,82 @@
+// Package otphttp serves a one-time password service over HTTP: JSON in and out,
+// errors as problem details (RFC 9457), behind the embedder's own authentication.
+//
+//	api, err := otphttp.New(otphttp.Config{
+//		Service:      svc,                            // an otp.Service
+//		Authenticate: func(r *http.Request) (otphttp.Caller, error) { … },
+//	})
+//	http.Handle("/", api)
+//
+// The calls, below [Config].Path:
+//
+//	POST   /verifications              create  subject, purpose, to, …  201 and a Challenge, 202 if it is queued
+//	GET    /verifications/{id}         status                           200 and a Challenge
+//	POST   /verifications/{id}/resend  resend  route                    200 and a Challenge
+//	POST   /verifications/{id}/check   check   code, purpose, binding   200 and a Challenge: the code was right
+//	DELETE /verifications/{id}         cancel                           204
+//
+// Only a right code is answered 2xx by check, so that a caller who looks at
+// nothing but the status lets nobody in. The members of the bodies are those of
+// [otp.Request], [otp.ResendRequest] and [otp.Verification] in snake case: see
+// [CreateBody], [ResendBody] and [CheckBody]. A [Caller] that is a backend names
+// the person in the body as "subject", and for status and cancel in the header
+// Otp-Subject, percent-encoded: URLs come into logs, and a subject may be an
+// address. For a Caller that is a person both are left out.
+//
+// Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07) works for
+// create, resend and check: after a lost answer the same request with the same
+// key has the answer of the first, a right code included. Keys are each caller's
+// own, and for one tenant, subject and purpose; to resend and check they are for
+// one verification. Create with another address under the same key is a conflict.
+//
+// # Problems
+//
+// [ProblemOf] turns an error of the Service into an answer by this table. Each
+// answer has "type", "title", "status" and "reason"; the member "retry_after" is
+// that of the header Retry-After, in seconds, rounded up.
+//
+//	error      status  reason              more members                title
+//	wrong      422     code_refused        attempts_left, retry_after  The code is wrong or has expired.
+//	malformed  422     code_refused                                    The code is wrong or has expired.
+//	not_found  422     code_refused                                    The code is wrong or has expired.
+//	expired    422     code_refused                                    The code is wrong or has expired.
+//	closed     422     code_refused                                    The code is wrong or has expired.
+//	attempts_exhausted
+//	           429     attempts_exhausted                              That was the last try. Ask for a new code.
+//	locked     429     locked              retry_after, support        Too many wrong codes. Please come back later.
+//	too_soon   429     too_soon            retry_after                 A new message can be sent in a moment.
+//	sends_exhausted
+//	           429     sends_exhausted     alternatives, support       No more messages. Use another address.
+//	limited    429     limited             retry_after, alternatives   Too many messages. Please come back later.
+//	step_up    403     step_up             retry_after, alternatives   Please show that you are no machine.
+//	guarded    429     guarded             retry_after, alternatives   No message can be sent. Use another address.
+//	invalid    400     invalid             errors                      The request is wrong.
+//	conflict   409     conflict                                        The Idempotency-Key belongs to another request.
+//	undelivered
+//	           502     undelivered         retry_after, verification   The message could not be sent.
+//	unavailable
+//	           503     unavailable         retry_after, verification   Please try again in a moment.
+//	full       503     unavailable         retry_after, verification   Please try again in a moment.
+//
+// To calls other than check, which name a challenge to look at and not to guess
+// at, three of these errors are another answer:
+//
+//	not_found  404     not_found                                       There is no such verification.
+//	expired    404     not_found                                       There is no such verification.
+//	closed     409     closed                                          It was verified or cancelled.
+//
+// Requests that do not reach the Service are answered with the reasons
+// unauthorized (401, or what Authenticate says), malformed (400), not_found
+// (404), method_not_allowed (405), too_large (413) and unsupported_media_type
+// (415).
+//
+// # For embedders
+//
+//   - Serve it over TLS, by an http.Server with ReadTimeout: this package bounds
+//     the size of a body, not its time.
+//   - Do not call it from a page with an API key. For people, Authenticate reads
+//     the session's cookie and sets [Caller].Subject, Config.Verified learns what
+//     was verified, and http.CrossOriginProtection stands in front.
+//   - The address that [otp.Policy].PerIP counts is the person's: a backend tells
+//     it as "client_ip"; for a person it is the connection's, see [Proxies].
+package otphttp

@@ -28,7 +28,8 @@ type Config struct {
 
 	// Limiter counts messages per recipient and IP address, Tracker matches
 	// receipts, Queue wakes workers for what is to be sent later. Each defaults
-	// to Store if that implements it.
+	// to Store if that implements it. Services that share a Queue must share
+	// the Store: a worker drops a job whose challenge its Store does not have.
 	Limiter store.Limiter
 	Tracker store.Tracker
 	Queue   store.Queue

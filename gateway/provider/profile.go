@@ -43,7 +43,7 @@ import (
 //     secret, scope}, client credentials (RFC 6749 §4.4) whose token is kept until
 //     it expires (none).
 //   - signing: a named way to sign requests that no template can express, with its
-//     settings, {"name": "sigv4", "region": "{{region}}", …} (none).
+//     settings, {"name": "sigv4", "region": "{{region}}", …} (none). See below.
 //   - send: the request. url; method: POST, PUT or GET (POST); headers; query;
 //     json, a value of any form whose strings are templates; or form, an object of
 //     templates (no body).
@@ -93,6 +93,19 @@ import (
 // Values never end a JSON string, a header, a segment of the path or a
 // parameter: they are escaped or refused. A url begins with "https://host/" or
 // with a value that does.
+//
+// # Signing requests
+//
+// The name of signing, and its settings, optional ones in parentheses:
+//
+//   - sigv4, AWS: key_id, secret, region, service (token)
+//   - alibaba, Alibaba Cloud's ACS3-HMAC-SHA256: key_id, secret (token)
+//   - tc3, Tencent Cloud's TC3-HMAC-SHA256: key_id, secret, service (token)
+//   - sorted, a hash of a form's or a URL's parameters, sorted by name and joined by
+//     "&": parameter, which gets the hash; algorithm: md5, sha1, sha256, sha512, or
+//     hmac-md5 and so on (key; before and after: text around the parameters, such as
+//     the secret; replace, for each "&" and "=" in a value; encoding: hex, HEX or
+//     base64)
 //
 // # Paths
 //

@@ -10,11 +10,19 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/gateway/internal/sign"
 )
 
 // signings are the signatures of requests that templates cannot express, by the
 // name that a profile's signing has.
-var signings = map[string]signing{}
+var signings = map[string]signing{
+	"sigv4":   {[]string{"key_id", "secret", "region", "service"}, []string{"token"}, sign.SigV4},
+	"alibaba": {[]string{"key_id", "secret"}, []string{"token"}, sign.Alibaba},
+	"tc3":     {[]string{"key_id", "secret", "service"}, []string{"token"}, sign.TC3},
+	"sorted": {
+		[]string{"parameter", "algorithm"}, []string{"key", "before", "after", "replace", "encoding"}, sign.Sorted,
+	},
+}
 
 // A signing signs requests of one kind.
 type signing struct {

@@ -35,7 +35,9 @@ type Config struct {
 
 // A Kannel is a bearerbox that is an ESME, and a smsbox that has an HTTP interface.
 type Kannel struct {
-	sendsms string // URL
+	// URL is the beginning of the HTTP interface, "http://127.0.0.1:20000": its sendsms is /cgi-bin/sendsms, and takes
+	// the username "test" with the password "test".
+	URL string
 }
 
 const configuration = `
@@ -127,7 +129,7 @@ func Start(t *testing.T, c Config) *Kannel {
 		log, err := os.ReadFile(filepath.Join(dir, "smsbox.log"))
 		return err == nil && bytes.Contains(log, []byte("Connected to bearerbox"))
 	})
-	return &Kannel{sendsms: fmt.Sprintf("http://127.0.0.1:%d/cgi-bin/sendsms", send)}
+	return &Kannel{URL: fmt.Sprintf("http://127.0.0.1:%d", send)}
 }
 
 // Send submits a message. The parameters are those of Kannel's sendsms, such as from, to and text, without the user.
@@ -137,7 +139,7 @@ func (k *Kannel) Send(t *testing.T, parameters url.Values) {
 	for name, values := range parameters {
 		q[name] = values
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, k.sendsms+"?"+q.Encode(), nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, k.URL+"/cgi-bin/sendsms?"+q.Encode(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

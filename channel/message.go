@@ -159,6 +159,7 @@ type Message struct {
 
 	Route   string   // only the route of this name; empty: any
 	Tried   []string // routes to skip
+	Last    []string // routes to try after all others, such as those that an earlier message was lost by
 	Invalid Address  // kinds of address known to be wrong
 
 	// Allow, unless nil, is asked before the message is handed to a route. An

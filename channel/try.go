@@ -33,7 +33,7 @@ const grace = 500 * time.Millisecond
 // and Send goes on in a goroutine of its own.
 func Try(ctx context.Context, c Channel, m *Message) (Submission, error) {
 	own := *m
-	own.Tried, own.Allow = slices.Clone(m.Tried), nil
+	own.Tried, own.Last, own.Allow = slices.Clone(m.Tried), slices.Clone(m.Last), nil
 	type answer struct {
 		s   Submission
 		err error

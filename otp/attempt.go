@@ -159,7 +159,7 @@ func (s *Service) chargeMore(ctx context.Context, o *opened, a attempt) {
 
 // outcome is what the record is told of the attempt.
 func (a *attempt) outcome() delivery.Outcome {
-	o := delivery.Outcome{Held: a.held, Took: a.took, More: a.sub.More && a.err != nil}
+	o := delivery.Outcome{At: instant(), Held: a.held, Took: a.took, More: a.sub.More && a.err != nil}
 	for _, h := range a.sub.Hops {
 		if !h.Skipped && !slices.Contains(o.Tried, h.Route) {
 			o.Tried = append(o.Tried, h.Route)
@@ -219,6 +219,14 @@ func (a *attempt) retryable() bool {
 	return class == channel.Temporary || class == channel.Throttled
 }
 
+// last returns the routes that a resend tries after the others.
+func (o *opened) last() []string {
+	if o.policy.Resend == SameRoute {
+		return nil
+	}
+	return o.delivery.Undelivered
+}
+
 // message renders the step that o is at.
 func (s *Service) message(o *opened) (*channel.Message, error) {
 	q, d := o.req, o.delivery
@@ -250,5 +258,5 @@ func (s *Service) message(o *opened) (*channel.Message, error) {
 	return &channel.Message{ID: o.id + "." + stepName(o.Record, d.Attempt.Step), To: q.to, Code: code, Text: text.SMS,
 		Subject: text.Subject, Body: text.Body, HTML: text.HTML, Language: q.language, Sender: o.tenant.sender,
 		Purpose: q.purpose, Tenant: q.tenant, Created: o.Created, Expires: o.Expires,
-		Route: cmp.Or(d.Via, q.route), Tried: d.Tried, Invalid: d.Invalid}, nil
+		Route: cmp.Or(d.Via, q.route), Tried: d.Tried, Last: o.last(), Invalid: d.Invalid}, nil
 }

@@ -51,10 +51,10 @@ func TestAuditTrail(t *testing.T) {
 				t.Fatal(err)
 			}
 			synctest.Wait()
-			handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-2", State: channel.Delivered})
-			handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-2", State: channel.Delivered})
+			handle(t, r.Service, channel.Receipt{Route: "B", ProviderID: "b-1", State: channel.Delivered})
+			handle(t, r.Service, channel.Receipt{Route: "B", ProviderID: "b-1", State: channel.Delivered})
 			_ = verify(t.Context(), r, otp.Verification{ID: c.ID, Subject: "u1", Code: "1", RequestID: "typo"})
-			_ = verify(t.Context(), r, otp.Verification{ID: c.ID, Subject: "u1", Code: r.a.messages()[1].Code,
+			_ = verify(t.Context(), r, otp.Verification{ID: c.ID, Subject: "u1", Code: r.b.messages()[0].Code,
 				RequestID: "third"})
 			_ = r.Cancel(t.Context(), ref(c.ID))
 			_, _ = r.Send(t.Context(), otp.Request{Subject: "u1", RequestID: "fourth"})

@@ -112,7 +112,8 @@
 // Resend, give another address, type the code, or start again. A Resend is
 // offered later if the message is only sent than if it was delivered, at most
 // twice more once one was delivered, and not to an address that is known to be
-// wrong.
+// wrong. It goes by a route that was not tried before, unless the latest message
+// was reported delivered, or Policy.Resend is [SameRoute].
 //
 // # When the store or the queue is down
 //

@@ -77,7 +77,7 @@ var anIP = netip.MustParseAddr("192.0.2.7")
 // Resend's and the failover's.
 func TestGuardIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, w := guarded(t, nil)
+		r, w := guarded(t, func(c *otp.Config) { c.Policy.Resend = otp.SameRoute })
 		c := r.send(t, otp.Request{Purpose: "login", IP: anIP, Known: true, Proven: true,
 			Signals: map[string]string{"score": "7"}})
 		time.Sleep(time.Minute)

@@ -106,7 +106,7 @@ var harmless = []string{
 	"otp.Action", "otp.Attestations", "otp.Periodic", "otp.Profile", "channel.Plaintexter",
 	"otp.EventKind", "otp.Generator", "otp.Guard", "otp.GuardFunc", "otp.Settler", "otp.Verdict", "otp.Measurer",
 	"otp.Next", "otp.Normalizer", "otp.Policy", "otp.Random",
-	"otp.Rate", "otp.Reason", "otp.Tenant",
+	"otp.Rate", "otp.Reason", "otp.ResendRoute", "otp.Tenant",
 	"wording.Config", "wording.Error", "wording.Plural", "wording.Set", "wording.Warning", "wording.Wording",
 	"channel.Address", "channel.Canceler", "channel.Channel", "channel.Class", "channel.Error", "channel.Func",
 	"channel.PanicError", "channel.Planner",

@@ -214,7 +214,7 @@ func TestOneFaultOfAResendFails(t *testing.T) {
 					t.Errorf("%s, lost %v: %v", mode.name, lost, err)
 				}
 				pass(time.Minute)
-				r.want(2, 0, 0)
+				r.want(1, 1, 0)
 				r.wantCounted(2)
 			})
 		}
@@ -242,7 +242,7 @@ func TestOneFaultResendRecognisesItsWrite(t *testing.T) {
 				t.Errorf("%s: %v", mode.name, err)
 			}
 			pass(time.Minute)
-			r.want(2, 0, 0)
+			r.want(1, 1, 0)
 			r.wantCounted(2)
 		})
 	}
@@ -269,7 +269,7 @@ func TestOneFaultClaimRecognisesItsWrite(t *testing.T) {
 		})
 		go func() { _ = p.svc.Work(p.ctx) }()
 		pass(2 * time.Second)
-		r.want(2, 0, 0)
+		r.want(1, 1, 0)
 		r.wantCounted(2)
 	})
 }

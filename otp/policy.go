@@ -33,6 +33,10 @@ type Policy struct {
 	// none.
 	SentWait time.Duration
 
+	// Resend says with which route a Resend begins, unless one is named. Default
+	// NextRoute.
+	Resend ResendRoute
+
 	// MaxFailures consecutive failures of a subject, over all its challenges,
 	// lock it for Lock. At most 100 (NIST SP 800-63B-4 §3.2.2). Default 10
 	// for 30 minutes.
@@ -62,6 +66,20 @@ type Policy struct {
 	PerRecipient []Rate
 	PerIP        []Rate
 }
+
+// ResendRoute says with which route a [Service.Resend] begins.
+type ResendRoute uint8
+
+// The routes of a resend.
+const (
+	// NextRoute begins with the first route that was not tried before. A route that
+	// was tried comes behind the others, unless its latest message was reported
+	// delivered: then the person is to look for what has arrived.
+	NextRoute ResendRoute = iota + 1
+
+	// SameRoute begins with the first route, as the Send did.
+	SameRoute
+)
 
 // A Rate is a number of events in any span of a length.
 type Rate struct {
@@ -95,7 +113,7 @@ func (p Policy) over(base Policy) Policy {
 	p.Life, p.MaxAttempts = cmp.Or(p.Life, base.Life), cmp.Or(p.MaxAttempts, base.MaxAttempts)
 	p.MaxFailures, p.Lock = cmp.Or(p.MaxFailures, base.MaxFailures), cmp.Or(p.Lock, base.Lock)
 	p.MaxRun, p.RunLife = cmp.Or(p.MaxRun, base.MaxRun), cmp.Or(p.RunLife, base.RunLife)
-	p.NewCode = p.NewCode || base.NewCode
+	p.NewCode, p.Resend = p.NewCode || base.NewCode, cmp.Or(p.Resend, base.Resend)
 	return p
 }
 
@@ -103,7 +121,8 @@ func (p Policy) over(base Policy) Policy {
 // TestDefaultsFit.
 var defaultPolicy = Policy{
 	Life: 5 * time.Minute, MaxAttempts: 5, Waits: []time.Duration{30 * time.Second, 30 * time.Second},
-	SentWait: 40 * time.Second, MaxFailures: 10, Lock: 30 * time.Minute, MaxRun: 100, RunLife: 30 * 24 * time.Hour,
+	SentWait: 40 * time.Second, Resend: NextRoute, MaxFailures: 10, Lock: 30 * time.Minute, MaxRun: 100,
+	RunLife:      30 * 24 * time.Hour,
 	PerRecipient: []Rate{{5, 10 * time.Minute}, {10, 24 * time.Hour}}, PerIP: []Rate{{10, time.Hour}},
 }
 
@@ -137,6 +156,8 @@ func (p Policy) validate(at string, bits float64) error {
 		return fmt.Errorf("%sWaits: %d pauses are more than 9", at, len(p.Waits))
 	case p.SentWait < 0 || p.SentWait > p.Life:
 		return fmt.Errorf("%sSentWait: %v is not within 0 and Life", at, p.SentWait)
+	case p.Resend > SameRoute:
+		return fmt.Errorf("%sResend: %d is neither NextRoute nor SameRoute", at, p.Resend)
 	case p.MaxFailures < 1 || p.MaxFailures > 100:
 		return fmt.Errorf("%sMaxFailures: %d is not within 1..100", at, p.MaxFailures)
 	case p.Lock < time.Minute || p.Lock > 24*time.Hour:

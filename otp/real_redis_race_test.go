@@ -316,7 +316,7 @@ func TestRealRedisMonitor(t *testing.T) {
 	told := monitor(t, server.Addr)
 	r, _ := newRedisRig(t, server.Addr, func(c *otp.Config) {
 		c.Generator = otp.Random{Length: 10, Alphabet: "GHJKLMNPQRSTUVWXYZ"}
-		c.Policy.Waits = []time.Duration{time.Second, time.Second}
+		c.Policy.Waits, c.Policy.Resend = []time.Duration{time.Second, time.Second}, otp.SameRoute
 		c.Async = true
 	})
 	r.cfg.Channel = r.failover(t, time.Minute)

@@ -289,7 +289,7 @@ func TestLanguageIsGone(t *testing.T) {
 		if _, err := r.another(t).Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"}); err != nil {
 			t.Fatal(err)
 		}
-		if text := r.a.messages()[1].Text; !strings.Contains(text, "4 minutes") {
+		if text := r.b.messages()[0].Text; !strings.Contains(text, "4 minutes") {
 			t.Errorf("text %q", text)
 		}
 	})

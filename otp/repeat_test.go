@@ -277,7 +277,7 @@ func TestRepeatedResendsCountOnce(t *testing.T) {
 				}
 				wg.Wait()
 				<-time.After(time.Minute)
-				if n := r.a.count(); n != 2 || fresh != 1 {
+				if n := r.total(); n != 2 || fresh != 1 {
 					t.Errorf("%+v, parallel=%v: %d messages, %d of the calls were no repeats", m, parallel, n, fresh)
 				}
 				r.allows(t, 6, "then")

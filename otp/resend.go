@@ -65,7 +65,7 @@ func (q ResendRequest) ref() Ref { return Ref{q.ID, q.Subject, q.Tenant} }
 
 // Resend sends the challenge's code once more, in a message of its own that
 // tells the minutes left. Life is not extended: with under a minute left the
-// challenge counts as expired. It begins again with the first route.
+// challenge counts as expired. Policy.Resend says with which route it begins.
 //
 // Challenge.Next says beforehand whether a Resend would be refused. It is
 // refused before its time and without a send left ([ErrWait]). If every address
@@ -136,7 +136,7 @@ func (s *Service) resendOf(ctx context.Context, o *opened, q ResendRequest, toke
 		}
 	}
 	m := &channel.Message{To: o.req.to, Route: cmp.Or(q.Route, o.delivery.Via, o.req.route),
-		Invalid: o.delivery.Invalid, Expires: o.Expires, Purpose: o.req.purpose, Tenant: o.req.tenant,
+		Last: o.last(), Invalid: o.delivery.Invalid, Expires: o.Expires, Purpose: o.req.purpose, Tenant: o.req.tenant,
 		Language: o.req.language}
 	held, err := s.charge(ctx, o.req, o.policy, firstKind(ctx, o.tenant, m), q.IP, now,
 		asking{subject: q.Subject, ip: o.req.ip, proven: q.Proven, resend: true})

@@ -15,7 +15,9 @@ import (
 func TestResend(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(c *otp.Config) { c.Support = "+44 20 7946 0000"; c.ShowTry = true })
+		r := newRig(t, func(c *otp.Config) {
+			c.Support, c.ShowTry, c.Policy.Resend = "+44 20 7946 0000", true, otp.SameRoute
+		})
 		c := r.send(t, otp.Request{})
 		_, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"})
 		if e := wantReason(t, err, otp.ReasonTooSoon, otp.ErrWait); e.RetryAfter != 40*time.Second {
@@ -65,8 +67,8 @@ func TestResendNearTheEndIsExpired(t *testing.T) {
 		}
 		_, err = r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"})
 		wantReason(t, err, otp.ReasonExpired, otp.ErrInvalidCode)
-		if r.a.count() != 2 {
-			t.Errorf("%d messages", r.a.count())
+		if r.total() != 2 {
+			t.Errorf("%d messages", r.total())
 		}
 	})
 }
@@ -75,7 +77,9 @@ func TestNewCodes(t *testing.T) {
 	t.Parallel()
 	for _, g := range []otp.Generator{otp.Random{Length: 8}, oath.HOTP{Digits: 8}, oath.TOTP{Digits: 8}} {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRig(t, func(c *otp.Config) { c.Policy.NewCode = true; c.Generator = g })
+			r := newRig(t, func(c *otp.Config) {
+				c.Policy.NewCode, c.Policy.Resend, c.Generator = true, otp.SameRoute, g
+			})
 			c := r.send(t, otp.Request{})
 			time.Sleep(time.Minute)
 			if _, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"}); err != nil {
@@ -171,7 +175,7 @@ func TestResendByAWrongRoute(t *testing.T) {
 			t.Errorf("%+v, %v", s, err)
 		}
 		if got, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"}); err != nil ||
-			got.Route != "A" {
+			got.Route != "B" {
 			t.Errorf("%+v, %v", got, err)
 		}
 	})
@@ -187,6 +191,7 @@ func TestResendFollows(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t, func(c *otp.Config) {
 				m.apply(c)
+				c.Policy.Resend = otp.SameRoute
 				c.Policy.Waits, c.Policy.PerRecipient = []time.Duration{time.Second}, []otp.Rate{{Most: 4,
 					Per: time.Hour}}
 			})
@@ -222,4 +227,94 @@ func TestResendFollows(t *testing.T) {
 			r.allows(t, 1, "B, A and B were sent")
 		})
 	}
+}
+
+// A resend goes by a route that was not tried before, unless the Policy says
+// otherwise or the first message was reported delivered. A route that is named holds.
+func TestResendByTheNextRoute(t *testing.T) {
+	t.Parallel()
+	delivered := func(t *testing.T, r *rig) {
+		handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-1", State: channel.Delivered})
+	}
+	failed := func(t *testing.T, r *rig) {
+		handle(t, r.Service, channel.Receipt{Route: "A", ProviderID: "a-1", State: channel.Failed})
+	}
+	for name, c := range map[string]struct {
+		policy  otp.Policy
+		to      channel.Recipient
+		first   string // Request.Route
+		refused []error
+		receipt func(*testing.T, *rig)
+		want    string
+	}{
+		"silent":             {want: "A B M"},
+		"failed":             {receipt: failed, want: "A B M"},
+		"delivered":          {receipt: delivered, want: "A A B"},
+		"same route":         {policy: otp.Policy{Resend: otp.SameRoute}, want: "A A A"},
+		"refused, the next":  {refused: []error{refusal(channel.Temporary, "8")}, want: "B M A"},
+		"no other kind":      {to: channel.Recipient{Phone: both.Phone}, want: "A B A"},
+		"forced":             {first: "B", want: "B B B"},
+		"of another purpose": {policy: otp.Policy{Life: 6 * time.Minute}, want: "A B M"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, func(cfg *otp.Config) { cfg.Purposes = map[string]otp.Policy{"login": c.policy} })
+				r.a.errs = c.refused
+				got := r.send(t, otp.Request{Purpose: "login", To: c.to, Route: c.first})
+				routes := []string{got.Route}
+				if c.receipt != nil {
+					c.receipt(t, r)
+				}
+				for range 2 {
+					time.Sleep(time.Minute)
+					got, err := r.Resend(t.Context(), otp.ResendRequest{ID: got.ID, Subject: "u1"})
+					if err != nil {
+						t.Fatal(err)
+					}
+					routes = append(routes, got.Route)
+				}
+				if got := strings.Join(routes, " "); got != c.want {
+					t.Errorf("by %s, want %s", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+// A resend counts against the limits of the address that its route uses.
+func TestResendByTheNextRouteIsCounted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *otp.Config) { c.Policy.PerRecipient = []otp.Rate{{Most: 2, Per: time.Hour}} })
+		c := r.send(t, otp.Request{})
+		for _, want := range []string{"B", "M"} {
+			time.Sleep(time.Minute)
+			got, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1"})
+			if err != nil || got.Route != want {
+				t.Fatalf("by %+v, %v, want %s", got, err, want)
+			}
+		}
+	})
+}
+
+// A tenant's own policy holds for its resends.
+func TestResendOfATenant(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *otp.Config) {
+			c.Tenants = []otp.Tenant{{Name: "x", Policy: otp.Policy{Resend: otp.SameRoute}}}
+		})
+		for tenant, want := range map[string]string{"": "B", "x": "A"} {
+			c := r.send(t, otp.Request{Tenant: tenant})
+			time.Sleep(time.Minute)
+			got, err := r.Resend(t.Context(), otp.ResendRequest{ID: c.ID, Subject: "u1", Tenant: tenant})
+			if err != nil || got.Route != want {
+				t.Errorf("tenant %q: by %+v, %v, want %s", tenant, got, err, want)
+			}
+		}
+		if err := r.SetTenant(otp.Tenant{Name: "y", Policy: otp.Policy{Resend: 3}}); err == nil {
+			t.Error("a Policy.Resend of 3 is valid")
+		}
+	})
 }

@@ -285,7 +285,7 @@ func TestWithdrawnOvertaken(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		r.verify(t, c.ID)
 		synctest.Wait()
-		if got := withdrawn(); got != "a-1 a-2" {
+		if got := withdrawn(); got != "a-1 b-1" {
 			t.Errorf("withdrawn %q", got)
 		}
 	})

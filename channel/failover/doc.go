@@ -15,6 +15,9 @@
 // decides by the recipient's number, [ByWeight] draws at random in proportion. A
 // program may bring its own.
 //
+// Routes that Message.Last names are tried after the others: a resend names the
+// routes by which nothing has arrived.
+//
 // A route is skipped if the message cannot use it: the recipient lacks its kind
 // of address, Message.Invalid rules that kind out, Message.Tried names the route,
 // or Message.Route is set and names another.

@@ -153,7 +153,7 @@ func (c *Channel) route(ctx context.Context, m *channel.Message) (routes []chann
 		}
 	}()
 	if routes, err = c.router.Route(ctx, m); err == nil {
-		return routes, nil
+		return ordered(routes, m.Last), nil
 	}
 	routing := &channel.Error{Class: channel.ClassOf(err), Op: "failover: route", Err: err}
 	if routing.Class == channel.Unknown {
@@ -161,6 +161,23 @@ func (c *Channel) route(ctx context.Context, m *channel.Message) (routes []chann
 	}
 	_ = routing.Error() // a typed nil panics here, and not at the caller's
 	return nil, routing
+}
+
+// ordered returns the routes with those that last names behind the others.
+func ordered(routes []channel.Route, last []string) []channel.Route {
+	if len(last) == 0 {
+		return routes
+	}
+	all := make([]channel.Route, 0, len(routes))
+	var behind []channel.Route
+	for _, r := range routes {
+		if slices.Contains(last, r.Name) {
+			behind = append(behind, r)
+		} else {
+			all = append(all, r)
+		}
+	}
+	return append(all, behind...)
 }
 
 // Cancel withdraws a message from the route that took it, s.Route. It looks for

@@ -12,7 +12,10 @@ import (
 // takes the next number, and Decode goes on reading the one before for as long
 // as a challenge lives. An older program answers ErrVersion for a newer
 // format, leaves the record alone, and a newer program serves it.
-const version = 2
+const version = 3
+
+// before is the version that Decode still reads. It lacks SentAt and Undelivered.
+const before = 2
 
 // ErrVersion means that the octets were not written by this version of the
 // program, or are damaged.
@@ -42,12 +45,12 @@ func (d *Delivery) Encode() []byte {
 	for _, t := range d.Tokens {
 		b = binary.AppendUvarint(b, t)
 	}
-	return b
+	return putStrings(binary.AppendUvarint(b, millis(d.SentAt)), d.Undelivered)
 }
 
 // Decode reads what Encode returned. The error is ErrVersion.
 func Decode(b []byte) (*Delivery, error) {
-	if len(b) == 0 || b[0] != version {
+	if len(b) == 0 || b[0] != version && b[0] != before {
 		return nil, ErrVersion
 	}
 	r := reader{b: b[1:]}
@@ -71,6 +74,9 @@ func Decode(b []byte) (*Delivery, error) {
 	}
 	for range r.count() {
 		d.Tokens = append(d.Tokens, r.uint())
+	}
+	if b[0] != before {
+		d.SentAt, d.Undelivered = r.time(), r.strings()
 	}
 	if r.bad || len(r.b) > 0 || int(d.Phase) >= len(phaseNames) || len(d.Charges) == 0 {
 		return nil, ErrVersion

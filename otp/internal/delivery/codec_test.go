@@ -3,6 +3,7 @@ package delivery
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -17,7 +18,7 @@ func full() Delivery {
 		Early:   "B", Older: []Message{{Step: 1, Route: "B", Kind: channel.Email, Providers: []string{"y"}}, {Step: 2}},
 		Tried: []string{"A", "B"}, Via: "C", Used: channel.Phone, Invalid: channel.Email, Reached: 1,
 		Charges: []Charge{{At: at(3), Kinds: channel.Phone | channel.Email, Network: true}, {}},
-		Request: "r1", Tokens: []uint64{7, 1 << 63}}
+		Request: "r1", Tokens: []uint64{7, 1 << 63}, SentAt: at(4), Undelivered: []string{"B"}}
 }
 
 func TestCodec(t *testing.T) {
@@ -33,6 +34,23 @@ func TestCodec(t *testing.T) {
 	}
 }
 
+// A record of the version before is read for as long as a challenge lives.
+func TestCodecBefore(t *testing.T) {
+	t.Parallel()
+	want := full()
+	want.SentAt, want.Undelivered = time.Time{}, nil
+	b := want.Encode()
+	b = b[:len(b)-2] // no SentAt, no Undelivered
+	b[0] = before
+	got, err := Decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(&want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // FuzzDecode: whatever is read is written again as something that reads alike.
 func FuzzDecode(f *testing.F) {
 	d := full()
@@ -42,6 +60,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(b[:cut])
 	}
 	f.Add(append(bytes.Clone(b), 0))
+	f.Add(append([]byte{before}, b[1:]...))
 	f.Add([]byte{version + 1})
 	f.Add(bytes.Repeat([]byte{0xff}, 64))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -64,10 +64,12 @@ type Delivery struct {
 
 	State   channel.State // of the latest message; moves forward only
 	Message Message       // the step's, once a route took it
+	SentAt  time.Time     // when a route took the latest message that one took
 	Early   string        // route whose failure was reported before the attempt's end
 	Older   []Message     // of earlier steps and attempts, perhaps still on their way
 
 	Tried         []string        // routes, in this send
+	Undelivered   []string        // routes, in all sends, less those whose latest message was reported delivered
 	Via           string          // the route that a Resend asked for
 	Used, Invalid channel.Address // kinds that a message was taken for; kinds known to be wrong
 	Reached       int             // Sends when a message first arrived; 0: none has
@@ -101,7 +103,7 @@ func New(now, lease time.Time, owner uint64, c Charge) Delivery {
 // Clone returns a copy that shares nothing that events change.
 func (d *Delivery) Clone() Delivery {
 	c := *d
-	c.Tried, c.Older = slices.Clone(d.Tried), slices.Clone(d.Older)
+	c.Tried, c.Older, c.Undelivered = slices.Clone(d.Tried), slices.Clone(d.Older), slices.Clone(d.Undelivered)
 	c.Charges, c.Tokens = slices.Clone(d.Charges), slices.Clone(d.Tokens)
 	return c
 }
@@ -213,6 +215,7 @@ type Outcome struct {
 	Message
 	Taken         bool            // by Message.Route, or by the only channel, which has no name
 	Arrived       bool            // the route says that it has been delivered
+	At            time.Time       // when the attempt ended
 	Await         time.Time       // until when its receipt is awaited; zero: it is not
 	Unknown       bool            // no route surely took it, and one may have
 	Tried         []string        // routes
@@ -255,12 +258,18 @@ func (d *Delivery) Finish(a Attempt, o Outcome) (refund []Charge) {
 		return charged([]Charge{o.Took}) // the next attempt takes it again, at another time
 	}
 	fresh := len(d.Tried)
-	for _, r := range o.Tried {
-		if !slices.Contains(d.Tried, r) {
-			d.Tried = append(d.Tried, r)
+	d.Tried, d.Undelivered = union(d.Tried, o.Tried), union(d.Undelivered, o.Tried)
+	return d.conclude(a, o, o.More && len(d.Tried) > fresh)
+}
+
+// union returns list with those of more that it lacks.
+func union(list, more []string) []string {
+	for _, s := range more {
+		if !slices.Contains(list, s) {
+			list = append(list, s)
 		}
 	}
-	return d.conclude(a, o, o.More && len(d.Tried) > fresh)
+	return list
 }
 
 // conclude ends the step's attempt. more: a route is left that can follow.
@@ -272,6 +281,12 @@ func (d *Delivery) conclude(a Attempt, o Outcome, more bool) (refund []Charge) {
 	}
 	d.Counted += bits.OnesCount8(uint8(counted))
 	d.Charges[0] = Charge{}
+	if o.Taken {
+		d.SentAt = o.At
+	}
+	if o.Arrived || d.State == channel.Delivered { // said at once, or by a receipt that was faster
+		d.delivers(o.Route)
+	}
 	switch {
 	case d.Phase == Delivered: // an older message has arrived meanwhile
 		d.Message, d.At, d.State = o.Message, time.Time{}, forward(d.State, o.state())
@@ -357,6 +372,11 @@ func (d *Delivery) arrive() (refund []Charge) {
 		d.Reached = d.Sends
 	}
 	return refund
+}
+
+// delivers notes that a message by a route was reported delivered.
+func (d *Delivery) delivers(route string) {
+	d.Undelivered = slices.DeleteFunc(d.Undelivered, func(r string) bool { return r == route })
 }
 
 // forward returns the later of two states of one message: Delivered ends it,

@@ -58,6 +58,7 @@ func (d *Delivery) received(r Receipt, current bool) (refund []Charge) {
 	} else if r.Number > 1 { // the other parts may be missing
 		return nil
 	}
+	d.delivers(r.Route)
 	return d.arrive()
 }
 

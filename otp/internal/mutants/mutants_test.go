@@ -65,6 +65,8 @@ var machineMutants = []mutant{
 		"if d.Message.Parts&all != all {",
 		"if d.Message.Parts != all {"},
 	{"older messages are not withdrawn", events, "for _, m := range d.Older {", "for _, m := range d.Older[:0] {"},
+	{"a silent route is forgotten", machine, "union(d.Undelivered, o.Tried)", "union(d.Undelivered, nil)"},
+	{"what was delivered counts as silent", events, "\td.delivers(r.Route)\n", ""},
 	{"the state of a message goes back", machine, "return max(before, after)", "return after"},
 }
 
@@ -149,6 +151,7 @@ type check struct{ name, pkg, run string }
 var checks = []check{
 	{"enumeration", "./otp/internal/delivery", "Test"},
 	{"cases", "./otp", "TestOneFault"},
+	{"resends", "./otp", "TestResend"},
 	{"histories", "./otp", "TestEveryHistory"},
 }
 

@@ -2,10 +2,10 @@ package provider
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,13 +37,13 @@ func (c *Channel) authorize(ctx context.Context, req *http.Request) (kept string
 	}
 	switch {
 	case a.Basic != nil:
-		user, password, err := a.credentials(c.value)
+		user, password, err := a.credentials(c.values.lookup)
 		if err != nil {
 			return "", misconfigured(err)
 		}
 		req.SetBasicAuth(user, password)
 	case a.Bearer != nil:
-		bearer, err := a.bearer.render(c.value)
+		bearer, err := a.bearer.render(c.values.lookup)
 		if err != nil {
 			return "", misconfigured(err)
 		}
@@ -69,8 +69,8 @@ func (a *authSpec) credentials(get lookup) (user, password string, err error) {
 	return user, password, err
 }
 
-// fetchToken gets a token with the client's credentials (RFC 6749 §4.4), which
-// has no refresh token.
+// fetchToken gets a token, with the client's credentials (RFC 6749 §4.4) or as
+// the profile's login has it. Neither has a refresh token.
 func (c *Channel) fetchToken(ctx context.Context, _ string) (token.Token, error) {
 	refuse := func(class channel.Class, err error) (token.Token, error) {
 		return token.Token{}, &channel.Error{Class: class, Op: opToken, Err: err}
@@ -87,27 +87,37 @@ func (c *Channel) fetchToken(ctx context.Context, _ string) (token.Token, error)
 	if !r.OK() {
 		return token.Token{}, web.NotSent(web.Refusal(opToken, r, now))
 	}
-	var answer struct {
-		AccessToken string      `json:"access_token"`
-		ExpiresIn   json.Number `json:"expires_in"`
+	paths := oauthPaths
+	if login := c.spec.Auth.Login; login != nil {
+		paths = login
 	}
-	err = json.Unmarshal(r.Body, &answer)
-	if err != nil || answer.AccessToken == "" || !headerValue(answer.AccessToken) {
+	root, err := parseDocument(r.Body)
+	answer := document{root: root, header: r.Header}
+	access := paths.token.find(answer)
+	if err != nil || access == "" || !headerValue(access) {
 		if r.Cut {
 			return refuse(channel.Temporary, errors.New("the answer is cut short"))
 		}
 		return refuse(channel.Misconfigured, errors.New("the answer holds no token"))
 	}
 	life := oauthLife // where the answer names none that is a number of seconds
-	if seconds, err := answer.ExpiresIn.Int64(); err == nil && seconds > 0 {
+	if seconds, err := strconv.ParseInt(paths.life.find(answer), 10, 64); err == nil && seconds > 0 {
 		life = time.Duration(min(seconds, 24*60*60)) * time.Second
 	}
 	until := now.Add(life - min(oauthMargin, life/10))
-	return token.Token{Access: answer.AccessToken, Renew: until, Expires: until}, nil
+	return token.Token{Access: access, Renew: until, Expires: until}, nil
+}
+
+// oauthPaths are those of RFC 6749 §5.1.
+var oauthPaths = &loginSpec{
+	token: path{[][]steps{{{"access_token"}}}}, life: path{[][]steps{{{"expires_in"}}}},
 }
 
 func (c *Channel) tokenRequest(ctx context.Context) (*http.Request, error) {
-	a, get := c.spec.Auth, c.value
+	a, get := c.spec.Auth, c.values.lookup
+	if a.Login != nil {
+		return a.Login.build(ctx, get, c.spec.headers)
+	}
 	client, secret, err := a.credentials(get)
 	if err != nil {
 		return nil, err

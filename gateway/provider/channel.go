@@ -20,12 +20,13 @@ type Channel struct {
 	life     *lifecycle.Lifecycle
 	config   Config
 	spec     *profileSpec
-	values   map[string]string
+	values   values
 	tokens   *token.Cache
 	verifier verifier // nil: there is no webhook
 	answers  []string // secrets of the webhook's challenge
 
-	noID sync.Once // warns that the account returns no message id
+	noID      sync.Once // warns that the account returns no message id
+	unmatched pause     // between log lines of webhooks that match nothing
 }
 
 var _ channel.Channel = (*Channel)(nil)
@@ -62,9 +63,6 @@ func (c *Channel) GoString() string { return "provider.Channel{" + c.config.Stri
 // LogValue keeps secrets out of logs.
 func (c *Channel) LogValue() slog.Value { return c.config.LogValue() }
 
-// value looks up a value, for templates that name nothing else.
-func (c *Channel) value(name string) (string, error) { return c.values[name], nil }
-
 // validateURLs refuses a URL of the profile that begins with a wrong scheme or
 // host, in the profile or in a value.
 func (c *Channel) validateURLs(v *transport.Validator) {
@@ -72,21 +70,27 @@ func (c *Channel) validateURLs(v *transport.Validator) {
 	if c.spec.Poll != nil {
 		urls["poll.url"] = c.spec.Poll.url
 	}
+	if c.spec.Cancel != nil {
+		urls["cancel.url"] = c.spec.Cancel.url
+	}
 	if a := c.spec.Auth; a != nil && a.OAuth2 != nil {
 		urls["auth.oauth2.url"] = a.url
 	}
+	if a := c.spec.Auth; a != nil && a.Login != nil {
+		urls["auth.login.url"] = a.Login.url
+	}
 	for _, where := range sortedKeys(urls) {
 		first := urls[where].parts[0]
-		if first.names == nil {
+		if !first.field() {
 			_, err := web.ParseURL(first.literal, c.config.DangerouslyPlaintext)
 			v.Error("Profile", at(c.spec.Name+": "+where, err))
 			continue
 		}
-		base, err := first.value(c.value)
+		base, err := first.value(c.values.lookup)
 		if err == nil {
 			_, err = web.ParseURL(base, c.config.DangerouslyPlaintext)
 		}
-		v.Error(valuesField(first.names[0]), err)
+		v.Error(valuesField(first.names()[0]), err)
 	}
 }
 

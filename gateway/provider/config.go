@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -104,28 +103,6 @@ func (c *Config) validate(v *transport.Validator) {
 		c.Profile, err = builtIn(c.Provider)
 		v.Error("Provider", err)
 	}
-}
-
-// resolve joins the configured values with the profile's defaults.
-func (c *Config) resolve(v *transport.Validator) map[string]string {
-	s := &c.Profile.spec
-	for _, name := range sortedKeys(c.Values) {
-		_, known := s.Values[name]
-		v.Check(known, valuesField(name), "is none of profile %q, which has %s",
-			s.Name, strings.Join(sortedKeys(s.Values), ", "))
-	}
-	values := make(map[string]string, len(s.Values))
-	for _, name := range sortedKeys(s.Values) {
-		value, set := c.Values[name]
-		if dflt := s.Values[name]; dflt != nil && !set {
-			value = *dflt
-		} else {
-			v.Check(dflt != nil || value != "", valuesField(name), "is required by profile %q", s.Name)
-		}
-		v.Check(headerValue(value), valuesField(name), "has a control character, or white space at an end")
-		values[name] = value
-	}
-	return values
 }
 
 func valuesField(name string) string { return fmt.Sprintf("Values[%q]", name) }

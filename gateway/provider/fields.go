@@ -1,56 +1,66 @@
 package provider
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/phone"
 	"github.com/otpcourier/otpcourier/channel/sms"
 )
 
-// fieldProviderID is the only field of a poll that is no value.
+// fieldProviderID is a field of polls and cancellations: the provider's id.
 const fieldProviderID = "provider_id"
 
 // messageFields are the fields of a send, and whether they may be named at all.
 var messageFields = map[string]bool{
-	"to": true, "digits": true, "country": true, "text": true, "code": true, "spoken": true, "spoken_text": true,
+	"to": true, "digits": true, "country": true, "calling_code": true, "national": true,
+	"email": true, "push": true, "chat": true,
+	"text": true, "code": true, "spoken": true, "spoken_text": true, "subject": true, "body": true, "html": true,
 	"sender": true, "language": true, "purpose": true, "id": true, "ttl": true, "ttl_minutes": true, "expires": true,
-	"ucs2": true,
+	"now": true, "alphabet": true, "ucs2_hex": true,
 }
 
 // needed are the fields that a message must have where a template names them:
 // an SMS without its text is worse than none.
 var needed = map[string]bool{
-	"to": true, "digits": true, "text": true, "code": true, "spoken": true, "spoken_text": true, "id": true,
+	"to": true, "digits": true, "calling_code": true, "national": true, "email": true, "push": true, "chat": true,
+	"text": true, "code": true, "spoken": true, "spoken_text": true, "subject": true, "body": true, "id": true,
 }
 
-// messageLookup returns the fields of a message at a time, and the values.
-func messageLookup(m *channel.Message, now time.Time, languages, values map[string]string) lookup {
-	return func(name string) (string, error) {
-		if !messageFields[name] {
-			return values[name], nil
+// A messageSource holds what the fields of a message are made of.
+type messageSource struct {
+	*channel.Message
+	now    time.Time
+	spec   *profileSpec
+	values values
+}
+
+// lookup returns a field of the message, or a value.
+func (s messageSource) lookup(name string) (string, error) {
+	if !messageFields[name] {
+		value := s.values.of(name, s.Message)
+		if dflt, known := s.spec.Values[name]; value == "" && known && dflt == nil {
+			return "", fmt.Errorf("no variant of %s is for the message", valuesField(name))
 		}
-		value, err := messageField(m, now, languages, name)
-		if err == nil && value == "" && needed[name] {
-			err = fmt.Errorf("the message has no %s", name)
-		}
-		return value, err
+		return value, nil
 	}
+	value, err := s.field(name)
+	if err == nil && value == "" && needed[name] {
+		err = fmt.Errorf("the message has no %s", name)
+	}
+	return value, err
 }
 
-func messageField(m *channel.Message, now time.Time, languages map[string]string, name string) (string, error) {
+func (s messageSource) field(name string) (string, error) {
+	m := s.Message
 	switch name {
-	case "to":
-		return m.To.Phone, nil
-	case "digits":
-		return strings.TrimPrefix(m.To.Phone, "+"), nil
-	case "country":
-		region, _ := phone.Region(m.To.Phone)
-		return region, nil
 	case "text":
 		return m.Text, nil
 	case "code":
@@ -59,21 +69,85 @@ func messageField(m *channel.Message, now time.Time, languages map[string]string
 		return spoken(m.Code)
 	case "spoken_text":
 		return spokenText(m)
+	case "subject":
+		return m.Subject, nil
+	case "body":
+		return m.Body, nil
+	case "html":
+		return m.HTML, nil
 	case "sender":
 		return m.Sender, nil
 	case "language":
-		return language(m.Language, languages), nil
+		return language(m.Language, s.spec.Languages), nil
 	case "purpose":
 		return m.Purpose, nil
 	case "id":
 		return m.ID, nil
-	case "ucs2":
-		if m.Text != "" && sms.Detect(m.Text) != sms.GSM7 {
-			return "1", nil
+	case "now":
+		return strconv.FormatInt(s.now.Unix(), 10), nil
+	case "alphabet":
+		return s.spec.Alphabets[alphabetOf(m.Text)], nil
+	case "ucs2_hex":
+		if alphabetOf(m.Text) == alphabetUCS2 {
+			return ucs2Hex(m.Text), nil
 		}
 		return "", nil
+	case "ttl", "ttl_minutes", "expires":
+		return lifeField(m.Expires, s.now, name), nil
 	}
-	return lifeField(m.Expires, now, name), nil
+	return addressField(m.To, name), nil
+}
+
+// addressField returns the fields that are made of a recipient's address.
+func addressField(to channel.Recipient, name string) string {
+	digits := strings.TrimPrefix(to.Phone, "+")
+	switch name {
+	case "to":
+		return to.Phone
+	case "digits":
+		return digits
+	case "email":
+		return to.Email
+	case "push":
+		return to.Push
+	case "chat":
+		return to.Chat
+	}
+	region, known := phone.Region(to.Phone)
+	if !known {
+		return ""
+	}
+	code := strconv.Itoa(phone.CallingCode(region))
+	switch name {
+	case "country":
+		return region
+	case "calling_code":
+		return code
+	}
+	return strings.TrimPrefix(digits, code)
+}
+
+// The alphabets of an SMS, as a profile's alphabets names them.
+const (
+	alphabetGSM  = "gsm"
+	alphabetUCS2 = "ucs2"
+)
+
+func alphabetOf(text string) string {
+	if text == "" || sms.Detect(text) == sms.GSM7 {
+		return alphabetGSM
+	}
+	return alphabetUCS2
+}
+
+// ucs2Hex is text in UTF-16, big-endian, in hexadecimal.
+func ucs2Hex(text string) string {
+	units := utf16.Encode([]rune(text))
+	b := make([]byte, 0, 2*len(units))
+	for _, u := range units {
+		b = binary.BigEndian.AppendUint16(b, u)
+	}
+	return strings.ToUpper(hex.EncodeToString(b))
 }
 
 // lifeField returns the fields about the end of a code's life, all empty where

@@ -17,7 +17,7 @@ func (c *Channel) poll(ctx context.Context, providerID string) (follow.Update, e
 		if name == fieldProviderID {
 			return providerID, nil
 		}
-		return c.value(name)
+		return c.values.lookup(name)
 	})
 	if err != nil {
 		return follow.Update{}, err
@@ -25,18 +25,19 @@ func (c *Channel) poll(ctx context.Context, providerID string) (follow.Update, e
 	if !r.OK() {
 		return follow.Update{}, web.Refusal(opPoll, r, time.Now())
 	}
-	document, err := parseDocument(r.Body)
+	root, err := parseDocument(r.Body)
 	if err != nil {
 		return follow.Update{}, &channel.Error{Op: opPoll, Err: errors.New("the answer cannot be read")}
 	}
-	update, _ := c.update(providerID, c.spec.Poll.status.find(document), c.spec.Poll.code.find(document))
+	d := document{root: root, header: r.Header}
+	update, _ := c.update(providerID, c.spec.Poll.status.find(d), c.spec.Poll.code.find(d))
 	return update, nil
 }
 
 // update returns the meaning of a status, and whether the profile lists it.
 func (c *Channel) update(providerID, status, code string) (follow.Update, bool) {
 	u := follow.Update{ProviderID: providerID}
-	state, ok := c.spec.states[status]
+	state, ok := c.spec.states.of(status)
 	if !ok {
 		return u, false
 	}
@@ -46,11 +47,11 @@ func (c *Channel) update(providerID, status, code string) (follow.Update, bool) 
 	default:
 		u.State = state
 	}
-	class, listed := c.spec.classes[code]
+	class, listed := c.spec.classes.of(code)
 	if !listed {
-		class = c.spec.classes[status]
+		class, _ = c.spec.classes.of(status)
 	}
-	u.Code = strings.TrimSpace(status + " " + shownCode(code, listed))
+	u.Code = strings.TrimSpace(status + " " + shownCode(code, c.spec.lists(code)))
 	if u.State == channel.Failed {
 		u.Class = class
 	}

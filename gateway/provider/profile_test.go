@@ -39,7 +39,7 @@ var mistakes = []struct{ old, new, want string }{
 		`headers.X-Key: has a control character, or white space at an end`,
 	},
 	{`"X-Key": "{{secret}}"`, `"X-Key": "{{text}}"`, `headers.X-Key: unknown field {{text}}`},
-	{`{"basic": {`, `{"bearer": "{{secret}}", "basic": {`, `auth: is not one of basic, bearer, oauth2`},
+	{`{"basic": {`, `{"bearer": "{{secret}}", "basic": {`, `auth: is not one of basic, bearer, oauth2, login`},
 	{`"password": "{{secret}}"`, `"password": ""`, `auth.basic.password: is required`},
 	{`{"user": "{{user}}", "password"`, `{"usr": "{{user}}", "password"`, `profile: unknown field "usr"`},
 	{`"{{url}}/send"`, `""`, `send.url: is required`},
@@ -59,7 +59,7 @@ var mistakes = []struct{ old, new, want string }{
 		`"{{url}}/send"`, `"{{url}}/send?to={{to}}"`,
 		`send.url: has a "?" (use query), a "#" or another character that no path has`,
 	},
-	{`"json": {"to"`, `"method": "DELETE", "json": {"to"`, `send.method: is not one of GET, POST, PUT`},
+	{`"json": {"to"`, `"method": "TRACE", "json": {"to"`, `send.method: is not one of GET, POST, PUT, PATCH, DELETE`},
 	{
 		`"json": {"to"`, `"method": "GET", "json": {"to"`,
 		`send.method: there is more than one of GET, json and form`,
@@ -72,6 +72,20 @@ var mistakes = []struct{ old, new, want string }{
 	{`"data.id"`, `"data..id"`, `answer.id: is no path such as "data.id"`},
 	{`"is": ["0"], `, ``, `answer: there is only one of ok and is`},
 	{`"is": ["0"]`, `"is": ["0"], "statuses": [404]`, `answer.statuses: 404 is neither one of 200 to 299 nor 409`},
+	{
+		`"id": "data.id", "ok": "code", "is": ["0"]`, `"id": "data.id", "id_optional": true`,
+		`answer.id_optional: needs id, and an ok that tells a success without it`,
+	},
+	{`"id": "data.id", "ok"`, `"id": "data.id", "own_id": true, "ok"`, `answer: there is both id and own_id`},
+	{`"ok": "code"`, `"pattern": "(", "ok": "code"`, `answer.pattern: is no regular expression of Go's package regexp`},
+	{`"name": "small"`, `"name": "small", "address": "fax"`, `address: is not one of phone, email, push, chat`},
+	{`"poll": {`, `"cancel": {"url": "{{url}}/{{text}}"}, "poll": {`, `cancel.url: unknown field {{text}}`},
+	{`"poll": {`, `"alphabets": {"gsm7": "0"}, "poll": {`, `alphabets: "gsm7" is not one of gsm, ucs2`},
+	{
+		`"header": "X-Sig"`, `"header": "X-Sig", "content": "{{text}}"`,
+		`webhook.verify.hmac.content: unknown field {{text}}`,
+	},
+	{`"hmac": {`, `"ed25519": {"hash": "sha1", `, `webhook.verify.ed25519: has a key or a hash, which only hmac has`},
 	{
 		`"invalid recipient"`, `"invalid_recipient"`,
 		`classes.7: channel: "invalid_recipient" is not a class: ` +
@@ -90,11 +104,11 @@ var mistakes = []struct{ old, new, want string }{
 	{`"webhook": {"id": "id", `, `"webhook": {`, `webhook.id: is required`},
 	{
 		`{"hmac": {"header": "X-Sig", "secrets": ["{{secret}}"]}}`, `{}`,
-		`webhook.verify: is not one of hmac, jwt, twilio, token, dangerously_none`,
+		`webhook.verify: is not one of hmac, ed25519, ecdsa, jwt, twilio, sns, token, dangerously_none`,
 	},
 	{
 		`{"hmac": {`, `{"dangerously_none": true, "hmac": {`,
-		`webhook.verify: is not one of hmac, jwt, twilio, token, dangerously_none`,
+		`webhook.verify: is not one of hmac, ed25519, ecdsa, jwt, twilio, sns, token, dangerously_none`,
 	},
 	{`"header": "X-Sig", `, ``, `webhook.verify.hmac.header: is not the name of a header`},
 	{
@@ -114,9 +128,9 @@ var mistakes = []struct{ old, new, want string }{
 		`"secrets": ["{{secret}}"]`, `"secrets": ["hunter2"]`,
 		`webhook.verify.hmac.secrets: is no value: a profile holds no secret`,
 	},
-	{`{"hmac": {"header": "X-Sig", `, `{"jwt": {`, `webhook.verify.jwt.audience: is required`},
+	{`{"hmac": {"header": "X-Sig", `, `{"jwt": {`, `webhook.verify.jwt: has neither audience nor body_hash`},
 	{`{"hmac": {"header": "X-Sig", `, `{"twilio": {`, `webhook.verify.twilio.url: is required`},
-	{`{"hmac": {"header": "X-Sig", `, `{"token": {`, `webhook.verify.token: has not one of query, header`},
+	{`{"hmac": {"header": "X-Sig", `, `{"token": {`, `webhook.verify.token: has not one of query, header, basic`},
 	{
 		`"verify": {`, `"challenge": {"query": "q", "secrets": ["{{secret}}"]}, "verify": {`,
 		`webhook.challenge: has not both of query and answer`,
@@ -175,7 +189,7 @@ func TestBuiltIns(t *testing.T) {
 
 func TestPath(t *testing.T) {
 	t.Parallel()
-	document, err := parseDocument([]byte(`{"a": {"b": [{"c": null}, {"c": 12345678901234567890}], "t": true, "e": ""},
+	root, err := parseJSON([]byte(`{"a": {"b": [{"c": null}, {"c": 12345678901234567890}], "t": true, "e": ""},
 		"s": "x", "0": "zero", "id": "Zm8+"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +205,7 @@ func TestPath(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		if got := p.find(document); got != want {
+		if got := p.find(document{root: root}); got != want {
 			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
@@ -236,10 +250,12 @@ func FuzzParseProfile(f *testing.F) {
 		}
 		defer func() { _ = c.Close() }()
 		m := &channel.Message{
-			ID: "a.1", To: channel.Recipient{Phone: "+447700900123"}, Code: "582037", Text: "582037 \r\n\"<",
+			ID: "a.1", To: channel.Recipient{Phone: "+447700900123", Email: "a@example.com"}, Code: "582037",
+			Text: "582037 \r\n\"<", Subject: "5\r\n", Body: "{{}}", HTML: "<a>", Language: "pt-BR", Purpose: "login",
 			Sender: "a\r\nb", Expires: time.Now().Add(time.Minute),
 		}
-		req, err := c.build(t.Context(), &p.spec.Send, messageLookup(m, time.Now(), p.spec.Languages, c.values))
+		get := messageSource{m, time.Now(), c.spec, c.values}.lookup
+		req, err := c.spec.Send.build(t.Context(), get, c.spec.headers)
 		if err != nil {
 			if strings.Contains(err.Error(), "447700900123") && !strings.Contains(text, "447700900123") {
 				t.Errorf("the error holds the number: %v", err)
@@ -274,8 +290,8 @@ func BenchmarkBuildRequest(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				get := messageLookup(m, time.Now(), nil, c.values)
-				if _, err := c.build(b.Context(), &c.spec.Send, get); err != nil {
+				get := messageSource{m, time.Now(), c.spec, c.values}.lookup
+				if _, err := c.spec.Send.build(b.Context(), get, c.spec.headers); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -17,7 +17,7 @@ import (
 // was kept is refused; once, however many tokens others fetch meanwhile.
 func (c *Channel) request(ctx context.Context, op string, spec *requestSpec, get lookup) (web.Response, error) {
 	for try := 0; ; try++ {
-		req, err := c.build(ctx, spec, get)
+		req, err := spec.build(ctx, get, c.spec.headers)
 		if err != nil {
 			return web.Response{}, &channel.Error{Class: channel.Misconfigured, Op: op, Err: err}
 		}
@@ -42,51 +42,57 @@ func (c *Channel) request(ctx context.Context, op string, spec *requestSpec, get
 	}
 }
 
-// build makes a request of a profile's description. The error holds no value.
-func (c *Channel) build(ctx context.Context, spec *requestSpec, get lookup) (*http.Request, error) {
-	address, err := c.address(spec, get)
+// build makes a request of a profile's description, with the headers that all
+// requests have. The error holds no value.
+func (r *requestSpec) build(ctx context.Context, get lookup, common map[string]template) (*http.Request, error) {
+	address, err := r.address(get)
 	if err != nil {
 		return nil, err
 	}
-	body, contentType, err := spec.body(get)
+	body, contentType, err := r.body(get)
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, spec.Method, address, body)
+	req, err := http.NewRequestWithContext(ctx, r.Method, address, body)
 	if err != nil {
 		return nil, errors.New("the URL is malformed") // err quotes it
 	}
-	for _, headers := range []map[string]template{c.spec.headers, spec.headers} {
-		rendered, err := renderAll(headers, get)
-		if err != nil {
-			return nil, err
-		}
-		for name, value := range rendered {
-			if !headerValue(value) {
-				return nil, fmt.Errorf("the value of header %s has a control character, or white space at an end", name)
-			}
-			req.Header.Set(name, value)
-		}
-	}
-	if contentType != "" && req.Header.Get("Content-Type") == "" {
+	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	return req, nil
+	if err := setHeaders(req.Header, common, get); err != nil {
+		return nil, err
+	}
+	return req, setHeaders(req.Header, r.headers, get)
 }
 
-func (c *Channel) address(spec *requestSpec, get lookup) (string, error) {
-	address, err := renderURL(spec.url, get)
-	if err != nil || spec.query == nil {
+func setHeaders(into http.Header, headers map[string]template, get lookup) error {
+	rendered, err := renderAll(headers, get)
+	if err != nil {
+		return err
+	}
+	for name, value := range rendered {
+		if !headerValue(value) {
+			return fmt.Errorf("the value of header %s has a control character, or white space at an end", name)
+		}
+		into.Set(name, value)
+	}
+	return nil
+}
+
+func (r *requestSpec) address(get lookup) (string, error) {
+	address, err := renderURL(r.url, get)
+	if err != nil || r.query == nil {
 		return address, err
 	}
-	query, err := encodeForm(spec.query, get)
+	query, err := encodeForm(r.query, get)
 	return address + "?" + query, err
 }
 
 // renderURL renders a URL, whose beginning may be a value that was checked.
 func renderURL(t template, get lookup) (string, error) {
 	base := ""
-	if t.parts[0].names != nil {
+	if t.parts[0].field() {
 		value, err := t.parts[0].value(get)
 		if err != nil {
 			return "", err

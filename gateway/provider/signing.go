@@ -78,7 +78,7 @@ func (c *Channel) sign(op string, req *http.Request) error {
 }
 
 func (c *Channel) signWith(kind signing, req *http.Request) error {
-	settings, err := renderAll(c.spec.signing, c.value)
+	settings, err := renderAll(c.spec.signing, c.values.lookup)
 	if err != nil {
 		return err
 	}

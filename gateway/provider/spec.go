@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,6 +16,7 @@ import (
 // of it.
 type profileSpec struct {
 	Name      string             `json:"name"`
+	Address   string             `json:"address"`
 	Values    map[string]*string `json:"values"`
 	Headers   map[string]string  `json:"headers"`
 	Auth      *authSpec          `json:"auth"`
@@ -23,36 +25,19 @@ type profileSpec struct {
 	Answer    answerSpec         `json:"answer"`
 	Classes   map[string]string  `json:"classes"`
 	Poll      *pollSpec          `json:"poll"`
+	Cancel    *cancelSpec        `json:"cancel"`
 	States    map[string]string  `json:"states"`
 	Webhook   *webhookSpec       `json:"webhook"`
 	Languages map[string]string  `json:"languages"`
+	Alphabets map[string]string  `json:"alphabets"`
 
+	address channel.Address
 	headers map[string]template
 	signing map[string]template
-	classes map[string]channel.Class
-	states  map[string]channel.State
+	classes codes[channel.Class]
+	states  codes[channel.State]
 	used    map[string]bool // values that some template names
-}
-
-type authSpec struct {
-	Basic  *basicSpec  `json:"basic"`
-	Bearer *string     `json:"bearer"`
-	OAuth2 *oauth2Spec `json:"oauth2"`
-
-	user, password, bearer template // of basic, or client and secret of oauth2
-	url, scope             template
-}
-
-type basicSpec struct {
-	User     string `json:"user"`
-	Password string `json:"password"`
-}
-
-type oauth2Spec struct {
-	URL    string `json:"url"`
-	Client string `json:"client"`
-	Secret string `json:"secret"`
-	Scope  string `json:"scope"`
+	shared  map[string]bool // of those, the ones that are not only in the body of a send
 }
 
 type pollSpec struct {
@@ -63,18 +48,37 @@ type pollSpec struct {
 	status, code path
 }
 
+type cancelSpec struct {
+	requestSpec
+	successSpec
+}
+
 type answerSpec struct {
+	successSpec
+	ID         string `json:"id"`
+	IDOptional bool   `json:"id_optional"`
+	OwnID      bool   `json:"own_id"`
+	Code       string `json:"code"`
+	Pattern    string `json:"pattern"`
+
+	id, code path
+	pattern  *regexp.Regexp
+}
+
+// A successSpec tells which answers are a success.
+type successSpec struct {
 	Statuses []int    `json:"statuses"`
 	OK       string   `json:"ok"`
 	Is       []string `json:"is"`
-	ID       string   `json:"id"`
-	Code     string   `json:"code"`
 
-	ok, id, code path
+	ok path
+	is codes[bool]
 }
 
 type webhookSpec struct {
+	Method    string         `json:"method"`
 	Format    string         `json:"format"`
+	Inside    string         `json:"inside"`
 	Each      string         `json:"each"`
 	ID        string         `json:"id"`
 	Message   string         `json:"message"`
@@ -82,8 +86,9 @@ type webhookSpec struct {
 	Code      string         `json:"code"`
 	Verify    verifySpec     `json:"verify"`
 	Challenge *challengeSpec `json:"challenge"`
+	Reply     any            `json:"reply"`
 
-	each, id, message, status, code path
+	inside, each, id, message, status, code path
 }
 
 // at says where an error is.
@@ -101,10 +106,10 @@ func (s *profileSpec) compile() error {
 	if s.Name == "" {
 		return at("name", errMissing)
 	}
-	s.used = map[string]bool{}
+	s.used, s.shared = map[string]bool{}, map[string]bool{}
 	for _, step := range []func() error{
-		s.compileValues, s.compileAuth, s.compileSend, s.compileAnswer, s.compileStates,
-		s.compilePoll, s.compileWebhook, s.checkUsed,
+		s.compileAddress, s.compileValues, s.compileAuth, s.compileSend, s.compileAnswer, s.compileStates,
+		s.compilePoll, s.compileCancel, s.compileWebhook, s.checkUsed,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -139,86 +144,94 @@ func isFieldName(s string) bool {
 // The scopes of templates. Each notes which values are used.
 
 func (s *profileSpec) ofValues(name string) bool {
+	s.shared[name] = true
+	return s.isValue(name)
+}
+
+func (s *profileSpec) isValue(name string) bool {
 	_, ok := s.Values[name]
 	s.used[name] = s.used[name] || ok
 	return ok
 }
 
-func (s *profileSpec) ofSend(name string) bool { return messageFields[name] || s.ofValues(name) }
+func (s *profileSpec) ofSend(name string) bool { return messageFields[name] || s.isValue(name) }
 
 func (s *profileSpec) ofPoll(name string) bool { return name == fieldProviderID || s.ofValues(name) }
 
-func (s *profileSpec) compileAuth() (err error) {
-	if s.headers, err = parseHeaders("headers", s.Headers, s.ofValues); err != nil {
-		return err
-	}
-	if s.signing, err = s.Signing.compile(s.ofValues); err != nil || s.Auth == nil {
-		return err
-	}
-	a := s.Auth
-	switch {
-	case a.Basic != nil && a.Bearer == nil && a.OAuth2 == nil:
-		return s.parseEach("auth.basic.", map[string]string{"user": a.Basic.User, "password": a.Basic.Password},
-			map[string]*template{"user": &a.user, "password": &a.password})
-	case a.Bearer != nil && a.Basic == nil && a.OAuth2 == nil:
-		return s.parseEach("auth.", map[string]string{"bearer": *a.Bearer}, map[string]*template{"bearer": &a.bearer})
-	case a.OAuth2 != nil && a.Basic == nil && a.Bearer == nil:
-		if a.scope, err = parseTemplate(a.OAuth2.Scope, s.ofValues); err != nil {
-			return at("auth.oauth2.scope", err)
-		}
-		if err := s.parseEach("auth.oauth2.", map[string]string{"client": a.OAuth2.Client, "secret": a.OAuth2.Secret},
-			map[string]*template{"client": &a.user, "secret": &a.password}); err != nil {
-			return err
-		}
-		a.url, err = parseURLTemplate(a.OAuth2.URL, s.ofValues)
-		return at("auth.oauth2.url", err)
-	}
-	return at("auth", errors.New("is not one of basic, bearer, oauth2"))
-}
+func (s *profileSpec) ofCancel(name string) bool { return name == "id" || s.ofPoll(name) }
 
-// parseEach parses templates that must be there.
-func (s *profileSpec) parseEach(where string, texts map[string]string, into map[string]*template) (err error) {
-	for _, name := range sortedKeys(texts) {
-		if texts[name] == "" {
-			return at(where+name, errMissing)
-		}
-		if *into[name], err = parseTemplate(texts[name], s.ofValues); err != nil {
-			return at(where+name, err)
-		}
+func (s *profileSpec) compileAddress() error {
+	if s.Address == "" {
+		s.Address = channel.Phone.String()
+	}
+	err := s.address.UnmarshalText([]byte(s.Address))
+	if err != nil || !slices.Contains(kinds, s.address) {
+		return at("address", errors.New("is not one of phone, email, push, chat"))
 	}
 	return nil
 }
+
+var kinds = []channel.Address{channel.Phone, channel.Email, channel.Push, channel.Chat}
 
 func (s *profileSpec) compileSend() error {
 	if s.Send.Method == "" {
 		s.Send.Method = http.MethodPost
 	}
-	return s.Send.compile("send.", s.ofSend)
-}
-
-func (s *profileSpec) compileAnswer() error {
-	a := &s.Answer
-	if err := parsePaths("answer.", map[string]string{"ok": a.OK, "id": a.ID, "code": a.Code},
-		map[string]*path{"ok": &a.ok, "id": &a.id, "code": &a.code}); err != nil {
+	if err := s.Send.compile("send.", s.ofSend); err != nil {
 		return err
 	}
-	if (a.OK == "") != (len(a.Is) == 0) {
-		return at("answer", errors.New("there is only one of ok and is"))
+	for _, name := range s.Send.url.fields() {
+		s.shared[name] = true
 	}
-	for _, status := range a.Statuses {
-		if (status < 200 || status > 299) && status != http.StatusConflict {
-			return at("answer.statuses", fmt.Errorf("%d is neither one of 200 to 299 nor 409", status))
+	for _, name := range sortedKeys(s.Alphabets) {
+		if name != alphabetGSM && name != alphabetUCS2 {
+			return at("alphabets", fmt.Errorf("%q is not one of gsm, ucs2", name))
 		}
 	}
-	s.classes = make(map[string]channel.Class, len(s.Classes))
+	return nil
+}
+
+func (s *profileSpec) compileAnswer() (err error) {
+	a := &s.Answer
+	if err := a.successSpec.compile("answer", http.StatusConflict); err != nil {
+		return err
+	}
+	if a.Pattern != "" {
+		if a.pattern, err = regexp.Compile(a.Pattern); err != nil {
+			return at("answer.pattern", errors.New("is no regular expression of Go's package regexp"))
+		}
+	}
+	if a.OwnID && a.ID != "" {
+		return at("answer", errors.New("there is both id and own_id"))
+	}
+	if a.IDOptional && (a.OK == "" || a.ID == "") {
+		return at("answer.id_optional", errors.New("needs id, and an ok that tells a success without it"))
+	}
 	for _, code := range sortedKeys(s.Classes) {
 		class, err := channel.ParseClass(s.Classes[code])
 		if err != nil {
 			return at("classes."+code, err)
 		}
-		s.classes[code] = class
+		s.classes.add(code, class)
 	}
-	return nil
+	return parsePaths("answer.", map[string]string{"id": a.ID, "code": a.Code},
+		map[string]*path{"id": &a.id, "code": &a.code})
+}
+
+// compile takes statuses of 2xx, and one more.
+func (s *successSpec) compile(where string, more int) (err error) {
+	if (s.OK == "") != (len(s.Is) == 0) {
+		return at(where, errors.New("there is only one of ok and is"))
+	}
+	for _, status := range s.Statuses {
+		if (status < 200 || status > 299) && status != more {
+			return at(where+".statuses", fmt.Errorf("%d is neither one of 200 to 299 nor %d", status, more))
+		}
+	}
+	for _, value := range s.Is {
+		s.is.add(value, true)
+	}
+	return parsePaths(where+".", map[string]string{"ok": s.OK}, map[string]*path{"ok": &s.ok})
 }
 
 func parsePaths(where string, texts map[string]string, into map[string]*path) (err error) {
@@ -234,15 +247,14 @@ func parsePaths(where string, texts map[string]string, into map[string]*path) (e
 }
 
 func (s *profileSpec) compileStates() error {
-	s.states = make(map[string]channel.State, len(s.States))
 	for _, status := range sortedKeys(s.States) {
 		state, ok := stateNames[s.States[status]]
 		if !ok {
 			return at("states."+status, errors.New("is not one of waiting, sent, delivered, failed, ended"))
 		}
-		s.states[status] = state
+		s.states.add(status, state)
 	}
-	if len(s.states) == 0 && (s.Poll != nil || s.Webhook != nil) {
+	if len(s.States) == 0 && (s.Poll != nil || s.Webhook != nil) {
 		return at("states", errMissing)
 	}
 	return nil
@@ -262,11 +274,25 @@ func (s *profileSpec) compilePoll() error {
 	if p.Status == "" {
 		return at("poll.status", errMissing)
 	}
-	if s.Answer.ID == "" {
+	if s.Answer.ID == "" && !s.Answer.OwnID {
 		return at("answer.id", errors.New("is required for poll"))
 	}
 	return parsePaths("poll.", map[string]string{"status": p.Status, "code": p.Code},
 		map[string]*path{"status": &p.status, "code": &p.code})
+}
+
+func (s *profileSpec) compileCancel() error {
+	c := s.Cancel
+	if c == nil {
+		return nil
+	}
+	if c.Method == "" {
+		c.Method = http.MethodDelete
+	}
+	if err := c.requestSpec.compile("cancel.", s.ofCancel); err != nil {
+		return err
+	}
+	return c.successSpec.compile("cancel", http.StatusConflict)
 }
 
 func (s *profileSpec) compileWebhook() error {
@@ -274,19 +300,13 @@ func (s *profileSpec) compileWebhook() error {
 	if w == nil {
 		return nil
 	}
-	if w.Format == "" {
-		w.Format = formatJSON
-	}
-	if !slices.Contains([]string{formatJSON, formatForm, formatQuery}, w.Format) {
-		return at("webhook.format", errors.New("is not one of json, form, query"))
+	if err := w.compileFormat(); err != nil {
+		return err
 	}
 	for name, text := range map[string]string{"id": w.ID, "status": w.Status} {
 		if text == "" {
 			return at("webhook."+name, errMissing)
 		}
-	}
-	if w.Challenge != nil && w.Format == formatQuery {
-		return at("webhook.challenge", errors.New("cannot be told from a report of format query"))
 	}
 	if err := w.Verify.compile("webhook.verify", s.ofValues); err != nil {
 		return err
@@ -294,9 +314,32 @@ func (s *profileSpec) compileWebhook() error {
 	if err := w.Challenge.compile("webhook.challenge", s.ofValues); err != nil {
 		return err
 	}
-	return parsePaths("webhook.",
-		map[string]string{"each": w.Each, "id": w.ID, "message": w.Message, "status": w.Status, "code": w.Code},
-		map[string]*path{"each": &w.each, "id": &w.id, "message": &w.message, "status": &w.status, "code": &w.code})
+	return parsePaths("webhook.", map[string]string{
+		"inside": w.Inside, "each": w.Each, "id": w.ID, "message": w.Message, "status": w.Status, "code": w.Code,
+	}, map[string]*path{
+		"inside": &w.inside, "each": &w.each, "id": &w.id, "message": &w.message, "status": &w.status, "code": &w.code,
+	})
+}
+
+func (s *webhookSpec) compileFormat() error {
+	if s.Format == "" {
+		s.Format = formatJSON
+	}
+	if s.Method == "" {
+		s.Method = http.MethodPost
+		if s.Format == formatQuery {
+			s.Method = http.MethodGet
+		}
+	}
+	switch {
+	case !slices.Contains([]string{formatJSON, formatForm, formatQuery}, s.Format):
+		return at("webhook.format", errors.New("is not one of json, form, query"))
+	case !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodPut}, s.Method):
+		return at("webhook.method", errors.New("is not one of GET, POST, PUT"))
+	case s.Challenge != nil && s.Method == http.MethodGet:
+		return at("webhook.challenge", errors.New("cannot be told from a report"))
+	}
+	return nil
 }
 
 func (s *profileSpec) checkUsed() error {

@@ -23,12 +23,15 @@ type requestSpec struct {
 	json           *jsonTemplate
 }
 
+// methods are those of requests.
+var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+
 func (r *requestSpec) compile(where string, known scope) (err error) {
 	if r.url, err = parseURLTemplate(r.URL, known); err != nil {
 		return at(where+"url", err)
 	}
-	if !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodPut}, r.Method) {
-		return at(where+"method", errors.New("is not one of GET, POST, PUT"))
+	if !slices.Contains(methods, r.Method) {
+		return at(where+"method", fmt.Errorf("is not one of %s", strings.Join(methods, ", ")))
 	}
 	if r.headers, err = parseHeaders(where+"headers", r.Headers, known); err != nil {
 		return err
@@ -100,8 +103,8 @@ func parseURLTemplate(text string, known scope) (template, error) {
 		return t, errors.New(`has a "?" (use query), a "#" or another character that no path has`)
 	}
 	first := t.parts[0]
-	if first.names != nil {
-		if slices.ContainsFunc(first.names, ofMessage) {
+	if first.field() {
+		if slices.ContainsFunc(first.names(), ofMessage) || len(first.names()) == 0 {
 			return t, errors.New("begins with what a message holds, not a value")
 		}
 		if len(t.parts) > 1 && !strings.HasPrefix(t.parts[1].literal, "/") {

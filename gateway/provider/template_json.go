@@ -3,7 +3,6 @@ package provider
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,9 +84,6 @@ func (t template) renderJSON(get lookup) (any, error) {
 	s, err := t.render(get)
 	if err != nil || !t.isNumber() {
 		return s, err
-	}
-	if !isNumber(s) {
-		return nil, fmt.Errorf("{{%s}} is not a number", strings.Join(t.fields(), "|"))
 	}
 	return json.Number(s), nil
 }

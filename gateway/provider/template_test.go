@@ -121,19 +121,26 @@ func TestMessageFields(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 	m := &channel.Message{
-		ID: "c.1", To: channel.Recipient{Phone: "+4915112345678"}, Code: "58A", Text: "58A is it", Sender: "Brand",
-		Language: "pt-BR",
-		Purpose:  "login", Expires: now.Add(90*time.Second + time.Millisecond),
+		ID: "c.1", Code: "58A", Text: "58A is it", Subject: "Your code", Body: "58A, long", HTML: "<b>58A</b>",
+		To: channel.Recipient{
+			Phone: "+4915112345678", Email: "ann@example.com", Push: "device-1", Chat: "telegram:1",
+		},
+		Sender: "Brand", Language: "pt-BR",
+		Purpose: "login", Expires: now.Add(90*time.Second + time.Millisecond),
 	}
 	want := map[string]string{
-		"to": "+4915112345678", "digits": "4915112345678", "country": "DE", "text": "58A is it", "code": "58A",
-		"spoken":      "5, 8, A",
-		"spoken_text": "5, 8, A is it", "sender": "Brand", "language": "pt", "purpose": "login", "id": "c.1",
-		"ttl":         "90",
-		"ttl_minutes": "2", "expires": "2026-11-21T09:01:30Z", "ucs2": "",
+		"to": "+4915112345678", "digits": "4915112345678", "country": "DE", "calling_code": "49",
+		"national": "15112345678", "email": "ann@example.com", "push": "device-1", "chat": "telegram:1",
+		"text": "58A is it", "code": "58A", "spoken": "5, 8, A", "spoken_text": "5, 8, A is it",
+		"subject": "Your code", "body": "58A, long", "html": "<b>58A</b>",
+		"sender": "Brand", "language": "pt", "purpose": "login", "id": "c.1", "now": "1795251600",
+		"ttl": "90", "ttl_minutes": "2", "expires": "2026-11-21T09:01:30Z", "alphabet": "0", "ucs2_hex": "",
 	}
 	got := map[string]string{}
-	get := messageLookup(m, now, map[string]string{"pt": "pt", "*": "en"}, nil)
+	spec := &profileSpec{
+		Languages: map[string]string{"pt": "pt", "*": "en"}, Alphabets: map[string]string{"gsm": "0", "ucs2": "8"},
+	}
+	get := messageSource{m, now, spec, nil}.lookup
 	for name := range messageFields {
 		value, err := get(name)
 		if err != nil {
@@ -145,7 +152,7 @@ func TestMessageFields(t *testing.T) {
 		t.Errorf("fields (-want +got):\n%s", d)
 	}
 	m.Text, m.Expires = "58A 文", now.Add(20*time.Second)
-	for name, want := range map[string]string{"ucs2": "1", "ttl_minutes": "1"} {
+	for name, want := range map[string]string{"alphabet": "8", "ucs2_hex": "00350038004100206587", "ttl_minutes": "1"} {
 		if got, _ := get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}

@@ -1,25 +1,12 @@
 package provider
 
 import (
-	"crypto/sha1" //nolint:gosec // what Twilio signs with, as an HMAC
-	"crypto/sha256"
-	"crypto/sha512"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
-	"hash"
-	"io"
 	"net/http"
-	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/otpcourier/otpcourier/gateway/internal/inbound"
 )
-
-// signatureWindow is how far the time in a webhook may be from ours.
-const signatureWindow = 5 * time.Minute
 
 // errUnsigned is all that is said of a webhook that was not signed as it must
 // be: who forges one learns nothing from it.
@@ -31,11 +18,16 @@ type verifier interface {
 }
 
 type verifySpec struct {
-	HMAC            *hmacSpec   `json:"hmac"`
-	JWT             *jwtSpec    `json:"jwt"`
-	Twilio          *twilioSpec `json:"twilio"`
-	Token           *tokenSpec  `json:"token"`
-	DangerouslyNone bool        `json:"dangerously_none"`
+	HMAC            *signatureSpec `json:"hmac"`
+	Ed25519         *signatureSpec `json:"ed25519"`
+	ECDSA           *signatureSpec `json:"ecdsa"`
+	JWT             *jwtSpec       `json:"jwt"`
+	Twilio          *twilioSpec    `json:"twilio"`
+	SNS             *snsSpec       `json:"sns"`
+	Token           *tokenSpec     `json:"token"`
+	DangerouslyNone bool           `json:"dangerously_none"`
+
+	kind verifySpecKind // nil: dangerously_none
 }
 
 // A verifySpecKind is one way to verify, as a profile describes it.
@@ -46,44 +38,47 @@ type verifySpecKind interface {
 	with(get lookup) (verifier, error)
 }
 
-var errOneVerifier = errors.New("is not one of hmac, jwt, twilio, token, dangerously_none")
+var errOneVerifier = errors.New("is not one of hmac, ed25519, ecdsa, jwt, twilio, sns, token, dangerously_none")
 
 func (s *verifySpec) compile(where string, known scope) error {
-	var kinds []string
-	for name, set := range map[string]bool{
-		"hmac": s.HMAC != nil, "jwt": s.JWT != nil, "twilio": s.Twilio != nil, "token": s.Token != nil,
-		"": s.DangerouslyNone,
-	} {
-		if set {
-			kinds = append(kinds, name)
+	kinds := map[string]verifySpecKind{}
+	for name, spec := range map[string]*signatureSpec{"hmac": s.HMAC, "ed25519": s.Ed25519, "ecdsa": s.ECDSA} {
+		if spec != nil {
+			spec.algorithm = name
+			kinds[name] = spec
 		}
+	}
+	if s.JWT != nil {
+		kinds["jwt"] = s.JWT
+	}
+	if s.Twilio != nil {
+		kinds["twilio"] = s.Twilio
+	}
+	if s.SNS != nil {
+		kinds["sns"] = s.SNS
+	}
+	if s.Token != nil {
+		kinds["token"] = s.Token
+	}
+	if s.DangerouslyNone {
+		kinds[""] = nil
 	}
 	if len(kinds) != 1 {
 		return at(where, errOneVerifier)
 	}
-	if s.DangerouslyNone {
-		return nil
+	for name, kind := range kinds {
+		if s.kind = kind; kind != nil {
+			return kind.compile(where+"."+name, known)
+		}
 	}
-	return s.kind().compile(where+"."+kinds[0], known)
-}
-
-func (s *verifySpec) kind() verifySpecKind {
-	switch {
-	case s.HMAC != nil:
-		return s.HMAC
-	case s.JWT != nil:
-		return s.JWT
-	case s.Twilio != nil:
-		return s.Twilio
-	}
-	return s.Token
+	return nil
 }
 
 func (s *verifySpec) with(get lookup) (verifier, error) {
-	if s.DangerouslyNone {
+	if s.kind == nil {
 		return anyone{}, nil
 	}
-	return s.kind().with(get)
+	return s.kind.with(get)
 }
 
 type anyone struct{}
@@ -136,134 +131,21 @@ func (s *secretSpecs) resolve(get lookup) ([]string, error) {
 	return all, nil
 }
 
-type hmacSpec struct {
-	secretSpecs
-	Header    string `json:"header"`
-	Prefix    string `json:"prefix"`
-	Hash      string `json:"hash"`
-	Encoding  string `json:"encoding"`
-	Timestamp string `json:"timestamp"`
-}
-
-var hashes = map[string]func() hash.Hash{"": sha256.New, "sha256": sha256.New, "sha1": sha1.New, "sha512": sha512.New}
-
-var encodings = map[string]func(string) ([]byte, error){
-	"": hex.DecodeString, "hex": hex.DecodeString, "base64": base64.StdEncoding.DecodeString,
-}
-
-func (s *hmacSpec) compile(where string, known scope) error {
-	switch {
-	case !isHeaderName(s.Header):
-		return at(where+".header", errors.New("is not the name of a header"))
-	case hashes[s.Hash] == nil:
-		return at(where+".hash", errors.New("is not one of sha256, sha1, sha512"))
-	case encodings[s.Encoding] == nil:
-		return at(where+".encoding", errors.New("is not one of hex, base64"))
-	case s.Timestamp != "" && !isHeaderName(s.Timestamp):
-		return at(where+".timestamp", errors.New("is not the name of a header"))
-	}
-	return s.secretSpecs.compile(where, known)
-}
-
-func (s *hmacSpec) with(get lookup) (verifier, error) {
-	secrets, err := s.resolve(get)
-	if len(secrets) == 0 {
-		return nil, err
-	}
-	return hmacVerifier{s, secrets}, nil
-}
-
-type hmacVerifier struct {
-	*hmacSpec
-	keys []string
-}
-
-func (v hmacVerifier) verify(r *http.Request, body []byte, now time.Time) bool {
-	signature, found := strings.CutPrefix(r.Header.Get(v.Header), v.Prefix)
-	if !found {
-		return false
-	}
-	given, err := encodings[v.Encoding](signature)
-	if err != nil {
-		return false
-	}
-	timestamp := ""
-	if v.Timestamp != "" {
-		timestamp = r.Header.Get(v.Timestamp)
-		seconds, err := strconv.ParseInt(timestamp, 10, 64)
-		if err != nil || now.Sub(time.Unix(seconds, 0)).Abs() > signatureWindow {
-			return false
-		}
-	}
-	return inbound.Signed(v.keys, hashes[v.Hash], given, body, []byte(timestamp))
-}
-
-// twilioSpec is the signature of Twilio's "Validating Signatures from Twilio":
-// HMAC-SHA-1 of the URL as Twilio knows it, and of the form's parameters, sorted
-// by name, each with its value after it.
-type twilioSpec struct {
-	secretSpecs
-	URL string `json:"url"`
-
-	url template
-}
-
-func (s *twilioSpec) compile(where string, known scope) (err error) {
-	if s.URL == "" {
-		return at(where+".url", errMissing)
-	}
-	if s.url, err = parseTemplate(s.URL, known); err != nil {
-		return at(where+".url", err)
-	}
-	return s.secretSpecs.compile(where, known)
-}
-
-func (s *twilioSpec) with(get lookup) (verifier, error) {
-	secrets, err := s.resolve(get)
-	if len(secrets) == 0 {
-		return nil, err
-	}
-	u, err := s.url.render(get)
-	if errors.Is(err, errOmit) {
-		return nil, nil //nolint:nilnil // without its own URL there is no webhook
-	}
-	return twilioVerifier{secrets, u}, err
-}
-
-type twilioVerifier struct {
-	keys []string
-	url  string
-}
-
-func (v twilioVerifier) verify(r *http.Request, body []byte, _ time.Time) bool {
-	given, err := base64.StdEncoding.DecodeString(r.Header.Get("X-Twilio-Signature"))
-	if err != nil {
-		return false
-	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		return false
-	}
-	var signed strings.Builder
-	for _, name := range sortedKeys(form) {
-		for _, value := range form[name] {
-			_, _ = io.WriteString(&signed, name+value)
-		}
-	}
-	return inbound.Signed(v.keys, sha1.New, given, []byte(v.url), []byte(signed.String()))
-}
-
 // tokenSpec is a secret that the provider repeats because it stands in the URL
-// that it was given, or in a header.
+// that it was given, in a header, or as user:password of Basic authentication.
 type tokenSpec struct {
 	secretSpecs
 	Query  string `json:"query"`
 	Header string `json:"header"`
+	Basic  bool   `json:"basic"`
 }
 
 func (s *tokenSpec) compile(where string, known scope) error {
-	if (s.Query == "") == (s.Header == "") {
-		return at(where, errors.New("has not one of query, header"))
+	if s.Basic && s.Query+s.Header == "" {
+		return s.secretSpecs.compile(where, known)
+	}
+	if (s.Query == "") == (s.Header == "") || s.Basic {
+		return at(where, errors.New("has not one of query, header, basic"))
 	}
 	if s.Header != "" && !isHeaderName(s.Header) {
 		return at(where+".header", errors.New("is not the name of a header"))
@@ -286,8 +168,12 @@ type tokenVerifier struct {
 
 func (v tokenVerifier) verify(r *http.Request, _ []byte, _ time.Time) bool {
 	given := r.Header.Get(v.Header)
-	if v.Query != "" {
+	switch {
+	case v.Query != "":
 		given = r.URL.Query().Get(v.Query)
+	case v.Basic:
+		user, password, _ := r.BasicAuth()
+		given = user + ":" + password
 	}
 	return inbound.OneOf(v.tokens, given)
 }

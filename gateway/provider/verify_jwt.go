@@ -3,6 +3,7 @@ package provider
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -16,21 +17,34 @@ import (
 // jwtLeeway is how far the provider's clock may be from ours.
 const jwtLeeway = time.Minute
 
-// jwtSpec is a bearer token (RFC 7519) that the provider signs with HS256 (RFC
-// 7518 §3.2). It says who posts and where to, not what.
+// jwtSpec is a token (RFC 7519) that the provider signs with HS256 (RFC 7518
+// §3.2). It says who posts and where to, and, by a hash, what.
 type jwtSpec struct {
 	secretSpecs
+	Header   string `json:"header"`
 	Audience string `json:"audience"`
+	Issuer   string `json:"issuer"`
+	URL      string `json:"url"`
+	BodyHash string `json:"body_hash"`
+	URLHash  string `json:"url_hash"`
 
-	audience template
+	audience, url template
 }
 
 func (s *jwtSpec) compile(where string, known scope) (err error) {
-	if s.Audience == "" {
-		return at(where+".audience", errMissing)
+	switch {
+	case s.Audience == "" && s.BodyHash == "":
+		return at(where, errors.New("has neither audience nor body_hash"))
+	case s.Header != "" && !isHeaderName(s.Header):
+		return at(where+".header", errors.New("is not the name of a header"))
+	case (s.URL == "") != (s.URLHash == ""):
+		return at(where, errors.New("there is only one of url and url_hash"))
 	}
 	if s.audience, err = parseTemplate(s.Audience, known); err != nil {
 		return at(where+".audience", err)
+	}
+	if s.url, err = parseTemplate(s.URL, known); err != nil {
+		return at(where+".url", err)
 	}
 	return s.secretSpecs.compile(where, known)
 }
@@ -40,16 +54,25 @@ func (s *jwtSpec) with(get lookup) (verifier, error) {
 	if len(secrets) == 0 {
 		return nil, err
 	}
-	audience, err := s.audience.render(get)
-	if errors.Is(err, errOmit) {
-		return nil, nil //nolint:nilnil // without its own URL there is no webhook
+	v := jwtVerifier{jwtSpec: s, keys: secrets}
+	for _, one := range []struct {
+		template template
+		into     *string
+	}{{s.audience, &v.audience}, {s.url, &v.publicURL}} {
+		if *one.into, err = one.template.render(get); errors.Is(err, errOmit) {
+			return nil, nil //nolint:nilnil // without its own URL there is no webhook
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	return jwtVerifier{secrets, audience}, err
+	return v, nil
 }
 
 type jwtVerifier struct {
-	keys     []string
-	audience string
+	*jwtSpec
+	keys                []string
+	audience, publicURL string
 }
 
 type jwtHeader struct {
@@ -61,6 +84,7 @@ type jwtClaims struct {
 	Audience  jwtAudience `json:"aud"`
 	Expires   *float64    `json:"exp"`
 	NotBefore *float64    `json:"nbf"`
+	Issuer    string      `json:"iss"`
 }
 
 // jwtAudience is one string or several (RFC 7519 §4.1.3).
@@ -75,10 +99,14 @@ func (a *jwtAudience) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(a))
 }
 
-func (v jwtVerifier) verify(r *http.Request, _ []byte, now time.Time) bool {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return false
+func (v jwtVerifier) verify(r *http.Request, body []byte, now time.Time) bool {
+	token := r.Header.Get(v.Header)
+	if v.Header == "" {
+		scheme, rest, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return false
+		}
+		token = rest
 	}
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -90,9 +118,27 @@ func (v jwtVerifier) verify(r *http.Request, _ []byte, now time.Time) bool {
 	}
 	var header jwtHeader
 	var claims jwtClaims
+	var named map[string]any
 	// The algorithm is ours to choose, not the token's (RFC 8725 §3.1).
 	return decodeJWT(parts[0], &header) && header.Algorithm == "HS256" && header.Critical == nil &&
-		decodeJWT(parts[1], &claims) && claims.valid(now) && slices.Contains(claims.Audience, v.audience)
+		decodeJWT(parts[1], &claims) && claims.valid(now, v.BodyHash == "") &&
+		(v.Audience == "" || slices.Contains(claims.Audience, v.audience)) &&
+		(v.Issuer == "" || claims.Issuer == v.Issuer) &&
+		decodeJWT(parts[1], &named) && v.hashed(named, r, body)
+}
+
+// hashed reports whether the claims have the hashes of the body and the URL, as
+// far as the profile names claims for them. An empty body needs none.
+func (v jwtVerifier) hashed(claims map[string]any, r *http.Request, body []byte) bool {
+	is := func(claim, content string) bool {
+		sum := sha256.Sum256([]byte(content))
+		text, _ := claims[claim].(string)
+		return strings.EqualFold(text, hex.EncodeToString(sum[:]))
+	}
+	if v.BodyHash != "" && !is(v.BodyHash, string(body)) && (len(body) > 0 || claims[v.BodyHash] != nil) {
+		return false
+	}
+	return v.URLHash == "" || is(v.URLHash, calledURL(v.publicURL, r))
 }
 
 func decodeJWT(part string, into any) bool {
@@ -100,8 +146,10 @@ func decodeJWT(part string, into any) bool {
 	return err == nil && json.Unmarshal(b, into) == nil
 }
 
-func (c jwtClaims) valid(now time.Time) bool {
-	if c.Expires == nil || now.Add(-jwtLeeway).After(unixTime(*c.Expires)) {
+// valid reports whether the token is of this time. One that signs no body must
+// expire.
+func (c jwtClaims) valid(now time.Time, mustExpire bool) bool {
+	if c.Expires == nil && mustExpire || c.Expires != nil && now.Add(-jwtLeeway).After(unixTime(*c.Expires)) {
 		return false
 	}
 	return c.NotBefore == nil || !now.Add(jwtLeeway).Before(unixTime(*c.NotBefore))

@@ -2,11 +2,13 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -21,6 +23,12 @@ const (
 
 	// maxChallenge bounds the answer to a challenge, in octets.
 	maxChallenge = 256
+
+	// webhookTime bounds how long the body of a webhook may take.
+	webhookTime = 10 * time.Second
+
+	// unmatchedPause is how long no other webhook that matches nothing is logged.
+	unmatchedPause = time.Minute
 )
 
 // prepareWebhook makes the verifier of the profile's webhook.
@@ -30,8 +38,8 @@ func (c *Channel) prepareWebhook(v *transport.Validator) {
 		return
 	}
 	var err error
-	if c.verifier, err = w.Verify.with(c.value); err == nil && w.Challenge != nil {
-		c.answers, err = w.Challenge.resolve(c.value)
+	if c.verifier, err = w.Verify.with(c.values.lookup); err == nil && w.Challenge != nil {
+		c.answers, err = w.Challenge.resolve(c.values.lookup)
 	}
 	v.Error("Profile", at(c.spec.Name+": webhook", err))
 }
@@ -41,7 +49,7 @@ func (c *Channel) prepareWebhook(v *transport.Validator) {
 //   - 200 once Config.Receipt has accepted the reports that are news, and for
 //     reports of no interest; a repeated report is no news
 //   - 401 to a request that is not signed as the profile says
-//   - 400, 405 and 413 to a request that is no webhook
+//   - 400, 405 and 413 to a request that is no webhook, or takes over 10 s
 //   - 404 if the profile has no webhook, or Config.Values has not its secret
 //   - 503 if Receipt returns an error, and after Close: a provider that repeats
 //     webhooks posts this one again
@@ -60,7 +68,11 @@ func (c *Channel) serveWebhook(w http.ResponseWriter, r *http.Request) {
 		c.serveChallenge(w, r)
 		return
 	}
-	body, ok := inbound.Read(w, r, hook.method(), maxWebhook)
+	// A w without deadlines is not a server's, and waits on no network.
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(webhookTime))
+	body, ok := inbound.Read(w, r, hook.Method, maxWebhook)
+	_ = connection.SetReadDeadline(time.Time{}) // else it would end the context of Receipt
 	if !ok {
 		return
 	}
@@ -69,50 +81,74 @@ func (c *Channel) serveWebhook(w http.ResponseWriter, r *http.Request) {
 		c.config.Logger.LogAttrs(r.Context(), slog.LevelWarn, "provider: webhook refused",
 			slog.Int("status", status), slog.Any("error", err))
 	}
-	w.WriteHeader(status)
+	if status != http.StatusOK || hook.Reply == nil {
+		w.WriteHeader(status)
+		return
+	}
+	hook.reply(w)
 }
 
-func (s *webhookSpec) method() string {
-	if s.Format == formatQuery {
-		return http.MethodGet
+// reply writes the answer that the provider requires: text, or JSON.
+func (s *webhookSpec) reply(w http.ResponseWriter) {
+	text, ok := s.Reply.(string)
+	contentType := "text/plain; charset=utf-8"
+	if !ok {
+		encoded, _ := json.Marshal(s.Reply) // it was JSON in the profile
+		text, contentType = string(encoded), "application/json"
 	}
-	return http.MethodPost
+	w.Header().Set("Content-Type", contentType)
+	_, _ = io.WriteString(w, text)
 }
 
 func (c *Channel) webhook(r *http.Request, body []byte) (int, error) {
 	if !c.verifier.verify(r, body, time.Now()) {
 		return http.StatusUnauthorized, errUnsigned
 	}
-	document, err := c.spec.Webhook.document(r, body)
+	d, err := c.spec.Webhook.document(r, body)
 	if err != nil {
 		return http.StatusBadRequest, errors.New("the webhook cannot be read") // err might quote it
 	}
-	reports := []any{document}
+	reports := []document{d}
 	if c.spec.Webhook.each.set() {
-		reports = c.spec.Webhook.each.all(document)
+		reports = c.spec.Webhook.each.each(d)
 	}
 	// One that is not accepted does not keep the others waiting: all are
 	// repeated, and those that were told are no news then.
 	var failed error
+	matched := false
 	for _, report := range reports {
-		failed = errors.Join(failed, c.report(r.Context(), report))
+		is, err := c.report(r.Context(), report)
+		matched = matched || is
+		failed = errors.Join(failed, err)
 	}
 	if failed != nil {
 		return http.StatusServiceUnavailable, failed
 	}
+	if !matched && c.unmatched.allow(time.Now()) {
+		c.config.Logger.WarnContext(r.Context(), "provider: a webhook that is signed rightly has no report: "+
+			"the profile's paths lead to no id or no status, or it is about something else")
+	}
 	return http.StatusOK, nil
 }
 
-func (s *webhookSpec) document(r *http.Request, body []byte) (any, error) {
+func (s *webhookSpec) document(r *http.Request, body []byte) (document, error) {
+	d := document{header: r.Header}
+	var err error
 	switch s.Format {
-	case formatForm:
-		form, err := url.ParseQuery(string(body))
-		return firstValues(form), err
-	case formatQuery:
-		query, err := url.ParseQuery(r.URL.RawQuery)
-		return firstValues(query), err
+	case formatForm, formatQuery:
+		encoded := string(body)
+		if s.Format == formatQuery {
+			encoded = r.URL.RawQuery
+		}
+		form, failed := url.ParseQuery(encoded)
+		d.root, err = firstValues(form), failed
+	default:
+		d.root, err = parseDocument(body)
 	}
-	return parseDocument(body)
+	if err == nil && s.inside.set() {
+		d.root, err = parseDocument([]byte(s.inside.find(d)))
+	}
+	return d, err
 }
 
 func firstValues(form url.Values) map[string]any {
@@ -123,18 +159,36 @@ func firstValues(form url.Values) map[string]any {
 	return document
 }
 
-// report passes a webhook's report on a message to the follower.
-func (c *Channel) report(ctx context.Context, report any) error {
+// report passes a webhook's report on a message to the follower. It reports
+// whether there is one, of whatever status.
+func (c *Channel) report(ctx context.Context, report document) (matched bool, err error) {
 	w := c.spec.Webhook
-	id := w.id.find(report)
-	update, known := c.update(id, w.status.find(report), w.code.find(report))
+	id, status := trimID(w.id.find(report)), w.status.find(report)
+	update, known := c.update(id, status, w.code.find(report))
 	if id == "" || !isProviderID(id) || !known { // of what others do with the account
-		return nil
+		return id != "" && status != "", nil
 	}
 	if message := w.message.find(report); isProviderID(message) {
 		update.MessageID = message
 	}
-	return c.life.Follower.Report(ctx, update)
+	return true, c.life.Follower.Report(ctx, update)
+}
+
+// A pause lets something happen once in a while.
+type pause struct {
+	mu   sync.Mutex
+	next time.Time
+}
+
+// allow reports whether it may happen now, and begins the next pause.
+func (p *pause) allow(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Before(p.next) {
+		return false
+	}
+	p.next = now.Add(unmatchedPause)
+	return true
 }
 
 func (c *Channel) serveChallenge(w http.ResponseWriter, r *http.Request) {

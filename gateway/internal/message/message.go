@@ -14,16 +14,21 @@ var (
 	ErrExpired = errors.New("the code's life is over, or too short to send it")
 	ErrID      = errors.New("Message.ID is not of 1 to 36 of A-Z a-z 0-9 . -")
 
-	errNumber = errors.New("the recipient has no phone number in E.164")
-	errText   = errors.New("Message.Text is empty")
+	errNumber  = errors.New("the recipient has no phone number in E.164")
+	errAddress = errors.New("the recipient has no valid address of the channel's kind")
+	errText    = errors.New("Message.Text is empty")
 )
 
-// Rules are a channel's requirements of a message, besides a phone number.
+// Rules are a channel's requirements of a message.
 type Rules struct {
 	Op   string        // of the errors
 	Life time.Duration // the least that must be left of the code's life
 	ID   bool          // Message.ID must be valid, because the other side gets it
 	Text bool          // Message.Text must not be empty
+
+	// Address is the kind of address that the recipient must have. Default:
+	// channel.Phone.
+	Address channel.Address
 }
 
 // Check returns an *[channel.Error] if the message breaks a rule: of class
@@ -35,7 +40,10 @@ func (r Rules) Check(m *channel.Message, now time.Time) error {
 	switch {
 	case !m.Expires.IsZero() && m.Expires.Sub(now) < r.Life:
 		return refuse(channel.Expired, ErrExpired)
-	case channel.Recipient{Phone: m.To.Phone}.Validate() != nil:
+	case !r.reaches(m.To):
+		if r.Address > channel.Phone {
+			return refuse(channel.InvalidRecipient, errAddress)
+		}
 		return refuse(channel.InvalidRecipient, errNumber)
 	case r.ID && !ValidID(m.ID):
 		return refuse(channel.Misconfigured, ErrID)
@@ -43,6 +51,20 @@ func (r Rules) Check(m *channel.Message, now time.Time) error {
 		return refuse(channel.Misconfigured, errText)
 	}
 	return nil
+}
+
+// reaches reports whether a recipient has a valid address of the kind.
+func (r Rules) reaches(to channel.Recipient) bool {
+	only := channel.Recipient{Phone: to.Phone}
+	switch r.Address {
+	case channel.Email:
+		only = channel.Recipient{Email: to.Email}
+	case channel.Push:
+		only = channel.Recipient{Push: to.Push}
+	case channel.Chat:
+		only = channel.Recipient{Chat: to.Chat}
+	}
+	return only.Validate() == nil
 }
 
 // ValidID reports whether an id has the form of a Message.ID.

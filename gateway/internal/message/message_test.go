@@ -55,6 +55,23 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// Each kind of address is asked for, and no other serves.
+func TestRulesOfAnAddress(t *testing.T) {
+	t.Parallel()
+	all := map[channel.Address]channel.Recipient{
+		channel.Phone: {Phone: "+19162255887"}, channel.Email: {Email: "ann@example.com"},
+		channel.Push: {Push: "token"}, channel.Chat: {Chat: "telegram:4711"},
+	}
+	for wanted := range all {
+		for given, to := range all {
+			err := message.Rules{Op: "carrier: send", Address: wanted}.Check(&channel.Message{To: to}, time.Now())
+			if (err == nil) != (wanted == given) || err != nil && channel.ClassOf(err) != channel.InvalidRecipient {
+				t.Errorf("%v for %v: %v", given, wanted, err)
+			}
+		}
+	}
+}
+
 func TestValidID(t *testing.T) {
 	t.Parallel()
 	for id, want := range map[string]bool{

@@ -1,0 +1,386 @@
+package provider_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/gateway/provider"
+)
+
+// A server answers all requests alike, and keeps them.
+type server struct {
+	status int
+	body   string
+	header http.Header
+
+	requests []string
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	s.requests = append(s.requests, strings.TrimSpace(r.Method+" "+r.RequestURI+" "+string(body)))
+	for name, values := range s.header {
+		w.Header()[name] = values
+	}
+	if s.status != 0 {
+		w.WriteHeader(s.status)
+	}
+	_, _ = io.WriteString(w, s.body)
+}
+
+// newLanguage makes a channel of a profile's members, beside its name.
+func newLanguage(t *testing.T, s *server, members string, values map[string]string) *provider.Channel {
+	t.Helper()
+	return newChannel(t, provider.Config{
+		Profile: parse(t, `{"name": "language", `+members+`}`), Values: values,
+		Client: &http.Client{Transport: inMemory{s}},
+	})
+}
+
+const plainSend = `"send": {"url": "https://h/send", "form": {"to": "{{to}}"}}`
+
+// What an answer says of a message: nothing is a success that is not certain.
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	const (
+		list = `"answer": {"ok": "m.*.s", "is": ["0", "100-102"], "id": "m.*.id", "code": "m.*.s|e"},
+			"classes": {"3": "invalid recipient", "50-59": "temporary", "FLOOD_*": "throttled", "*": "unreachable"}`
+		byNumber = `"answer": {"ok": "sms.{digits}.s", "is": ["ok"], "id": "sms.{digits}.id", "code": "sms.{digits}.s"},
+			"classes": {"bad": "invalid recipient"}`
+		id   = `"answer": {"id": "id|header:X-Id"}, "classes": {"http 402": "misconfigured"}`
+		text = `"answer": {"pattern": "^(?P<c>[0-9]+): ?(?P<id>.*)", "ok": "c", "is": ["0"], "code": "c", "id": "id"},
+			"classes": {"3": "throttled"}`
+		own = `"answer": {"own_id": true}`
+	)
+	for _, row := range []struct {
+		answer string
+		server server
+		want   string
+	}{
+		{list, server{body: `{"m":[{"s":"0","id":"a"}]}`}, "[a]"},
+		{list, server{body: `{"m":[{"s":0,"id":"a"},{"s":101,"id":"b"}]}`}, "[a b]"},
+		{list, server{body: `{"m":{"x":{"s":0,"id":"a"}}}`}, "[a]"},
+		{list, server{body: `{"m":[{"s":"0","id":"a"},{"s":"3"}]}`}, "unknown 3"},
+		{list, server{body: `{"m":[{"s":"3"}]}`}, "invalid recipient 3"},
+		{list, server{body: `{"m":[{"s":"55"}]}`}, "temporary 55"},
+		{list, server{body: `{"m":[{"s":"FLOOD_WAIT_5"}]}`}, "throttled FLOOD_WAIT_5"},
+		{list, server{body: `{"m":[{"s":"99"}]}`}, "unreachable 99"},
+		{list, server{body: `{"m":[],"e":"none"}`}, "unreachable none"},
+		{list, server{body: `{"m":[]}`}, "unknown 200"},
+		{list, server{body: `<html>`}, "unknown 200"},
+		{list, server{body: ``}, "unknown 200"},
+		{list, server{body: `{"m":[{"s":"0"}]}`}, "unknown 200"},
+		{list, server{body: `{"m":[{"s":"0","id":"a b"}]}`}, "unknown 200"},
+		{list, server{status: 401, body: `{"m":[{"s":"99"}]}`}, "misconfigured 99"},
+		{list, server{status: 500, body: `{"m":[{"s":"0","id":"a"}]}`}, "unknown 500"},
+		{byNumber, server{body: `{"sms":{"447700900123":{"s":"ok","id":"a"},"447700900124":{"s":"bad"}}}`}, "[a]"},
+		{
+			byNumber, server{body: `{"sms":{"447700900123":{"s":"bad"},"447700900124":{"s":"ok"}}}`},
+			"invalid recipient bad",
+		},
+		{id, server{body: "\ufeff{\"id\": 12345678901234567890}"}, "[12345678901234567890]"},
+		{id, server{status: 202, header: http.Header{"X-Id": {"<a@b>"}}}, "[a@b]"},
+		{id, server{status: 202}, "unknown 202"},
+		{id, server{status: 402}, "misconfigured 402"},
+		{text, server{body: "0: m-1"}, "[m-1]"},
+		{text, server{status: 202, body: "3: Queue full"}, "throttled 3"},
+		{text, server{body: "Denied"}, "unknown 200"},
+		{own, server{}, "[golden.1]"},
+		{`"answer": {"id": "r.id"}`, server{body: `<?xml version="1.0"?><r><id>x1</id></r>`}, "[x1]"},
+		{`"answer": {}`, server{body: `whatever`}, "[]"},
+	} {
+		ch := newLanguage(t, &row.server, plainSend+", "+row.answer, nil)
+		s, err := ch.Send(t.Context(), golden())
+		got := fmt.Sprint(s.ProviderIDs)
+		if e, ok := errors.AsType[*channel.Error](err); ok {
+			got = e.Class.String() + " " + e.Code
+		}
+		if got != row.want {
+			t.Errorf("%d %s: %s, want %s", row.server.status, row.server.body, got, row.want)
+		}
+	}
+}
+
+// The kind of address is the profile's.
+func TestAddressKind(t *testing.T) {
+	t.Parallel()
+	s := &server{}
+	ch := newLanguage(t, s, `"address": "email", "send": {"url": "https://h/send", "json": {
+		"to": "{{email}}", "subject": "{{subject}}", "text": "{{body}}", "html": "{{html}}"}}`, nil)
+	m := &channel.Message{
+		ID: "a.1", To: channel.Recipient{Email: "ann@example.com"}, Subject: "Code", Body: "582037",
+		HTML: "<b>\"5\"</b>",
+	}
+	if _, err := ch.Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	want := `POST /send {"html":"\u003cb\u003e\"5\"\u003c/b\u003e","subject":"Code","text":"582037",` +
+		`"to":"ann@example.com"}`
+	if got := strings.Join(s.requests, "\n"); got != want {
+		t.Errorf("sent %s, want %s", got, want)
+	}
+	if _, err := ch.Send(t.Context(), golden()); channel.ClassOf(err) != channel.InvalidRecipient {
+		t.Errorf("a message to a phone: %v", err)
+	}
+}
+
+// A value may differ by purpose and language, and a message that none is for is
+// not sent.
+func TestValueVariants(t *testing.T) {
+	t.Parallel()
+	const members = `"values": {"template": null, "footer": ""},
+		"send": {"url": "https://h/send", "form": {"t": "{{template}}", "f": "{{footer}}"}}`
+	s := &server{}
+	all := map[string]string{
+		"template:login": "l", "template:login/pt": "lp", "template:login/pt-BR": "lpb", "template:/de": "d",
+		"footer":     "f",
+		"footer:pay": "fp",
+	}
+	ch := newLanguage(t, s, members, all)
+	for of, want := range map[[2]string]string{
+		{"login", "pt-BR"}: "f=f&t=lpb", {"login", "pt-PT"}: "f=f&t=lp", {"login", "en"}: "f=f&t=l",
+		{"pay", "de"}: "f=fp&t=d",
+		{"pay", "en"}: "", {"", ""}: "", {"", "de-AT"}: "f=f&t=d",
+	} {
+		s.requests = nil
+		m := golden()
+		m.Purpose, m.Language = of[0], of[1]
+		_, err := ch.Send(t.Context(), m)
+		if want != "" {
+			want = "POST /send " + want
+		}
+		if got := strings.Join(s.requests, ""); got != want || (err == nil) != (want != "") ||
+			err != nil && channel.ClassOf(err) != channel.Misconfigured {
+			t.Errorf("%s: %s, %v, want %s", of, got, err, want)
+		}
+	}
+	for name, want := range map[string]string{
+		"tmplate:login": "is none of profile", "template:": "names no purpose and no language",
+		"template:/": "names no purpose and no language", "footer:x": "",
+	} {
+		values := map[string]string{"template": "t", name: "v"}
+		_, err := provider.New(provider.Config{Profile: parse(t, `{"name": "language", `+members+`}`), Values: values})
+		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) || want == "" && err != nil {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+	_, err := provider.New(provider.Config{
+		Profile: parse(t, `{"name": "v", "values": {"url": null}, "send": {"url": "{{url}}/"}}`),
+		Values:  map[string]string{"url": "https://h", "url:login": "http://evil.example"},
+	})
+	if err == nil || !strings.Contains(err.Error(), "has a variant, but is used for more than the message") {
+		t.Errorf("a URL by purpose: %v", err)
+	}
+}
+
+// A profile that can cancel makes a Canceler, and only such.
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	const members = plainSend + `, "answer": {"id": "id"}, "cancel": {
+		"method": "POST", "url": "https://h/cancel/{{provider_id}}", "json": {"ref": "{{id}}"},
+		"ok": "done", "is": ["true"]}`
+	if _, ok := channel.As[channel.Canceler](newLanguage(t, &server{}, plainSend, nil)); ok {
+		t.Error("a profile without cancel makes a Canceler")
+	}
+	submitted := channel.Submission{ProviderIDs: []string{"a/1"}, State: channel.Sent}
+	for _, row := range []struct {
+		server server
+		of     channel.Submission
+		want   string
+	}{
+		{server{body: `{"done":true}`}, submitted, "<nil>"},
+		{server{body: `{"done":false}`}, submitted, "unknown"},
+		{server{body: ``}, submitted, "unknown"},
+		{server{status: 409, body: `{}`}, submitted, "unknown"},
+		{server{status: 404}, submitted, "unknown"},
+		{server{status: 401}, submitted, "misconfigured"},
+		{server{status: 503}, submitted, "temporary"},
+		{server{body: `{"done":true}`}, channel.Submission{}, "misconfigured unsupported"},
+	} {
+		c, ok := channel.As[channel.Canceler](newLanguage(t, &row.server, members, nil))
+		if !ok {
+			t.Fatal("no Canceler")
+		}
+		err := c.Cancel(t.Context(), golden(), row.of)
+		got := "<nil>"
+		if err != nil {
+			got = channel.ClassOf(err).String()
+		}
+		if errors.Is(err, errors.ErrUnsupported) {
+			got += " unsupported"
+		}
+		if got != row.want {
+			t.Errorf("%d %s: %s, want %s", row.server.status, row.server.body, got, row.want)
+		}
+		sent := strings.Join(row.server.requests, "; ")
+		if len(row.of.ProviderIDs) > 0 && sent != `POST /cancel/a%2F1 {"ref":"golden.1"}` {
+			t.Errorf("sent %s", sent)
+		}
+	}
+}
+
+// A token comes by a login with a form or JSON, too, and is kept.
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	for members, want := range map[string]string{
+		`"auth": {"login": {"url": "https://h/token", "form": {"grant_type": "password", "username": "{{user}}"}}}`://
+		"POST /token grant_type=password&username=ann\nPOST /send to=%2B447700900123\nPOST /send to=%2B447700900123",
+		`"auth": {"login": {"url": "https://h/login", "json": {"u": "{{user}}"},
+			"token": "data.jwt", "life": "data.s"}}`: //
+		"POST /login {\"u\":\"ann\"}\nPOST /send to=%2B447700900123\nPOST /send to=%2B447700900123",
+	} {
+		s := &server{body: `{"access_token":"t1","data":{"jwt":"t1","s":"60"}}`}
+		ch := newLanguage(t, s, `"values": {"user": null}, `+plainSend+", "+members, map[string]string{"user": "ann"})
+		for range 2 {
+			if _, err := ch.Send(t.Context(), golden()); err != nil {
+				t.Error(err)
+			}
+		}
+		if got := strings.Join(s.requests, "\n"); got != want {
+			t.Errorf("%s: sent\n%s\nwant\n%s", members, got, want)
+		}
+	}
+	s := &server{body: `{"token":"t1"}`}
+	ch := newLanguage(t, s, plainSend+`, "auth": {"login": {"url": "https://h/token"}}`, nil)
+	if _, err := ch.Send(t.Context(), golden()); channel.ClassOf(err) != channel.Misconfigured {
+		t.Errorf("an answer without a token: %v", err)
+	}
+}
+
+// Webhooks come in several forms, and some providers want a certain reply.
+func TestWebhookForms(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		hook, method, query, body, reply string
+	}{
+		"JSON in a form": {
+			`"format": "form", "inside": "payload", "id": "id", "status": "s"`, "POST", "",
+			`payload=%7B%22id%22%3A%221%22%2C%22s%22%3A%22D%22%7D`, "200 ",
+		},
+		"JSON in JSON": {
+			`"inside": "m", "each": "*", "id": "id", "status": "s"`, "POST", "",
+			`{"m":"[{\"id\":\"1\",\"s\":\"D\"}]"}`, "200 ",
+		},
+		"POST with a query": {
+			`"format": "query", "method": "POST", "id": "id", "status": "s"`, "POST", "id=1&s=D", "", "200 ",
+		},
+		"text reply": {`"id": "id", "status": "s", "reply": "ACK"`, "POST", "", `{"id":"1","s":"D"}`, "200 ACK"},
+		"JSON reply": {
+			`"id": "id", "status": "s", "reply": {"code": 0}`, "POST", "", `{"id":"1","s":"D"}`, `200 {"code":0}`,
+		},
+		"XML": {`"id": "r.id", "status": "r.s"`, "POST", "", `<r><id>1</id><s>D</s></r>`, "200 "},
+	} {
+		var h hearing
+		ch := newChannel(t, provider.Config{
+			Profile: parse(t, `{"name": "language", "values": {"token": null}, `+plainSend+`,
+				"states": {"D": "delivered"},
+				"webhook": {"verify": {"token": {"query": "token", "secrets": ["{{token}}"]}}, `+row.hook+`}}`),
+			Values: map[string]string{"token": "secret"}, Receipt: h.receipt,
+		})
+		for token, want := range map[string]string{"wrong": "401 ", "secret": row.reply} {
+			r := httptest.NewRequest(row.method, "/hook?token="+token+"&"+row.query, strings.NewReader(row.body))
+			w := httptest.NewRecorder()
+			ch.WebhookHandler().ServeHTTP(w, r)
+			if got := fmt.Sprint(w.Code, " ", w.Body); got != want {
+				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+		}
+		if got := strings.Join(h.receipts(), ";"); got != "delivered unknown D" {
+			t.Errorf("%s: heard %q", name, got)
+		}
+	}
+}
+
+// A webhook that is signed rightly and says nothing is logged, once a minute.
+func TestWebhookUnmatched(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		ch := newChannel(t, provider.Config{
+			Profile: parse(t, `{"name": "language", "values": {"token": null}, `+plainSend+`,
+				"states": {"D": "delivered"},
+				"webhook": {"id": "id", "status": "s",
+				"verify": {"token": {"query": "token", "secrets": ["{{token}}"]}}}}`),
+			Values: map[string]string{"token": "secret"}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			Receipt: (&hearing{}).receipt,
+		})
+		post := func(token, body string) {
+			r := httptest.NewRequest(http.MethodPost, "/hook?token="+token, strings.NewReader(body))
+			ch.WebhookHandler().ServeHTTP(httptest.NewRecorder(), r)
+		}
+		post("secret", `{"id":"1","s":"D"}`)
+		post("secret", `{"id":"1","s":"another status"}`)
+		if log.Len() > 0 {
+			t.Errorf("logged %s", &log)
+		}
+		for range 3 {
+			post("secret", `{"message_id":"447700900123","s":"D"}`)
+		}
+		time.Sleep(59 * time.Second)
+		post("secret", `{"x":1}`)
+		if n := strings.Count(log.String(), "\n"); n != 1 || strings.Contains(log.String(), "447700900123") {
+			t.Errorf("logged %d lines: %s", n, &log)
+		}
+		time.Sleep(time.Second)
+		post("secret", `{"x":1}`)
+		if n := strings.Count(log.String(), "\n"); n != 2 {
+			t.Errorf("logged %d lines: %s", n, &log)
+		}
+		_ = ch.Close()
+	})
+}
+
+// A body that trickles is cut off, and one that came in time does not end the
+// call of Receipt.
+func TestWebhookSlow(t *testing.T) {
+	t.Parallel()
+	deadlines := &deadlined{ResponseRecorder: httptest.NewRecorder()}
+	ch := newChannel(t, provider.Config{
+		Profile: parse(t, `{"name": "language", `+plainSend+`, "states": {"D": "delivered"},
+			"webhook": {"id": "id", "status": "s", "verify": {"dangerously_none": true}}}`),
+		Receipt: func(context.Context, channel.Receipt) error {
+			if n := len(deadlines.set); n != 2 || !deadlines.set[1].IsZero() {
+				t.Errorf("deadlines %v", deadlines.set)
+			}
+			return nil
+		},
+	})
+	ch.WebhookHandler().ServeHTTP(deadlines,
+		httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{"id":"1","s":"D"}`)))
+	if wait := time.Until(deadlines.set[0]); wait <= 0 || wait > 10*time.Second {
+		t.Errorf("the body has %v", wait)
+	}
+	r := httptest.NewRequest(http.MethodPost, "/", timedOut{})
+	w := httptest.NewRecorder()
+	if ch.WebhookHandler().ServeHTTP(w, r); w.Code != http.StatusBadRequest {
+		t.Errorf("a body that breaks off: status %d", w.Code)
+	}
+}
+
+type deadlined struct {
+	*httptest.ResponseRecorder
+	set []time.Time
+}
+
+func (d *deadlined) SetReadDeadline(t time.Time) error {
+	d.set = append(d.set, t)
+	return nil
+}
+
+type timedOut struct{}
+
+func (timedOut) Read([]byte) (int, error) {
+	return 0, &net.OpError{Op: "read", Err: context.DeadlineExceeded}
+}

@@ -7,10 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// Mask shortens an address so that its owner would recognise it and nobody
-// else could use it: "+44******5678" keeps the last four digits, "a***@example.com"
-// the first letter and the domain, a token its last four characters. What is
-// too short to be shortened, or not printable, becomes stars.
+// Mask shortens an address so that its owner recognises it and nobody else can use
+// it. A phone number keeps its last four digits ("+44******5678"), a mailbox its
+// first letter and its domain ("a***@example.com"), and a token its last four
+// characters. An address becomes stars if it is too short to be shortened, or not
+// printable.
 func Mask(address string) string {
 	if address == "" {
 		return ""
@@ -34,14 +35,13 @@ func Mask(address string) string {
 	return address[:head] + strings.Repeat("*", stars) + address[len(address)-tail:]
 }
 
-// Validate reports the first address that cannot be right in form: a phone
-// number that is not E.164 (ITU-T E.164: "+" and 7 to 15 digits), an e-mail
-// address that is not dot-atom "@" domain of at most 254 octets (RFC 5321
-// §4.1.2; quoted local parts and address literals are refused), a push token
-// or a chat id with white space or control characters, or over 4096 or 256
-// octets; or that there is no address at all. The error is an *[Error] of class [InvalidRecipient] and
-// does not repeat the address. Whether a number or a mailbox exists is another
-// matter.
+// Validate reports the first address with a wrong form, or that there is no address
+// at all. A phone number must be E.164 (ITU-T E.164): "+" and 7 to 15 digits. An
+// e-mail address must be dot-atom "@" domain of at most 254 octets (RFC 5321
+// §4.1.2); quoted local parts and address literals are refused. A push token may
+// have 4096 octets, a chat id 256, without white space and control characters. The
+// error is an *[Error] of class [InvalidRecipient] and does not repeat the address.
+// Validate cannot know whether a number or a mailbox exists.
 func (r Recipient) Validate() error {
 	invalid := func(what string) error {
 		return &Error{Class: InvalidRecipient, Op: "channel: recipient", Err: errors.New(what)}
@@ -73,8 +73,8 @@ func isE164(s string) bool {
 	return true
 }
 
-// isMailbox is strict on purpose: whatever it lets through may stand between
-// "<" and ">" in an SMTP command and in a header.
+// isMailbox is strict on purpose: a mailbox that it accepts may stand between "<"
+// and ">" in an SMTP command and in a header.
 func isMailbox(s string) bool {
 	if len(s) > 254 || !utf8.ValidString(s) {
 		return false

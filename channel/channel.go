@@ -8,18 +8,19 @@ import (
 // A Channel delivers messages to people.
 //
 // Send submits m and returns when the next hop has taken responsibility for it
-// or refused it; whether the message reaches the person is told later by a
-// [Receipt], where the channel has any. Send must be safe for concurrent use,
+// or refused it. A [Receipt] reports later whether the message reached the
+// person, if the channel has receipts. Send must be safe for concurrent use,
 // must return soon after ctx ends, and must not submit a message after
-// m.Expires. A repeated call with the same Message.ID is the same message: a
-// channel whose provider knows idempotency keys passes it on as one.
+// m.Expires. If Send is called again with the same Message.ID, it is the same
+// message. A channel must pass the ID to its provider as the idempotency key,
+// if the provider knows such keys.
 //
 // An error is an *[Error]; its Class says whether the message may have gone
 // out. The Submission is meaningful with an error, too: its Hops say which
-// routes were tried. Send neither changes m nor keeps it after returning.
+// routes were tried. Send must neither change m nor keep it after returning.
 //
-// A Channel that wraps another has a method Unwrap() Channel, so that [As]
-// finds optional interfaces behind it.
+// A Channel that wraps another must have a method Unwrap() Channel, so that
+// [As] finds optional interfaces behind it.
 type Channel interface {
 	Send(ctx context.Context, m *Message) (Submission, error)
 }
@@ -32,19 +33,18 @@ func (f Func) Send(ctx context.Context, m *Message) (Submission, error) { return
 
 var _ Channel = Func(nil)
 
-// A Canceler is a Channel that can withdraw a message it has submitted and
-// that has not reached the person yet. It is optional; find it with [As].
+// A Canceler is a Channel that can withdraw a message after its submission,
+// until the message reaches the person. It is optional; find it with [As].
 type Canceler interface {
-	// Cancel asks the provider to drop the message that Send answered with s.
-	// A nil error means that it will not be delivered; any other outcome,
-	// delivered before included, is an error.
+	// Cancel asks the provider to drop the message for which Send returned s. A
+	// nil error means that the message will not be delivered. Otherwise Cancel
+	// returns an error, also if the message has been delivered already.
 	Cancel(ctx context.Context, m *Message, s Submission) error
 }
 
 // A RouteLister is a Channel, or a [Router], that knows beforehand which routes
-// it may use, in no particular order. It is optional; in a Channel find it with
-// [As]. A nil result means that the routes are not known before a message is
-// there.
+// it may use. Their order means nothing. It is optional; in a Channel find it
+// with [As]. A nil result means that the routes depend on the message.
 type RouteLister interface {
 	Routes() []Route
 }
@@ -61,9 +61,9 @@ type Plaintexter interface {
 	Plaintext() bool
 }
 
-// As returns the first of c and what it wraps that has type T, usually an
-// optional interface: channel.As[channel.Canceler](c). It follows methods
-// Unwrap() Channel.
+// As returns the first of c and the channels that it wraps whose type is T,
+// usually an optional interface: channel.As[channel.Canceler](c). It follows
+// methods Unwrap() Channel.
 func As[T any](c Channel) (T, bool) {
 	for c != nil {
 		if t, ok := c.(T); ok {
@@ -83,8 +83,8 @@ func As[T any](c Channel) (T, bool) {
 //
 // Route is called once for each Send and must be safe for concurrent use. It
 // may return routes that m cannot use (no address of that kind, in Tried): the
-// failover skips them. An empty result means that nobody serves this message.
-// It neither changes m nor keeps it, and the caller does not change the
+// failover skips them. An empty result means that no route serves this message.
+// Route must neither change m nor keep it, and the caller must not change the
 // returned slice.
 type Router interface {
 	Route(ctx context.Context, m *Message) ([]Route, error)
@@ -100,12 +100,13 @@ var _ Router = RouterFunc(nil)
 
 // A Route is one way to reach a person: a channel and the terms of its use.
 type Route struct {
-	// Name tells routes apart, "carrier-a", "email": in receipts, logs and
-	// metrics, and to choose one by name. Required; one name is one channel.
+	// Name tells routes apart in receipts, logs and metrics, and chooses one by
+	// name. Examples are "carrier-a" and "email". Required; one name must mean
+	// one channel.
 	Name string
 
-	// Channel carries the message. Required. A failover is no channel of a
-	// route: its routes belong into the outer one's Router.
+	// Channel carries the message. Required. A failover must not be the channel
+	// of a route: its routes belong in the outer failover's Router.
 	Channel Channel
 
 	// Address is the kind of address the channel needs. The route is skipped
@@ -119,16 +120,16 @@ type Route struct {
 	// takes over. Zero: a submission is enough.
 	Await time.Duration
 
-	// Classes replaces what the channel says of an error, by Error.Code: a
-	// provider that answers "0x0B" (invalid destination) for a country it
-	// does not serve is given {"0x0B": Unreachable}.
+	// Classes replaces the class that the channel gives an error, by
+	// Error.Code. For example, a provider that answers "0x0B" (invalid
+	// destination) for a country it does not serve needs {"0x0B": Unreachable}.
 	Classes map[string]Class
 }
 
-// Retry is how often one route is tried for one message, and the pause in
-// between, which doubles each time and is jittered. Only errors after which
-// the message is known not to be sent are retried.
+// Retry says how often one route is tried for one message, and the pause
+// between tries, which doubles each time and is jittered. A route is tried
+// again only if the message surely was not sent.
 type Retry struct {
-	Attempts int           // in all; default 1, no retry but after Throttled with a RetryAfter
+	Attempts int           // in all; default 1: a retry only after Throttled with a RetryAfter
 	Backoff  time.Duration // before the second attempt; default 200 ms
 }

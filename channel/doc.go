@@ -5,8 +5,8 @@
 //
 // # Writing a channel
 //
-// A [Channel] has one method, so a push service or an HTTP API becomes one
-// with a [Func]:
+// A [Channel] has one method. A [Func] makes a channel of a push service or an
+// HTTP API:
 //
 //	push := channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
 //		id, err := fcm.Notify(ctx, m.To.Push, m.Text)
@@ -16,25 +16,25 @@
 //		return channel.Submission{ProviderIDs: []string{id}, State: channel.Sent}, nil
 //	})
 //
-// Test yours with package channel/channeltest, and join several with package
-// channel/failover, whose result is a Channel again.
+// Test your channel with package channel/channeltest. Package channel/failover
+// joins several channels to one.
 //
 // # Errors
 //
-// What a failover does next depends on one question above all: may the person
-// already have the message? Every error of a channel is therefore an *[Error]
-// with a [Class]. An error without one counts as [Unknown]: the message may
-// have gone out. Never let an error's text hold a code, a credential or an
-// address; [Mask] shortens addresses for people to read.
+// After an error, a failover must know whether the person may already have the
+// message. Every error of a channel is therefore an *[Error] with a [Class]. An
+// error without one counts as [Unknown]: the message may have gone out. An
+// error's text must not hold a code, a credential or an address. [Mask]
+// shortens addresses for people to read.
 //
 // # Receipts
 //
-// What becomes of a message after its submission is told by a [Receipt]: a
-// delivery receipt, a webhook, a bounce. [Receipts] joins channels to whoever
-// handles them, in any order of construction.
+// A [Receipt] reports the fate of a message after its submission, from a
+// delivery receipt, a webhook or a bounce. [Receipts] joins channels to the
+// handler of their receipts, in any order of construction.
 //
 // # Concurrency
 //
-// Everything here is safe for concurrent use, apart from values that a caller
-// has not handed over yet. A Channel must not keep or change a Message.
+// All functions and types are safe for concurrent use, except values that the
+// caller has not passed on yet. A Channel must not keep or change a Message.
 package channel

@@ -9,39 +9,43 @@ import (
 	"time"
 )
 
-// A Class says what an error means for the message: above all, whether it may
-// have gone out, and whether trying again can help.
+// A Class is the meaning of an error for the message: whether the message may
+// have gone out, and whether another try can help.
 type Class uint8
 
-// The classes, with what a failover does after each.
+// The classes, and the next action of a failover after each.
 const (
 	// Unknown: the message may have been sent; a response timed out, or the
-	// connection was lost after the write. Next route, with the same code,
-	// unless the failover is told to stop; never the same route again.
+	// connection was lost after the write. The failover tries the next route
+	// with the same code, unless its configuration says to stop. It never tries
+	// the same route again.
 	Unknown Class = iota
 
-	// Temporary: not sent; the same route may work soon (ESME_RSYSERR, SMTP
-	// 421 and 4xx). Retried with backoff, then the next route.
+	// Temporary: not sent; the same route may work soon (ESME_RSYSERR, SMTP 421
+	// and 4xx). The failover retries with backoff, then tries the next route.
 	Temporary
 
-	// Throttled: not sent; too fast (ESME_RTHROTTLED, HTTP 429). Waits
-	// RetryAfter within the deadline, then the next route.
+	// Throttled: not sent; the sender is too fast (ESME_RTHROTTLED, HTTP 429).
+	// The failover waits RetryAfter within the deadline, then tries the next
+	// route.
 	Throttled
 
-	// Unreachable: this route cannot reach this person (no iMessage, a
-	// country it lacks, a full mailbox). Next route at once.
+	// Unreachable: this route cannot reach this person, for example without
+	// iMessage, in a country that it lacks, or with a full mailbox. The
+	// failover tries the next route at once.
 	Unreachable
 
-	// InvalidRecipient: the address itself is wrong (ESME_RINVDSTADR, SMTP
-	// 550 5.1.1). No other route of the same kind of address, now or in
-	// later steps; one of another kind may be tried.
+	// InvalidRecipient: the address itself is wrong (ESME_RINVDSTADR, SMTP 550
+	// 5.1.1). No other route of this kind of address is tried, now or in later
+	// steps. A route of another kind may be.
 	InvalidRecipient
 
-	// Misconfigured: credentials, sender, format. Next route, said loudly;
-	// the breaker opens.
+	// Misconfigured: the credentials, the sender or the format are wrong. The
+	// failover logs an error, opens the route's breaker and tries the next
+	// route.
 	Misconfigured
 
-	// Expired: the code's life is over. Stop.
+	// Expired: the code's life is over. The failover stops.
 	Expired
 )
 
@@ -61,8 +65,8 @@ func (c Class) String() string {
 	return classNames[c]
 }
 
-// ParseClass returns the class of a name that String returns. The error names
-// the classes that there are.
+// ParseClass returns the class of a name that String returns. The error lists
+// the valid names.
 func ParseClass(name string) (Class, error) {
 	i := slices.Index(classNames[:], name)
 	if i < 0 {
@@ -94,10 +98,10 @@ type Error struct {
 	RetryAfter time.Duration // how long the other side asks to wait; zero: it does not say
 	Err        error         // the cause; may be nil
 
-	// AboutRecipient says that a refusal of class Temporary is about this recipient,
-	// such as greylisting: the route did answer, and works for others. A breaker must
-	// not count it as a failure. Refusals of class Unreachable and InvalidRecipient
-	// are about the recipient anyway.
+	// AboutRecipient says that a refusal of class Temporary is about this
+	// recipient, such as greylisting: the route did answer, and works for
+	// others. A breaker must not count it as a failure. Refusals of class
+	// Unreachable and InvalidRecipient are about the recipient anyway.
 	AboutRecipient bool
 }
 
@@ -122,7 +126,6 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the cause.
 func (e *Error) Unwrap() error {
 	if e == nil {
 		return nil
@@ -133,8 +136,9 @@ func (e *Error) Unwrap() error {
 // ErrNoRoute is the cause of an [Error] where no route was left to try.
 var ErrNoRoute = errors.New("channel: no route left")
 
-// ClassOf returns the class of the first *[Error] in err's tree. Without a
-// class, assume that the message was sent: it is [Unknown]. err must not be nil.
+// ClassOf returns the class of the first *[Error] in err's tree. An error
+// without a class may mean that the message was sent: its class is [Unknown].
+// err must not be nil.
 func ClassOf(err error) Class {
 	var e *Error
 	if errors.As(err, &e) && e != nil {
@@ -143,7 +147,7 @@ func ClassOf(err error) Class {
 	return Unknown
 }
 
-// errProbe is in no tree.
+// errProbe is in no error's tree.
 var errProbe = errors.New("channel: probe")
 
 // Classed returns err if its tree has an *[Error] with a valid class. Otherwise

@@ -63,8 +63,7 @@ func (a *Address) UnmarshalText(text []byte) error {
 }
 
 // A Recipient holds the addresses at which a person can be reached. Each field
-// may be empty. Logged, printed, or marshalled as JSON, the addresses are
-// masked.
+// may be empty. Logs, prints and JSON show the addresses masked.
 type Recipient struct {
 	Phone string // E.164 with its "+", "+447912345678"
 	Email string // addr-spec, "ann@example.com"
@@ -119,8 +118,9 @@ func (r Recipient) String() string {
 	return strings.Join(parts, " ")
 }
 
-// MarshalJSON returns the masked addresses, so that no log or answer shows one by
-// accident. A program that stores or forwards addresses names the fields.
+// MarshalJSON returns the masked addresses, so that no log or answer shows an
+// address by accident. A program that stores or forwards addresses must name
+// the fields.
 func (r Recipient) MarshalJSON() ([]byte, error) {
 	type masked Recipient // without this method
 	return json.Marshal(masked(r.Masked()))
@@ -132,40 +132,41 @@ func (r Recipient) GoString() string { return "channel.Recipient{" + r.String() 
 // LogValue keeps addresses out of logs.
 func (r Recipient) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
-// A Message is one code on its way to one person, already rendered. Logged,
-// printed, or marshalled as JSON it shows neither the code nor an address: a
-// channel that forwards it names the fields.
+// A Message is one code on its way to one person, already rendered. Logs,
+// prints and JSON show neither the code nor an address. A channel that forwards
+// a Message must name the fields.
 type Message struct {
-	// ID is challenge "." step, at most 36 characters of [A-Za-z0-9.-]: the
-	// provider's idempotency key. It is the same on every try of a step and
-	// new for a resend or for the next route after a receipt.
+	// ID is challenge "." step, at most 36 characters of [A-Za-z0-9.-]. It is
+	// the provider's idempotency key. Every try of a step has the same ID. A
+	// resend, and the next route after a failed receipt, has a new one.
 	ID string
 
 	To Recipient
 
-	Code    string // for channels that carry nothing else
+	Code    string // for channels that carry only the code
 	Text    string // for SMS and push
 	Subject string // for e-mail
 	Body    string // for e-mail, text/plain
 	HTML    string // for e-mail, text/html; may be empty
 
 	Language string // BCP 47
-	Sender   string // brand; a channel's own configuration goes before it
+	Sender   string // brand; a channel's own configuration takes precedence
 	Purpose  string // of the code: "login"
-	Tenant   string // the brand of the Service that sends it; empty: the only one
+	Tenant   string // the brand of the Service that sends it; empty: the Service has one brand
 
 	Created time.Time
-	Expires time.Time // end of the code's life: nothing is submitted after it; zero: none
+	Expires time.Time // end of the code's life: the message must not be submitted later; zero: no end
 
-	Route   string   // only the route of this name; empty: any
+	Route   string   // the only route to use, by name; empty: any
 	Tried   []string // routes to skip
 	Last    []string // routes to try after all others, such as those that an earlier message was lost by
 	Invalid Address  // kinds of address known to be wrong
 
-	// Allow, unless nil, is asked before the message is handed to a route. An
-	// error skips the route, and is that of the hop: the Service counts the
-	// message against the limits of the address that the route uses. A failover
-	// asks; a channel does not.
+	// Allow is called before the message is handed to a route, unless it is
+	// nil. If it returns an error, the route is skipped, and the error is the
+	// hop's. The Service counts the message there against the limits of the
+	// address that the route uses. A failover must call Allow; a channel must
+	// not.
 	Allow func(ctx context.Context, r Route) error
 }
 

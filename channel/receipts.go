@@ -6,15 +6,15 @@ import (
 	"sync/atomic"
 )
 
-// A ReceiptFunc handles a receipt. A nil error means that it is stored and may
-// be acknowledged to the provider. After any other error the channel lets the
-// provider repeat it. It must not send messages, may run on a
-// channel's reading goroutine, and must be safe for concurrent use.
+// A ReceiptFunc handles a receipt. A nil error means that the receipt is
+// stored: the channel may acknowledge it to the provider. After any other error
+// the channel must let the provider repeat it. A ReceiptFunc must not send
+// messages, and must be safe for concurrent use. It may run on a channel's
+// reading goroutine.
 type ReceiptFunc func(ctx context.Context, r Receipt) error
 
 var (
-	// ErrNotAttached is returned for receipts that come before
-	// [Receipts.Attach].
+	// ErrNotAttached is returned for a receipt before [Receipts.Attach].
 	ErrNotAttached = errors.New("channel: no receipt handler attached yet")
 
 	// ErrAttached is returned by [Receipts.Attach] if a handler is attached
@@ -22,8 +22,8 @@ var (
 	ErrAttached = errors.New("channel: a receipt handler is attached already")
 )
 
-// Receipts joins channels to the handler of their receipts, although channels
-// are built first: give each channel For(route), then hand the Receipts to the
+// Receipts joins channels to the handler of their receipts, which is built
+// after them. Give each channel For(route), then pass the Receipts to the
 // handler, which attaches itself. The zero value is ready for use.
 type Receipts struct {
 	handler atomic.Pointer[ReceiptFunc]
@@ -43,8 +43,8 @@ func (r *Receipts) For(route string) ReceiptFunc {
 	}
 }
 
-// Attach sets the handler of all receipts from now on, unless there is one:
-// then the error is [ErrAttached]. nil detaches the handler, and returns nil.
+// Attach sets the handler of all later receipts. If there is a handler already,
+// the error is [ErrAttached]. Attach(nil) detaches the handler and returns nil.
 func (r *Receipts) Attach(f ReceiptFunc) error {
 	if f == nil {
 		r.handler.Store(nil)

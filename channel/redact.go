@@ -7,15 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// maxRedacted is the most that Redact returns of a text, in octets.
+// maxRedacted is the longest result of Redact, in octets.
 const maxRedacted = 1024
 
-// Redact returns text, such as an error's that a provider has worded, with stars
-// for the code and the addresses of m, and cut to 1 KiB. They are found in upper
-// or lower case, in digits of any script, with separators between their
-// characters, escaped as in a URL, in JSON or in HTML, a phone number in its local
-// form, too, and a mailbox whatever its domain is written as. It takes time linear
-// in the length of text.
+// Redact returns text with stars for the code and the addresses of m, cut to 1
+// KiB. It makes a provider's error text safe to log. Redact finds the code and
+// the addresses in upper or lower case, in digits of any script, with
+// separators between their characters, and escaped as in a URL, in JSON or in
+// HTML. It also finds the local form of a phone number, and a mailbox with its
+// domain in any spelling. The time is linear in the length of text.
 func (m Message) Redact(text string) string {
 	rest := ""
 	if len(text) > maxRedacted {
@@ -40,7 +40,7 @@ func (m Message) Redact(text string) string {
 	return k.hide(text) + rest
 }
 
-// markEnd hides the end of a text that was cut, if that may have been within s.
+// markEnd hides the end of a text that was cut, if the cut may be within s.
 func (k *skeleton) markEnd(s string) (found bool) {
 	const least, most = 3, 254
 	for n := min(len(s), len(k.text), most); n >= least; n-- {
@@ -73,20 +73,20 @@ func (k *skeleton) markMailbox(text, local string) (found bool) {
 	}
 }
 
-// localDigits is how many of a number's last digits mean that number. Each form
-// of a number ends with them.
+// localDigits is the number of last digits that identify a phone number. Each
+// form of a number ends with them.
 const localDigits = 7
 
-// A skeleton is a text without separators, in lower case, with the place in the
-// text of each of its octets, and which are to be hidden.
+// A skeleton is a text in lower case without separators. It keeps the place in
+// the text of each octet, and whether the octet must be hidden.
 type skeleton struct {
 	text     string
 	from, to []int
 	hidden   []bool
 }
 
-// mark hides each occurrence of end, and as much before it as is before it in
-// whole, with the zeros of a prefix. It reports whether there was one.
+// mark hides each occurrence of end, with the part of whole before it and the
+// zeros of a prefix. It reports whether there was one.
 func (k *skeleton) mark(whole, end string) (found bool) {
 	if end == "" {
 		return false
@@ -144,8 +144,8 @@ func skeletonOf(text string) (k skeleton) {
 	return k
 }
 
-// appendPlain appends a character that is not ASCII: a digit as that of ASCII, a
-// letter in lower case, and a separator not at all.
+// appendPlain appends a character beyond ASCII: a digit as its ASCII digit, a
+// letter in lower case. It drops separators.
 func appendPlain(b []byte, r rune) []byte {
 	switch {
 	case unicode.Is(unicode.Nd, r):
@@ -156,8 +156,8 @@ func appendPlain(b []byte, r rune) []byte {
 	return utf8.AppendRune(b, unicode.ToLower(r))
 }
 
-// digitOf is the value of a digit: those of a script stand side by side, from a
-// zero.
+// digitOf returns the value of a digit: the digits of a script are in order
+// from zero.
 func digitOf(r rune) byte {
 	for _, s := range unicode.Nd.R16 {
 		if lo := rune(s.Lo); lo <= r && r <= rune(s.Hi) {
@@ -172,8 +172,8 @@ func digitOf(r rune) byte {
 	return 0
 }
 
-// unescape returns the first octet of a text that is not empty: that of %40,
-// \u0040 or &#64;, or as it is.
+// unescape returns the first octet of a text, which must not be empty. It
+// decodes %40, \u0040 and &#64;.
 func unescape(s string) (c byte, size int) {
 	digits, base := "", 16
 	switch {
@@ -208,7 +208,7 @@ func (k *skeleton) hide(text string) string {
 			b.WriteString(before + "***")
 		}
 		done = k.to[i]
-		for done < len(text) && !utf8.RuneStart(text[done]) { // of a character that is longer
+		for done < len(text) && !utf8.RuneStart(text[done]) { // of a longer character
 			done++
 		}
 	}

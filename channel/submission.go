@@ -49,7 +49,7 @@ func (s *State) UnmarshalText(text []byte) error {
 
 // A Submission says what a Channel did with a message.
 type Submission struct {
-	// Route is the route that took the message; set by a failover.
+	// Route is the route that took the message; a failover sets it.
 	Route string
 
 	// ProviderIDs are the provider's ids, one for each part of a long
@@ -57,20 +57,21 @@ type Submission struct {
 	ProviderIDs []string
 
 	// State is Sent in general, Delivered if the provider knows at once, Queued
-	// if the channel itself will submit later, Failed with an error. Zero is
-	// read as Sent.
+	// if the channel itself will submit the message later, and Failed with an
+	// error. Zero counts as Sent.
 	State State
 
-	// Await is until when a receipt is awaited before the next route is due.
-	// Zero: none is awaited, or no route is left. Set by a failover.
+	// Await is the time until which a receipt is awaited before the next route
+	// is due. Zero: no receipt is awaited, or no route is left. A failover sets
+	// it.
 	Await time.Time
 
-	// Hops lists the tries of routes, in order; set by a failover.
+	// Hops lists the tries of routes, in order; a failover sets it.
 	Hops []Hop
 
-	// More: the time was over before every route that could take the message
-	// was tried. A message that surely was not sent, or may not have been, goes
-	// on by those. Set by a failover.
+	// More: the time ended before every suitable route was tried. If the
+	// message surely or perhaps was not sent, the next try may use the
+	// remaining routes. A failover sets it.
 	More bool
 }
 
@@ -80,22 +81,22 @@ type Hop struct {
 	Address Address       // the kind of address that the route needs
 	Class   Class         // meaningful with an Err
 	Code    string        // Error.Code
-	Took    time.Duration // of this try, waiting for the provider included
+	Took    time.Duration // of this try, with the wait for the provider
 	Err     error         // nil: accepted
-	Skipped bool          // with an Err: not tried, since its breaker is open; it may be tried in a later step
+	Skipped bool          // with an Err: not tried, because its breaker is open; it may be tried in a later step
 }
 
 // MaySent reports whether the message may have gone out by this try.
 func (h Hop) MaySent() bool { return h.Err == nil || h.Class == Unknown }
 
-// A Receipt tells what became of a submitted message.
+// A Receipt reports the fate of a submitted message.
 type Receipt struct {
 	Route      string // set by [Receipts.For]
 	Tenant     string // of a tenant's own route; set by the Service
-	ProviderID string // the id that Submission.ProviderIDs held
+	ProviderID string // the id from Submission.ProviderIDs
 	MessageID  string // Message.ID, where the provider echoes it; else empty
 	State      State
-	Class      Class  // why it failed: InvalidRecipient rules the address out
-	Code       string // the provider's own word for it: "UNDELIV 0x0B", "5.1.1"
+	Class      Class  // why the message failed; InvalidRecipient means that the address is wrong
+	Code       string // the provider's own word, such as "UNDELIV 0x0B" or "5.1.1"
 	At         time.Time
 }

@@ -14,7 +14,7 @@ import (
 var ErrStuck = errors.New("channel: Send ignores its context")
 
 // A PanicError is the cause of an [Error] of class [Unknown] if Send has
-// panicked. It does not hold the value of the panic, which may be a secret.
+// panicked. It does not hold the panic's value, which may be a secret.
 type PanicError struct {
 	Type  string // of the value
 	Stack []byte
@@ -26,11 +26,11 @@ func (e *PanicError) Error() string { return "the channel panicked with a " + e.
 // grace is how long Try waits for Send after its context has ended.
 const grace = 500 * time.Millisecond
 
-// Try calls c.Send for one message, for a caller that must not depend on c's
-// good behaviour. c gets a copy of m, and may keep or change it. If c panics, or
-// returns a nil *[Error] as an error, the error has class [Unknown]. If c has
-// not returned half a second after ctx has ended, Try returns with [ErrStuck],
-// and Send goes on in a goroutine of its own.
+// Try calls c.Send for one message and survives a faulty c. Try gives c a copy
+// of m, which c may keep or change. If c panics, or returns a nil *[Error] as
+// an error, the error has class [Unknown]. If c has not returned half a second
+// after ctx has ended, Try returns with [ErrStuck], and Send goes on in a
+// goroutine of its own.
 func Try(ctx context.Context, c Channel, m *Message) (Submission, error) {
 	own := *m
 	own.Tried, own.Last, own.Allow = slices.Clone(m.Tried), slices.Clone(m.Last), nil

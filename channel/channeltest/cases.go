@@ -153,8 +153,8 @@ func (t *trial) stall() (release func()) {
 	return release
 }
 
-// unanswered checks what a Send says of a message that a stalled provider may
-// have read.
+// cutShort sends a message to a stalled provider with a context that ends after
+// a while. The provider continues after release.
 func (t *trial) unanswered(o outcome, m *channel.Message, classes ...channel.Class) {
 	t.Helper()
 	t.refused(o, m, classes...)
@@ -163,12 +163,12 @@ func (t *trial) unanswered(o outcome, m *channel.Message, classes ...channel.Cla
 	}
 }
 
-// aWhile is enough for a message to get to the provider, in general; where it
-// is not, the case proves less but does not fail.
+// aWhile is enough for a message to reach the provider, in general. Otherwise
+// the case proves less but does not fail.
 const aWhile = 100 * time.Millisecond
 
-// cancelAfterAWhile gives a context without a deadline, which a channel could
-// set on its connection instead of watching for the cancellation.
+// cancelAfterAWhile returns a context without a deadline: a channel must watch
+// for the cancellation, and cannot set a deadline on its connection instead.
 func cancelAfterAWhile(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	timer := time.AfterFunc(aWhile, cancel)
@@ -183,8 +183,8 @@ func testDeadlineWhileStalled(t *trial) {
 	})
 }
 
-// testExpiresWhileStalled gives a context without a deadline: Message.Expires is
-// all that ends the call.
+// testExpiresWhileStalled gives a context without a deadline: only
+// Message.Expires ends the call.
 func testExpiresWhileStalled(t *trial) {
 	t.stall()
 	m := t.message("stalled.1")
@@ -263,7 +263,7 @@ func testMessageUntouched(t *trial) {
 	if !reflect.DeepEqual(m, want) {
 		t.broken("the Message has changed")
 	}
-	// Who still reads the message now is caught by the race detector.
+	// The race detector catches a channel that still reads the message now.
 	m.Tried[0] = ""
 	*m = channel.Message{}
 	t.accept("untouched.2")
@@ -316,7 +316,7 @@ func testConcurrent(t *trial) {
 	}
 }
 
-// refusal makes the case of a provider that refuses as a class.
+// refusal makes the case of a provider that refuses with a class.
 func refusal(class channel.Class, rule string) testCase {
 	return testCase{"Refused/" + class.String(), rule, func(t *trial) {
 		if t.Refuse == nil {

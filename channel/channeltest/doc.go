@@ -3,8 +3,9 @@
 //
 // # The suite
 //
-// [Run] puts a channel through the rules that every caller relies on. A test
-// of a channel connects it to a scripted provider and says how to steer that:
+// [Run] tests the rules that every caller of a channel relies on. The test of a
+// channel connects it to a scripted provider and supplies hooks to steer that
+// provider:
 //
 //	func TestConformance(t *testing.T) {
 //		channeltest.Run(t, channeltest.Harness{
@@ -25,16 +26,17 @@
 //		})
 //	}
 //
-// Each rule is a subtest. Those that need a hook the harness lacks are skipped
-// by name, so a test's output tells what was not proved. The suite waits in
-// real time only where a channel breaks a rule by hanging; it also runs inside
-// a testing/synctest bubble.
+// Each rule is a subtest. If the harness lacks a hook that a rule needs, the
+// subtest is skipped by name, so the test's output lists the rules that were
+// not proved. The suite waits in real time only if a channel breaks a rule by
+// hanging. It may run inside a testing/synctest bubble.
 //
 // # The fake
 //
-// [Fake] is a channel for the tests of whoever sends through one: its zero
-// value accepts every message and remembers it, and it can be told to refuse,
-// to stall, or to wait for the test.
+// [Fake] is a channel for tests of programs that send through one. Its zero
+// value accepts every message and keeps it. A test can make it refuse, stall,
+// or wait.
 //
-// Everything here is safe for concurrent use. Only tests import this package.
+// All functions and types are safe for concurrent use. Only tests may import
+// this package.
 package channeltest

@@ -11,24 +11,24 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// A Fake is a channel that does as it is told and remembers what it was given.
-// The zero value accepts every message that a real channel would.
+// A Fake is a scripted channel that records the messages it was given. The zero
+// value accepts every message that a real channel would.
 type Fake struct {
-	// Name begins the provider ids, "carrier-a-1", "carrier-a-2", in the
-	// order of the calls. Default "fake".
+	// Name begins the provider ids, for example "carrier-a-1", "carrier-a-2",
+	// in the order of the calls. Default "fake".
 	Name string
 
-	// Address is the kind of address without which the fake refuses as
-	// InvalidRecipient. Default: any one will do.
+	// Address is the kind of address that a recipient must have: the fake
+	// refuses others as InvalidRecipient. Default: any kind.
 	Address channel.Address
 
 	// Answers are given one for each call, in order: [Accept], [Refuse],
-	// [Stall], [Hold], or your own.
+	// [Stall], [Hold], or your own function.
 	Answers []channel.Func
 
-	// Then answers every call after those. Default: [Accept], once a message
-	// has been found neither expired nor wrongly addressed and its context
-	// alive.
+	// Then answers every call after Answers. Default: [Accept], unless the
+	// message has expired or its recipient is invalid, or the context has
+	// ended.
 	Then channel.Func
 
 	mu    sync.Mutex
@@ -39,16 +39,16 @@ type Fake struct {
 // A Call is one call of a Fake's Send.
 type Call struct {
 	Message    channel.Message // a copy
-	Answered   bool            // what follows is set
+	Answered   bool            // the two fields below are set
 	Submission channel.Submission
 	Err        error
 }
 
 var _ channel.Channel = (*Fake)(nil)
 
-// Send records m and gives the next answer, whose context ends with the message's
-// life. A submission without ProviderIDs beside a nil error is given the fake's
-// next one.
+// Send records m and gives the next answer, whose context ends with the
+// message's life. If the answer has neither ProviderIDs nor an error, Send adds
+// the fake's next id.
 func (f *Fake) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
 	answer, n := f.record(m)
 	if time.Now().Before(m.Expires) {
@@ -69,7 +69,7 @@ func (f *Fake) Send(ctx context.Context, m *channel.Message) (channel.Submission
 	return s, err
 }
 
-// record notes the call and returns its answer and its place.
+// record notes the call and returns its answer and its index.
 func (f *Fake) record(m *channel.Message) (channel.Func, int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -127,8 +127,8 @@ func (f *Fake) Accepted() []channel.Message {
 	return all
 }
 
-// Accept answers that the provider has taken the message under these ids, or
-// under one of the Fake's own where none are given.
+// Accept answers that the provider has taken the message under these ids.
+// Without ids, it has one of the Fake's own.
 func Accept(providerIDs ...string) channel.Func {
 	return func(context.Context, *channel.Message) (channel.Submission, error) {
 		return channel.Submission{ProviderIDs: slices.Clone(providerIDs), State: channel.Sent}, nil
@@ -147,12 +147,12 @@ func Fail(err error) channel.Func {
 	}
 }
 
-// Stall answers nothing until the call's context ends; then the class is
-// Unknown, as for a response that never came.
+// Stall answers only when the call's context ends; the class is Unknown, as for
+// a response that never came.
 func Stall() channel.Func { return Hold(nil, nil) }
 
-// Hold answers as then does, after release is closed. Where the call's context
-// ends before, it answers as [Stall] does.
+// Hold answers with then after release is closed. If the call's context ends
+// first, it answers as [Stall] does.
 func Hold(release <-chan struct{}, then channel.Func) channel.Func {
 	return func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
 		select {

@@ -7,72 +7,71 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// A Harness tells [Run] how to build the channel under test and what it
-// promises.
+// A Harness tells [Run] how to build the channel under test and which promises
+// to check.
 type Harness struct {
 	// New starts a provider and a channel that sends to it. It is called once
-	// for every case, so no case sees another's messages; it registers with
-	// t.Cleanup what has to be closed. Required.
+	// for every case, so no case sees another's messages. It must register its
+	// clean-up with t.Cleanup. Required.
 	New func(t testing.TB) Subject
 
 	// Address is the kind of address the channel needs. Required.
 	Address channel.Address
 
-	// Message makes a message that the channel accepts. Each call with
-	// another id must give another message. Default: [Message] with Address.
+	// Message makes a message that the channel accepts. Calls with different
+	// ids must return different messages. Default: [Message] with Address.
 	Message func(id string) *channel.Message
 
-	// ProviderIDs: the provider names every message it accepts, and no two
-	// the same. Default: a channel may leave Submission.ProviderIDs empty.
+	// ProviderIDs: the provider gives every accepted message an id of its own.
+	// Default: a channel may leave Submission.ProviderIDs empty.
 	ProviderIDs bool
 
 	// Idempotent: the provider knows Message.ID as an idempotency key, so a
 	// message sent twice is one. Default: it is accepted twice.
 	Idempotent bool
 
-	// Patience is how long a call may take that has to return at once before
-	// the suite calls it hanging. Default 5 s.
+	// Patience is the time that the suite gives a call that must return at
+	// once. A slower call counts as hanging. Default 5 s.
 	Patience time.Duration
 }
 
 // A Subject is a channel under test with the hooks of the provider behind it.
 // Hooks are called by one goroutine at a time, but while Sends are running.
 type Subject struct {
-	// Channel is under test. Required.
+	// Channel is the channel under test. Required.
 	Channel channel.Channel
 
-	// Accepted returns how many messages the provider has accepted so far:
-	// taken responsibility for, from its own point of view, or read while it
-	// was stalled. A message counts before Send returns. Required.
+	// Accepted returns how many messages the provider has accepted so far. From
+	// its own point of view, it has taken responsibility for them, or has read
+	// them while it was stalled. A message must count before Send returns.
+	// Required.
 	Accepted func() int
 
-	// Refuse makes the provider refuse all messages from now on in the way
-	// that its protocol has for the class, and reports whether it has one.
-	// For [channel.Unknown] the provider reads the message, then closes the
+	// Refuse makes the provider refuse all later messages as its protocol does
+	// for the class, and reports whether the protocol has a way. For
+	// [channel.Unknown] the provider must read the message, then close the
 	// connection without an answer. Nil: the cases that need it are skipped.
 	Refuse func(class channel.Class) bool
 
-	// RetryAfter makes the provider refuse all messages from now on, and ask to
-	// wait so long, in whole seconds. Nil: the case that needs it is skipped.
+	// RetryAfter makes the provider refuse all later messages and ask for that
+	// wait, in whole seconds. Nil: the case that needs it is skipped.
 	RetryAfter func(wait time.Duration)
 
-	// Secrets are the credentials that the channel was given: passwords,
-	// tokens, keys. No error may show one. Those under 4 octets are not looked
-	// for.
+	// Secrets are the credentials of the channel, such as passwords, tokens and
+	// keys. No error may show one. Secrets under 4 octets are not checked.
 	Secrets []string
 
 	// Stall makes the provider read messages but not answer, until release is
-	// called, once. What was held is then answered, to whoever still listens.
-	// A message read meanwhile counts in Accepted from then on, if the subject
-	// can tell: only so is a channel noticed that calls it not sent.
-	// Nil: the cases that need it are skipped.
+	// called, once. The provider then answers the messages that it read, if a
+	// client still listens. A message read meanwhile must count in Accepted, if
+	// the subject can tell: this is how the suite catches a channel that calls
+	// it not sent. Nil: the cases that need it are skipped.
 	Stall func() (release func())
 }
 
-// Message returns a message with addresses of the given kinds that nobody
-// owns (a number that Ofcom keeps for fiction, a mailbox under the reserved
-// domain example.com), rendered for SMS and e-mail, that expires in five
-// minutes.
+// Message returns a message with addresses of the given kinds, rendered for SMS
+// and e-mail, that expires in five minutes. Nobody owns the addresses: Ofcom
+// keeps the number for fiction, and the domain example.com is reserved.
 func Message(kinds channel.Address, id string) *channel.Message {
 	m := &channel.Message{
 		ID:       id,

@@ -29,7 +29,7 @@ func Run(t *testing.T, h Harness) {
 	}
 }
 
-// A testCase proves one rule; the rule is printed when it is broken.
+// A testCase proves one rule, and prints the rule if it is broken.
 type testCase struct {
 	name string
 	rule string
@@ -59,14 +59,14 @@ func (t *trial) broken(format string, args ...any) {
 	t.Fatalf("%s\nRule: %s", fmt.Sprintf(format, args...), t.rule)
 }
 
-// An outcome is what a Send answered.
+// An outcome is the result of a Send.
 type outcome struct {
 	channel.Submission
 	err error
 }
 
-// start calls Send on a goroutine of its own, so that one that hangs fails a
-// case instead of stopping it.
+// start calls Send on a goroutine of its own, so that a Send that hangs fails
+// its case but does not stop the suite.
 func (t *trial) start(ctx context.Context, m *channel.Message) <-chan outcome {
 	answered := make(chan outcome, 1)
 	go func() {
@@ -76,7 +76,7 @@ func (t *trial) start(ctx context.Context, m *channel.Message) <-chan outcome {
 	return answered
 }
 
-// await returns the answer of a Send that has to come at once.
+// await returns the outcome of a Send that must return at once.
 func (t *trial) await(answered <-chan outcome) outcome {
 	t.Helper()
 	timeout := time.NewTimer(t.patience())
@@ -95,7 +95,7 @@ func (t *trial) send(ctx context.Context, m *channel.Message) outcome {
 	return t.await(t.start(ctx, m))
 }
 
-// accept sends a message that has to be accepted.
+// accept sends a message that the channel must accept.
 func (t *trial) accept(id string) channel.Submission {
 	t.Helper()
 	o := t.send(t.Context(), t.message(id))
@@ -105,8 +105,8 @@ func (t *trial) accept(id string) channel.Submission {
 	return o.Submission
 }
 
-// refused checks that a Send failed as one of the classes, that its error is
-// typed, and that it gives nothing away.
+// refused checks that a Send failed with one of the classes, that its error is
+// typed, and that it shows no secret.
 func (t *trial) refused(o outcome, m *channel.Message, classes ...channel.Class) {
 	t.Helper()
 	if o.err == nil {
@@ -144,8 +144,8 @@ func names(classes []channel.Class) string {
 	return strings.Join(all, " or ")
 }
 
-// nothingSent checks that the provider accepted nothing yet. A good message
-// follows, because one sent by mistake may still be on its way.
+// nothingSent checks that the provider has accepted no message yet. It sends a
+// good message next, because a message sent by mistake may still be on its way.
 func (t *trial) nothingSent() {
 	t.Helper()
 	if n := t.Accepted(); n != 0 {
@@ -157,8 +157,7 @@ func (t *trial) nothingSent() {
 	}
 }
 
-// findSecret names the first thing in the text of err that must not be in a
-// log.
+// findSecret names the first secret in the text of err.
 func findSecret(err error, m *channel.Message) string {
 	text := textOf(err)
 	mailbox, _, _ := strings.Cut(m.To.Email, "@")
@@ -176,7 +175,7 @@ func findSecret(err error, m *channel.Message) string {
 	return ""
 }
 
-// textOf returns all that a log handler may write of err and what it wraps.
+// textOf returns all texts that a log handler may write for err and its causes.
 func textOf(err error) string {
 	text := fmt.Sprintf("%v\n%+v\n%#v\n", err, err, err)
 	for _, e := range tree(err) {
@@ -185,10 +184,10 @@ func textOf(err error) string {
 	return text
 }
 
-// tree returns err and all that it wraps.
+// tree returns err and its causes.
 func tree(err error) []error {
 	all := []error{err}
-	switch e := err.(type) { //nolint:errorlint // it is the tree that is looked at
+	switch e := err.(type) { //nolint:errorlint // the switch is on the tree's form
 	case interface{ Unwrap() error }:
 		if inner := e.Unwrap(); inner != nil {
 			all = append(all, tree(inner)...)

@@ -3,8 +3,8 @@
 //
 //	svc, err := otp.New(otp.Config{Channel: console.New(os.Stderr), …})
 //
-// Everyone who reads the output can use the codes in it. Each message says so,
-// and a program must not have this channel in production.
+// Everyone who reads the output can use the codes in it. Each message says so.
+// A program must not use this channel in production.
 package console
 
 import (
@@ -24,9 +24,10 @@ import (
 const notice = "DEVELOPMENT ONLY: this message was printed, not sent; anyone who reads it can use the code"
 
 // New returns a channel that prints each message to w, with its recipient and
-// its code. It takes any kind of address, and refuses a malformed one. If w fails, the message counts as not
-// sent, and the error has class Temporary. The channel is safe for concurrent
-// use: it calls w.Write once for each message, one call at a time.
+// its code. It accepts any kind of address, and refuses a malformed one. If w
+// fails, the message counts as not sent, and the error has class Temporary. The
+// channel is safe for concurrent use: it calls w.Write once for each message,
+// one call at a time.
 func New(w io.Writer) channel.Channel {
 	var mu sync.Mutex
 	return channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
@@ -52,7 +53,8 @@ func New(w io.Writer) channel.Channel {
 	})
 }
 
-// page is a message as it is printed. Lines of the message are indented, so that none looks like the frame.
+// page is the printed form of a message. It indents the lines of the message,
+// so that none looks like the frame.
 func page(m *channel.Message) []byte {
 	var b bytes.Buffer
 	fmt.Fprintln(&b, "==", notice)

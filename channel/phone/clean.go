@@ -8,22 +8,22 @@ import (
 )
 
 const (
-	maxInput     = 256 // bytes: 32 characters, the widest digits, and what copying adds
+	maxInput     = 256 // bytes: 32 of the widest digits, and extra characters from copying
 	minClean     = 4   // characters
 	maxClean     = 32
 	maxExtension = 6 // digits: a longer tail is another number
 )
 
-// A written number is what remains of an input: its digits, with a leading plus
-// if it has one. It may have an extension.
+// A written number is the digits of an input, with its leading plus. It may
+// have an extension.
 type written struct {
 	number    string
 	extension bool
 }
 
-// clean reads the characters that a number is written with; false if there are
-// others. The library behind this package would choke on invisible characters,
-// and read letters as the digits of a keypad.
+// clean reads the characters of a number. It reports false if the input has
+// other characters. The library behind this package would fail on invisible
+// characters, and read letters as the digits of a keypad.
 func clean(input string) (written, bool) {
 	if isE164(input) {
 		return written{number: input}, true
@@ -59,8 +59,8 @@ func isE164(s string) bool {
 }
 
 // digits removes the separators from text, which must be 4 to 32 digits and
-// separators, with at most one plus, before the first digit: "(+44) 7912
-// 345678" is how some write it.
+// separators. One plus may stand before the first digit, as in "(+44) 7912
+// 345678".
 func digits(text string) (string, bool) {
 	if len(text) < minClean || len(text) > maxClean {
 		return "", false

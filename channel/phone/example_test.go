@@ -9,8 +9,8 @@ import (
 	"github.com/otpcourier/otpcourier/channel/phone"
 )
 
-// What a person typed into one field, with the country of the person's address
-// as the default.
+// A person typed these into one field. The default region is the country of the
+// person's address.
 func ExampleParse() {
 	for _, typed := range []string{
 		"07912 345 678", "+44 (0)7912 345678", "0044 7912 345678", "tel:+44-7912-345678", "７９１２ー３４５６７８",
@@ -86,8 +86,8 @@ func ExampleRegions() {
 	// +447912345678 <nil>
 }
 
-// A number in no known range may be in one that is newer than the metadata. It
-// is accepted if it is as long as a mobile number; this program wants to know.
+// A number in no known range may be newer than the metadata. Parse accepts it
+// if it is as long as a mobile number; this program asks whether it was so.
 func ExampleNumber_unknownRange() {
 	for _, typed := range []string{"+1 246 555 2671", "+1 415 555 2671", "+46 78 609"} {
 		n, err := phone.Parse(typed, "")
@@ -106,7 +106,7 @@ func ExampleNumber_unknownRange() {
 	// refused: phone: no valid number
 }
 
-// A test in a program may hold that its metadata is new enough. If it fails,
+// A program's test can check that its metadata is new enough. If it fails,
 // update github.com/nyaruka/phonenumbers as the package's page says.
 func Example_updateMetadata() {
 	needed := []string{"+447912345678", "+14155552671"} // a number of each range that the program needs

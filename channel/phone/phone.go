@@ -8,13 +8,13 @@ import (
 // Number is a telephone number.
 type Number struct {
 	E164   string // "+" and at most 15 digits
-	Region string // ISO 3166-1 alpha-2; AC, TA and XK stand for Ascension, Tristan da Cunha and Kosovo
+	Region string // ISO 3166-1 alpha-2, and AC, TA and XK for Ascension, Tristan da Cunha and Kosovo
 	Type   Type
 
-	// UnknownRange is set if the number is in no range that the metadata knows,
-	// and as long as a mobile number: its range may be newer than the metadata.
-	// Type is then that of the mobile numbers in Region. If several regions
-	// share the calling code, Region may be the wrong one.
+	// UnknownRange is set if the number is in no range of the metadata, and as
+	// long as a mobile number. Its range may be newer than the metadata. Type
+	// is then the type of the mobile numbers in Region. If several regions
+	// share the calling code, Region may be wrong.
 	UnknownRange bool
 }
 
@@ -24,21 +24,23 @@ func (n Number) String() string { return "phone.Number(" + n.Region + " " + n.Ty
 // GoString is String.
 func (n Number) GoString() string { return n.String() }
 
-// LogValue shows what String does.
+// LogValue shows the region and the type.
 func (n Number) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("region", n.Region), slog.String("type", n.Type.String()))
 }
 
-// Parse reads a number in international form ("+44 7912 345678") or as it is
-// dialled in defaultRegion ("07912 345678", or "0044…"). defaultRegion is an
-// ISO 3166-1 alpha-2 code in either case; if it is empty, the number needs its
-// "+". The package's page says how numbers may be written.
+// Parse reads a number in international form ("+44 7912 345678") or as a person
+// dials it in defaultRegion ("07912 345678", or "0044…"). defaultRegion must be
+// an ISO 3166-1 alpha-2 code in either case, or empty. If it is empty, the
+// number needs its "+". The package page lists the ways to write a number.
 //
-// Numbers of every type are returned; see [Type.SMS] for those to send to. Of
-// regions that share their numbers (Svalbard and Norway) Region is the larger.
-// Refused are numbers with an extension, numbers that belong to no country
-// (+800, satellite phones), and those in no known range, unless they are as long
-// as a mobile number; see [Number.UnknownRange].
+// Parse returns numbers of every type; [Type.SMS] reports which of them receive
+// text messages. If regions share their numbers (Svalbard and Norway), Region
+// is the larger region.
+//
+// Parse refuses a number with an extension, and a number that belongs to no
+// country (+800, satellite phones). It also refuses a number in no known range,
+// unless the number is as long as a mobile number; see [Number.UnknownRange].
 func Parse(input, defaultRegion string) (Number, error) {
 	w, ok := clean(input)
 	if !ok {
@@ -54,8 +56,9 @@ func Parse(input, defaultRegion string) (Number, error) {
 	return r.Number, nil
 }
 
-// extension returns why a number with an extension is refused, if reason is
-// that of the number without it. Without a number there is no extension.
+// extension returns the reason to refuse a number with an extension; reason is
+// the result for the number without it. If there is no number, there is no
+// extension.
 func extension(reason Reason) Reason {
 	switch reason {
 	case Invalid:
@@ -66,16 +69,16 @@ func extension(reason Reason) Reason {
 	return Extension
 }
 
-// Reason is why a number was refused.
+// Reason says why a number was refused.
 type Reason uint8
 
 // The reasons.
 const (
-	Malformed     Reason = iota + 1 // not the characters, or not as many, as a number has
+	Malformed     Reason = iota + 1 // wrong characters, or too few or too many of them
 	Extension                       // an extension, which no text message reaches
 	MissingRegion                   // a national number and no default region
-	UnknownRegion                   // the default region is not a country's code
-	Invalid                         // no number of the country it names
+	UnknownRegion                   // the default region is not an ISO 3166-1 code of a country with phone numbers
+	Invalid                         // no number of its country
 	UnknownRange                    // possible, but in no known range; see Number.UnknownRange
 	Ambiguous                       // the digits can be read as two numbers: ask for the "+"
 	NonGeographic                   // a number of no country, as +800

@@ -12,14 +12,14 @@ import (
 // that share it, the main one first.
 type numbering struct {
 	plans []*plan
-	trunk *regexp.Regexp // what may be dialled before a national number; nil if nothing
+	trunk *regexp.Regexp // the prefix that may be dialled before a national number; nil: none
 }
 
 // A plan is the numbering plan of a region, as libphonenumber's metadata has
 // it.
 type plan struct {
 	region  string
-	leading *regexp.Regexp // if not nil, a number that begins so is of the region
+	leading *regexp.Regexp // if not nil, it matches the numbers of the region
 	general ranges
 	special []ranges // the types that take precedence, in their order
 	fixed   ranges
@@ -31,11 +31,11 @@ type plan struct {
 type ranges struct {
 	kind    Type
 	lengths uint32                // as bits
-	pattern func() *regexp.Regexp // compiles it when it is first needed; nil if there are no such numbers
+	pattern func() *regexp.Regexp // compiles the pattern at first use; nil if there are no such numbers
 }
 
-// numberings has the numbering of each calling code that was asked for. To make
-// one twice, in two goroutines at once, does no harm.
+// numberings caches the numbering of each calling code. Two goroutines may make
+// the same numbering at once, which does no harm.
 var numberings [1000]atomic.Pointer[numbering]
 
 // numberingOf returns the numbering of a calling code, nil if there is none.
@@ -68,8 +68,8 @@ func numberingOf(code int) *numbering {
 	return n
 }
 
-// metadataOf returns what the library knows of a region. The region of no
-// country is in the collection once for each of its calling codes.
+// metadataOf returns the library's metadata of a region. The library's region
+// for no country occurs once for each of its calling codes.
 func metadataOf(code int, region string) *phonenumbers.PhoneMetadata {
 	collection, err := phonenumbers.MetadataCollection()
 	if err != nil {
@@ -111,8 +111,9 @@ func newPlan(region string, m *phonenumbers.PhoneMetadata) *plan {
 	return p
 }
 
-// newRanges reads a description. One without lengths has those of the general
-// description; one without a pattern is of a type that does not exist.
+// newRanges reads a description. A description without lengths has the lengths
+// of the general description. A description without a pattern means that the
+// type does not exist.
 func newRanges(kind Type, d *phonenumbers.PhoneNumberDesc) ranges {
 	r := ranges{kind: kind}
 	p := d.GetNationalNumberPattern()
@@ -135,8 +136,8 @@ func (r *ranges) have(national string) bool {
 
 func fits(lengths uint32, national string) bool { return lengths>>len(national)&1 == 1 }
 
-// typeOf returns the type of a national number, 0 if it is in no range. The
-// order of the questions is libphonenumber's.
+// typeOf returns the type of a national number, 0 if it is in no range. It
+// checks the types in libphonenumber's order.
 func (p *plan) typeOf(national string) Type {
 	if !p.general.have(national) {
 		return 0
@@ -157,8 +158,8 @@ func (p *plan) typeOf(national string) Type {
 	return 0
 }
 
-// find returns the plan that a national number belongs to and its type there,
-// 0 if it is in no range; nil if nothing tells the region.
+// find returns the plan of a national number and the number's type there, or 0
+// if it is in no range. The plan is nil if the region cannot be told.
 func (n *numbering) find(national string) (*plan, Type) {
 	for _, p := range n.plans {
 		switch {
@@ -174,8 +175,8 @@ func (n *numbering) find(national string) (*plan, Type) {
 	return nil, 0
 }
 
-// hasTrunk reports whether a national number begins with what may be a trunk
-// prefix, which an E.164 number is without.
+// hasTrunk reports whether a national number seems to begin with a trunk
+// prefix, which an E.164 number must not have.
 func (n *numbering) hasTrunk(national string) bool {
 	if n.trunk == nil {
 		return false

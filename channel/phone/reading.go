@@ -8,8 +8,8 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// A reading is one number that the digits of an input may stand for, or the
-// reason why they stand for none.
+// A reading is one number that the digits of an input may mean, or the reason
+// why they mean none.
 type reading struct {
 	Number
 	reason Reason
@@ -19,7 +19,7 @@ type reading struct {
 const (
 	refused = iota
 	unknownRange
-	noSMS // in a known range, but not one that can receive a text message
+	noSMS // in a known range without text messages
 	sms
 )
 
@@ -35,7 +35,7 @@ func (r *reading) rank() int {
 	return noSMS
 }
 
-// read reads digits, with a plus or without.
+// read reads digits, with or without a plus.
 func read(number, region string) reading {
 	switch {
 	case region != "" && !ValidRegion(region):
@@ -63,15 +63,15 @@ func readInternational(number, region string) reading {
 	}
 	r := parse(number, region)
 	if _, t := n.find(national); r.UnknownRange && t != 0 {
-		return reading{reason: Invalid} // the parser took a digit of the number for a trunk prefix
+		return reading{reason: Invalid} // the parser mistook a digit of the number for a trunk prefix
 	}
 	return r
 }
 
-// readNational reads a number as it is dialled in a region, as dialled abroad
-// with 00 in front, and with the calling code of the region but without a plus.
-// 00 with the calling code of the region does not mean another country, though
-// it may be the prefix of a carrier there (0055 in Brazil).
+// readNational reads a number as dialled in a region, as dialled abroad with 00
+// before it, and with the calling code of the region but without a plus. 00 and
+// the calling code of the region never mean another country, although they may
+// be a carrier's prefix there (0055 in Brazil).
 func readNational(digits, region string) reading {
 	own := strconv.Itoa(CallingCode(region))
 	dialled := parse(digits, region)
@@ -95,8 +95,8 @@ func readNational(digits, region string) reading {
 }
 
 // choose returns the reading of the highest rank. If several have it, the first
-// stands, which is libphonenumber's, unless a text message would have to choose
-// between them.
+// is chosen: it is libphonenumber's. But if two different numbers can receive a
+// text message, the result is Ambiguous.
 func choose(readings []reading) reading {
 	best, ambiguous := readings[0], false
 	for _, r := range readings[1:] {
@@ -126,9 +126,9 @@ func parse(number, region string) reading {
 	return identify(int(parsed.GetCountryCode()), national, number[0] != '+')
 }
 
-// identify returns what a national number is. In some countries there are more
-// ways to write one than libphonenumber knows. local is whether it was dialled
-// without its calling code.
+// identify returns the reading of a national number, in more forms than
+// libphonenumber knows for some countries. local says that the number was
+// dialled without its calling code.
 func identify(code int, national string, local bool) reading {
 	r := judge(code, national)
 	switch {
@@ -145,9 +145,9 @@ func identify(code int, national string, local bool) reading {
 	return r
 }
 
-// readsAsItself reports whether Parse returns number for number. Otherwise it
-// begins with what looks like a trunk prefix: a digit too many was typed, or the
-// range is one of the few that libphonenumber cannot read, as 810 in Belarus.
+// readsAsItself reports whether Parse returns number unchanged. Otherwise the
+// number begins with digits like a trunk prefix: a person typed a digit too
+// many, or libphonenumber cannot read the range, such as 810 in Belarus.
 func readsAsItself(number string) bool {
 	code, national := split(number)
 	if !numberingOf(code).hasTrunk(national) {

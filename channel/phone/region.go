@@ -11,9 +11,9 @@ import (
 const world = "001"
 
 // Region returns the country of a number that Parse returned, as Number.Region
-// has it, for those who have only the E.164 form at hand; false where there is
-// none. It costs a fraction of Parse because it does not validate: of a string
-// that Parse would refuse it may name a country too.
+// has it, for a program that has only the E.164 form. It reports false if the
+// number has no country. It does not validate, so it is much faster than Parse.
+// It may name a country for a string that Parse would refuse.
 func Region(e164 string) (string, bool) {
 	code, national := split(e164)
 	n := numberingOf(code)
@@ -37,8 +37,8 @@ func Region(e164 string) (string, bool) {
 // included.
 const maxDigits = 15
 
-// split cuts an E.164 number into its calling code, which is 0 if there is
-// none, and the national number. No calling code is the beginning of another.
+// split cuts an E.164 number into its calling code and its national number. The
+// calling code is 0 if there is none. No calling code begins another.
 func split(e164 string) (code int, national string) {
 	if len(e164) < 2 || len(e164) > 1+maxDigits || e164[0] != '+' {
 		return 0, ""
@@ -58,12 +58,13 @@ func split(e164 string) (code int, national string) {
 	return 0, ""
 }
 
-// ValidRegion reports whether region is an ISO 3166-1 alpha-2 code, in either
-// case, of a country that has phone numbers. The United Kingdom is "GB".
+// ValidRegion reports whether region is the ISO 3166-1 alpha-2 code, in either
+// case, of a country with phone numbers. For example, the United Kingdom is
+// "GB".
 func ValidRegion(region string) bool { return CallingCode(region) != 0 }
 
-// Regions returns the countries that have phone numbers, as ISO 3166-1 alpha-2
-// codes in alphabetical order: the rows of a country selector.
+// Regions returns the countries with phone numbers, as ISO 3166-1 alpha-2 codes
+// in alphabetical order: the rows of a country selector.
 func Regions() []string {
 	var regions []string
 	for region := range phonenumbers.GetSupportedRegions() {
@@ -73,16 +74,17 @@ func Regions() []string {
 	return regions
 }
 
-// CallingCode returns the country calling code of a region: 44 of "GB", 1 of
-// each region of North America. It is 0 if [ValidRegion] is false.
+// CallingCode returns the country calling code of a region, for example 44 for
+// "GB", and 1 for each region of North America. It is 0 if [ValidRegion] is
+// false.
 func CallingCode(region string) int {
 	return phonenumbers.GetCountryCodeForRegion(strings.ToUpper(region))
 }
 
-// ExampleNumber returns a number that looks like those of a region: a mobile
-// number where the metadata has one. Somebody may have it, so do not send to
-// it. Of a region that has no numbers of its own (Svalbard) the Number is of
-// the region that it shares them with. It is false if [ValidRegion] is false.
+// ExampleNumber returns a typical number of a region, a mobile number if the
+// metadata has one. Do not send to it: it may belong to somebody. If a region
+// shares the numbers of another (Svalbard), the Number is of the other region.
+// ExampleNumber reports false if [ValidRegion] is false.
 func ExampleNumber(region string) (Number, bool) {
 	region = strings.ToUpper(region)
 	example := phonenumbers.GetExampleNumberForType(region, phonenumbers.MOBILE)

@@ -1,12 +1,12 @@
 package phone
 
-// Type is the kind of a number, as its range is assigned.
+// Type is the kind of a number, according to its range.
 type Type uint8
 
 // The types, as libphonenumber tells them apart.
 const (
 	Mobile            Type = iota + 1
-	FixedLineOrMobile      // countries that do not tell them apart, as the US
+	FixedLineOrMobile      // in countries that do not tell them apart, such as the US
 	FixedLine
 	VoIP
 	TollFree
@@ -39,10 +39,10 @@ func (t Type) String() string {
 	return types[t]
 }
 
-// SMS reports whether a text message to such a number can be expected to
-// arrive at the usual price: Mobile and FixedLineOrMobile. Some VoIP numbers
-// take texts too; they cost little to rent by the thousand, so accepting them
-// is a choice to make knowingly.
+// SMS reports whether a text message to such a number can be expected to arrive
+// at the usual price. It is true for Mobile and FixedLineOrMobile. Some VoIP
+// numbers receive texts too, but an attacker can rent thousands of them
+// cheaply. A program that accepts VoIP numbers must decide so itself.
 func (t Type) SMS() bool {
 	return t == Mobile || t == FixedLineOrMobile
 }

@@ -14,10 +14,10 @@ func cutScheme(text string) (string, bool) {
 	return strings.TrimPrefix(text[len(scheme):], "//"), true
 }
 
-// cleanURI reads what follows the scheme of a tel URI (RFC 3966): a number, and
-// parameters behind semicolons. A phone-context that begins with a plus
-// completes a local number; one that is a domain, and other parameters, say
-// nothing that a number needs.
+// cleanURI reads a tel URI after its scheme (RFC 3966): a number, and
+// parameters after semicolons. A phone-context that begins with a plus
+// completes a local number. A phone-context that names a domain, and other
+// parameters, are ignored.
 func cleanURI(uri string) (written, bool) {
 	uri, err := url.PathUnescape(uri)
 	if err != nil {

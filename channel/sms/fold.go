@@ -9,33 +9,34 @@ import (
 )
 
 // Fold returns the GSM-7 text nearest to text. If a character of text has no
-// near one in GSM-7, such as a Cyrillic letter or an emoji, the text would stay
-// UCS-2: Fold then returns it unchanged, and so a GSM-7 text.
+// near GSM-7 character, such as a Cyrillic letter or an emoji, Fold returns
+// text unchanged, because the text would stay UCS-2. A GSM-7 text is unchanged,
+// too.
 //
 // Typographic quotes, dashes and spaces become plain ones. A letter that GSM-7
 // lacks becomes its base letter ("ç" becomes "c"; "é", which GSM-7 has, stays).
 // Greek capitals become the Latin ones of the same shape. Full-width forms,
-// fractions, ligatures and the like become what they stand for (Unicode's
+// fractions and ligatures become the characters that they stand for (Unicode's
 // compatibility decomposition). A currency sign becomes its ISO 4217 code.
-// Invisible characters go. A number keeps its value: "1½" becomes "1 1/2", not
-// "11/2".
+// Invisible characters are removed. A number keeps its value: "1½" becomes "1
+// 1/2", not "11/2".
 //
-// Folding saves segments at the price of spelling: it is a choice per language,
-// and never one for the code itself.
+// Folding saves segments at the price of spelling. Choose it by language, and
+// never for the code itself.
 func Fold(text string) string {
 	if Detect(text) == GSM7 {
 		return text
 	}
 	var b strings.Builder
 	b.Grow(len(text))
-	last := ' '    // what b ends with
-	apart := false // it must not touch a letter or digit
+	last := ' '    // the last character of b
+	apart := false // the next character must not touch a letter or digit
 	raised := false
 	for _, r := range norm.NFC.String(text) {
 		if isMark(r) {
-			continue // on a letter that GSM-7 has, or has a near one of
+			continue // on a letter in GSM-7, or near one in GSM-7
 		}
-		if septet(r) != notGSM7 && !apart { // nearly always
+		if septet(r) != notGSM7 && !apart { // the usual case
 			b.WriteRune(r)
 			last, raised = r, false
 			continue
@@ -64,7 +65,7 @@ func Fold(text string) string {
 	return b.String()
 }
 
-// nearest returns what stands for r in GSM-7, if anything does.
+// nearest returns the GSM-7 text nearest to r, if there is one.
 func nearest(r rune) (string, bool) {
 	if septet(r) != notGSM7 {
 		return string(r), true
@@ -75,7 +76,8 @@ func nearest(r rune) (string, bool) {
 	decomposed := norm.NFD.String(string(r))
 	mark, size := utf8.DecodeLastRuneInString(decomposed)
 	if isMark(mark) && size < len(decomposed) {
-		// Of several marks the last goes first: "ǘ" is nearer to "ü" than to "u".
+		// The last of several marks goes first: "ǘ" is nearer to "ü" than to
+		// "u".
 		fewer, _ := utf8.DecodeRuneInString(norm.NFC.String(decomposed[:len(decomposed)-size]))
 		return nearest(fewer)
 	}
@@ -95,20 +97,20 @@ func nearest(r rune) (string, bool) {
 }
 
 // isMark reports whether r is a combining mark of the kind that Latin letters
-// carry; those of other scripts are letters of their own.
+// carry. The marks of other scripts are letters of their own.
 func isMark(r rune) bool {
 	return r >= 0x0300 && r <= 0x036F
 }
 
-// isInvisible reports whether nothing is seen of r itself: a format character, a
-// variation selector, the keycap that stands around a digit.
+// isInvisible reports whether r itself shows nothing: a format character, a
+// variation selector, or the keycap around a digit.
 func isInvisible(r rune) bool {
 	return unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r) ||
 		unicode.Is(unicode.Variation_Selector, r) || r == '\u20E3'
 }
 
-// standsApart reports whether what stands for r is a word or a number of its
-// own: beside a digit it would be read as one with it.
+// standsApart reports whether the replacement of r is a word or a number of its
+// own. Next to a digit it would be read as one number with it.
 func standsApart(r rune) bool {
 	return unicode.Is(unicode.No, r) || unicode.Is(unicode.Sc, r) && septet(r) == notGSM7 && !isFullWidth(r)
 }
@@ -122,8 +124,8 @@ func isFullWidth(r rune) bool { return r >= '！' && r <= '～' || r >= '￠' &&
 
 func isAlphanumeric(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
-// lookalike returns what stands for a character that neither is a GSM-7
-// character with a mark on it nor decomposes to some.
+// lookalike returns the replacement of a character that is no marked GSM-7
+// character and does not decompose to GSM-7 characters.
 func lookalike(r rune) (string, bool) {
 	if near, ok := lookalikes[r]; ok {
 		return near, true

@@ -2,11 +2,11 @@ package sms
 
 import "unicode/utf8"
 
-// escape is the septet that says the next one is of the extension table.
+// escape is the septet before a septet of the extension table.
 const escape = 0x1B
 
 // alphabet is the default alphabet by septet (3GPP TS 23.038, section 6.2.1).
-// The escape has no character of its own.
+// The escape itself has no character.
 var alphabet = [128]rune{
 	'@', '£', '$', '¥', 'è', 'é', 'ù', 'ì', 'ò', 'Ç', '\n', 'Ø', 'ø', '\r', 'Å', 'å',
 	'Δ', '_', 'Φ', 'Γ', 'Λ', 'Ω', 'Π', 'Ψ', 'Σ', 'Θ', 'Ξ', -1, 'Æ', 'æ', 'ß', 'É',
@@ -18,18 +18,18 @@ var alphabet = [128]rune{
 	'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z', 'ä', 'ö', 'ñ', 'ü', 'à',
 }
 
-// extension is the default extension table by the septet that follows the
-// escape (3GPP TS 23.038, section 6.2.1.1); 0 where it has none.
+// extension is the default extension table by the septet after the escape (3GPP
+// TS 23.038, section 6.2.1.1); 0: no character.
 var extension = [128]rune{
 	0x0A: '\f', 0x14: '^', 0x28: '{', 0x29: '}', 0x2F: '\\',
 	0x3C: '[', 0x3D: '~', 0x3E: ']', 0x40: '|', 0x65: '€',
 }
 
 const (
-	extended = 0x80 // set in what septet returns: an escape comes first
+	extended = 0x80 // set in a result of septet: an escape comes first
 	notGSM7  = 0xFF
 
-	euro       = '€' // the only character of the tables past the Greek letters
+	euro       = '€' // the only character of the tables after the Greek letters
 	euroSeptet = 0x65
 )
 
@@ -89,7 +89,7 @@ func decodeGSM7(b []byte) (string, error) {
 		}
 		r := alphabet[code]
 		switch {
-		case escaped && code == escape: // reserved for another table: a space until there is one
+		case escaped && code == escape: // reserved for another table: a space
 			r = ' '
 		case escaped && extension[code] != 0:
 			r = extension[code]

@@ -1,7 +1,7 @@
 package sms
 
-// lookalikes are the characters that Unicode does not decompose, or not to what
-// a reader takes them for.
+// lookalikes are the characters that Unicode does not decompose, or decomposes
+// to unexpected characters.
 var lookalikes = func() map[rune]string {
 	t := map[rune]string{
 		// Letters whose stroke, hook or shape is part of them.

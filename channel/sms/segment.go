@@ -1,15 +1,15 @@
 package sms
 
 const (
-	// MaxParts is how many parts one message may have: the header counts
+	// MaxParts is the largest number of parts of a message: the header counts
 	// them in an octet.
 	MaxParts = 255
 
 	partOctets = 140 // TP-User-Data (3GPP TS 23.040, section 9.2.3.24)
 )
 
-// room is how many units of e fit in a part with a header of so many octets.
-// Septets are packed on the air, so there are more of them than octets.
+// room returns how many units of e fit in a part with a header of that many
+// octets. Septets are packed on the air, so more of them fit than octets.
 func (e Encoding) room(header int) int {
 	octets := partOctets - header
 	switch e {
@@ -21,8 +21,8 @@ func (e Encoding) room(header int) int {
 	return octets
 }
 
-// A Reference tells the parts of one message from those of another that goes
-// to the same phone at the same time. The zero value is Ref8(0).
+// A Reference tells the parts of one message from the parts of another that
+// goes to the same phone at the same time. The zero value is Ref8(0).
 type Reference struct {
 	number uint16
 	wide   bool
@@ -32,8 +32,8 @@ type Reference struct {
 // every phone knows.
 func Ref8(n uint8) Reference { return Reference{number: uint16(n)} }
 
-// Ref16 is a reference of 16 bits (3GPP TS 23.040, section 9.2.3.24.8): less
-// likely to be met twice, one character dearer per part.
+// Ref16 is a reference of 16 bits (3GPP TS 23.040, section 9.2.3.24.8). It
+// collides less often than Ref8, and takes one character more from each part.
 func Ref16(n uint16) Reference { return Reference{number: n, wide: true} }
 
 // headerLen is the length of a part's UDH in octets, its length octet included.
@@ -52,7 +52,7 @@ func (r Reference) appendHeader(b []byte, total, seq int) []byte {
 	return append(b, 5, 0x00, 3, byte(r.number), byte(total), byte(seq))
 }
 
-// A Part is what one short message carries: first UDH, then Data.
+// A Part is the content of one short message: first UDH, then Data.
 type Part struct {
 	UDH  []byte // user data header with its length octet; nil in a message of one part
 	Data []byte // in the encoding given to Split
@@ -60,8 +60,8 @@ type Part struct {
 
 // Split encodes text and cuts it into parts, never within an escape sequence or
 // a surrogate pair. A text that fits in one part has no header, and ref is not
-// used; an empty text is one empty part. More than MaxParts is an [*Error] with
-// Reason TooLong.
+// used. An empty text is one empty part. A text of more than MaxParts parts is
+// an [*Error] with Reason TooLong.
 func Split(text string, e Encoding, ref Reference) ([]Part, error) {
 	data, err := Encode(text, e)
 	if err != nil {
@@ -89,7 +89,7 @@ func Split(text string, e Encoding, ref Reference) ([]Part, error) {
 	return parts, nil
 }
 
-// octets is the encoded size of so many units.
+// octets returns the encoded size of that many units.
 func (e Encoding) octets(units int) int {
 	if e == UCS2 {
 		return 2 * units
@@ -111,7 +111,7 @@ func cut(data []byte, limit int, e Encoding) int {
 	return limit
 }
 
-// Length is what a text costs.
+// Length is the cost of a text.
 type Length struct {
 	Encoding Encoding
 	Units    int // septets or UTF-16 units

@@ -17,8 +17,8 @@ const (
 	// Characters beyond the BMP are surrogate pairs: the standard knows only
 	// UCS-2, but phones read UTF-16.
 	UCS2
-	// Latin1 is ISO 8859-1 (data_coding 3), for an SMSC that wants it. Detect
-	// never chooses it.
+	// Latin1 is ISO 8859-1 (data_coding 3), for an SMSC that requires it.
+	// Detect never chooses it.
 	Latin1
 )
 
@@ -34,8 +34,8 @@ func (e Encoding) String() string {
 	return fmt.Sprintf("Encoding(%d)", uint8(e))
 }
 
-// width is how many units a valid r takes, or 0 if e does not hold it. A unit
-// is what a segment counts: a septet, a UTF-16 unit, or an octet of Latin-1.
+// width returns how many units a valid r takes, or 0 if e does not have it. A
+// segment counts units: septets, UTF-16 units, or octets of Latin-1.
 func (e Encoding) width(r rune) int {
 	switch e {
 	case GSM7:
@@ -59,7 +59,7 @@ func (e Encoding) width(r rune) int {
 	return 0
 }
 
-// Detect returns the cheaper of GSM7 and UCS2 that holds text.
+// Detect returns the cheaper of GSM7 and UCS2 that can encode text.
 func Detect(text string) Encoding {
 	for _, r := range text {
 		if septet(r) == notGSM7 {
@@ -69,8 +69,8 @@ func Detect(text string) Encoding {
 	return GSM7
 }
 
-// Encode returns text in e. The [*Error] of a text that does not fit names the
-// first character that does not and its offset.
+// Encode returns text in e. If a character does not fit, the [*Error] names the
+// first such character and its offset.
 func Encode(text string, e Encoding) ([]byte, error) {
 	switch e {
 	case GSM7:
@@ -83,15 +83,15 @@ func Encode(text string, e Encoding) ([]byte, error) {
 	return nil, &Error{Reason: UnknownEncoding, Encoding: e}
 }
 
-// Decode returns the text that b holds in e. Like a phone it shows what it
-// can: an escape that the extension table does not know reads as the default
-// alphabet's character (3GPP TS 23.038, section 6.2.1.1), an escape with
-// nothing behind it as a space, a surrogate without its half as U+FFFD. Refused
-// are an octet over 0x7F in GSM7 and an odd length in UCS2: b is then something
-// else.
+// Decode returns the text of b, which must be in e. Like a phone, Decode shows
+// as much as possible. An escape with a septet that the extension table lacks
+// becomes the character of the default alphabet (3GPP TS 23.038, section
+// 6.2.1.1). An escape at the end becomes a space, and half a surrogate pair
+// becomes U+FFFD. Decode refuses an octet over 0x7F in GSM7 and an odd length
+// in UCS2: b is then in another encoding.
 //
-// A message of several parts is decoded as a whole, after its parts are joined:
-// not every sender keeps surrogates and escapes together.
+// Join the parts of a message before decoding it: some senders cut a surrogate
+// pair or an escape in two.
 func Decode(b []byte, e Encoding) (string, error) {
 	switch e {
 	case GSM7:
@@ -104,7 +104,7 @@ func Decode(b []byte, e Encoding) (string, error) {
 	return "", &Error{Reason: UnknownEncoding, Encoding: e}
 }
 
-// Reason is what is wrong with a text.
+// Reason says why a text was refused.
 type Reason uint8
 
 // The reasons.
@@ -113,14 +113,14 @@ const (
 	NotUTF8                           // Encode: the text is not valid UTF-8
 	Malformed                         // Decode: the octets are not in that encoding
 	TooLong                           // Split: more than MaxParts parts
-	UnknownEncoding                   // none of the constants
+	UnknownEncoding                   // not one of the constants
 )
 
 // Error is the type of every error of this package.
 type Error struct {
 	Reason   Reason
 	Encoding Encoding
-	Offset   int  // where, in bytes from the start of the input, for the first three reasons
+	Offset   int  // in bytes from the start of the input, for the first three reasons
 	Char     rune // the character, for Unencodable
 }
 
@@ -138,7 +138,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("sms: unknown encoding %d", uint8(e.Encoding))
 }
 
-// unencodable is the error for r, which ranging over text gave at offset.
+// unencodable returns the error for r at offset of text.
 func unencodable(text string, offset int, r rune, e Encoding) *Error {
 	if r == utf8.RuneError && !validAt(text, offset) {
 		return &Error{Reason: NotUTF8, Encoding: e, Offset: offset}
@@ -146,7 +146,8 @@ func unencodable(text string, offset int, r rune, e Encoding) *Error {
 	return &Error{Reason: Unencodable, Encoding: e, Offset: offset, Char: r}
 }
 
-// validAt tells a U+FFFD in the text from one that stands for a bad byte.
+// validAt reports whether the U+FFFD at offset is a character of the text.
+// Otherwise it stands for an invalid byte.
 func validAt(text string, offset int) bool {
 	_, size := utf8.DecodeRuneInString(text[offset:])
 	return size > 1

@@ -44,13 +44,13 @@ func decodeUCS2(b []byte) (string, error) {
 	return string(text), nil
 }
 
-// unit is the UTF-16 unit that b begins with.
+// unit returns the first UTF-16 unit of b.
 func unit(b []byte) rune {
 	return rune(b[0])<<8 | rune(b[1])
 }
 
-// isLatin1 reports whether r is a graphic character of ISO 8859-1 or one of the
-// two controls that a text needs.
+// isLatin1 reports whether r is a graphic character of ISO 8859-1, a line feed
+// or a carriage return.
 func isLatin1(r rune) bool {
 	return r >= 0x20 && r <= 0x7E || r >= 0xA0 && r <= 0xFF || r == '\n' || r == '\r'
 }

@@ -1,6 +1,6 @@
 // Package transport is for authors of channels that talk over a network. It
-// holds what such channels have in common: how a Config is validated, which TLS
-// is good enough, and how a channel ends.
+// holds the parts that such channels share: the validation of a Config, the
+// choice of TLS, and an orderly end.
 //
 // A constructor validates its Config field by field and returns the first error:
 //
@@ -15,8 +15,4 @@
 //
 // A [Lifecycle] admits the calls of a channel until it is closed, and waits for
 // the calls under way.
-//
-// The channels of this module live in folders beside each other. A package that
-// all of them use, and no importer of this module, would need a folder of its
-// own at the top level, which this module does not have.
 package transport

@@ -17,15 +17,14 @@ type Lifecycle struct {
 	closed atomic.Bool
 	calls  atomic.Int64
 	once   sync.Once
-	idle   chan struct{} // closed once no call begins any more and all have ended
+	idle   chan struct{} // closed after Refuse, once all calls have ended
 
 	ended context.Context // cancelled when calls under way must return
 	end   context.CancelCauseFunc
 }
 
-// NewLifecycle returns a Lifecycle. The causes of the contexts that Bound
-// returns are closed, once CutOff is called, and expired, at the end of a
-// code's life.
+// NewLifecycle returns a Lifecycle. The contexts of Bound end with the cause
+// closed after CutOff, and with the cause expired at the end of a code's life.
 func NewLifecycle(closed, expired error) *Lifecycle {
 	l := &Lifecycle{closedErr: closed, expiredErr: expired, idle: make(chan struct{})}
 	l.ended, l.end = context.WithCancelCause(context.Background())
@@ -49,7 +48,7 @@ func (l *Lifecycle) End() {
 	}
 }
 
-// Refuse lets no call begin any more. It may be called again.
+// Refuse admits no further calls. It may be called again.
 func (l *Lifecycle) Refuse() {
 	l.closed.Store(true)
 	if l.calls.Load() == 0 {
@@ -103,8 +102,8 @@ func (l *Lifecycle) Bound(ctx context.Context, deadline, expires time.Time) (con
 	}
 }
 
-// ErrCallbackRuns is the error of a Close that did not wait any longer for a
-// callback of the embedder's.
+// ErrCallbackRuns is the error of a Close that stopped waiting for a callback
+// of the embedder's.
 var ErrCallbackRuns = errors.New("close: a callback has not returned yet")
 
 // A CloseDeadline bounds how long Close waits for goroutines that run callbacks

@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// ClientTLS returns a copy of c with at least TLS 1.2 and, unless c names a
-// server, host as the name that the certificate must be for. A nil c means the
-// system's roots. A MaxVersion below TLS 1.2 is an error of the field.
+// ClientTLS returns a copy of c with at least TLS 1.2. Unless c names a server,
+// the certificate must be for host. A nil c means the system's roots. A
+// MaxVersion below TLS 1.2 is an error of the field.
 func (v *Validator) ClientTLS(field string, c *tls.Config, host string) *tls.Config {
 	c, err := atLeastTLS12(c)
 	v.Error(field, err)
@@ -17,8 +17,9 @@ func (v *Validator) ClientTLS(field string, c *tls.Config, host string) *tls.Con
 	return c
 }
 
-// ServerTLS returns a copy of c with at least TLS 1.2. A nil c, one without a
-// certificate, and a MaxVersion below TLS 1.2 are errors of the field.
+// ServerTLS returns a copy of c with at least TLS 1.2. It is an error of the
+// field if c is nil or has no certificate, or if its MaxVersion is below TLS
+// 1.2.
 func (v *Validator) ServerTLS(field string, c *tls.Config) *tls.Config {
 	switch {
 	case c == nil:

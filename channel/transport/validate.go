@@ -7,14 +7,14 @@ import (
 )
 
 // A Validator collects the first error of a Config and fills in defaults. After
-// an error its methods do nothing. It is for one goroutine.
+// an error its methods do nothing. It is not safe for concurrent use.
 type Validator struct {
 	at  string
 	err error
 }
 
-// Validate returns a Validator whose errors begin with at, "smpp: Config.",
-// followed by the name of the field.
+// Validate returns a Validator whose errors begin with at, for example "smpp:
+// Config.", and the name of the field.
 func Validate(at string) *Validator { return &Validator{at: at} }
 
 // Err returns the first error, or nil.
@@ -63,7 +63,7 @@ func (v *Validator) Logger(l **slog.Logger) {
 }
 
 // Steps runs functions that validate a part each, and records the first error.
-// It is for a Config of many fields.
+// Use it for a Config of many fields.
 func (v *Validator) Steps(steps ...func(*Validator)) error {
 	for _, step := range steps {
 		if step(v); v.err != nil {

@@ -2,15 +2,15 @@ package findcode
 
 import "sort"
 
-// reach is how far from a number its name may be, in characters.
+// reach is the largest distance of a number from its name, in characters.
 const reach = 60
 
-// A gap is what is between two places of a message.
+// A gap describes the text between two places of a message.
 type gap struct {
 	length int  // in characters
 	words  int  // words, or runs of a script without spaces
 	comma  bool // a comma or a semicolon
-	colon  bool // a colon, with no more than one word behind it
+	colon  bool // a colon, and at most one word after it
 	line   bool // a line break
 	stop   bool // the end of a sentence
 	digits bool // a number of three digits or more
@@ -75,17 +75,17 @@ func (m *message) abbreviates(i int) bool {
 	return letters > 0 && letters <= 3 && (m.is(next, digit) || m.is(next, letter) && !m.is(next, capital))
 }
 
-// before returns the words of the list that end at or before i, the nearest last.
+// before returns the listed words that end at or before i, the nearest last.
 func (m *message) before(i int) []span {
 	return m.words[:sort.Search(len(m.words), func(k int) bool { return m.words[k].end > i })]
 }
 
-// after returns the words of the list that begin at or after i, the nearest first.
+// after returns the listed words that begin at or after i, the nearest first.
 func (m *message) after(i int) []span {
 	return m.words[sort.Search(len(m.words), func(k int) bool { return m.words[k].start >= i }):]
 }
 
-// wordBefore returns the last word of the list that ends at or before i, nil if there is none.
+// wordBefore returns the last listed word that ends at or before i, or nil.
 func (m *message) wordBefore(i int) *span {
 	if w := m.before(i); len(w) > 0 {
 		return &w[len(w)-1]
@@ -93,7 +93,7 @@ func (m *message) wordBefore(i int) *span {
 	return nil
 }
 
-// wordAfter returns the first word of the list that begins at or after i, nil if there is none.
+// wordAfter returns the first listed word that begins at or after i, or nil.
 func (m *message) wordAfter(i int) *span {
 	if w := m.after(i); len(w) > 0 {
 		return &w[0]
@@ -101,7 +101,7 @@ func (m *message) wordAfter(i int) *span {
 	return nil
 }
 
-// inside returns the words of the list from a to b.
+// inside returns the listed words from a to b.
 func (m *message) inside(a, b int) []span {
 	w := m.before(b)
 	k := len(w)

@@ -2,20 +2,20 @@ package findcode
 
 import "slices"
 
-// Evidence is what calls a number a code.
+// Evidence is a sign that a number is a code.
 type evidence struct {
-	distance int  // to the word that does, in characters, with penalties
+	distance int  // to the word, in characters, with penalties
 	otp      bool // the word names a one-time code
 }
 
 // Penalties, in characters of distance.
 const (
-	farthest = 85  // is no evidence any more
+	farthest = 85  // too far to be evidence
 	behind   = 8   // the word is behind the number
 	weakly   = 12  // a weak word
-	apart    = 20  // in another sentence, or joined by nothing
+	apart    = 20  // in another sentence, or not joined
 	other    = 30  // another number is nearer to the word
-	entered  = 40  // there is no word, but a request to enter the number
+	entered  = 40  // a request to enter the number stands in place of the word
 	oneTime  = -10 // a word for a one-time code
 )
 
@@ -59,8 +59,9 @@ func (m *message) nameBefore(all []number, i int) (e evidence, ok bool) {
 	return e, false
 }
 
-// says reports whether the words from the name of a code, at i, to the number may say what the code is. The shorter a
-// number is, and the more it looks like something else, the closer it has to be joined to the name.
+// says reports whether the words from the name of a code, at i, to the number join the two. The
+// shorter a number is, and the more it looks like something else, the closer it must be to the
+// name.
 func (m *message) says(i int, n number, g gap) bool {
 	last := m.wordBefore(n.start)
 	switch joined := g.words == 0 || last.is(isWord) && n.start-last.end <= 2; {
@@ -76,7 +77,7 @@ func (m *message) says(i int, n number, g gap) bool {
 	return len(n.code) >= 6 || !g.comma && m.unknown(i, m.prefix(n)) <= 1
 }
 
-// unknown counts the words between a and b that do not go with the name of a code, and are no names themselves.
+// unknown counts the words between a and b that are not listed and are no names.
 func (m *message) unknown(a, b int) (n int) {
 	for i := a; i < b; i++ {
 		if m.is(i, letter) && (i == a || !m.is(i-1, letter)) && (!m.is(i, capital) || m.is(i+1, capital)) {
@@ -91,7 +92,7 @@ func (m *message) unknown(a, b int) (n int) {
 	return n
 }
 
-// toSend reports whether the sentence asks to send what is named before i: "text CODE to 44100".
+// toSend reports whether the sentence asks to send the word before i: "text CODE to 44100".
 func (m *message) toSend(i int) bool {
 	for _, w := range slices.Backward(m.before(i)) {
 		if g := m.between(w.end, i); g.length > reach || g.stop || g.line {
@@ -150,7 +151,8 @@ func (m *message) heads(n number) bool {
 	return m.beginsLine(n) && (m.at(next) == '-' || m.at(next) == '(' || m.at(next) == '\n')
 }
 
-// aside reports whether the word is in another clause than the number: a comma is between them, behind other words.
+// aside reports whether the word is in another clause than the number, after other words and a
+// comma.
 func (m *message) aside(n number, w span) bool {
 	words := false
 	for i := n.end; i < w.start; i++ {
@@ -162,7 +164,8 @@ func (m *message) aside(n number, w span) bool {
 	return false
 }
 
-// toEnter looks for a request to enter the number, or for a colon before it, and for what it is good for.
+// toEnter looks for a request to enter the number, or for a colon before it, and for the purpose of
+// the number.
 func (m *message) toEnter(all []number, i int) (e evidence, ok bool) {
 	n := all[i]
 	asked := m.at(n.start-2) == ':' && m.at(n.start-1) == ' ' && len(n.code) > minCode && !n.doubtful()
@@ -180,7 +183,7 @@ func (m *message) toEnter(all []number, i int) (e evidence, ok bool) {
 	return evidence{distance: entered}, asked && m.goal(n)
 }
 
-// goal reports whether the sentence says what a code is for.
+// goal reports whether the sentence names the purpose of a code.
 func (m *message) goal(n number) bool {
 	for _, w := range m.after(n.end) {
 		if g := m.between(n.end, w.start); g.length > 2*reach || g.stop {
@@ -223,7 +226,7 @@ func (m *message) beginsLine(n number) bool {
 	return m.at(i) == '\n'
 }
 
-// prefix returns where a number begins, with a prefix such as "G-".
+// prefix returns the start of a number with its prefix, such as "G-".
 func (m *message) prefix(n number) int {
 	i := n.start
 	if m.at(i-1) == '-' {
@@ -233,7 +236,8 @@ func (m *message) prefix(n number) int {
 	return i
 }
 
-// alone reports whether a number is its sentence or line, but for two words behind it or a name before it.
+// alone reports whether a number is its sentence or line. Two words may follow it, or a name may
+// precede it.
 func (m *message) alone(n number) bool {
 	words := 0
 	for i := n.end; i < len(m.runes) && i < n.end+reach && m.runes[i] != '\n' && !m.stops(i); i++ {
@@ -257,7 +261,8 @@ func (m *message) alone(n number) bool {
 	return false
 }
 
-// sender reports whether the words before i are a name that begins the text, as in "MyBank: 482910".
+// sender reports whether the words before i are a name at the start of the text, as in "MyBank:
+// 482910".
 func (m *message) sender(i int) bool {
 	switch m.at(i) {
 	case ':', ']', '】', ')', '>':

@@ -5,8 +5,9 @@ import "slices"
 // MaxText is the longest text that [In] reads, in octets.
 const MaxText = 64 << 10
 
-// In returns the code in a text: 4 to 10 digits, without what divides them. It reports false for a text without a code,
-// for one that might have several, for one that is not sure to have one, and for one of more than [MaxText] octets.
+// In returns the code in a text: 4 to 10 digits, without separators. It reports false if the text
+// has no code, several candidates or a doubtful one, or more than [MaxText] octets. For example,
+// "Your code is 482-910" gives "482910".
 func In(text string) (code string, ok bool) {
 	if len(text) > MaxText {
 		return "", false
@@ -26,7 +27,8 @@ func In(text string) (code string, ok bool) {
 	return m.best(numbers)
 }
 
-// bare returns the code of a text that is nothing else. A code may be there twice, and have a prefix as in "G-482910".
+// bare returns the code of a text that is only the code. The code may stand there twice, and have a
+// prefix, as in "G-482910".
 func (m *message) bare(numbers []number) (code string, ok bool) {
 	at := 0
 	for _, n := range numbers {
@@ -43,7 +45,7 @@ func (m *message) speaks(a, b int) bool {
 	return slices.ContainsFunc(m.kinds[min(a, b):b], func(k kind) bool { return k&(letter|digit) != 0 })
 }
 
-// best returns the number with the best evidence. Of two with equal evidence it is none.
+// best returns the number with the best evidence. If two have equal evidence, it returns none.
 func (m *message) best(numbers []number) (code string, ok bool) {
 	var first, second evidence
 	var nearest number
@@ -73,7 +75,8 @@ func (m *message) best(numbers []number) (code string, ok bool) {
 	return nearest.code, true
 }
 
-// listed reports whether a comma or a word such as "or" is between two numbers, and hardly more.
+// listed reports whether two numbers are a list: between them is a comma or a word such as "or",
+// and hardly more.
 func (m *message) listed(a, b number) bool {
 	if a.start > b.start {
 		a, b = b, a

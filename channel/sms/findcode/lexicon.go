@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// A class is what a word of the list says about a number near it; words.txt explains them.
+// A class is the meaning of a listed word for a number near it; words.txt explains the classes.
 type class string
 
 const (
@@ -32,7 +32,7 @@ const (
 	fillWord class = "fill"
 )
 
-// A span is a word of the list in a message: the characters from start up to end.
+// A span is a listed word in a message: the characters from start up to end.
 type span struct {
 	start, end int
 	classes    []class
@@ -43,12 +43,12 @@ func (s span) is(any ...class) bool {
 	return slices.ContainsFunc(s.classes, func(c class) bool { return slices.Contains(any, c) })
 }
 
-// A node of the trie of words. A word of the list ends at a node that has classes.
+// A node of the trie of words. A listed word ends at a node with classes.
 type node struct {
 	next     []branch // ordered by rune
-	whole    []class  // if the word of the message ends here
-	stem     []class  // if it may go on
-	capitals []class  // if it ends here and is in capitals
+	whole    []class  // classes if the word of the message ends here
+	stem     []class  // classes if the word may go on
+	capitals []class  // classes if the word ends here and is in capitals
 }
 
 type branch struct {
@@ -70,14 +70,14 @@ func (n *node) search(r rune) (int, bool) {
 
 // A lexicon is the list of words.
 type lexicon struct {
-	begin  node // by their beginning
-	inside node // those that may begin within a word
+	begin  node // words by their beginning
+	inside node // words that may begin within another
 }
 
 //go:embed words.txt
 var wordList string
 
-// words is read at its first use, which takes some milliseconds.
+// words is read at first use, which takes some milliseconds.
 var words = sync.OnceValue(load)
 
 func load() *lexicon {
@@ -95,7 +95,7 @@ func load() *lexicon {
 	return l
 }
 
-// add adds a word as the list has it.
+// add adds a word of the list.
 func (l *lexicon) add(c class, word string) {
 	n := &l.begin
 	if strings.HasPrefix(word, "*") {
@@ -119,7 +119,7 @@ func (l *lexicon) add(c class, word string) {
 	}
 }
 
-// mark finds the words of the list in m, the longest where several begin.
+// mark finds the listed words in m, the longest of several that begin at one place.
 func (l *lexicon) mark(m *message) {
 	for i := 0; i < len(m.runes); {
 		if !m.begins(i) {
@@ -184,7 +184,8 @@ func (n *node) classes(whole, capitals bool) []class {
 	return n.stem
 }
 
-// within looks for words of the list inside the word at i, and for "code" as half the world writes it.
+// within looks for listed words inside the word at i, and for the spellings of "code" in many
+// languages.
 func (l *lexicon) within(m *message, i int) (s span, ok bool) {
 	end := m.wordEnd(i)
 	for j := i; j < end; j++ {
@@ -198,8 +199,9 @@ func (l *lexicon) within(m *message, i int) (s span, ok bool) {
 	return span{}, false
 }
 
-// isCode reports whether the word from start to end has "code" at i: c or k, perhaps h, one o or more, d, in Latin or
-// Cyrillic letters. It begins the word, or has three letters or more before it, as in "passcode", or is Zulu's "khod".
+// isCode reports whether the word from start to end has "code" at i: c or k, perhaps h, one o or
+// more, d, in Latin or Cyrillic letters. It must begin the word or follow three letters or more, as
+// in "passcode". Zulu's "khod" may stand anywhere in a word.
 func (m *message) isCode(start, i, end int) bool {
 	first, o := m.runes[i], i+1
 	if first != 'c' && first != 'k' && first != 'к' {
@@ -218,7 +220,8 @@ func (m *message) isCode(start, i, end int) bool {
 	return i == start || i-start >= 3 || o == i+2
 }
 
-// wordEnd returns where the word that i is in ends. It is i outside words, and in scripts without spaces between words.
+// wordEnd returns the end of the word at i. It is i outside words, and in scripts without spaces
+// between words.
 func (m *message) wordEnd(i int) int {
 	for i < len(m.runes) && m.is(i, letter) && !m.is(i, spaceless) {
 		i++

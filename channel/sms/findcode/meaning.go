@@ -2,7 +2,8 @@ package findcode
 
 import "slices"
 
-// isOther reports whether the words around a number say that it is something else than a code in force.
+// isOther reports whether the words around a number give it another meaning
+// than a code in force.
 func (m *message) isOther(n number) bool {
 	return m.quantity(n.end) || m.priced(n) || m.scheduled(n) || m.named(n) || m.old(n) || m.void(n)
 }
@@ -23,10 +24,11 @@ func (m *message) quantity(i int) bool {
 	if w.is(unitWord) || !m.is(next, digit) {
 		return true
 	}
-	return next > w.end && !m.labelled(i) // else the currency is of the next number
+	return next > w.end && !m.labelled(i) // else the currency belongs to the next number
 }
 
-// labelled reports whether the number that ends at i has the name of a code right before it.
+// labelled reports whether the name of a code stands directly before the number
+// that ends at i.
 func (m *message) labelled(i int) bool {
 	for m.is(i-1, digit) {
 		i--
@@ -35,7 +37,7 @@ func (m *message) labelled(i int) bool {
 	return w != nil && w.is(keyWord, otpWord) && i-w.end <= 3
 }
 
-// priced reports whether a currency is right before a number.
+// priced reports whether a currency stands directly before a number.
 func (m *message) priced(n number) bool {
 	w := m.wordBefore(n.start)
 	if w == nil || !w.is(coinWord) || n.start-w.end > 2 {
@@ -45,7 +47,8 @@ func (m *message) priced(n number) bool {
 	return g.clause() && !g.colon
 }
 
-// scheduled reports whether a number is a time of day or a year, by the word before it.
+// scheduled reports whether the word before a number makes it a time of day or
+// a year.
 func (m *message) scheduled(n number) bool {
 	w := m.wordBefore(n.start)
 	if w == nil || n.start-w.end > 1 || n.end-n.start != 4 {
@@ -57,7 +60,8 @@ func (m *message) scheduled(n number) bool {
 	return !w.is(isWord) && (n.isTime() && w.is(timeWord) || n.isYear() && w.is(yearWord))
 }
 
-// named reports whether a word before a number says that it is something else: an order, an account, a telephone.
+// named reports whether a word before a number names something else, such as an
+// order, an account or a telephone.
 func (m *message) named(n number) bool {
 	for _, w := range slices.Backward(m.before(n.start)) {
 		g := m.between(w.end, n.start)
@@ -80,7 +84,8 @@ func (m *message) named(n number) bool {
 	return false
 }
 
-// about reports whether the sentence names a code before i, and no number since: "your code for order: 482910".
+// about reports whether the sentence names a code before i, with no number
+// since: "your code for order: 482910".
 func (m *message) about(i int) bool {
 	for _, w := range slices.Backward(m.before(i)) {
 		g := m.between(w.end, i)
@@ -94,7 +99,8 @@ func (m *message) about(i int) bool {
 	return false
 }
 
-// isKey reports whether the word right behind a number joins it to the name of a code: "482910 is your code".
+// isKey reports whether the word directly after a number joins it to the name
+// of a code: "482910 is your code".
 func (m *message) isKey(n number) bool {
 	for i, w := range m.after(n.end) {
 		g := m.between(n.end, w.start)
@@ -108,7 +114,8 @@ func (m *message) isKey(n number) bool {
 	return false
 }
 
-// old reports whether a word before a number says that it is void: "your previous code 482910".
+// old reports whether a word before a number makes it void: "your previous code
+// 482910".
 func (m *message) old(n number) bool {
 	for _, w := range slices.Backward(m.before(n.start)) {
 		g := m.between(w.end, n.start)
@@ -122,7 +129,8 @@ func (m *message) old(n number) bool {
 	return false
 }
 
-// void reports whether the words behind a number say that it is void: "482910 has expired".
+// void reports whether the words after a number make it void: "482910 has
+// expired".
 func (m *message) void(n number) bool {
 	for _, w := range m.after(n.end) {
 		g := m.between(n.end, w.start)
@@ -136,7 +144,7 @@ func (m *message) void(n number) bool {
 	return false
 }
 
-// onSale reports whether the text around a number is of offers.
+// onSale reports whether the text around a number makes an offer.
 func (m *message) onSale(n number) bool {
 	for _, w := range slices.Backward(m.before(n.start)) {
 		if n.start-w.end > 2*reach {

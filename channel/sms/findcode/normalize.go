@@ -7,11 +7,11 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// A message is a text in the form that the rules are written for.
+// A message is a text in the form that the rules need.
 type message struct {
 	runes []rune // see normalize
 	kinds []kind // of each
-	words []span // the words of the list in it, in order; see lexicon.mark
+	words []span // the listed words in it, in order; see lexicon.mark
 }
 
 // A kind is a set of properties of a character.
@@ -19,9 +19,9 @@ type kind uint8
 
 const (
 	digit     kind = 1 << iota
-	letter         // of a word: a letter, or a mark or vowel sign that belongs to one
-	spaceless      // a letter of a script that writes no spaces between words
-	cased          // a letter of a script with capitals: beside a digit it is of the same word
+	letter         // of a word: a letter, or its mark or vowel sign
+	spaceless      // a letter of a script without spaces between words
+	cased          // a letter of a script with capitals: next to a digit it is in the same word
 	capital        // was a capital
 )
 

@@ -1,6 +1,7 @@
 package findcode
 
-// A number is a run of digits, or several that one space or dash each joins: a candidate for the code.
+// A number is a run of digits, or several runs with one space or dash between them: a candidate for
+// the code.
 type number struct {
 	start, end int // in message.runes
 	code       string
@@ -46,7 +47,7 @@ func (m *message) runs() []run {
 	return runs
 }
 
-// joined reports whether one character that people put between groups of digits is between two runs.
+// joined reports whether one separator of groups of digits stands between two runs.
 func (m *message) joined(a, b run) bool {
 	if b.start-a.end != 1 {
 		return false
@@ -60,11 +61,11 @@ func (m *message) joined(a, b run) bool {
 	return false
 }
 
-// split returns the candidates in a chain of runs: one number in equal groups, or, of numbers that only happen to be
-// neighbours, each. Unequal groups are a telephone number or a date.
+// split returns the candidates in a chain of runs: one number if the groups are equal, or each run
+// if they are separate numbers. Unequal groups are a telephone number or a date.
 func (m *message) split(chain []run) []number {
 	if n := len(chain); n > 1 && chain[n-1].size() < minCode && m.quantity(chain[n-1].end) {
-		return m.split(chain[:n-1]) // the last is a number of minutes
+		return m.split(chain[:n-1]) // the last run is a number of minutes
 	}
 	size, total, long := chain[0].size(), 0, 0
 	equal, same, spaces := true, true, true
@@ -79,7 +80,7 @@ func (m *message) split(chain []run) []number {
 	}
 	var found []number
 	switch n := len(chain); {
-	case n == 1, same && total > maxCode: // alone, or said again
+	case n == 1, same && total > maxCode: // alone, or repeated
 	case equal && (size >= 2 && size <= 4 || size == 1 && n >= minCode) && total <= maxCode:
 		if size == 2 && n == 5 && m.runes[chain[0].start] == '0' {
 			return nil // as French telephone numbers are written
@@ -96,7 +97,7 @@ func (m *message) split(chain []run) []number {
 	return found
 }
 
-// grouped returns the number that the runs of a chain are together.
+// grouped returns the number made of all runs of a chain.
 func (m *message) grouped(chain []run) number {
 	n := number{start: chain[0].start, end: chain[len(chain)-1].end}
 	for _, r := range chain {
@@ -125,7 +126,8 @@ func (n number) isYear() bool { return len(n.code) == 4 && year(n.code) }
 
 func year(yyyy string) bool { return "1900" <= yyyy && yyyy < "2100" }
 
-// doubtful reports whether a number looks like a year, a date, a span of time or a telephone number.
+// doubtful reports whether a number looks like a year, a date, a span of time or a telephone
+// number.
 func (n number) doubtful() bool {
 	groups := n.end-n.start > len(n.code)
 	switch c := n.code; len(c) {

@@ -2,13 +2,13 @@ package findcode
 
 import "unicode"
 
-// standsAlone reports whether nothing touches a number that makes it part of something else: a word, an amount, a time,
-// an address, a masked card.
+// standsAlone reports whether a number is no part of something else: a word, an amount, a time, an
+// address, or a masked card.
 func (m *message) standsAlone(n number) bool {
 	return m.freeBefore(n.start) && m.freeAfter(n.end) && !m.linked(n)
 }
 
-// freeBefore reports whether what ends at i does not touch the number there.
+// freeBefore reports whether the text before i is apart from a number at i.
 func (m *message) freeBefore(i int) bool {
 	switch r := m.at(i - 1); {
 	case m.is(i-1, cased): // only the name of the code, as in "OTP482910"
@@ -45,7 +45,7 @@ func (m *message) prefixed(i int) bool {
 	return i-start <= 4 && !m.is(start-1, digit)
 }
 
-// freeAfter reports whether what begins at i does not touch the number that ends there.
+// freeAfter reports whether the text from i on is apart from a number that ends at i.
 func (m *message) freeAfter(i int) bool {
 	switch r := m.at(i); {
 	case m.is(i, cased):
@@ -63,7 +63,7 @@ func (m *message) freeAfter(i int) bool {
 	}
 }
 
-// maxLink is how much of a link is looked at, in characters before the number.
+// maxLink is how far before the number to look for a link, in characters.
 const maxLink = 200
 
 // linked reports whether a number is part of a link.

@@ -13,21 +13,21 @@ import (
 )
 
 // A bindBackoff keeps the binds to a host away for Config.RefusedWait after the
-// SMSC has refused credentials that it never accepted. Without it, N binds with a
-// wrong password would be N failures to the SMSC, which counts them.
+// SMSC has refused credentials that it never accepted. Without it, a wrong
+// password on N binds would be N failures, which the SMSC counts.
 type bindBackoff struct {
-	until    time.Time                  // end of the backoff; until then only other credentials are tried
-	ask      time.Time                  // when Config.Credentials is asked next, no later than until
-	refusals []wire.Bind                // the credentials that were refused since the backoff began
+	until    time.Time                  // end of the backoff; until then only other credentials may be tried
+	ask      time.Time                  // next call of Config.Credentials, no later than until
+	refusals []wire.Bind                // the credentials refused since the backoff began
 	pauses   backoff.ExponentialBackOff // between calls of Config.Credentials
 }
 
-// maxRefusals is how many credentials, one after the other, are tried in one
-// RefusedWait: an SMSC that counts failures blocks the address after some.
+// maxRefusals is the largest number of credentials to try in one RefusedWait: an
+// SMSC that counts failures blocks the address after some.
 const maxRefusals = 3
 
-// wait returns how long until the next bind, or until the credentials are asked
-// for, and whether it is time to ask.
+// wait returns the time until the next bind, or until the next call of
+// Config.Credentials, and whether that call is due.
 func (b *bindBackoff) wait(now time.Time) (wait time.Duration, ask bool) {
 	if !now.Before(b.until) {
 		b.refusals = nil
@@ -41,27 +41,27 @@ func (b *bindBackoff) bars(credentials wire.Bind, now time.Time) bool {
 	return now.Before(b.until) && (len(b.refusals) >= maxRefusals || slices.Contains(b.refusals, credentials))
 }
 
-// A retryBackoff spaces the binds to a host that were refused although the
-// credentials were accepted before: the SMSC is starting up, another process still
-// holds the account, or the SMSC allows fewer binds. It delays only links whose own
-// bind was refused.
+// A retryBackoff spaces the binds to a host after a refusal of credentials that
+// the SMSC has accepted before. The SMSC may be starting up, another process may
+// still hold the account, or the SMSC may allow fewer binds. The backoff delays
+// only links whose own bind was refused.
 type retryBackoff struct {
 	until   time.Time // end of the pause
-	surplus bool      // pauses are those beside a standing bind
+	surplus bool      // the pauses belong to a surplus bind
 	pauses  *backoff.ExponentialBackOff
 }
 
-// While no bind to the host stands, the first pause is shorter than a Send waits
-// for a bind, and the pauses stay below a third of RefusedWait. Beside a standing
-// bind there is no hurry: an SMSC that counts refused binds as failures must not
-// come to block the address.
+// While no bind to the host stands, the first pause must be shorter than a Send
+// waits for a bind, and the pauses stay below a third of RefusedWait. If another
+// bind stands, the pauses are longer: an SMSC that counts refused binds as
+// failures must not block the address.
 const (
 	firstRetry   = 4 * time.Second
 	firstSurplus = 10 * time.Second
 )
 
-// extend begins the next pause, unless one is under way. fresh: the refused bind was
-// the first after a session.
+// extend begins the next pause, unless a pause is running. fresh says that the
+// refused bind was the first after a session.
 func (b *retryBackoff) extend(now time.Time, c *Config, surplus, fresh bool) {
 	if b.pauses == nil || b.surplus != surplus || fresh && !surplus {
 		b.until, b.surplus, b.pauses = time.Time{}, surplus, newRetryPauses(c.RefusedWait, surplus)
@@ -103,8 +103,8 @@ func (l *link) awaitTurn(ctx context.Context) error {
 	}
 }
 
-// backoffLeft returns how long the longer of the host's backoffs lasts. It may end
-// before, which closes changed.
+// backoffLeft returns the rest of the longer of the host's backoffs. The backoff
+// may end earlier; changed is closed then.
 func (l *link) backoffLeft() (wait time.Duration, ask bool, changed <-chan struct{}) {
 	l.client.mu.Lock()
 	defer l.client.mu.Unlock()
@@ -116,8 +116,8 @@ func (l *link) backoffLeft() (wait time.Duration, ask bool, changed <-chan struc
 	return wait, ask, l.client.changed
 }
 
-// rotated asks Config.Credentials, and reports whether its answer differs from
-// the credentials that were refused.
+// rotated calls Config.Credentials, and reports whether its result differs from
+// the refused credentials.
 func (l *link) rotated(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, l.client.config.BindTimeout)
 	defer cancel()
@@ -138,14 +138,14 @@ func (l *link) barred(credentials wire.Bind) bool {
 	return l.host.backoff.bars(credentials, time.Now())
 }
 
-// accepted notes that a bind with these credentials was accepted: they are right,
-// so hosts that refused them before are tried again soon.
+// accepted notes that the SMSC accepted a bind with these credentials. Hosts that
+// refused them before are tried again soon.
 func (l *link) accepted(credentials wire.Bind) {
 	c := l.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.accepted = credentials
-	if l.refused { // there is room for it, so perhaps for the next one too
+	if l.refused { // the host has room for this bind, so perhaps for the next, too
 		l.refused, l.host.retry = false, retryBackoff{}
 	}
 	l.host.backoff = bindBackoff{}
@@ -158,8 +158,9 @@ func (l *link) accepted(credentials wire.Bind) {
 	c.announce()
 }
 
-// refuse decides what a refused bind means. A refusal that blames the credentials
-// or the address is believed for long only if they were never accepted.
+// refuse derives the consequence of a refused bind. The host keeps the long
+// backoff only if the refusal blames the credentials or the address, and the SMSC
+// never accepted them.
 func (l *link) refuse(credentials wire.Bind, e *channel.Error, status Status) {
 	c := l.client
 	c.mu.Lock()
@@ -188,8 +189,8 @@ func (c *Client) stands(h *host) bool {
 	return slices.ContainsFunc(c.links, func(l *link) bool { return l.host == h && l.session != nil })
 }
 
-// backOff keeps binds away from the host after credentials that were never
-// accepted, unless Config.Credentials soon returns others. c.mu is held.
+// backOff keeps binds away from the host after it refused new credentials, unless
+// Config.Credentials soon returns others. c.mu is held.
 func (l *link) backOff(credentials wire.Bind, now time.Time) {
 	config := &l.client.config
 	wait := config.RefusedWait
@@ -203,7 +204,7 @@ func (l *link) backOff(credentials wire.Bind, now time.Time) {
 	}
 }
 
-// bindClass returns the class of a bind that was refused with the status.
+// bindClass returns the class of a refused bind with the status.
 func (c *Config) bindClass(s Status) channel.Class {
 	if class, ok := c.Classes[s]; ok {
 		return class
@@ -214,8 +215,8 @@ func (c *Config) bindClass(s Status) channel.Class {
 	return channel.Temporary // no message was sent
 }
 
-// blames reports whether the status says that the credentials or the address are
-// wrong. Config.Classes decides about the statuses that it holds.
+// blames reports whether the status blames the credentials or the address.
+// Config.Classes takes precedence.
 func (c *Config) blames(s Status) bool {
 	if class, ok := c.Classes[s]; ok {
 		return class == channel.Misconfigured

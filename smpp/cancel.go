@@ -18,33 +18,34 @@ var (
 	errBadMessageID = errors.New("message_id is empty, longer than 64 characters, or holds a NUL")
 )
 
-// Cancel asks the SMSC to drop a message that has not reached the person yet: by
+// Cancel asks the SMSC to drop a message before it reaches the person. It sends
 // one cancel_sm for each of s.ProviderIDs, with the addresses of the submit_sm
-// (SMPP 3.4, section 4.9). m must have the recipient and the sender of the message
-// that was sent. Each cancel_sm counts as a message for Config.TPS and
-// Config.Window, and waits for a bind and for its answer as a submit_sm does. It is
-// never sent a second time.
+// (SMPP 3.4, section 4.9). m must have the recipient and the sender of the
+// original message. Each cancel_sm counts as a message for Config.TPS and
+// Config.Window, and waits for a bind and for its answer as a submit_sm does. The
+// client never repeats a cancel_sm.
 //
 // A nil error means that the SMSC has dropped every part. Otherwise the error is a
-// [channel.Error], and part of the message may be withdrawn. Classes:
+// [channel.Error], and part of the message may be withdrawn. Its class is:
 //
-//   - channel.Unknown: the message may be with the person. The SMSC does not have
-//     it any more (ESME_RCANCELFAIL, ESME_RINVMSGID; Code is "0x11" or "0x0C"),
-//     does not answer, or answers with a status outside the standard;
-//   - channel.Temporary, channel.Throttled: the SMSC was not asked, or could not
-//     look for the message. For example there is no bind or no slot of the window,
-//     ctx has ended, or the client is closed;
+//   - channel.Unknown: the message may have reached the person. The SMSC no longer
+//     has it (ESME_RCANCELFAIL, ESME_RINVMSGID; Code is "0x11" or "0x0C"), does
+//     not answer, or answers with a status outside the standard;
+//   - channel.Temporary, channel.Throttled: no cancel_sm was sent, or the SMSC
+//     could not look for the message. For example, there is no bind or no slot of
+//     the window, ctx has ended, or the client is closed;
 //   - channel.Misconfigured: the SMSC does not have the command (ESME_RINVCMDID),
-//     with [errors.ErrUnsupported] in the tree. Or s.ProviderIDs is empty, or holds
-//     an impossible message_id: a cancel_sm without one would cancel every message
-//     between the two addresses.
+//     with [errors.ErrUnsupported] in the tree. Or s.ProviderIDs is empty, or
+//     holds an impossible message_id: a cancel_sm without an id would cancel every
+//     message between the two addresses.
 //
-// If the SMSC does not have one part any more, Cancel goes on with the others.
-// After any other error it sends no further cancel_sm. It returns the first error.
+// If the SMSC no longer has one part, Cancel continues with the others. After any
+// other error it sends no further cancel_sm. It returns the first error.
 //
-// The message_id is the one that the SMSC gave. If Config.SubmitIDs is not IDText,
-// it is written from its number: IDHex in upper case, both without leading zeros or
-// a "0x". An SMSC that writes one id in two bases stores a number, and reads one.
+// The message_id is the id from the SMSC's response. If Config.SubmitIDs is not
+// IDText, it is written as a number: for IDHex in upper case, and always without
+// leading zeros or a "0x". An SMSC that writes one id in two bases stores a
+// number, and reads one.
 //
 // After the withdrawal the SMSC may send a receipt of the state DELETED.
 func (c *Client) Cancel(ctx context.Context, m *channel.Message, s channel.Submission) error {
@@ -88,8 +89,8 @@ func cancelError(class channel.Class, err error) *channel.Error {
 	return &channel.Error{Class: class, Op: opCancel, Err: err}
 }
 
-// cancelFailure returns the error of a cancel_sm for that of a request. A session
-// reports a generic_nack as an error of submit_sm.
+// cancelFailure converts the error of a request to the error of a cancel_sm. A
+// session reports a generic_nack as an error of submit_sm.
 func cancelFailure(err error) *channel.Error {
 	e, ok := errors.AsType[*channel.Error](err)
 	if !ok {
@@ -109,7 +110,7 @@ func cancelFailure(err error) *channel.Error {
 	return &v
 }
 
-// isGone reports whether the SMSC has no such message to cancel any more.
+// isGone reports whether the SMSC no longer has the message.
 func isGone(e *channel.Error) bool {
 	return e.Op == opCancel && (errors.Is(e, StatusCancelFailed) || errors.Is(e, StatusInvalidMessageID))
 }
@@ -129,8 +130,8 @@ func (f IDFormat) spellAll(ids []string) ([]string, error) {
 	return spelled, nil
 }
 
-// spell is the inverse of canonical, apart from case and leading zeros. An id that
-// is not in the format stays as it is.
+// spell is the inverse of canonical, apart from case and leading zeros. An id in
+// another format is unchanged.
 func (f IDFormat) spell(id string) string {
 	if f != IDHex {
 		return id

@@ -23,7 +23,7 @@ type Client struct {
 	links     []*link // fixed; their fields are guarded by mu
 	pace      *pacer
 	inbox     *inbox               // hands receipts and messages over
-	ledger    *ledger              // of message ids; nil: without Config.Receipt
+	ledger    *ledger              // message ids; nil: Config.Receipt is nil
 	life      *transport.Lifecycle // of calls of Send and Cancel; refuses under mu
 	reference atomic.Uint32        // of the last long message
 
@@ -33,10 +33,10 @@ type Client struct {
 	stopped        chan struct{}      // closed when run has returned
 	receivers      sync.WaitGroup     // goroutines that hand receipts over; run waits for them
 	deadline       transport.CloseDeadline
-	events         chan Event // queue for Config.Event; closed by run
+	events         chan Event // queue for Config.Event; run closes it
 
 	mu       sync.Mutex
-	failure  error         // of the link that failed last
+	failure  error         // of the last failed link
 	accepted wire.Bind     // credentials that the SMSC accepted last
 	next     int           // index of the link that pick looks at first
 	changed  chan struct{} // closed and replaced when a link changes
@@ -96,23 +96,29 @@ func (c *Client) log() *slog.Logger { return c.config.Logger }
 
 // Send submits m.Text to m.To.Phone, in as many parts as it needs, one after the
 // other. It returns when the SMSC has answered: the Submission holds a message id
-// for each part.
+// for each part. For example, a text of 200 GSM 03.38 characters needs two parts.
 //
-// While no bind stands, Send waits for one, for Config.BindWait at most or until
-// ctx ends, and fails as channel.Temporary. BindWait does not count while a session
-// that is being replaced awaits its last responses. While every host has refused
-// credentials that the SMSC never accepted (RefusedCredentials), Send fails at once
-// as channel.Misconfigured; connection errors do not change that. An expired
-// message fails as channel.Expired.
+// If no bind stands, Send waits for one. If a session is being replaced, the time
+// until its last responses does not count as waiting.
 //
-// If the SMSC refuses the message, the error has the Status's Class and Code. If no
-// response comes in time, or if the connection is lost, ctx ends or the message
-// expires after the write, the error is channel.Unknown. If a part fails after another was accepted, the
-// error is channel.Unknown too, and the Submission holds the ids of the accepted
-// parts.
+// Every error is a [channel.Error]. If the SMSC refuses the message, the error has
+// the Status's Class and Code. Other classes are:
 //
-// If ctx ends, or the message expires, while the message is being written to an SMSC that does not read,
-// Send returns when the write is over, after Config.WriteTimeout at most.
+//   - channel.Unknown: the message may have been sent. No response came in time, or
+//     the connection was lost, ctx ended or the message expired after the write. Or
+//     a part failed after another was accepted: the Submission then holds the ids of
+//     the accepted parts.
+//   - channel.Temporary: no bind came within Config.BindWait, or the connection was
+//     lost or ctx ended before the write, or the client is closed.
+//   - channel.Throttled: ctx ended while the message waited for the rate, or the
+//     message would expire before its turn.
+//   - channel.Misconfigured: every host has refused credentials that the SMSC never
+//     accepted (RefusedCredentials), or the message cannot be encoded. Send does not
+//     wait then, and connection errors do not change that.
+//   - channel.Expired, channel.InvalidRecipient: nothing was sent.
+//
+// If ctx ends, or the message expires, during a write to an SMSC that does not read,
+// Send returns after the write, which lasts Config.WriteTimeout at most.
 func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
 	if !c.life.Begin() {
 		return channel.Submission{State: channel.Failed}, submitError(channel.Temporary, ErrClosed)
@@ -136,7 +142,7 @@ func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submissi
 	return sub, nil
 }
 
-// partly returns the error of a message of which some parts were accepted.
+// partly returns the error of a message with accepted parts.
 func partly(err error, accepted, parts int) error {
 	if accepted == 0 {
 		return err
@@ -150,7 +156,7 @@ func partly(err error, accepted, parts int) error {
 }
 
 // submit sends one part, or the cancel_sm of r, over any session. If the session
-// ends before the part is written, submit retries once on another.
+// ends before the part is written, submit retries once over another.
 func (c *Client) submit(ctx context.Context, part *wire.Message, r request) (string, error) {
 	if err := c.pace.wait(ctx, r); err != nil {
 		return "", err
@@ -180,18 +186,17 @@ func (c *Client) submit(ctx context.Context, part *wire.Message, r request) (str
 }
 
 // Ready waits until the client is bound, and returns nil then. It returns an error
-// if ctx ends, with the reason for there being no bind; at once while the SMSC
-// refuses the credentials; and after the client is closed. With a ctx that has
-// ended it returns the present state.
+// if ctx ends, if the SMSC refuses the credentials, and if the client is closed.
+// The error gives the reason for the missing bind. If ctx has ended before the
+// call, Ready returns the present state.
 func (c *Client) Ready(ctx context.Context) error {
 	_, err := c.bound(ctx, 0, time.Time{})
 	return err
 }
 
-// bound returns the session that has the least to do, or waits for one. If
-// bindWait is positive, it waits for that long at most, counted from when no
-// session is retiring. It never waits longer than until expires, unless that is
-// zero.
+// bound returns the session with the least to do, or waits for a session. If
+// bindWait is positive, it is the longest wait, counted from the time at which no
+// session is retiring. Unless expires is zero, bound waits no longer than that.
 func (c *Client) bound(ctx context.Context, bindWait time.Duration, expires time.Time) (*session, error) {
 	var timeout, expired <-chan time.Time
 	for {
@@ -230,8 +235,9 @@ func (c *Client) bound(ctx context.Context, bindWait time.Duration, expires time
 }
 
 // pick returns the session with the fewest messages, and among equals a different
-// one each time; one of a standby only if there is no other. If there is no session
-// and every host refuses binds, it returns the refusal. c.mu is held.
+// one each time. It returns a session of a standby only if there is no other. If
+// there is no session and every host refuses binds, it returns the refusal. c.mu
+// is held.
 func (c *Client) pick() (best *session, refused error) {
 	open := false // a link without a session may get one
 	standby := false
@@ -254,7 +260,7 @@ func (c *Client) pick() (best *session, refused error) {
 	return best, refused
 }
 
-// notBound returns the error of a message that found no session.
+// notBound returns the error for a message without a session.
 func (c *Client) notBound(err, failure error) error {
 	if failure != nil {
 		err = fmt.Errorf("%w: %w", err, failure)
@@ -280,7 +286,7 @@ func (c *Client) attach(l *link, s *session) {
 	c.emit(Event{Kind: EventBound, Addr: l.host.addr, Receiver: !l.submits()})
 }
 
-// detach offers s to Sends no more.
+// detach withdraws s from Sends.
 func (c *Client) detach(l *link, s *session, cause error) {
 	c.mu.Lock()
 	lost := l.session == s
@@ -298,7 +304,7 @@ func (c *Client) detach(l *link, s *session, cause error) {
 	}
 }
 
-// ended notes that the link's session has ended.
+// ended notes the end of the link's session.
 func (c *Client) ended(l *link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -306,14 +312,14 @@ func (c *Client) ended(l *link) {
 	c.announce()
 }
 
-// retiring reports whether a session awaits its last responses, for at most
-// ResponseTimeout, and the answer to its unbind, for at most EnquireLinkTimeout,
-// before the next session can take its place. c.mu is held.
+// retiring reports whether an old session delays the next. It may await its last
+// responses for ResponseTimeout, and the answer to its unbind for
+// EnquireLinkTimeout. c.mu is held.
 func (c *Client) retiring() bool {
 	return slices.ContainsFunc(c.links, func(l *link) bool { return l.submits() && l.retiring })
 }
 
-// failed notes the reason for a link to have no session.
+// failed notes why a link has no session.
 func (c *Client) failed(l *link, err error) {
 	c.mu.Lock()
 	l.since, l.failure, c.failure = time.Now(), err, err
@@ -336,7 +342,7 @@ func (c *Client) announce() {
 	c.changed = make(chan struct{})
 }
 
-// reportUnmatched counts a receipt that belongs to no message of this client.
+// reportUnmatched counts a receipt for no message of this client.
 func (c *Client) reportUnmatched(u unmatched) {
 	u.counted.unmatched.Add(1)
 	c.log().Warn("smpp: receipt matches no message", "addr", u.host, "id", maskID(u.id), "hint", u.hint)

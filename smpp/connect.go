@@ -27,11 +27,11 @@ func bindName(kind pdu.CommandID) string {
 	return "bind_transceiver"
 }
 
-// errBarred is the error of a bind that was not sent, because its credentials were
-// refused just before.
+// errBarred is the error of a bind that was not sent: the SMSC has just refused
+// its credentials.
 var errBarred = errors.New("smpp: the credentials were refused")
 
-// connect returns a session that is bound but not served yet. It gives up when
+// connect returns a bound session that is not served yet. It gives up when
 // connecting ends, unless a bind was sent; then it waits for the answer until
 // ctx ends.
 func (l *link) connect(ctx, connecting context.Context) (*session, error) {
@@ -46,11 +46,11 @@ func (l *link) connect(ctx, connecting context.Context) (*session, error) {
 // tryConnect is connect, but fails with errBarred if Config.Credentials returned
 // credentials that must wait.
 //
-// It has two contexts, each with the deadline of BindTimeout. connecting ends
-// when Shutdown or Close begins: until the bind is sent nothing has happened at
-// the SMSC, so the link can stop at once. ctx ends with Close only: once the
-// bind is sent the SMSC may have accepted it, so Shutdown waits for the answer,
-// in order to unbind the session.
+// Its two contexts have the deadline of BindTimeout. connecting ends when
+// Shutdown or Close begins: until the bind is sent nothing has happened at the
+// SMSC, so the link can stop at once. ctx ends with Close only: once the bind is
+// sent the SMSC may have accepted it, so Shutdown must wait for the answer, in
+// order to unbind the session.
 func (l *link) tryConnect(ctx, connecting context.Context) (*session, error) {
 	config := &l.client.config
 	l.refusal = 0
@@ -111,8 +111,8 @@ func (l *link) dial(ctx context.Context) (conn, raw net.Conn, err error) {
 	return conn, raw, nil
 }
 
-// nextAddress returns one of the addresses of the host's name: a different one for
-// each of its links, and for each try.
+// nextAddress returns an address of the host's name. Each link of the host, and
+// each try, gets the next one.
 func (l *link) nextAddress(ctx context.Context) (string, error) {
 	name, port, _ := net.SplitHostPort(l.host.addr) // checked by validate
 	all, err := l.client.config.lookupHost(ctx, name)
@@ -127,7 +127,7 @@ func (l *link) nextAddress(ctx context.Context) (string, error) {
 	return net.JoinHostPort(all[(l.turn-1)%len(all)], port), nil
 }
 
-// credentials returns those of the next bind.
+// credentials returns the credentials of the next bind.
 func (l *link) credentials(ctx context.Context) (wire.Bind, error) {
 	config := &l.client.config
 	b := wire.Bind{
@@ -168,14 +168,15 @@ func (l *link) open(ctx context.Context, conn, raw net.Conn, credentials wire.Bi
 	return s, nil
 }
 
-// maxEarly is how many requests of the SMSC may come before its answer to the bind.
+// maxEarly is the largest number of requests from the SMSC before its answer to
+// the bind.
 const maxEarly = 100
 
 // errEarly is the error of a connection with more than maxEarly such requests.
 var errEarly = errors.New("SMSC sends requests and does not answer the bind")
 
-// bind sends the bind and awaits its answer. It returns the requests of the SMSC
-// that came before, for the session to answer.
+// bind sends the bind and awaits its answer. It returns the earlier requests of
+// the SMSC, for the session to answer.
 func (l *link) bind(conn net.Conn, in *wire.Reader, credentials wire.Bind, trace *tracer) (
 	early []wire.Frame, err error,
 ) {

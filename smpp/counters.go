@@ -9,27 +9,27 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// Counters count what passed over a bind, or over all binds of a client, since the
+// Counters count the traffic of a bind, or of all binds of a client, since the
 // client began. submit_sm and cancel_sm count alike.
 type Counters struct {
 	Submitted  uint64                  // requests given to a connection
 	Answered   map[Status]uint64       // responses, by command_status; nil: none
 	Unanswered uint64                  // requests without a response within ResponseTimeout
-	Receipts   map[MessageState]uint64 // delivery receipts by state, those of unknown words as "OTHER"; nil: none
-	Unmatched  uint64                  // receipts of messages that this client did not submit; see EventUnmatched
-	Collisions uint64                  // responses with a message_id that another message has; see EventCollision
+	Receipts   map[MessageState]uint64 // delivery receipts by state, unknown words as "OTHER"; nil: none
+	Unmatched  uint64                  // receipts for no message of this client; see EventUnmatched
+	Collisions uint64                  // responses with the message_id of another message; see EventCollision
 	Throttled  uint64                  // responses of class channel.Throttled
-	Rebinds    uint64                  // binds that were accepted, apart from the first
+	Rebinds    uint64                  // accepted binds, without the first
 
 	WindowUsed int     // requests that await their response now
 	PerSecond  float64 // requests in the last whole second
 }
 
-// maxStatuses is how many statuses outside the standard are counted by themselves.
-// Further ones count as StatusUnknownError.
+// maxStatuses is the number of statuses outside the standard with counts of their
+// own. The others count as StatusUnknownError.
 const maxStatuses = 256
 
-// A bindCounters counts what passes over one link.
+// A bindCounters counts the traffic of one link.
 type bindCounters struct {
 	submitted, unanswered, accepted, throttled atomic.Uint64
 	unmatched, collisions, binds               atomic.Uint64
@@ -59,7 +59,7 @@ func (n *bindCounters) answered(status Status, class channel.Class) {
 	n.refused[status]++
 }
 
-// read returns the counts, apart from the session's.
+// read returns the counts, without the session's.
 func (n *bindCounters) read() Counters {
 	c := Counters{
 		Submitted: n.submitted.Load(), Unanswered: n.unanswered.Load(), Unmatched: n.unmatched.Load(),
@@ -109,7 +109,7 @@ func (c *Counters) add(other Counters) {
 // A secondRate counts events by the second.
 type secondRate struct {
 	began          time.Time // of the present second
-	count, earlier int       // in it, and in the one before
+	count, earlier int       // in it, and in the second before
 }
 
 // add counts an event.

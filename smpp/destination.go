@@ -6,7 +6,7 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A DestFormat is the form in which an SMSC takes destination addresses.
+// A DestFormat is the form in which an SMSC expects destination addresses.
 type DestFormat uint8
 
 // The forms of +44 7911 123456.
@@ -17,7 +17,7 @@ const (
 	DestNational                   // 07911123456 in the country of Config.National; DestDigits elsewhere
 )
 
-// A National is the country of an SMSC that takes national numbers.
+// A National is the country of an SMSC that expects national numbers.
 type National struct {
 	Country string // calling code with a "+", "+44"
 	Trunk   string // digits before a national number, "0"; empty: none
@@ -43,7 +43,7 @@ func (c *Config) dest(phone string) wire.Addr {
 	return a
 }
 
-// A Validity is the form in which validity_period is sent.
+// A Validity is the form of validity_period.
 type Validity uint8
 
 // The forms.

@@ -18,8 +18,8 @@ const (
 	EventCollision                       // the SMSC gave one message_id to two messages
 )
 
-// String returns "bound", "lost", "refused", "throttled", "unanswered", "unmatched" or
-// "collision".
+// String returns "bound", "lost", "refused", "throttled", "unanswered",
+// "unmatched" or "collision".
 func (k EventKind) String() string {
 	switch k {
 	case EventBound:
@@ -40,8 +40,8 @@ func (k EventKind) String() string {
 	return "unknown"
 }
 
-// A Refusal says what the answer to a bind means for the credentials and the
-// address of the client.
+// A Refusal says whether a refused bind blames the credentials or the address of
+// the client.
 type Refusal uint8
 
 // The refusals.
@@ -50,12 +50,12 @@ const (
 	// The client tries again after the pauses between failed connections.
 	RefusedForNow Refusal = iota + 1
 
-	// RefusedAccepted blames the credentials or the address, but this client has
-	// seen the SMSC accept the same credentials: perhaps the SMSC is starting
-	// up, allows fewer binds, or another process still holds the account. The
-	// client tries again after 4 s, then after longer pauses, up to a third of
-	// Config.RefusedWait. If another bind to the host stands, the pauses begin
-	// at 10 s and end at RefusedWait.
+	// RefusedAccepted blames the credentials or the address, but the SMSC has
+	// accepted the same credentials from this client before. The SMSC may be
+	// starting up, may allow fewer binds, or another process may still hold the
+	// account. The client tries again after 4 s, then after longer pauses, up to
+	// a third of Config.RefusedWait. If another bind to the host stands, the
+	// pauses begin at 10 s and end at RefusedWait.
 	RefusedAccepted
 
 	// RefusedCredentials blames credentials that the SMSC never accepted since
@@ -80,7 +80,7 @@ func (r Refusal) String() string {
 // An Event is a change of a client's binds or of its rate.
 type Event struct {
 	Kind     EventKind
-	Addr     string    // of the SMSC; empty for EventThrottled, which is for all binds
+	Addr     string    // of the SMSC; empty for EventThrottled, which concerns all binds
 	Receiver bool      // the bind is the receiver of Config.Pair
 	At       time.Time // when it happened
 	Refusal  Refusal   // EventRefused: its meaning
@@ -90,9 +90,9 @@ type Event struct {
 	// MessageID is the message_id of EventUnmatched and EventCollision, masked.
 	//
 	// If several processes share a SystemID, each gets receipts of the others'
-	// messages, which are unmatched but no fault. After EventCollision a receipt
-	// may be taken for that of another message: nodes of the SMSC number messages
-	// alike, and each needs a Client of its own.
+	// messages. They are unmatched, but nothing is wrong. After EventCollision
+	// the client may match a receipt to the wrong message: nodes of the SMSC
+	// number messages alike, and each node needs a Client of its own.
 	MessageID string
 
 	Hint string // EventUnmatched: the probable reason
@@ -101,19 +101,19 @@ type Event struct {
 // A State holds a client's binds and its rate at one moment.
 type State struct {
 	Sessions []Session // one for each bind, in the order of Config.Addr and Addrs, repeated
-	Rate     float64   // messages per second that may be sent now; 0: there is no limit
+	Rate     float64   // messages per second that may be sent now; 0: no limit
 	Total    Counters  // of all binds
 }
 
-// A Session is a bind that stands, or is to stand.
+// A Session is the state of one bind, bound or not.
 type Session struct {
 	Addr        string
 	Receiver    bool      // the receiver of Config.Pair: no messages go over it
 	Standby     bool      // to one of Config.StandbyAddrs
 	Bound       bool      // it takes messages, or receipts
 	Since       time.Time // time of the last change; zero: the first bind is under way
-	Outstanding int       // messages that wait for the window or for their response
-	Err         error     // reason for not being bound
+	Outstanding int       // messages that await the window or their response
+	Err         error     // the reason if it is not bound
 	Count       Counters  // of this bind, over all its sessions
 }
 
@@ -137,15 +137,15 @@ func (c *Client) State() State {
 	return st
 }
 
-// use returns how many requests await their response, and how many went out in the
-// last second.
+// use returns how many requests await their response, and how many were sent in
+// the last second.
 func (s *session) use() (window int, perSecond float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.calls), s.rate.rate(time.Now())
 }
 
-// maxEvents is how many events may wait for Config.Event.
+// maxEvents is the largest number of events that may wait for Config.Event.
 const maxEvents = 256
 
 // emit queues an event. It never blocks: if Config.Event hangs, events are lost,

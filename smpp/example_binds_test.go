@@ -12,8 +12,8 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/smpptest"
 )
 
-// OTP Blue, which delivers to iMessage, is asked first, and a carrier where it
-// cannot.
+// OTP Blue delivers to iMessage and is tried first. A carrier takes the numbers
+// without iMessage.
 func Example_otpBlue() {
 	blueSMSC := smpptest.NewTLSServer(smpptest.Config{
 		Handler: smpptest.OTPBlue(func(number string) bool { return number == "+14155550100" }),
@@ -27,7 +27,7 @@ func Example_otpBlue() {
 		Sender: "MyBank", // the bold subject line
 		TPS:    50,       // as agreed with OTP Blue
 		Long:   smpp.LongPayload,
-		// Numbers are checked before: "invalid" can only mean a country
+		// Numbers are validated earlier, so "invalid" can only mean a country
 		// that OTP Blue does not serve.
 		Classes: map[smpp.Status]channel.Class{smpp.StatusInvalidDestination: channel.Unreachable},
 	})
@@ -38,7 +38,7 @@ func Example_otpBlue() {
 	carrier, err := smpp.New(smpp.Config{
 		Addr: carrierSMSC.Addr, TLS: carrierSMSC.ClientTLS(), SystemID: "mybank", Password: "secret",
 		Sender:  "MyBank",
-		Senders: map[string]string{"+1": "12025550123"}, // the USA know no alphanumeric senders
+		Senders: map[string]string{"+1": "12025550123"}, // the USA allow no alphanumeric senders
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -85,7 +85,7 @@ func Example_binds() {
 		DangerouslyPlaintext: true, // these two are on the same machine
 		TPS:                  1000, Window: 50,
 		Credentials: func(context.Context) (systemID, password string, err error) {
-			return "mybank", "secret", nil // from where they are rotated
+			return "mybank", "secret", nil // a secret store would return them
 		},
 		Event: func(e smpp.Event) { bound <- e.Kind.String() },
 	})
@@ -112,8 +112,8 @@ func Example_binds() {
 	// 4 4 4 1000
 }
 
-// Receipts find their messages by id, over whichever bind they come; what
-// cannot be stored is refused and comes again.
+// A receipt finds its message by id, over any bind. If the program cannot store
+// a receipt, the SMSC sends it again.
 func Example_receipts() {
 	smsc := smpptest.NewTLSServer(smpptest.Config{Redeliver: time.Millisecond})
 	defer smsc.Close()
@@ -124,7 +124,7 @@ func Example_receipts() {
 	got := make(chan channel.Receipt, 1)
 	client, err := smpp.New(smpp.Config{
 		Addr: smsc.Addr, TLS: smsc.ClientTLS(),
-		SubmitIDs: smpp.IDHex, ReceiptIDs: smpp.IDDecimal, // as this SMSC writes them
+		SubmitIDs: smpp.IDHex, ReceiptIDs: smpp.IDDecimal, // this SMSC's formats
 		Receipt: func(_ context.Context, r channel.Receipt) error {
 			if tries++; tries == 1 {
 				return fmt.Errorf("database is down")

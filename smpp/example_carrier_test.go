@@ -24,7 +24,8 @@ func Example_carrier() {
 		// Bind.
 		SystemID: "mybank", Password: "secret", SystemType: "OTP",
 		Classes: map[smpp.Status]channel.Class{0x40C: channel.Temporary}, // too many binds
-		// Session: closed after 60 s of silence, a window of 20, 100 messages a second.
+		// Session: closed after 60 s of silence, a window of 20, 100 messages a
+		// second.
 		EnquireLink: 25 * time.Second, Window: 20, TPS: 100,
 		// Messages: the default alphabet is Latin-1, destinations begin with "+".
 		Codings:    []smpp.Coding{{DataCoding: 0, Encoding: sms.Latin1}, {DataCoding: 8, Encoding: sms.UCS2}},

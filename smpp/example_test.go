@@ -52,7 +52,7 @@ func Example() {
 	// delivered m1 DELIVRD err:000
 }
 
-// What a refusal says: the class for a program, the status for people.
+// A refusal has a class for the program, and a status for people.
 func ExampleStatus() {
 	smsc := smpptest.NewTLSServer(smpptest.Config{
 		Handler: smpptest.OTPBlue(func(number string) bool { return false }), // nobody has iMessage

@@ -33,8 +33,9 @@ func (m Inbound) GoString() string { return "smpp.Inbound{" + m.String() + "}" }
 // LogValue masks the message.
 func (m Inbound) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// receive takes a deliver_sm or data_sm. It never blocks, since the reader must go
-// on. Each must be answered, since an SMSC repeats the others without end.
+// receive takes a deliver_sm or data_sm. It never blocks, because the reader
+// must not stop. Each must be answered, because an SMSC repeats an unanswered
+// one without end.
 func (s *session) receive(f wire.Frame) {
 	decode := wire.DecodeMessage
 	if f.ID == pdu.DataSmID {
@@ -97,15 +98,16 @@ func (s *session) handOverOne(ctx context.Context, d incoming, long *concat.Reas
 	return err
 }
 
-// inboundLimits bound the parts of incomplete messages from people. All of them
+// inboundLimits bound the parts of incomplete messages from people. All parts
 // have one owner, and one person cannot use up the limit.
 var inboundLimits = concat.Limits{
 	Life: 10 * time.Minute, PerOwner: 256, PerSender: 8, Octets: 255 * wire.MaxShortMessage,
 }
 
 // reassemble takes a message from a person, or a part of one. If the message is
-// complete, it returns the message's octets, not nil, and a function to call
-// with the outcome: a message that was not taken waits for its last part again.
+// complete, it returns the message's octets, not nil, and a function for the
+// outcome. If the outcome is a refusal, the message waits for its last part
+// again.
 func reassemble(r *concat.Reassembler, m *wire.Message) (data []byte, done func(taken bool), err error) {
 	udh, text := m.Payload()
 	h, ok := concat.ReadHeader(udh, m.TLVs)
@@ -115,7 +117,7 @@ func reassemble(r *concat.Reassembler, m *wire.Message) (data []byte, done func(
 	key := concat.Key{From: m.Source.Digits, To: m.Dest.Digits, Reference: h.Reference, Parts: h.Parts}
 	long, _, err := r.Add(key, h.Part, concat.Part{Text: text})
 	switch {
-	case errors.Is(err, concat.ErrTooLong): // no other try would be shorter
+	case errors.Is(err, concat.ErrTooLong): // a repetition would have the same length
 		return nil, nil, nil
 	case long == nil:
 		return nil, nil, err
@@ -129,7 +131,7 @@ func reassemble(r *concat.Reassembler, m *wire.Message) (data []byte, done func(
 	}, nil
 }
 
-// encoding returns how a message from the SMSC is encoded: the last of Codings
+// encoding returns the encoding of a message from the SMSC: the last of Codings
 // with its data_coding decides. An unknown data_coding is read as Latin-1.
 func (c *Config) encoding(coding uint8) sms.Encoding {
 	for _, own := range slices.Backward(c.Codings) {

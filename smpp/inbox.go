@@ -11,43 +11,42 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// maxInbound is how many receipts and messages of one session may wait for
-// Config.Receipt and Config.Inbound. Further ones are answered with
-// Config.RetryStatus, so that the SMSC tries later.
+// maxInbound is the largest number of receipts and messages of one session that may
+// wait for Config.Receipt and Config.Inbound. Further ones are answered with
+// Config.RetryStatus, so that the SMSC repeats them.
 const maxInbound = 1024
 
-// An incoming is a receipt or a message that waits to be handed over and answered.
+// An incoming is a receipt or a message that must be handed over and answered.
 type incoming struct {
 	session  *session
-	response pdu.CommandID // 0: there is nothing to answer
+	response pdu.CommandID // 0: no answer is due
 	seq      uint32
 	receipt  channel.Receipt
 	message  *wire.Message // nil: it is a receipt
 }
 
-// key returns the message id, or the address, whose receipts or messages are handed
-// over one after the other.
+// key returns the message id, or the address. Receipts and messages with one key
+// are handed over one after the other.
 func (d *incoming) key() string {
 	if d.message != nil {
-		return "from " + d.message.Source.Digits // has a blank, as no id does
+		return "from " + d.message.Source.Digits // an id has no blank
 	}
 	return d.receipt.ProviderID
 }
 
-// An inbox hands receipts and messages over: several at once, but those with one key
-// one after the other, in the order in which they came. It has no goroutine while it
-// is empty. Its length is bounded by the sessions, each of which adds maxInbound at
-// most.
+// An inbox hands receipts and messages over: several at once, but those with one
+// key one after the other, in the order of their arrival. It has no goroutine while
+// it is empty. The sessions bound its length: each adds maxInbound at most.
 type inbox struct {
 	config *Config
 	long   *concat.Reassembler
 	ctx    context.Context // ends with the client
-	spawn  func(func())    // starts a goroutine that the client waits for
+	spawn  func(func())    // starts a goroutine; the client waits for its end
 
 	mu      sync.Mutex
 	workers int                   // goroutines that run
 	ready   []incoming            // oldest first; no two with one key
-	behind  map[string][]incoming // by the key of one that is ready or is being handed over
+	behind  map[string][]incoming // by a key in ready or being handed over
 }
 
 func newInbox(ctx context.Context, c *Config, spawn func(func())) *inbox {
@@ -71,7 +70,7 @@ func (b *inbox) add(d incoming) {
 	}
 }
 
-// work hands over until nothing is ready.
+// work hands items over until none is ready.
 func (b *inbox) work() {
 	for {
 		d, ok := b.next()
@@ -83,7 +82,7 @@ func (b *inbox) work() {
 	}
 }
 
-// next returns the oldest that is ready. If there is none, the worker ends.
+// next returns the oldest item in ready. If there is none, the worker must end.
 func (b *inbox) next() (incoming, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -98,7 +97,7 @@ func (b *inbox) next() (incoming, bool) {
 	return d, true
 }
 
-// done makes the next one with the key ready.
+// done makes the next item with the key ready.
 func (b *inbox) done(key string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -111,8 +110,8 @@ func (b *inbox) done(key string) {
 	b.behind[key] = waiting[1:]
 }
 
-// admit counts a receipt or message that is to be answered, unless too many wait, or
-// the session unbinds and could not answer any more.
+// admit counts a receipt or message that must be answered. It refuses if too many
+// wait, or if the session unbinds and could not answer any more.
 func (s *session) admit() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +122,7 @@ func (s *session) admit() bool {
 	return true
 }
 
-// enqueue hands d over later, or has the SMSC send it again.
+// enqueue queues d, or asks the SMSC to send it again.
 func (s *session) enqueue(d incoming) {
 	d.session = s
 	if !s.admit() {
@@ -136,11 +135,11 @@ func (s *session) enqueue(d incoming) {
 	s.inbox.add(d)
 }
 
-// handOver gives a receipt to Config.Receipt, or a message to Config.Inbound, and
-// answers it. After the end of the session the answer is lost, but a receipt is
-// still true: it is handed over for ResponseTimeout more, or until ctx ends. Later
-// ones are dropped, as the SMSC repeats them over the next session. Otherwise a
-// receiver that hangs would keep every session in memory.
+// handOver passes a receipt to Config.Receipt, or a message to Config.Inbound, and
+// answers it. After the end of the session the answer is lost, but the receipt is
+// still true. It is handed over for ResponseTimeout more, or until ctx ends. Later
+// receipts are dropped, because the SMSC repeats them over the next session.
+// Otherwise a receiver that hangs would keep every session in memory.
 func (s *session) handOver(ctx context.Context, d incoming, long *concat.Reassembler) {
 	defer s.answered()
 	if ctx.Err() != nil || s.endedFor() >= s.config.ResponseTimeout {

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// A ledger remembers the message ids that the SMSC has given, so that a receipt that
-// belongs to no message, and an id that belongs to two, do not go unnoticed. It
-// holds a hash of each id. A client has one if it has a Config.Receipt.
+// A ledger remembers the message ids of the SMSC's responses. It detects a receipt
+// for no message, and an id for two messages. It holds a hash of each id. A client
+// has a ledger if it has a Config.Receipt.
 type ledger struct {
-	wait   time.Duration // how long the response may come after the receipt
+	wait   time.Duration // longest time from the receipt to the response
 	report func(unmatched)
 	done   chan struct{} // closed by stop
 
@@ -51,14 +51,14 @@ func newLedger(wait time.Duration, report func(unmatched)) *ledger {
 	}
 }
 
-// stop ends the wait for responses: none can come any more. A nil ledger has none.
+// stop ends the wait for responses: no more can come. A nil ledger has none.
 func (l *ledger) stop() {
 	if l != nil {
 		close(l.done)
 	}
 }
 
-// add notes an id that the SMSC has given. It reports whether it had given it before.
+// add notes an id from the SMSC, and reports whether the SMSC had used it before.
 func (l *ledger) add(id string) (again bool) {
 	h := maphash.String(l.seed, id)
 	l.mu.Lock()
@@ -77,7 +77,7 @@ func (l *ledger) add(id string) (again bool) {
 	return false
 }
 
-// addLate notes which message an id belongs to, whose Send has returned without it.
+// addLate notes the message of an id that came after the message's Send returned.
 func (l *ledger) addLate(id, message string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,7 +91,7 @@ func (l *ledger) addLate(id, message string) {
 	l.late[id] = message
 }
 
-// message returns the message of an id that addLate has noted, or "".
+// message returns the message of an id noted by addLate, or "".
 func (l *ledger) message(id string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,12 +103,13 @@ func (l *ledger) has(id string) bool {
 	return ok
 }
 
-// match looks for the message of a receipt. One that comes before the response gets
-// the time that the response may take; spawn starts the goroutine that waits.
+// match looks for the message of a receipt. If the receipt came before the
+// response, it waits as long as the response may take; spawn starts the goroutine
+// that waits.
 func (l *ledger) match(u unmatched, spawn func(func())) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.has(u.id) || len(l.waiting) == maxUnmatched { // so many are reported already
+	if l.has(u.id) || len(l.waiting) == maxUnmatched { // as many are being reported already
 		return
 	}
 	l.waiting = append(l.waiting, u)
@@ -118,7 +119,7 @@ func (l *ledger) match(u unmatched, spawn func(func())) {
 	}
 }
 
-// await reports the receipts whose response has not come in time, until stop.
+// await reports the receipts without a response in time, until stop.
 func (l *ledger) await() {
 	for {
 		due, next := l.due(time.Now())
@@ -138,8 +139,8 @@ func (l *ledger) await() {
 	}
 }
 
-// due takes the receipts off whose time is over, and returns those without a
-// message, and when the next one's is. If none is left, the goroutine must end.
+// due removes the receipts whose time is over. It returns those without a message,
+// and the time of the next. If no receipt is left, the goroutine must end.
 func (l *ledger) due(now time.Time) (all []unmatched, next time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -158,8 +159,8 @@ func (l *ledger) due(now time.Time) (all []unmatched, next time.Time) {
 	return all, time.Time{}
 }
 
-// hint says why a receipt may match nothing: above all that the SMSC writes ids in
-// two bases. l.mu is held.
+// hint returns the probable reason why a receipt matches nothing, above all that
+// the SMSC writes ids in two bases. l.mu is held.
 func (l *ledger) hint(id string) string {
 	const set = "a submitted message has this id in another form: set Config.SubmitIDs to %s and ReceiptIDs to %s"
 	if n, ok := new(big.Int).SetString(id, 10); ok && l.hasAny("%x", "%X", "%08x", "%08X", n) {
@@ -189,7 +190,7 @@ func (l *ledger) hasAny(a, b, c, d string, n *big.Int) bool {
 	return false
 }
 
-// maskID shows the ends of a message id only.
+// maskID shows only the ends of a message id.
 func maskID(id string) string {
 	if len(id) < 6 {
 		return "***"

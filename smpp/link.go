@@ -12,25 +12,25 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// A link keeps one bind standing: it connects, serves the session until that
-// ends, and connects again. Its goroutine belongs to the client.
+// A link maintains one bind: it connects, serves the session until it ends, and
+// connects again. Its goroutine belongs to the client.
 type link struct {
 	client *Client
 	host   *host
 	kind   pdu.CommandID // of the bind
 
-	refusal Refusal // what the SMSC's answer to the last bind means; zero: it was no refusal
-	refused bool    // the SMSC refused the last answered bind and blamed the credentials or the address
+	refusal Refusal // the meaning of the SMSC's answer to the last bind; zero: no refusal
+	refused bool    // the last answer to a bind blamed the credentials or the address
 
 	standby bool // to one of StandbyAddrs
-	turn    int  // which of the host's addresses is next, with Config.AllAddresses
+	turn    int  // index of the host's next address, with Config.AllAddresses
 
 	count bindCounters // over all sessions
 
 	// Guarded by client.mu.
 	session  *session  // bound and not retired, or nil
-	since    time.Time // when session changed
-	failure  error     // reason for session to be nil
+	since    time.Time // the last change of session
+	failure  error     // the reason if session is nil
 	retiring bool      // a session is retired and has not ended
 }
 
@@ -53,8 +53,8 @@ type host struct {
 
 func (h *host) release() { <-h.semaphore }
 
-// newLinks returns a link for each bind of the Config, spread over its hosts: first
-// those to Addr and Addrs, then those to StandbyAddrs.
+// newLinks returns a link for each bind of the Config, spread over its hosts.
+// The links to Addr and Addrs come before those to StandbyAddrs.
 func (c *Client) newLinks() []*link {
 	links := c.linksTo(c.config.addrs(), false)
 	if len(c.config.StandbyAddrs) > 0 {
@@ -147,10 +147,10 @@ func (l *link) serve(ctx context.Context, s *session) error {
 	return err
 }
 
-// pause returns how long to wait after a connection failed with err.
+// pause returns the pause after a connection failed with err.
 func (l *link) pause(err error, pauses *backoff.ExponentialBackOff) time.Duration {
 	wait := pauses.NextBackOff()
-	if errors.Is(err, StatusAlreadyBound) { // the SMSC has not given up the last session yet
+	if errors.Is(err, StatusAlreadyBound) { // the SMSC still holds the last session
 		longest := l.client.config.ReconnectMax
 		wait = longest/2 + rand.N(longest)
 	}

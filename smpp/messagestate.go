@@ -8,8 +8,8 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A MessageState is a message_state (SMPP 3.4, section 5.2.28): how far the SMSC
-// has come with a message.
+// A MessageState is a message_state (SMPP 3.4, section 5.2.28): the progress of
+// a message at the SMSC.
 type MessageState uint8
 
 // The states. The comment is the word of a receipt's text.
@@ -28,8 +28,8 @@ const (
 	messageStates
 )
 
-// String returns the word of a receipt's text, "DELIVRD", or "OTHER" for a state
-// that the standard does not define.
+// String returns the word for a receipt's text, for example "DLVRD", or "OTHER"
+// for a state outside the standard.
 func (s MessageState) String() string {
 	if s < messageOther {
 		return wire.States[s]
@@ -37,16 +37,16 @@ func (s MessageState) String() string {
 	return "OTHER"
 }
 
-// A receiptState is the state that a receipt names.
+// A receiptState is the state in a receipt.
 type receiptState struct {
-	word   string // as the SMSC writes it; of Appendix B for the states of the standard
+	word   string // as the SMSC writes it; the word of Appendix B for the states of the standard
 	number MessageState
 }
 
-// meanings are indexed by MessageState. A message that this route could not
-// deliver may be deliverable over another: Unreachable. A receipt never rules a
-// number out, since error codes differ among SMSCs. A message in state UNKNOWN
-// may have been delivered. A state of the SMSC's own is not final.
+// meanings are indexed by MessageState. If this route could not deliver a
+// message, another may: the class is Unreachable. A receipt never makes a number
+// invalid, because error codes differ among SMSCs. A message in state UNKNOWN
+// may have been delivered. An SMSC's own state is not final.
 var meanings = [messageStates]struct {
 	state channel.State
 	class channel.Class
@@ -64,8 +64,8 @@ var meanings = [messageStates]struct {
 	messageOther:         {channel.Sent, 0},
 }
 
-// writtenOut are words that SMSCs write instead of those of the standard, in upper
-// case and without "_" and "-".
+// writtenOut are other spellings of the standard's words, in upper case and
+// without "_" and "-".
 var writtenOut = map[string]receiptState{
 	"DELIVERED":     {"DELIVRD", MessageDelivered},
 	"DELIVERD":      {"DELIVRD", MessageDelivered},
@@ -79,8 +79,8 @@ var writtenOut = map[string]receiptState{
 	"ENROUTE":       {"ENROUTE", MessageEnroute},
 }
 
-// stateKey is the form in which the keys of Config.ReceiptStates are compared: upper
-// case, and without the leading zeros of a number.
+// stateKey returns the form for comparing the keys of Config.ReceiptStates:
+// upper case, and no leading zeros of a number.
 func stateKey(word string) string {
 	word = strings.ToUpper(strings.TrimSpace(word))
 	if n, err := strconv.ParseUint(word, 10, 32); err == nil {
@@ -89,8 +89,9 @@ func stateKey(word string) string {
 	return word
 }
 
-// stateOfWord returns the state for the word or number of a receipt's text: the
-// SMSC's own, by Config.ReceiptStates, or the standard's, also written out.
+// stateOfWord returns the state for a word or number in a receipt's text.
+// Config.ReceiptStates takes precedence over the standard and its other
+// spellings.
 func (c *Config) stateOfWord(word string) (st receiptState, known bool) {
 	key := stateKey(word)
 	if n, ok := c.ReceiptStates[key]; ok {
@@ -102,7 +103,8 @@ func (c *Config) stateOfWord(word string) (st receiptState, known bool) {
 	return receiptState{plain(strings.ToUpper(word)), messageOther}, false
 }
 
-// standardState returns the state for a stateKey of the standard, or written out.
+// standardState returns the state for a stateKey of the standard, or of another
+// spelling.
 func standardState(key string) (receiptState, bool) {
 	if n, ok := wire.StateOf(key); ok {
 		return receiptState{wire.States[n], MessageState(n)}, true
@@ -116,8 +118,9 @@ func standardState(key string) (receiptState, bool) {
 	return receiptState{}, false
 }
 
-// stateOfTLV returns the state for the value of message_state: a number of one or
-// more octets, or, against the standard, a word or the digits of a number.
+// stateOfTLV returns the state for the value of message_state. The value is a
+// number of one or more octets, or, against the standard, a word or the digits
+// of a number.
 func (c *Config) stateOfTLV(v []byte) (receiptState, bool) {
 	if len(v) == 0 || len(v) > 16 {
 		return receiptState{}, false

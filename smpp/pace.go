@@ -14,41 +14,41 @@ import (
 )
 
 const (
-	throttledFactor = 0.5 // share of the rate that is left after ESME_RTHROTTLED or ESME_RMSGQFUL
-	congestedFactor = 0.9 // share that is left after a congestion_state of 80 or more
+	throttledFactor = 0.5 // share of the rate left after ESME_RTHROTTLED or ESME_RMSGQFUL
+	congestedFactor = 0.9 // share of the rate left after a congestion_state of 80 or more
 
 	congested     = 80  // congestion_state of an SMSC that wants no more messages (SMPP 5.0, section 4.8.4.18)
 	fullCongested = 100 // congestion_state of an SMSC at its limit
 
 	recovery = 20 // seconds in which the rate rises by pacer.normal
-	minRate  = 1  // submit_sm per second, the least
+	minRate  = 1  // the smallest rate, in submit_sm per second
 )
 
-// A pacer limits the rate of a client. The ceiling is Config.TPS. Below it the rate
-// follows the SMSC by additive increase and multiplicative decrease: it falls by a
-// factor when the SMSC has too much, and rises steadily afterwards.
+// A pacer limits the rate of a client. The ceiling is Config.TPS. Below it the
+// rate follows the SMSC by additive increase and multiplicative decrease: it falls
+// by a factor when the SMSC is overloaded, and rises steadily afterwards.
 //
-// Without Config.TPS there is no limit until the SMSC has too much for the first
-// time. The rate then begins at that which the SMSC took until now. When it has
-// risen to twice that, the limit ends.
+// Without Config.TPS there is no limit until the SMSC is overloaded for the first
+// time. The limit then begins at the rate of the last second. When it has risen to
+// twice that rate, it ends.
 type pacer struct {
 	ceiling   float64         // Config.TPS; 0: none
 	slowed    func(float64)   // called with the new rate after every decrease
 	limits    atomic.Bool     // there is a limit
 	closed    context.Context // ends with the client
-	semaphore chan struct{}   // held by the message that waits for the limiter, so that the others heed a change
+	semaphore chan struct{}   // held by the message that waits for the limiter, so that the others notice a change
 
 	limiter *xrate.Limiter // unused while limits is false
 
 	mu     sync.Mutex
 	limit  float64   // submit_sm per second; valid while limits is true
-	normal float64   // limit before it fell for the first time
+	normal float64   // limit before its first fall
 	fell   time.Time // when limit last fell
 	rose   time.Time // when limit last rose
 
 	second   time.Time // when the present second began
-	accepted int       // messages that the SMSC took in it
-	before   float64   // messages that the SMSC took in the second before
+	accepted int       // messages that the SMSC accepted in it
+	before   float64   // messages that the SMSC accepted in the second before
 }
 
 func newPacer(closed context.Context, tps int, slowed func(rate float64)) *pacer {
@@ -63,7 +63,7 @@ func newPacer(closed context.Context, tps int, slowed func(rate float64)) *pacer
 	return p
 }
 
-// wait returns when r may be sent. A message that expires meanwhile uses nothing of
+// wait returns when r may be sent. A message that expires meanwhile does not use
 // the rate.
 func (p *pacer) wait(ctx context.Context, r request) error {
 	if !p.limits.Load() {
@@ -103,9 +103,9 @@ func paceError(ctx context.Context, err error) error {
 	return submitError(class, fmt.Errorf("waiting for the rate limit: %w", err))
 }
 
-// set changes the limit. The messages of a hundredth of a second may be saved up.
-// They are taken off the rate, so that never more than limit go in any one second.
-// p.mu is held, or p is not in use yet.
+// set changes the limit. A burst may hold the messages of a hundredth of a second.
+// The burst is subtracted from the rate, so that no second has more than limit
+// messages. p.mu is held, or p is not in use yet.
 func (p *pacer) set(now time.Time, limit float64) {
 	burst := max(1, int(limit/100))
 	p.limiter.SetLimitAt(now, xrate.Limit(limit-float64(burst-1)))
@@ -114,7 +114,7 @@ func (p *pacer) set(now time.Time, limit float64) {
 	p.limits.Store(true)
 }
 
-// rise lets the rate rise for the time since it last did.
+// rise raises the rate for the time since the last rise.
 func (p *pacer) rise(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -147,7 +147,7 @@ func (p *pacer) note(now time.Time, o outcome, congestion uint8) {
 	}
 }
 
-// count counts the messages that the SMSC takes in a second.
+// count counts the messages that the SMSC accepts in a second.
 func (p *pacer) count(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -171,8 +171,8 @@ func (p *pacer) nextSecond(now time.Time) {
 	p.second, p.accepted = now, 0
 }
 
-// fall lowers the rate, at most once a second: messages that are under way already
-// are refused for the same reason.
+// fall lowers the rate, at most once a second: the SMSC refuses messages already
+// sent for the same reason.
 func (p *pacer) fall(now time.Time, factor float64) {
 	p.mu.Lock()
 	if now.Sub(p.fell) < time.Second {
@@ -185,13 +185,13 @@ func (p *pacer) fall(now time.Time, factor float64) {
 	switch {
 	case !limited:
 		p.normal = max(limit, minRate)
-	case limit == 0 || limit > p.limit: // counted when the limit was another
+	case limit == 0 || limit > p.limit: // the count is from a higher limit
 		limit = p.limit
 	}
 	limit = max(limit*factor, minRate)
 	p.fell, p.rose = now, now
 	p.set(now, limit)
-	p.limiter.AllowN(now, p.limiter.Burst()) // spend the messages that were saved up
+	p.limiter.AllowN(now, p.limiter.Burst()) // spend the burst
 	p.mu.Unlock()
 	p.slowed(limit)
 }

@@ -49,8 +49,8 @@ func (s *session) read() error {
 func (s *session) handleResponse(f wire.Frame, arrived time.Time) {
 	switch f.ID {
 	case pdu.SubmitSmRespID, pdu.CancelSmRespID, pdu.GenericNackID:
-		// Any later message would be refused too. A response to cancel_sm does not
-		// say so.
+		// The SMSC would refuse any later message, too. A response to cancel_sm
+		// does not mean that.
 		if Status(f.Status) == StatusInvalidBindStatus && f.ID != pdu.CancelSmRespID {
 			s.retire(errNotBoundThere)
 		}
@@ -64,15 +64,15 @@ func (s *session) handleResponse(f wire.Frame, arrived time.Time) {
 		if !ok {
 			s.log.Debug("smpp: response to nothing outstanding", "seq", f.Seq, "status", Status(f.Status).Code())
 		}
-	case pdu.UnbindRespID: // receipts that came before it are still answered
+	case pdu.UnbindRespID: // earlier receipts are still answered
 		s.out.Finish()
 	case pdu.EnquireLinkRespID:
-	default: // never answered: two peers could go on for ever
+	default: // never answered: two peers could answer each other for ever
 		s.log.Debug("smpp: unexpected response", idAttr(f))
 	}
 }
 
-// countAnswer counts a response, and notes the message_id that it gives.
+// countAnswer counts a response, and notes its message_id.
 func (s *session) countAnswer(status Status, o outcome) {
 	if o.err != nil {
 		s.count.answered(status, o.err.Class)
@@ -86,8 +86,8 @@ func (s *session) countAnswer(status Status, o outcome) {
 	}
 }
 
-// reportLate hands over the message_id of a message whose Send has returned without
-// it, as a receipt with the state Sent.
+// reportLate hands over a message_id that came after the message's Send returned,
+// as a receipt with the state Sent.
 func (s *session) reportLate(id, message string) {
 	if s.ledger == nil {
 		return

@@ -16,18 +16,18 @@ import (
 
 // An IDFormat is the form in which an SMSC writes message ids. Some SMSCs write the
 // id of one message in hexadecimal in the response and in decimal in the receipt.
-// Config.SubmitIDs and ReceiptIDs make both the same decimal number.
+// Config.SubmitIDs and ReceiptIDs convert both to one decimal number.
 type IDFormat uint8
 
 // The formats.
 const (
 	IDText    IDFormat = iota // any text; only surrounding blanks are ignored
-	IDHex                     // a hexadecimal number: case and leading zeros do not count
-	IDDecimal                 // a decimal number: leading zeros do not count
+	IDHex                     // a hexadecimal number; case and leading zeros are ignored
+	IDDecimal                 // a decimal number; leading zeros are ignored
 )
 
-// canonical returns the form in which ids are compared. An id that is not in the
-// format stays as it is.
+// canonical returns the form for comparing ids. An id in another format is
+// unchanged.
 func (f IDFormat) canonical(id string) string {
 	id = strings.Trim(id, " \t\r\n\x00")
 	base := 10
@@ -50,16 +50,17 @@ func (f IDFormat) canonical(id string) string {
 	return n.String()
 }
 
-// A report is a delivery receipt as the SMSC wrote it.
+// A report is a delivery receipt in the SMSC's words.
 type report struct {
 	channel.Receipt
 	state MessageState
 }
 
-// receipt reads m as a delivery receipt. If m has the TLVs receipted_message_id and
-// message_state, they replace the text. A text without them is trusted only if the
-// SMSC marks the message, as anyone can send "id:1 stat:DELIVRD" from a phone, or if
-// Config.ReceiptsInPlainMessages says so.
+// receipt reads m as a delivery receipt. The TLVs receipted_message_id and
+// message_state take precedence over the text. Without them, the text is trusted
+// only if the SMSC marks the message as a receipt, or if
+// Config.ReceiptsInPlainMessages is set: anyone can send "id:1 stat:DELIVRD" from a
+// phone.
 func (c *Config) receipt(m *wire.Message) (report, bool) {
 	kind := m.EsmClass & wire.EsmTypeMask
 	var uncounted []byte
@@ -85,7 +86,7 @@ func (c *Config) receipt(m *wire.Message) (report, bool) {
 		st, _ = c.stateOfWord(text.Stat)
 	}
 	meaning := meanings[st.number]
-	if kind == wire.EsmIntermediate && meaning.state == channel.Failed { // so far: the SMSC goes on trying
+	if kind == wire.EsmIntermediate && meaning.state == channel.Failed { // not final: the SMSC continues to try
 		meaning = meanings[MessageEnroute]
 	}
 	return report{channel.Receipt{
@@ -98,7 +99,8 @@ func (c *Config) receipt(m *wire.Message) (report, bool) {
 }
 
 // readReceipt reads the text of a receipt, whatever its data_coding and sm_length
-// say: the reading that finds most of id and state counts, and of equals the first.
+// say. It tries several readings, and takes the first that finds the most of id and
+// state.
 func readReceipt(m *wire.Message, uncounted []byte) wire.Receipt {
 	_, b := m.Payload()
 	readings := [][]byte{b}
@@ -132,8 +134,8 @@ func readReceipt(m *wire.Message, uncounted []byte) wire.Receipt {
 	return best
 }
 
-// readText reads a text, and returns how many of id and state it has. A text that is
-// the word of a state alone has that state.
+// readText reads a text, and returns how many of id and state it has. If a text is
+// only the word of a state, it has that state.
 func readText(text string) (r wire.Receipt, found int) {
 	r, _ = wire.ParseReceipt(text)
 	if word := strings.Trim(text, " \t\r\n\x00"); r.ID == "" && r.Stat == "" && len(word) <= 20 {
@@ -169,7 +171,7 @@ func asUCS2LittleEndian(b []byte) string {
 }
 
 // asPackedGSM7 reads eight characters in seven octets (3GPP TS 23.038, section
-// 6.1.2.1). The letters, digits and colons of a receipt are those of ASCII.
+// 6.1.2.1). The letters, digits and colons of a receipt have the codes of ASCII.
 func asPackedGSM7(b []byte) string {
 	septets := make([]byte, 0, len(b)*8/7)
 	bits, n := uint(0), 0
@@ -187,8 +189,8 @@ func asPackedGSM7(b []byte) string {
 	return s
 }
 
-// receiptCode returns the state, and the error code of the SMSC or of the network if
-// there is one: "UNDELIV err:001".
+// receiptCode returns the state, and the error code of the SMSC or of the network
+// if there is one, for example "UNDELIV err:001".
 func receiptCode(word, errCode string, t wire.TLVs) string {
 	code := word
 	if e := plain(errCode); e != "" {

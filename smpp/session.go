@@ -19,8 +19,8 @@ import (
 var errBacklog = errors.New("SMSC does not read the responses it asks for")
 
 // A session is one bound connection. Three goroutines serve it: the reader
-// (serve itself), the writer and the keeper. The inbox that hands receipts over
-// belongs to the client, since a slow receiver must not delay a reconnect.
+// (serve itself), the writer and the keeper. The inbox belongs to the client,
+// because a slow receiver must not delay a reconnect.
 type session struct {
 	config   *Config
 	host     string // address of the SMSC; set before serve
@@ -30,12 +30,12 @@ type session struct {
 	in       *wire.Reader
 	out      *wire.Writer
 	inbox    *inbox       // set before serve; hands receipts and messages over
-	early    []wire.Frame // that came before the answer to the bind
+	early    []wire.Frame // requests from before the answer to the bind
 	trace    *tracer      // set before serve; nil: without Config.Trace
 	onRetire func(error)  // set before serve; called, perhaps twice, when the session takes no more messages
 
 	onCollision func(id string) // set before serve, if there is a ledger
-	lateFor     string          // of the reader: the Message.ID of a response that came after its Send returned
+	lateFor     string          // used by the reader: the Message.ID of a response that came after its Send returned
 
 	pace   *pacer        // set before serve; notes every response
 	ledger *ledger       // set before serve; nil: without Config.Receipt
@@ -61,11 +61,11 @@ type session struct {
 	expiry     *time.Timer // fires at the deadline of the oldest call, or before
 	armed      bool        // expiry runs
 	rate       secondRate  // of requests
-	silent     int         // submit_sm and cancel_sm in a row that expired without a response
-	unanswered int         // receipts and messages from the SMSC that are not answered yet
+	silent     int         // submit_sm and cancel_sm in a row without a response in time
+	unanswered int         // receipts and messages from the SMSC that await our answer
 
-	expired     map[uint32]string // Message.ID by sequence number of calls that have expired
-	expiredSeqs []uint32          // oldest first; some are not in expired any more
+	expired     map[uint32]string // Message.ID of expired calls, by sequence number
+	expiredSeqs []uint32          // oldest first; some are no longer in expired
 
 	spare sync.Pool // of calls
 
@@ -73,13 +73,13 @@ type session struct {
 	pinged      atomic.Bool // nothing came since the last enquire_link
 }
 
-// A sessionState is how far a session has come. It never goes back:
+// A sessionState is the progress of a session. It never goes back:
 //
 //	Bound ──► Retired ──► Hurried ──► Drained ──► Ended
 //	             └────────────────────►┘
 //
-// Every state may also go straight to Ended: a lost connection ends the session at
-// once, and its outstanding messages fail.
+// Every state may also go straight to Ended: a lost connection ends the session
+// at once, and its outstanding messages fail.
 type sessionState uint8
 
 const (
@@ -99,12 +99,11 @@ const (
 	// sessionDrained has nothing outstanding. The keeper unbinds.
 	sessionDrained
 
-	// sessionEnded has no connection any more.
+	// sessionEnded has no connection.
 	sessionEnded
 )
 
-// enter moves the session on to a state, unless it is there or further. s.mu is
-// held.
+// enter moves the session forward to a state. It never moves back. s.mu is held.
 func (s *session) enter(next sessionState) {
 	if next <= s.state {
 		return
@@ -168,8 +167,8 @@ func (s *session) end(cause error) {
 	})
 }
 
-// endedFor returns how long ago the session ended. It is negative if the session
-// has not ended.
+// endedFor returns the time since the end of the session. It is negative if the
+// session has not ended.
 func (s *session) endedFor() time.Duration {
 	select {
 	case <-s.ended:
@@ -179,7 +178,7 @@ func (s *session) endedFor() time.Duration {
 	}
 }
 
-// retire lets the session end once nothing is outstanding.
+// retire makes the session end once nothing is outstanding.
 func (s *session) retire(reason error) {
 	s.onRetire(reason)
 	s.mu.Lock()
@@ -191,7 +190,7 @@ func (s *session) retire(reason error) {
 	s.checkDrained()
 }
 
-// checkDrained notes that nothing is outstanding any more. s.mu is held.
+// checkDrained enters sessionDrained if nothing is outstanding. s.mu is held.
 func (s *session) checkDrained() {
 	switch {
 	case s.open.first != nil:
@@ -200,7 +199,7 @@ func (s *session) checkDrained() {
 	}
 }
 
-// hurry gives up on the answers to receipts and messages.
+// hurry stops waiting for the answers to receipts and messages.
 func (s *session) hurry() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -208,7 +207,7 @@ func (s *session) hurry() {
 	s.checkDrained()
 }
 
-// keep sends enquire_link, ends calls whose time is up, and unbinds.
+// keep sends enquire_link, expires calls, and unbinds.
 func (s *session) keep() {
 	enquire := time.NewTicker(s.config.EnquireLink)
 	defer enquire.Stop()
@@ -269,7 +268,7 @@ func (s *session) request(id pdu.CommandID) {
 }
 
 // respond answers a request of the SMSC. If more than 1 MiB of answers wait, the
-// session ends: nothing else that waits for the connection is without a limit.
+// session ends: answers must not use unlimited memory.
 func (s *session) respond(id pdu.CommandID, status Status, seq uint32) {
 	// After the end the answer is dropped, and the SMSC repeats its request.
 	owed, _ := s.out.Respond(func(b []byte) []byte {
@@ -284,8 +283,8 @@ func (s *session) respond(id pdu.CommandID, status Status, seq uint32) {
 	}
 }
 
-// send sends one request and waits for the answer. After errRetired another session
-// must take the request.
+// send sends one request and waits for the answer. If the error is errRetired,
+// another session must take the request.
 func (s *session) send(ctx context.Context, part *wire.Message, r request) (string, error) {
 	c := s.spare.Get().(*call)
 	if err := s.start(ctx, c, part, r); err != nil {
@@ -301,11 +300,11 @@ func (s *session) send(ctx context.Context, part *wire.Message, r request) (stri
 	if o, there := s.leave(c); there {
 		return o.result()
 	}
-	// The call keeps its slot until the SMSC has answered or is given up.
+	// The call keeps its slot until the SMSC has answered or the call expires.
 	return "", submitError(channel.Unknown, fmt.Errorf("waiting for the response: %w", ended(ctx)))
 }
 
-// start sends a request as soon as the window has a slot for it.
+// start sends a request as soon as the window has a free slot.
 func (s *session) start(ctx context.Context, c *call, part *wire.Message, r request) error {
 	c.cancels, c.message = r.cancels, r.message
 	now := time.Now()

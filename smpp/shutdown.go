@@ -17,12 +17,13 @@ func (c *Client) beginClosing() {
 	}
 }
 
-// Shutdown refuses further Sends, waits for those under way, hands over and answers
-// the receipts that have come, for Config.ResponseTimeout at most, unbinds, waits
-// for the SMSC's answer, and closes the connection. If a bind was sent, Shutdown
-// awaits its answer first, in order to unbind its session too.
+// Shutdown refuses further Sends and waits for those under way. It hands over and
+// answers the receipts received so far, for Config.ResponseTimeout at most. Then
+// it unbinds, waits for the SMSC's answer, and closes the connection. If a bind is
+// under way, Shutdown awaits its answer first, in order to unbind its session,
+// too.
 //
-// If ctx ends before that, Shutdown closes at once, as Close does, and returns the
+// If ctx ends earlier, Shutdown closes at once, as Close does, and returns the
 // error of ctx. Its other errors are those of Close.
 func (c *Client) Shutdown(ctx context.Context) error {
 	c.beginClosing()
@@ -55,14 +56,13 @@ func (c *Client) retireSessions() {
 }
 
 // Close closes the connection at once, without unbind. Every Send under way
-// returns: as channel.Unknown if its message was written, else as
+// returns. Its class is channel.Unknown if its message was written, else
 // channel.Temporary. Close may be called more than once.
 //
-// Close returns when all goroutines have ended, among them running callbacks of the
+// Close returns when all goroutines have ended, with the running callbacks of the
 // Config, whose ctx it ends. It waits for them for Config.ResponseTimeout at most,
-// and then returns an error: a callback may ignore its ctx, and a callback that
-// calls Close would wait for itself. A callback may close the client in a goroutine
-// of its own.
+// and then returns an error, because a callback may ignore its ctx. A callback
+// must not wait for Close, but it may close the client in a goroutine of its own.
 func (c *Client) Close() error {
 	c.beginClosing()
 	c.cancel()

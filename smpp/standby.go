@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// standbyDelay is how long no message can go over Addr and Addrs before
-// StandbyAddrs are bound.
+// standbyDelay is the time without a usable primary before the client binds to
+// StandbyAddrs.
 const standbyDelay = time.Second
 
 var errPrimaryBound = errors.New("a bind to Config.Addr or Addrs stands again")
 
-// primaries reports whether messages can go over Addr and Addrs, or will soon, as a
-// session is only being replaced. since is when the bind that has stood longest
+// primaries reports whether messages can go over Addr and Addrs, or will soon,
+// because a session is being replaced. since is when the oldest standing bind
 // began, or zero. c.mu is held.
 func (c *Client) primaries() (up bool, since time.Time) {
 	for _, l := range c.links {
@@ -28,14 +28,14 @@ func (c *Client) primaries() (up bool, since time.Time) {
 	return up, since
 }
 
-// awaitNeed waits until the link is needed: if it is a standby, until no primary
+// awaitNeed waits until the link is needed. A standby is needed if no primary
 // stands for standbyDelay.
 func (l *link) awaitNeed(ctx context.Context) {
 	if !l.standby {
 		return
 	}
 	c := l.client
-	var down time.Time // since when no primary stands
+	var down time.Time // the time since which no primary stands
 	for ctx.Err() == nil {
 		c.mu.Lock()
 		up, _ := c.primaries()

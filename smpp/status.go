@@ -8,8 +8,8 @@ import (
 )
 
 // A Status is a command_status (SMPP 3.4, section 5.1.3). As an error it is the
-// cause within a [channel.Error], whose Code is its Code.
-type Status uint32 //nolint:errname // as syscall.Errno: a value of the protocol first, an error where it refuses
+// cause of a [channel.Error] with the same Code.
+type Status uint32 //nolint:errname // as syscall.Errno: first a value of the protocol, and an error only if it refuses
 
 // The statuses of SMPP 3.4. The comment is the standard's name.
 //
@@ -65,11 +65,11 @@ const (
 	StatusUnknownError       Status = 0xFF // ESME_RUNKNOWNERR
 )
 
-// statuses holds the meaning of each status for a message that it refuses.
+// statuses holds the meaning of each status that refuses a message.
 //
-// Ambiguous statuses are Unknown, since the message may be on its way: the
-// receiver's application errors, the last two, and any status that the standard
-// does not define. ESME_RSUBMITFAIL is Unreachable after OTP Blue's integration
+// Ambiguous statuses are Unknown, because the message may be on its way. They
+// are the receiver's application errors, the last two, and any status outside
+// the standard. ESME_RSUBMITFAIL is Unreachable as in OTP Blue's integration
 // guide ("no iMessage: fail over at once"), the only guide that defines it.
 var statuses = map[Status]struct {
 	name  string
@@ -125,16 +125,16 @@ var statuses = map[Status]struct {
 	StatusUnknownError:       {"ESME_RUNKNOWNERR", channel.Unknown},
 }
 
-// Class returns the class of a message that was refused with the status. For a
-// status that SMPP 3.4 does not define it is [channel.Unknown]. Config.Classes
-// replaces it for one SMSC.
+// Class returns the class for a message refused with the status. For a status
+// outside SMPP 3.4 it is [channel.Unknown]. Config.Classes replaces it for one
+// SMSC.
 func (s Status) Class() channel.Class { return statuses[s].class }
 
 // Code returns the status in hexadecimal, "0x45".
 func (s Status) Code() string { return fmt.Sprintf("0x%02X", uint32(s)) }
 
-// String returns the standard's name, "ESME_RSUBMITFAIL", or the Code of a
-// status that has none.
+// String returns the standard's name, for example "ESME_RSUBMITFAIL", or the
+// Code if the status has no name.
 func (s Status) String() string {
 	if known, ok := statuses[s]; ok {
 		return known.name
@@ -145,6 +145,6 @@ func (s Status) String() string {
 // Error returns the name.
 func (s Status) Error() string { return s.String() }
 
-// refusesBind reports whether a bind that was answered so must not be repeated
-// soon.
+// refusesBind reports whether a bind refused with the status must not be
+// repeated soon.
 func (s Status) refusesBind() bool { return wire.RefusesBind(uint32(s)) }

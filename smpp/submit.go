@@ -12,11 +12,11 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// maxShortCode is the length up to which a sender of digits is a short code.
+// maxShortCode is the largest number of digits of a short code.
 const maxShortCode = 8
 
-// compose fills in out, which stays off the heap, with the parts of m. If it returns
-// an error, nothing was sent.
+// compose fills in out, which stays off the heap, with the parts of m. If it
+// returns an error, nothing was sent.
 func (c *Client) compose(out *composed, m *channel.Message) error {
 	if err := checkRecipient(m); err != nil {
 		return err
@@ -30,8 +30,8 @@ func (c *Client) compose(out *composed, m *channel.Message) error {
 	return out.encode(m.Text, &c.config, c.reference.Add(1))
 }
 
-// checkRecipient validates the phone number only. The other addresses are for other
-// channels.
+// checkRecipient validates only the phone number. Other channels use the other
+// addresses.
 func checkRecipient(m *channel.Message) error {
 	if m.To.Phone == "" {
 		return submitError(channel.InvalidRecipient, errors.New("no phone number"))
@@ -50,7 +50,7 @@ func (c *Client) address(to *wire.Message, m *channel.Message) error {
 	return nil
 }
 
-// envelope fills in the fields that all parts of m have in common.
+// envelope fills in the common fields of all parts of m.
 func (c *Client) envelope(common *wire.Message, m *channel.Message) error {
 	*common = wire.Message{
 		ServiceType: c.config.ServiceType,
@@ -73,8 +73,8 @@ func (c *Client) envelope(common *wire.Message, m *channel.Message) error {
 	return common.Check()
 }
 
-// sender returns the sender for m: that of the longest prefix of its number, or
-// Sender, or the message's own.
+// sender returns the sender for m: the sender of the longest prefix of its number,
+// or Sender, or the message's own.
 func (c *Config) sender(m *channel.Message) string {
 	if len(c.Senders) > 0 {
 		for n := len(m.To.Phone); n > 1; n-- {
@@ -138,13 +138,13 @@ func isDigits(s string) bool {
 // them.
 type request struct {
 	message string    // Message.ID of a submit_sm
-	cancels string    // message_id that a cancel_sm withdraws; empty: the request is a submit_sm
+	cancels string    // message_id to withdraw by a cancel_sm; empty: the request is a submit_sm
 	expires time.Time // end of the message's life; zero: none
 	cost    int       // in messages of Config.TPS
 }
 
-// within returns ctx, which ends with the message's life if that ends sooner than
-// after most.
+// within returns ctx with a deadline at the end of the message's life, if that is
+// sooner than after most.
 func (r *request) within(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
 	if r.expires.IsZero() || time.Until(r.expires) > most {
 		return ctx, func() {}

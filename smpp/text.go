@@ -30,15 +30,15 @@ const (
 	LongPayload                 // one submit_sm with the parameter message_payload: the SMSC makes the parts
 )
 
-// A TLV is an optional parameter of submit_sm (SMPP 3.4, section 3.2.4), for example
-// India's DLT entity id 0x1400 and template id 0x1401. The value is sent as it is:
-// a C-octet string must end in NUL.
+// A TLV is an optional parameter of submit_sm (SMPP 3.4, section 3.2.4), for
+// example India's DLT entity id 0x1400 and template id 0x1401. The value is sent
+// unchanged: a C-octet string must end in NUL.
 type TLV struct {
 	Tag   uint16
 	Value []byte
 }
 
-// maxTLVs is how many octets the parameters of one message may have.
+// maxTLVs is the largest size of the parameters of one message, in octets.
 const maxTLVs = 16 << 10
 
 // ownTags are the parameters that the client sets itself.
@@ -63,7 +63,7 @@ func appendTLVs(t wire.TLVs, all []TLV) (wire.TLVs, error) {
 
 // A composed message is ready to be sent.
 type composed struct {
-	submit wire.Message // fields that the parts have in common
+	submit wire.Message // common fields of the parts
 	parts  []sms.Part   // nil: single is the only part
 	single []byte       // short_message
 	tlvs   wire.TLVs    // of each part
@@ -95,7 +95,7 @@ func (c *composed) part(i int) *wire.Message {
 
 // encode fills in the text.
 func (c *composed) encode(text string, config *Config, ref uint32) error {
-	if len(config.Codings) == 0 && isPlainText(text) { // most codes: no look at each character's encoding
+	if len(config.Codings) == 0 && isPlainText(text) { // most codes: no check of each character's encoding
 		c.single, c.cost = []byte(text), 1
 		return nil
 	}
@@ -127,11 +127,11 @@ func (c *composed) encode(text string, config *Config, ref uint32) error {
 	return nil
 }
 
-// maxPlain is how many characters of GSM 03.38 one short message holds.
+// maxPlain is the largest number of GSM 03.38 characters of one short message.
 const maxPlain = 160
 
 // isPlainText reports whether text fits in one short message, and each character is
-// one octet of GSM 03.38 that equals its ASCII.
+// one octet with the same code in GSM 03.38 and ASCII.
 func isPlainText(text string) bool {
 	if len(text) > maxPlain {
 		return false
@@ -144,7 +144,7 @@ func isPlainText(text string) bool {
 	return true
 }
 
-// plainOctets are the octets that mean the same in ASCII and in GSM 03.38.
+// plainOctets are the octets with the same meaning in ASCII and in GSM 03.38.
 var plainOctets = func() (same [256]bool) {
 	for _, c := range "\n\r !\"#%&'()*+,-./0123456789:;<=>?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" {
 		same[c] = true
@@ -152,7 +152,7 @@ var plainOctets = func() (same [256]bool) {
 	return same
 }()
 
-// split encodes text in the first coding that holds it.
+// split encodes text in the first coding that can hold it.
 func (c *Config) split(text string, ref sms.Reference) (Coding, []sms.Part, error) {
 	if len(c.Codings) == 0 {
 		coding := Coding{wire.CodingDefault, sms.Detect(text)}

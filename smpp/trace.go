@@ -17,14 +17,14 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A PDU is a protocol data unit that crossed a connection, for [Config].Trace. The
-// password of a bind is never in it. Texts and addresses are masked, unless
+// A PDU is a protocol data unit that crossed a connection, for [Config].Trace. It
+// never has the password of a bind. Texts and addresses are masked, unless
 // Config.DangerouslyTraceContents is set.
 type PDU struct {
 	At       time.Time
 	Addr     string // of the SMSC
 	Sent     bool   // by the client; false: received
-	Command  string // "submit_sm"; "0x00000DEF" if the standard has no such command
+	Command  string // for example "submit_sm", or "0x00000DEF" if the standard has no such command
 	Status   Status // command_status
 	Sequence uint32 // sequence_number
 	Fields   []PDUField
@@ -76,7 +76,7 @@ func (c *Config) tracer(addr string) *tracer {
 	return &tracer{c, addr}
 }
 
-// wrap returns conn, with a report of all that is written to it.
+// wrap returns conn with a trace of its writes.
 func (t *tracer) wrap(conn net.Conn) net.Conn {
 	if t == nil {
 		return conn
@@ -91,7 +91,7 @@ func (t *tracer) received(f wire.Frame) {
 	}
 }
 
-// A tracedConn reports the frames that are written.
+// A tracedConn traces written frames.
 type tracedConn struct {
 	net.Conn
 	tracer *tracer
@@ -187,8 +187,8 @@ func (d *describer) body(f wire.Frame) {
 	}
 }
 
-// malformed describes a body that is not understood: without its octets, which may
-// be a text.
+// malformed describes a body that cannot be decoded. It hides the octets, which
+// may be a text.
 func (d *describer) malformed(body []byte) { d.hidden("body", body) }
 
 // hidden describes octets that may hold a text.

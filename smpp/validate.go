@@ -149,8 +149,8 @@ func (c *Config) validateMessages(v *transport.Validator) {
 	v.Error("TLVs", err)
 }
 
-// validateStates writes the keys of ReceiptStates in the form in which they are
-// compared.
+// validateStates converts the keys of ReceiptStates to the form for comparing
+// them.
 func (c *Config) validateStates(v *transport.Validator) {
 	states := make(map[string]MessageState, len(c.ReceiptStates))
 	for word, state := range c.ReceiptStates {

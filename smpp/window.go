@@ -13,7 +13,7 @@ import (
 )
 
 // A call is a request that waits for a slot of the window, and then for its
-// response. From begin until it is completed, once, it is in session.calls and
+// response. From begin until its completion it is in session.calls and
 // session.open.
 type call struct {
 	cancels    string // as in its request
@@ -23,8 +23,8 @@ type call struct {
 	deadline   time.Time
 	prev, next *call
 	holds      bool          // the call has a slot of the window
-	left       bool          // nobody awaits the outcome any more
-	granted    chan struct{} // of capacity 1; receives when a waiting call is given a slot
+	left       bool          // its sender does not await the outcome any more
+	granted    chan struct{} // of capacity 1; signals that a waiting call has a slot
 	done       chan outcome  // of capacity 1
 }
 
@@ -64,8 +64,8 @@ func (c *call) append(b []byte, m *wire.Message) []byte {
 }
 
 // submit registers a request and then queues it, so that no response can come too
-// early. It takes a slot of the window, unless c holds one. The slot is given back
-// when the call is completed, or with an error of submit.
+// early. It takes a slot of the window, unless c holds one. The slot is returned
+// when the call is completed, or if submit returns an error.
 func (s *session) submit(c *call, m *wire.Message, now time.Time) error {
 	s.mu.Lock()
 	alone, err := s.begin(c, m, now)
@@ -78,8 +78,8 @@ func (s *session) submit(c *call, m *wire.Message, now time.Time) error {
 
 // begin is submit without the write of a message that goes alone. If nothing is
 // outstanding and no other caller is about to send, the peer should have read
-// everything, so the caller itself writes. If the peer does not read, the caller
-// waits for WriteTimeout at most, whatever its ctx. s.mu is held.
+// everything. The caller itself then writes. If the peer does not read, the caller
+// waits for WriteTimeout at most, even if its ctx ends. s.mu is held.
 func (s *session) begin(c *call, m *wire.Message, now time.Time) (alone bool, err error) {
 	if s.state != sessionBound {
 		s.release(c)
@@ -165,7 +165,7 @@ func (s *session) wait(ctx context.Context, c *call) error {
 	return err
 }
 
-// giveBack lets c wait no longer, or returns the slot that c does not use.
+// giveBack removes c from the waiting calls, or returns its unused slot.
 func (s *session) giveBack(c *call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -181,7 +181,8 @@ func (s *session) giveBack(c *call) {
 }
 
 // complete ends the call with this sequence number. It reports false if there is
-// none, or if id is not its response. It is for the reader: it sets lateFor.
+// no such call, or if id is not its response. Only the reader may call it: it sets
+// lateFor.
 func (s *session) complete(id pdu.CommandID, seq uint32, o outcome) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,7 +204,8 @@ func (s *session) complete(id pdu.CommandID, seq uint32, o outcome) bool {
 	return true
 }
 
-// leave notes that nobody awaits the outcome of c any more, unless it is there.
+// leave notes that nobody awaits the outcome of c any more. If the outcome is
+// there already, leave returns it.
 func (s *session) leave(c *call) (o outcome, there bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -216,11 +218,11 @@ func (s *session) leave(c *call) (o outcome, there bool) {
 	}
 }
 
-// maxExpired is how many calls of a session are remembered after they have expired,
-// for the case that the response comes.
+// maxExpired is the number of expired calls that a session remembers, in case
+// their response comes.
 const maxExpired = 1000
 
-// remember keeps the Message.ID of a call that has expired. s.mu is held.
+// remember keeps the Message.ID of an expired call. s.mu is held.
 func (s *session) remember(c *call) {
 	if s.ledger == nil || c.message == "" {
 		return
@@ -245,8 +247,8 @@ func (s *session) finish(c *call, o outcome) {
 	s.checkDrained()
 }
 
-// expire ends the calls whose time is up and arms the timer for the next. It returns
-// how many calls in a row had no response.
+// expire ends the calls past their deadline and arms the timer for the next. It
+// returns how many calls in a row had no response.
 func (s *session) expire() (silent int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -264,8 +266,8 @@ func (s *session) expire() (silent int) {
 	return s.silent
 }
 
-// abandon ends every call, and lets none begin, after the connection is closed.
-// Messages that were given to the connection may have arrived; the others were not
+// abandon ends every call, and admits no more, after the connection is closed. If
+// a message was given to the connection, it may have arrived; otherwise it was not
 // sent.
 func (s *session) abandon(cause error) {
 	s.mu.Lock()
@@ -280,7 +282,7 @@ func (s *session) abandon(cause error) {
 	}
 }
 
-// nextSeq returns the next sequence number that no call uses. s.mu is held.
+// nextSeq returns the next free sequence number. s.mu is held.
 func (s *session) nextSeq() uint32 {
 	for {
 		s.seq = s.seq%wire.MaxSequence + 1
@@ -290,7 +292,7 @@ func (s *session) nextSeq() uint32 {
 	}
 }
 
-// A callList is a list of calls, each in one at most.
+// A callList is a list of calls. A call is in one list at most.
 type callList struct{ first, last *call }
 
 func (l *callList) push(c *call) {

@@ -1,5 +1,5 @@
-// Package kanneltest runs Kannel, the SMS gateway of Debian's package kannel, as ESME for tests: it binds to an SMSC on
-// the loopback interface, and submits what its HTTP interface is given.
+// Package kanneltest runs Kannel, the SMS gateway of Debian's package kannel, as ESME for tests: it
+// binds to an SMSC on the loopback interface, and submits what its HTTP interface is given.
 //
 //	k := kanneltest.Start(t, kanneltest.Config{Port: port, Username: "bank", Password: "secret"})
 //	k.Send(t, url.Values{"from": {"MyBank"}, "to": {"447911123456"}, "text": {"482910"}})
@@ -91,8 +91,8 @@ max-messages = 0
 %[10]s
 `
 
-// Start runs Kannel until the end of the test. If it is not installed, the test is skipped; if the environment has
-// OTPCOURIER_REAL=require, it fails.
+// Start runs Kannel until the end of the test. If it is not installed, the test is skipped; if the
+// environment has OTPCOURIER_REAL=require, it fails.
 func Start(t *testing.T, c Config) *Kannel {
 	t.Helper()
 	for _, program := range []string{"bearerbox", "smsbox"} {
@@ -132,7 +132,8 @@ func Start(t *testing.T, c Config) *Kannel {
 	return &Kannel{URL: fmt.Sprintf("http://127.0.0.1:%d", send)}
 }
 
-// Send submits a message. The parameters are those of Kannel's sendsms, such as from, to and text, without the user.
+// Send submits a message. The parameters are those of Kannel's sendsms, such as from, to and text,
+// without the user.
 func (k *Kannel) Send(t *testing.T, parameters url.Values) {
 	t.Helper()
 	q := url.Values{"username": {"test"}, "password": {"test"}, "charset": {"UTF-8"}}
@@ -181,8 +182,8 @@ func run(t *testing.T, program, file string) {
 	})
 }
 
-// freePort returns a port below those that the system gives away by itself, so that nothing else takes it before Kannel
-// does.
+// freePort returns a port below those that the system gives away by itself, so that nothing else
+// takes it before Kannel does.
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {

@@ -58,8 +58,8 @@ func (s *Server) whole(m *Submit, long *concat.Message, now time.Time) *Submit {
 	return &v
 }
 
-// join returns the text of a whole message. If its parts are in different codings, as
-// an ESME may choose for each by itself, each is decoded apart.
+// join returns the text of a whole message. If its parts are in different
+// codings, as an ESME may choose for each by itself, each is decoded apart.
 func (a alphabets) join(long *concat.Message) string {
 	parts := long.Parts()
 	coding := parts[0].DataCoding

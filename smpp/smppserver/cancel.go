@@ -102,9 +102,9 @@ func (s *Session) acceptCancel(f wire.Frame) (*CancelRequest, smpp.Status) {
 	}, smpp.StatusOK
 }
 
-// statusOr returns the answer for an error of Config.Cancel or Config.Query, of which
-// other is the general one. A Status that another SMSC answered is not passed on; its
-// class is.
+// statusOr returns the answer for an error of Config.Cancel or Config.Query, of
+// which other is the general one. A Status that another SMSC answered is not
+// passed on; its class is.
 func statusOr(err error, other smpp.Status) smpp.Status {
 	if err == nil {
 		return smpp.StatusOK

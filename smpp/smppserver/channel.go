@@ -16,12 +16,13 @@ import (
 // answers a part with ESME_RSYSERR.
 //
 // The channel's Message has the recipient, the text, the sender, and a deadline
-// if the message has a validity_period. Its ID is the message_id that the ESME is
-// given. So a receipt that comes later can be passed on by
+// if the message has a validity_period. Its ID is the message_id that the ESME
+// is given. So a receipt that comes later can be passed on by
 // Server.Deliver(systemID, DeliveryReceipt{ID: receipt.MessageID, …}). If c
 // reports at once that the message is delivered, as OTP Blue does, and the ESME
-// asked for a receipt, the receipt follows the response. An application that passes on
-// later receipts keeps Submit.Registered, to ask [Submit.WantsReceipt].
+// asked for a receipt, the receipt follows the response. An application that
+// passes on later receipts keeps Submit.Registered, to ask
+// [Submit.WantsReceipt].
 //
 // The handler keeps nothing of a message that is answered. An application that
 // wants to honour cancel_sm stores the Submission of c.Send by the Message's ID,

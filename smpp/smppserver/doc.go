@@ -81,10 +81,10 @@
 // # Resources
 //
 // Each connection has three goroutines, and one more for each message with a
-// Handler, each cancel_sm with Cancel and each query_sm with Query. A peer can make the server hold, for
-// each connection, Window messages of MaxMessage and 4 KiB of other fields, and
-// 1 MiB of unread responses; and for each system_id the parts of 1000 incomplete
-// messages and ReceiptQueue receipts.
+// Handler, each cancel_sm with Cancel and each query_sm with Query. A peer can make
+// the server hold, for each connection, Window messages of MaxMessage and 4 KiB of
+// other fields, and 1 MiB of unread responses; and for each system_id the parts of
+// 1000 incomplete messages and ReceiptQueue receipts.
 //
 // Receipts and the messages of phones are kept in memory. At the end of the process
 // those that were not delivered are lost, and Config.OnReceipt or Config.OnMessage is

@@ -62,7 +62,8 @@ func (s *Server) deliverAll(m *Submit, id string) {
 	}
 }
 
-// An outgoing is something that is sent to an ESME: a receipt, or a part of a message.
+// An outgoing is something that is sent to an ESME: a receipt, or a part of a
+// message.
 type outgoing interface {
 	// message returns it as it goes to a peer of this interface_version, and
 	// whether by data_sm instead of deliver_sm.

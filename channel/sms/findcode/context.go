@@ -62,7 +62,8 @@ func (m *message) stops(i int) bool {
 	return false
 }
 
-// abbreviates reports whether the full stop at i follows an abbreviation, such as "no." before a number.
+// abbreviates reports whether the full stop at i follows an abbreviation, such
+// as "no." before a number.
 func (m *message) abbreviates(i int) bool {
 	letters := 0
 	for letters <= 3 && m.is(i-1-letters, letter) {

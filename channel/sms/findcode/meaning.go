@@ -8,7 +8,8 @@ func (m *message) isOther(n number) bool {
 	return m.quantity(n.end) || m.priced(n) || m.scheduled(n) || m.named(n) || m.old(n) || m.void(n)
 }
 
-// quantity reports whether the word behind a number that ends at i makes it an amount, such as minutes or a currency.
+// quantity reports whether the word behind a number that ends at i makes it an
+// amount, such as minutes or a currency.
 func (m *message) quantity(i int) bool {
 	w := m.wordAfter(i)
 	if w == nil || w.start-i > 2 || !w.is(unitWord, coinWord) {

@@ -25,9 +25,9 @@ const (
 	capital        // was a capital
 )
 
-// normalize returns the text without case, without invisible characters and without the marks on Latin, Greek,
-// Cyrillic, Hebrew and Arabic letters. Digits of any script are ASCII digits, white space is one space, line breaks are
-// one line feed, and dashes are "-".
+// normalize returns the text without case, without invisible characters and without the marks on
+// Latin, Greek, Cyrillic, Hebrew and Arabic letters. Digits of any script are ASCII digits, white
+// space is one space, line breaks are one line feed, and dashes are "-".
 func normalize(text string) *message {
 	m := &message{runes: make([]rune, 0, len(text)), kinds: make([]kind, 0, len(text))}
 	for _, r := range text {
@@ -117,15 +117,15 @@ func base(r rune) rune {
 	return first
 }
 
-// dropped reports whether r is a mark that is dropped: an accent, the points of Hebrew and Arabic, a variation
-// selector, the frame of a keycap. The vowel signs of Indic scripts are not.
+// dropped reports whether r is a mark that is dropped: an accent, the points of Hebrew and Arabic,
+// a variation selector, the frame of a keycap. The vowel signs of Indic scripts are not.
 func dropped(r rune) bool {
 	return (r < 0x0900 || 0x1AB0 <= r && r <= 0x20FF || 0xFE00 <= r && r <= 0xFE2F || r > 0xFFFF) &&
 		unicode.In(r, unicode.Mn, unicode.Me)
 }
 
-// folds has the characters without a decomposition, and the ways to write one sound that people mix. The commas of
-// Chinese and Japanese are semicolons, since they are in no number.
+// folds has the characters without a decomposition, and the ways to write one sound that people
+// mix. The commas of Chinese and Japanese are semicolons, since they are in no number.
 var folds = map[rune]string{
 	'ø': "o", 'ł': "l", 'đ': "d", 'ð': "d", 'ı': "i", 'ß': "ss", 'æ': "ae", 'œ': "oe", 'þ': "th", 'ə': "e", 'ħ': "h",
 	'ɗ': "d", 'ɓ': "b", 'ƙ': "k", 'ƴ': "y", 'ŋ': "n", 'ς': "σ",
@@ -134,8 +134,8 @@ var folds = map[rune]string{
 	'،': ",", '؛': ";", '，': ";", '、': ";", '؟': "?", '।': "。", '։': "。", '።': "。", '・': " ",
 }
 
-// digitValue relies on Unicode's promise that the digits of a script (general category Nd) stand together, in order,
-// from a zero.
+// digitValue relies on Unicode's promise that the digits of a script (general category Nd) stand
+// together, in order, from a zero.
 func digitValue(r rune) rune {
 	for _, rg := range unicode.Nd.R16 {
 		if rune(rg.Lo) <= r && r <= rune(rg.Hi) {

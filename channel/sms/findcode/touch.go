@@ -29,7 +29,8 @@ func (m *message) freeBefore(i int) bool {
 	}
 }
 
-// prefixed reports whether the dash at i follows a space or the short prefix of a code, as in "G-482910".
+// prefixed reports whether the dash at i follows a space or the short prefix of a code, as in
+// "G-482910".
 func (m *message) prefixed(i int) bool {
 	if w := m.wordBefore(i); w != nil && w.end == i && w.is(keyWord, otpWord, notWord) {
 		return !w.is(notWord)

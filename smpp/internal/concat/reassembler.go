@@ -144,8 +144,8 @@ func (r *Reassembler) Retry(m *Message) {
 }
 
 // find returns the message of a part, or begins one. It returns nil if the
-// owner or the sender has too many: the parts of those were acknowledged, this part can be
-// refused. r.mu is held.
+// owner or the sender has too many: the parts of those were acknowledged, this
+// part can be refused. r.mu is held.
 func (r *Reassembler) find(key Key, now time.Time) *Message {
 	for e := r.order.Front(); e != nil && now.Sub(e.Value.(*Message).since) >= r.limits.Life; e = r.order.Front() {
 		r.remove(e.Value.(*Message))

@@ -77,8 +77,8 @@ type Message struct {
 	TLVs         TLVs
 }
 
-// Check returns an error for the first field that cannot be sent as it is. The error
-// names the field and not its value.
+// Check returns an error for the first field that cannot be sent as it is. The
+// error names the field and not its value.
 func (m *Message) Check() error {
 	for _, f := range []struct {
 		name, value string

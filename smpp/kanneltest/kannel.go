@@ -1,5 +1,6 @@
-// Package kanneltest runs Kannel, the SMS gateway of Debian's package kannel, as ESME for tests: it
-// binds to an SMSC on the loopback interface, and submits what its HTTP interface is given.
+// Package kanneltest runs Kannel, the SMS gateway of Debian's package kannel, as ESME for tests.
+// Kannel binds to an SMSC on the loopback interface, and submits the messages that it gets over
+// HTTP.
 //
 //	k := kanneltest.Start(t, kanneltest.Config{Port: port, Username: "bank", Password: "secret"})
 //	k.Send(t, url.Values{"from": {"MyBank"}, "to": {"447911123456"}, "text": {"482910"}})
@@ -24,7 +25,7 @@ import (
 	"time"
 )
 
-// Config says what Kannel binds to.
+// Config holds the SMSC's address and Kannel's settings.
 type Config struct {
 	Port               int // of the SMSC
 	Username, Password string
@@ -33,7 +34,7 @@ type Config struct {
 	Service            string // further lines of its group sms-service; default: messages are answered by "none"
 }
 
-// A Kannel is a bearerbox that is an ESME, and a smsbox that has an HTTP interface.
+// A Kannel is a bearerbox, which is an ESME, and a smsbox, which has an HTTP interface.
 type Kannel struct {
 	// URL is the beginning of the HTTP interface, "http://127.0.0.1:20000": its sendsms is /cgi-bin/sendsms, and takes
 	// the username "test" with the password "test".
@@ -91,8 +92,8 @@ max-messages = 0
 %[10]s
 `
 
-// Start runs Kannel until the end of the test. If it is not installed, the test is skipped; if the
-// environment has OTPCOURIER_REAL=require, it fails.
+// Start runs Kannel until the end of the test. If Kannel is not installed, the test is skipped. If
+// the environment has OTPCOURIER_REAL=require, the test fails instead.
 func Start(t *testing.T, c Config) *Kannel {
 	t.Helper()
 	for _, program := range []string{"bearerbox", "smsbox"} {
@@ -124,7 +125,7 @@ func Start(t *testing.T, c Config) *Kannel {
 	awaitPort(t, boxes)
 	run(t, "smsbox", file)
 	awaitPort(t, send)
-	// It listens before it is connected, and a message that comes in between kills it.
+	// It listens before it is connected, and an earlier message would kill it.
 	Poll(t, "smsbox to find bearerbox", func() bool {
 		log, err := os.ReadFile(filepath.Join(dir, "smsbox.log"))
 		return err == nil && bytes.Contains(log, []byte("Connected to bearerbox"))
@@ -132,8 +133,8 @@ func Start(t *testing.T, c Config) *Kannel {
 	return &Kannel{URL: fmt.Sprintf("http://127.0.0.1:%d", send)}
 }
 
-// Send submits a message. The parameters are those of Kannel's sendsms, such as from, to and text,
-// without the user.
+// Send submits a message. The parameters are those of Kannel's sendsms, for example from, to and
+// text; Send adds the user.
 func (k *Kannel) Send(t *testing.T, parameters url.Values) {
 	t.Helper()
 	q := url.Values{"username": {"test"}, "password": {"test"}, "charset": {"UTF-8"}}
@@ -167,13 +168,13 @@ func run(t *testing.T, program, file string) {
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		limit := 20 * time.Second
-		if program == "smsbox" { // may wait for ever, if the signal comes right after a message
+		if program == "smsbox" { // may wait without end, if the signal comes directly after a message
 			limit = 3 * time.Second
 		}
 		select {
 		case <-ended:
 		case <-time.After(limit):
-			if program == "bearerbox" { // it has to unbind
+			if program == "bearerbox" { // it must unbind
 				t.Errorf("%s did not stop", program)
 			}
 			_ = cmd.Process.Kill()
@@ -182,8 +183,8 @@ func run(t *testing.T, program, file string) {
 	})
 }
 
-// freePort returns a port below those that the system gives away by itself, so that nothing else
-// takes it before Kannel does.
+// freePort returns a port below the system's own range, so that no other program takes it before
+// Kannel does.
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {
@@ -209,7 +210,7 @@ func awaitPort(t *testing.T, port int) {
 	})
 }
 
-// Poll waits for what another process causes, at most 30 s.
+// Poll waits for an effect of another process, at most 30 s.
 func Poll(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -18,8 +18,8 @@ func (c *Config) assembleLimits() concat.Limits {
 	return concat.Limits{Life: 5 * time.Minute, PerOwner: 1000, Octets: c.MaxMessage}
 }
 
-// assemble takes a part of a long message. It returns the whole message if m is
-// the last part to come, else nil and the answer to the part.
+// assemble takes a part of a long message. If m completes the message, it
+// returns the whole message, else nil and the answer to the part.
 func (s *Server) assemble(m *Submit, now time.Time) (whole *Submit, id string, status smpp.Status) {
 	key := concat.Key{Owner: m.SystemID, From: m.From, To: m.To, Reference: m.Reference, Parts: m.Parts}
 	long, id, err := s.parts.Add(key, m.Part, concat.Part{
@@ -43,9 +43,8 @@ func (s *Server) assemble(m *Submit, now time.Time) (whole *Submit, id string, s
 	return whole, "", smpp.StatusOK
 }
 
-// whole returns the message of which m is the part that came last. Its answer
-// is the answer to m. The text is decoded as a whole, since some senders cut a
-// surrogate pair in two.
+// whole returns the message completed by m. Its answer is the answer to m. The
+// text is decoded as a whole, because some senders cut a surrogate pair in two.
 func (s *Server) whole(m *Submit, long *concat.Message, now time.Time) *Submit {
 	v := *m
 	v.expire(earliest(long.Parts()), now)
@@ -59,7 +58,7 @@ func (s *Server) whole(m *Submit, long *concat.Message, now time.Time) *Submit {
 }
 
 // join returns the text of a whole message. If its parts are in different
-// codings, as an ESME may choose for each by itself, each is decoded apart.
+// codings, each is decoded apart: an ESME may choose a coding for each part.
 func (a alphabets) join(long *concat.Message) string {
 	parts := long.Parts()
 	coding := parts[0].DataCoding
@@ -73,7 +72,7 @@ func (a alphabets) join(long *concat.Message) string {
 	return text.String()
 }
 
-// earliest returns the end of the life that ends first, or zero if none ends.
+// earliest returns the earliest end of a part's life, or zero if none ends.
 func earliest(parts []concat.Part) time.Time {
 	var first time.Time
 	for _, p := range parts {
@@ -85,7 +84,7 @@ func earliest(parts []concat.Part) time.Time {
 }
 
 // assembled notes the answer to a whole message. If the answer asks for another
-// try, the parts are kept for it.
+// try, the parts are kept.
 func (s *Server) assembled(long *concat.Message, status smpp.Status) {
 	switch status.Class() {
 	case channel.Temporary, channel.Throttled:

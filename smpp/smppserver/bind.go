@@ -10,7 +10,7 @@ import (
 )
 
 // handleBind answers a bind. It runs in the reader: nothing else is read before
-// the bind is decided.
+// the bind is answered.
 func (s *Session) handleBind(f wire.Frame) {
 	b, err := wire.DecodeBind(f.Body)
 	r := BindRequest{
@@ -54,8 +54,8 @@ func (s *Session) answerBind(h wire.Header, r BindRequest, status smpp.Status) {
 }
 
 // enter makes the session bound and answers the bind, unless the session has
-// ended meanwhile. Nothing that is sent to a bound session, unbind for example,
-// comes before the answer.
+// ended meanwhile. The answer must be the first PDU to the bound session,
+// before any unbind.
 func (s *Session) enter(h wire.Header, r BindRequest) bool {
 	r.Password = ""
 	var limit *rate
@@ -79,9 +79,8 @@ func (s *Session) enter(h wire.Header, r BindRequest) bool {
 	return true
 }
 
-// checkBind returns the answer to a bind. It checks, in this order, that the
-// address may bind at all, that it is not blocked, and that system_id and
-// password are right.
+// checkBind returns the answer to a bind. It checks, in this order, the list of
+// allowed addresses, the blocked addresses, and the system_id and password.
 func (s *Session) checkBind(r BindRequest) smpp.Status {
 	c := &s.server.config
 	exact, source := bindSource(r.RemoteAddr)

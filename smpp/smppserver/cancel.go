@@ -17,10 +17,10 @@ import (
 //
 // Config.Cancel answers it. A nil error means that the message is withdrawn and
 // will not be delivered. Cancel must check that SystemID itself submitted the
-// message, and that the addresses are the message's. The answer to an error is
-// the [smpp.Status] in its tree, unless it has a [channel.Error] too. Then its
-// class decides: Temporary and Misconfigured are ESME_RSYSERR, Throttled is
-// ESME_RTHROTTLED. Any other error is ESME_RCANCELFAIL.
+// message, and that the addresses are the message's. If the error's tree has a
+// [channel.Error], its class decides the answer: Temporary and Misconfigured
+// are ESME_RSYSERR, Throttled is ESME_RTHROTTLED. Otherwise the answer is the
+// [smpp.Status] in the tree. Any other error is ESME_RCANCELFAIL.
 //
 // Cancel is called as a [Handler] is: concurrently, with a ctx that ends with the
 // connection and after Config.HandlerTimeout.
@@ -32,7 +32,7 @@ type CancelRequest struct {
 	ID      string // message_id; never empty
 	From    string // source_addr
 	FromTON uint8
-	To      string // destination_addr as in a Submit; empty: not said
+	To      string // destination_addr as in a Submit; empty: not given
 	ToTON   uint8
 }
 
@@ -102,9 +102,9 @@ func (s *Session) acceptCancel(f wire.Frame) (*CancelRequest, smpp.Status) {
 	}, smpp.StatusOK
 }
 
-// statusOr returns the answer for an error of Config.Cancel or Config.Query, of
-// which other is the general one. A Status that another SMSC answered is not
-// passed on; its class is.
+// statusOr returns the answer for an error of Config.Cancel or Config.Query;
+// other is the answer for errors without a class. A Status from another SMSC is
+// not passed on; its class is.
 func statusOr(err error, other smpp.Status) smpp.Status {
 	if err == nil {
 		return smpp.StatusOK

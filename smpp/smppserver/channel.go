@@ -10,26 +10,25 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// ChannelHandler returns a Handler that hands each message to c, which makes a
+// ChannelHandler returns a Handler that passes each message to c. It makes a
 // [Server] the front of any channel: a failover, another SMSC, an Android
-// gateway. It needs Config.Assemble, so that c gets long messages whole; it
+// gateway. It requires Config.Assemble, so that c gets whole messages; it
 // answers a part with ESME_RSYSERR.
 //
 // The channel's Message has the recipient, the text, the sender, and a deadline
-// if the message has a validity_period. Its ID is the message_id that the ESME
-// is given. So a receipt that comes later can be passed on by
+// if the message has a validity_period. Its ID is the message_id in the ESME's
+// response. So the application can pass on a later receipt by
 // Server.Deliver(systemID, DeliveryReceipt{ID: receipt.MessageID, …}). If c
 // reports at once that the message is delivered, as OTP Blue does, and the ESME
-// asked for a receipt, the receipt follows the response. An application that
-// passes on later receipts keeps Submit.Registered, to ask
-// [Submit.WantsReceipt].
+// asked for a receipt, the receipt follows the response. For later receipts, an
+// application must keep Submit.Registered and check [Submit.WantsReceipt].
 //
-// The handler keeps nothing of a message that is answered. An application that
-// wants to honour cancel_sm stores the Submission of c.Send by the Message's ID,
-// and calls c's [channel.Canceler] in Config.Cancel.
+// The handler keeps nothing of an answered message. To honour cancel_sm, an
+// application must store the Submission of c.Send by the Message's ID, and call
+// c's [channel.Canceler] in Config.Cancel.
 //
-// An error is answered as StatusOf its class. The Status of an SMSC behind c is
-// not passed on.
+// The answer to an error is StatusOfClass of its class. The Status of an SMSC
+// behind c is not passed on.
 func ChannelHandler(c channel.Channel) Handler {
 	return func(ctx context.Context, m *Submit) (string, error) {
 		if m.Parts > 1 {

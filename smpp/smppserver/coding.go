@@ -14,7 +14,7 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// Values of data_coding (SMPP 3.4, section 5.2.19) that package wire does not name.
+// Values of data_coding (SMPP 3.4, section 5.2.19) without a name in package wire.
 const (
 	codingIA5        = 0x01
 	codingBinary     = 0x02
@@ -45,8 +45,8 @@ func (c *Config) alphabets(systemID string) alphabets {
 	return a
 }
 
-// decode returns the text of a message, or of a part. Octets that are not valid in
-// their data_coding are shown as UTF-8 or Latin-1.
+// decode returns the text of a message, or of a part. If the octets are not valid
+// in their data_coding, they are read as UTF-8 or Latin-1.
 func (a alphabets) decode(data []byte, coding uint8) string {
 	switch {
 	case coding >= firstCodingGroup:
@@ -71,9 +71,9 @@ func (a alphabets) decode(data []byte, coding uint8) string {
 	return decodeSMS(data, a.zero)
 }
 
-// decodeGroup is decode for the coding groups of GSM 03.38 (3GPP TS 23.038, section
-// 4). Their default alphabet is that of data_coding 0: an ESME that is set to
-// another, as Kannel by alt-charset, uses it for both.
+// decodeGroup is decode for the coding groups of GSM 03.38 (3GPP TS 23.038,
+// section 4). Their default alphabet is the encoding of data_coding 0: an ESME
+// with another default, such as Kannel's alt-charset, uses it for both.
 func (a alphabets) decodeGroup(data []byte, coding uint8) string {
 	switch {
 	case coding < 0x80: // 00xx, general; 01xx, for automatic deletion
@@ -91,8 +91,8 @@ func (a alphabets) decodeGroup(data []byte, coding uint8) string {
 	return decodeSMS(data, a.zero)
 }
 
-// decodeIA5 reads data_coding 1. There are ESMEs that mean GSM 03.38 by it, node-smpp
-// among them: its "@" and its escapes are control characters, which no IA5 text has.
+// decodeIA5 reads data_coding 1. Some ESMEs, such as node-smpp, mean GSM 03.38 by
+// it: their "@" and their escapes are control characters, which no IA5 text has.
 func (a alphabets) decodeIA5(data []byte) string {
 	if a.guess && bytes.ContainsFunc(data, func(r rune) bool { return r < ' ' && !strings.ContainsRune("\t\n\r", r) }) {
 		return decodeSMS(data, sms.GSM7)
@@ -121,7 +121,7 @@ func decodeOctets(data []byte) string {
 }
 
 // decodeUCS2 reads UTF-16, big-endian unless a byte order mark or the text itself
-// shows otherwise. An octet too many at the end is dropped.
+// shows otherwise. An odd octet at the end is dropped.
 func decodeUCS2(data []byte) string {
 	data = data[:len(data)/2*2]
 	switch {
@@ -144,8 +144,9 @@ func swapOctets(data []byte) []byte {
 	return swapped
 }
 
-// isSwappedLatin reports whether data is little-endian, and of Latin characters only:
-// no text in any language is of four characters and more that all end in 00.
+// isSwappedLatin reports whether data is little-endian and only of Latin
+// characters: in no language is there a text of four and more characters that all
+// end in 00.
 func isSwappedLatin(data []byte) bool {
 	for i := 0; i < len(data); i += 2 {
 		if data[i] == 0 || data[i+1] != 0 {
@@ -155,9 +156,8 @@ func isSwappedLatin(data []byte) bool {
 	return len(data) >= 8
 }
 
-// decodeJapanese reads the forms in which JIS is met, since data_coding names the
-// characters and not how they are written: ISO-2022-JP, bare JIS X 0208, Shift JIS
-// and EUC-JP.
+// decodeJapanese reads the usual forms of JIS: ISO-2022-JP, bare JIS X 0208, Shift
+// JIS and EUC-JP. data_coding names the characters but not their encoding.
 func decodeJapanese(data []byte) string {
 	switch {
 	case bytes.IndexByte(data, 0x1B) >= 0:

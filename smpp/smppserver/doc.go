@@ -1,5 +1,5 @@
-// Package smppserver is the front of an SMSC: ESMEs bind to it over SMPP 3.4,
-// and what they submit goes to a channel.
+// Package smppserver is the front of an SMSC: ESMEs bind to it over SMPP 3.4, and
+// their messages go to a channel.
 //
 //	server, err := smppserver.New(smppserver.Config{
 //		TLS: &tls.Config{Certificates: []tls.Certificate{certificate}},
@@ -22,10 +22,10 @@
 //	}
 //	return server.Serve(listener)
 //
-// [ChannelHandler] hands each message to a [channel.Channel]: a failover, an
-// Android gateway, another SMSC. A [Handler] of one's own answers otherwise, and
-// an [AsyncHandler] answers later. [Server.Deliver] sends delivery receipts, and
-// [Server.DeliverMessage] the messages that phones send. The client is package smpp,
+// [ChannelHandler] passes each message to a [channel.Channel]: a failover, an
+// Android gateway, another SMSC. Your own [Handler] can decide otherwise, and an
+// [AsyncHandler] can answer later. [Server.Deliver] sends delivery receipts, and
+// [Server.DeliverMessage] sends messages from phones. The client is package smpp,
 // which also has the protocol's statuses.
 //
 // # Answers
@@ -38,7 +38,7 @@
 //	over TPS, or over Window                       ESME_RTHROTTLED (0x58)
 //	too many long messages with parts missing      ESME_RMSGQFUL (0x14)
 //	a mandatory field is cut off                   ESME_RINVCMDLEN (0x02)
-//	TLVs that are cut off                          ESME_RINVOPTPARSTREAM (0xC0)
+//	TLVs cut off                                   ESME_RINVOPTPARSTREAM (0xC0)
 //	source_addr over 21 characters, over 11 alphanumeric  ESME_RINVSRCADR (0x0A)
 //	destination_addr empty or over 21 characters   ESME_RINVDSTADR (0x0B)
 //	service_type over 5 characters                 ESME_RINVSERTYP (0x15)
@@ -56,43 +56,27 @@
 //	Config.Cancel                                  generic_nack, ESME_RINVCMDID (0x03)
 //	command_length under 16 or over 64 KiB         generic_nack, ESME_RINVCMDLEN (0x02), and the end
 //
-// The error of a handler is answered as [StatusOf] says.
+// [StatusOf] gives the answer for a handler's error. [Submit] lists the encodings of
+// texts.
 //
-// The server closes a connection that does not bind in time, is inactive, or
-// does not read. It answers enquire_link, and sends none.
-//
-// # Text
-//
-//	data_coding            read as
-//	0x00                   Config.Alphabet, or Config.Alphabets
-//	0x01                   IA5 (ASCII) or GSM 03.38, whichever it can be, or Config.Alphabets
-//	0x02, 0x04             UTF-8 if the octets are valid, else Latin-1
-//	0x03                   Latin-1
-//	0x05, 0x09, 0x0A, 0x0D ISO-2022-JP, JIS X 0208, Shift JIS or EUC-JP, whichever it is
-//	0x06, 0x07             ISO 8859-5, ISO 8859-8
-//	0x08                   UCS-2 with surrogates; little-endian if a mark or Latin text shows it
-//	0x0E                   KS C 5601 (EUC-KR)
-//	0x10 and above         as 3GPP TS 23.038, section 4, says: with a message class,
-//	                       for deletion, message waiting; the alphabet of 0x00, UCS-2 or octets
-//
-// Octets that are not valid in their data_coding are read as 0x02 is. Submit.Data has
-// them as they came.
+// The server closes a connection that does not bind in time, is inactive, or does
+// not read. It answers enquire_link, and sends none.
 //
 // # Resources
 //
-// Each connection has three goroutines, and one more for each message with a
-// Handler, each cancel_sm with Cancel and each query_sm with Query. A peer can make
-// the server hold, for each connection, Window messages of MaxMessage and 4 KiB of
-// other fields, and 1 MiB of unread responses; and for each system_id the parts of
-// 1000 incomplete messages and ReceiptQueue receipts.
+// Each connection has three goroutines. Each message with a Handler, each cancel_sm
+// with Cancel and each query_sm with Query has one more. A peer can make the server
+// hold, for each connection, Window messages of MaxMessage and 4 KiB of other
+// fields, and 1 MiB of unread responses. For each system_id it can make the server
+// hold the parts of 1000 incomplete messages, and ReceiptQueue receipts.
 //
-// Receipts and the messages of phones are kept in memory. At the end of the process
-// those that were not delivered are lost, and Config.OnReceipt or Config.OnMessage is
+// Receipts and the messages of phones are kept in memory. If the process ends
+// before their delivery, they are lost, and Config.OnReceipt or Config.OnMessage is
 // called for each.
 //
 // # Concurrency
 //
-// A [Server] and a [Session] are safe for concurrent use. Callbacks of a Config
-// run on the server's goroutines. A callback must not wait for Close or
-// Shutdown of its own server; it may start a goroutine for that.
+// A [Server] and a [Session] are safe for concurrent use. Callbacks of a Config run
+// on the server's goroutines. A callback must not wait for Close or Shutdown of its
+// own server; it may start a goroutine that does.
 package smppserver

@@ -12,8 +12,8 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
-// A front for customers who speak SMPP, with any channel behind it: a failover,
-// an Android gateway, another SMSC.
+// A front for customers with SMPP clients. Any channel may be behind it: a
+// failover, an Android gateway, another SMSC.
 func ExampleServer() {
 	routes := channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
 		if m.To.Phone == "+447911123457" {
@@ -23,7 +23,7 @@ func ExampleServer() {
 		return channel.Submission{State: channel.Delivered}, nil
 	})
 	server, err := smppserver.New(smppserver.Config{
-		DangerouslyPlaintext: true, // for the example: TLS with a certificate of yours
+		DangerouslyPlaintext: true, // for the example: otherwise TLS with your certificate
 		Authenticate: func(_ context.Context, b smppserver.BindRequest) smpp.Status {
 			if b.SystemID != "shop" || subtle.ConstantTimeCompare([]byte(b.Password), []byte("secret")) == 0 {
 				return smpp.StatusInvalidPassword
@@ -44,7 +44,7 @@ func ExampleServer() {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 
-	// What a customer does.
+	// The customer's side.
 	client, err := smpp.New(smpp.Config{
 		Addr: listener.Addr().String(), DangerouslyPlaintext: true,
 		SystemID: "shop", Password: "secret", Sender: "Shop",
@@ -70,7 +70,7 @@ func ExampleServer() {
 // A phone answers, and the customer receives its message.
 func ExampleServer_DeliverMessage() {
 	server, err := smppserver.New(smppserver.Config{
-		DangerouslyPlaintext: true, // for the example: TLS with a certificate of yours
+		DangerouslyPlaintext: true, // for the example: otherwise TLS with your certificate
 		Authenticate:         func(context.Context, smppserver.BindRequest) smpp.Status { return smpp.StatusOK },
 		Handler:              func(context.Context, *smppserver.Submit) (string, error) { return "", nil },
 	})
@@ -92,7 +92,7 @@ func ExampleServer_DeliverMessage() {
 	}
 	defer func() { _ = client.Close() }()
 
-	// It waits for the customer's next bind, if there is none.
+	// If the customer is not bound, the message waits for the next bind.
 	err = server.DeliverMessage("shop", smppserver.MobileMessage{From: "+447911123456", To: "12345", Text: "STOP"})
 	if err != nil {
 		log.Fatal(err)

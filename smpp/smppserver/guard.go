@@ -12,34 +12,34 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// maxSuspects is how many addresses with failed binds are remembered. Beyond it
-// the oldest are forgotten.
+// maxSuspects is the largest number of remembered addresses with failed binds.
+// Beyond it the oldest are forgotten.
 const maxSuspects = 10_000
 
-// A bindGuard blocks addresses after failed binds. A bind is charged before it is
-// checked, and the charge is taken back if it succeeds: of any number of guesses
-// made at once, no more than the limit are checked.
+// A bindGuard blocks addresses after failed binds. A bind is charged before it
+// is checked, and the charge is refunded if it succeeds. So the guard never
+// checks more guesses than the limit, however many come at once.
 //
-// A bind that succeeds does not clear the failures before it. Otherwise an
-// attacker with one account could guess the password of another without end.
-// Failures are forgotten with time only.
+// A successful bind does not clear earlier failures. Otherwise an attacker with
+// one account could guess the password of another without end. Failures are
+// forgotten only with time.
 type bindGuard struct {
 	limit int // negative: none
 	block time.Duration
 
 	mu    sync.Mutex
 	known map[netip.Addr]*suspect
-	order list.List // of *suspect without binds under way, the oldest in front
+	order list.List // of *suspect without running binds, the oldest in front
 }
 
-// A suspect is an address with failed binds, or with a bind under way.
+// A suspect is an address with failed binds, or with a running bind.
 type suspect struct {
 	addr     netip.Addr
 	failures int
-	checking int           // binds under way
-	until    time.Time     // when the failures are forgotten
+	checking int           // running binds
+	until    time.Time     // the time at which the failures are forgotten
 	changed  chan struct{} // closed and replaced when checking falls
-	place    *list.Element // in order; nil while binds are under way
+	place    *list.Element // in order; nil while binds are running
 }
 
 func newBindGuard(limit int, block time.Duration) *bindGuard {
@@ -47,8 +47,8 @@ func newBindGuard(limit int, block time.Duration) *bindGuard {
 }
 
 // begin reports whether a bind from addr may be checked. If so, end must follow.
-// If so many are being checked that one more would be over the limit, should
-// they all fail, begin waits for them.
+// If one more running bind could exceed the limit, should they all fail, begin
+// waits for their answers.
 func (g *bindGuard) begin(ctx context.Context, addr netip.Addr) bool {
 	if g.limit < 0 {
 		return true
@@ -134,9 +134,9 @@ func (s *Server) bars(a net.Addr) bool {
 	return !s.config.allows(exact) || s.guard.blocks(source)
 }
 
-// bindSource returns the address that Config.Allow is compared with, and the one
-// that is blocked: in IPv6 its /64, since one peer usually has all addresses of
-// it. Both are invalid if the connection has no IP address, as a pipe in tests.
+// bindSource returns the address to compare with Config.Allow, and the address
+// to block: in IPv6 its /64, because one peer usually has all addresses of it.
+// Both are invalid if the connection has no IP address, as a pipe in tests.
 func bindSource(a net.Addr) (exact, blocked netip.Addr) {
 	if a == nil {
 		return netip.Addr{}, netip.Addr{}

@@ -12,16 +12,17 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A MobileMessage is a message from a phone to an ESME (mobile-originated): an answer
-// to a message, or STOP. It goes out as deliver_sm, a long one in parts with a user
-// data header. If it is printed or logged, it shows neither text nor addresses.
+// A MobileMessage is a message from a phone to an ESME (mobile-originated), for
+// example an answer to a message, or STOP. It is sent as deliver_sm, a long text in
+// parts with a user data header. If it is printed or logged, it shows neither text
+// nor addresses.
 type MobileMessage struct {
 	From  string // the phone's number, with a "+" if it is international. Required.
 	To    string // the ESME's number, such as a short code. Required.
 	ToTON uint8  // type of number of To (SMPP 3.4, section 5.2.5). Default 0, unknown.
 
-	// Text goes out in the encoding of data_coding 0 for the system_id, or in
-	// UCS-2 if that lacks a character. At most 255 parts.
+	// Text is sent in the encoding of data_coding 0 for the system_id, or in UCS-2 if
+	// that lacks a character. It may have 255 parts.
 	Text string
 }
 
@@ -36,10 +37,10 @@ func (m MobileMessage) GoString() string { return "smppserver.MobileMessage{" + 
 // LogValue keeps the text and the addresses out of logs.
 func (m MobileMessage) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// DeliverMessage queues a message for a system_id and returns at once. It is sent as
-// a receipt is, see [Server.Deliver]: over any session that receives, and again until
-// it is acknowledged, so an ESME may receive it, or a part of it, twice. Shutdown and
-// Close call Config.OnMessage for each message that is not delivered.
+// DeliverMessage queues a message for a system_id and returns at once. The server
+// sends it as a receipt, see [Server.Deliver]: over any receiving session, and again
+// until it is acknowledged. So an ESME may receive it, or a part of it, twice.
+// Shutdown and Close call Config.OnMessage for each undelivered message.
 func (s *Server) DeliverMessage(systemID string, m MobileMessage) error {
 	if err := m.validate(); err != nil {
 		return err
@@ -82,8 +83,8 @@ type mobileMessage struct {
 	coding uint8
 
 	mu     sync.Mutex
-	left   int   // number of parts that have not come to their end
-	failed error // of the first part that was given up
+	left   int   // number of parts without an end yet
+	failed error // of the first part that the server gave up
 }
 
 // A mobilePart is a part of a message, or all of it.
@@ -106,7 +107,7 @@ func (p *mobilePart) message(time.Time, uint8) (m *wire.Message, byDataSM bool) 
 	return m, false
 }
 
-// report tells the end of the message once its last part has come to its own.
+// report reports the end of the message after the end of its last part.
 func (p *mobilePart) report(c *Config, systemID string, err error) {
 	w := p.whole
 	w.mu.Lock()

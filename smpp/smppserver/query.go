@@ -14,9 +14,10 @@ import (
 // section 4.8). If it is printed or logged, it does not show its address.
 //
 // Config.Query answers it. It must check that SystemID itself submitted the
-// message. The answer to an error is the [smpp.Status] in its tree, unless it has a
-// channel.Error too. Then its class decides: Temporary and Misconfigured are
-// ESME_RSYSERR, Throttled is ESME_RTHROTTLED. Any other error is ESME_RQUERYFAIL.
+// message. If the error's tree has a channel.Error, its class decides the answer:
+// Temporary and Misconfigured are ESME_RSYSERR, Throttled is ESME_RTHROTTLED.
+// Otherwise the answer is the [smpp.Status] in the tree. Any other error is
+// ESME_RQUERYFAIL.
 //
 // Query is called as a [Handler] is: concurrently, with a ctx that ends with the
 // connection and after Config.HandlerTimeout.
@@ -43,7 +44,7 @@ func (r QueryRequest) LogValue() slog.Value { return slog.StringValue(r.String()
 
 // A QueryResult is the state of a message.
 type QueryResult struct {
-	Stat      string    // the state in the words of SMPP 3.4, Appendix B: "DELIVRD"
+	Stat      string    // the state in the words of SMPP 3.4, Appendix B, for example "DELIVRD"
 	Final     time.Time // when it became final; zero: it is not final
 	ErrorCode uint8     // of the network; 0: none
 }

@@ -18,24 +18,24 @@ var (
 	// of messages wait for the system_id.
 	ErrReceiptQueueFull = errors.New("smppserver: receipt queue is full")
 
-	// ErrUndelivered is the error of a receipt or message that was given up. The
-	// peer may have it, if only its answer was lost.
+	// ErrUndelivered is the error of a receipt or message that the server gave
+	// up. The peer may have it, if only its answer was lost.
 	ErrUndelivered = errors.New("smppserver: receipt was not delivered")
 )
 
-// sweepInterval is how often the queue is searched for receipts that are due.
+// sweepInterval is the interval of the search for due receipts.
 const sweepInterval = time.Second
 
 // Deliver queues a receipt for a system_id and returns at once. The receipt is
-// sent over any session of the system_id that is bound as transceiver or
-// receiver. If it is refused or not answered, or if its session is lost, it is
-// sent again: Config.ReceiptAttempts times in all, within Config.ReceiptLife. So
-// an ESME may receive it twice. Receipts usually go out in the order in which
-// they were queued.
+// sent over any session of the system_id bound as transceiver or receiver. If
+// it is refused or not answered, or if its session is lost, it is sent again:
+// Config.ReceiptAttempts times in all, within Config.ReceiptLife. So an ESME
+// may receive it twice. Receipts usually go out in the order in which they were
+// queued.
 //
-// The queue is in memory. Receipts that it holds at the end of the process are
-// lost. Shutdown and Close call Config.OnReceipt for each of them, also for
-// those that are queued meanwhile.
+// The queue is in memory. If the process ends, its receipts are lost. Shutdown
+// and Close call Config.OnReceipt for each of them, also for receipts queued
+// meanwhile.
 func (s *Server) Deliver(systemID string, r DeliveryReceipt) error {
 	if err := r.validate(); err != nil {
 		return err
@@ -43,7 +43,7 @@ func (s *Server) Deliver(systemID string, r DeliveryReceipt) error {
 	return s.receipts.add(systemID, &r)
 }
 
-// deliverAll queues the receipts that a handler had for its message.
+// deliverAll queues the receipts of a handler for its message.
 func (s *Server) deliverAll(m *Submit, id string) {
 	for _, r := range m.receipts {
 		ids := []string{r.ID}
@@ -62,14 +62,13 @@ func (s *Server) deliverAll(m *Submit, id string) {
 	}
 }
 
-// An outgoing is something that is sent to an ESME: a receipt, or a part of a
-// message.
+// An outgoing is a receipt for an ESME, or a part of a message.
 type outgoing interface {
-	// message returns it as it goes to a peer of this interface_version, and
-	// whether by data_sm instead of deliver_sm.
+	// message returns the PDU for a peer of this interface_version, and whether
+	// it is data_sm instead of deliver_sm.
 	message(now time.Time, version uint8) (m *wire.Message, byDataSM bool)
 
-	// report calls the Config's function for its end.
+	// report reports its end to the Config's function.
 	report(c *Config, systemID string, err error)
 }
 
@@ -79,8 +78,8 @@ type queuedReceipt struct {
 	systemID string
 	outgoing
 	expires  time.Time // end of its ReceiptLife
-	after    time.Time // end of the pause before it is sent again; zero: it is sent at once
-	attempts int       // how often it was sent
+	after    time.Time // end of the pause before another try; zero: it is sent at once
+	attempts int       // number of tries
 }
 
 // A receiptQueue holds the receipts of every system_id until they are
@@ -98,16 +97,16 @@ type receiptQueue struct {
 // which they may go.
 type accountQueue struct {
 	ready     []*queuedReceipt
-	paused    []*queuedReceipt // until their time
+	paused    []*queuedReceipt // until the end of their pause
 	sent      int              // number of receipts that await an answer
 	receivers []*receiver
 }
 
-// A receiver is a session that takes receipts.
+// A receiver is a session for receipts.
 type receiver struct {
 	session *Session
-	sent    int  // number of receipts of the queue that await an answer in it
-	full    bool // it took no more; tried again after an answer, or at the next sweep
+	sent    int  // number of receipts from the queue that await an answer in it
+	full    bool // it has no room; tried again after an answer, or at the next sweep
 }
 
 func newReceiptQueue(c *Config) *receiptQueue {
@@ -124,7 +123,7 @@ func (q *receiptQueue) account(systemID string) *accountQueue {
 	return a
 }
 
-// add queues all of them, or none.
+// add queues all or none.
 func (q *receiptQueue) add(systemID string, all ...outgoing) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -144,7 +143,7 @@ func (q *receiptQueue) add(systemID string, all ...outgoing) error {
 	return nil
 }
 
-// enter lets a session take receipts, unless it is unbinding already.
+// enter makes a session available for receipts, unless it is unbinding.
 func (q *receiptQueue) enter(s *Session) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -156,7 +155,7 @@ func (q *receiptQueue) enter(s *Session) {
 	q.send(a)
 }
 
-// leave sends no more receipts over a session.
+// leave makes a session unavailable for receipts.
 func (q *receiptQueue) leave(s *Session) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -181,8 +180,8 @@ func (q *receiptQueue) dropIfEmpty(systemID string, a *accountQueue) {
 	}
 }
 
-// send sends the receipts that are ready, as far as the sessions have room. q.mu
-// is held; nothing here blocks.
+// send sends the ready receipts for which the sessions have room. q.mu is held;
+// nothing here blocks.
 func (q *receiptQueue) send(a *accountQueue) {
 	for len(a.ready) > 0 {
 		to := a.least(q.config.ReceiptWindow)
@@ -192,7 +191,7 @@ func (q *receiptQueue) send(a *accountQueue) {
 		}
 		r := a.ready[0]
 		err := to.session.deliver(r.outgoing, func(status smpp.Status, err error) { q.answered(to, r, status, err) })
-		if err != nil { // no room, or the session ends and leave is under way
+		if err != nil { // no room, or the session ends and leave is running
 			to.full = true
 			continue
 		}
@@ -222,7 +221,7 @@ func (q *receiptQueue) wakeUp() {
 	}
 }
 
-// answered takes the answer to a receipt, or the reason for there being none.
+// answered records the answer to a receipt, or the reason why there is none.
 func (q *receiptQueue) answered(to *receiver, r *queuedReceipt, status smpp.Status, err error) {
 	if status != smpp.StatusOK {
 		err = status
@@ -254,7 +253,7 @@ func (q *receiptQueue) answered(to *receiver, r *queuedReceipt, status smpp.Stat
 	}
 }
 
-// report tells the end of a receipt, or of a part of a message.
+// report reports the end of a receipt, or of a part of a message.
 func (q *receiptQueue) report(r *queuedReceipt, err error) {
 	if err != nil {
 		err = fmt.Errorf("%w after %d attempts: %w", ErrUndelivered, r.attempts, err)
@@ -263,7 +262,7 @@ func (q *receiptQueue) report(r *queuedReceipt, err error) {
 	r.outgoing.report(q.config, r.systemID, err)
 }
 
-// run sends receipts whose pause is over and gives up those whose ReceiptLife is,
+// run sends a receipt after its pause, and gives it up after its ReceiptLife,
 // until ctx ends. Then it gives up the rest. It sleeps while no receipt waits.
 func (q *receiptQueue) run(ctx context.Context) {
 	defer q.close()

@@ -7,7 +7,7 @@ import (
 
 const maxTPS = 100_000
 
-// rates holds the rate of each system_id that is bound.
+// rates holds the rate of each bound system_id.
 type rates struct {
 	mu   sync.Mutex
 	byID map[string]*rate
@@ -15,8 +15,8 @@ type rates struct {
 
 func newRates() *rates { return &rates{byID: make(map[string]*rate)} }
 
-// bind returns the rate that all sessions of a system_id share, or nil if it has
-// none. release must follow.
+// bind returns the rate for all sessions of a system_id, or nil if it is
+// unlimited. release must follow.
 func (r *rates) bind(systemID string, tps int) *rate {
 	if tps <= 0 {
 		return nil
@@ -45,8 +45,8 @@ func (r *rates) release(l *rate) {
 	r.sweep(time.Now())
 }
 
-// sweep forgets system_ids that are not bound any more, but not within a second
-// of the last message: binding again must not begin a fresh second. r.mu is held.
+// sweep forgets system_ids that are no longer bound, but not within a second of
+// the last message: a new bind must not begin a fresh second. r.mu is held.
 func (r *rates) sweep(now time.Time) {
 	for systemID, l := range r.byID {
 		if l.sessions == 0 && l.idle(now) {
@@ -55,8 +55,8 @@ func (r *rates) sweep(now time.Time) {
 	}
 }
 
-// A rate lets so many messages through in any one second: it remembers the time
-// of each of the last ones.
+// A rate limits the messages of any one second: it remembers the times of the
+// last messages.
 type rate struct {
 	sessions int // number of bound sessions; guarded by rates.mu
 
@@ -65,14 +65,14 @@ type rate struct {
 	next int         // index of the oldest, which the next message replaces
 }
 
-// set changes how many messages go in a second.
+// set changes the number of messages for a second.
 func (l *rate) set(tps int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if tps == len(l.went) {
 		return
 	}
-	// The latest stay, so that binding again does not begin a fresh second.
+	// The latest stay, so that a new bind does not begin a fresh second.
 	ordered := append(append([]time.Time(nil), l.went[l.next:]...), l.went[:l.next]...)
 	l.went = make([]time.Time, tps)
 	keep := ordered[max(0, len(ordered)-tps):]
@@ -80,7 +80,7 @@ func (l *rate) set(tps int) {
 	l.next = 0
 }
 
-// take reports whether a message may go now, and counts it if so.
+// take reports whether a message may be sent now, and counts it if so.
 func (l *rate) take(now time.Time) bool {
 	if l == nil {
 		return true
@@ -95,7 +95,7 @@ func (l *rate) take(now time.Time) bool {
 	return true
 }
 
-// idle reports whether no message went within the last second.
+// idle reports whether no message was sent within the last second.
 func (l *rate) idle(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 )
 
 // send queues a response or an unbind. If more than 1 MiB of them wait, the
-// session ends, since the peer does not read. Receipts have a limit of their own.
-// After the end the frame is dropped.
+// session ends, because the peer does not read. Receipts have a limit of their
+// own. After the end the frame is dropped.
 func (s *Session) send(frame func([]byte) []byte) {
 	if owed, _ := s.out.Respond(frame); owed > wire.MaxBacklog {
 		s.end(errUnread)
@@ -25,8 +25,7 @@ func (s *Session) respond(h wire.Header, status smpp.Status) {
 	s.send(func(b []byte) []byte { return wire.AppendEmpty(b, h.Response(), uint32(status), h.Seq) })
 }
 
-// nextSeq returns the next sequence number that nothing awaits an answer to.
-// s.mu is held.
+// nextSeq returns the next free sequence number. s.mu is held.
 func (s *Session) nextSeq() uint32 {
 	for {
 		s.seq = s.seq%wire.MaxSequence + 1
@@ -63,12 +62,12 @@ func (s *Session) read() error {
 	}
 }
 
-// maxFields is how many octets a PDU may have besides its message: mandatory fields
-// and other TLVs.
+// maxFields is the largest size of a PDU without its message, in octets: mandatory
+// fields and other TLVs.
 const maxFields = 4 << 10
 
-// handleLong answers a PDU that was too long to be read into memory. Any PDU but a
-// message is handled as one without a body.
+// handleLong answers a PDU that is too long for memory. Unless it is a message,
+// the PDU is handled as if it had no body.
 func (s *Session) handleLong(f wire.Frame) {
 	if f.ID != pdu.SubmitSmID && f.ID != pdu.DataSmID {
 		s.handle(f)
@@ -106,7 +105,7 @@ func (s *Session) handle(f wire.Frame) {
 	case pdu.DeliverSmRespID, pdu.DataSmRespID, pdu.GenericNackID:
 		s.answered(f.Header)
 	default:
-		if f.IsResponse() { // never answered: two peers could go on for ever
+		if f.IsResponse() { // never answered: two peers could answer each other for ever
 			return
 		}
 		s.refuseUnsupported(f.Header)
@@ -121,8 +120,8 @@ func (s *Session) refuse(h wire.Header) {
 }
 
 // finish closes the connection once every queued frame is written. Nothing more is
-// read: a refused bind must not be followed by the next guess. Only the reader
-// calls it.
+// read: after a refused bind the peer must not send the next guess. Only the
+// reader calls it.
 func (s *Session) finish(cause error) {
 	s.finished = true
 	s.mu.Lock()
@@ -137,7 +136,7 @@ func (s *Session) finish(cause error) {
 func (s *Session) touch() { s.active.Store(int64(time.Since(s.opened))) }
 
 func (s *Session) handleUnbind(h wire.Header) {
-	if s.state.Load() == stateOpen { // there is nothing to end but the connection
+	if s.state.Load() == stateOpen { // only the connection must end
 		s.respond(h, smpp.StatusOK)
 		s.finish(errPeerLeft)
 		return

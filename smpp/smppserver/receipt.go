@@ -15,23 +15,23 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A DeliveryReceipt tells an ESME the state of a message that it submitted. It
-// goes out as deliver_sm with the TLVs receipted_message_id and message_state,
-// and with the text of SMPP 3.4, Appendix B. If it is printed or logged, its
-// addresses are masked.
+// A DeliveryReceipt reports to an ESME the state of a message that it
+// submitted. It is sent as deliver_sm with the TLVs receipted_message_id and
+// message_state, and with the text of SMPP 3.4, Appendix B. If it is printed or
+// logged, its addresses are masked.
 type DeliveryReceipt struct {
-	// ID is the message_id that submit_sm_resp held. Required.
+	// ID is the message_id of the submit_sm_resp. Required.
 	ID string
 
-	// From is the message's destination and To its sender, as Submit.To and
-	// Submit.From: the receipt goes the other way.
+	// From is the message's destination and To its sender, as in Submit.To and
+	// Submit.From: the receipt goes in the other direction.
 	From, To string
 	ToTON    uint8
 
 	// Stat is the state in the words of Appendix B. Default "DELIVRD".
 	Stat string
 
-	// Err is the error code in the text, of at most 3 characters. Default
+	// Err is the error code in the text. It may have 3 characters. Default
 	// "000".
 	Err string
 
@@ -39,8 +39,8 @@ type DeliveryReceipt struct {
 	// Default: when the receipt is sent.
 	Submitted, Done time.Time
 
-	// TextOnly leaves out the TLVs, and TLVOnly the text. An ESME that binds
-	// with an interface_version before 3.4 is sent text only, by deliver_sm.
+	// TextOnly leaves out the TLVs, and TLVOnly the text. An ESME with an
+	// interface_version before 3.4 gets only text, by deliver_sm.
 	TextOnly, TLVOnly bool
 
 	// DataSM sends data_sm instead of deliver_sm, with the text as
@@ -59,15 +59,15 @@ func (r DeliveryReceipt) GoString() string { return "smppserver.DeliveryReceipt{
 // LogValue keeps addresses out of logs.
 func (r DeliveryReceipt) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
-// validate returns an error that names the field which cannot be sent. The error
-// does not hold its value.
+// validate returns an error that names the first invalid field. The error does
+// not hold its value.
 func (r *DeliveryReceipt) validate() error {
 	v := transport.Validate("smppserver: DeliveryReceipt.")
 	v.Check(r.ID != "", "ID", "is required")
 	for _, f := range []struct {
 		name, value string
 		most        int
-		blanks      bool // allowed: the field does not stand in the text
+		blanks      bool // allowed: the field is not in the text
 	}{
 		{"ID", r.ID, wire.MaxMessageID, false},
 		{"From", r.From, maxAddress + 1, true}, // with its "+"
@@ -168,7 +168,7 @@ func (d *pendingReceipt) finish(status smpp.Status, err error) {
 	}
 }
 
-// Causes for a receipt not to be answered.
+// Reasons why a receipt has no answer.
 var (
 	errSessionEnded = errors.New("smppserver: session has ended")
 	errNotReceiver  = errors.New("smppserver: session is not bound as receiver or transceiver")
@@ -176,14 +176,16 @@ var (
 	errNoRoom       = errors.New("smppserver: too many receipts await an answer")
 )
 
-// maxPending is how many receipts of one session may await an answer.
+// maxPending is the largest number of receipts that may await an answer in one
+// session.
 const maxPending = 10_000
 
 // Deliver sends a receipt over this session, once; [Server.Deliver] repeats. It
-// does not wait. Later answered is called, unless it is nil: with the peer's
-// answer, or with an error if there was none within Config.ReceiptTimeout or the
-// session ended. answered must not block. If Deliver returns an error, answered
-// is not called. The error is an ErrUndelivered, unless r itself cannot be sent.
+// does not wait. Later answered is called with the peer's answer, unless
+// answered is nil. If no answer came within Config.ReceiptTimeout, or if the
+// session ended, it is called with an error. answered must not block. If
+// Deliver returns an error, answered is not called. The error is an
+// ErrUndelivered, unless r itself cannot be sent.
 func (s *Session) Deliver(r DeliveryReceipt, answered func(smpp.Status, error)) error {
 	if err := r.validate(); err != nil {
 		return err
@@ -194,7 +196,7 @@ func (s *Session) Deliver(r DeliveryReceipt, answered func(smpp.Status, error)) 
 	return nil
 }
 
-// deliver is Deliver for anything that is valid.
+// deliver is Deliver for any valid outgoing.
 func (s *Session) deliver(v outgoing, answered func(smpp.Status, error)) error {
 	now := time.Now()
 	s.mu.Lock()
@@ -226,8 +228,8 @@ func (s *Session) deliver(v outgoing, answered func(smpp.Status, error)) error {
 	return nil
 }
 
-// answered takes the answer to a receipt. A peer that answers receipts is active,
-// also if it sends nothing else, as a receiver.
+// answered handles the answer to a receipt. A peer that answers receipts is
+// active, even if it sends nothing else, as a receiver.
 func (s *Session) answered(h wire.Header) {
 	s.mu.Lock()
 	d := s.pending[h.Seq]
@@ -256,8 +258,8 @@ func (s *Session) trim() {
 	}
 }
 
-// overdue gives back receipts whose answer is overdue, and returns how long until
-// the next one is.
+// overdue ends the receipts without an answer in time, and returns the time
+// until the next would end.
 func (s *Session) overdue(now time.Time) time.Duration {
 	var late []*pendingReceipt
 	left := s.server.config.MaxSession

@@ -6,14 +6,14 @@ import (
 )
 
 // WantsReceipt reports whether registered_delivery asks for a receipt with the
-// state, a word of SMPP 3.4, Appendix B; empty is "DELIVRD":
+// state, a word of SMPP 3.4, Appendix B. An empty state means "DELIVRD":
 //
 //	1  every state
 //	2  a failure: EXPIRED, DELETED, UNDELIV, UNKNOWN, REJECTD
 //	3  a success: DELIVRD (SMPP 5.0; reserved in 3.4)
 //
-// States that are not final, such as ENROUTE and ACCEPTD, are asked for by 1 and by
-// the bit of intermediate notifications, 0x10.
+// Intermediate states, such as ENROUTE and ACCEPTD, are requested by 1 and by the
+// bit of intermediate notifications, 0x10.
 func (m *Submit) WantsReceipt(stat string) bool {
 	success, failure := receiptsWanted(m.Registered)
 	switch stat {
@@ -37,8 +37,7 @@ func receiptsWanted(registered uint8) (success, failure bool) {
 	return false, false
 }
 
-// joinRegistered returns the registered_delivery that asks for all that the parts ask
-// for.
+// joinRegistered returns the registered_delivery for all requests of the parts.
 func joinRegistered(parts []concat.Part) uint8 {
 	var success, failure bool
 	var rest uint8

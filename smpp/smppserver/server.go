@@ -15,14 +15,14 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/concat"
 )
 
-// ErrClosed is returned by Serve and ServeConn after Shutdown or Close began, and
-// by Deliver after the last session has ended and the receipts that wait were
-// given up.
+// ErrClosed is returned by Serve and ServeConn after Shutdown or Close began.
+// Deliver returns it after the end of the last session, when the waiting
+// receipts were given up.
 var ErrClosed = errors.New("smppserver: server is closed")
 
-// A Server lets ESMEs bind, hands the messages that they submit to a handler,
-// and sends them delivery receipts. Make one with [New]. It is safe for
-// concurrent use.
+// A Server accepts the binds of ESMEs, passes their messages to a handler, and
+// sends them delivery receipts. Make one with [New]. It is safe for concurrent
+// use.
 type Server struct {
 	config   Config
 	guard    *bindGuard
@@ -42,7 +42,7 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	sessions  map[*Session]struct{}
 	barred    int                // number of sessions from addresses that may not bind
-	unbound   map[netip.Addr]int // number of sessions that have not bound, by address
+	unbound   map[netip.Addr]int // number of sessions without a bind, by address
 	bound     map[string]int     // number of bound sessions, by system_id
 	accepted  uint64
 	closing   bool
@@ -110,7 +110,7 @@ func (s *Server) pause(d time.Duration) {
 	}
 }
 
-// isTemporary reports whether an error of Accept may go away by itself.
+// isTemporary reports whether an error of Accept may pass by itself.
 func isTemporary(err error) bool {
 	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
 		if errors.Is(err, e) {
@@ -142,12 +142,12 @@ func (s *Server) isClosing() bool {
 }
 
 // ErrTooManyConnections is the error of a connection beyond
-// Config.MaxConnections or Config.MaxUnbound, and of one too many from addresses
+// Config.MaxConnections or Config.MaxUnbound, or beyond the limit for addresses
 // that may not bind.
 var ErrTooManyConnections = errors.New("smppserver: too many connections")
 
-// ServeConn serves a connection that comes from elsewhere than a listener. It
-// does not wait for the connection to end. Its errors are ErrClosed and
+// ServeConn serves a connection from another source than a listener. It does not
+// wait for the connection to end. Its errors are ErrClosed and
 // ErrTooManyConnections; the connection is closed then.
 func (s *Server) ServeConn(raw net.Conn) error {
 	err := s.admit(raw)
@@ -157,9 +157,9 @@ func (s *Server) ServeConn(raw net.Conn) error {
 	return err
 }
 
-// maxBarred is how many connections may be open from addresses that may not bind.
-// They do not count as MaxConnections: they get their answer, and take no
-// connection from another peer.
+// maxBarred is the largest number of open connections from addresses that may
+// not bind. They do not count as MaxConnections: they get their answer, and take
+// no connection from another peer.
 const maxBarred = 16
 
 func (s *Server) admit(raw net.Conn) error {
@@ -205,8 +205,8 @@ func (s *Server) forget(session *Session) {
 	s.leaveUnbound(session)
 }
 
-// enterBound counts a session as bound instead of unbound, unless its system_id has
-// too many.
+// enterBound counts a session as bound instead of unbound, unless its system_id
+// has too many.
 func (s *Server) enterBound(session *Session, systemID string) bool {
 	most := 0
 	if s.config.MaxBinds != nil {
@@ -236,8 +236,7 @@ func (s *Server) leaveUnbound(session *Session) {
 	}
 }
 
-// Sessions returns the connections that are open, bound or not, in no
-// particular order.
+// Sessions returns the open connections, bound or not, in no particular order.
 func (s *Server) Sessions() []*Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -260,12 +259,12 @@ func (s *Server) beginClosing() {
 	}
 }
 
-// Shutdown accepts no more connections, unbinds from every session, waits for the
-// answers of the handlers and of the peers, for Config.UnbindTimeout at most, and
-// closes the connections. Until a peer has answered, its messages are taken.
-// Receipts that are not delivered by then are given up.
+// Shutdown accepts no more connections and unbinds from every session. It waits
+// for the answers of the handlers and of the peers, for Config.UnbindTimeout at
+// most, and closes the connections. Until a peer has answered, its messages are
+// accepted. Receipts without an answer by then are given up.
 //
-// If ctx ends before that, Shutdown closes at once, as Close does, and returns the
+// If ctx ends earlier, Shutdown closes at once, as Close does, and returns the
 // error of ctx. Its other errors are those of Close.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.beginClosing()
@@ -286,11 +285,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // Close closes every connection at once, without unbind, and ends the ctx of the
 // handlers. It may be called more than once.
 //
-// Close returns when all goroutines of the server have ended, among them running
+// Close returns when all goroutines of the server have ended, with the running
 // handlers and callbacks of the Config. It waits for them for UnbindTimeout at
-// most, and then returns an error: a callback may ignore its ctx, and a callback
-// that calls Close would wait for itself. A callback may close the server in a
-// goroutine of its own.
+// most, and then returns an error, because a callback may ignore its ctx. A
+// callback must not wait for Close, but it may close the server in a goroutine
+// of its own.
 func (s *Server) Close() error {
 	s.beginClosing()
 	s.cancel()

@@ -42,17 +42,17 @@ type Session struct {
 	barred  bool       // the peer's address may not bind
 	source  netip.Addr // of the peer, as bindSource returns it
 	entered bool       // counted as bound
-	account string     // system_id as which it is counted
+	account string     // system_id of the count
 
 	ctx       context.Context // of handlers and Authenticate; ends with the connection
 	cancel    context.CancelFunc
 	handlers  sync.WaitGroup
-	callbacks sync.WaitGroup // of receipts that were not answered at the end
+	callbacks sync.WaitGroup // of unanswered receipts, at the end
 	wake      chan struct{}  // the keeper must look again
 	ended     chan struct{}  // closed when the connection is
 	endOnce   sync.Once
 
-	finished bool // nothing more is read; for the reader only
+	finished bool // nothing more is read; used by the reader only
 
 	active atomic.Int64 // when the peer was last active, since opened
 	state  atomic.Int32 // a sessionState; changes under mu
@@ -67,13 +67,13 @@ type Session struct {
 	outstanding    int   // messages, and cancel_sm, with their handler
 	seq            uint32
 	pending        map[uint32]*pendingReceipt // receipts that await an answer
-	order          []*pendingReceipt          // the same, oldest first, and some answered ones
+	order          []*pendingReceipt          // the same, oldest first, with some answered ones
 	unbindBy       time.Time                  // end of UnbindTimeout; valid from stateUnbinding on
-	peerUnbind     *wire.Header               // unbind of the peer, which is answered last; nil: none has come
+	peerUnbind     *wire.Header               // the peer's unbind, which is answered last; nil: none has come
 	unbindAnswered bool                       // unbind_resp has come
 }
 
-// A sessionState is how far a session has come. It never goes back:
+// A sessionState is the progress of a session. It never goes back:
 //
 //	Open ──► Bound ──► Unbinding ──► Unbound ──► Closed
 //	           └──────────────────────►┘
@@ -85,20 +85,20 @@ const (
 	// stateOpen is before the bind: only a bind changes anything.
 	stateOpen sessionState = iota
 
-	// stateBound takes messages, and gives receipts.
+	// stateBound accepts messages, and sends receipts.
 	stateBound
 
 	// stateUnbinding has sent unbind, at Config.MaxSession, by Session.Unbind
-	// or Server.Shutdown. Messages are taken until the peer answers it, since
-	// the peer may have sent them before it read the unbind.
+	// or Server.Shutdown. Messages are accepted until the peer answers it,
+	// because the peer may have sent them before it read the unbind.
 	stateUnbinding
 
-	// stateUnbound takes no more messages: the peer has answered unbind, or has
-	// sent it. The connection closes once the messages with their handlers are
-	// answered.
+	// stateUnbound accepts no more messages: the peer has answered unbind, or
+	// has sent it. The connection closes once all messages with their handlers
+	// have answers.
 	stateUnbound
 
-	// stateClosed has no connection any more.
+	// stateClosed has no connection.
 	stateClosed
 )
 
@@ -128,7 +128,7 @@ func (s *Session) SystemID() string {
 // RemoteAddr is the peer's address.
 func (s *Session) RemoteAddr() net.Addr { return s.raw.RemoteAddr() }
 
-// Done is closed when the connection is.
+// Done is closed when the connection is closed.
 func (s *Session) Done() <-chan struct{} { return s.ended }
 
 // Close closes the connection at once, without unbind.
@@ -137,8 +137,8 @@ func (s *Session) Close() { s.end(errKicked) }
 // Unbind ends the session as Server.Shutdown does, without waiting for it.
 func (s *Session) Unbind() { s.unbind(errUnbinding) }
 
-// run serves the connection until it is closed, and returns when nothing of it
-// is left.
+// run serves the connection until it is closed, and returns after its last
+// goroutine.
 func (s *Session) run() {
 	var wg sync.WaitGroup
 	wg.Go(s.keep)
@@ -188,7 +188,7 @@ func (s *Session) end(cause error) {
 	}
 }
 
-// close is end, the first time. It returns the receipts that were not answered.
+// close is end, the first time. It returns the unanswered receipts.
 func (s *Session) close(cause error) []*pendingReceipt {
 	s.mu.Lock()
 	was := s.state.Swap(stateClosed)
@@ -204,7 +204,7 @@ func (s *Session) close(cause error) []*pendingReceipt {
 	s.cancel()
 	s.out.Stop()
 	_ = s.raw.Close()
-	if was != stateOpen { // else enter gives back what it took
+	if was != stateOpen { // else enter returns them
 		s.server.receipts.leave(s)
 		s.server.rates.release(limit)
 	}
@@ -214,7 +214,7 @@ func (s *Session) close(cause error) []*pendingReceipt {
 }
 
 // unbind ends a bound session once nothing is outstanding. If the peer has not
-// unbound, the server does. A session that is not bound ends at once.
+// unbound, the server does. If it is not bound, it ends at once.
 func (s *Session) unbind(cause error) {
 	s.mu.Lock()
 	if was := s.state.Load(); was != stateBound {
@@ -230,7 +230,7 @@ func (s *Session) unbind(cause error) {
 	}
 	s.state.Store(next)
 	s.cause = cause
-	s.unbindBy = time.Now().Add(s.server.config.UnbindTimeout) // with the state: the keeper reads both
+	s.unbindBy = time.Now().Add(s.server.config.UnbindTimeout) // together with the state: the keeper reads both
 	ask := s.peerUnbind == nil
 	seq := s.nextSeq()
 	s.mu.Unlock()
@@ -250,8 +250,8 @@ func (s *Session) peerUnbound() {
 	s.checkUnbound()
 }
 
-// checkUnbound lets the connection close if the session is unbound and nothing
-// is outstanding.
+// checkUnbound closes the connection if the session is unbound and nothing is
+// outstanding.
 func (s *Session) checkUnbound() {
 	if s.state.Load() != stateUnbound {
 		return
@@ -267,7 +267,7 @@ func (s *Session) checkUnbound() {
 	s.out.Finish()
 }
 
-// keep ends the session when its time is up.
+// keep ends the session at its timeouts.
 func (s *Session) keep() {
 	timer := time.NewTimer(s.server.config.PreBindTimeout)
 	defer timer.Stop()
@@ -289,8 +289,8 @@ func (s *Session) keep() {
 	}
 }
 
-// due returns how long until something may be due, or the cause for which the
-// session must end now. It gives back receipts whose answer is overdue.
+// due returns the time until the next timeout, or the reason to end the session
+// now. It ends receipts without an answer in time.
 func (s *Session) due(now time.Time) (time.Duration, error) {
 	c := &s.server.config
 	age := now.Sub(s.opened)
@@ -321,7 +321,7 @@ func (s *Session) due(now time.Time) (time.Duration, error) {
 	return min(c.InactivityTimeout-idle, c.MaxSession-age, s.overdue(now)), nil
 }
 
-// takes reports whether the session takes messages.
+// takes reports whether the session accepts messages.
 func (s *Session) takes() bool {
 	switch s.state.Load() {
 	case stateBound, stateUnbinding:

@@ -20,42 +20,59 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A Handler answers a message. If the error is nil, the message is accepted under
-// the message_id returned (at most 64 characters; empty: a new random one).
-// [StatusOf] the error is the answer otherwise.
+// A Handler answers a message. If the error is nil, the message is accepted
+// under the returned message_id (at most 64 characters; empty: a new random
+// one). Otherwise the answer is [StatusOf] the error.
 //
-// A Handler is called concurrently, in a goroutine for each message. Its ctx ends
-// after Config.HandlerTimeout, at Submit.Expires, and with the connection; the
-// message may have been sent by then. It must return soon after its ctx ends.
+// A Handler is called concurrently, in a goroutine for each message. Its ctx
+// ends after Config.HandlerTimeout, at Submit.Expires, and with the connection.
+// The message may have been sent by then. It must return soon after its ctx
+// ends.
 type Handler func(ctx context.Context, m *Submit) (id string, err error)
 
-// An AsyncHandler answers a message by calling answer, at any time and from any
-// goroutine, with the results that a [Handler] returns. Only the first call
-// counts. A message that is never answered keeps its place in the window as long
-// as the session lasts.
+// An AsyncHandler answers a message by a call of answer, at any time and from
+// any goroutine, with the results of a [Handler]. Only the first call counts. A
+// message without an answer keeps its place in the window as long as the session
+// lasts.
 //
-// An AsyncHandler is called by the goroutine that reads the session, for one
-// message after the other in the order in which they came. It must not block:
-// nothing else of the session is read meanwhile. Its ctx ends with the
-// connection. It must not deliver a message after Submit.Expires.
+// The goroutine that reads the session calls the AsyncHandler, for one message
+// after the other in the order of their arrival. It must not block, because the
+// session then reads nothing else. Its ctx ends with the connection. It must not
+// deliver a message after Submit.Expires.
 type AsyncHandler func(ctx context.Context, m *Submit, answer func(id string, err error))
 
-// A Submit is a submit_sm or data_sm that passed the server's checks, or with
-// Config.Assemble a complete message. If it is printed or logged, it shows
+// A Submit is a submit_sm or data_sm that passed the server's checks, or, with
+// Config.Assemble, a complete message. If it is printed or logged, it shows
 // neither text nor addresses.
 //
 // A long message comes in parts, by user data header or by the TLVs sar_…, each
 // with a message_id of its own. Without Assemble each part is a Submit.
 //
-// With Assemble the part that comes last brings the Submit, and the answer of the
-// handler answers that part. Any part before it is answered with ESME_ROK at
-// once, since its sender may wait for that. If the handler asks for another try
-// (a Status of class Temporary or Throttled), the server keeps the other parts,
-// as only the last one will come again. A part that comes again while its message
-// is with the handler is answered with ESME_RTHROTTLED. Parts of a message that
-// is not complete after 5 minutes are forgotten. While 1000 messages of one
-// system_id are incomplete, the first part of another is answered with
+// With Assemble, the last part to come produces the Submit, and the handler's
+// answer answers that part. Any earlier part is answered with ESME_ROK at once,
+// because its sender may wait for the answer. If the handler asks for another
+// try (a Status of class Temporary or Throttled), the server keeps the other
+// parts, because the ESME repeats only the last. If a part comes again while its
+// message is with the handler, it is answered with ESME_RTHROTTLED. If a message
+// is not complete after 5 minutes, its parts are forgotten. If 1000 messages of
+// one system_id are incomplete, the first part of another is answered with
 // ESME_RMSGQFUL.
+//
+// Text is decoded by data_coding:
+//
+//	0x00                   Config.Alphabet, or Config.Alphabets
+//	0x01                   IA5 (ASCII) or GSM 03.38, whichever it can be, or Config.Alphabets
+//	0x02, 0x04             UTF-8 if the octets are valid, else Latin-1
+//	0x03                   Latin-1
+//	0x05, 0x09, 0x0A, 0x0D ISO-2022-JP, JIS X 0208, Shift JIS or EUC-JP, whichever it is
+//	0x06, 0x07             ISO 8859-5, ISO 8859-8
+//	0x08                   UCS-2 with surrogates; little-endian if a mark or Latin text shows it
+//	0x0E                   KS C 5601 (EUC-KR)
+//	0x10 and above         as in 3GPP TS 23.038, section 4: with a message class,
+//	                       for deletion, message waiting; the alphabet of 0x00, UCS-2 or octets
+//
+// If the octets are not valid in their data_coding, they are read as UTF-8 or
+// Latin-1.
 type Submit struct {
 	Session  *Session
 	SystemID string
@@ -66,39 +83,39 @@ type Submit struct {
 	To      string // destination_addr, with a "+" if its TON is international
 	ToTON   uint8
 
-	Text       string // decoded by DataCoding
-	Data       []byte // the same, not decoded, without its user data header
-	DataCoding uint8  // with Assemble of the part that came last
+	Text       string // decoded
+	Data       []byte // the received octets of the text, without its user data header
+	DataCoding uint8  // with Assemble the last part's
 
 	Part, Parts int      // 1 of 1 unless this is a part
 	Reference   int      // of the long message, its sender's number for it
-	PartIDs     []string // message_ids of the parts that came before; with Assemble only
+	PartIDs     []string // message_ids of the earlier parts; with Assemble only
 
 	// Expires is the end of the message's validity_period, relative or absolute;
-	// with Assemble the earliest of its parts. Zero: none. After it the message
-	// must not be delivered. Validity is how long that is from the arrival.
+	// with Assemble the earliest of its parts. Zero: none. The message must not
+	// be delivered later. Validity is the time from the arrival to Expires.
 	Expires  time.Time
 	Validity time.Duration
 
-	Receipt     bool  // a delivery receipt is asked for; see WantsReceipt
-	Registered  uint8 // registered_delivery; with Assemble what all parts ask for
+	Receipt     bool  // a delivery receipt is requested; see WantsReceipt
+	Registered  uint8 // registered_delivery; with Assemble the requests of all parts
 	ServiceType string
 	ProtocolID  uint8
 	Priority    uint8
 
 	tlvs     wire.TLVs
 	receipts []DeliveryReceipt
-	long     *concat.Message // of whose parts this was put together; nil: it came whole
+	long     *concat.Message // the assembled message; nil: it came whole
 }
 
-// TLV returns the value of an optional parameter. It must not be changed.
+// TLV returns the value of an optional parameter. The caller must not change it.
 func (m *Submit) TLV(tag uint16) ([]byte, bool) { return m.tlvs.Get(pdu.TagID(tag)) }
 
 // Deliver queues a receipt for the system_id that submitted the message, by
-// [Server.Deliver], once the message is answered with ESME_ROK. If r.ID is empty,
-// the receipt is for this message: one for each of its parts, from its
-// destination to its sender, unless WantsReceipt is false for r.Stat. Deliver must
-// be called by the handler, before it answers.
+// [Server.Deliver], once the message is answered with ESME_ROK. If r.ID is
+// empty, the receipt is for this message: one for each of its parts, from its
+// destination to its sender, if WantsReceipt is true for r.Stat. The handler
+// must call Deliver before it answers.
 func (m *Submit) Deliver(r DeliveryReceipt) { m.receipts = append(m.receipts, r) }
 
 // String identifies the message without its content.
@@ -115,10 +132,11 @@ func (m Submit) LogValue() slog.Value { return slog.StringValue(m.String()) }
 // StatusOf returns the answer for a handler's error: the [smpp.Status] in its
 // tree, or StatusOfClass of its class.
 //
-// If the tree has a [channel.Error] too, its class decides: a Status of another
-// class is not used. For example a message of which some parts were accepted is
-// Unknown, whatever Status refused the rest, and must not be sent again. A Status
-// that refused a bind to an SMSC behind the server is not used either.
+// If the tree has a [channel.Error] too, its class decides, and a Status of
+// another class is not used. For example, if some parts of a message were
+// accepted, its class is Unknown. The Status that refused the rest must not make
+// the ESME send the message again. A Status that refused a bind to an SMSC
+// behind the server is not used either.
 func StatusOf(err error) smpp.Status {
 	if err == nil {
 		return smpp.StatusOK
@@ -135,9 +153,9 @@ func StatusOf(err error) smpp.Status {
 	return s
 }
 
-// StatusOfClass returns the status that stands for a class. Its Class is the same
-// class again, apart from two: Misconfigured is answered with ESME_RSYSERR, since
-// the peer's configuration is right, and Expired with ESME_RINVEXPIRY.
+// StatusOfClass returns the status for a class. Its Class is the same class
+// again, with two exceptions: Misconfigured is answered with ESME_RSYSERR,
+// because the peer's configuration is right, and Expired with ESME_RINVEXPIRY.
 func StatusOfClass(c channel.Class) smpp.Status {
 	switch c {
 	case channel.Temporary, channel.Misconfigured:
@@ -154,7 +172,7 @@ func StatusOfClass(c channel.Class) smpp.Status {
 	return smpp.StatusUnknownError
 }
 
-// submit checks a submit_sm or data_sm and hands it on.
+// submit checks a submit_sm or data_sm and passes it on.
 func (s *Session) submit(f wire.Frame) {
 	m, status := s.accept(f)
 	if status != smpp.StatusOK {
@@ -212,9 +230,9 @@ func decodeSubmit(f wire.Frame) (*wire.Message, error) {
 }
 
 // expiry returns the end of a message's validity_period, or of the TLV
-// qos_time_to_live that data_sm has for it. It is zero if there is none. expiry
-// returns false if it is over, or cannot be read: a code that may be out of date is
-// refused.
+// qos_time_to_live, which data_sm has instead. It is zero if there is none.
+// expiry returns false if the time has passed or cannot be read: the server
+// refuses a code that may be out of date.
 func expiry(id pdu.CommandID, m *wire.Message, now time.Time) (time.Time, bool) {
 	if ttl, has := m.TLVs.Get(pdu.TagQosTimeToLive); has && id == pdu.DataSmID {
 		if len(ttl) != 4 {
@@ -238,7 +256,7 @@ func (m *Submit) expire(t, now time.Time) {
 	}
 }
 
-// isExpired reports whether the message must not be delivered any more.
+// isExpired reports whether the message must no longer be delivered.
 func (m *Submit) isExpired(now time.Time) bool { return !m.Expires.IsZero() && !now.Before(m.Expires) }
 
 func (s *Session) count() bool {
@@ -257,7 +275,7 @@ func (s *Session) uncount() {
 	s.mu.Unlock()
 }
 
-// dispatch gives m to the handler.
+// dispatch passes m to the handler.
 func (s *Session) dispatch(h wire.Header, m *Submit) {
 	c := &s.server.config
 	if c.AsyncHandler != nil {
@@ -281,7 +299,7 @@ func (s *Session) dispatch(h wire.Header, m *Submit) {
 	})
 }
 
-// complete answers a message that was with its handler.
+// complete answers a message after its handler.
 func (s *Session) complete(h wire.Header, m *Submit, id string, err error) {
 	status := StatusOf(err)
 	if id == "" {
@@ -291,7 +309,7 @@ func (s *Session) complete(h wire.Header, m *Submit, id string, err error) {
 		s.server.config.Logger.Error("smppserver: handler returned a message_id that cannot be sent")
 		status = smpp.StatusSystemError
 	}
-	if m.long != nil { // before the answer, which may bring the last part again
+	if m.long != nil { // before the answer, after which the last part may come again
 		s.server.assembled(m.long, status)
 	}
 	s.uncount()
@@ -312,8 +330,8 @@ func (s *Session) answer(h wire.Header, id string, status smpp.Status) {
 
 func newMessageID() string { return strings.ToLower(rand.Text()[:20]) } // 100 bits
 
-// maxAddress is the longest address that is taken: one character more than SMPP
-// 3.4 has room for besides the NUL, as OTP Blue's integration guide allows.
+// maxAddress is the longest accepted address: one character more than SMPP 3.4
+// allows without the NUL, as in OTP Blue's integration guide.
 const maxAddress = 21
 
 // check returns the status that refuses a message, or StatusOK.
@@ -329,7 +347,7 @@ func (c *Config) check(m *wire.Message) smpp.Status {
 		return smpp.StatusInvalidSource
 	case !c.checkDest(m.Dest):
 		return smpp.StatusInvalidDestination
-	case m.Schedule != "": // sending it at once would be too early
+	case m.Schedule != "": // now would be too early
 		return smpp.StatusInvalidSchedule
 	case m.EsmClass&wire.EsmUDHI != 0 && udh == nil:
 		return smpp.StatusInvalidEsmClass
@@ -339,7 +357,7 @@ func (c *Config) check(m *wire.Message) smpp.Status {
 	return smpp.StatusOK
 }
 
-// isWhole reports whether no TLV is cut off. Trailing NULs are no TLV.
+// isWhole reports whether every TLV is complete. Trailing NULs are no TLV.
 func isWhole(t wire.TLVs) bool {
 	for len(t) >= 4 {
 		n := 4 + int(t[2])<<8 + int(t[3])

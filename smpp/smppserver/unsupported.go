@@ -10,8 +10,8 @@ import (
 // version50 is SMPP 5.0 as interface_version.
 const version50 = 0x50
 
-// unsupported holds the commands that the server knows and does not serve: since
-// which version of SMPP there is one, and the status by which it fails (SMPP 5.0,
+// unsupported holds the commands that the server knows but does not serve: the
+// version of SMPP that introduced each, and the status that refuses it (SMPP 5.0,
 // section 4.7.6).
 var unsupported = map[pdu.CommandID]struct {
 	since  uint8
@@ -24,8 +24,9 @@ var unsupported = map[pdu.CommandID]struct {
 	0x113:             {version50, 0x10E}, // cancel_broadcast_sm, ESME_RBCASTCANCELFAIL
 }
 
-// refuseUnsupported answers a command that the server does not serve: one of the
-// peer's version of SMPP with the status by which it fails, any other as unknown.
+// refuseUnsupported answers a command that the server does not serve. If the
+// peer's version of SMPP has the command, the answer is its status in
+// unsupported; otherwise the command is unknown.
 func (s *Session) refuseUnsupported(h wire.Header) {
 	v, known := unsupported[h.ID]
 	switch {

@@ -8,7 +8,7 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
-// A Cancel is a cancel_sm as it was received.
+// A Cancel is a received cancel_sm.
 type Cancel struct {
 	Conn     int    // number of the connection, from 1
 	Sequence uint32 // sequence_number
@@ -21,26 +21,27 @@ type Cancel struct {
 	Status smpp.Status // the answer
 }
 
-// Cancels returns every cancel_sm received so far, refused ones included.
+// Cancels returns every cancel_sm received so far, with the refused ones.
 //
-// Without NextCancels the answer depends on the message: ESME_RINVMSGID if there is
-// none of that id, source and destination (which may be missing), ESME_RCANCELFAIL
-// if its receipt has gone or it was withdrawn before, and else ESME_ROK.
+// Without NextCancels the answer depends on the message. It is ESME_RINVMSGID if
+// there is no message with that id, source and destination (which may be missing).
+// It is ESME_RCANCELFAIL if the receipt has been sent or the message was withdrawn
+// before. Otherwise it is ESME_ROK.
 func (s *Server) Cancels() []Cancel {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.cancels)
 }
 
-// A storedMessage is an accepted message, as cancel_sm finds it.
+// A storedMessage is an accepted message, for cancel_sm.
 type storedMessage struct {
 	from, to    string
 	withdrawn   bool
-	receiptSent bool // its receipt has gone, or is about to
+	receiptSent bool // its receipt has been sent, or is about to be
 }
 
-// sendsReceipt notes that the receipt of a message goes now, and reports whether the
-// message was delivered: it was not if it is withdrawn.
+// sendsReceipt notes that the receipt of a message is sent now, and reports whether
+// the message was delivered. A withdrawn message was not.
 func (s *Server) sendsReceipt(id string) (delivered bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,11 +15,11 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
-// A conn is a connection of a client that can be made to fail. The faults that an
-// SMSC must not have are made here; smppserver.Server does the rest.
+// A conn is a client's connection with scripted faults. They are faults that an
+// SMSC must not have; smppserver.Server does the rest.
 type conn struct {
 	net.Conn
-	leaving chan struct{} // closed: nothing outstanding is answered any more
+	leaving chan struct{} // closed: outstanding requests get no answer
 
 	mu     sync.Mutex
 	faults map[uint32]Reply // by the sequence number of a submit_sm_resp or cancel_sm_resp
@@ -27,7 +27,7 @@ type conn struct {
 
 func newConn(c net.Conn) *conn { return &conn{Conn: c, leaving: make(chan struct{})} }
 
-// An addr finds the conn again behind a session.
+// An addr leads from a session to its conn.
 type addr struct {
 	net.Addr
 	conn *conn
@@ -35,7 +35,7 @@ type addr struct {
 
 func connOf(s *smppserver.Session) *conn { return s.RemoteAddr().(addr).conn }
 
-// leave lets nothing be answered any more.
+// leave stops all answers.
 func (c *conn) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -48,7 +48,7 @@ func (c *conn) leave() {
 
 func (c *conn) RemoteAddr() net.Addr { return addr{c.Conn.RemoteAddr(), c} }
 
-// fail lets the response with this sequence number fail as r says.
+// fail makes the response with this sequence number fail as in r.
 func (c *conn) fail(seq uint32, r Reply) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,7 +58,7 @@ func (c *conn) fail(seq uint32, r Reply) {
 	c.faults[seq] = r
 }
 
-// Write writes whole frames, apart from those that are to fail.
+// Write writes whole frames, without those scripted to fail.
 func (c *conn) Write(b []byte) (int, error) {
 	kept, hangup := c.filter(b)
 	_, err := c.Conn.Write(kept)
@@ -68,8 +68,8 @@ func (c *conn) Write(b []byte) (int, error) {
 	return len(b), err
 }
 
-// filter returns the frames of b that are to be written, and whether the connection
-// ends after them.
+// filter returns the frames of b to write, and whether the connection ends after
+// them.
 func (c *conn) filter(b []byte) (kept []byte, hangup bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,8 +94,8 @@ func (c *conn) filter(b []byte) (kept []byte, hangup bool) {
 	return kept, false
 }
 
-// hold runs f when Until is closed and Delay is over, or stall when nothing is
-// answered any more, unless the connection is closed before.
+// hold runs f after Until is closed and Delay is over. It runs stall when answers
+// stop, and nothing if the connection is closed first.
 func (s *Server) hold(c *smppserver.Session, r Reply, f, stall func()) {
 	if r.Until == nil && r.Delay <= 0 {
 		f()
@@ -125,7 +125,7 @@ func (s *Server) hold(c *smppserver.Session, r Reply, f, stall func()) {
 	})
 }
 
-// later runs f after d, unless the connection is closed before.
+// later runs f after d, unless the connection is closed first.
 func (s *Server) later(c *smppserver.Session, d time.Duration, f func()) {
 	if d <= 0 {
 		f()
@@ -142,7 +142,7 @@ func (s *Server) later(c *smppserver.Session, d time.Duration, f func()) {
 	})
 }
 
-// submit answers a submit_sm as the script says.
+// submit answers a submit_sm by the script.
 func (s *Server) submit(m *smppserver.Submit, answer func(string, error)) {
 	v := s.describe(m)
 	r := s.reply(v)
@@ -181,7 +181,7 @@ func (s *Server) respond(c *smppserver.Session, v Submit, r Reply, answer func(s
 	}
 }
 
-// receipt sends what the plan says, over the same connection.
+// receipt sends the planned receipts over the same connection.
 func (s *Server) receipt(c *smppserver.Session, v Submit, plan Receipt) {
 	if !v.Receipt || plan.None || v.Status != smpp.StatusOK {
 		return
@@ -201,9 +201,9 @@ func (s *Server) receipt(c *smppserver.Session, v Submit, plan Receipt) {
 	}
 }
 
-// deliver sends a receipt, and sends it again after a refusal if the configuration
-// says so. After the end of the connection it drops the receipt. A receipt that no
-// SMSC can send is a mistake in the script.
+// deliver sends a receipt, and sends it again after a refusal if Config.Redeliver
+// is set. After the end of the connection it drops the receipt. If no SMSC could
+// send the receipt, the script is wrong.
 func (s *Server) deliver(c *smppserver.Session, r smppserver.DeliveryReceipt) {
 	err := c.Deliver(r, func(status smpp.Status, err error) {
 		if err != nil {

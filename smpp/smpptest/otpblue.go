@@ -7,7 +7,7 @@ import (
 	"github.com/otpcourier/otpcourier/smpp"
 )
 
-// What OTP Blue's integration guide says under "Input Limits".
+// The limits of OTP Blue's integration guide ("Input Limits").
 const (
 	otpBlueMaxOctets  = 512
 	otpBlueMaxAddress = 21
@@ -15,12 +15,12 @@ const (
 	otpBlueMaxDigits  = 10
 )
 
-// OTPBlue is a Handler that answers as OTP Blue's integration guide says: a
-// number that is not E.164 or too long with ESME_RINVDSTADR, a message over
-// 512 octets or without a code of 4 to 10 digits with ESME_RINVMSGLEN, a number
-// for which iMessage reports false with ESME_RSUBMITFAIL, and the rest with
-// ESME_ROK and a receipt right behind it. iMessage is given the number with its
-// "+"; nil means that everybody has iMessage.
+// OTPBlue is a Handler that answers as in OTP Blue's integration guide. A
+// number that is too long or not E.164 gets ESME_RINVDSTADR. A message over 512
+// octets, or without a code of 4 to 10 digits, gets ESME_RINVMSGLEN. A number
+// for which iMessage reports false gets ESME_RSUBMITFAIL. Any other message
+// gets ESME_ROK and a receipt directly after it. iMessage is called with the
+// number and its "+"; nil means that everybody has iMessage.
 func OTPBlue(iMessage func(number string) bool) Handler {
 	return func(s Submit) Reply {
 		switch {
@@ -36,8 +36,8 @@ func OTPBlue(iMessage func(number string) bool) Handler {
 	}
 }
 
-// hasCode reports whether text has a run of 4 to 10 digits, in which single
-// hyphens do not count: "482-910".
+// hasCode reports whether text has a run of 4 to 10 digits. Single hyphens in
+// it do not count, as in "482-910".
 func hasCode(text string) bool {
 	digits := 0
 	for i, c := range []byte(text + " ") {

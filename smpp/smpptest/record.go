@@ -12,7 +12,7 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
-// A Bind is a bind as it was received and answered.
+// A Bind is a received bind with its answer.
 type Bind struct {
 	Conn     int // number of the connection, from 1
 	SystemID string
@@ -27,14 +27,14 @@ type Message struct {
 	Text     string
 	IDs      []string      // message_id of each part, in order
 	Validity time.Duration // of the first part
-	Receipt  bool          // whether receipts are asked for
+	Receipt  bool          // whether a receipt is requested
 }
 
-// Messages returns the messages accepted so far, in the order in which they
-// became complete.
+// Messages returns the messages accepted so far, in the order of their
+// completion.
 func (s *Server) Messages() []Message { return assemble(s.Submits()) }
 
-// Submits returns every submit_sm received so far, refused ones included.
+// Submits returns every submit_sm received so far, with the refused ones.
 func (s *Server) Submits() []Submit {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,15 +48,15 @@ func (s *Server) Binds() []Bind {
 	return slices.Clone(s.binds)
 }
 
-// Answers returns the statuses with which receipts were answered so far.
+// Answers returns the statuses of the answers to receipts so far.
 func (s *Server) Answers() []smpp.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.answers)
 }
 
-// Wait waits until n messages were accepted in all and returns them. If ctx ends
-// before, it returns those that were, and the error of ctx.
+// Wait waits until the server has accepted n messages in all, and returns them.
+// If ctx ends first, it returns the messages so far, and the error of ctx.
 func (s *Server) Wait(ctx context.Context, n int) ([]Message, error) {
 	var got []Message
 	err := s.wait(ctx, "messages", n, func() int {
@@ -66,8 +66,8 @@ func (s *Server) Wait(ctx context.Context, n int) ([]Message, error) {
 	return got, err
 }
 
-// WaitSubmits waits until n submit_sm were received in all, whatever their
-// answer.
+// WaitSubmits waits until the server has received n submit_sm in all, whatever
+// their answer.
 func (s *Server) WaitSubmits(ctx context.Context, n int) error {
 	return s.wait(ctx, "submit_sm", n, func() int { return len(s.Submits()) })
 }
@@ -131,7 +131,7 @@ func (s *Server) describe(m *smppserver.Submit) Submit {
 	}
 }
 
-// assemble joins the accepted parts. A text is decoded as a whole, since some
+// assemble joins the accepted parts. A text is decoded as a whole, because some
 // senders cut a surrogate pair in two.
 func assemble(submits []Submit) []Message {
 	type key struct {

@@ -6,13 +6,13 @@ import (
 	"github.com/otpcourier/otpcourier/smpp"
 )
 
-// A Handler decides how a submit_sm is answered. It is called for each part of
-// a long message, concurrently for different connections.
+// A Handler decides the answer to a submit_sm. It is called for each part of a
+// long message, concurrently for different connections.
 type Handler func(s Submit) Reply
 
-// A Submit is a submit_sm as it was received.
+// A Submit is a received submit_sm.
 type Submit struct {
-	Number   int    // how many the server has received with this one
+	Number   int    // counts the server's submit_sm, from 1
 	Conn     int    // number of the connection, from 1
 	Sequence uint32 // sequence_number
 
@@ -25,16 +25,16 @@ type Submit struct {
 	DataCoding  uint8
 	Part, Parts int           // 1 of 1 unless the message is long
 	Validity    time.Duration // relative validity_period; zero: none
-	Receipt     bool          // whether a delivery receipt is asked for
+	Receipt     bool          // whether a delivery receipt is requested
 
 	Status smpp.Status // the answer
-	ID     string      // message_id; empty where the status is not OK
+	ID     string      // message_id; empty if the status is not OK
 
-	reference int    // which long message this is a part of
-	data      []byte // of the text, undecoded
+	reference int    // identifies the long message of this part
+	data      []byte // undecoded text
 }
 
-// A Reply is how a submit_sm is answered. The zero value accepts it.
+// A Reply is the answer to a submit_sm. The zero value accepts it.
 type Reply struct {
 	// Status refuses the message unless it is smpp.StatusOK.
 	Status smpp.Status
@@ -42,11 +42,11 @@ type Reply struct {
 	// ID is the message_id. Default: a new one.
 	ID string
 
-	// Delay is how long the answer takes. Other messages do not wait for it.
+	// Delay is the time until the answer. Other messages do not wait for it.
 	Delay time.Duration
 
 	// Until holds the answer back until the channel is closed. Default: nil,
-	// it is not held back.
+	// the answer is not held back.
 	Until <-chan struct{}
 
 	// Stall leaves the message without an answer.
@@ -57,13 +57,13 @@ type Reply struct {
 	Hangup      bool
 	HangupAfter int
 
-	// Receipt says which delivery receipt follows, if one was asked for and
-	// the message is accepted.
+	// Receipt plans the delivery receipt. It is sent if the message asks for it
+	// and is accepted.
 	Receipt Receipt
 }
 
-// A Receipt is a plan for a delivery receipt. The zero value sends one, at
-// once behind the response, with stat:DELIVRD in both its text and its TLVs.
+// A Receipt is a plan for a delivery receipt. The zero value sends one,
+// directly after the response, with stat:DELIVRD in both its text and its TLVs.
 type Receipt struct {
 	// None sends no receipt.
 	None bool
@@ -75,16 +75,16 @@ type Receipt struct {
 	// Err is the error code in the text. Default "000".
 	Err string
 
-	// Delay is how long after the response it is sent.
+	// Delay is the time from the response to the receipt.
 	Delay time.Duration
 
-	// Early sends it before the response.
+	// Early sends the receipt before the response.
 	Early bool
 
-	// Copies is how often it is sent. Default 1.
+	// Copies is the number of times that it is sent. Default 1.
 	Copies int
 
-	// ID replaces the message id, for an SMSC that writes it differently in
+	// ID replaces the message id, for an SMSC that writes ids differently in
 	// receipts.
 	ID string
 
@@ -95,8 +95,8 @@ type Receipt struct {
 	DataSM bool
 }
 
-// On sets the replies to messages to a destination, in order; the last one is
-// used from then on. Without replies the destination is again as any other.
+// On sets the replies to messages to a destination, in order. The last reply is
+// repeated. Without replies the destination has the default again.
 func (s *Server) On(to string, replies ...Reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,9 +119,9 @@ func (s *Server) Handle(h Handler) {
 	s.config.Handler = h
 }
 
-// NextCancels answers the next n cancel_sm with r, whose Status, Delay, Until,
-// Stall and Hangup count: StatusOK whatever message they name, and nothing
-// becomes of that.
+// NextCancels answers the next n cancel_sm with r. Only its Status, Delay,
+// Until, Stall and Hangup matter. StatusOK accepts any cancel_sm, without
+// effect on a message.
 func (s *Server) NextCancels(n int, r Reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,15 +130,16 @@ func (s *Server) NextCancels(n int, r Reply) {
 	}
 }
 
-// RefuseBinds answers binds with the status from now on; smpp.StatusOK makes
-// the server check credentials again. Bound sessions stay.
+// RefuseBinds answers later binds with the status; smpp.StatusOK makes the
+// server check credentials again. Bound sessions stay.
 func (s *Server) RefuseBinds(status smpp.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refuse = status
 }
 
-// reply decides: the server's own rules first, then Next, On and the Handler.
+// reply chooses the reply: the server's own rules come first, then Next, On and
+// the Handler.
 func (s *Server) reply(m Submit) Reply {
 	s.mu.Lock()
 	switch {

@@ -13,31 +13,31 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
-// A Config says how a [Server] behaves. The zero value accepts everything.
+// A Config sets the behaviour of a [Server]. The zero value accepts everything.
 type Config struct {
-	// SystemID and Password are required of binds. Default: any.
+	// A bind must have SystemID and Password. Default: any.
 	SystemID, Password string
 
 	// Handler answers messages. Default: accepts them all.
 	Handler Handler
 
-	// TPS is how many messages per second are taken, over all connections;
-	// beyond it they are answered with ESME_RTHROTTLED. Default: unlimited.
+	// TPS is the largest number of messages per second, over all connections;
+	// further ones are answered with ESME_RTHROTTLED. Default: unlimited.
 	TPS int
 
-	// Redeliver is how long after a negative answer a receipt is sent again,
-	// over the same connection. Default: never.
+	// Redeliver is the time after which a refused receipt is sent again, over
+	// the same connection. Default: never.
 	Redeliver time.Duration
 
-	// Forget keeps no record of messages, for benchmarks. Default: Messages
-	// and Submits return them all, and cancel_sm finds them.
+	// Forget keeps no record of messages, for benchmarks. Default: Messages and
+	// Submits return all messages, and cancel_sm finds them.
 	Forget bool
 }
 
 // A Server is an SMSC: an [smppserver.Server] that follows a script, with no
 // timeouts for its clients.
 type Server struct {
-	// Addr is where the server listens, "127.0.0.1:40123".
+	// Addr is the server's address, for example "127.0.0.1:40123".
 	Addr string
 
 	server      *smppserver.Server
@@ -53,7 +53,7 @@ type Server struct {
 
 	nextCancels []Reply
 	on          map[string][]Reply
-	taken       []time.Time // when the messages of the last second were taken
+	taken       []time.Time // times of the messages of the last second
 	ids         int
 	received    int // submit_sm so far
 	binds       []Bind
@@ -63,18 +63,18 @@ type Server struct {
 }
 
 // NewServer starts a server without TLS: its clients need
-// smpp.Config.DangerouslyPlaintext. Close it in the end.
+// smpp.Config.DangerouslyPlaintext. The caller must close it.
 func NewServer(c Config) *Server { return listen(c, nil) }
 
 // NewTLSServer starts a server with a certificate of its own; its clients need
-// ClientTLS. Close it in the end.
+// ClientTLS. The caller must close it.
 func NewTLSServer(c Config) *Server {
 	cert := selfSigned()
 	return listen(c, &cert)
 }
 
-// NewPipeServer makes a server without TLS that can be reached by its Dial
-// only, over net.Pipe: for tests in virtual time. Close it in the end.
+// NewPipeServer returns a server without TLS over net.Pipe, for tests in
+// virtual time. Clients reach it by its Dial only. The caller must close it.
 func NewPipeServer(c Config) *Server {
 	s := newServer(c)
 	s.Addr = "smsc.example:2775"
@@ -123,7 +123,7 @@ func listen(c Config, cert *tls.Certificate) *Server {
 	return s
 }
 
-// A listener makes conns.
+// A listener returns conns.
 type listener struct{ net.Listener }
 
 func (l listener) Accept() (net.Conn, error) {
@@ -134,8 +134,8 @@ func (l listener) Accept() (net.Conn, error) {
 	return newConn(c), nil
 }
 
-// Dial connects to the server over net.Pipe, for smpp.Config.Dial. Network and
-// address do not matter.
+// Dial connects to the server over net.Pipe, for smpp.Config.Dial. It ignores
+// network and address.
 func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	client, server := net.Pipe()
 	if err := s.server.ServeConn(newConn(server)); err != nil {
@@ -144,23 +144,22 @@ func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return client, ctx.Err()
 }
 
-// Close closes the listener and all connections, and waits until no goroutine
-// of the server is left. It may be called more than once.
+// Close closes the listener and all connections, and waits until every
+// goroutine of the server has ended. It may be called more than once.
 func (s *Server) Close() {
 	_ = s.server.Close()
 	s.wg.Wait()
 }
 
-// Disconnect closes all connections, without a word. The server goes on
-// listening.
+// Disconnect closes all connections, without unbind. The server still listens.
 func (s *Server) Disconnect() {
 	for _, c := range s.server.Sessions() {
 		c.Close()
 	}
 }
 
-// Unbind sends unbind over all bound connections; each is closed when it is
-// answered. What awaits its answer then never gets it.
+// Unbind sends unbind over all bound connections; each is closed after its
+// answer. Outstanding requests get no answer.
 func (s *Server) Unbind() {
 	for _, c := range s.server.Sessions() {
 		c.Unbind()
@@ -168,7 +167,7 @@ func (s *Server) Unbind() {
 	}
 }
 
-// Connections is how many connections are open, bound or not.
+// Connections returns the number of open connections, bound or not.
 func (s *Server) Connections() int { return len(s.server.Sessions()) }
 
 // id returns the id given, or a new one.

@@ -24,8 +24,8 @@ func (s *Server) ClientTLS() *tls.Config {
 	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 }
 
-// selfSigned makes a certificate for the loopback addresses. It is valid in
-// any virtual time too.
+// selfSigned makes a certificate for the loopback addresses. It is valid at any
+// virtual time.
 func selfSigned() tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package concat is the concatenation of short messages: it reads which part of
-// which long message a PDU holds, and puts the parts together again.
+// Package concat is the concatenation of short messages: it reads the header of
+// a part, and joins the parts of a message.
 package concat
 
 import (
@@ -8,7 +8,7 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A Header says which part of which long message a PDU holds.
+// A Header identifies the part of a long message in a PDU.
 type Header struct {
 	Reference int // the sender's number for the long message
 	Parts     int // number of parts
@@ -17,8 +17,8 @@ type Header struct {
 
 // ReadHeader reads a user data header (3GPP TS 23.040, sections 9.2.3.24.1 and
 // 9.2.3.24.8), or else the TLVs sar_… (SMPP 3.4, sections 5.3.2.22 to
-// 5.3.2.24). It returns false for a message that is no part, and for numbers
-// that cannot be.
+// 5.3.2.24). It returns false if the message is no part, and for impossible
+// numbers.
 func ReadHeader(udh []byte, tlvs wire.TLVs) (Header, bool) {
 	if len(udh) > 0 {
 		for e := udh[1:]; len(e) >= 2 && len(e) >= 2+int(e[1]); e = e[2+int(e[1]):] {

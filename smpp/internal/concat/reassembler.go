@@ -8,30 +8,30 @@ import (
 	"time"
 )
 
-// Limits bound what a [Reassembler] holds.
+// Limits bound the memory of a [Reassembler].
 type Limits struct {
-	Life     time.Duration // how long a message may take to become complete
-	PerOwner int           // incomplete messages of one owner; the parts of a further one are refused
+	Life     time.Duration // longest time until a message is complete
+	PerOwner int           // incomplete messages of one owner; parts of further ones are refused
 	Octets   int           // length of a message
 
-	// PerSender is how many of an owner's incomplete messages may be from one
-	// address, so that one phone does not use up PerOwner. 0: no limit.
+	// PerSender is the largest number of an owner's incomplete messages from
+	// one address, so that one phone does not use up PerOwner. 0: no limit.
 	PerSender int
 }
 
-// A Reassembler puts long messages together. Their parts may come over
+// A Reassembler joins the parts of long messages. The parts may come over
 // different sessions, in any order, and more than once. Each part is
-// acknowledged as it comes, so a restart loses the parts of an incomplete
+// acknowledged on arrival, so a restart loses the parts of an incomplete
 // message.
 //
-// A complete message is with its handler until Forget or Retry is called: its
-// sender may be asked to send the part that came last again, and that part
-// only. A Reassembler is safe for concurrent use.
+// A complete message is with its handler until Forget or Retry is called. The
+// handler may ask the sender for another try, and the sender repeats only the
+// last part. A Reassembler is safe for concurrent use.
 type Reassembler struct {
 	limits Limits
 
 	mu         sync.Mutex
-	incomplete map[Key]*Message // and those with their handlers
+	incomplete map[Key]*Message // and complete ones with their handlers
 	perOwner   map[string]int   // length of incomplete, by owner
 	perSender  map[sender]int   // and by owner and sender
 	order      list.List        // of *Message, the oldest in front
@@ -44,34 +44,34 @@ func New(l Limits) *Reassembler {
 	}
 }
 
-// A Key holds what the parts of a message have in common. Owner is counted for
-// Limits.PerOwner.
+// A Key holds the common properties of a message's parts. Limits.PerOwner
+// counts by Owner.
 type Key struct {
 	Owner, From, To  string
 	Reference, Parts int
 }
 
-// A sender is an address, as far as one owner's messages go.
+// A sender is an address among one owner's messages.
 type sender struct{ owner, from string }
 
 func (k Key) sender() sender { return sender{k.Owner, k.From} }
 
 // A Part is one part of a message.
 type Part struct {
-	Text       []byte    // nil: the part has not come
-	ID         string    // message_id under which it was acknowledged
+	Text       []byte    // nil: the part is missing
+	ID         string    // message_id of its acknowledgement
 	DataCoding uint8     // data_coding
 	Registered uint8     // registered_delivery
 	Expires    time.Time // end of its validity_period; zero: none
 }
 
-// A Message is a long message. Its Reassembler guards it, apart from parts and
-// last while the message is with its handler.
+// A Message is a long message. Its Reassembler guards it. While the message is
+// with its handler, parts and last do not change.
 type Message struct {
 	key     Key
 	since   time.Time
 	parts   []Part // by number
-	last    int    // index of the part that came last
+	last    int    // index of the last part to come
 	octets  int
 	handled bool // complete, and with its handler
 	place   *list.Element
@@ -84,14 +84,14 @@ var (
 	ErrHandled = errors.New("smpp: a part has come again while its message is being handled")
 )
 
-// Add takes part n of a message, counted from 1. It returns the id under which
-// the part is acknowledged. If the part comes again, because its answer was
-// lost, that is the id of the first time. If no part is missing any more, Add
-// returns the complete message, and Forget or Retry must follow.
+// Add takes part n of a message, counted from 1. It returns the id for the
+// part's acknowledgement. If the part comes again, because its answer was lost,
+// it is the id of the first time. If the message is complete, Add returns it,
+// and Forget or Retry must follow.
 //
-// A message that is too long is forgotten, with ErrTooLong.
+// If a message is too long, Add forgets it and returns ErrTooLong.
 func (r *Reassembler) Add(key Key, n int, p Part) (whole *Message, id string, err error) {
-	p.Text = append([]byte{}, p.Text...) // it held on to the whole PDU
+	p.Text = append([]byte{}, p.Text...) // it would keep the whole PDU in memory
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -120,21 +120,21 @@ func (r *Reassembler) Add(key Key, n int, p Part) (whole *Message, id string, er
 	return m, p.ID, nil
 }
 
-// Forget drops a complete message that was handled for good.
+// Forget drops a complete message after its handling.
 func (r *Reassembler) Forget(m *Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.incomplete[m.key] == m { // else its life is over
+	if r.incomplete[m.key] == m { // else its life has ended
 		r.remove(m)
 	}
 }
 
-// Retry keeps a complete message that could not be handled, and waits again for
-// the part that came last.
+// Retry keeps a complete message after a failure, and waits for its last part
+// again.
 func (r *Reassembler) Retry(m *Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.incomplete[m.key] != m { // its life is over
+	if r.incomplete[m.key] != m { // its life has ended
 		return
 	}
 	m.octets -= len(m.parts[m.last].Text)
@@ -143,8 +143,8 @@ func (r *Reassembler) Retry(m *Message) {
 	r.renew(m, time.Now())
 }
 
-// find returns the message of a part, or begins one. It returns nil if the
-// owner or the sender has too many: the parts of those were acknowledged, this
+// find returns the message of a part, or begins a message. It returns nil if
+// the owner or the sender has too many: their parts were acknowledged, but this
 // part can be refused. r.mu is held.
 func (r *Reassembler) find(key Key, now time.Time) *Message {
 	for e := r.order.Front(); e != nil && now.Sub(e.Value.(*Message).since) >= r.limits.Life; e = r.order.Front() {
@@ -165,7 +165,7 @@ func (r *Reassembler) find(key Key, now time.Time) *Message {
 	return m
 }
 
-// renew lets the life of a message begin again. r.mu is held.
+// renew restarts the life of a message. r.mu is held.
 func (r *Reassembler) renew(m *Message, now time.Time) {
 	m.since = now
 	r.order.MoveToBack(m.place)
@@ -196,8 +196,8 @@ func (m *Message) Text() []byte {
 // Parts returns the parts of a complete message. They must not be changed.
 func (m *Message) Parts() []Part { return m.parts }
 
-// EarlierIDs returns the ids of all parts of a complete message, apart from the
-// one that came last.
+// EarlierIDs returns the ids of all parts of a complete message, without the
+// last to come.
 func (m *Message) EarlierIDs() []string {
 	var ids []string
 	for i, p := range m.parts {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// A PDU is what a peer sends, and what a bound session answers.
+// A PDU is a peer's PDU with the answers of a bound session.
 type PDU struct {
 	Name           string
 	Octets         []byte
@@ -21,7 +21,7 @@ type PDU struct {
 
 // An Answer is a PDU without a body.
 type Answer struct {
-	ID, Status, Seq uint32 // ID 0: nothing is answered
+	ID, Status, Seq uint32 // ID 0: no answer
 	Closes          bool   // the connection is closed afterwards
 }
 

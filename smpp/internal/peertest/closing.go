@@ -19,9 +19,9 @@ var closings = map[string]func(Closer) error{
 	"Shutdown": func(c Closer) error { return c.Shutdown(context.Background()) },
 }
 
-// ClosesItself runs callback in a bubble, once. Closing from within it must
-// return an error within a time, since it would wait for itself, and everything
-// must end then.
+// ClosesItself runs callback in a bubble, once. Closing within it must return
+// an error in time, because it would wait for itself, and everything must end
+// then.
 func ClosesItself(t *testing.T, most time.Duration, start func(t *testing.T, callback func()) Closer) {
 	for name, end := range closings {
 		t.Run(name, func(t *testing.T) {

@@ -12,15 +12,15 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// AnswersHostile sends a PDU over a bound session and wants its answer: after
-// which the session stands, or is closed.
+// AnswersHostile sends a PDU over a bound session and expects its answer. Afterwards
+// the session stands or is closed.
 func AnswersHostile(t *testing.T, p *Peer, octets []byte, want hostile.Answer) {
 	t.Helper()
 	enquire := wire.AppendEmpty(nil, pdu.EnquireLinkID, 0, 11)
 	if want.ID == 0 {
-		octets = append(octets, enquire...) // behind it; after an answer it waits for that
+		octets = append(octets, enquire...) // after it; if there is an answer, it comes first
 	}
-	go func() { _, _ = p.Write(octets) }() // it may be closed before all is read
+	go func() { _, _ = p.Write(octets) }() // the connection may close early
 	if want.ID != 0 {
 		h := wire.Header{ID: pdu.CommandID(want.ID), Status: want.Status, Seq: want.Seq}
 		if f := p.Next(); f.Header != h {
@@ -41,12 +41,12 @@ func AnswersHostile(t *testing.T, p *Peer, octets []byte, want hostile.Answer) {
 	}
 }
 
-// AllocatesAtMost wants n rounds to allocate at most perRound octets each. What is held
-// in the end is no measure: a stopped timer keeps what it knows until the
-// runtime sweeps it.
+// AllocatesAtMost expects n rounds to allocate at most perRound octets each. It
+// measures allocations and not memory in use: a stopped timer keeps its memory until
+// the runtime sweeps it.
 func AllocatesAtMost(t *testing.T, n int, perRound uint64, round func()) {
 	t.Helper()
-	round() // allocates the things that are made once
+	round() // allocates everything made once
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range n {
@@ -60,13 +60,13 @@ func AllocatesAtMost(t *testing.T, n int, perRound uint64, round func()) {
 	}
 }
 
-// Header returns the header of a PDU that claims a length.
+// Header returns the header of a PDU with that command_length.
 func Header(length uint32) []byte {
 	header := binary.BigEndian.AppendUint32(nil, length)
 	return append(header, wire.AppendEmpty(nil, pdu.DeliverSmID, 0, 9)[4:]...)
 }
 
-// Flood sends n PDUs of no known command and wants n generic_nack.
+// Flood sends n PDUs of no known command and expects n generic_nack.
 func Flood(t *testing.T, p *Peer, n int) {
 	unknown := bytes.Repeat(wire.AppendEmpty(nil, 0x0DEF, 0, 9), n)
 	go func() { _, _ = p.Write(unknown) }()

@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// RequireNodeSMPP skips the test where node or its package smpp is missing, but
-// fails it under OTPCOURIER_REAL=require. NODE_PATH may say where the package is.
+// RequireNodeSMPP skips the test if node or its package smpp is missing, but
+// fails it under OTPCOURIER_REAL=require. NODE_PATH may give the package's
+// folder.
 func RequireNodeSMPP(t *testing.T) {
 	t.Helper()
 	if err := exec.CommandContext(t.Context(), "node", "-e", "require('smpp')").Run(); err != nil {

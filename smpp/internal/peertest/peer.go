@@ -1,6 +1,6 @@
-// Package peertest holds what the tests of the client and of the server have in
-// common: a peer on the wire in a test's own hands, certificates, streams cut at
-// every octet, and the rules that both must keep to.
+// Package peertest holds the common parts of the client's and the server's
+// tests: a peer on the wire under the test's control, certificates, streams cut
+// at every octet, and the rules for both.
 package peertest
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/internal/wire"
 )
 
-// A Peer is one end of a connection. It sends and reads single PDUs, also those
+// A Peer is one end of a connection. It sends and reads single PDUs, also PDUs
 // that no SMSC and no ESME may send.
 type Peer struct {
 	net.Conn
@@ -21,7 +21,8 @@ type Peer struct {
 // New returns a Peer at this end of c.
 func New(c net.Conn) Peer { return Peer{Conn: c, In: wire.NewReader(c)} }
 
-// Next returns the next frame, or one with no ID at the end of the connection.
+// Next returns the next frame, or a frame without an ID at the end of the
+// connection.
 func (p *Peer) Next() wire.Frame {
 	f, err := p.In.Next()
 	if err != nil {
@@ -30,7 +31,7 @@ func (p *Peer) Next() wire.Frame {
 	return f
 }
 
-// Await discards frames up to one with the id. It reports whether it came.
+// Await discards frames until one with the id. It reports whether it came.
 func (p *Peer) Await(id pdu.CommandID) (wire.Frame, bool) {
 	for {
 		f := p.Next()
@@ -43,7 +44,7 @@ func (p *Peer) Await(id pdu.CommandID) (wire.Frame, bool) {
 // Drain reads until the connection is closed.
 func (p *Peer) Drain() { p.Await(0xFFFFFFFF) }
 
-// Ask sends a frame and returns the next one that comes.
+// Ask sends a frame and returns the next frame.
 func (p *Peer) Ask(frame []byte) wire.Frame {
 	if _, err := p.Write(frame); err != nil {
 		return wire.Frame{}

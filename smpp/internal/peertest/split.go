@@ -22,8 +22,9 @@ func secrets(t *testing.T, secure bool) (server, client *tls.Config) {
 // Chunks cuts b, which begins at octet from of a stream.
 type Chunks func(b []byte, from int) [][]byte
 
-// EachSplit runs f for a stream of so many octets that is cut into two at every
-// octet, and into single octets; plain, and with a TLS record for each piece.
+// EachSplit runs f for a stream of that many octets: cut into two at every
+// octet, and into single octets; in plaintext, and with a TLS record for each
+// piece.
 func EachSplit(t *testing.T, total int, f func(t *testing.T, server, client *tls.Config, chunks Chunks)) {
 	for _, secure := range []bool{false, true} {
 		server, client := secrets(t, secure)

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Certificate writes a key and a certificate for 127.0.0.1 and returns their
+// Certificate writes a key and a certificate for 127.0.0.1. It returns their
 // files, and a configuration that trusts them.
 func Certificate(t *testing.T) (keyFile, certFile string, client *tls.Config) {
 	t.Helper()
@@ -52,7 +52,7 @@ func Certificate(t *testing.T) (keyFile, certFile string, client *tls.Config) {
 	return write("key.pem", "PRIVATE KEY", pkcs8), write("cert.pem", "CERTIFICATE", der), &tls.Config{RootCAs: roots}
 }
 
-// TLS returns a server's configuration, and one for its clients.
+// TLS returns a server's configuration, and a configuration for its clients.
 func TLS(t *testing.T) (server, client *tls.Config) {
 	t.Helper()
 	key, cert, client := Certificate(t)

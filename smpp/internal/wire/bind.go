@@ -13,12 +13,12 @@ type Bind struct {
 	Version                        uint8
 }
 
-// AppendBind appends a bind of the kind that id says.
+// AppendBind appends a bind of the kind id.
 func AppendBind(b []byte, id pdu.CommandID, seq uint32, v Bind) ([]byte, error) {
 	return AppendBindFor(b, id, seq, v, Addr{})
 }
 
-// AppendBindFor is AppendBind for an ESME that serves the addresses of a range:
+// AppendBindFor is AppendBind for an ESME that serves a range of addresses:
 // addr_ton, addr_npi and address_range.
 func AppendBindFor(b []byte, id pdu.CommandID, seq uint32, v Bind, served Addr) ([]byte, error) {
 	body, err := pdu.BindTRx{
@@ -40,8 +40,8 @@ func DecodeBind(body []byte) (Bind, error) {
 	return v, d.err
 }
 
-// BindRange returns addr_ton, addr_npi and address_range from the body of a bind. It
-// returns zero for a body that ends before them.
+// BindRange returns addr_ton, addr_npi and address_range from the body of a bind. If
+// the body ends before them, the result is zero.
 func BindRange(body []byte) Addr {
 	d := decoder{rest: body}
 	_, _, _, _ = d.cString(), d.cString(), d.cString(), d.octet()

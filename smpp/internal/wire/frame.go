@@ -13,8 +13,8 @@ const (
 	// HeaderLen is the length of a PDU's header, and so of the shortest PDU
 	// (SMPP 3.4, section 3.2).
 	HeaderLen = 16
-	// MaxFrame is the longest PDU that is read. message_payload may hold 64 K,
-	// but nothing that a client or a server of short messages meets does.
+	// MaxFrame is the longest PDU that is read. message_payload may have 64 K,
+	// but real clients and servers of short messages never send that much.
 	MaxFrame = 64 << 10
 
 	// MaxSequence is the highest sequence_number (SMPP 3.4, section 5.1.4).
@@ -24,7 +24,7 @@ const (
 )
 
 // ErrFrameLength is returned for a command_length outside HeaderLen..MaxFrame.
-// The stream has lost its framing: the connection is of no further use.
+// The stream has lost its framing: the connection is useless.
 var ErrFrameLength = errors.New("smpp: command_length out of range")
 
 // A Header is the head of a PDU.
@@ -46,9 +46,9 @@ type Frame struct {
 	Body []byte
 }
 
-// A Reader cuts a stream into frames, with one large read for all that have
-// arrived. It never holds more than MaxFrame octets, and checks a length
-// before it makes room for it.
+// A Reader cuts a stream into frames. One large read gets all frames that have
+// arrived. It never holds more than MaxFrame octets, and checks a length before
+// it allocates memory for it.
 type Reader struct {
 	// Limit is the longest frame that is read into memory. The body of a longer
 	// one is skipped; see Skipped. Zero: MaxFrame.
@@ -63,8 +63,8 @@ type Reader struct {
 // NewReader returns a Reader of r.
 func NewReader(r io.Reader) *Reader { return &Reader{r: r, buf: make([]byte, readSize)} }
 
-// Next returns the next frame. At the end of the stream it returns io.EOF, and
-// io.ErrUnexpectedEOF if that is within a frame.
+// Next returns the next frame. At the end of the stream it returns io.EOF, or
+// io.ErrUnexpectedEOF within a frame.
 func (r *Reader) Next() (Frame, error) {
 	if err := r.fill(HeaderLen); err != nil {
 		return Frame{}, err
@@ -109,11 +109,10 @@ func (r *Reader) skip(n int) error {
 	return nil
 }
 
-// Skipped reports whether the frame that Next returned last was longer than
-// Limit. It has no Body.
+// Skipped reports whether the last frame was longer than Limit. It has no Body.
 func (r *Reader) Skipped() bool { return r.skipped }
 
-// Waits reports whether Next has to read before it can return a frame.
+// Waits reports whether Next must read before it can return a frame.
 func (r *Reader) Waits() bool {
 	n := r.end - r.start
 	return n < HeaderLen || n < int(binary.BigEndian.Uint32(r.buf[r.start:]))
@@ -139,8 +138,8 @@ func (r *Reader) fill(n int) error {
 	return nil
 }
 
-// makeRoom moves the buffered octets to the front, of a larger buffer if n octets
-// do not fit in this one.
+// makeRoom moves the buffered octets to the front. If n octets do not fit in
+// the buffer, it moves them to a larger one.
 func (r *Reader) makeRoom(n int) {
 	if r.start+n <= len(r.buf) && r.start != r.end {
 		return
@@ -167,7 +166,7 @@ func finish(b []byte, at int) []byte {
 }
 
 // AppendEmpty appends a PDU without a body: enquire_link, unbind, their
-// responses, generic_nack, and any response that tells an error.
+// responses, generic_nack, and any error response.
 func AppendEmpty(b []byte, id pdu.CommandID, status, seq uint32) []byte {
 	return finish(begin(b, id, status, seq), len(b))
 }

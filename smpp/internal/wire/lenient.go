@@ -7,9 +7,8 @@ import (
 	"github.com/ajankovic/smpp/pdu"
 )
 
-// DecodeUncounted decodes the body of a deliver_sm whose sm_length counts octets
-// that are not there: short_message is the rest. Any other field that is cut off is
-// an error.
+// DecodeUncounted decodes the body of a deliver_sm whose sm_length is too large:
+// short_message is the rest. If another field is incomplete, it returns an error.
 func DecodeUncounted(body []byte) (*Message, error) {
 	d := decoder{rest: bytes.Clone(body)}
 	m := d.message()
@@ -21,19 +20,19 @@ func DecodeUncounted(body []byte) (*Message, error) {
 	return m, d.err
 }
 
-// maxUncounted is how many octets may stand between short_message and the
+// maxUncounted is the largest number of octets between short_message and the
 // parameters.
 const maxUncounted = 512
 
-// receiptTags are the parameters that a receipt has.
+// receiptTags are the parameters of a receipt.
 var receiptTags = [...]pdu.TagID{
 	pdu.TagReceiptedMessageID, pdu.TagMessageState, pdu.TagNetworkErrorCode, pdu.TagMessagePayload,
 }
 
-// CutUncounted returns the octets behind short_message that neither its sm_length
-// counts nor are parameters: the rest of the text, or a NUL. If the parameters of a
-// receipt follow, they become m.TLVs. It is for messages that the SMSC marks as
-// receipts, since a text could be made to look like parameters.
+// CutUncounted returns the octets after short_message that are neither counted by
+// its sm_length nor parameters: the rest of the text, or a NUL. If the parameters
+// of a receipt follow, they become m.TLVs. Use it only if the SMSC marks the
+// message as a receipt, because a text could imitate parameters.
 func (m *Message) CutUncounted() []byte {
 	all := m.TLVs
 	if len(all) == 0 || all.whole() {
@@ -45,13 +44,13 @@ func (m *Message) CutUncounted() []byte {
 			return all[:i]
 		}
 	}
-	if all.beginsReceipt() { // damaged behind its first parameter
+	if all.beginsReceipt() { // damaged after its first parameter
 		return nil
 	}
 	return all[:min(len(all), maxUncounted)]
 }
 
-// whole reports whether t ends with a parameter, or with NULs behind one.
+// whole reports whether t ends with a parameter, or with NULs after one.
 func (t TLVs) whole() bool {
 	for len(t) >= 4 {
 		n := int(binary.BigEndian.Uint16(t[2:]))

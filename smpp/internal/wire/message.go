@@ -26,9 +26,9 @@ const (
 	CodingUCS2    = 8
 )
 
-// Longest values, without their NUL (SMPP 3.4, sections 4.4.1 and 5.2). Of
-// system_id and password the standard allows 15 and 8 characters; there are
-// SMSCs that issue longer ones.
+// Longest values, without their NUL (SMPP 3.4, sections 4.4.1 and 5.2). The
+// standard allows 15 and 8 characters for system_id and password, but some
+// SMSCs issue longer ones.
 const (
 	MaxSystemID     = 64
 	MaxPassword     = 64
@@ -42,8 +42,8 @@ const (
 	MaxAddressRange = 40 // section 5.2.7
 )
 
-// ReceiptWanted is the value of registered_delivery that asks for a delivery
-// receipt, whatever the outcome (SMPP 3.4, section 5.2.17).
+// ReceiptWanted is the value of registered_delivery that requests a delivery
+// receipt for any outcome (SMPP 3.4, section 5.2.17).
 const ReceiptWanted = 0x01
 
 // Other values and bits of registered_delivery.
@@ -57,8 +57,8 @@ const (
 // ErrTruncated is the error of a PDU that ends within a mandatory field.
 var ErrTruncated = errors.New("smpp: PDU is truncated")
 
-// A Message is the body of submit_sm and deliver_sm, and of data_sm as far as
-// it has the fields.
+// A Message is the body of submit_sm and deliver_sm. data_sm has some of its
+// fields.
 type Message struct {
 	ServiceType  string
 	Source, Dest Addr
@@ -67,18 +67,18 @@ type Message struct {
 	Priority     uint8
 	Schedule     string
 	Validity     string
-	Life         time.Duration // when sending, a relative Validity; not positive: Validity counts
+	Life         time.Duration // when sending, a relative Validity; if not positive, Validity is sent
 	Registered   uint8
 	Replace      uint8
 	DataCoding   uint8
 	DefaultMsgID uint8
-	UDH          []byte // when sending, stands before Short
+	UDH          []byte // when sending, sent before Short
 	Short        []byte // when decoded, with any UDH
 	TLVs         TLVs
 }
 
-// Check returns an error for the first field that cannot be sent as it is. The
-// error names the field and not its value.
+// Check returns an error for the first field that cannot be sent. The error
+// names the field but not its value.
 func (m *Message) Check() error {
 	for _, f := range []struct {
 		name, value string
@@ -100,8 +100,8 @@ func (m *Message) Check() error {
 	return nil
 }
 
-// CheckCString returns an error if s cannot be a C-string field of at most so
-// many characters. The error does not hold s.
+// CheckCString returns an error if s cannot be a C-string field of that many
+// characters. The error does not include s.
 func CheckCString(s string, most int) error {
 	if len(s) > most {
 		return fmt.Errorf("is longer than %d characters", most)
@@ -138,8 +138,8 @@ func appendValidity(b []byte, m *Message) []byte {
 	return append(appendRelativeTime(b, m.Life), 0)
 }
 
-// AppendDataSM appends a data_sm, which has a part of the fields only (SMPP
-// 3.4, section 4.7.1).
+// AppendDataSM appends a data_sm, which has only some of the fields (SMPP 3.4,
+// section 4.7.1).
 func AppendDataSM(b []byte, seq uint32, m *Message) []byte {
 	at := len(b)
 	b = begin(b, pdu.DataSmID, 0, seq)
@@ -164,7 +164,7 @@ func DecodeMessage(body []byte) (*Message, error) {
 	return m, d.err
 }
 
-// message takes the fields before sm_length.
+// message reads the fields before sm_length.
 func (d *decoder) message() *Message {
 	m := &Message{ServiceType: d.cString(), Source: d.addr(), Dest: d.addr()}
 	m.EsmClass, m.ProtocolID, m.Priority = d.octet(), d.octet(), d.octet()
@@ -182,8 +182,8 @@ func DecodeDataSM(body []byte) (*Message, error) {
 	return m, d.err
 }
 
-// DecodeID returns the C-string at the beginning of a response's body. It is empty
-// if an error has no body.
+// DecodeID returns the C-string at the beginning of a response's body. It is
+// empty if an error has no body.
 func DecodeID(body []byte) string { return cString(body) }
 
 // Payload returns the user data header and the text of the message: short_message,
@@ -200,8 +200,8 @@ func (m *Message) Payload() (udh, text []byte) {
 	return text[:n], text[n:]
 }
 
-// A decoder takes fields off a body. After the first field that is cut off,
-// err is set and everything is zero.
+// A decoder reads fields from a body. After the first incomplete field, err is
+// set and every result is zero.
 type decoder struct {
 	rest []byte
 	err  error
@@ -225,8 +225,8 @@ func (d *decoder) octet() byte {
 	return v[0]
 }
 
-// cString takes up to a NUL. Its length is not checked: addresses of 21
-// characters and time fields in odd forms are met in the field.
+// cString reads up to a NUL. It does not check the length: real peers send
+// addresses of 21 characters and time fields in odd forms.
 func (d *decoder) cString() string {
 	n := bytes.IndexByte(d.rest, 0)
 	if n < 0 {

@@ -5,22 +5,23 @@ import (
 )
 
 // A Receipt holds the fields of a delivery receipt's text (SMPP 3.4, Appendix
-// B) as they were written. Dates are kept as text: SMSCs disagree about their
-// form and say nothing of their zone.
+// B) as they were written. Dates are kept as text: SMSCs use different forms
+// and give no zone.
 type Receipt struct {
 	ID, Sub, Dlvrd       string
 	SubmitDate, DoneDate string
 	Stat, Err, Text      string
 }
 
-// receiptKeys are tried in this order, so that "submit date" is met before "sub".
+// receiptKeys are tried in this order, so that "submit date" comes before
+// "sub".
 var receiptKeys = [...]string{"submit date", "submit_date", "submitdate", "done date", "done_date", "donedate",
 	"dlvrd", "status", "state", "stat", "text", "sub", "err", "id"}
 
 // ParseReceipt reads a receipt's text: fields in any order and case, some
-// missing, blanks after the colon, dates in any form. It reports whether an id
-// or a state was found. What stands after "text:" quotes the message and is
-// never read for fields.
+// missing, blanks after the colon, dates in any form. It reports whether it
+// found an id or a state. The text after "text:" quotes the message and is
+// never searched for fields.
 func ParseReceipt(text string) (Receipt, bool) {
 	var r Receipt
 	head, tail := splitText(text)
@@ -76,8 +77,8 @@ func (r *Receipt) field(key string) *string {
 	return nil
 }
 
-// keyAt returns the key that stands at s[i:], with its colon the length n. A
-// key begins a word.
+// keyAt returns the key at s[i:], and its length with the colon. A key begins a
+// word.
 func keyAt(s string, i int) (key string, n int) {
 	if i > 0 && isWord(s[i-1]) {
 		return "", 0

@@ -8,9 +8,9 @@ const (
 	invalidSystemType = 0x53 // ESME_RINVSYSTYP
 )
 
-// RefusesBind reports whether a bind with this status is refused again until
-// its credentials or its address change, or a long time has passed. The SMSC
-// may count further tries as an attack.
+// RefusesBind reports whether the SMSC will refuse a bind with this status
+// again until its credentials or its address change, or a long time has passed.
+// The SMSC may count further tries as an attack.
 func RefusesBind(status uint32) bool {
 	switch status {
 	case bindFailed, invalidPassword, invalidSystemID, invalidSystemType:

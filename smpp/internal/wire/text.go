@@ -2,8 +2,8 @@ package wire
 
 import "github.com/otpcourier/otpcourier/channel/sms"
 
-// Encoding returns the encoding that data_coding 3 (Latin-1) and 8 (UCS-2)
-// stand for everywhere. Any other data_coding is read as other.
+// Encoding returns the encoding of data_coding 3 (Latin-1) and 8 (UCS-2), which
+// mean the same everywhere. For any other data_coding it returns other.
 func Encoding(coding uint8, other sms.Encoding) sms.Encoding {
 	switch coding {
 	case CodingLatin1:
@@ -15,7 +15,7 @@ func Encoding(coding uint8, other sms.Encoding) sms.Encoding {
 }
 
 // DecodeText returns the text of a message. If data is not valid in e, it is
-// read as Latin-1, which holds any octets.
+// read as Latin-1, in which any octets are valid.
 func DecodeText(data []byte, e sms.Encoding) string {
 	text, err := sms.Decode(data, e)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// maxRelative keeps a relative time in days, which every SMSC reads alike;
-// what a month is, they do not agree on.
+// maxRelative keeps a relative time in days, which every SMSC reads alike. They
+// do not agree on the length of a month.
 const maxRelative = 30 * 24 * time.Hour
 
 // appendRelativeTime appends a validity_period counted from when the SMSC
@@ -40,13 +40,14 @@ func ParseRelativeTime(s string) (time.Duration, bool) {
 	return d, true
 }
 
-// AbsoluteTime returns a validity_period that ends at t, in UTC (SMPP 3.4, section
-// 7.1.1.1): "260212143000000+". It is rounded down to seconds.
+// AbsoluteTime returns a validity_period that ends at t, in UTC (SMPP 3.4,
+// section 7.1.1.1), for example "260212143000000+". It is rounded down to
+// seconds.
 func AbsoluteTime(t time.Time) string { return t.UTC().Format("060102150405") + "000+" }
 
-// ParseTime returns the time at which a validity_period ends (SMPP 3.4, section
-// 7.1.1): a relative one counted from now, or an absolute one with its time zone.
-// It returns false for any other form.
+// ParseTime returns the end of a validity_period (SMPP 3.4, section 7.1.1): a
+// relative time counted from now, or an absolute time with its time zone. It
+// returns false for any other form.
 func ParseTime(s string, now time.Time) (time.Time, bool) {
 	if d, ok := ParseRelativeTime(s); ok {
 		return now.Add(d), true
@@ -54,7 +55,7 @@ func ParseTime(s string, now time.Time) (time.Time, bool) {
 	if len(s) != MaxTime {
 		return time.Time{}, false
 	}
-	for i := range MaxTime - 1 { // time.Parse takes more than digits
+	for i := range MaxTime - 1 { // time.Parse accepts more than digits
 		if s[i] < '0' || s[i] > '9' {
 			return time.Time{}, false
 		}
@@ -63,7 +64,7 @@ func ParseTime(s string, now time.Time) (time.Time, bool) {
 	if err != nil {
 		return time.Time{}, false
 	}
-	// "YYMMDDhhmmsstnnp": tenths of a second, and how many quarter hours the
+	// "YYMMDDhhmmsstnnp": tenths of a second, and the quarter hours by which
 	// local time is ahead of UTC ("+") or behind it ("-").
 	t = time.Date(nearestYear(int(s[0]-'0')*10+int(s[1]-'0'), now), t.Month(), t.Day(), t.Hour(), t.Minute(),
 		t.Second(), int(s[12]-'0')*int(100*time.Millisecond), time.UTC)
@@ -84,7 +85,7 @@ func ParseTime(s string, now time.Time) (time.Time, bool) {
 // section 7.1.1.1).
 const maxQuarters = 48
 
-// nearestYear returns the year nearest to now that ends in these two digits.
+// nearestYear returns the year nearest to now with these last two digits.
 func nearestYear(digits int, now time.Time) int {
 	year := now.UTC().Year()
 	year += digits - year%100

@@ -11,8 +11,8 @@ import (
 type TLVs []byte
 
 // Get returns the value of the first parameter with the tag. The value shares
-// memory with t. A parameter that claims more octets than there are, and what
-// follows it, does not exist; neither do trailing NULs.
+// memory with t. If a parameter claims more octets than there are, it and the
+// rest are ignored; so are trailing NULs.
 func (t TLVs) Get(tag pdu.TagID) ([]byte, bool) {
 	for len(t) >= 4 {
 		got, n := pdu.TagID(binary.BigEndian.Uint16(t)), int(binary.BigEndian.Uint16(t[2:]))

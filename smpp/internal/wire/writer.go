@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// MaxBacklog is how many octets of responses may wait for a peer that does not
-// read them. A session that owes more ends.
+// MaxBacklog is the largest number of octets of responses that may wait for a
+// peer that does not read. A session that owes more must end.
 const MaxBacklog = 1 << 20
 
-// ErrStopped is returned by Append once nothing is written any more.
+// ErrStopped is returned by Append after the last write.
 var ErrStopped = errors.New("smpp: connection is closed")
 
-// A Writer coalesces frames: any goroutine appends to a batch, and the goroutine of
-// Run writes each batch with a single Write. A caller that knows that no other is
-// about to append may use Add and Flush, and so write without that goroutine. A
-// Writer is safe for concurrent use.
+// A Writer coalesces frames: any goroutine appends to a batch, and the
+// goroutine of Run writes each batch with a single Write. If a caller knows
+// that no other is about to append, it may use Add and Flush, and so write
+// without that goroutine. A Writer is safe for concurrent use.
 type Writer struct {
 	conn    net.Conn
 	timeout time.Duration // of each Write
@@ -27,10 +27,10 @@ type Writer struct {
 	mu       sync.Mutex
 	buf      []byte // the batch being filled
 	owed     int    // octets of responses in it
-	spare    []byte // memory of the last batch, unless that is being written
-	batch    uint64 // number of the one being filled, from 1
+	spare    []byte // memory of the last batch, unless it is being written
+	batch    uint64 // number of the batch being filled, from 1
 	writing  bool   // a batch is being written
-	failed   error  // of a Write; nothing is written after it
+	failed   error  // of a Write; no other Write follows
 	stopped  bool   // nothing more is appended or written
 	finished bool   // nothing more is appended; Run ends when all is written
 }
@@ -54,8 +54,9 @@ func (w *Writer) Append(frame func(b []byte) []byte) (batch uint64, err error) {
 	return batch, err
 }
 
-// Respond is Append for a response. It returns how many octets of responses
-// wait for the next Write: those before were given to the connection.
+// Respond is Append for a response. It returns the number of octets of
+// responses that wait for the next Write; earlier ones were given to the
+// connection.
 func (w *Writer) Respond(frame func(b []byte) []byte) (owed int, err error) {
 	_, err = w.Append(func(b []byte) []byte {
 		before := len(b)
@@ -83,31 +84,31 @@ func (w *Writer) add(frame func(b []byte) []byte) (batch uint64, err error) {
 	return w.batch, nil
 }
 
-// Flush writes the current batch before it returns, or leaves that to the goroutine
+// Flush writes the current batch before it returns, or leaves it to a goroutine
 // that is writing. It may take as long as a Write.
 func (w *Writer) Flush() {
 	if wrote, err := w.writeBatch(); err != nil || wrote && w.pending() {
-		w.signal() // Run goes on, or returns the error
+		w.signal() // Run continues, or returns the error
 	}
 }
 
-// pending reports whether there is more for Run to do.
+// pending reports whether Run has more to do.
 func (w *Writer) pending() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.buf) > 0 || w.stopped || w.finished
 }
 
-// Queued is how many octets wait for the next Write.
+// Queued returns the number of octets that wait for the next Write.
 func (w *Writer) Queued() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.buf)
 }
 
-// Handed reports whether a batch was given to the connection, in which case
-// the peer may have received it, whatever Write returned. After Stop the
-// answer no longer changes.
+// Handed reports whether a batch was given to the connection. If so, the peer
+// may have received it, whatever Write returned. After Stop the answer no
+// longer changes.
 func (w *Writer) Handed(batch uint64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -122,7 +123,7 @@ func (w *Writer) Stop() {
 	w.signal()
 }
 
-// Finish lets Run end once everything appended before is written.
+// Finish lets Run end once every frame is written.
 func (w *Writer) Finish() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -142,8 +143,8 @@ func (w *Writer) signal() {
 func (w *Writer) Run() error {
 	for range w.wake {
 		for more := true; more; {
-			// Other goroutines that are about to append get into the same
-			// batch: a yield costs far less than a Write.
+			// A yield costs far less than a Write, and other goroutines that
+			// are about to append get into the same batch.
 			runtime.Gosched()
 			var err error
 			if more, err = w.writeBatch(); err != nil {
@@ -157,8 +158,8 @@ func (w *Writer) Run() error {
 	return nil
 }
 
-// writeBatch writes the current batch, and reports whether it did. It does not if
-// the batch is empty or another goroutine is writing.
+// writeBatch writes the current batch, and reports whether it did. It does not
+// if the batch is empty or another goroutine is writing.
 func (w *Writer) writeBatch() (bool, error) {
 	batch, err := w.take()
 	if len(batch) == 0 {
@@ -173,7 +174,7 @@ func (w *Writer) writeBatch() (bool, error) {
 	return true, err
 }
 
-// take returns the batch to write, unless one is being written.
+// take returns the batch to write, unless a batch is being written.
 func (w *Writer) take() ([]byte, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

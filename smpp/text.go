@@ -51,7 +51,7 @@ func appendTLVs(t wire.TLVs, all []TLV) (wire.TLVs, error) {
 	t = slices.Clip(t)
 	for _, v := range all {
 		if slices.Contains(ownTags, pdu.TagID(v.Tag)) {
-			return nil, fmt.Errorf("parameter 0x%04X is the client's to set", v.Tag)
+			return nil, fmt.Errorf("parameter 0x%04X is set by the client itself", v.Tag)
 		}
 		if len(t)+len(v.Value) > maxTLVs {
 			return nil, fmt.Errorf("parameters have more than %d octets", maxTLVs)

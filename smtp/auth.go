@@ -17,8 +17,8 @@ const (
 	xoauth2     = "XOAUTH2"       // Google's and Microsoft's, older than OAUTHBEARER
 )
 
-// The mechanisms, strongest first: SCRAM shows the relay that we know the
-// password without showing the password.
+// The mechanisms, strongest first: SCRAM proves that we know the password
+// without showing it.
 var (
 	passwordMechanisms = []string{scramSHA256, sasl.Plain, sasl.Login}
 	tokenMechanisms    = []string{sasl.OAuthBearer, xoauth2}
@@ -26,10 +26,10 @@ var (
 
 var (
 	errNoMechanism = errors.New("the server offers no AUTH mechanism that fits the credentials")
-	errSCRAM       = errors.New("SCRAM-SHA-256: the server does not show that it knows the password")
+	errSCRAM       = errors.New("SCRAM-SHA-256: the server does not prove that it knows the password")
 )
 
-// login returns the client's side of the mechanism to use.
+// login returns the client's side of the chosen mechanism.
 func (r *relay) login(ctx context.Context, offers func(mechanism string) bool) (sasl.Client, error) {
 	candidates := passwordMechanisms
 	if r.Token != nil {
@@ -59,8 +59,9 @@ func (r *relay) login(ctx context.Context, offers func(mechanism string) bool) (
 	return nil, errNoMechanism
 }
 
-// A loginClient speaks AUTH LOGIN, which no RFC describes: servers ask for a
-// name and then for a password, in words of their own. The words are ignored.
+// A loginClient speaks AUTH LOGIN, which no RFC describes. The server asks for
+// a name and then for a password. Servers word the questions differently, so
+// their words are ignored.
 type loginClient struct {
 	username, password string
 	asked              int
@@ -82,8 +83,8 @@ func (l *loginClient) Next([]byte) ([]byte, error) {
 }
 
 // A tokenClient speaks OAUTHBEARER (RFC 7628) or XOAUTH2. A server that refuses
-// the token says why in a challenge, and gives its reply once that is answered
-// by a dummy.
+// the token gives the reason in a challenge. It sends its reply after a dummy
+// answer to the challenge.
 type tokenClient struct {
 	mechanism, username, token string
 	refused                    bool
@@ -103,7 +104,7 @@ func (t *tokenClient) Start() (mech string, ir []byte, err error) {
 	return sasl.OAuthBearer, []byte("n,a=" + name + ",\x01" + bearer), nil
 }
 
-var errToken = errors.New("the token source returned what cannot be a bearer token")
+var errToken = errors.New("the token source returned an invalid bearer token")
 
 func (t *tokenClient) Next([]byte) ([]byte, error) {
 	if t.refused {
@@ -116,14 +117,14 @@ func (t *tokenClient) Next([]byte) ([]byte, error) {
 	return []byte{1}, nil
 }
 
-// A scramClient lets a conversation of package scram be a sasl.Client.
+// A scramClient makes a sasl.Client of a conversation of package scram.
 type scramClient struct{ conversation *scram.ClientConversation }
 
 var _ sasl.Client = (*scramClient)(nil)
 
 // scramKeys keeps keys, which take thousands of hashes to derive, from one
-// connection to the next. A scram.Client keeps the keys of each salt for ever, so
-// it is replaced after some logins: a server that changes its salt must not fill
+// connection to the next. A scram.Client never drops the keys of a salt, so it
+// is replaced after some logins: a server that changes its salt must not fill
 // the memory.
 type scramKeys struct {
 	mu     sync.Mutex
@@ -161,18 +162,19 @@ func (s *scramClient) Next(challenge []byte) ([]byte, error) {
 		return nil, errSCRAM
 	}
 	response, err := s.conversation.Step(string(challenge))
-	if err != nil { // its text may hold the server's words
+	if err != nil { // its text may repeat the server's words
 		return nil, errSCRAM
 	}
-	return []byte(response), nil // empty, not nil: the last challenge wants an answer
+	return []byte(response), nil // empty, not nil: the last challenge needs an answer
 }
 
-// verified reports whether the server, too, has shown that it knows the password.
+// verified reports whether the server has also shown that it knows the
+// password.
 func (s *scramClient) verified() bool { return s.conversation.Valid() }
 
-// exceedsLimits reports a number of iterations, in the server's first message,
-// that would keep a processor busy for longer than a login may take, or a salt
-// longer than any needs to be.
+// exceedsLimits reports whether the server's first message asks for too many
+// iterations or too long a salt. The iterations must not keep a processor busy
+// for longer than a login may take.
 func exceedsLimits(challenge string) bool {
 	const most, longest = 200_000, 1 << 10
 	for field := range strings.SplitSeq(challenge, ",") {

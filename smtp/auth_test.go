@@ -137,7 +137,7 @@ func TestSCRAMServerIsChecked(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f, c := newFake(map[string]string{"EHLO+": "250-fake\r\n250 AUTH SCRAM-SHA-256\r\n"})
 			_, err := sendTo(t.Context(), t, f, c)
-			if err == nil || err.Class != channel.Misconfigured || !strings.Contains(err.Error(), "does not show") {
+			if err == nil || err.Class != channel.Misconfigured || !strings.Contains(err.Error(), "does not prove") {
 				t.Errorf("error %v, want class Misconfigured", err)
 			}
 		})

@@ -5,31 +5,31 @@ import (
 	"time"
 )
 
-// BreakerConfig sets when a relay that is down is left alone.
+// BreakerConfig sets how the channel treats a relay that is down.
 type BreakerConfig struct {
-	// Failures is how many failures in a row open the breaker, from 1. A refused
-	// message is no failure. Failures after a recipient was named must be of two
-	// recipients at least: one person's address never closes a relay for everybody.
-	// Default 5.
+	// Failures is the number of failures in a row that opens the breaker, at least
+	// 1. A refused message is no failure. If the recipient was named before the
+	// failures, they must concern two recipients: one person's address never closes
+	// a relay for everybody. Default 5.
 	Failures int
 
-	// Open is the longest time that an open breaker leaves the relay alone. The first
-	// pause is a quarter of a second, or Open if that is shorter. After each pause one
-	// message tries the relay; if that fails, the next pause is twice as long, so that
-	// a restart costs little more than its own time. Default 5 s.
+	// Open is the longest pause of an open breaker. The first pause is a quarter of
+	// a second, or Open if that is shorter. After each pause one message tries the
+	// relay. If it fails, the next pause is twice as long, so that a restart costs
+	// little more than its own time. Default 5 s.
 	Open time.Duration
 }
 
 const firstPause = 250 * time.Millisecond // of a breaker
 
-// A verdict is the result of an attempt as the breaker counts it.
+// A verdict is the result of an attempt for the breaker.
 type verdict uint8
 
 const (
 	works      verdict = iota // the relay works, whatever it replies about a message
 	notCounted                // the attempt shows nothing about the relay
 	faulty                    // the relay failed before it knew the recipient
-	faultyFor                 // the relay failed after it was given the recipient
+	faultyFor                 // the relay failed after it knew the recipient
 )
 
 // A breakerState says whether messages may try the relay.
@@ -41,7 +41,7 @@ type breakerState uint8
 
 const (
 	breakerClosed  breakerState = iota
-	breakerOpen                 // no message may try before the pause is over
+	breakerOpen                 // no message may try before the end of the pause
 	breakerProbing              // one message tries
 )
 
@@ -60,7 +60,7 @@ type breaker struct {
 }
 
 // allow begins an attempt, which must end with report. If the breaker is open,
-// allow returns how much longer.
+// allow returns the rest of the pause.
 func (b *breaker) allow() (wait time.Duration, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -10,12 +10,12 @@ import (
 	"github.com/otpcourier/otpcourier/channel/transport"
 )
 
-// A composed mail is ready for DATA, apart from what a relay wants of its own: a
-// signature, further headers, dot-stuffing.
+// A composed mail is ready for DATA, except for the parts that differ by relay:
+// a signature, further headers, dot-stuffing.
 type composed struct {
 	id     string // Message-ID, without its brackets
 	data   []byte
-	signed *[]signed // the signatures that were made so far; nil: none are kept
+	signed *[]signed // the signatures made so far; nil: none are kept
 }
 
 // signed are signatures of a mail.
@@ -25,8 +25,8 @@ type signed struct {
 	signatures []byte
 }
 
-// forRelay returns the mail as r is given it. Signing, which takes longer than
-// everything else, is done once for each kind of signature.
+// forRelay returns the mail for r. Signing takes longer than everything else,
+// so each kind of signature is made once.
 func (c composed) forRelay(r *relay) ([]byte, error) {
 	var signatures []byte
 	if r.DKIM != nil {
@@ -59,8 +59,8 @@ func (c composed) sign(d *DKIM, covers coverage) ([]byte, error) {
 	return signatures, err
 }
 
-// composeError gives an error of a mail's writing its class: a key that is held
-// elsewhere may be back soon, the rest stays wrong.
+// composeError gives the error of a mail's writing a class: a signer elsewhere
+// may work again soon, the rest stays wrong.
 func composeError(err error) error {
 	if errors.Is(err, errUnsigned) {
 		return refuse(channel.Temporary, err)
@@ -68,8 +68,8 @@ func composeError(err error) error {
 	return refuse(channel.Misconfigured, err)
 }
 
-// ourHeaders are those that a mail of ours has, or that its way to the reader
-// depends on, in lower case; and beginnings of such.
+// ourHeaders are headers of our mail, and headers that control its way to the
+// reader, in lower case; and beginnings of such names.
 var (
 	ourHeaders = []string{
 		"auto-submitted", "bcc", "cc", "date", "dkim-signature", "feedback-id", "from", "in-reply-to", "message-id",
@@ -84,9 +84,9 @@ func (r *Relay) validateHeaders(v *transport.Validator) {
 	seen := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
 		lower, value := strings.ToLower(name), r.Headers[name]
-		v.Check(isHeaderName(name), "Headers", "%q is no name of a header", name)
+		v.Check(isHeaderName(name), "Headers", "%q is not the name of a header", name)
 		v.Check(!isOurHeader(lower), "Headers", "%q is a header of the mail itself", name)
-		v.Check(!seen[lower], "Headers", "%q is there twice", name)
+		v.Check(!seen[lower], "Headers", "%q occurs twice", name)
 		v.Check(isHeaderValue(name, value), "Headers",
 			"the value of %q is empty, not printable ASCII, or too long for a line", name)
 		seen[lower] = true
@@ -107,8 +107,8 @@ func isHeaderName(name string) bool {
 	})
 }
 
-// isHeaderValue reports whether value fits on a line behind name, and may stand
-// there as it is.
+// isHeaderValue reports whether value fits on a line after name, and needs no
+// encoding there.
 func isHeaderValue(name, value string) bool {
 	return strings.TrimSpace(value) != "" && strings.TrimSpace(value) == value && isPlain(value) &&
 		len(name)+len(": ")+len(value) <= maxHeader

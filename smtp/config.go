@@ -15,7 +15,7 @@ import (
 	"github.com/otpcourier/otpcourier/smtp/internal/addrspec"
 )
 
-// TLSMode says when TLS begins. There is no mode without it; see
+// TLSMode says when TLS begins. Every mode has TLS; see
 // [Config.DangerouslyPlaintext].
 type TLSMode uint8
 
@@ -26,10 +26,10 @@ const (
 	ImplicitTLS                // from the first byte; the way of port 465
 )
 
-// A DSN (delivery status notification) says which events the relay, and those
-// after it, report to the envelope sender if they can (RFC 3461 §4.1).
-// FailureOnly and FailureAndSuccess also ask that a notification repeats the
-// mail's headers only, not its body with the code.
+// A DSN (delivery status notification) says which events the relay, and the
+// relays after it, must report to the envelope sender if they can (RFC 3461
+// §4.1). FailureOnly and FailureAndSuccess also ask that a notification repeats
+// only the mail's headers, and not its body with the code.
 type DSN uint8
 
 // The requests.
@@ -39,8 +39,8 @@ const (
 	NoDSN                        // no request: mail systems then report failures and long delays, often with the body
 )
 
-// Config describes a relay, or several, and the sender. Logged or printed with
-// %v it shows no password.
+// Config describes a relay, or several, and the sender. Logs and prints of it
+// show no password.
 type Config struct {
 	// Addr is the relay's "host:port". Required.
 	Addr string
@@ -48,73 +48,74 @@ type Config struct {
 	// TLS says when TLS begins. Default AutoTLS.
 	TLS TLSMode
 
-	// TLSConfig holds root and client certificates and the like. It is
+	// TLSConfig sets roots, client certificates and other TLS settings. It is
 	// cloned; MinVersion is raised to TLS 1.2, and ServerName defaults to the
 	// host of Addr. Default: the system's roots.
 	TLSConfig *tls.Config
 
-	// DangerouslyPlaintext sends mail, codes included, for anyone on the way
-	// to read and change. It is for tests and a relay on the same host, and
-	// excludes Username: a password is never sent without TLS. Default false.
+	// DangerouslyPlaintext sends mail without TLS: anyone on the way can read
+	// and change it, codes included. Use it for tests and for a relay on the
+	// same host. It excludes Username: a password is never sent without TLS.
+	// Default false.
 	DangerouslyPlaintext bool
 
-	// Username and Password log in, by the strongest mechanism that the relay
-	// offers: SCRAM-SHA-256, PLAIN, LOGIN. Default: no login.
+	// Username and Password log in, by the strongest mechanism of the relay:
+	// SCRAM-SHA-256, PLAIN, LOGIN. Default: no login.
 	Username, Password string
 
-	// Token logs in as Username instead of a Password: it returns an OAuth 2.0
-	// access token for OAUTHBEARER (RFC 7628), or for XOAUTH2 if the relay offers
-	// only that. It is called for each connection, concurrently, and should keep a
-	// token until it expires, as the sources of [golang.org/x/oauth2] do. Default:
-	// none.
+	// Token logs in as Username instead of a Password. It returns an OAuth 2.0
+	// access token for OAUTHBEARER (RFC 7628), or for XOAUTH2 if the relay
+	// offers only that. It is called for each connection, concurrently, and
+	// should cache a token until it expires, as the sources of
+	// [golang.org/x/oauth2] do. Default: none.
 	Token func(ctx context.Context) (string, error)
 
-	// Mechanism is the AUTH mechanism to use: SCRAM-SHA-256, PLAIN or LOGIN with
-	// a Password, OAUTHBEARER or XOAUTH2 with a Token. Default: the first of
-	// these that the relay offers.
+	// Mechanism is the AUTH mechanism to use: SCRAM-SHA-256, PLAIN or LOGIN
+	// with a Password, OAUTHBEARER or XOAUTH2 with a Token. Default: the first
+	// of these that the relay offers.
 	Mechanism string
 
-	// From is the mailbox in the From header, "MyBank <codes@example.com>".
-	// Without a display name the message's Sender is shown. Required.
+	// From is the mailbox in the From header, "MyBank <codes@example.com>". If
+	// it has no display name, the message's Sender is shown. Required.
 	From string
 
-	// EnvelopeFrom is the address that bounces go to, in MAIL FROM. Default:
-	// the address of From.
+	// EnvelopeFrom is the address for bounces, in MAIL FROM. Default: the
+	// address of From.
 	EnvelopeFrom string
 
-	// VERP gives each mail an address of its own in MAIL FROM instead, by
-	// which [ParseFeedback] finds the message of a bounce. Default: none.
+	// VERP gives each mail its own address in MAIL FROM, by which
+	// [ParseFeedback] finds the message of a bounce. Default: none.
 	VERP *VERP
 
 	// DKIM signs the mail, for receivers to verify its domain. Default: nil, for
 	// a relay that signs, or for mail without a signature.
 	DKIM *DKIM
 
-	// AllDKIMKeys signs with every key of DKIM, where the mail is otherwise signed
-	// with one: see [DKIM]. Amazon SES refuses a mail with two signatures, so
-	// AllDKIMKeys is an error for its hosts. Default false.
+	// AllDKIMKeys signs with every key of DKIM. Otherwise one key signs: see
+	// [DKIM]. Amazon SES refuses a mail with two signatures, so AllDKIMKeys is
+	// an error for its hosts. Default false.
 	AllDKIMKeys bool
 
-	// SignMessageID lets the signature of DKIM cover Message-ID and Date, for a
-	// relay that passes them on. Amazon SES and other relays replace them, which
-	// breaks such a signature, so SignMessageID is an error for the hosts of Amazon
-	// SES. Default false.
+	// SignMessageID lets the signature of DKIM cover Message-ID and Date. The
+	// relay must not change them. Amazon SES and other relays replace them,
+	// which breaks such a signature. SignMessageID is therefore an error for
+	// the hosts of Amazon SES. Default false.
 	SignMessageID bool
 
-	// ReplyTo is the mailbox that a reader's answer goes to, "Help
+	// ReplyTo is the mailbox for a reader's answers, for example "Help
 	// <help@example.com>". Default: none, and answers go to From.
 	ReplyTo string
 
 	// Headers are further headers for the relay, by name, such as
 	// "X-SES-CONFIGURATION-SET" or "X-PM-Message-Stream". They are not signed,
-	// because relays remove them. A name must not be one of the mail's own headers,
-	// a value must be printable ASCII on one line. Default: none.
+	// because relays remove them. A name must not be one of the mail's own
+	// headers. A value must be printable ASCII on one line. Default: none.
 	Headers map[string]string
 
 	// FeedbackID is the value of the header Feedback-ID, by which Gmail's
-	// Postmaster Tools tell kinds of mail apart: up to three identifiers of
-	// one's choice and that of the sender, "login:eu::mybank". Default: no such
-	// header.
+	// Postmaster Tools group mail. It has up to three identifiers of your
+	// choice and one for the sender, for example "login:eu::mybank". Default:
+	// no such header.
 	FeedbackID string
 
 	// CodeInSubject puts Message.Code before the subject, unless it is there
@@ -123,49 +124,51 @@ type Config struct {
 	CodeInSubject bool
 
 	// HelloName is the argument of EHLO: a domain name or an address literal,
-	// "[192.0.2.1]". Default: the domain of From. It resolves, unlike a
-	// container's host name, and relays do not refuse it as they do "localhost".
+	// such as "[192.0.2.1]". Default: the domain of From. That domain resolves,
+	// unlike a container's host name, and relays do not refuse it, unlike
+	// "localhost".
 	HelloName string
 
-	// Timeout bounds one message from waiting for a connection to the reply
-	// after its last line. Default 30 s.
+	// Timeout bounds the time of one message, from the wait for a connection to
+	// the reply after its last line. Default 30 s.
 	Timeout time.Duration
 
-	// MaxConns is how many connections to the relay may be open at once;
-	// further messages wait for one. If the relay allows fewer, the channel learns
+	// MaxConns is the largest number of open connections to the relay; further
+	// messages wait for one. If the relay allows fewer, the channel learns
 	// their number. Default 8.
 	MaxConns int
 
-	// MaxMessages is how many messages one connection carries. Exim delivers ten at
-	// once, and leaves the others of a connection to its next queue run, up to half
-	// an hour later (smtp_accept_queue_per_connection). Default: 10 if the relay
-	// offers HELP, as every Exim does, and else 1000.
+	// MaxMessages is the largest number of messages over one connection. Exim
+	// delivers ten at once, and leaves the others of a connection to its next
+	// queue run, up to half an hour later (smtp_accept_queue_per_connection).
+	// Default: 10 if the relay offers HELP, as every Exim does, and else 1000.
 	MaxMessages int
 
-	// Breaker sets when the relay is left alone because it is down.
+	// Breaker sets when the channel leaves a relay alone because it is down.
 	Breaker BreakerConfig
 
-	// Rate bounds how fast the relay is given messages. Default: no bound.
+	// Rate bounds the messages per second to the relay. Default: no bound.
 	Rate Rate
 
-	// Fallbacks are further relays, best first. A message goes to the next relay
-	// if it was certainly not sent: all relays before are down, refuse it for a
-	// reason of their own, or have used up their Rate. Default: none.
+	// Fallbacks are further relays, best first. A message goes to the next
+	// relay if it was certainly not sent: every earlier relay is down, refuses
+	// it for a reason of its own, or has used up its Rate. Default: none.
 	Fallbacks []Relay
 
-	// DSN asks relays that can (RFC 3461) for notifications to the envelope
-	// sender. Default: FailureOnly.
+	// DSN asks relays that support it (RFC 3461) for notifications to the
+	// envelope sender. Default: FailureOnly.
 	DSN DSN
 
-	// IdleTimeout is how long an unused connection stays open for the next
-	// message; let it be shorter than the relay's. Default 15 s.
+	// IdleTimeout is the time for which an unused connection stays open for the
+	// next message. It should be shorter than the relay's own limit. Default 15
+	// s.
 	IdleTimeout time.Duration
 
 	// Dial opens connections. Default: net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// Logger gets records of connections made and lost and of messages not sent,
-	// without codes, credentials or recipients. Default: none.
+	// Logger gets records of opened and lost connections and of unsent
+	// messages. They have no codes, credentials or recipients. Default: none.
 	Logger *slog.Logger
 }
 
@@ -178,13 +181,13 @@ func (c Config) GoString() string { return "smtp.Config{" + c.Addr + "}" }
 // LogValue keeps the password out of logs.
 func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// settings is a Config that is valid, with its defaults filled in.
+// settings is a valid Config with its defaults.
 type settings struct {
 	Config
 	relays   []Relay // the first is Config's own
 	from     mailbox
 	replyTo  mailbox // without an address: none
-	envelope string  // the address for MAIL FROM without a VERP
+	envelope string  // the address for MAIL FROM, without a VERP
 	domain   string  // of from, in ASCII
 }
 
@@ -283,7 +286,7 @@ func (s *settings) validateSignature(v *transport.Validator) {
 func (s *settings) validateDKIM(v *transport.Validator, r *Relay) {
 	v.Check(r.DKIM == nil || r.DKIM.made(), "DKIM", "was not made by NewDKIM")
 	v.Check(r.DKIM == nil || addrspec.Aligned(r.DKIM.domain, s.domain), "DKIM",
-		"signs for another domain than that of From")
+		"signs for another domain than From")
 	v.Check(r.DKIM == nil || !r.NoDKIM, "NoDKIM", "and DKIM exclude each other")
 	if r.DKIM == nil && !r.NoDKIM {
 		r.DKIM = s.DKIM
@@ -296,5 +299,5 @@ func (s *settings) validateDKIM(v *transport.Validator, r *Relay) {
 func (s *settings) validateLimits(v *transport.Validator) {
 	v.Duration("Timeout", &s.Timeout, 30*time.Second)
 	v.Duration("IdleTimeout", &s.IdleTimeout, 15*time.Second)
-	v.Check(s.DSN <= NoDSN, "DSN", "%d is no known request", s.DSN)
+	v.Check(s.DSN <= NoDSN, "DSN", "%d is not a DSN", s.DSN)
 }

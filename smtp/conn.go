@@ -8,10 +8,10 @@ import (
 	gosmtp "github.com/emersion/go-smtp"
 )
 
-// A conn is a connection that is logged in. One goroutine uses it at a time.
+// A conn is a connection after its login. One goroutine uses it at a time.
 type conn struct {
 	client  *gosmtp.Client
-	pipe    *pipeline     // what client reads and writes
+	pipe    *pipeline     // client reads and writes through it
 	limiter *replyLimiter // beneath pipe, above TLS
 	raw     *deadlineConn // beneath TLS
 
@@ -21,28 +21,29 @@ type conn struct {
 	state    connState
 	uses     int         // transactions begun
 	maxUses  int         // transactions, after which the pool leaves the connection
-	refusals int         // since the last mail that was taken; servers slow down clients with many
-	opened   time.Time   // by dial
+	refusals int         // since the last accepted mail; servers slow down clients with many
+	opened   time.Time   // set by dial
 	expire   *time.Timer // runs while the connection is idle, and then closes it
 }
 
-// A connState says how far a connection is. dial returns one that is ready; a
-// transaction moves it:
+// A connState is the progress of a connection. dial returns a ready connection;
+// a transaction moves it:
 //
 //	ready, needsReset ─begin─► busy ─accepted─► ready
 //	                            │ ────refused─► needsReset
 //	                            └ excess octets ► desynchronized
 //
-// A connection that is ready or needs a RSET goes back to the pool. A transaction
-// that ends in another way, by a lost connection or by a refusal after which the
-// server may close, leaves the connection busy: it is closed.
+// A connection goes back to the pool if it is ready or needs a RSET. A
+// transaction may also end by a lost connection, or by a refusal after which
+// the server may close. It then leaves the connection busy, and the connection
+// is closed.
 type connState uint8
 
 const (
 	stateReady          connState = iota // the next transaction begins with MAIL
 	stateNeedsReset                      // a command was refused: the next transaction begins with RSET
 	stateBusy                            // a transaction is under way, or broke off
-	stateDesynchronized                  // octets came that no command asked for
+	stateDesynchronized                  // the server sent octets without a command
 )
 
 // begin moves the connection to busy, and reports whether a RSET must go first.
@@ -52,30 +53,30 @@ func (c *conn) begin() (reset bool) {
 	return reset
 }
 
-// refused notes that the server has refused a command, and is ready for a RSET.
+// refused notes that the server has refused a command, and accepts a RSET.
 func (c *conn) refused() {
 	c.state = stateNeedsReset
 	c.refusals++
 }
 
-// accepted notes that the server has taken the mail.
+// accepted notes that the server has accepted the mail.
 func (c *conn) accepted() { c.state, c.refusals = stateReady, 0 }
 
 // isReusable reports whether another transaction may follow.
 func (c *conn) isReusable() bool { return c.state == stateReady || c.state == stateNeedsReset }
 
-// An envelope is one message and where it goes.
+// An envelope is one message with its addresses.
 type envelope struct {
 	from, to string
 	utf8     bool // to needs SMTPUTF8
 	dsn      DSN
 	id       string // of the message, for notifications
 	mail     composed
-	data     []byte // the mail as the relay is given it
+	data     []byte // the mail for the relay
 }
 
-// limits are the times by which a transaction must have come so far, within
-// the life of its context.
+// limits are the times by which a transaction must reach a step, within the
+// life of its context.
 type limits struct {
 	first time.Time // the server has sent something
 	ready time.Time // the server has replied to DATA
@@ -111,7 +112,7 @@ func (c *conn) transact(ctx context.Context, e envelope, l limits) (text string,
 	return text, p, err
 }
 
-// commands gets the server ready for the message's content.
+// commands sends the commands before the message's content.
 func (c *conn) commands(e envelope) (*gosmtp.DataCommand, phase, error) {
 	reset := c.begin()
 	if c.pipelining {
@@ -130,7 +131,7 @@ func (c *conn) commands(e envelope) (*gosmtp.DataCommand, phase, error) {
 	return w, p, err
 }
 
-// pipelined has the pipeline send the commands in one go.
+// pipelined sends the commands in one write.
 func (c *conn) pipelined(e envelope, reset bool) (*gosmtp.DataCommand, phase, error) {
 	c.pipe.begin(reset)
 	w, p, err := c.oneByOne(e)
@@ -141,7 +142,7 @@ func (c *conn) pipelined(e envelope, reset bool) (*gosmtp.DataCommand, phase, er
 	if c.pipe.resettable && c.pipe.failed != phaseReset {
 		c.refused()
 	}
-	if err == nil { // the reply that refuses an earlier command would be right for DATA
+	if err == nil { // the refusal of an earlier command has the code that accepts DATA
 		err = &textproto.Error{Code: 354}
 	}
 	return nil, c.pipe.failed, err
@@ -179,15 +180,15 @@ func notifications(e envelope) *gosmtp.RcptOptions {
 	return &o
 }
 
-// reset ends a transaction that was broken off. go-smtp's own Reset makes the
-// next command say EHLO again.
+// reset ends an unfinished transaction. go-smtp's own Reset makes the next
+// command repeat EHLO.
 func (c *conn) reset() error {
 	_, err := c.limiter.ask(textproto.NewConn(c.limiter), 250, "RSET")
 	return err
 }
 
-// content sends the message. A writer that has failed is never closed: closing
-// adds the final dot, and a truncated mail would be delivered.
+// content sends the message. If a writer has failed, it must not be closed:
+// Close adds the final dot, and the server would deliver a truncated mail.
 func (c *conn) content(w *gosmtp.DataCommand, message []byte) (text string, p phase, err error) {
 	if isReady(message) {
 		c.pipe.mail = message
@@ -202,7 +203,7 @@ func (c *conn) content(w *gosmtp.DataCommand, message []byte) (text string, p ph
 	case err == nil:
 		c.accepted()
 		return response.StatusText, phaseDot, nil
-	case c.limiter.writeErr != nil: // the dot, the last thing written, did not go out whole
+	case c.limiter.writeErr != nil: // the final dot was not written completely
 		return "", phaseData, err
 	}
 	return "", phaseDot, err

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// A deadlineConn is a connection whose deadlines are those of a context.
-// go-smtp knows no context: it sets deadlines of minutes before each command,
-// clears them after it, and writes a message's body without any. On a
-// deadlineConn the context's deadline is the only one, and all I/O ends when the
-// context is cancelled. It belongs under TLS, so that the handshake obeys too.
+// A deadlineConn is a connection with the deadlines of a context. go-smtp knows
+// no context: it sets deadlines of minutes before each command, clears them
+// after it, and writes a message's body without a deadline. On a deadlineConn
+// the context's deadline is the only one, and all I/O ends when the context is
+// cancelled. It belongs under TLS, so that the handshake ends in time, too.
 type deadlineConn struct{ net.Conn }
 
-// bind makes ctx the connection's context until release is called. I/O also ends
-// at the time until, unless that is zero.
+// bind makes ctx the connection's context until release is called. If until is
+// not zero, I/O also ends then.
 func (c *deadlineConn) bind(ctx context.Context, until time.Time) (release func()) {
 	c.limit(ctx, until)
 	ended := make(chan struct{})
@@ -38,15 +38,16 @@ func (c *deadlineConn) limit(ctx context.Context, until time.Time) {
 		deadline = until
 	}
 	c.setDeadline(deadline)
-	if ctx.Err() != nil { // a cancel that came just before is not undone
+	if ctx.Err() != nil { // an earlier cancellation stays in force
 		c.setDeadline(longAgo)
 	}
 }
 
 func (c *deadlineConn) setDeadline(t time.Time) { _ = c.Conn.SetDeadline(t) } // fails only on a closed connection
 
-// SetDeadline and the like leave the context's deadline in force: a message's
-// context always has one, and a later one is never wanted.
+// SetDeadline, SetReadDeadline and SetWriteDeadline do nothing, because the
+// context's deadline must stay in force. A message's context always has a
+// deadline, and a later deadline is never useful.
 func (c *deadlineConn) SetDeadline(time.Time) error      { return nil }
 func (c *deadlineConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *deadlineConn) SetWriteDeadline(time.Time) error { return nil }

@@ -15,13 +15,13 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// slow is how long a relay may take: if the caller gives up before, the relay is
-// not at fault.
+// slow is the time that a relay has: if the caller gives up earlier, the relay
+// is not at fault.
 const slow = time.Second
 
-// maxProbe is how long a connection that was idle may take for its first reply,
-// if the message has at least three times as long. A connection that a firewall
-// has forgotten never answers.
+// maxProbe is the longest wait for the first reply over an idle connection. The
+// message must have at least three times as long. If a firewall has forgotten
+// the connection, it never answers.
 const maxProbe = 5 * time.Second
 
 var (
@@ -54,15 +54,15 @@ func newRelay(s *settings, config Relay) *relay {
 	return r
 }
 
-// deliver offers the mail to the relays in turn until one takes it, refuses it
-// for a reason of the message, or leaves open whether it took it: that result is
-// final, whatever the relays before replied. If no relay is left, the mail waits
-// for the relay whose Rate has room first. If all relays fail for reasons of
-// their own, deliver returns the mildest error.
+// deliver offers the mail to the relays in turn. The result of a relay is final
+// if the relay takes the mail, refuses it for a reason of the message, or leaves
+// open whether it took it. If no relay is left, the mail waits for the relay
+// whose Rate has room first. If all relays fail for reasons of their own,
+// deliver returns the mildest error.
 func (c *Channel) deliver(ctx context.Context, e envelope) (string, error) {
 	var (
 		mildest error
-		limited *relay    // whose Rate is used up: of several, the one that has room first
+		limited *relay    // the relay with a used-up Rate that has room first
 		room    time.Time // when limited has room
 	)
 	for i, r := range c.relays {
@@ -95,11 +95,11 @@ func (c *Channel) deliver(ctx context.Context, e envelope) (string, error) {
 	return "", milder(mildest, err)
 }
 
-// A budget is how much of a message's time a relay may take.
+// A budget is the share of a message's time for one relay.
 type budget uint8
 
 const (
-	halfOfTime       budget = iota // half of it, until the message's content may go
+	halfOfTime       budget = iota // half of it, until the relay is ready for the content
 	allOfTime                      // all of it
 	allOfTimeWaiting               // all of it, also to wait for the relay's Rate
 )
@@ -109,11 +109,11 @@ const (
 type severity uint8
 
 const (
-	passing     severity = iota // the relay may take the message later
-	configured                  // the relay takes the message once its configuration is right
+	passing     severity = iota // the relay may accept the message later
+	configured                  // the relay accepts the message once its configuration is right
 	doubted                     // the relay refuses the message, perhaps for a reason of its own
 	unsupported                 // the recipient needs SMTPUTF8, which the relay lacks
-	final                       // no other relay would do better
+	final                       // another relay would do no better
 )
 
 func severityOf(err error) severity {
@@ -131,8 +131,8 @@ func severityOf(err error) severity {
 	return final
 }
 
-// milder returns the less severe of two errors, of equals the second. The first
-// may be nil.
+// milder returns the less severe of two errors, and the second if they are
+// equal. The first may be nil.
 func milder(one, two error) error {
 	if one == nil || severityOf(two) <= severityOf(one) {
 		return two
@@ -140,7 +140,7 @@ func milder(one, two error) error {
 	return one
 }
 
-// roomAt returns when a relay whose Rate is used up has room.
+// roomAt returns when a relay with a used-up Rate has room.
 func roomAt(err error) (at time.Time, used bool) {
 	e, ok := errors.AsType[*channel.Error](err)
 	if !ok || !errors.Is(err, errRate) {
@@ -149,7 +149,7 @@ func roomAt(err error) (at time.Time, used bool) {
 	return time.Now().Add(e.RetryAfter), true
 }
 
-// deliver gives the mail to r.
+// deliver sends the mail to r.
 func (r *relay) deliver(ctx context.Context, e envelope, b budget) (string, error) {
 	wait, ok := r.breaker.allow()
 	if !ok {
@@ -184,8 +184,8 @@ func (r *relay) attempt(ctx context.Context, e envelope, b budget) (string, erro
 	return r.submit(ctx, early, e)
 }
 
-// throttle takes a token of the relay's Rate. If there is none, throttle waits for
-// the next if wait is set, and else fails.
+// throttle takes a token of the relay's Rate. If there is none, it waits for the
+// next if wait is set, and fails otherwise.
 func (r *relay) throttle(ctx context.Context, wait bool) error {
 	if r.bucket == nil {
 		return nil
@@ -195,7 +195,7 @@ func (r *relay) throttle(ctx context.Context, wait bool) error {
 	if r.bucket.AllowN(now, 1) {
 		return nil
 	}
-	if !wait { // a reservation that is cancelled would hold up those behind it
+	if !wait { // a cancelled reservation would delay the later ones
 		missing := max(0, 1-r.bucket.TokensAt(now))
 		return usedUp(time.Duration(missing / float64(r.bucket.Limit()) * float64(time.Second)))
 	}
@@ -221,7 +221,7 @@ func usedUp(delay time.Duration) error {
 	return &channel.Error{Class: channel.Throttled, Op: "smtp: " + string(phaseRelay), RetryAfter: delay, Err: errRate}
 }
 
-// warm raises the bound of a relay to which mail comes from a new address.
+// warm raises the rate of a relay with a new sending address.
 func (r *relay) warm(now time.Time) {
 	if r.Rate.WarmSince.IsZero() {
 		return
@@ -232,7 +232,7 @@ func (r *relay) warm(now time.Time) {
 	}
 }
 
-// at returns how many messages a second may go.
+// at returns the messages per second at that time.
 func (r Rate) at(now time.Time) float64 {
 	days := now.Sub(r.WarmSince).Hours() / 24
 	if r.WarmSince.IsZero() {
@@ -261,14 +261,14 @@ func (r *relay) verdict(ctx context.Context, err error, took time.Duration) verd
 	case reply.code == 530 && e.Class == channel.Misconfigured, reply.code == 421 && !p.namesRecipient():
 		v = faulty
 	case reply.code == 421:
-	default: // of the message
+	default: // the refusal concerns the message
 		return works
 	}
 	r.lastFault.Store(e)
 	return v
 }
 
-// openError is the error while the breaker is open: the last fault again.
+// openError returns the error while the breaker is open: the last fault again.
 func (r *relay) openError(wait time.Duration) error {
 	e := channel.Error{Class: channel.Temporary, Op: "smtp: " + string(phaseRelay), RetryAfter: wait, Err: errBroken}
 	if fault := r.lastFault.Load(); fault != nil {

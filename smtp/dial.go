@@ -15,9 +15,9 @@ import (
 var (
 	errNoStartTLS  = errors.New("the server does not offer STARTTLS; nothing was sent in the clear")
 	errNotTLSFirst = errors.New("the server speaks in the clear first: " +
-		"it wants Config.TLS StartTLS, the way of port 587")
+		"set Config.TLS to StartTLS, as for port 587")
 	errNoGreeting = errors.New("no greeting in the clear: " +
-		"does the server want Config.TLS ImplicitTLS, the way of port 465?")
+		"perhaps Config.TLS must be ImplicitTLS, as for port 465")
 )
 
 // dial opens a connection and logs in. Its error belongs to the phase.
@@ -50,7 +50,7 @@ func (r *relay) secure(ctx context.Context, c *conn) (phase, error) {
 		if p, err := c.limiter.upgrade(r.hello); err != nil {
 			return p, err
 		}
-		// go-smtp awaits a greeting; the server has given it already.
+		// go-smtp waits for a greeting, but the server has sent it already.
 		c.limiter.pending = "220 TLS\r\n"
 	}
 	secured := tls.Client(c.raw, r.TLSConfig)
@@ -65,11 +65,11 @@ func (r *relay) secure(ctx context.Context, c *conn) (phase, error) {
 	return phaseTLS, nil
 }
 
-// greet says hello and logs in.
+// greet sends EHLO and logs in.
 func (r *relay) greet(ctx context.Context, c *conn) (phase, error) {
 	c.pipe = &pipeline{replyLimiter: c.limiter}
 	c.client = gosmtp.NewClient(c.pipe)
-	c.pipe.upper = true // go-smtp knows keywords in upper case only; servers may use any (RFC 5321 §4.1.1.1)
+	c.pipe.upper = true // go-smtp knows keywords in upper case only, but servers may use any case (RFC 5321 §4.1.1.1)
 	if err := c.limiter.ifComplete(c.client.Hello(r.hello)); err != nil {
 		return phaseHello, err
 	}
@@ -94,10 +94,10 @@ func (r *relay) greet(ctx context.Context, c *conn) (phase, error) {
 	return phaseAuth, nil
 }
 
-// upgrade brings a connection from the greeting to where the TLS handshake
-// begins. go-smtp's own upgrade always says "EHLO localhost", and accepts octets
-// that a man in the middle adds after the reply to STARTTLS (RFC 3207 §6). The
-// reply limiter refuses them.
+// upgrade takes a connection from the greeting to the start of the TLS
+// handshake. go-smtp's own upgrade always sends "EHLO localhost", and accepts
+// octets that a man in the middle adds after the reply to STARTTLS (RFC 3207
+// §6). The reply limiter refuses them.
 func (l *replyLimiter) upgrade(name string) (phase, error) {
 	text := textproto.NewConn(l)
 	if _, _, err := text.ReadResponse(220); err != nil {

@@ -22,20 +22,20 @@ import (
 // minRSA is the least length of a signer's key, in bits (RFC 8301 §3.2).
 const minRSA = 2048
 
-// maxDKIMKeys bounds the signatures of one mail. Verifiers look at few.
+// maxDKIMKeys bounds the signatures of one mail. Verifiers check only a few.
 const maxDKIMKeys = 4
 
 var errUnsigned = errors.New("the mail could not be signed")
 
-// A DKIMKey signs mail. Logged or printed with %v it shows no key.
+// A DKIMKey signs mail. Logs and prints of it show no key.
 type DKIMKey struct {
-	// Selector names the key in the DNS, at Selector._domainkey.DOMAIN: a new
-	// one for each new key, "202603-rsa". Required.
+	// Selector names the key in the DNS, at Selector._domainkey.DOMAIN. Each new
+	// key must have a new one, for example "202603-rsa". Required.
 	Selector string
 
-	// Private is an RSA key of at least 2048 bits or an Ed25519 key, or signs
-	// with such a key elsewhere. It must be safe for concurrent use, and return
-	// soon: signing has no context. Required.
+	// Private is an RSA key of at least 2048 bits or an Ed25519 key, or a signer
+	// with such a key elsewhere. It must be safe for concurrent use, and must
+	// return soon: signing has no context. Required.
 	Private crypto.Signer
 }
 
@@ -62,26 +62,26 @@ func (k DKIMKey) isUsable() bool {
 	return false
 }
 
-// A DKIM signs mail for a domain (RFC 6376), in relaxed form, which survives
-// changes of white space.
+// A DKIM signs mail for a domain (RFC 6376). The signature is in relaxed form,
+// which survives changes of white space.
 //
 // A mail gets one signature, by the first RSA key, or by the first key if none is
-// RSA: every receiver verifies RSA, while Gmail and others ignore Ed25519 (RFC
-// 8463), and some relays refuse a mail with two signatures. A signature by RSA-2048
-// costs one to two milliseconds of a processor, which bounds the mails of a
-// processor to some hundred a second; one by Ed25519 costs a twentieth of that.
-// With Config.AllDKIMKeys each key signs, at the cost of all. If the relay signs for
-// the domain, leave Config.DKIM out: that costs nothing.
+// RSA. Every receiver verifies RSA, while Gmail and others ignore Ed25519 (RFC
+// 8463), and some relays refuse a mail with two signatures. A signature by
+// RSA-2048 takes one to two milliseconds, so a processor can sign some hundred
+// mails a second. Ed25519 takes a twentieth of that. With Config.AllDKIMKeys each
+// key signs, at the cost of all. If the relay signs for the domain, leave
+// Config.DKIM out: that costs nothing.
 //
-// On the way to the reader, nobody can change, or add another (§8.15) of, From,
-// To, Cc, Reply-To, Subject, MIME-Version, Content-Type, Content-Transfer-Encoding
-// and Content-Disposition. The same holds for Auto-Submitted, Content-Language and
-// Feedback-ID if a mail has them, and for Message-ID and Date with
-// Config.SignMessageID. Other headers can be added: a relay may have to name a
-// Sender.
+// On the way to the reader, nobody can change a signed header, or add another
+// (§8.15). Signed are From, To, Cc, Reply-To, Subject, MIME-Version,
+// Content-Type, Content-Transfer-Encoding and Content-Disposition.
+// Auto-Submitted, Content-Language and Feedback-ID are signed if a mail has them,
+// and Message-ID and Date with Config.SignMessageID. Other headers can be added:
+// a relay may have to name a Sender.
 //
-// A mail is signed when a relay is about to be given it, and not if that relay is
-// left alone or its Rate is used up. The next relay gets the same signature.
+// A mail is signed directly before a relay gets it, and not if the relay is left
+// alone or its Rate is used up. The next relay gets the same signature.
 //
 // A DKIM is safe for concurrent use.
 type DKIM struct {
@@ -94,11 +94,11 @@ type DKIM struct {
 func NewDKIM(domain string, keys ...DKIMKey) (*DKIM, error) {
 	domain, err := addrspec.Domain(domain)
 	if err != nil {
-		return nil, errors.New("smtp: DKIM domain is no domain name")
+		return nil, errors.New("smtp: the DKIM domain is not a domain name")
 	}
 	suffix, icann := publicsuffix.PublicSuffix(domain)
 	if suffix == domain && (icann || !strings.Contains(domain, ".")) {
-		return nil, errors.New("smtp: DKIM domain is one that others register theirs under")
+		return nil, errors.New("smtp: the DKIM domain is a public suffix, under which others register domains")
 	}
 	d := &DKIM{domain: domain}
 	if err := d.Rotate(keys...); err != nil {
@@ -107,24 +107,23 @@ func NewDKIM(domain string, keys ...DKIMKey) (*DKIM, error) {
 	return d, nil
 }
 
-// made reports whether d comes from NewDKIM.
+// made reports whether NewDKIM made d.
 func (d *DKIM) made() bool { return d.keys.Load() != nil }
 
-// Rotate signs with keys instead, from now on, as NewDKIM does. Publish a new key before, and
-// leave the old one in the DNS for some days after: mail is verified when it
-// arrives.
+// Rotate replaces the keys, with the rules of NewDKIM. Publish a new key earlier,
+// and leave the old key in the DNS for some days: mail is verified on arrival.
 func (d *DKIM) Rotate(keys ...DKIMKey) error {
 	if len(keys) == 0 || len(keys) > maxDKIMKeys {
-		return fmt.Errorf("smtp: DKIM wants 1 to %d keys", maxDKIMKeys)
+		return fmt.Errorf("smtp: DKIM needs 1 to %d keys", maxDKIMKeys)
 	}
 	seen := map[string]bool{}
 	for _, k := range keys {
 		selector := strings.ToLower(k.Selector)
 		if _, err := addrspec.Domain(selector); err != nil || !addrspec.IsASCII(selector) {
-			return errors.New("smtp: DKIMKey.Selector is no part of a domain name")
+			return errors.New("smtp: DKIMKey.Selector is not a part of a domain name")
 		}
 		if seen[selector] {
-			return fmt.Errorf("smtp: DKIMKey.Selector %q is there twice", k.Selector)
+			return fmt.Errorf("smtp: DKIMKey.Selector %q occurs twice", k.Selector)
 		}
 		if !k.isUsable() {
 			return fmt.Errorf(
@@ -144,21 +143,21 @@ func (d *DKIM) String() string { return "dkim " + d.domain }
 // GoString shows no key.
 func (d *DKIM) GoString() string { return "smtp.DKIM{" + d.domain + "}" }
 
-// oversigned are the headers of a mail of ours. Each is named twice in the
-// signature, so that no other of the name can be added. The headers of the second
-// line are not in every mail.
+// oversigned are the headers of our mail. The signature names each twice, so that
+// no other of the name can be added. Not every mail has the headers of the second
+// line.
 var oversigned = [...]string{
 	"From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type",
 	"Auto-Submitted", "Content-Language", "Content-Transfer-Encoding", "Feedback-ID", "Reply-To",
 }
 
 // signedIfAbsent are headers that change the mail for its reader. If a mail lacks
-// one, the signature names it, so that it cannot be added. The first and the last
-// are in some mails of ours.
+// one, the signature names it, so that it cannot be added. Some of our mails have
+// the first and the last.
 var signedIfAbsent = [...]string{"Reply-To", "Cc", "Content-Disposition", "Content-Transfer-Encoding"}
 
 // signedHeaders lists the headers that the signature names (RFC 6376 §5.4). A
-// relay may add others, and may replace Date and Message-ID unless withID is set.
+// relay may add others. It may replace Date and Message-ID unless withID is set.
 func signedHeaders(mail []byte, withID bool) []string {
 	end := bytes.Index(mail, []byte("\r\n\r\n"))
 	header := append([]byte("\r\n"), mail[:max(end, 0)]...)
@@ -177,8 +176,8 @@ func signedHeaders(mail []byte, withID bool) []string {
 	return keys
 }
 
-// Domain returns the domain that the signatures name, in lower-case ASCII; "" if
-// d was not made by [NewDKIM].
+// Domain returns the domain of the signatures, in lower-case ASCII. It is "" if
+// [NewDKIM] did not make d.
 func (d *DKIM) Domain() string {
 	if d == nil {
 		return ""
@@ -186,9 +185,8 @@ func (d *DKIM) Domain() string {
 	return d.domain
 }
 
-// PublicKeys yields the selector and the public half of each key, for
-// package smtp/maildns to print and to check: an *[rsa.PublicKey] or an
-// [ed25519.PublicKey].
+// PublicKeys yields the selector and the public half of each key, for package
+// smtp/maildns: an *[rsa.PublicKey] or an [ed25519.PublicKey].
 func (d *DKIM) PublicKeys() iter.Seq2[string, crypto.PublicKey] {
 	return func(yield func(string, crypto.PublicKey) bool) {
 		if d == nil || !d.made() {
@@ -202,14 +200,14 @@ func (d *DKIM) PublicKeys() iter.Seq2[string, crypto.PublicKey] {
 	}
 }
 
-// A coverage is which keys sign a mail, and what they sign.
+// A coverage says which keys sign a mail, and which headers they sign.
 type coverage struct {
 	allKeys bool // every key signs, and not only one
 	withID  bool // Message-ID and Date are signed
 }
 
-// signingKeys returns the keys that sign a mail: one, the first RSA key if there is
-// any, unless all are asked for.
+// signingKeys returns the keys that sign a mail. It is one, the first RSA key if
+// there is one, unless all is set.
 func (d *DKIM) signingKeys(all bool) []DKIMKey {
 	keys := *d.keys.Load()
 	if all {

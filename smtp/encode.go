@@ -13,8 +13,8 @@ const (
 	hexDigits = "0123456789ABCDEF"
 )
 
-// appendCanonical appends text with each line end, be it CRLF, CR or LF, as
-// CRLF, and one at the end.
+// appendCanonical appends text with CRLF in place of each line end (CRLF, CR or
+// LF), and one at the end.
 func appendCanonical(dst []byte, text string) []byte {
 	returns := strings.IndexByte(text, '\r') >= 0
 	for len(text) > 0 {
@@ -39,10 +39,10 @@ func appendCanonical(dst []byte, text string) []byte {
 	return dst
 }
 
-// appendBody appends the transfer encoding's header, an empty line and text
-// encoded: quoted-printable, or base64 where that is shorter. Every line ends
-// in CRLF, has at most 76 octets, and none begins with a dot or with "From ",
-// which some relays would change and so break a signature.
+// appendBody appends the transfer encoding's header, an empty line and the
+// encoded text: quoted-printable, or base64 if that is shorter. Every line ends
+// in CRLF and has at most 76 octets. No line begins with a dot or with "From ",
+// because some relays would change it and so break a signature.
 func appendBody(dst []byte, text string) []byte {
 	canonical := appendCanonical(make([]byte, 0, len(text)+len(text)/16+2), text)
 	high := 0
@@ -93,15 +93,15 @@ func appendQuotedPrintable(dst, text []byte) []byte {
 	return dst
 }
 
-// literal returns how many octets text begins with, up to room, that stand for
-// themselves.
+// literal returns how many octets at the start of text, up to room, need no
+// encoding.
 func literal(text []byte, room int, lineStart bool) int {
 	if lineStart && (text[0] == '.' || bytes.HasPrefix(text, []byte("From "))) {
 		return 0
 	}
 	n := 0
 	for n < room && text[n] >= ' ' && text[n] <= '~' && text[n] != '=' {
-		n++ // stops at the CRLF, if not before
+		n++ // stops at the CRLF at the latest
 	}
 	if n > 0 && text[n-1] == ' ' && text[n] == '\r' {
 		n--
@@ -109,11 +109,11 @@ func literal(text []byte, room int, lineStart bool) int {
 	return n
 }
 
-// column returns how many octets the last line of b has.
+// column returns the length of the last line of b, in octets.
 func column(b []byte) int { return len(b) - 1 - bytes.LastIndexByte(b, '\n') }
 
 // appendEncodedWords appends text to a header as encoded words of RFC 2047,
-// folded. Each word holds whole characters.
+// folded. Each word has whole characters.
 func appendEncodedWords(dst []byte, text string) []byte {
 	const overhead = len("=?utf-8?q??=")
 	column := column(dst)
@@ -121,7 +121,7 @@ func appendEncodedWords(dst []byte, text string) []byte {
 	for {
 		room := min(wordLimit, lineLimit-column) - overhead
 		taken := fit(text, room, asBase64)
-		if taken == 0 { // a line that has reached far: begin another
+		if taken == 0 { // the line is nearly full: begin another
 			dst = append(dst, "\r\n "...)
 			column = 1
 			continue
@@ -145,7 +145,7 @@ func base64IsShorter(text string) bool {
 }
 
 // fit returns how many octets of text, in whole characters, fit in room octets
-// once encoded.
+// after encoding.
 func fit(text string, room int, asBase64 bool) int {
 	taken, width := 0, 0
 	for taken < len(text) {
@@ -185,8 +185,8 @@ func appendEncodedWord(dst []byte, text string, asBase64 bool) []byte {
 	return append(dst, "?="...)
 }
 
-// quotedWidth is the width of b in the "Q" encoding as a phrase may hold it
-// (RFC 2047 §5 rule 3), the strictest place.
+// quotedWidth is the width of b in the "Q" encoding in a phrase (RFC 2047 §5
+// rule 3), the strictest place.
 func quotedWidth(b byte) int {
 	switch {
 	case b == ' ', '0' <= b && b <= '9', 'a' <= b|0x20 && b|0x20 <= 'z':

@@ -10,17 +10,17 @@ import (
 	"github.com/otpcourier/otpcourier/smtp/smtptest"
 )
 
-// exampleKey is made by ed25519.GenerateKey, and read from a file or a vault.
+// A real key is made by ed25519.GenerateKey, and read from a file or a vault.
 var exampleKey = ed25519.NewKeyFromSeed([]byte("not random enough for a real key"))
 
-// Signs each mail. A new key takes over by Rotate, once it is in the DNS.
+// Signs each mail. A new key replaces it by Rotate, once it is in the DNS.
 func ExampleNewDKIM() {
 	relay := smtptest.NewServer(smtptest.Config{})
 	defer relay.Close()
 
 	signer, err := smtp.NewDKIM("mybank.example",
 		smtp.DKIMKey{Selector: "202603-ed", Private: exampleKey},
-		// and one of RSA, which then signs: Gmail and others ignore Ed25519
+		// add an RSA key, which then signs: Gmail and others ignore Ed25519
 	)
 	if err != nil {
 		fmt.Println(err)

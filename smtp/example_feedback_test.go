@@ -11,7 +11,7 @@ import (
 	"github.com/otpcourier/otpcourier/smtp/smtptest"
 )
 
-// bounce is what the mailbox of the return paths gets, by LMTP, IMAP or a
+// bounce arrives in the mailbox of the return paths, by LMTP, IMAP or a
 // provider's webhook.
 const bounce = `Date: Sun, 1 Mar 2026 12:00:03 +0100
 From: MAILER-DAEMON@mx.example.net
@@ -32,7 +32,7 @@ Status: 5.1.1
 --b--
 `
 
-// A bounce finds its way back to the message, and a forged one does not.
+// A bounce leads to its message, and a forged bounce does not.
 func ExampleParseFeedback() {
 	relay := smtptest.NewServer(smtptest.Config{})
 	defer relay.Close()
@@ -54,7 +54,8 @@ func ExampleParseFeedback() {
 	}
 	defer func() { _ = mail.Close() }()
 
-	// An otp.Service attaches its HandleReceipt, if it is given the Receipts.
+	// An otp.Service attaches its HandleReceipt, if its Config has the
+	// Receipts.
 	var receipts channel.Receipts
 	receipts.Attach(func(_ context.Context, r channel.Receipt) error {
 		fmt.Println(r.Route, r.MessageID, r.State, r.Class, r.Code)

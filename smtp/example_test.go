@@ -17,7 +17,7 @@ func Example() {
 
 	mail, err := smtp.New(smtp.Config{
 		Addr:      relay.Addr(),
-		TLSConfig: relay.ClientTLS(), // leave it out for a relay that the system's roots vouch for
+		TLSConfig: relay.ClientTLS(), // leave it out if the system's roots vouch for the relay
 		Username:  "codes",
 		Password:  "secret",
 		From:      "MyBank <codes@mybank.example>",
@@ -54,7 +54,7 @@ func Example() {
 	// 582037 is your MyBank code. It is valid for 5 minutes.
 }
 
-// What to do after an error is told by its class.
+// The class of an error tells what to do.
 func ExampleChannel_Send_errors() {
 	relay := smtptest.NewServer(smtptest.Config{TLS: smtptest.ImplicitTLS})
 	defer relay.Close()
@@ -125,8 +125,7 @@ func ExampleConfig_fallbacks() {
 	// Output: <nil> 0 1
 }
 
-// A token source, such as golang.org/x/oauth2 has, takes the place of a
-// password.
+// A token source, for example from golang.org/x/oauth2, replaces a password.
 func ExampleConfig_token() {
 	relay := smtptest.NewServer(smtptest.Config{
 		Username: "codes@mybank.example", Password: "ya29.token", Mechanisms: []string{"XOAUTH2"},

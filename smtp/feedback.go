@@ -15,15 +15,15 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// Errors of [ParseFeedback], besides [ErrNoToken] and [ErrForgedToken]. To parse
-// the same mail again gives the same error.
+// Errors of [ParseFeedback], together with [ErrNoToken] and [ErrForgedToken].
+// Another try with the same mail gives the same error.
 var (
-	// ErrNotFeedback means a mail that is neither a bounce nor a complaint: an
-	// answer, an absence notice, a read receipt.
+	// ErrNotFeedback means that the mail is neither a bounce nor a complaint,
+	// for example an answer, an absence notice or a read receipt.
 	ErrNotFeedback = errors.New("smtp: not a delivery report or complaint")
 
-	// ErrFeedbackLimit means a mail of over 1 MiB, or of more parts, or parts
-	// within parts, than a report has.
+	// ErrFeedbackLimit means that the mail is over 1 MiB, or has more parts, or
+	// more levels of parts, than a report has.
 	ErrFeedbackLimit = errors.New("smtp: feedback is too large or too deep")
 )
 
@@ -35,7 +35,7 @@ const (
 	maxDepth    = 4 // multiparts within multiparts
 	maxParts    = 32
 	maxGroups   = 32      // of fields in a delivery report
-	maxFolded   = 1 << 10 // octets of a field, after which no folded line is added
+	maxFolded   = 1 << 10 // octets of a field, after which further folded lines are ignored
 	maxProse    = 32 << 10
 )
 
@@ -44,9 +44,9 @@ type FeedbackKind uint8
 
 // The kinds of feedback.
 const (
-	DeliveryReport FeedbackKind = iota + 1 // a mail was bounced, delayed or delivered (RFC 3464)
+	DeliveryReport FeedbackKind = iota + 1 // a mail bounced, was delayed or was delivered (RFC 3464)
 	Complaint                              // a reader reports abuse (RFC 5965)
-	UnknownForm                            // a bounce in prose, or a report that names no recipient
+	UnknownForm                            // a bounce in prose, or a report without a recipient
 )
 
 // String returns the kind's name in lower-case words.
@@ -66,32 +66,32 @@ func (k FeedbackKind) String() string {
 type Feedback struct {
 	Kind FeedbackKind
 
-	// MessageID is the Message.ID that the return path was made for.
+	// MessageID is the Message.ID from the return path.
 	MessageID string
 
 	// ComplaintType is the complaint's Feedback-Type, such as "abuse" or "fraud",
 	// in lower case. Stop mail to a person who complains of abuse.
 	ComplaintType string
 
-	// Receipts holds one receipt for each recipient in a report, and one for a
+	// Receipts has one receipt for each recipient in a report, and one for a
 	// complaint. If mail is forwarded, a report may have several recipients. A
-	// bounce in prose has a receipt if it certainly says that the mail failed or is
-	// delayed, and else none. No receipt holds an address. Code is the enhanced
-	// status code, or the complaint's type; At is the date of the feedback, zero if
-	// it has none.
+	// bounce in prose has a receipt if it certainly says that the mail failed or
+	// is delayed, and otherwise none. No receipt holds an address. Code is the
+	// enhanced status code, or the complaint's type. At is the date of the
+	// feedback, or zero. The State is:
 	//
-	//   - bounced: Failed, with the class that the status means. It is
-	//     InvalidRecipient only if the more specific one of status and diagnostic says
-	//     so, and neither speaks of a limit, a full mailbox or a policy
+	//   - bounced: Failed, with the class for the status. The class is
+	//     InvalidRecipient only if the more specific of status and diagnostic
+	//     says so, and neither speaks of a limit, a full mailbox or a policy
 	//   - delayed, relayed or expanded to a list: Sent
 	//   - delivered: Delivered
 	//   - a complaint that only a reader can make: Delivered; another: Sent
 	Receipts []channel.Receipt
 }
 
-// Deliver hands the receipts to a handler, such as [channel.Receipts.For]
-// returns. After an error keep the mail, and deliver it again: the receipts
-// that went well do no harm a second time.
+// Deliver passes the receipts to a handler, for example from
+// [channel.Receipts.For]. If it returns an error, keep the mail and deliver it
+// again: a repeated receipt does no harm.
 func (f Feedback) Deliver(ctx context.Context, handle channel.ReceiptFunc) error {
 	for _, r := range f.Receipts {
 		if err := handle(ctx, r); err != nil {
@@ -101,20 +101,20 @@ func (f Feedback) Deliver(ctx context.Context, handle channel.ReceiptFunc) error
 	return nil
 }
 
-// ParseFeedback reads one mail, with its headers, from the mailbox of the return
-// paths that v makes. Anybody may write there, so ParseFeedback believes a mail
-// only about the message whose return path it holds. It looks for the return path
-// in the mail's own headers and in the headers of ours that the report repeats.
+// ParseFeedback reads one mail, with its headers, from the mailbox of v's return
+// paths. Anybody can write to it, so ParseFeedback believes a mail only about
+// the message in its return path. It looks for the return path in the mail's own
+// headers and in our headers that the report repeats.
 //
-// If the mail system passes the envelope's recipient apart from the mail, put it
+// If the mail system gives you the envelope's recipient separately, put it
 // before the mail as a header, "Delivered-To: <" + recipient + ">\r\n".
 //
-// A bounce in prose gives a Feedback of the kind UnknownForm with the MessageID, and
-// with a receipt only if its words are certain: those of Exim, qmail, Exchange,
-// Google, Yahoo, Postfix, sendmail and OpenSMTPD are known.
+// A bounce in prose gives a Feedback of the kind UnknownForm with the MessageID.
+// It has a receipt only if its words are certain: those of Exim, qmail,
+// Exchange, Google, Yahoo, Postfix, sendmail and OpenSMTPD are known.
 //
-// The error is one of [ErrNotFeedback], [ErrFeedbackLimit], [ErrNoToken] and
-// [ErrForgedToken], for [errors.Is], or r's own. It holds nothing of the mail.
+// The error is [ErrNotFeedback], [ErrFeedbackLimit], [ErrNoToken] or
+// [ErrForgedToken], for [errors.Is], or r's own. It never repeats the mail.
 func ParseFeedback(r io.Reader, v *VERP) (Feedback, error) {
 	if !v.made() {
 		return Feedback{}, errNoVERP
@@ -143,13 +143,13 @@ func ParseFeedback(r io.Reader, v *VERP) (Feedback, error) {
 	return f, nil
 }
 
-// A report is a mail taken apart.
+// A report is a mail in its parts.
 type report struct {
 	date      time.Time
 	header    []byte   // the mail's own
 	status    []fields // of message/delivery-status
 	complaint fields   // of message/feedback-report
-	original  []byte   // the header of the mail it is about
+	original  []byte   // the header of the mail that the report is about
 	enclosed  [][]byte // whole mails
 	prose     []byte   // the text
 	parts     int
@@ -176,11 +176,11 @@ func readReport(raw []byte) (*report, error) {
 	return rep, nil
 }
 
-// isEmpty reports that no report and no complaint was found.
+// isEmpty reports whether the mail has neither a report nor a complaint.
 func (rep *report) isEmpty() bool { return rep.status == nil && rep.complaint == nil }
 
-// open looks for a report in the mails that are enclosed, such as by a gateway that
-// forwards.
+// open looks for a report in the enclosed mails, for example of a forwarding
+// gateway.
 func (rep *report) open() {
 	for _, raw := range rep.enclosed {
 		inner := &report{parts: rep.parts}
@@ -194,8 +194,8 @@ func (rep *report) open() {
 	}
 }
 
-// feedback returns what the report says, without the message's ID. Its Kind is
-// zero if it is none.
+// feedback returns the report's content, without the message's ID. If there is
+// no report, its Kind is zero.
 func (rep *report) feedback() Feedback {
 	var f Feedback
 	switch {
@@ -219,13 +219,12 @@ func (rep *report) feedback() Feedback {
 	return f
 }
 
-// isForeign reports an error that leaves the entity readable.
+// isForeign reports whether the entity is readable in spite of err.
 func isForeign(err error) bool {
 	return message.IsUnknownCharset(err) || message.IsUnknownEncoding(err)
 }
 
-// walk visits the parts of a mail. A mail that was cut off on its way is read as
-// far as it goes.
+// walk visits the parts of a mail. A truncated mail is read up to its end.
 func (rep *report) walk(e *message.Entity, depth int) error {
 	parts := e.MultipartReader()
 	if parts == nil {
@@ -238,7 +237,7 @@ func (rep *report) walk(e *message.Entity, depth int) error {
 	for {
 		part, err := parts.NextPart()
 		if part == nil || err != nil && !isForeign(err) {
-			return nil // the end, or where it was cut off
+			return nil // the end of the mail, or of its truncated rest
 		}
 		if rep.parts++; rep.parts > maxParts {
 			return ErrFeedbackLimit
@@ -249,8 +248,8 @@ func (rep *report) walk(e *message.Entity, depth int) error {
 	}
 }
 
-// take keeps a part by its media type; RFC 6533 has the "global" ones. Of two
-// of a kind the first counts.
+// take keeps a part by its media type; RFC 6533 has the "global" types. If two
+// parts have one type, the first counts.
 func (rep *report) take(e *message.Entity) {
 	kind, _, _ := e.Header.ContentType()
 	switch strings.ToLower(kind) {
@@ -283,7 +282,7 @@ func (rep *report) take(e *message.Entity) {
 }
 
 func readPart(e *message.Entity) []byte {
-	content, _ := io.ReadAll(io.LimitReader(e.Body, maxReport)) // as far as it goes
+	content, _ := io.ReadAll(io.LimitReader(e.Body, maxReport)) // up to an error
 	return content
 }
 
@@ -297,8 +296,8 @@ func headerOf(mail []byte) []byte {
 	return mail[:min(len(mail), maxReport)]
 }
 
-// messageID finds a return path of ours, in the mail's own header or in the parts
-// that it repeats.
+// messageID finds a return path of ours in the mail's own header, or in the
+// parts that it repeats.
 func (rep *report) messageID(v *VERP) (string, error) {
 	places := []string{string(rep.header), rep.complaint["original-mail-from"], string(rep.original)}
 	forged := error(nil)

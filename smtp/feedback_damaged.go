@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// withLF returns a mail that ends most of its lines with CR alone, as old systems
-// store it, with LF instead.
+// withLF returns the mail with LF in place of CR if most of its lines end with CR
+// alone, as old systems store it.
 func withLF(raw []byte) []byte {
 	crlf, lf := bytes.Count(raw, []byte("\r\n")), bytes.Count(raw, []byte("\n"))
 	if bytes.Count(raw, []byte("\r"))-crlf <= lf {
@@ -15,9 +15,9 @@ func withLF(raw []byte) []byte {
 	return bytes.ReplaceAll(bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
 }
 
-// cleanHeader returns the mail without lines in its header that are no fields: the
-// "From " line that begins a mail in an mbox, which delivery to a command and some
-// gateways add, and damage. Empty lines before the header are left out.
+// cleanHeader returns the mail without the invalid lines of its header: damage,
+// and the "From " line that begins a mail in an mbox, which delivery to a command
+// and some gateways add. It also drops empty lines before the header.
 func cleanHeader(raw []byte) []byte {
 	rest := bytes.TrimLeft(raw, "\r\n")
 	clean, damaged := make([]byte, 0, len(rest)), false
@@ -29,7 +29,7 @@ func cleanHeader(raw []byte) []byte {
 		rest = after
 		isFolded := len(clean) > 0 && (line[0] == ' ' || line[0] == '\t')
 		if !isField(line) && (!isFolded || damaged) {
-			damaged = true // what is folded behind it belongs to it
+			damaged = true // its folded lines belong to it
 			continue
 		}
 		damaged = damaged && isFolded
@@ -52,8 +52,8 @@ func isField(line []byte) bool {
 	return found && len(name) > 0 && !bytes.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// salvage looks for the parts of a report in a mail whose structure is damaged: a
-// boundary that is not declared, or a header that ends too early.
+// salvage looks for the parts of a report in a damaged mail, with an undeclared
+// boundary, or with a header that ends too early.
 func (rep *report) salvage(raw []byte) {
 	if len(raw) > maxSalvage {
 		raw = raw[:maxSalvage]
@@ -87,12 +87,11 @@ func (rep *report) salvage(raw []byte) {
 		}
 		return
 	}
-	top, _, _ := bytes.Cut(raw, []byte("\n--")) // the header, although an empty line may be in it
+	top, _, _ := bytes.Cut(raw, []byte("\n--")) // the header, although it may have an empty line
 	rep.header = top[:min(len(top), maxReport)]
 }
 
-// partAt returns the body of a part, given the rest of its header and what
-// follows.
+// partAt returns the body of a part, from the rest of its header on.
 func partAt(rest []byte) []byte {
 	for len(rest) > 0 {
 		var line []byte
@@ -104,4 +103,4 @@ func partAt(rest []byte) []byte {
 	return body[:min(len(body), maxReport)]
 }
 
-const maxSalvage = 256 << 10 // octets of a damaged mail in which parts are looked for
+const maxSalvage = 256 << 10 // octets of a damaged mail to search for parts

@@ -8,8 +8,8 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// fields are a group of a report's fields by their names in lower case. Of two
-// with one name the first counts.
+// fields are a group of a report's fields by their names in lower case. If two
+// have one name, the first counts.
 type fields map[string]string
 
 // word returns a field's first word, in lower case and without a comment.
@@ -22,13 +22,13 @@ func (f fields) word(name string) string {
 }
 
 // readGroups splits the body of message/delivery-status (RFC 3464 §2.1), or of
-// message/feedback-report, into its groups of fields. It is lenient: a line
-// that is no field is passed over.
+// message/feedback-report, into its groups of fields. It is lenient and skips a
+// line that is not a field.
 func readGroups(body []byte) []fields {
 	var (
 		groups []fields
 		group  fields
-		last   string // the field that a folded line goes on with
+		last   string // the field of a folded line
 	)
 	for line := range strings.Lines(string(body)) {
 		line = strings.TrimRight(line, "\r\n")
@@ -63,8 +63,8 @@ func readGroups(body []byte) []fields {
 	return groups
 }
 
-// recipientGroups returns the groups of fields in the text of a bounce that are about
-// a recipient: some mail systems write a report there instead of in a part of its
+// recipientGroups returns the groups of fields about a recipient in the text of
+// a bounce. Some mail systems write a report there instead of in a part of its
 // own.
 func recipientGroups(text []byte) []fields {
 	return slices.DeleteFunc(readGroups(text), func(group fields) bool {
@@ -72,9 +72,8 @@ func recipientGroups(text []byte) []fields {
 	})
 }
 
-// statusReceipts returns a receipt for each recipient in a delivery report
-// (RFC 3464 §2.3). The first group, which is about the mail as a whole, has no
-// action.
+// statusReceipts returns a receipt for each recipient in a delivery report (RFC
+// 3464 §2.3). The first group is about the whole mail and has no action.
 func statusReceipts(groups []fields) []channel.Receipt {
 	var receipts []channel.Receipt
 	for _, group := range groups {
@@ -101,17 +100,17 @@ func statusReceipts(groups []fields) []channel.Receipt {
 	return receipts
 }
 
-// hasFailed reports a group about a recipient that lacks an action, or has one
-// that nobody knows, and a permanent status.
+// hasFailed reports whether a group about a recipient has a permanent status,
+// and an action that is missing or unknown.
 func (f fields) hasFailed() bool {
 	isRecipient := f["final-recipient"] != "" || f["original-recipient"] != ""
 	status := f.word("status")
 	return isRecipient && isStatus(status) && status[0] == '5'
 }
 
-// statusOf returns the enhanced status code of a group, empty if it has none, and
-// its class as a bounce. Of the Status field and the reply of the remote server the
-// more specific one counts.
+// statusOf returns the enhanced status code of a group, or "", and its class as
+// a bounce. The more specific of the Status field and the remote server's reply
+// counts.
 func statusOf(group fields) (string, channel.Class) {
 	status := group.word("status")
 	if !isStatus(status) {
@@ -138,8 +137,8 @@ func statusOf(group fields) (string, channel.Class) {
 	return best, class
 }
 
-// specificity says how much a status tells: 5.0.0 less than 5.1.0, and that less
-// than 5.1.1.
+// specificity returns how specific a status is: 5.0.0 less than 5.1.0, and
+// 5.1.0 less than 5.1.1.
 func specificity(status string) int {
 	switch {
 	case status == "":
@@ -152,8 +151,8 @@ func specificity(status string) int {
 	return 3
 }
 
-// diagnosticOf returns the reply in the field Diagnostic-Code: its code, zero if it
-// has none, and its text.
+// diagnosticOf returns the reply in the field Diagnostic-Code: its code, or
+// zero, and its text.
 func diagnosticOf(group fields) (code int, text string) {
 	kind, text, typed := strings.Cut(group["diagnostic-code"], ";")
 	if !typed {
@@ -171,7 +170,7 @@ func diagnosticOf(group fields) (code int, text string) {
 }
 
 // enhancedAnywhere returns the first enhanced status code in text that does not
-// contradict the reply code; zero stands for any.
+// contradict the reply code; zero allows any.
 func enhancedAnywhere(code int, text string) string {
 	isPart := func(r rune) bool { return r == '.' || r >= '0' && r <= '9' }
 	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return !isPart(r) }) {
@@ -188,9 +187,10 @@ func isStatus(s string) bool {
 	return s != "" && strings.ContainsRune("245", rune(s[0])) && enhancedIn(int(s[0]-'0')*100, s) == s
 }
 
-// statusClass says why a mail bounced, as the same status would mean it at
-// RCPT. A relay that has given up on a temporary fault says 4.x.x: another may
-// do better. A bounce without a reason counts as one of this mailbox.
+// statusClass returns the class of a bounce: the class of the same status after
+// RCPT. If the status is 4.x.x, a relay has given up after a temporary fault,
+// and another relay may do better. A bounce without a reason concerns this
+// mailbox.
 func statusClass(status string) channel.Class {
 	switch {
 	case status == "" || status[0] == '2':
@@ -207,14 +207,15 @@ func statusClass(status string) channel.Class {
 	return r.class(phaseRcpt)
 }
 
-// aboutSender reports a bad sender address (5.1.7, 5.1.8), or the policy and the
-// authentication of its domain (5.7.1, 5.7.26, 5.7.515 and the like).
+// aboutSender reports whether the status means a bad sender address (5.1.7,
+// 5.1.8), or the policy and the authentication of its domain (5.7.1, 5.7.26,
+// 5.7.515 and others).
 func (r reply) aboutSender() bool {
 	return r.enhanced == "5.1.7" || r.enhanced == "5.1.8" || strings.HasPrefix(r.enhanced, "5.7.")
 }
 
-// complaintType returns the type of a complaint, of which there may be ones we
-// do not know; but not just any text.
+// complaintType returns the type of a complaint. It may be an unknown type, but
+// not any text.
 func complaintType(f fields) string {
 	kind := f.word("feedback-type")
 	if kind == "" || len(kind) > 32 ||
@@ -224,8 +225,8 @@ func complaintType(f fields) string {
 	return kind
 }
 
-// complaintReceipt returns the receipt for a complaint (RFC 5965 §7.3, RFC 6430):
-// a person who complains has got the mail.
+// complaintReceipt returns the receipt for a complaint (RFC 5965 §7.3, RFC
+// 6430): the complaint of a person proves delivery.
 func complaintReceipt(kind string) channel.Receipt {
 	r := channel.Receipt{State: channel.Sent, Code: kind}
 	switch kind {

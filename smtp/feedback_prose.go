@@ -10,16 +10,15 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// field returns a field of the mail's own header, in lower case; empty: it has
-// none.
+// field returns a field of the mail's own header, in lower case, or "".
 func (rep *report) field(name string) string {
 	lines := bytes.NewReader(append(rep.header, "\r\n\r\n"...))
 	header, _ := textproto.NewReader(bufio.NewReader(lines)).ReadMIMEHeader()
 	return strings.ToLower(header.Get(name))
 }
 
-// isBounce reports a mail that a mail system has written, and not a person or
-// their absence: it has no sender, or a mail system's name for one.
+// isBounce reports whether a mail system has written the mail, and not a person or
+// an absence notice: it has no sender, or a mail system's name as the sender.
 func (rep *report) isBounce() bool {
 	if rep.field("x-failed-recipients") != "" {
 		return true
@@ -41,7 +40,7 @@ func (rep *report) isBounce() bool {
 }
 
 func isBounceSubject(subject string) bool {
-	if strings.HasPrefix(subject, "re:") || strings.HasPrefix(subject, "aw:") { // a person answers
+	if strings.HasPrefix(subject, "re:") || strings.HasPrefix(subject, "aw:") { // an answer of a person
 		return false
 	}
 	for _, words := range []string{
@@ -56,8 +55,8 @@ func isBounceSubject(subject string) bool {
 	return false
 }
 
-// isJMRP reports a complaint of Microsoft's Junk Mail Reporting Program, which
-// encloses the mail, and has a header with its recipient.
+// isJMRP reports whether the mail is a complaint of Microsoft's Junk Mail Reporting
+// Program. It encloses the mail, and has a header with its recipient.
 func (rep *report) isJMRP() bool {
 	if len(rep.enclosed) == 0 {
 		return false
@@ -104,9 +103,9 @@ var (
 	}
 )
 
-// proseReceipts returns the receipt for a bounce in prose, if it certainly says that
-// the mail failed or is delayed. named: a header names recipients that failed, as
-// Exim's and Google's do.
+// proseReceipts returns the receipt for a bounce in prose, if it certainly says
+// that the mail failed or is delayed. named says that a header lists failed
+// recipients, as Exim and Google do.
 func proseReceipts(text string, named bool) []channel.Receipt {
 	text = strings.ToLower(html.UnescapeString(withoutTags(text)))
 	text = strings.Join(strings.Fields(strings.ReplaceAll(text, "\u2019", "'")), " ")
@@ -135,7 +134,8 @@ func proseReceipts(text string, named bool) []channel.Receipt {
 	return []channel.Receipt{r}
 }
 
-// holdsTemporary reports a temporary reply beside a permanent one.
+// holdsTemporary reports whether text has a temporary reply next to a permanent
+// one.
 func holdsTemporary(text string) bool {
 	for word := range strings.FieldsSeq(withoutDomains(text)) {
 		word = strings.Trim(word, "(#):;,.")
@@ -146,8 +146,8 @@ func holdsTemporary(text string) bool {
 	return false
 }
 
-// withoutDomains leaves out words in which an IP address or a version may look like
-// a status.
+// withoutDomains drops words in which an IP address or a version may look like a
+// status.
 func withoutDomains(text string) string {
 	var b strings.Builder
 	for word := range strings.FieldsSeq(text) {
@@ -158,7 +158,7 @@ func withoutDomains(text string) string {
 	return b.String()
 }
 
-// withoutTags leaves out what looks like HTML tags, but not addresses.
+// withoutTags drops words like HTML tags, but not addresses.
 func withoutTags(text string) string {
 	var b strings.Builder
 	for {

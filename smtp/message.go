@@ -10,11 +10,11 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// boundary holds "=_", which neither quoted-printable nor base64 can, so it is
-// in no body (RFC 2045 §6.7 recommends it).
+// boundary has "=_", which neither quoted-printable nor base64 can produce, so
+// no body has it (RFC 2045 §6.7 recommends it).
 const boundary = "=_otpcourier"
 
-// maxHeader bounds a subject or a name, in octets.
+// maxHeader is the longest subject or name, in octets.
 const maxHeader = 998
 
 const noHeader = "holds a line end or another control character, is not UTF-8, or is over 998 octets"
@@ -28,22 +28,23 @@ var (
 	errNeedsUTF8  = errors.New("the e-mail address needs SMTPUTF8, which the relay lacks")
 )
 
-// isFeedbackID reports whether id has the form that Gmail asks for, on one line.
+// isFeedbackID reports whether id has the form that Gmail requires, on one
+// line.
 func isFeedbackID(id string) bool {
 	sender := id[strings.LastIndexByte(id, ':')+1:]
 	return len(id) <= 60 && strings.Count(id, ":") <= 3 && len(sender) >= 5 && len(sender) <= 15 &&
 		!strings.ContainsFunc(id, func(r rune) bool { return r != ':' && !isIDChar(r) })
 }
 
-// fitsHeader reports whether s holds nothing that would end a header, or hide
-// in one.
+// fitsHeader reports whether s has no character that would end a header, or
+// hide in it.
 func fitsHeader(s string) bool {
 	return len(s) <= maxHeader && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
-// compose writes m as mail to the address to, in the form of RFC 5322: text
-// and HTML as multipart/alternative (RFC 2046 §5.1.4), or the text alone. It
-// allocates the mail and little else.
+// compose writes m as mail to the address to, in the form of RFC 5322: text and
+// HTML as multipart/alternative (RFC 2046 §5.1.4), or the text alone. Apart
+// from the mail it allocates little.
 func (s *settings) compose(m *channel.Message, to string, now time.Time) (composed, error) {
 	from := s.from
 	if from.name == "" {
@@ -88,7 +89,7 @@ func (s *settings) compose(m *channel.Message, to string, now time.Time) (compos
 	return composed{id: id, data: appendContent(b, m)}, nil
 }
 
-// subject returns the subject, with the code where that is wanted.
+// subject returns the subject, with the code if the Config says so.
 func (s *settings) subject(m *channel.Message) string {
 	switch {
 	case !s.CodeInSubject || m.Code == "" || holdsWord(m.Subject, m.Code):
@@ -99,8 +100,9 @@ func (s *settings) subject(m *channel.Message) string {
 	return m.Code + " - " + m.Subject
 }
 
-// holdsWord reports whether text holds word, and not as part of a longer one: a
-// code may be in the number of an order. Scripts without spaces end a word, too.
+// holdsWord reports whether text has word, and not as part of a longer word: a
+// code may be in the number of an order. Scripts without spaces end a word,
+// too.
 func holdsWord(text, word string) bool {
 	isBreak := func(r rune) bool { return !unicode.IsDigit(r) && (r > unicode.MaxASCII || !unicode.IsLetter(r)) }
 	for w := range strings.FieldsFuncSeq(text, isBreak) {
@@ -162,13 +164,13 @@ func appendMailbox(b []byte, m mailbox) []byte {
 	return append(b, '>')
 }
 
-// isQuotable reports whether name may stand between quotes as it is. "=?" may
-// not: some readers decode it even there.
+// isQuotable reports whether name may stand between quotes. A name with "=?"
+// may not, because some readers decode it even there.
 func isQuotable(name string) bool {
 	return isPlain(name) && !strings.ContainsAny(name, `"\`)
 }
 
-// isPlain reports whether text may stand in a header as it is.
+// isPlain reports whether text needs no encoding in a header.
 func isPlain(text string) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {
@@ -178,8 +180,8 @@ func isPlain(text string) bool {
 	return !strings.Contains(text, "=?")
 }
 
-// appendUnstructured appends a subject: as it is, folded at spaces, where that
-// brings the same text back, and else as encoded words.
+// appendUnstructured appends a subject. If a reader restores the same text, it
+// is folded at spaces, otherwise it becomes encoded words.
 func appendUnstructured(b []byte, text string) []byte {
 	if !isPlain(text) || !isFoldable(text) {
 		return appendEncodedWords(b, text)
@@ -216,9 +218,9 @@ func isMessageID(id string) bool {
 	return id != "" && len(id) <= 36 && !strings.ContainsFunc(id, func(r rune) bool { return r == '_' || !isIDChar(r) })
 }
 
-// messageID makes the Message-ID of a Message.ID: the same for each try, so
-// that a mail that was delivered after all is known as a duplicate. Dots that
-// RFC 5322 does not allow become underscores.
+// messageID makes the Message-ID of a Message.ID. Each try has the same, so
+// that mail systems recognize a duplicate. Dots that RFC 5322 does not allow
+// become underscores.
 func messageID(id, domain string) string { return dotAtom(id) + "@" + domain }
 
 func dotAtom(id string) string {
@@ -228,8 +230,8 @@ func dotAtom(id string) string {
 	return id
 }
 
-// isLanguageTag reports whether tag has the form of BCP 47. Another is left
-// out: it is no reason to keep a code from its owner.
+// isLanguageTag reports whether tag has the form of BCP 47. A malformed tag is
+// left out: it is no reason to keep a code from its owner.
 func isLanguageTag(tag string) bool {
 	return tag != "" && len(tag) <= 35 && !strings.ContainsFunc(tag, func(r rune) bool {
 		return r == '.' || r == '_' || !isIDChar(r)

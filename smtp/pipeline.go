@@ -6,43 +6,43 @@ import (
 	"strconv"
 )
 
-// A pipeline sends the commands of a transaction together (RFC 2920), to a
-// server that allows it: a transaction takes two round trips instead of four.
-// go-smtp does not know of it. Between begin and the reply to DATA the pipeline
-// holds back the commands MAIL and RCPT, and answers them as if they had been
-// accepted. With DATA it sends all three at once, and answers with the first
-// refusal among their replies, or else with the reply to DATA. There is one RCPT,
-// so nothing is lost by that.
+// A pipeline sends the commands of a transaction together (RFC 2920) if the
+// server allows it: a transaction takes two round trips instead of four. go-smtp
+// cannot do this. From begin to the reply to DATA the pipeline holds back the
+// commands MAIL and RCPT, and answers them as if the server had accepted them.
+// With DATA it sends all three at once. Its answer is the first refusal among
+// their replies, or else the reply to DATA. There is only one RCPT, so no reply
+// is lost.
 //
-// A pipeline belongs above the reply limiter, and so above TLS; one goroutine
-// uses it.
+// A pipeline belongs above the reply limiter, and so above TLS. It is not safe
+// for concurrent use.
 type pipeline struct {
 	*replyLimiter
-	steps   []step // of the group being held back or answered; empty: there is none
-	waiting int    // of steps, those whose command go-smtp has not given yet
-	group   []byte // the commands held back
+	steps   []step // of the group being held back or answered; empty: no group
+	waiting int    // of steps, those whose command go-smtp has not sent yet
+	group   []byte // the held-back commands
 	answer  []byte // for go-smtp to read
-	replies []byte // to the group, as they came
+	replies []byte // to the group, as received
 
 	mail []byte // to be sent in place of an empty mail; nil: none
 
-	upper bool // letters that are read become upper case
+	upper bool // letters become upper case when read
 
-	failed     phase // of the first refusal, or of the first reply that did not come
-	resettable bool  // all replies have come, and leave the connection ready for a RSET
+	failed     phase // of the first refusal, or of the first missing reply
+	resettable bool  // all replies have come, and the connection accepts a RSET
 }
 
-// A step is a command and how the reply begins that accepts it.
+// A step is a command and the beginning of the reply that accepts it.
 type step struct {
 	phase  phase
 	accept string
 }
 
-// group lists the commands that a transaction begins with. The RSET is left out
-// unless a refusal ended the transaction before.
+// group lists the first commands of a transaction. The RSET is sent only if a
+// refusal ended the transaction before.
 var group = [...]step{{phaseReset, "250"}, {phaseMail, "250"}, {phaseRcpt, "25"}, {phaseData, "354"}}
 
-// begin holds back the commands that follow, up to DATA.
+// begin holds back the next commands, up to DATA.
 func (p *pipeline) begin(reset bool) {
 	p.group, p.answer = p.group[:0], nil
 	p.failed, p.resettable = "", false
@@ -53,18 +53,18 @@ func (p *pipeline) begin(reset bool) {
 	}
 }
 
-// end drops what is held back, and passes everything through again.
+// end drops the held-back commands, and passes everything through again.
 func (p *pipeline) end() { p.steps, p.waiting = nil, 0 }
 
 var held = []byte("250 held back\r\n")
 
 var (
-	// endOfNothing is written by go-smtp at the end of an empty mail.
+	// endOfNothing is go-smtp's end of an empty mail.
 	endOfNothing = []byte("\r\n.\r\n")
 	errEnding    = errors.New("go-smtp ends an empty mail in an unknown way")
 )
 
-// isReady reports that mail can be sent as it is, without dot-stuffing.
+// isReady reports whether mail needs no dot-stuffing.
 func isReady(mail []byte) bool {
 	return len(mail) > 0 && mail[0] != '.' && !bytes.Contains(mail, []byte("\n.")) &&
 		bytes.HasSuffix(mail, []byte("\r\n"))
@@ -72,9 +72,9 @@ func isReady(mail []byte) bool {
 
 // Write has three modes:
 //
-//   - A mail waits in p.mail: go-smtp's end of an empty mail is replaced by it.
-//   - Commands are awaited, since begin: they are held back, and the last of them
-//     sends all.
+//   - A mail waits in p.mail: it replaces go-smtp's end of an empty mail.
+//   - Commands are awaited, since begin: they are held back, and the last sends
+//     all of them.
 //   - Otherwise everything passes through: before begin, after DATA, and for the
 //     whole of a session without PIPELINING.
 func (p *pipeline) Write(b []byte) (int, error) {
@@ -87,13 +87,13 @@ func (p *pipeline) Write(b []byte) (int, error) {
 	return p.replyLimiter.Write(b)
 }
 
-// writeMail sends the mail that waits, together with the dot that ends it, when
-// go-smtp ends a mail that it takes for empty. go-smtp's own writer handles a
-// mail octet by octet, which takes longer than everything else here.
+// writeMail sends the waiting mail with its final dot, when go-smtp ends a mail
+// that it believes to be empty. go-smtp's own writer processes a mail octet by
+// octet, which takes longer than everything else here.
 func (p *pipeline) writeMail(end []byte) (int, error) {
 	if !bytes.Equal(end, endOfNothing) {
 		p.writeErr = errEnding
-		return 0, errEnding // sent on, it would end an empty mail
+		return 0, errEnding // it would end an empty mail
 	}
 	whole := append(p.mail, ".\r\n"...)
 	p.mail = nil
@@ -103,7 +103,7 @@ func (p *pipeline) writeMail(end []byte) (int, error) {
 	return len(end), nil
 }
 
-// hold keeps a command, and sends the group once it is complete.
+// hold keeps a command, and sends the group after its last command.
 func (p *pipeline) hold(b []byte) (int, error) {
 	p.group = append(p.group, b...)
 	if !bytes.HasSuffix(b, []byte("\n")) {
@@ -143,7 +143,7 @@ func (p *pipeline) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// collect reads the replies to the group, and makes the decisive one the
+// collect reads the replies to the group, and makes the decisive reply the
 // answer.
 func (p *pipeline) collect() error {
 	steps := p.steps
@@ -171,7 +171,7 @@ func (p *pipeline) collect() error {
 			p.answer = reply
 		}
 	}
-	// If DATA is refused too, as it should be, no mail has begun.
+	// If the server refuses DATA too, as it should, no mail has begun.
 	p.resettable = last >= 400 && last < 600 && !closing
 	return nil
 }
@@ -188,10 +188,10 @@ func (p *pipeline) readReplies() (err error) {
 	return err
 }
 
-// isAccepted reports whether reply is well-formed and accepts the command. go-smtp
-// does not see such a reply, and so cannot check it.
+// isAccepted reports whether reply is well-formed and accepts the command.
+// go-smtp does not see the reply, so it cannot check it.
 func (s step) isAccepted(reply []byte) bool {
-	const maxLine = 2000 // as for go-smtp
+	const maxLine = 2000 // go-smtp's limit
 	code := reply[:min(3, len(reply))]
 	if !bytes.HasPrefix(code, []byte(s.accept)) || len(code) < 3 || code[2] < '0' || code[2] > '9' {
 		return false
@@ -211,7 +211,7 @@ func growFor(b []byte) []byte {
 	return append(make([]byte, 0, max(1024, 2*cap(b))), b...)
 }
 
-// cutReply cuts the first whole reply off b; nil: there is none.
+// cutReply cuts the first whole reply off b, or returns nil.
 func cutReply(b []byte) (reply, rest []byte) {
 	for at := 0; ; {
 		end := bytes.IndexByte(b[at:], '\n')

@@ -9,50 +9,51 @@ import (
 )
 
 const (
-	maxAge       = 5 * time.Minute        // of a connection, so that a relay's addresses may change
-	quitTimeout  = 100 * time.Millisecond // for the QUIT of a connection that is closed
+	maxAge       = 5 * time.Minute        // of a connection, so that changed addresses of a relay take effect
+	quitTimeout  = 100 * time.Millisecond // for the QUIT of a closed connection
 	leaveTimeout = 500 * time.Millisecond // for a server to close after the QUIT
-	maxRefusals  = 3                      // in a row, after which a connection is left
-	firstRegrow  = time.Second            // before a relay that has refused a connection is asked for one more
+	maxRefusals  = 3                      // in a row, after which the pool leaves a connection
+	firstRegrow  = time.Second            // before another try to open a connection after a refusal
 	slowestGrow  = time.Minute            // the longest such pause, after several refusals
 	growthFactor = 2                      // of the pause, with each refusal
 )
 
-// errNoOthers ends the wait of messages for other messages' connections.
+// errNoOthers ends the wait for other messages' connections.
 var errNoOthers = errors.New("no other connection to the relay is left")
 
 // A pool keeps connections between messages, and counts them. A message holds a
-// slot while it uses, opens or closes a connection. Slots and idle connections
-// together are at most limit, which the pool learns: if the relay refuses a
-// connection while others work, their number is the limit until the next try.
+// slot while it uses, opens or closes a connection. The pool learns its limit,
+// the largest number of slots and idle connections together. If the relay
+// refuses a connection while others work, their number is the limit until the
+// next try.
 type pool struct {
 	maxConns    int
 	idleTimeout time.Duration
 
 	mu      sync.Mutex
 	idle    []*conn // the last used last
-	slots   int     // held by messages, and by connections that are being closed
-	opening int     // of slots, those whose connection is not open yet
+	slots   int     // held by messages, and by closing connections
+	opening int     // of slots, those without an open connection yet
 	limit   int
-	waiting []*waiter // the first came first
+	waiting []*waiter // in the order of arrival
 
 	learned int           // the last limit that the relay has shown; zero: none
 	regrow  time.Time     // when limit may rise by one
-	pause   time.Duration // before the next time
-	left    time.Time     // when a connection was left, without waiting for the relay
-	grower  *time.Timer   // wakes messages that wait at that time; nil: limit was never below maxConns
+	pause   time.Duration // before the next rise
+	left    time.Time     // when a connection was last left, without waiting for the relay
+	grower  *time.Timer   // wakes waiting messages at that time; nil: limit was never below maxConns
 
 	closed  bool
-	closing sync.WaitGroup // of connections that are closed in the background
+	closing sync.WaitGroup // counts connections that close in the background
 }
 
 // A waiter is a message that waits for a slot.
 type waiter struct {
 	granted chan grant // of capacity 1
-	refused bool       // the relay has refused the message a connection of its own
+	refused bool       // the relay has refused this message a connection of its own
 }
 
-// A grant is a slot, with a connection or without one, or the reason for none.
+// A grant is a slot, with or without a connection, or an error.
 type grant struct {
 	conn *conn
 	err  error
@@ -62,12 +63,12 @@ func newPool(maxConns int, idleTimeout time.Duration) *pool {
 	return &pool{maxConns: maxConns, idleTimeout: idleTimeout, limit: maxConns}
 }
 
-// acquire takes a slot: with the connection used last, or with nil, to open one.
-// The slot must be given back to release or retire. refused says that the relay
-// has refused this message a connection while others worked: it then waits no
-// longer than there are others.
+// acquire takes a slot, with the connection used last or with nil. If it is nil,
+// the caller must open one. The slot must be returned to release or retire.
+// refused says that the relay has refused this message a connection while others
+// worked. The message then waits only as long as there are others.
 func (p *pool) acquire(ctx context.Context, refused bool) (*conn, error) {
-	if ctx.Err() != nil { // where both are ready, select would choose either
+	if ctx.Err() != nil { // select would choose at random
 		return nil, context.Cause(ctx)
 	}
 	p.mu.Lock()
@@ -88,7 +89,8 @@ func (p *pool) acquire(ctx context.Context, refused bool) (*conn, error) {
 	}
 }
 
-// abandon ends a wait. A slot that was granted meanwhile goes to the next waiter.
+// abandon ends a wait. If a slot was granted meanwhile, it goes to the next
+// waiter.
 func (p *pool) abandon(w *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,7 +114,7 @@ func (p *pool) grant() (g grant, ok bool) {
 		c := p.idle[last]
 		p.idle[last] = nil
 		p.idle = p.idle[:last]
-		if c.expire != nil { // nil: it is on its way from one message to the next
+		if c.expire != nil { // nil: a connection on its way from one message to the next
 			c.expire.Stop() // too late, its drop will not find c
 			c.expire = nil
 		}
@@ -138,15 +140,14 @@ func (p *pool) opened() {
 	p.opening--
 }
 
-// reopen notes that a slot's connection is lost, and another is being opened.
+// reopen notes that a slot's connection is lost, and the caller opens another.
 func (p *pool) reopen() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.opening++
 }
 
-// hasOthers reports whether other connections are open than that of the caller's
-// slot.
+// hasOthers reports whether other connections are open than the caller's.
 func (p *pool) hasOthers() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -154,8 +155,8 @@ func (p *pool) hasOthers() bool {
 }
 
 // refused notes that the relay has refused a connection, for which the caller
-// still holds its slot. If there are others, they are the limit now. If not, the
-// relay refuses all, and messages that wait for the others wait in vain.
+// still holds its slot. If there are others, their number is the limit now.
+// Otherwise the relay refuses all connections, and the waiting messages fail.
 func (p *pool) refused(isOpening, isPassing bool) (limit int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -180,8 +181,8 @@ func (p *pool) refused(isOpening, isPassing bool) (limit int) {
 	return 0
 }
 
-// learn sets the limit until one more connection is tried: after twice as long as
-// before, if the relay has shown this limit before. p.mu is held.
+// learn sets the limit until one more connection is tried. If the relay has
+// shown this limit before, the pause is twice as long as before. p.mu is held.
 func (p *pool) learn(limit int) {
 	p.pause = min(growthFactor*p.pause, slowestGrow)
 	if limit != p.learned {
@@ -196,7 +197,7 @@ func (p *pool) learn(limit int) {
 	}
 }
 
-// grow lets a message that waits try one more connection.
+// grow lets a waiting message try one more connection.
 func (p *pool) grow() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -205,8 +206,7 @@ func (p *pool) grow() {
 	}
 }
 
-// release gives a slot back: with a connection to keep, or with nil after its
-// end.
+// release returns a slot: with a connection to keep, or with nil after its end.
 func (p *pool) release(c *conn) {
 	if c != nil && (c.uses >= c.maxUses || c.refusals >= maxRefusals || time.Since(c.opened) >= maxAge) {
 		p.retire(c)
@@ -237,7 +237,7 @@ func (p *pool) free(c *conn) {
 	c.expire = time.AfterFunc(min(p.idleTimeout, maxAge-time.Since(c.opened)), func() { p.drop(c) })
 }
 
-// serve gives slots to messages that wait, and reports whether one of them took
+// serve gives slots to waiting messages, and reports whether one of them took
 // the only idle connection. p.mu is held.
 func (p *pool) serve() (taken bool) {
 	for len(p.waiting) > 0 {
@@ -253,8 +253,8 @@ func (p *pool) serve() (taken bool) {
 	return taken
 }
 
-// retire ends a connection, and then gives its slot back: to a relay that counts
-// connections in the background, once the relay has read the QUIT.
+// retire ends a connection, and then returns its slot. If the relay counts
+// connections, it does so in the background, once the relay has read the QUIT.
 func (p *pool) retire(c *conn) {
 	if p.leaves() {
 		c.quit()
@@ -293,7 +293,7 @@ func (p *pool) drop(c *conn) {
 	p.retire(c)
 }
 
-// close closes the idle connections, and any that is released later.
+// close closes the idle connections, and every connection released later.
 func (p *pool) close() {
 	p.mu.Lock()
 	idle := p.idle

@@ -6,8 +6,8 @@ import "strings"
 // Postfix, SendGrid, Mailgun, Brevo and go-smtp; of Haraka; of Exim.
 var idMarks = [...]string{"queued as ", "queued as: ", "message queued (", " id="}
 
-// providerID finds the relay's id for a mail in the text of its last reply; empty:
-// none. Exchange names the mail by its Message-ID, which is ours.
+// providerID finds the relay's id for a mail in the text of its last reply, or
+// returns "". Exchange repeats our own Message-ID.
 func providerID(text string) string {
 	for line := range strings.Lines(text) {
 		if id := idIn(strings.TrimSpace(line)); id != "" {
@@ -46,7 +46,8 @@ func idIn(line string) string {
 	return ""
 }
 
-// isSESID reports the form of Amazon's ids, "0100018c0ffee123-0a1b2c3d-…-000000".
+// isSESID reports whether word is one of Amazon's ids, such as
+// "0100018c0ffee123-0a1b2c3d-…-000000".
 func isSESID(word string) bool {
 	head, rest, cut := strings.Cut(word, "-")
 	return cut && len(head) >= 16 && len(word) <= maxProviderID && firstID(rest) == rest &&
@@ -55,7 +56,7 @@ func isSESID(word string) bool {
 
 const maxProviderID = 64
 
-// firstID returns the id that text begins with.
+// firstID returns the id at the start of text.
 func firstID(text string) string {
 	end := strings.IndexFunc(text, func(r rune) bool { return !isIDChar(r) })
 	if end < 0 {
@@ -68,7 +69,7 @@ func firstID(text string) string {
 	return id
 }
 
-// asciiLower is strings.ToLower for ASCII. It moves no octet, whatever s holds.
+// asciiLower is strings.ToLower for ASCII. It never changes the length of s.
 func asciiLower(s string) string {
 	b := []byte(s)
 	for i, c := range b {

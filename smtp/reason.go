@@ -2,18 +2,18 @@ package smtp
 
 import "strings"
 
-// A reason is what the words of a refusal say of an address that is there.
+// A reason is the meaning of a refusal's words about an existing address.
 type reason uint8
 
 const (
-	reasonNone   reason = iota // nothing that we know
+	reasonNone   reason = iota // no known words
 	reasonConns                // too many connections at once
 	reasonRate                 // too much mail, or too fast
 	reasonFull                 // the mailbox is full
-	reasonPolicy               // the content or the sender is not wanted
+	reasonPolicy               // the content or the sender is unwanted
 )
 
-// reasonWords are in lower case, the first that are found count.
+// reasonWords are in lower case; the first that are found count.
 var reasonWords = [...]struct {
 	reason reason
 	words  []string
@@ -43,7 +43,7 @@ var reasonWords = [...]struct {
 	}},
 }
 
-// listMarks are in the links of lists of senders that are not wanted, in lower case.
+// listMarks occur in links to lists of unwanted senders, in lower case.
 var listMarks = []string{"spam", "rbl", "dnsbl", "/bl", "block", "blacklist"}
 
 // reasonIn finds the reason in the words of a server, or in a link among them.
@@ -63,7 +63,7 @@ func reasonIn(text string) reason {
 	return reasonNone
 }
 
-// withoutNames leaves out addresses, hosts and links, whose parts mean nothing.
+// withoutNames drops addresses, hosts and links, whose parts mean nothing.
 func withoutNames(text string) string {
 	var b strings.Builder
 	for word := range strings.FieldsSeq(text) {
@@ -74,9 +74,9 @@ func withoutNames(text string) string {
 	return b.String()
 }
 
-const maxReason = 4 << 10 // octets of a text in which a reason is looked for
+const maxReason = 4 << 10 // octets of a text to search for a reason
 
-// holds reports whether text holds one of the words.
+// holds reports whether text has one of the words.
 func holds(text string, words []string) bool {
 	for _, word := range words {
 		if strings.Contains(text, word) {

@@ -14,9 +14,9 @@ import (
 	"github.com/otpcourier/otpcourier/channel/transport"
 )
 
-// A Relay is a further mail relay. Its fields have the meanings and the defaults
-// of the same fields of [Config], and, apart from DKIM, do not depend on their
-// values there.
+// A Relay is a further mail relay. Its fields have the meanings and defaults of
+// the same fields of [Config]. Except for DKIM, they do not inherit the Config's
+// values.
 type Relay struct {
 	Addr                 string // required
 	TLS                  TLSMode
@@ -33,7 +33,7 @@ type Relay struct {
 	AllDKIMKeys          bool
 	SignMessageID        bool
 
-	// DKIM signs mail to this relay, for instance with another key. Default:
+	// DKIM signs mail to this relay, for example with another key. Default:
 	// Config.DKIM.
 	DKIM *DKIM
 
@@ -53,21 +53,22 @@ func (r Relay) GoString() string { return "smtp.Relay{" + r.Addr + "}" }
 // LogValue keeps the password out of logs.
 func (r Relay) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
-// A Rate bounds how fast a relay is given messages. The zero value sets no
-// bound. If there is no room for a message now, it goes to a fallback that takes
-// it. If there is none, it waits for the relay that has room first. If it would
-// wait longer than its time, it is refused as Throttled.
+// A Rate bounds the messages per second to a relay. The zero value sets no
+// bound. If there is no room for a message now, it goes to a fallback with room.
+// If there is none, it waits for the relay that has room first. If the wait
+// would exceed its time, it is refused as Throttled.
 type Rate struct {
-	// PerSecond is how many messages a second, on average. Default: no bound.
+	// PerSecond is the number of messages a second, on average. Default: no
+	// bound.
 	PerSecond float64
 
-	// Burst is how many messages may go at once after a pause. Default: the
-	// messages of one second, at least 1.
+	// Burst is the number of messages that may go at once after a pause.
+	// Default: the messages of one second, at least 1.
 	Burst int
 
-	// WarmFrom is the rate at the time WarmSince, which doubles each day until
-	// it reaches PerSecond: a sending address that is new must earn its
-	// reputation with large receivers. Default: warm already.
+	// WarmFrom is the rate at the time WarmSince. It doubles each day until it
+	// reaches PerSecond, because a new sending address must earn its reputation
+	// with large receivers. Default: warm already.
 	WarmFrom  float64
 	WarmSince time.Time
 }
@@ -81,7 +82,7 @@ func (r *Relay) validate(at string) error {
 func (r *Relay) validateTransport(v *transport.Validator) {
 	host, port, err := net.SplitHostPort(r.Addr)
 	v.Check(err == nil && host != "" && port != "", "Addr", `is not "host:port"`)
-	v.Check(r.TLS <= ImplicitTLS, "TLS", "%d is no known mode", r.TLS)
+	v.Check(r.TLS <= ImplicitTLS, "TLS", "%d is not a TLSMode", r.TLS)
 	v.Check(!r.DangerouslyPlaintext || r.TLS == AutoTLS, "DangerouslyPlaintext", "contradicts TLS")
 	switch {
 	case r.TLS == AutoTLS && port == "465":
@@ -102,7 +103,7 @@ func (r *Relay) validateLogin(v *transport.Validator) {
 	}
 	hasSecret := r.Password != "" || r.Token != nil
 	v.Check(r.Password == "" || r.Token == nil, "Password", "and Token exclude each other")
-	v.Check((r.Username != "") == hasSecret, "Username", "needs a Password or a Token, and they need it")
+	v.Check((r.Username != "") == hasSecret, "Username", "and a Password or a Token need each other")
 	v.Check(r.Username == "" || !r.DangerouslyPlaintext, "Username", "a password is never sent without TLS")
 	v.Check(!strings.ContainsFunc(r.Username, unicode.IsControl), "Username", "contains a control character")
 	v.Check(!strings.ContainsRune(r.Password, 0), "Password", "contains NUL")
@@ -133,8 +134,9 @@ const (
 	maxMessagesElse   = 1000
 )
 
-// maxMessages returns how many messages a connection carries. Exim is told by its
-// offer of HELP, which hardly any other server makes: its greeting can be changed.
+// maxMessages returns the largest number of messages over a connection. Exim is
+// recognized by its offer of HELP, which hardly any other server makes, because
+// its greeting can be changed.
 func (r *relay) maxMessages(offersHelp bool) int {
 	switch {
 	case r.MaxMessages > 0:
@@ -145,7 +147,8 @@ func (r *relay) maxMessages(offersHelp bool) int {
 	return maxMessagesElse
 }
 
-// isSES reports a host of Amazon SES, "email-smtp.eu-west-1.amazonaws.com:587".
+// isSES reports whether addr is a host of Amazon SES, such as
+// "email-smtp.eu-west-1.amazonaws.com:587".
 func isSES(addr string) bool {
 	host, _, _ := net.SplitHostPort(strings.ToLower(addr))
 	return strings.HasPrefix(host, "email-smtp") &&

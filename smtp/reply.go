@@ -18,18 +18,18 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// A phase is the step of a transaction that an error belongs to. It decides the
-// meaning of a reply: 5.1.1 after RCPT is about the recipient, after MAIL about
-// us.
+// A phase is the step of a transaction in which an error occurred. It decides
+// the meaning of a reply: 5.1.1 after RCPT is about the recipient, after MAIL
+// about us.
 type phase string
 
 const (
 	phaseMessage phase = "message" // before it is offered to a relay
-	phaseRelay   phase = "relay"   // choosing one
+	phaseRelay   phase = "relay"   // choosing a relay
 	phaseQueue   phase = "waiting for a connection"
 	phaseDial    phase = "dial"
 	phaseTLS     phase = "tls"
-	phaseHello   phase = "ehlo" // the greeting included
+	phaseHello   phase = "ehlo" // with the greeting
 	phaseAuth    phase = "auth"
 	phaseReset   phase = "rset"
 	phaseMail    phase = "mail"
@@ -43,7 +43,7 @@ const (
 type reply struct {
 	code     int
 	enhanced string // RFC 3463, "5.1.1"; empty: none
-	reason   reason // as the words give it
+	reason   reason // from the words
 	doubtful bool   // it came after a recipient was named, and may be about the recipient or about us
 }
 
@@ -65,7 +65,7 @@ func replyOf(err error) (reply, bool) {
 	)
 	switch {
 	case errors.As(err, &smtpErr):
-		// go-smtp drops a status that no words follow.
+		// go-smtp drops a status without words after it.
 		enhanced := enhancedIn(smtpErr.Code, smtpErr.Message)
 		if e := smtpErr.EnhancedCode; e[0] != 0 {
 			enhanced = enhancedIn(smtpErr.Code, strconv.Itoa(e[0])+"."+strconv.Itoa(e[1])+"."+strconv.Itoa(e[2]))
@@ -79,8 +79,8 @@ func replyOf(err error) (reply, bool) {
 	return reply{}, false
 }
 
-// enhancedIn returns the enhanced status code that text begins with, unless it
-// contradicts the reply code, which RFC 3463 §2 lets nothing do.
+// enhancedIn returns the enhanced status code at the start of text. RFC 3463 §2
+// does not allow it to contradict the reply code; if it does, the result is "".
 func enhancedIn(code int, text string) string {
 	end := strings.IndexFunc(text, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })
 	if end < 0 {
@@ -99,8 +99,7 @@ func enhancedIn(code int, text string) string {
 	return status
 }
 
-// recipientClasses are the statuses that are about the mailbox, once it has
-// been named.
+// recipientClasses are the statuses about the mailbox, after it was named.
 var recipientClasses = map[string]channel.Class{
 	"5.1.1":  channel.InvalidRecipient, // no such mailbox
 	"5.1.2":  channel.InvalidRecipient, // no such domain
@@ -115,7 +114,8 @@ var recipientClasses = map[string]channel.Class{
 	"5.2.2":  channel.Unreachable,      // full
 }
 
-// namesRecipient reports whether a reply in the phase may be about the recipient.
+// namesRecipient reports whether a reply in the phase may be about the
+// recipient.
 func (p phase) namesRecipient() bool { return p == phaseRcpt || p == phaseData || p == phaseDot }
 
 // class returns the class of the refusal. Every code is at least 400.
@@ -125,7 +125,7 @@ func (r reply) class(p phase) channel.Class {
 		return r.messageClass()
 	case r.refusesLogin():
 		return channel.Misconfigured
-	case p == phaseHello: // a relay that takes nobody's mail now
+	case p == phaseHello: // the relay accepts nobody's mail now
 		return channel.Temporary
 	case r.throttles():
 		return channel.Throttled
@@ -135,7 +135,7 @@ func (r reply) class(p phase) channel.Class {
 	return channel.Misconfigured
 }
 
-// messageClass is class once a recipient has been named. One person's message
+// messageClass is class after a recipient was named. A single person's message
 // never shows that we are misconfigured: see suspicion.
 func (r reply) messageClass() channel.Class {
 	class, found := recipientClasses[r.enhanced]
@@ -152,19 +152,21 @@ func (r reply) messageClass() channel.Class {
 	return channel.Unreachable
 }
 
-// isSequence reports that the server has lost track of the transaction.
+// isSequence reports whether the server has lost track of the transaction.
 func (r reply) isSequence() bool { return r.code == 503 }
 
-// isDoubtful reports whether a refusal in the phase may be about the recipient or
-// about us: every permanent one whose status does not name the mailbox.
+// isDoubtful reports whether a refusal in the phase may be about the recipient
+// or about us. That is every permanent refusal whose status does not name the
+// mailbox.
 func (r reply) isDoubtful(p phase) bool {
 	_, found := recipientClasses[r.enhanced]
 	return p.namesRecipient() && r.code >= 500 && !found && !r.throttles() && !r.isSequence()
 }
 
-// isAboutRecipient reports whether a temporary refusal in the phase is about the
-// recipient: every one of RCPT, and later one that is not about the mail system or
-// the network, such as greylisting by content. 421 ends the connection.
+// isAboutRecipient reports whether a temporary refusal in the phase is about
+// the recipient. That is every refusal of RCPT. A later refusal is, such as
+// greylisting by content, unless it is about the mail system or the network.
+// 421 ends the connection.
 func (r reply) isAboutRecipient(p phase) bool {
 	isSystem := strings.HasPrefix(r.enhanced, "4.3.") || strings.HasPrefix(r.enhanced, "4.4.")
 	return r.code != 421 && (p == phaseRcpt || p.namesRecipient() && !isSystem && !r.isSequence())
@@ -174,8 +176,8 @@ func (r reply) refusesLogin() bool {
 	return r.code == 530 || r.code == 534 || r.code == 535 || r.code == 538 || r.enhanced == "5.7.8"
 }
 
-// throttles reports that we send too much or too fast: Google's 421 4.7.28 and
-// 550 5.4.5, Exchange's 432 4.3.2, Amazon's 454 Throttling failure.
+// throttles reports whether we send too much or too fast: Google's 421 4.7.28
+// and 550 5.4.5, Exchange's 432 4.3.2, Amazon's 454 Throttling failure.
 func (r reply) throttles() bool {
 	switch r.code {
 	case 421, 450, 451:
@@ -190,8 +192,9 @@ func (r reply) throttles() bool {
 	return false
 }
 
-// limitsConnections reports that a mail was refused, for now, because the relay has
-// too many connections of ours: Microsoft 365 says so after the mail, 432 4.3.2.
+// limitsConnections reports whether the relay refused a mail for now, because
+// we have too many connections. Microsoft 365 says so after the mail, 432
+// 4.3.2.
 func (r reply) limitsConnections() bool {
 	return r.code < 500 && r.reason == reasonConns || r.code == 432 && r.enhanced == "4.3.2"
 }
@@ -206,7 +209,7 @@ var (
 	errUnexpected     = errors.New("the server's reply does not fit the command")
 )
 
-// failure returns the error of a message for err, met in phase p.
+// failure returns the error of a message for err in phase p.
 func failure(ctx context.Context, p phase, err error) *channel.Error {
 	e := &channel.Error{Op: "smtp: " + string(p)}
 	if r, ok := replyOf(err); ok {
@@ -222,7 +225,7 @@ func failure(ctx context.Context, p phase, err error) *channel.Error {
 	e.Class, e.Err = channel.Temporary, withoutServerText(err)
 	cause := causeOf(ctx, err)
 	switch {
-	case p == phaseDot: // written, and no refusal
+	case p == phaseDot: // written, without a refusal
 		e.Class = channel.Unknown
 	case errors.Is(cause, errExpired):
 		e.Class = channel.Expired
@@ -241,7 +244,7 @@ func failure(ctx context.Context, p phase, err error) *channel.Error {
 	return e
 }
 
-// isLoginFault reports a login that will not work as it is configured.
+// isLoginFault reports whether the login cannot work with this configuration.
 func isLoginFault(err error) bool {
 	for _, fault := range [...]error{
 		errNoMechanism, errSCRAM, errSCRAMPassword, errToken, sasl.ErrUnexpectedServerChallenge,
@@ -253,15 +256,16 @@ func isLoginFault(err error) bool {
 	return false
 }
 
-// isAboutParameters reports a reply that refuses, or may refuse, the parameters
-// behind an address in MAIL or RCPT. A status 5.1.x is about the address.
+// isAboutParameters reports whether a reply refuses, or may refuse, the
+// parameters after an address in MAIL or RCPT. A status 5.1.x is about the
+// address.
 func isAboutParameters(err error) bool {
 	r, refused := replyOf(err)
 	return refused && (r.code == 555 || r.code == 501 && !strings.HasPrefix(r.enhanced, "5.1."))
 }
 
-// causeOf returns why ctx has ended, nil if it has not. The connection's
-// deadline is the context's, and may pass a moment before the context ends.
+// causeOf returns why ctx has ended, or nil. The connection's deadline is the
+// context's, and may pass a moment before the context ends.
 func causeOf(ctx context.Context, err error) error {
 	deadline, ok := ctx.Deadline()
 	if ok && errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(deadline) {
@@ -278,8 +282,9 @@ func withoutServerText(err error) error {
 	return err
 }
 
-// isAlert reports a TLS alert from the server. In TLS 1.3 a refused client
-// certificate is reported after the handshake (RFC 8446 §4.4.2.4).
+// isAlert reports whether err is a TLS alert from the server. In TLS 1.3 the
+// server reports a refused client certificate after the handshake (RFC 8446
+// §4.4.2.4).
 func isAlert(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "remote error"

@@ -7,57 +7,56 @@ import (
 	"net"
 )
 
-// maxReply is how many octets a server may send in answer to one command;
-// RFC 5321 §4.5.3.1.5 allows 512 for a line of a reply.
+// maxReply is the largest number of octets that a server may send in answer to
+// one command; RFC 5321 §4.5.3.1.5 allows 512 for a line of a reply.
 const maxReply = 64 << 10
 
 var (
 	errReplyTooLong = errors.New("the server's reply is longer than 64 KiB")
-	errUnsolicited  = errors.New("the server sent more than the reply it was asked for")
+	errUnsolicited  = errors.New("the server sent more than the expected reply")
 	errAuthAborted  = errors.New("authentication aborted")
 )
 
-// A replyLimiter is a connection that lets through only the replies that were
-// asked for: one for each command that is written, of limited length in all.
-// Without it an endless reply would fill the memory. Octets sent after a reply,
-// such as in the clear after that to STARTTLS, would be read as the reply to the
-// next command.
+// A replyLimiter is a connection that lets through only expected replies: one
+// for each command, with a limited length in all. Without it an endless reply
+// would fill the memory. Octets after a reply would count as the reply to the
+// next command, for example plaintext octets after the reply to STARTTLS.
 //
-// Octets after the reply to the final dot are cut off instead of being an error,
-// because the reply still says whether the mail was taken. The connection is then
-// not used again.
+// Octets after the reply to the final dot are cut off and are no error, because
+// the reply still says whether the server accepted the mail. The connection is
+// then not used again.
 //
-// A replyLimiter belongs above TLS, where replies can be read; one goroutine
-// uses it.
+// A replyLimiter belongs above TLS, where it can read replies. It is not safe
+// for concurrent use.
 type replyLimiter struct {
 	net.Conn
-	pending string // read before anything the server sends
+	pending string // read before the server's data
 
-	awaited int    // replies that have not ended; the greeting is the first
+	awaited int    // unfinished replies; the greeting is the first
 	octets  int    // of replies since the last command
 	column  int    // in the current line
-	more    bool   // the current line says that others follow
-	onReply func() // called once, when the server next sends something
+	more    bool   // the current line announces another
+	onReply func() // called once, when the server next sends data
 
 	writeErr error // of the last write that failed
 	readErr  error // of the last read
 
-	final  bool // the reply awaited is that to the final dot
+	final  bool // the awaited reply answers the final dot
 	excess bool // octets followed that reply, and were cut off
 }
 
 func newReplyLimiter(c net.Conn) *replyLimiter { return &replyLimiter{Conn: c, awaited: 1} }
 
 func (l *replyLimiter) Write(p []byte) (int, error) {
-	// go-smtp answers a refused password with "*" and waits for the reply to
-	// that, which not every server gives. The connection ends here anyway.
+	// go-smtp answers a refused password with "*" and waits for another reply,
+	// which not every server gives. The connection ends here anyway.
 	if string(p) == "*\r\n" {
 		return 0, errAuthAborted
 	}
 	return l.send(p, 1)
 }
 
-// send writes p, which asks for so many replies.
+// send writes p, which expects that many replies.
 func (l *replyLimiter) send(p []byte, replies int) (int, error) {
 	l.awaited, l.octets, l.column, l.more = replies, 0, 0, false
 	n, err := l.Conn.Write(p)
@@ -67,12 +66,12 @@ func (l *replyLimiter) send(p []byte, replies int) (int, error) {
 	return n, err
 }
 
-// done reports that all replies have come.
+// done reports whether all replies have come.
 func (l *replyLimiter) done() bool { return l.awaited == 0 }
 
 // ifComplete returns err, which go-smtp made of a reply, unless that reply broke
-// off within a line. go-smtp takes "550 5." for a refusal, because
-// bufio.Reader.ReadLine passes over an error that comes after half a line.
+// off within a line. go-smtp mistakes "550 5." for a refusal, because
+// bufio.Reader.ReadLine ignores an error after half a line.
 func (l *replyLimiter) ifComplete(err error) error {
 	if l.done() {
 		return err
@@ -117,10 +116,10 @@ func (l *replyLimiter) Read(p []byte) (n int, err error) {
 	return l.addSpaces(p[:n], p, began, bare), err
 }
 
-// addSpaces puts a space behind each code that no text follows: RFC 5321 §4.2 lets
-// a server leave out both, and net/textproto does not. There are so many bare codes
-// in what was read, which began at the column; the result goes to p as far as there
-// is room, and its length is returned.
+// addSpaces puts a space after each code without a text. RFC 5321 §4.2 lets a
+// server leave out both, but net/textproto requires the space. bare is the
+// number of such codes in read, which began at the column. The result goes to p,
+// as far as there is room, and its length is returned.
 func (l *replyLimiter) addSpaces(read, p []byte, column, bare int) int {
 	if bare == 0 {
 		return len(read)
@@ -141,8 +140,8 @@ func (l *replyLimiter) addSpaces(read, p []byte, column, bare int) int {
 	return n
 }
 
-// scan follows the lines of the replies: "250-" begins a line that others
-// follow.
+// scan follows the lines of the replies: after a line that begins with "250-"
+// another follows.
 func (l *replyLimiter) scan(b byte) {
 	switch {
 	case b == '\n':

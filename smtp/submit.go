@@ -9,15 +9,14 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// An extraError is the refusal of a connection that the relay does not allow
-// beside others, which work. It is not a failure: the message waits for one of
-// the others.
+// An extraError is the refusal of a connection while others work. It is not a
+// failure: the message waits for one of the others.
 type extraError struct{ error }
 
 func (e extraError) Unwrap() error { return e.error }
 
 // submit sends the mail over an idle connection, or a new one. All steps before
-// the mail's content end with early, whose deadline is not after that of ctx.
+// the mail's content end with early, whose deadline is no later than ctx's.
 func (r *relay) submit(ctx, early context.Context, e envelope) (string, error) {
 	var refusal error // of a connection of the mail's own
 	for range maxExtra {
@@ -35,11 +34,11 @@ func (r *relay) submit(ctx, early context.Context, e envelope) (string, error) {
 	return "", refusal
 }
 
-// maxExtra is how often one mail may be refused a connection of its own, or lose
-// one that it was given: it may be the mail.
+// maxExtra is how often the relay may refuse a mail a connection of its own, or
+// end its connection. After that the mail itself may be the reason.
 const maxExtra = 5
 
-// queueError is the error of a mail that got no connection.
+// queueError returns the error of a mail without a connection.
 func queueError(ctx context.Context, err, refusal error) error {
 	if errors.Is(err, errNoOthers) {
 		return refusal
@@ -47,9 +46,8 @@ func queueError(ctx context.Context, err, refusal error) error {
 	return failure(ctx, phaseQueue, err)
 }
 
-// use sends the mail in a slot of the pool, over its connection, if that is not
-// nil. A connection that turns out to be dead before it has taken anything is
-// replaced once.
+// use sends the mail in a slot of the pool, over its connection, if cn is not
+// nil. A dead connection is replaced once, if it has not taken anything.
 func (r *relay) use(ctx, early context.Context, e envelope, cn *conn) (text string, err error) {
 	var kept *conn
 	defer func() { r.pool.release(kept) }()
@@ -78,7 +76,7 @@ func (r *relay) use(ctx, early context.Context, e envelope, cn *conn) (text stri
 	return r.result(ctx, text, p, err, e)
 }
 
-// result returns what submit returns for a transaction that ended in phase p.
+// result returns the result of submit for a transaction that ended in phase p.
 func (r *relay) result(ctx context.Context, text string, p phase, err error, e envelope) (string, error) {
 	err = r.transactionError(ctx, p, err, e)
 	if refused, ok := errors.AsType[reply](err); ok && refused.limitsConnections() {
@@ -93,7 +91,7 @@ func (r *relay) connect(ctx context.Context) (*conn, error) {
 	defer stop()
 	opening := true
 	defer func() {
-		if opening { // a callback of the caller's panics
+		if opening { // a callback of the caller panicked
 			r.pool.opened()
 		}
 	}()
@@ -117,8 +115,8 @@ func (r *relay) connect(ctx context.Context) (*conn, error) {
 
 var errSlow = errors.New("given up, because other connections work")
 
-// whileAlone returns a context for opening a connection. A relay may take its time
-// for that, but if other connections work, the context ends after a while: they may
+// whileAlone returns a context for opening a connection. Opening may take its
+// time. But if other connections work, the context ends after a while: they may
 // be all that the relay allows.
 func (r *relay) whileAlone(ctx context.Context) (limited context.Context, stop func()) {
 	limited, cancel := context.WithCancel(ctx)
@@ -142,8 +140,8 @@ func (r *relay) whileAlone(ctx context.Context) (limited context.Context, stop f
 	return limited, cancel
 }
 
-// asExtra returns err, with which the relay has refused a connection, as an
-// extraError if other connections work.
+// asExtra returns err, the refusal of a connection, as an extraError if other
+// connections work.
 func (r *relay) asExtra(ctx context.Context, err error, opening bool) error {
 	limit := r.pool.refused(opening, channel.ClassOf(err) == channel.Temporary)
 	if limit == 0 {
@@ -154,8 +152,8 @@ func (r *relay) asExtra(ctx context.Context, err error, opening bool) error {
 	return extraError{err}
 }
 
-// transact uses cn, and then closes it or sets kept to it, for the pool to keep or
-// to leave: QUIT is for a server that still replies.
+// transact uses cn, and then closes it or sets kept to it, for the pool to keep
+// or to leave: a QUIT needs a server that still replies.
 func (r *relay) transact(ctx context.Context, cn *conn, e envelope, l limits, kept **conn) (string, phase, error) {
 	text, p, err := cn.transact(ctx, e, l)
 	reply, refused := replyOf(err)
@@ -172,8 +170,8 @@ func (r *relay) transact(ctx context.Context, cn *conn, e envelope, l limits, ke
 	return text, p, err
 }
 
-// isStale reports that a connection was lost, or silent, or closed by the relay
-// (421), before it took the sender.
+// isStale reports whether the connection was lost or silent, or the relay
+// closed it (421), before it accepted the sender.
 func isStale(ctx context.Context, p phase, err error) bool {
 	if err == nil || ctx.Err() != nil || p != phaseMail && p != phaseReset {
 		return false
@@ -182,7 +180,7 @@ func isStale(ctx context.Context, p phase, err error) bool {
 	return !refused || r.code == 421 || p == phaseReset
 }
 
-// transactionError returns err, met in phase p, as an error of Send; nil for nil.
+// transactionError returns err, from phase p, as an error of Send; nil for nil.
 func (r *relay) transactionError(ctx context.Context, p phase, err error, of envelope) error {
 	switch {
 	case err == nil:

@@ -7,10 +7,10 @@ import (
 	"sync"
 )
 
-// A suspicion collects refusals that may be about a recipient or about us: 550
-// means "no such user" as well as "relay not permitted". The refusal of one
-// person's message shows nothing about us. The same refusal of several people's
-// messages does, if the relay takes no message meanwhile.
+// A suspicion collects refusals that may be about a recipient or about us: for
+// example, 550 means "no such user" as well as "relay not permitted". The
+// refusal of one person's message shows nothing about us. The same refusal of
+// several people's messages does, if the relay accepts no message meanwhile.
 //
 // It is safe for concurrent use.
 type suspicion struct {
@@ -18,16 +18,16 @@ type suspicion struct {
 	refusals map[refusal]*recipients
 }
 
-// A refusal is a reply in a phase, as far as refusals are compared.
+// A refusal is a reply in a phase, in the form for comparing refusals.
 type refusal struct {
 	reply
-	content bool // of the message's content, after the relay took the recipient
+	content bool // of the message's content, after the relay accepted the recipient
 }
 
 const (
 	maxSuspicions = 16 // kinds of refusal that are counted
 	fewPeople     = 3  // of two domains or more: their refusal is about us
-	manyPeople    = 5  // of one domain: an operator refuses a domain, and one person can invent addresses
+	manyPeople    = 5  // of one domain: an operator may refuse a domain, and one person can invent addresses
 	fewDomains    = 3  // for refusals of an address's form, which anybody can type
 )
 
@@ -58,7 +58,7 @@ func (s *suspicion) refused(r reply, p phase, to string) bool {
 	return whom.people() >= manyPeople || whom.people() >= fewPeople && whom.places() > 1
 }
 
-// accepted notes that the relay took a message.
+// accepted notes that the relay accepted a message.
 func (s *suspicion) accepted() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +75,7 @@ func (s *suspicion) clear(content bool) {
 }
 
 // recipients counts different recipients and their domains, up to manyPeople. It
-// holds no address.
+// keeps no address.
 type recipients struct{ hashes, domains []uint64 }
 
 // seed hashes addresses, so that none is kept.

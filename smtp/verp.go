@@ -14,12 +14,12 @@ import (
 
 // Errors of feedback whose message is unknown.
 var (
-	// ErrNoToken means that a mail holds no return path of ours. It may be a
+	// ErrNoToken means that a mail has no return path of ours. It may be a
 	// bounce of another sender's mail.
 	ErrNoToken = errors.New("smtp: no return path of ours")
 
-	// ErrForgedToken means that a return path has our form and was not made
-	// with any of our keys.
+	// ErrForgedToken means that a return path has our form, but none of our
+	// keys made it.
 	ErrForgedToken = errors.New("smtp: forged return path")
 )
 
@@ -30,35 +30,38 @@ const (
 	maxID      = 36  // of a Message.ID
 	macLen     = 16  // letters: 80 bits
 
-	// verpLabel keeps the key's other uses apart from this one.
+	// verpLabel separates this use of the key from others.
 	verpLabel = "otpcourier smtp verp 1\x00"
 )
 
-// macEncoding is lower case, because some systems make addresses so.
+// macEncoding is lower case, because some systems change addresses to lower
+// case.
 var macEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 // A VERP (variable envelope return path) gives each mail a return path of its
-// own, by which it finds the message of a bounce. Anybody can write a bounce, so
-// the return path carries the Message.ID and an HMAC-SHA256 of it, cut to 80 bits.
-// It holds nothing of the code or the recipient.
+// own, by which [ParseFeedback] finds the message of a bounce. Anybody can
+// write a bounce, so the return path carries the Message.ID and an HMAC-SHA256
+// of it, cut to 80 bits. It shows neither the code nor the recipient.
 //
 // A Message.ID should be in lower case: some mail systems change addresses to
 // lower case, and the return path of an id with capitals then counts as forged.
 //
-// A VERP is safe for concurrent use. Processes that share its keys know each
-// other's return paths.
+// A VERP is safe for concurrent use. Processes with the same keys recognize
+// each other's return paths.
 type VERP struct {
-	before, after string // the token
+	before, after string // around the token
 	keys          atomic.Pointer[[][]byte]
 }
 
-// NewVERP returns a VERP for the addresses of a pattern: the "*" before the "@" is
-// the token's place, "bounce+*@mybank.example". Mail to all of them must reach one
-// mailbox, whose mail is given to [ParseFeedback]. For SPF to count for DMARC, the
-// domain must be that of Config.From, or belong to the same organization.
+// NewVERP returns a VERP for the addresses of a pattern. The "*" before the "@"
+// stands for the token, for example "bounce+*@mybank.example". Mail to all of
+// them must reach one mailbox, whose mail is passed to [ParseFeedback]. For SPF
+// to count for DMARC, the domain must be Config.From's, or belong to the same
+// organization.
 //
-// Around the token, before the "@", at most 12 octets may stand. The first key
-// signs; all keys verify. A key has at least 16 octets; use 32 random ones.
+// The pattern may have 12 octets around the token, before the "@". The first
+// key signs; all keys verify. A key must have 16 octets at least; use 32 random
+// octets.
 func NewVERP(address string, keys ...[]byte) (*VERP, error) {
 	local, _, _ := strings.Cut(address, "@")
 	if strings.Count(local, "*") != 1 || strings.Count(address, "*") != 1 {
@@ -81,12 +84,12 @@ func NewVERP(address string, keys ...[]byte) (*VERP, error) {
 	return v, nil
 }
 
-// made reports whether v comes from NewVERP.
+// made reports whether NewVERP made v.
 func (v *VERP) made() bool { return v != nil && v.keys.Load() != nil }
 
-// Rotate replaces the keys, from now on. Keep an old key behind the new one until
-// bounces of the mails that it has signed no longer matter: relays give up after
-// about five days, a code expires sooner.
+// Rotate replaces the keys. Keep an old key after the new one until bounces of
+// its mails no longer matter: relays give up after about five days, but a code
+// expires sooner.
 func (v *VERP) Rotate(keys ...[]byte) error {
 	if len(keys) == 0 {
 		return errors.New("smtp: VERP has no key")
@@ -108,8 +111,8 @@ func (v *VERP) String() string { return v.before + "*" + v.after }
 // GoString shows no key.
 func (v *VERP) GoString() string { return "smtp.VERP{" + v.String() + "}" }
 
-// address returns the return path for a message. Dots that an address must not
-// have where they are become underscores, which a Message.ID has none of.
+// address returns the return path for a message. Dots in forbidden places
+// become underscores, which no Message.ID has.
 func (v *VERP) address(id string) string {
 	mac := sign((*v.keys.Load())[0], id)
 	return v.before + mac + dotAtom(id) + v.after
@@ -122,8 +125,8 @@ func sign(key []byte, id string) string {
 	return macEncoding.EncodeToString(h.Sum(nil)[:macLen*5/8])
 }
 
-// messageID returns the Message.ID that address was made for: ErrNoToken where
-// it has another form, ErrForgedToken where no key made it.
+// messageID returns the Message.ID of a return path. The error is ErrNoToken if
+// address has another form, and ErrForgedToken if no key made it.
 func (v *VERP) messageID(address string) (string, error) {
 	if len(address) <= len(v.before)+len(v.after)+macLen {
 		return "", ErrNoToken
@@ -145,8 +148,8 @@ func (v *VERP) messageID(address string) (string, error) {
 	return "", ErrForgedToken
 }
 
-// find looks for return paths in a header or a field of a report, which may hold
-// other text.
+// find looks for return paths in a header or a field of a report, which may
+// have other text.
 func (v *VERP) find(text string) (id string, err error) {
 	err = ErrNoToken
 	words := strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(" \t\r\n<>()[],;:\"", r) })
@@ -162,8 +165,8 @@ func (v *VERP) find(text string) (id string, err error) {
 	return "", err
 }
 
-// envelopeFrom returns the address for MAIL FROM. The message's ID has been
-// checked.
+// envelopeFrom returns the address for MAIL FROM. The caller has checked the
+// message's ID.
 func (s *settings) envelopeFrom(m *channel.Message) string {
 	if s.VERP == nil {
 		return s.envelope

@@ -285,7 +285,7 @@ func (q *receiptQueue) run(ctx context.Context) {
 }
 
 var (
-	errReceiptExpired = errors.New("its time is over")
+	errReceiptExpired = errors.New("Config.ReceiptLife has passed")
 	errReceiptDropped = errors.New("server is closed")
 )
 

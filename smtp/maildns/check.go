@@ -34,19 +34,19 @@ var (
 	_ HostResolver = (*net.Resolver)(nil)
 )
 
-// A Fault is the way in which a published record is wrong.
+// A Fault says why a published record is wrong.
 type Fault uint8
 
 // The faults.
 const (
-	Missing        Fault = iota + 1 // there is none
+	Missing        Fault = iota + 1 // there is no record
 	Ambiguous                       // there is more than one, which counts as none
 	Malformed                       // receivers do not understand it
-	Different                       // it holds another key than the signer's, or a revoked one
+	Different                       // it has another key than the signer's, or a revoked key
 	NotListed                       // SPF does not name a host of Setup.Senders
 	TooManyLookups                  // SPF needs more than ten look-ups (RFC 7208 §4.6.4)
 	Misaligned                      // SPF or DKIM vouches for another domain than From's, as DMARC compares them
-	Unauthorized                    // the domain that DMARC reports go to does not say that it wants them
+	Unauthorized                    // the domain for DMARC reports does not say that it wants them
 	NoReports                       // DMARC names no usable mailbox, or not Setup.Reports
 	Weak                            // valid, but protects nobody: a test mode, "p=none", "pct=0", "+all"
 )
@@ -64,12 +64,12 @@ func (f Fault) String() string {
 	return "unknown"
 }
 
-// A Problem is a fault of a record, found where receivers would look for it.
+// A Problem is a fault of a record at the place where receivers look for it.
 type Problem struct {
 	Fault  Fault
 	Want   Record // as [Setup.Records] suggests it
-	Found  string // the text that is published; empty: none, or several
-	Detail string // the part of it that is wrong, in words or as a quoted term
+	Found  string // the published text; empty: none, or several
+	Detail string // the wrong part of it, in words or as a quoted term
 }
 
 // String describes the problem on one line.
@@ -81,14 +81,14 @@ func (p Problem) String() string {
 	return s
 }
 
-// Check looks up the published records and returns those that are missing or
-// wrong, in the order of [Setup.Records]. If there are no problems, mail will be
+// Check looks up the published records and returns the missing and wrong ones,
+// in the order of [Setup.Records]. If there are no problems, mail will be
 // trusted as far as the DNS goes.
 //
-// Check accepts every record that receivers accept, also if Records suggests something
-// else: further senders in SPF, senders named by an include, a DMARC record of a
-// parent domain. A Setup with Selectors, or a Resolver that looks up MX, adds their
-// problems at the end.
+// Check accepts every record that receivers accept, also if Records suggests
+// something else: for example further senders in SPF, senders named by an
+// include, a DMARC record of a parent domain. If the Setup has Selectors, or the
+// Resolver looks up MX, their problems come last.
 //
 // If a look-up fails, or a field of s is wrong, Check returns an error and no
 // problems.
@@ -118,8 +118,7 @@ func (s Setup) Check(ctx context.Context, r Resolver) ([]Problem, error) {
 	return problems, nil
 }
 
-// lookup returns the records at name that are of a version. A nil isVersion stands
-// for any.
+// lookup returns the records of a version at name. A nil isVersion accepts any.
 func lookup(ctx context.Context, r Resolver, name string, isVersion func(text string) bool) ([]string, error) {
 	texts, err := r.LookupTXT(ctx, name)
 	if isNotFound(err) {
@@ -142,8 +141,7 @@ func isNotFound(err error) bool {
 	return ok && dnsErr.IsNotFound
 }
 
-// single returns the text, if there is exactly one, or the problem of having
-// none or several.
+// single returns the text, if there is exactly one, or a problem.
 func single(want Record, texts []string) (string, []Problem) {
 	switch len(texts) {
 	case 0:

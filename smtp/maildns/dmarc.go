@@ -10,8 +10,8 @@ import (
 	"github.com/otpcourier/otpcourier/smtp/internal/addrspec"
 )
 
-// isDMARC reports whether receivers take text for a record of DMARC: its first tag
-// is the version, in capitals (RFC 9989 §4.7).
+// isDMARC reports whether receivers treat text as a record of DMARC: its first
+// tag is the version, in capitals (RFC 9989 §4.7).
 func isDMARC(text string) bool {
 	name, rest, found := strings.Cut(text, "=")
 	value, _, _ := strings.Cut(rest, ";")
@@ -72,7 +72,7 @@ type dmarcCheck struct {
 	resolver Resolver
 	want     Record
 	found    string
-	at       string // the domain that has the record
+	at       string // the domain of the record
 	tree     tree
 	problems []Problem
 }
@@ -101,10 +101,10 @@ func (c *dmarcCheck) alignment(ctx context.Context, tags map[string]string) erro
 	return nil
 }
 
-// isAligned reports whether the domain is of the organization of From: by the tree
-// walk of RFC 9989 §4.10, and, unless a record of the tree says where the
-// organization begins, also by the list of public suffixes, by which receivers of
-// RFC 7489 go.
+// isAligned reports whether the domain belongs to From's organization, by the
+// tree walk of RFC 9989 §4.10. Receivers of RFC 7489 use the list of public
+// suffixes instead, which counts, too, unless a record of the tree marks the
+// organization.
 func (c *dmarcCheck) isAligned(ctx context.Context, domain string) (bool, error) {
 	other, err := walkTree(ctx, c.resolver, domain)
 	if err != nil || other.organization() == c.tree.organization() {
@@ -144,8 +144,8 @@ func names(mailboxes []string, one string) bool {
 	return slices.ContainsFunc(mailboxes, func(m string) bool { return strings.EqualFold(m, one) })
 }
 
-// authorization checks that a domain outside the organization says that it wants
-// the reports (RFC 9990 §4).
+// authorization checks that a domain outside the organization wants the reports
+// (RFC 9990 §4).
 func (c *dmarcCheck) authorization(ctx context.Context, domain string) error {
 	own, err := c.isAligned(ctx, domain)
 	if err != nil || own {
@@ -161,8 +161,8 @@ func (c *dmarcCheck) authorization(ctx context.Context, domain string) error {
 	return nil
 }
 
-// readURIs returns the mailboxes of a rua tag, and the first part that is not
-// "mailto:" and an address.
+// readURIs returns the mailboxes of a rua tag, and the first part in another
+// form than "mailto:" and an address.
 func readURIs(list string) (mailboxes []string, wrong string) {
 	for uri := range strings.SplitSeq(list, ",") {
 		uri = strings.TrimSpace(uri)
@@ -188,14 +188,15 @@ func quoted(uri string) string {
 	return `"` + uri + `"`
 }
 
-// policyFault returns the fault of a DMARC record's policy, zero for none.
+// policyFault returns the fault of a DMARC record's policy, or zero.
 func policyFault(tags map[string]string, inherited bool) (Fault, string) {
 	isPolicy := func(tag string) bool {
 		policy, has := tags[tag]
 		return !has && tag != "p" || slices.Contains([]string{"none", "quarantine", "reject"}, strings.ToLower(policy))
 	}
 	if !isPolicy("p") || !isPolicy("sp") || !isPolicy("np") {
-		// RFC 9989 §4.7: with somewhere to send reports, as p=none, and else ignored.
+		// RFC 9989 §4.7: with a mailbox for reports it counts as p=none,
+		// otherwise it is ignored.
 		if mailboxes, _ := readURIs(tags["rua"]); len(mailboxes) > 0 {
 			return Weak, "without a valid p, sp and np it counts as p=none"
 		}
@@ -216,8 +217,8 @@ func policyFault(tags map[string]string, inherited bool) (Fault, string) {
 	return 0, ""
 }
 
-// registrable returns the part of a domain that its owner has registered, by
-// which DMARC found domains aligned before RFC 9989.
+// registrable returns the registered part of a domain, by which DMARC compared
+// domains before RFC 9989.
 func registrable(domain string) string {
 	if organization, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
 		return organization

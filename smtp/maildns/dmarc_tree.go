@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// A tree is what the tree walk of RFC 9989 §4.10 finds from a domain up.
+// A tree is the result of RFC 9989 §4.10's tree walk from a domain up.
 type tree struct {
 	domain  string
 	own     []string // the records of the domain itself
 	records []treeRecord
-	told    bool // a record says by "psd" where the organization is
+	told    bool // a record marks the organization by "psd"
 }
 
 // A treeRecord is the only record of a domain.
@@ -18,12 +18,12 @@ type treeRecord struct {
 	domain, text, psd string
 }
 
-// maxTreeQueries is how many names the walk asks for: that of the domain, and then
-// those of at most seven labels.
+// maxTreeQueries is the number of names that the walk looks up: the domain, and
+// then names of at most seven labels.
 const maxTreeQueries = 8
 
-// walkTree looks for the records of a domain and of those above it. A name with
-// several records counts as one with none.
+// walkTree looks for the records of a domain and of its parents. If a name has
+// several records, it counts as having none.
 func walkTree(ctx context.Context, r Resolver, domain string) (tree, error) {
 	t := tree{domain: domain}
 	labels := strings.Split(domain, ".")
@@ -67,8 +67,8 @@ func (t tree) organization() string {
 	return t.records[len(t.records)-1].domain
 }
 
-// policy returns the record that applies to the domain, and its domain: its own,
-// or that of its organization, or that of the public suffix.
+// policy returns the record for the domain, and the record's place: the domain's
+// own record, or its organization's, or the public suffix's.
 func (t tree) policy() (text, at string) {
 	organization := t.organization()
 	for _, at := range []string{t.domain, organization} {

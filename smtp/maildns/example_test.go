@@ -12,10 +12,10 @@ import (
 
 var _ maildns.Signer = (*smtp.DKIM)(nil)
 
-// exampleKey is read from a file or a vault, and made by ed25519.GenerateKey.
+// A real key is made by ed25519.GenerateKey, and read from a file or a vault.
 var exampleKey = ed25519.NewKeyFromSeed([]byte("not random enough for a real key"))
 
-// Prints what to publish, as lines for a zone file.
+// Prints the records to publish, as lines for a zone file.
 func ExampleSetup_Records() {
 	signer, err := smtp.NewDKIM("mybank.example", smtp.DKIMKey{Selector: "202603-ed", Private: exampleKey})
 	if err != nil {
@@ -51,7 +51,7 @@ func (n names) LookupTXT(_ context.Context, name string) ([]string, error) {
 	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 }
 
-// Says what of it is missing or wrong.
+// Lists the missing and wrong records.
 func ExampleSetup_Check() {
 	signer, err := smtp.NewDKIM("mybank.example", smtp.DKIMKey{Selector: "202603-ed", Private: exampleKey})
 	if err != nil {

@@ -33,8 +33,8 @@ func checkKey(ctx context.Context, r Resolver, want Record) ([]Problem, error) {
 // §3.2).
 const minRSA = 1024
 
-// keyFault returns the fault of a key record, zero for none. If want is empty, any
-// key will do.
+// keyFault returns the fault of a key record, or zero. If want is empty, any
+// key is right.
 func keyFault(found, want string) (Fault, string) {
 	tags, ok := readTags(found)
 	kind, named := tags["k"]
@@ -80,7 +80,7 @@ func startsWithTag(text, name string) bool {
 var errKey = errors.New("no key of DKIM")
 
 // parseKey reads the p tag of a key record. An RSA key is published as a
-// SubjectPublicKeyInfo or, as RFC 6376 says, as an RSAPublicKey (erratum 3017).
+// SubjectPublicKeyInfo or, by RFC 6376, as an RSAPublicKey (erratum 3017).
 func parseKey(kind, text string) (crypto.PublicKey, error) {
 	raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
 	if err != nil {
@@ -115,8 +115,8 @@ func sameKey(one, two crypto.PublicKey) bool {
 	return false
 }
 
-// permits reports whether a tag's list holds value or "*". A tag that is absent
-// permits everything.
+// permits reports whether a tag's list has value or "*". A missing tag permits
+// everything.
 func permits(tags map[string]string, tag, value string) bool {
 	list, found := tags[tag]
 	if !found {

@@ -2,8 +2,9 @@ package maildns
 
 import "context"
 
-// checkMX looks for a host that takes the bounces of the return path's domain, if
-// the resolver can. A domain without MX takes mail at its address (RFC 5321 §5.1).
+// checkMX looks for a host that accepts the bounces of the return path's domain,
+// if the resolver can. A domain without MX accepts mail at its address (RFC 5321
+// §5.1).
 func (s *settings) checkMX(ctx context.Context, r Resolver, want Record) ([]Problem, error) {
 	exchanges, ok := r.(MXResolver)
 	if !ok {

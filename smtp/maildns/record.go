@@ -19,7 +19,7 @@ const (
 	SPF   Kind = iota + 1 // the hosts that send for the return path's domain (RFC 7208)
 	DKIM                  // a public key of DKIM (RFC 6376 §3.6.1)
 	DMARC                 // the policy for mail that passes neither, aligned with From (RFC 9989)
-	MX                    // the mail exchangers of the return path's domain, which take bounces; not a TXT record
+	MX                    // the mail exchangers for bounces of the return path's domain; not a TXT record
 )
 
 // String returns the kind's name.
@@ -37,15 +37,15 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-// A Record is a TXT record or, in a [Problem] of the kind MX, the mail exchangers of
-// a domain.
+// A Record is a TXT record. In a [Problem] of the kind MX it is the mail
+// exchangers of a domain.
 type Record struct {
 	Kind Kind
 	Name string // without the final dot
 	Text string // of any length; String splits it
 }
 
-// String returns the record as a zone file's line, its text in strings of at
+// String returns the record as a zone file's line. The text is in strings of at
 // most 255 octets (RFC 1035 §3.3), which readers join again.
 func (r Record) String() string {
 	const most = 255
@@ -66,7 +66,7 @@ func (r Record) String() string {
 // with the policy "p=none" until all of it is signed. Once the reports are clean,
 // end with "p=reject".
 //
-// The error names the field of s that is wrong.
+// If a field of s is wrong, the error names it.
 func (s Setup) Records() ([]Record, error) {
 	v, err := s.validate()
 	if err != nil {
@@ -75,7 +75,7 @@ func (s Setup) Records() ([]Record, error) {
 	return v.records, nil
 }
 
-// suggest returns the records that a valid Setup asks for.
+// suggest returns the records for a valid Setup.
 func (s *settings) suggest() ([]Record, error) {
 	spf := "v=spf1 " + strings.Join(s.Senders, " ") + " ~all"
 	records := []Record{{Kind: SPF, Name: s.ReturnPath, Text: spf}}
@@ -96,8 +96,8 @@ func (s *settings) suggest() ([]Record, error) {
 	return append(records, Record{Kind: DMARC, Name: "_dmarc." + s.From, Text: dmarc}), nil
 }
 
-// wanted are the records that Check looks for: those to publish, and those of
-// others.
+// wanted returns the records that Check looks for: the suggested records, and
+// those of other systems.
 func (s *settings) wanted() []Record {
 	wanted := slices.Clone(s.records)
 	for _, selector := range s.Selectors {
@@ -106,9 +106,9 @@ func (s *settings) wanted() []Record {
 	return append(wanted, Record{Kind: MX, Name: s.ReturnPath})
 }
 
-// keyText returns the text of a key record. Its p tag holds for RSA a
-// SubjectPublicKeyInfo, which everybody publishes whatever RFC 6376 says (erratum
-// 3017), and for Ed25519 the bare key (RFC 8463 §4).
+// keyText returns the text of a key record. Its p tag is a SubjectPublicKeyInfo
+// for RSA, as everybody publishes it in spite of RFC 6376 (erratum 3017), and the
+// bare key for Ed25519 (RFC 8463 §4).
 func keyText(public crypto.PublicKey) (string, error) {
 	switch public := public.(type) {
 	case ed25519.PublicKey:

@@ -18,39 +18,39 @@ type Setup struct {
 	From string
 
 	// ReturnPath is the domain of smtp.Config.EnvelopeFrom or smtp.Config.VERP.
-	// It should be From or belong to the same organization: SPF does not count
-	// for DMARC otherwise. Default: From.
+	// It should be From or belong to the same organization, because SPF
+	// otherwise does not count for DMARC. Default: From.
 	ReturnPath string
 
-	// Senders are the hosts from which receivers get the mail, in the terms of
+	// Senders are the hosts that hand the mail to receivers, in the terms of
 	// SPF: "include:_spf.relay.example", "ip4:192.0.2.0/24",
-	// "a:mail.mybank.example". The relay's operator knows. Required.
+	// "a:mail.mybank.example". Ask the relay's operator. Required.
 	Senders []string
 
 	// DKIM is the signer of the mail, smtp.Config.DKIM. nil leaves out its keys.
 	DKIM Signer
 
-	// Selectors are those of a relay that signs for From, as its operator names
-	// them: "s1" for s1._domainkey.mybank.example. Check looks for usable keys
-	// there. Default: none.
+	// Selectors are the selectors of a relay that signs for From, as its
+	// operator names them: "s1" for s1._domainkey.mybank.example. Check looks
+	// for usable keys there. Default: none.
 	Selectors []string
 
-	// Reports is the mailbox that receivers send their daily DMARC reports to.
-	// Default: none are asked for.
+	// Reports is the mailbox for receivers' daily DMARC reports. Default: none
+	// are requested.
 	Reports string
 }
 
-// A Signer tells by which keys mail is signed. *smtp.DKIM is one.
+// A Signer knows the keys that sign mail. *smtp.DKIM is a Signer.
 type Signer interface {
-	// Domain returns the domain that the signatures name.
+	// Domain returns the domain of the signatures.
 	Domain() string
 
-	// PublicKeys yields the selector and the public half of each key that signs or
-	// may sign: an *rsa.PublicKey or an ed25519.PublicKey.
+	// PublicKeys yields the selector and the public half of each key that signs
+	// or may sign: an *rsa.PublicKey or an ed25519.PublicKey.
 	PublicKeys() iter.Seq2[string, crypto.PublicKey]
 }
 
-// settings is a Setup that is valid, with its defaults filled in.
+// settings is a valid Setup with its defaults.
 type settings struct {
 	Setup
 	signing string   // the domain of DKIM, in ASCII; empty: none
@@ -72,15 +72,15 @@ func (s *settings) validateDomains(v *transport.Validator) {
 	}
 	var err error
 	s.From, err = addrspec.Domain(s.From)
-	v.Check(err == nil, "From", "is no domain name")
+	v.Check(err == nil, "From", "is not a domain name")
 	s.ReturnPath, err = addrspec.Domain(s.ReturnPath)
-	v.Check(err == nil, "ReturnPath", "is no domain name")
+	v.Check(err == nil, "ReturnPath", "is not a domain name")
 }
 
 func (s *settings) validateSenders(v *transport.Validator) {
 	v.Check(len(s.Senders) > 0, "Senders", "is required")
 	for _, sender := range s.Senders {
-		v.Check(isSender(sender), "Senders", "%q is no include, ip4, ip6, a, mx or exists of SPF", sender)
+		v.Check(isSender(sender), "Senders", "%q is not an include, ip4, ip6, a, mx or exists of SPF", sender)
 	}
 }
 
@@ -90,12 +90,12 @@ func (s *settings) validateReports(v *transport.Validator) {
 	}
 	mailbox, err := mail.ParseAddress(s.Reports)
 	if err != nil {
-		v.Error("Reports", errors.New("is no mailbox"))
+		v.Error("Reports", errors.New("is not a mailbox"))
 		return
 	}
 	// A "!" or "," would end the address in the record (RFC 9989 §6.2).
 	s.Reports, err = addrspec.ASCII(mailbox.Address)
-	v.Check(err == nil && !strings.ContainsAny(s.Reports, "!%"), "Reports", "is no mailbox that fits a DMARC record")
+	v.Check(err == nil && !strings.ContainsAny(s.Reports, "!%"), "Reports", "is not a mailbox that fits a DMARC record")
 }
 
 func (s *settings) validateDKIM(v *transport.Validator) {
@@ -107,7 +107,7 @@ func (s *settings) validateDKIM(v *transport.Validator) {
 	}
 	for _, selector := range s.Selectors {
 		_, err := addrspec.Domain(selector)
-		v.Check(err == nil && addrspec.IsASCII(selector), "Selectors", "%q is no part of a domain name", selector)
+		v.Check(err == nil && addrspec.IsASCII(selector), "Selectors", "%q is not a part of a domain name", selector)
 	}
 	if !v.Failed() {
 		var err error
@@ -116,8 +116,7 @@ func (s *settings) validateDKIM(v *transport.Validator) {
 	}
 }
 
-// isSender reports whether term is an SPF mechanism that names hosts that may
-// send.
+// isSender reports whether term is an SPF mechanism for hosts that may send.
 func isSender(term string) bool {
 	if term == "" {
 		return false

@@ -10,30 +10,30 @@ import (
 // maxSPFLookups is RFC 7208 §4.6.4's limit.
 const maxSPFLookups = 10
 
-// maxSPFVoids is how many names that do not exist receivers look up.
+// maxSPFVoids is the largest number of missing names that receivers look up.
 const maxSPFVoids = 2
 
-// An spfRecord is a record, with the records that it includes.
+// An spfRecord is a record with its included records.
 type spfRecord struct {
 	terms    []spfTerm
-	all      string     // the term that ends it, "-all"; empty: none
+	all      string     // the last term, "-all"; empty: none
 	redirect *spfRecord // the record that decides if no term matches; nil: none
 }
 
-// An spfTerm is a mechanism that is not "all".
+// An spfTerm is a mechanism other than "all".
 type spfTerm struct {
-	pass     bool         // a host that it matches may send
+	pass     bool         // matching hosts may send
 	name     string       // in lower case, with its domain: "mx:mybank.example"
 	network  netip.Prefix // of ip4 and ip6
 	included *spfRecord   // of include; nil if a macro makes it depend on the mail
 }
 
-// An spfReader reads a record and those that it refers to, up to the limit of
+// An spfReader reads a record and its referenced records, up to the limit of
 // look-ups.
 type spfReader struct {
 	resolver Resolver
 	lookups  int
-	voids    int // names that do not exist
+	voids    int // missing names
 	fault    Fault
 	detail   string
 }
@@ -80,7 +80,7 @@ func (r *spfReader) read(ctx context.Context, domain, text string) (*spfRecord, 
 		return record, nil
 	}
 	for _, d := range parsed.directives {
-		if d.name == "all" { // what follows is never reached
+		if d.name == "all" { // later terms are never reached
 			record.all = d.text
 			return record, nil
 		}
@@ -98,7 +98,7 @@ func (r *spfReader) read(ctx context.Context, domain, text string) (*spfRecord, 
 	return record, err
 }
 
-// mechanism reads one term that is not "all", and what it refers to.
+// mechanism reads one term other than "all", and its references.
 func (r *spfReader) mechanism(ctx context.Context, domain string, d spfDirective) (spfTerm, error) {
 	t := newSPFTerm(d, domain)
 	var err error
@@ -123,7 +123,7 @@ func newSPFTerm(d spfDirective, domain string) spfTerm {
 	return t
 }
 
-// include reads the record of another domain. If the name holds a macro, the
+// include reads the record of another domain. If the name has a macro, the
 // record depends on the mail, and only counts as a look-up.
 func (r *spfReader) include(ctx context.Context, domain string) (*spfRecord, error) {
 	if r.count(); r.fault != 0 || strings.Contains(domain, "%") {
@@ -146,8 +146,8 @@ func (r *spfReader) count() {
 	}
 }
 
-// resolve looks up the names of a mechanism, if the resolver can: receivers give up
-// at the third name that does not exist, and at more than ten hosts of one "mx"
+// resolve looks up the names of a mechanism, if the resolver can. Receivers
+// give up at the third missing name, and at more than ten hosts of one "mx"
 // (RFC 7208 §4.6.4). A name with a macro depends on the mail.
 func (r *spfReader) resolve(ctx context.Context, kind, domain string) error {
 	found, err := 1, error(nil)
@@ -172,8 +172,7 @@ func (r *spfReader) resolve(ctx context.Context, kind, domain string) error {
 	return nil
 }
 
-// count returns how many results a look-up has. That a name does not exist is no
-// error.
+// count returns the number of a look-up's results. A missing name is no error.
 func count[T any](results []T, err error) (int, error) {
 	if isNotFound(err) {
 		return 0, nil
@@ -181,7 +180,7 @@ func count[T any](results []T, err error) (int, error) {
 	return len(results), err
 }
 
-// end returns the "all" that is reached if no term matches.
+// end returns the "all" that applies if no term matches.
 func (r *spfRecord) end() string {
 	for r.redirect != nil {
 		r = r.redirect
@@ -189,8 +188,7 @@ func (r *spfRecord) end() string {
 	return r.all
 }
 
-// passes reports whether a sender may send: the first term that matches it
-// decides.
+// passes reports whether a sender may send: the first matching term decides.
 func (r *spfRecord) passes(sender spfTerm) bool {
 	for ; r != nil; r = r.redirect {
 		for _, t := range r.terms {

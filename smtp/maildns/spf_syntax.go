@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// An spfSyntax is a record of SPF in its terms (RFC 7208 §4.6.1), which receivers
-// check as a whole before they evaluate it.
+// An spfSyntax is the terms of an SPF record (RFC 7208 §4.6.1). Receivers check
+// them as a whole before they evaluate them.
 type spfSyntax struct {
 	directives []spfDirective
 	redirect   string // empty: none
@@ -18,20 +18,20 @@ type spfDirective struct {
 	text      string // "-ip4:192.0.2.0/24"
 	qualifier byte   // '+' if it has none
 	name      string // "ip4"
-	domain    string // behind the colon, of a, mx, ptr, include and exists; empty: none
+	domain    string // after the colon, of a, mx, ptr, include and exists; empty: none
 	cidr      string // "/24//64", of a and mx
 	network   netip.Prefix
 }
 
-// isSPF reports whether receivers take text for a record of SPF (RFC 7208 §4.5).
+// isSPF reports whether receivers treat text as a record of SPF (RFC 7208 §4.5).
 func isSPF(text string) bool {
 	const version = "v=spf1"
 	return len(text) >= len(version) && strings.EqualFold(text[:len(version)], version) &&
 		(len(text) == len(version) || text[len(version)] == ' ')
 }
 
-// parseSPF reads a record that is SPF. If a term is malformed, it is returned as
-// wrong.
+// parseSPF reads a record that is SPF. If a term is malformed, wrong is that
+// term.
 func parseSPF(record string) (s spfSyntax, wrong string) {
 	modifiers := map[string]bool{}
 	for i, term := range strings.FieldsFunc(record, func(r rune) bool { return r == ' ' }) {
@@ -62,7 +62,7 @@ func parseSPF(record string) (s spfSyntax, wrong string) {
 	return s, ""
 }
 
-// cutModifier splits "name=value", where the name is one of a modifier.
+// cutModifier splits "name=value" if the name can be a modifier's.
 func cutModifier(term string) (name, value string, found bool) {
 	name, value, found = strings.Cut(term, "=")
 	if !found || name == "" || name[0] < 'a' || name[0] > 'z' {
@@ -142,8 +142,8 @@ func isLength(s string, most int) bool {
 }
 
 // isDomainSpec reports whether value is a domain-spec (RFC 7208 §7.1): literals
-// and macros, at the end of which are a dot and a label, or a macro. A link is
-// none, although its letters are.
+// and macros, and at the end a dot and a label, or a macro. A link has the right
+// characters, but is not one.
 func isDomainSpec(value string) bool {
 	if !isMacroString(value, true) || strings.ContainsAny(value, `"\`) || strings.Contains(value, "://") ||
 		strings.Contains(value, "..") || value[0] == '.' {

@@ -25,7 +25,7 @@ func TestSetupNamesTheField(t *testing.T) {
 		"Senders: \"192":                   func(d *Setup) { d.Senders = []string{"192.0.2.1"} },
 		"Senders: \"all":                   func(d *Setup) { d.Senders = []string{"all"} },
 		"Setup.Reports":                    func(d *Setup) { d.Reports = "x" },
-		"Reports: is no mailbox that fits": func(d *Setup) { d.Reports = "a!9m@x.example" },
+		"Reports: is not a mailbox that fits": func(d *Setup) { d.Reports = "a!9m@x.example" },
 	} {
 		d := newSetup(t)
 		change(&d)

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// selfSigned makes a certificate for the loopback interface, and the pool that
-// trusts it.
+// selfSigned makes a certificate for the loopback interface, and a pool with
+// it.
 func selfSigned() (tls.Certificate, *x509.CertPool) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package smtptest has a mail relay for tests, used like httptest.Server: it
-// listens on a free port of the loopback interface, speaks SMTP over real TLS,
-// keeps what it is sent, and misbehaves by script.
+// Package smtptest provides a mail relay for tests, like net/http/httptest's
+// Server. It listens on a free port of the loopback interface, speaks SMTP over
+// real TLS, keeps the mails it receives, and misbehaves by script.
 //
 //	srv := smtptest.NewServer(smtptest.Config{Username: "codes", Password: "secret"})
 //	defer srv.Close()
@@ -24,7 +24,7 @@
 //
 // # Errors
 //
-// A mistake in the test, such as a rule that does not fit its phase, panics.
+// A mistake in the test, such as a rule for the wrong phase, panics.
 //
 // # Concurrency
 //

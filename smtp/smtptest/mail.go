@@ -16,12 +16,12 @@ type Mail struct {
 	ID        string // the queue id in the server's last reply
 	From      string // of the envelope
 	To        []string
-	Mechanism string // that the sender logged in by; empty: none
+	Mechanism string // of the sender's login; empty: none
 	Header    mail.Header
 	Subject   string // decoded
 	Text      string // of the text/plain part, decoded, with LF line ends
 	HTML      string // of the text/html part
-	Raw       []byte // as it came, without dot-stuffing
+	Raw       []byte // as received, without dot-stuffing
 }
 
 // parse reads a mail with text/plain and text/html parts.

@@ -18,7 +18,7 @@ const (
 	AtAuth                   // the credentials have come
 	AtMail                   // MAIL FROM
 	AtRcpt                   // RCPT TO
-	AtBody                   // DATA was answered with 354, its body is not read yet
+	AtBody                   // DATA was answered with 354, and its body is still unread
 	AtDot                    // the final dot has come
 )
 
@@ -39,12 +39,12 @@ type Reply struct {
 	Text     string
 }
 
-// A Rule makes the server depart from taking everything.
+// A Rule makes the server deviate from accepting everything.
 type Rule struct {
 	Phase     Phase
-	Recipient string // from AtRcpt on: only for this one; default: any
+	Recipient string // from AtRcpt on: only for this recipient; default: any
 	Action    Action
-	Reply     Reply // for Answer; AtBody has no room for one
+	Reply     Reply // for Answer; AtBody has no reply
 	Times     int   // how often the rule applies; default: always
 }
 
@@ -115,8 +115,7 @@ func (r Rule) concerns(recipients []string) bool {
 	return false
 }
 
-// apply follows the script. A nil error means that the server goes its usual
-// way.
+// apply follows the script. If the error is nil, the server continues as usual.
 func (s *Server) apply(p Phase, conn *gosmtp.Conn, recipients ...string) error {
 	rule, unstall, found := s.ruleFor(p, recipients)
 	if !found {

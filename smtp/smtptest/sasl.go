@@ -34,7 +34,7 @@ func (s *session) saslServer(mechanism string) (sasl.Server, error) {
 	return &tokenServer{mechanism: mechanism, login: s.login}, nil
 }
 
-// A loginServer asks for name and password as servers by draft-murchison-sasl-login do.
+// A loginServer asks for name and password as in draft-murchison-sasl-login.
 type loginServer struct {
 	login    func(username, password string) error
 	step     int
@@ -56,8 +56,8 @@ func (l *loginServer) Next(response []byte) (challenge []byte, done bool, err er
 	return nil, true, errors.New("smtptest: too many responses")
 }
 
-// A tokenServer takes a bearer token in the initial response, of RFC 7628 or
-// of XOAUTH2, and explains a refusal in a challenge before it refuses.
+// A tokenServer reads a bearer token in the initial response, of RFC 7628 or of
+// XOAUTH2. Before it refuses, it gives the reason in a challenge.
 type tokenServer struct {
 	mechanism string
 	login     func(username, token string) error
@@ -93,7 +93,7 @@ func (t *tokenServer) Next(response []byte) (challenge []byte, done bool, err er
 	return []byte(`{"status":"invalid_token"}`), false, nil
 }
 
-// A scramServer lets a conversation of package scram be a sasl.Server.
+// A scramServer makes a sasl.Server of a conversation of package scram.
 type scramServer struct {
 	conversation *scram.ServerConversation
 	login        func() error

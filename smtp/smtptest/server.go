@@ -21,7 +21,7 @@ type TLSMode uint8
 
 // The modes.
 const (
-	StartTLS    TLSMode = iota // by the STARTTLS command; mail before it is refused
+	StartTLS    TLSMode = iota // by the STARTTLS command; earlier mail is refused
 	ImplicitTLS                // from the first byte
 	Plaintext                  // never
 )
@@ -32,19 +32,19 @@ type Config struct {
 	TLS TLSMode
 
 	// Username and Password are the credentials that AUTH requires before mail,
-	// under TLS; OAUTHBEARER and XOAUTH2 bring the Password as the token.
-	// Empty: no login.
+	// under TLS. OAUTHBEARER and XOAUTH2 use the Password as the token. Empty:
+	// no login.
 	Username, Password string
 
-	// Mechanisms are the AUTH mechanisms that the server offers, of SCRAM-SHA-256,
+	// Mechanisms are the AUTH mechanisms of the server, from SCRAM-SHA-256,
 	// PLAIN, LOGIN, OAUTHBEARER and XOAUTH2. Default: PLAIN and LOGIN.
 	Mechanisms []string
 
-	// SMTPUTF8 offers addresses beyond ASCII (RFC 6531).
+	// SMTPUTF8 accepts addresses beyond ASCII (RFC 6531).
 	SMTPUTF8 bool
 }
 
-// A Server is a mail relay that keeps the mails it is sent.
+// A Server is a mail relay that keeps the mails it receives.
 type Server struct {
 	config   Config
 	server   *gosmtp.Server
@@ -64,8 +64,8 @@ type Server struct {
 	open      map[*countedConn]struct{}
 }
 
-// NewServer starts a server on 127.0.0.1. Close it. It panics when the
-// loopback interface refuses, or a mechanism is not known.
+// NewServer starts a server on 127.0.0.1. The caller must close it. NewServer
+// panics if the loopback interface refuses, or if a mechanism is unknown.
 func NewServer(c Config) *Server {
 	if c.Mechanisms == nil {
 		c.Mechanisms = []string{sasl.Plain, sasl.Login}
@@ -122,8 +122,8 @@ func (s *Server) Connections() int {
 	return s.connected
 }
 
-// CloseClientConnections hangs up on everyone, idle or not, as a relay that
-// restarts does. The server goes on.
+// CloseClientConnections closes every connection, idle or not, as a restarting
+// relay does. The server still listens.
 func (s *Server) CloseClientConnections() {
 	s.mu.Lock()
 	open := slices.Collect(maps.Keys(s.open))
@@ -143,7 +143,7 @@ func (s *Server) Script(rules ...Rule) {
 	s.rules = append(s.rules, rules...)
 }
 
-// ClearScript removes all rules. A session that stalls goes on without its rule.
+// ClearScript removes all rules. A stalled session continues without its rule.
 func (s *Server) ClearScript() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,8 +159,8 @@ func (s *Server) Mails() []Mail {
 	return slices.Clone(s.mails)
 }
 
-// Received returns how many mails have come up to their final dot, whatever the
-// server then replies.
+// Received returns the number of mails received up to their final dot, whatever
+// the server replies.
 func (s *Server) Received() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,13 +198,13 @@ func (s *Server) keep(m Mail) {
 	s.arrived = make(chan struct{})
 }
 
-// Close hangs up on everyone and waits for the server's goroutines. The mails
-// stay. It may be called again.
+// Close closes every connection and waits for the server's goroutines. The
+// mails remain. It may be called again.
 func (s *Server) Close() {
 	s.close.Do(func() {
 		close(s.closing)
 		_ = s.server.Close()
-		_ = s.listener.Close() // where Serve had not registered it yet
+		_ = s.listener.Close() // if Serve has not registered it yet
 	})
 	s.conns.Wait()
 }

@@ -16,7 +16,7 @@ var (
 		Message: "Authentication required"}
 )
 
-// A session is one connection's conversation.
+// A session is the conversation of one connection.
 type session struct {
 	server    *Server
 	conn      *gosmtp.Conn

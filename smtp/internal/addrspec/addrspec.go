@@ -1,6 +1,6 @@
 // Package addrspec checks e-mail addresses (addr-spec, RFC 5322 §3.4.1) and
-// domain names, and returns them in the form in which commands, headers and DNS
-// records may carry them.
+// domain names. It returns them in the form for commands, headers and DNS
+// records.
 package addrspec
 
 import (
@@ -13,18 +13,18 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// The errors. None repeats the address.
+// The errors never repeat the address.
 var (
 	ErrMissing    = errors.New("the recipient has no e-mail address")
 	ErrMalformed  = errors.New("e-mail address is malformed")
-	ErrDomainName = errors.New("the e-mail address's domain is no domain name")
+	ErrDomainName = errors.New("the e-mail address's domain is not a domain name")
 	ErrLocalPart  = errors.New("e-mail address is not ASCII before the @")
 )
 
-// Wire returns address as MAIL and RCPT may carry it: checked by
-// [channel.Recipient.Validate], its domain in ASCII (RFC 5891). The result
-// holds no character that ends an address in a command or a header. If
-// needsUTF8 is set, the local part needs SMTPUTF8 (RFC 6531).
+// Wire returns address for MAIL and RCPT: checked by
+// [channel.Recipient.Validate], with its domain in ASCII (RFC 5891). The result
+// has no character that ends an address in a command or a header. If needsUTF8
+// is set, the local part needs SMTPUTF8 (RFC 6531).
 func Wire(address string) (wire string, needsUTF8 bool, err error) {
 	if address == "" {
 		return "", false, ErrMissing
@@ -45,7 +45,7 @@ func Wire(address string) (wire string, needsUTF8 bool, err error) {
 	return address, !IsASCII(local), nil
 }
 
-// ASCII is Wire for addresses that must do without SMTPUTF8.
+// ASCII is Wire for addresses without SMTPUTF8.
 func ASCII(address string) (string, error) {
 	wire, needsUTF8, err := Wire(address)
 	if err == nil && needsUTF8 {
@@ -63,14 +63,14 @@ func Domain(name string) (string, error) {
 	return strings.ToLower(strings.TrimPrefix(wire, "x@")), nil
 }
 
-// Aligned reports whether the domain a is b, or one lies beneath the other: a
-// narrower test than DMARC's, which needs a list of where registrations begin.
+// Aligned reports whether the domains are equal, or one is beneath the other.
+// This is a narrower test than DMARC's, which needs a list of public suffixes.
 func Aligned(a, b string) bool {
 	a, b = "."+strings.ToLower(a), "."+strings.ToLower(b)
 	return strings.HasSuffix(a, b) || strings.HasSuffix(b, a)
 }
 
-// IsASCII reports whether s holds ASCII only.
+// IsASCII reports whether s is all ASCII.
 func IsASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {

@@ -19,12 +19,12 @@ func TestSetupNamesTheField(t *testing.T) {
 			d.DKIM = signer{"mybank.example",
 				[]signerKey{{"x", "no key"}}}
 		},
-		"Setup.Senders":                    func(d *Setup) { d.Senders = nil },
-		"Setup.Senders: ":                  func(d *Setup) { d.Senders = []string{"include:x -all"} },
-		`Setup.Senders: "`:                 func(d *Setup) { d.Senders = []string{"ip4:2001:db8::1"} },
-		"Senders: \"192":                   func(d *Setup) { d.Senders = []string{"192.0.2.1"} },
-		"Senders: \"all":                   func(d *Setup) { d.Senders = []string{"all"} },
-		"Setup.Reports":                    func(d *Setup) { d.Reports = "x" },
+		"Setup.Senders":                       func(d *Setup) { d.Senders = nil },
+		"Setup.Senders: ":                     func(d *Setup) { d.Senders = []string{"include:x -all"} },
+		`Setup.Senders: "`:                    func(d *Setup) { d.Senders = []string{"ip4:2001:db8::1"} },
+		"Senders: \"192":                      func(d *Setup) { d.Senders = []string{"192.0.2.1"} },
+		"Senders: \"all":                      func(d *Setup) { d.Senders = []string{"all"} },
+		"Setup.Reports":                       func(d *Setup) { d.Reports = "x" },
 		"Reports: is not a mailbox that fits": func(d *Setup) { d.Reports = "a!9m@x.example" },
 	} {
 		d := newSetup(t)

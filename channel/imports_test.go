@@ -63,6 +63,7 @@ var (
 	smallProgram = []string{"otp", "channel/failover", "smtp", "store/memstore"}
 	mustNotLink  = []string{
 		"github.com/redis/", module + "/store/redisstore",
+		"github.com/jackc/", module + "/store/pgstore",
 		"github.com/ajankovic/smpp", module + "/smpp",
 		"github.com/boombuler/barcode",
 		"go.opentelemetry.io/",
@@ -123,6 +124,9 @@ func TestImportRules(t *testing.T) {
 		{module, "context", "no rule"},
 		{ours("smtp"), "go.opentelemetry.io/otel/metric", "must not link"},
 		{ours("store/memstore"), "github.com/redis/go-redis/v9", "must not link"},
+		{ours("store/memstore"), "github.com/jackc/pgx/v5", "must not link"},
+		{ours("otp"), ours("store/pgstore"), "must not"},
+		{ours("store/pgstore"), "github.com/jackc/pgx/v5", ""},
 		{ours("otp"), "testing", "must not link"},
 		{ours("smpp"), "github.com/ajankovic/smpp/pdu", ""},
 	} {

@@ -1,8 +1,9 @@
 // Package store defines the contracts between the one-time password services and a
 // backend, which keeps challenges, limits, receipts, jobs and credentials. Package
 // store/memstore implements them in one process, package store/redisstore on
-// Redis; package store/storetest proves an implementation. [Credentials] is the one
-// contract that a program usually implements itself, by a column in its users table.
+// Redis, package store/pgstore on PostgreSQL; package store/storetest proves an
+// implementation. [Credentials] is the one contract that a program usually implements
+// itself, by a column in its users table.
 //
 // # No secrets
 //

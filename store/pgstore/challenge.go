@@ -1,0 +1,199 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/otpcourier/otpcourier/store"
+)
+
+var (
+	_ store.Store     = (*Store)(nil)
+	_ store.Forgetter = (*Store)(nil)
+)
+
+// refusals are the errors that the statuses of the functions mean.
+var refusals = [...]error{
+	nil, store.ErrNotFound, store.ErrExpired, store.ErrClosed, store.ErrLocked, store.ErrExhausted, store.ErrConflict,
+	store.ErrExists,
+}
+
+func refusal(status int) error {
+	if status < 0 || status >= len(refusals) {
+		return fmt.Errorf("pgstore: status %d", status)
+	}
+	return refusals[status]
+}
+
+const (
+	maxGroup   = 16   // octets of a group
+	maxSubject = 1024 // octets of a subject: an index has no room for long ones
+)
+
+// check refuses a record that cannot be kept as it is.
+func check(r *store.Record) error {
+	switch {
+	case r.ID == "":
+		return errors.New("pgstore: record without ID")
+	case min(r.MaxAttempts, r.MaxFailures, r.MaxRun) < 0 ||
+		max(r.MaxAttempts, r.MaxFailures, r.MaxRun) > math.MaxInt32:
+		return fmt.Errorf("pgstore: MaxAttempts %d, MaxFailures %d or MaxRun %d outside 0 to 2^31-1",
+			r.MaxAttempts, r.MaxFailures, r.MaxRun)
+	case r.RunLife < 0 || max(r.RunLife, r.Lock, -r.Lock) > longest:
+		return fmt.Errorf("pgstore: RunLife %v or Lock %v outside 0 to 50 years", r.RunLife, r.Lock)
+	case r.Expires.Unix() <= 0 || nanos(r.Expires) == latest:
+		return errors.New("pgstore: Expires outside the years 1970 to 2199")
+	case !instant(createdNanos(r.Created)).Equal(r.Created):
+		return errors.New("pgstore: Created outside the years 1678 to 2262")
+	}
+	return checkSubject(r.Subject, r.Group)
+}
+
+// checkSubject refuses a subject or a group that is too long.
+func checkSubject(subject, group string) error {
+	if len(subject) > maxSubject || len(group) > maxGroup {
+		return fmt.Errorf("pgstore: Subject of %d octets, over %d, or Group of %d, over %d",
+			len(subject), maxSubject, len(group), maxGroup)
+	}
+	return nil
+}
+
+// octets returns s for a column of type bytea, which is not NULL.
+func octets[T string | []byte](s T) []byte { return append([]byte{}, s...) }
+
+// orNil returns b, or nil if it is empty.
+func orNil(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}
+
+// Create implements store.Store.
+func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := check(r); err != nil {
+		return err
+	}
+	var status int
+	var locked int64
+	err := s.row(ctx, []any{&status, &locked}, s.sql.create,
+		digest(r.ID), createdNanos(r.Created), nanos(r.Expires), int64(r.Lock), int64(r.RunLife), r.MaxAttempts,
+		r.MaxFailures, r.MaxRun, r.NewCode, octets(r.Subject), octets(r.Group), octets(r.Key), octets(r.Salt),
+		octets(r.Sealed), octets(r.Delivery), nanos(now))
+	if err != nil {
+		return err
+	}
+	s.tidy(ctx, now)
+	if err := refusal(status); err != nil {
+		if errors.Is(err, store.ErrLocked) {
+			r.LockedUntil = instant(locked)
+		}
+		return err
+	}
+	r.Attempts, r.Revision, r.Outcome, r.LockedUntil = 0, 0, store.Open, time.Time{}
+	return nil
+}
+
+// Get implements store.Store.
+func (s *Store) Get(ctx context.Context, id string, now time.Time) (*store.Record, error) {
+	return s.onChallenge(ctx, s.sql.get, id, nanos(now))
+}
+
+// errNoToken refuses a call without a token: all such calls would be repeats of one.
+var errNoToken = errors.New("pgstore: the token is zero")
+
+// Attempt implements store.Store.
+func (s *Store) Attempt(ctx context.Context, id string, t store.Token, now time.Time) (*store.Record, error) {
+	if t == 0 {
+		return nil, errNoToken
+	}
+	return s.onChallenge(ctx, s.sql.attempt, id, int64(t), nanos(now))
+}
+
+// Finish implements store.Store.
+func (s *Store) Finish(
+	ctx context.Context, id string, o store.Outcome, t store.Token, now time.Time,
+) (*store.Record, error) {
+	if o != store.Verified && o != store.Cancelled {
+		return nil, fmt.Errorf("pgstore: Finish as %v", o)
+	}
+	if t == 0 {
+		return nil, errNoToken
+	}
+	return s.onChallenge(ctx, s.sql.finish, id, int(o), int64(t), nanos(now))
+}
+
+// Update implements store.Store.
+func (s *Store) Update(
+	ctx context.Context, id string, revision uint64, delivery []byte, now time.Time,
+) (*store.Record, error) {
+	return s.onChallenge(ctx, s.sql.update, id, int64(revision), octets(delivery), nanos(now))
+}
+
+// CancelAll implements store.Store. A call whose until has come does nothing.
+func (s *Store) CancelAll(
+	ctx context.Context, bucket, subject, group string, until, now time.Time,
+) error {
+	if err := checkBucket(bucket, subject, group); err != nil {
+		return err
+	}
+	if !now.Before(until) { // what it would cancel has expired
+		return ctx.Err()
+	}
+	_, err := s.exec(ctx, s.sql.cancelAll, octets(subject), octets(group), nanos(until), nanos(now))
+	return err
+}
+
+// Forget implements store.Forgetter.
+func (s *Store) Forget(ctx context.Context, bucket, subject string, _ time.Time) error {
+	if err := checkBucket(bucket, subject, ""); err != nil {
+		return err
+	}
+	_, err := s.exec(ctx, s.sql.forget, octets(subject))
+	return err
+}
+
+// checkBucket refuses what CancelAll and Forget cannot use. The subject alone finds its
+// row; the bucket is for stores that are spread over servers.
+func checkBucket(bucket, subject, group string) error {
+	if strings.Contains(bucket, "-") {
+		return fmt.Errorf("pgstore: a bucket %q", bucket)
+	}
+	return checkSubject(subject, group)
+}
+
+// onChallenge runs a function that returns a challenge. The first of its arguments is the
+// digest of the ID.
+func (s *Store) onChallenge(ctx context.Context, sql, id string, args ...any) (*store.Record, error) {
+	var status int
+	var outcome, attempts, maxAttempts, maxFailures, maxRun *int
+	var locked, created, expires, lock, life, revision *int64
+	var newCode *bool
+	var subject, group, key, salt, sealed, delivery []byte
+	into := []any{
+		&status, &attempts, &outcome, &locked, &created, &expires, &lock, &life, &revision, &maxAttempts, &maxFailures,
+		&maxRun, &newCode, &subject, &group, &key, &salt, &sealed, &delivery,
+	}
+	if err := s.row(ctx, into, sql, append([]any{digest(id)}, args...)...); err != nil {
+		return nil, err
+	}
+	err := refusal(status)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	return &store.Record{
+		ID: id, Subject: string(subject), Group: string(group), Key: string(key), Salt: orNil(salt),
+		Sealed: orNil(sealed), Created: instant(*created), Expires: instant(*expires), NewCode: *newCode,
+		MaxAttempts: *maxAttempts, MaxFailures: *maxFailures, Lock: time.Duration(*lock),
+		MaxRun: *maxRun, RunLife: time.Duration(*life),
+		Attempts: *attempts, Outcome: store.Outcome(*outcome), LockedUntil: instant(*locked), Delivery: orNil(delivery),
+		Revision: uint64(*revision),
+	}, err
+}

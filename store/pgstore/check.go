@@ -1,0 +1,153 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/otpcourier/otpcourier/store"
+)
+
+// minVersion is the oldest server that the functions run on.
+const minVersion = 140000
+
+// Check looks at the server and at what is between it and the program. A program should
+// call it at its start, after [Store.Migrate] where that is the program's task.
+//
+// It returns an error if the Store cannot work: the server does not answer, is a standby or
+// read-only, is older than 14, or lacks the schema of this release; or a pooler loses
+// prepared statements. It returns a warning, and logs it, for each setting that would lose
+// stored data or make jobs late:
+//
+//   - fsync or full_page_writes is off, or synchronous_commit
+//   - autovacuum is off
+//   - transactions are not READ COMMITTED
+//   - notifications do not arrive, as behind a pooler that gives a connection to a client
+//     for one transaction only: see Config.Listen
+func (s *Store) Check(ctx context.Context) (warnings []string, err error) {
+	var version int
+	var standby bool
+	var set settings
+	err = s.row(ctx, []any{&version, &standby, &set.readOnly, &set.fsync, &set.pages, &set.commit, &set.vacuum,
+		&set.isolation}, `SELECT current_setting('server_version_num')::integer, pg_is_in_recovery(),
+		current_setting('default_transaction_read_only'), current_setting('fsync'), current_setting('full_page_writes'),
+		current_setting('synchronous_commit'), current_setting('autovacuum'),
+		current_setting('default_transaction_isolation')`)
+	switch {
+	case err != nil:
+		return nil, err
+	case version < minVersion:
+		return nil, fmt.Errorf("pgstore: the server is of version %d; the Store needs 14 or later", version/10000)
+	case standby:
+		return nil, errors.New("pgstore: the server is a standby: the Store needs the primary")
+	case set.readOnly != "off":
+		return nil, errors.New("pgstore: default_transaction_read_only is on")
+	}
+	if err := s.checkSchema(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.checkStatements(ctx); err != nil {
+		return nil, err
+	}
+	warnings = set.risks()
+	if s.listen != nil && !s.hearsItself(ctx) {
+		warnings = append(warnings, "notifications do not arrive: jobs begin up to a second late; behind a pooler, "+
+			"set Config.Listen to open a connection that goes around it")
+	}
+	for _, w := range warnings {
+		s.logger.WarnContext(ctx, "pgstore: "+w)
+	}
+	return warnings, ctx.Err()
+}
+
+// settings are those of the server that Check looks at.
+type settings struct{ readOnly, fsync, pages, commit, vacuum, isolation string }
+
+func (s settings) risks() (warnings []string) {
+	add := func(risk bool, warning string) {
+		if risk {
+			warnings = append(warnings, warning)
+		}
+	}
+	add(s.fsync == "off" || s.pages == "off", "fsync or full_page_writes is off: "+
+		"a power failure may destroy the database")
+	add(s.commit == "off", "synchronous_commit is off: a crash of the server forgets attempts, failures, takings and "+
+		"jobs of its last moment, and which codes were used then")
+	add(s.vacuum == "off", "autovacuum is off: the tables grow without end")
+	add(s.isolation != "read committed", "default_transaction_isolation is "+s.isolation+
+		": calls fail where they meet; set it to read committed")
+	return warnings
+}
+
+// checkSchema returns an error if steps of the schema are missing.
+func (s *Store) checkSchema(ctx context.Context) error {
+	all, err := Migrations(s.schema)
+	if err != nil {
+		return err
+	}
+	version, err := s.version(ctx)
+	switch {
+	case err != nil:
+		return err
+	case version == 0:
+		return fmt.Errorf("pgstore: schema %s is missing: call Store.Migrate, or apply Migrations", s.schema)
+	case version < len(all):
+		return fmt.Errorf("pgstore: schema %s is at step %d of %d: call Store.Migrate, or apply Migrations", s.schema,
+			version, len(all))
+	}
+	return nil
+}
+
+// How Check looks for a pooler that loses prepared statements: by calls at one time.
+const (
+	checkCalls  = 8
+	checkRounds = 6
+)
+
+// checkStatements returns an error if a pooler gives statements to connections that do not
+// know them.
+func (s *Store) checkStatements(ctx context.Context) error {
+	if _, ok := s.db.(*pgxpool.Pool); !ok {
+		return nil
+	}
+	errs := make([]error, checkCalls)
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() {
+			for range checkRounds {
+				_, err := s.Get(ctx, "no challenge", time.Now())
+				if !errors.Is(err, store.ErrNotFound) {
+					errs[i] = err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hearsItself tells whether a notification that the Store sends comes to a connection that
+// it opens to listen.
+func (s *Store) hearsItself(ctx context.Context) bool {
+	within, cancel := s.within(ctx)
+	defer cancel()
+	times := 0
+	_ = s.hear(within, func() {
+		if times++; times == 1 {
+			_, _ = s.exec(within, inSchema("SELECT otpcourier.wake()", s.schema))
+		} else {
+			cancel()
+		}
+	})
+	return times > 1
+}

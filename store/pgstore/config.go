@@ -1,0 +1,95 @@
+package pgstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// defaultSchema is also what stands for the schema in statements and migrations.
+const defaultSchema = "otpcourier"
+
+// Config configures a Store.
+type Config struct {
+	// DB is required, and stays the caller's to close.
+	DB DB
+
+	// Schema holds all tables and functions. Stores of different schemas share
+	// nothing. It is up to 50 lower-case letters, digits and "_", and begins with a
+	// letter. Default "otpcourier".
+	Schema string
+
+	// Timeout bounds each call. Default 3 s.
+	Timeout time.Duration
+
+	// MaxParked bounds the receipts that are kept because they came before their
+	// submission. Each has up to 4096 bytes. Choose it so that they take at most
+	// half of the server's disk: anyone who can make receipts up can park them.
+	//
+	// The receipts are spread over 256 shards. Each shard has room for an equal
+	// part of MaxParked, rounded up, and for the 16 receipts of one message at
+	// least, so the minimum is 4096. Default 1 << 16.
+	MaxParked int
+
+	// JobAttempts is how often a job whose handler fails is handed out. Default
+	// 64, which last over 30 min: longer than otp lets a code live. With fewer, a
+	// message that no carrier took may become a dead letter before its last try,
+	// and stay counted against the limits.
+	JobAttempts int
+
+	// Listen opens the connection on which a Run hears of new jobs; Run closes it.
+	// Behind a pooler that gives a connection to a client for one transaction only,
+	// it must go around the pooler. Default: if DB is a *pgxpool.Pool, Run takes a
+	// connection out of it; otherwise Run looks for jobs each second only.
+	Listen func(ctx context.Context) (*pgx.Conn, error)
+
+	// Logger gets the warnings of Check, the jobs that fail, and that Run does not
+	// reach the server. Default: discards.
+	Logger *slog.Logger
+}
+
+// validate refuses what New cannot use, and fills in the defaults.
+func (c *Config) validate() error {
+	if c.DB == nil {
+		return errors.New("pgstore: Config.DB: is required")
+	}
+	c.Schema = cmp.Or(c.Schema, defaultSchema)
+	if err := checkSchema(c.Schema); err != nil {
+		return err
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return cmp.Or(
+		notNegative("Timeout", &c.Timeout, 3*time.Second),
+		notNegative("MaxParked", &c.MaxParked, 1<<16),
+		notNegative("JobAttempts", &c.JobAttempts, jobAttempts),
+	)
+}
+
+// plainName is a name that needs no quotes in SQL.
+var plainName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,49}$`)
+
+func checkSchema(schema string) error {
+	if !plainName.MatchString(schema) {
+		return fmt.Errorf("pgstore: Config.Schema: %q is not up to 50 of a-z, 0-9 and _, a letter first", schema)
+	}
+	return nil
+}
+
+// notNegative refuses a negative value, and replaces zero by the default.
+func notNegative[N int | time.Duration](field string, v *N, byDefault N) error {
+	if *v < 0 {
+		return fmt.Errorf("pgstore: Config.%s: %v is negative", field, *v)
+	}
+	if *v == 0 {
+		*v = byDefault
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package pgstore_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/pgstore"
+	"github.com/otpcourier/otpcourier/store/pgstore/pgtest"
+)
+
+func TestMigrations(t *testing.T) {
+	t.Parallel()
+	if _, err := pgstore.Migrations("a b"); err == nil {
+		t.Error("a schema with a space: no error")
+	}
+	all, err := pgstore.Migrations("shop")
+	if err != nil || len(all) == 0 {
+		t.Fatal(len(all), err)
+	}
+	for i, m := range all {
+		if m.Number != i+1 || m.Name == "" || strings.Contains(m.SQL, "otpcourier") ||
+			!strings.Contains(m.SQL, "shop.") || !strings.Contains(m.SQL, "INSERT INTO shop.migrations") {
+			t.Errorf("step %d: number %d, name %q:\n%s", i+1, m.Number, m.Name, m.SQL)
+		}
+	}
+}
+
+// TestRealPostgresMigrate: processes may migrate at one time; each step is applied once.
+func TestRealPostgresMigrate(t *testing.T) {
+	t.Parallel()
+	s, err := pgstore.New(pgstore.Config{DB: sharedPool(t), Schema: pgtest.Schema()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if err := s.Migrate(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	checked(t, s, "", noFsync)
+}
+
+// TestRealPostgresPlainSQL: a migration tool applies the steps, and a user without any other
+// right works with them.
+func TestRealPostgresPlainSQL(t *testing.T) {
+	t.Parallel()
+	owner, schema := sharedPool(t), pgtest.Schema()
+	all, err := pgstore.Migrations(schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grants := `CREATE ROLE worker_of_NAME LOGIN;
+		GRANT USAGE ON SCHEMA NAME TO worker_of_NAME;
+		GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA NAME TO worker_of_NAME;
+		REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA NAME FROM PUBLIC;
+		GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA NAME TO worker_of_NAME;`
+	for _, m := range append(all, pgstore.Migration{SQL: grants}) {
+		if _, err := owner.Exec(context.Background(), strings.ReplaceAll(m.SQL, "NAME", schema)); err != nil {
+			t.Fatalf("step %d: %v", m.Number, err)
+		}
+	}
+	url := strings.Replace(pgtest.Shared(t).URL(), "postgres@", "worker_of_"+schema+"@", 1)
+	s := open(t, pgstore.Config{DB: dial(t, url), Schema: schema})
+	checked(t, s.Store, "", noFsync)
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Errorf("Migrate when nothing is missing: %v", err)
+	}
+	now := time.Now()
+	if err := s.Create(t.Context(), challenge("abc-1", now), now); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Attempt(t.Context(), "abc-1", token(), now); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Take(t.Context(), now, store.Limit{Key: "k", Most: 1, Per: time.Hour}); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Match(t.Context(), "k", []byte("r"), now.Add(time.Hour), now); err != nil {
+		t.Error(err)
+	}
+	if err := s.Swap(t.Context(), "s", nil, []byte("v")); err != nil {
+		t.Error(err)
+	}
+	jobs := make(chan store.Job, 1)
+	work(t, s, 1, forward(jobs))
+	add(t, s, store.Job{Challenge: "abc-1"})
+	receive(t, jobs, patience, "the job")
+}
+
+// TestRealPostgresNothingReadable: no table holds the name of a limit, of a provider's id or
+// of a person.
+func TestRealPostgresNothingReadable(t *testing.T) {
+	t.Parallel()
+	s, now := open(t, pgstore.Config{}), time.Now()
+	if _, err := s.Take(t.Context(), now, store.Limit{Key: "secret", Most: 1, Per: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Track(t.Context(), "secret/1", "message", now.Add(time.Hour), now); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Swap(t.Context(), "secret@example.com", nil, []byte("sealed")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Create(t.Context(), challenge("secret-id", now), now); err != nil {
+		t.Fatal(err)
+	}
+	s.exec(t, "UPDATE SCHEMA.challenges SET subject = ''") // its keyed hash; here it is not one
+	rows := 0
+	for _, table := range []string{"challenges", "limits", "receipts", "credentials"} {
+		all, err := sharedPool(t).Query(t.Context(), "SELECT t::text FROM "+s.schema+"."+table+" t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for all.Next() {
+			var text string
+			if err := all.Scan(&text); err != nil {
+				t.Fatal(err)
+			}
+			rows++
+			for _, form := range []string{"secret", "736563726574"} { // and in hexadecimal
+				if strings.Contains(text, form) {
+					t.Errorf("%s holds %q: %s", table, form, text)
+				}
+			}
+		}
+		if err := all.Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rows != 4 {
+		t.Errorf("%d rows, want 4", rows)
+	}
+}

@@ -1,0 +1,356 @@
+-- Challenges, and by subject the run of failures.
+--
+-- All times are nanoseconds since 1970 by the callers' clocks, and so are spans. The
+-- text "otpcourier" stands for the schema wherever it stands in these files.
+
+CREATE SCHEMA IF NOT EXISTS otpcourier;
+
+CREATE TABLE otpcourier.migrations (
+	number  integer PRIMARY KEY,
+	applied timestamptz NOT NULL DEFAULT now()
+);
+
+-- A challenge. Nothing of it changes but delivery, revision, outcome and winner. The
+-- attempts that were charged are in the row of its subject: a wrong code writes that
+-- small row only.
+CREATE TABLE otpcourier.challenges (
+	id           uuid PRIMARY KEY, -- digest of the ID
+	created      bigint NOT NULL,
+	expires      bigint NOT NULL,
+	lock         bigint NOT NULL, -- span
+	run_life     bigint NOT NULL, -- span
+	revision     bigint NOT NULL DEFAULT 0,
+	winner       bigint NOT NULL DEFAULT 0, -- token of the Finish that closed it
+	max_attempts integer NOT NULL,
+	max_failures integer NOT NULL,
+	max_run      integer NOT NULL,
+	outcome      smallint NOT NULL DEFAULT 0, -- 0 open, 1 verified, 2 cancelled
+	new_code     boolean NOT NULL,
+	subject      bytea NOT NULL,
+	grp          bytea NOT NULL,
+	key          bytea NOT NULL,
+	salt         bytea NOT NULL,
+	sealed       bytea NOT NULL,
+	delivery     bytea NOT NULL
+) WITH (fillfactor = 80);
+
+CREATE INDEX challenges_expires ON otpcourier.challenges (expires);
+
+-- What is known of a subject. Every Attempt, Finish, CancelAll and Forget locks its
+-- row first. An array that is NULL is empty.
+CREATE TABLE otpcourier.subjects (
+	subject      bytea PRIMARY KEY,
+	ends         bigint NOT NULL DEFAULT 0, -- when the run is forgotten, or its lock ends
+	life         bigint NOT NULL DEFAULT 0, -- when total is forgotten
+	failures     integer NOT NULL DEFAULT 0, -- in a row since the latest lock
+	total        integer NOT NULL DEFAULT 0, -- in a row, locks notwithstanding
+	kept         integer NOT NULL, -- hours since 1970: the row is garbage from then on
+	locked       boolean NOT NULL DEFAULT false,
+	charged      uuid[], -- the challenge of each Attempt that was charged, in order
+	tokens       bigint[], -- its token
+	until        bigint[], -- when its challenge expires
+	marked       bytea[], -- the group of each CancelAll; empty: all groups
+	marked_at    bigint[], -- challenges that were created before are cancelled
+	marked_until bigint[] -- when the mark may be dropped
+) WITH (fillfactor = 70);
+
+CREATE INDEX subjects_kept ON otpcourier.subjects (kept);
+
+-- hours returns the hour, since 1970, in which t has passed for an hour at least. Rows are
+-- kept by the hour: most updates leave the index alone.
+CREATE FUNCTION otpcourier.hours(t bigint) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT (t / 3600000000000 + 2)::integer $$;
+
+-- slack is how much longer than asked for things are kept: the clocks of the processes
+-- may differ by as much.
+CREATE FUNCTION otpcourier.slack() RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 60000000000 $$;
+
+-- subject_of locks the row of a challenge's subject, and makes it if there is none. It
+-- returns no row if there is no such challenge.
+CREATE FUNCTION otpcourier.subject_of(_id uuid, _now bigint) RETURNS otpcourier.subjects
+LANGUAGE plpgsql AS $$
+DECLARE
+	s otpcourier.subjects;
+	who bytea;
+	lives bigint;
+BEGIN
+	LOOP
+		SELECT t.* INTO s FROM otpcourier.subjects t
+			WHERE t.subject = (SELECT c.subject FROM otpcourier.challenges c WHERE c.id = _id)
+			FOR NO KEY UPDATE;
+		IF FOUND THEN
+			RETURN s;
+		END IF;
+		SELECT c.subject, c.expires INTO who, lives FROM otpcourier.challenges c WHERE c.id = _id;
+		IF NOT FOUND THEN
+			RETURN NULL;
+		END IF;
+		INSERT INTO otpcourier.subjects (subject, kept) VALUES (who, otpcourier.hours(greatest(lives, _now)))
+			ON CONFLICT DO NOTHING;
+	END LOOP;
+END $$;
+
+-- marks tells whether a CancelAll has cancelled a challenge that is open.
+CREATE FUNCTION otpcourier.marks(s otpcourier.subjects, _created bigint, _grp bytea) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	FOR i IN 1 .. coalesce(cardinality(s.marked), 0) LOOP
+		IF _created < s.marked_at[i] AND (s.marked[i] = _grp OR s.marked[i] = '') THEN
+			RETURN true;
+		END IF;
+	END LOOP;
+	RETURN false;
+END $$;
+
+-- The functions below answer with a status, and with the challenge as it then is:
+--
+--	status        0 done, 1 not found, 2 expired, 3 closed, 4 locked, 5 exhausted,
+--	              6 conflict, 7 exists
+--	attempts      charged to the challenge; of an Attempt that is repeated, its number
+--	outcome       as CancelAll has it, too
+--	locked_until  end of the subject's lock, 0: not locked
+--	c             the row, without an outcome of CancelAll
+
+-- look is Get.
+CREATE FUNCTION otpcourier.look(_id uuid, _now bigint,
+	OUT status integer, OUT attempts integer, OUT outcome integer, OUT locked_until bigint,
+	OUT c otpcourier.challenges)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	s otpcourier.subjects;
+BEGIN
+	SELECT t.* INTO c FROM otpcourier.challenges t WHERE t.id = _id;
+	IF NOT FOUND THEN
+		status := 1;
+		RETURN;
+	END IF;
+	SELECT t.* INTO s FROM otpcourier.subjects t WHERE t.subject = c.subject;
+	status := CASE WHEN c.expires <= _now THEN 2 ELSE 0 END;
+	attempts := coalesce(cardinality(array_positions(s.charged, _id)), 0);
+	outcome := c.outcome;
+	IF outcome = 0 AND s.marked IS NOT NULL AND otpcourier.marks(s, c.created, c.grp) THEN
+		outcome := 2;
+	END IF;
+	locked_until := CASE WHEN s.locked AND s.ends > _now THEN s.ends ELSE 0 END;
+END $$;
+
+-- attempt is Attempt.
+CREATE FUNCTION otpcourier.attempt(_id uuid, _token bigint, _now bigint,
+	OUT status integer, OUT attempts integer, OUT outcome integer, OUT locked_until bigint,
+	OUT c otpcourier.challenges)
+LANGUAGE plpgsql AS $$
+DECLARE
+	s otpcourier.subjects;
+	forget bigint;
+	over bigint;
+	at integer;
+BEGIN
+	s := otpcourier.subject_of(_id, _now);
+	SELECT t.* INTO c FROM otpcourier.challenges t WHERE t.id = _id;
+	IF NOT FOUND THEN
+		status := 1;
+		RETURN;
+	END IF;
+	IF s.ends <= _now THEN
+		s.failures := 0; s.ends := 0; s.locked := false;
+	END IF;
+	IF s.life <= _now THEN
+		s.total := 0; s.life := 0;
+	END IF;
+	locked_until := CASE WHEN s.locked THEN s.ends ELSE 0 END;
+	outcome := c.outcome;
+	IF outcome = 0 AND s.marked IS NOT NULL AND otpcourier.marks(s, c.created, c.grp) THEN
+		outcome := 2;
+	END IF;
+	attempts := coalesce(cardinality(array_positions(s.charged, _id)), 0);
+	status := 0;
+	IF c.expires <= _now THEN
+		status := 2;
+		RETURN;
+	END IF;
+	at := array_position(s.tokens, _token);
+	WHILE at IS NOT NULL LOOP -- another challenge may have been charged for the same token
+		IF s.charged[at] = _id THEN
+			attempts := cardinality(array_positions(s.charged[1:at], _id));
+			RETURN;
+		END IF;
+		at := array_position(s.tokens, _token, at + 1);
+	END LOOP;
+	status := CASE WHEN outcome <> 0 THEN 3 WHEN s.locked THEN 4 WHEN attempts >= c.max_attempts THEN 5 ELSE 0 END;
+	IF status <> 0 THEN
+		RETURN;
+	END IF;
+
+	attempts := attempts + 1;
+	forget := _now + c.lock;
+	over := CASE WHEN c.max_run > 0 THEN _now + c.run_life ELSE _now END;
+	IF forget > _now OR over > _now OR s.ends > 0 OR s.life > 0 THEN
+		s.failures := least(s.failures, 2147483646) + 1;
+		s.total := least(s.total, 2147483646) + 1;
+		s.ends := greatest(s.ends, forget);
+		s.life := greatest(s.life, over, s.ends);
+		IF c.max_failures > 0 AND s.failures >= c.max_failures THEN
+			s.locked := true; s.ends := forget;
+		END IF;
+		IF c.max_run > 0 AND s.total >= c.max_run THEN
+			s.locked := true; s.ends := greatest(forget, over); s.life := s.ends;
+		END IF;
+		IF s.ends <= _now THEN
+			s.failures := 0; s.ends := 0; s.locked := false;
+		END IF;
+		IF s.life <= _now THEN
+			s.total := 0; s.life := 0;
+		END IF;
+		locked_until := CASE WHEN s.locked THEN s.ends ELSE 0 END;
+	END IF;
+	IF s.until[1] + otpcourier.slack() <= _now THEN
+		SELECT array_agg(x.charge), array_agg(x.token), array_agg(x.lives) INTO s.charged, s.tokens, s.until
+			FROM unnest(s.charged, s.tokens, s.until) AS x (charge, token, lives)
+			WHERE x.lives + otpcourier.slack() > _now;
+	END IF;
+	UPDATE otpcourier.subjects t SET
+		failures = s.failures, ends = s.ends, locked = s.locked, total = s.total, life = s.life,
+		charged = s.charged || _id, tokens = s.tokens || _token, until = s.until || c.expires,
+		kept = greatest(t.kept, otpcourier.hours(greatest(s.ends, s.life, c.expires)))
+		WHERE t.subject = c.subject;
+END $$;
+
+-- finish is Finish.
+CREATE FUNCTION otpcourier.finish(_id uuid, _outcome integer, _token bigint, _now bigint,
+	OUT status integer, OUT attempts integer, OUT outcome integer, OUT locked_until bigint,
+	OUT c otpcourier.challenges)
+LANGUAGE plpgsql AS $$
+DECLARE
+	s otpcourier.subjects;
+BEGIN
+	s := otpcourier.subject_of(_id, _now);
+	SELECT t.* INTO c FROM otpcourier.challenges t WHERE t.id = _id;
+	IF NOT FOUND THEN
+		status := 1;
+		RETURN;
+	END IF;
+	locked_until := CASE WHEN s.locked AND s.ends > _now THEN s.ends ELSE 0 END;
+	attempts := coalesce(cardinality(array_positions(s.charged, _id)), 0);
+	outcome := c.outcome;
+	IF outcome = 0 AND s.marked IS NOT NULL AND otpcourier.marks(s, c.created, c.grp) THEN
+		outcome := 2;
+	END IF;
+	status := 0;
+	IF c.expires <= _now THEN
+		status := 2;
+		RETURN;
+	END IF;
+	IF outcome <> 0 THEN
+		IF c.outcome <> _outcome OR c.winner <> _token THEN
+			status := 3;
+		END IF;
+		RETURN;
+	END IF;
+	UPDATE otpcourier.challenges t SET outcome = _outcome, winner = _token WHERE t.id = _id;
+	outcome := _outcome;
+	IF _outcome = 1 THEN
+		locked_until := 0;
+		UPDATE otpcourier.subjects t SET failures = 0, ends = 0, locked = false, total = 0, life = 0
+			WHERE t.subject = c.subject AND (t.ends > 0 OR t.life > 0);
+	END IF;
+END $$;
+
+-- revise is Update.
+CREATE FUNCTION otpcourier.revise(_id uuid, _revision bigint, _delivery bytea, _now bigint,
+	OUT status integer, OUT attempts integer, OUT outcome integer, OUT locked_until bigint,
+	OUT c otpcourier.challenges)
+LANGUAGE plpgsql AS $$
+DECLARE
+	done boolean;
+	l record;
+BEGIN
+	UPDATE otpcourier.challenges t SET delivery = _delivery, revision = t.revision + 1
+		WHERE t.id = _id AND t.revision = _revision AND t.expires > _now;
+	done := FOUND;
+	SELECT t.* INTO l FROM otpcourier.look(_id, _now) t;
+	status := CASE WHEN l.status = 0 AND NOT done THEN 6 ELSE l.status END;
+	attempts := l.attempts; outcome := l.outcome; locked_until := l.locked_until; c := l.c;
+END $$;
+
+-- make is Create: it inserts r, unless a challenge of its ID lives.
+CREATE FUNCTION otpcourier.make(r otpcourier.challenges, _now bigint, OUT status integer, OUT locked_until bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+	old record;
+BEGIN
+	SELECT t.ends INTO locked_until FROM otpcourier.subjects t
+		WHERE t.subject = r.subject AND t.locked AND t.ends > _now;
+	locked_until := coalesce(locked_until, 0);
+	LOOP
+		IF locked_until = 0 THEN
+			INSERT INTO otpcourier.challenges SELECT r.* ON CONFLICT DO NOTHING;
+			IF FOUND THEN
+				status := 0;
+				RETURN;
+			END IF;
+		END IF;
+		SELECT t.salt, t.expires INTO old FROM otpcourier.challenges t WHERE t.id = r.id;
+		IF FOUND AND old.expires > _now THEN
+			status := CASE WHEN old.salt = r.salt THEN 0 ELSE 7 END;
+			RETURN;
+		END IF;
+		IF locked_until > 0 THEN
+			status := 4;
+			RETURN;
+		END IF;
+		DELETE FROM otpcourier.challenges t WHERE t.id = r.id AND t.expires <= _now;
+		UPDATE otpcourier.subjects t SET (charged, tokens, until) = (
+			SELECT array_agg(x.charge), array_agg(x.token), array_agg(x.lives)
+			FROM unnest(t.charged, t.tokens, t.until) AS x (charge, token, lives) WHERE x.charge <> r.id)
+			WHERE t.subject = r.subject AND r.id = ANY (t.charged);
+	END LOOP;
+END $$;
+
+-- cancel_all is CancelAll: it adds a mark to the subject's, or renews that of the group.
+CREATE FUNCTION otpcourier.cancel_all(_subject bytea, _grp bytea, _until bigint, _now bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+	s otpcourier.subjects;
+BEGIN
+	LOOP
+		SELECT t.* INTO s FROM otpcourier.subjects t WHERE t.subject = _subject FOR NO KEY UPDATE;
+		EXIT WHEN FOUND;
+		INSERT INTO otpcourier.subjects (subject, kept) VALUES (_subject, otpcourier.hours(_until))
+			ON CONFLICT DO NOTHING;
+	END LOOP;
+	FOR i IN 1 .. coalesce(cardinality(s.marked), 0) LOOP
+		IF s.marked[i] = _grp THEN
+			s.marked_at[i] := greatest(s.marked_at[i], _now);
+			s.marked_until[i] := greatest(s.marked_until[i], _until);
+			UPDATE otpcourier.subjects t SET marked_at = s.marked_at, marked_until = s.marked_until,
+				kept = greatest(t.kept, otpcourier.hours(_until)) WHERE t.subject = _subject;
+			RETURN;
+		END IF;
+	END LOOP;
+	SELECT array_agg(x.grp), array_agg(x.at), array_agg(x.lives) INTO s.marked, s.marked_at, s.marked_until
+		FROM unnest(s.marked, s.marked_at, s.marked_until) AS x (grp, at, lives)
+		WHERE x.lives + otpcourier.slack() > _now;
+	UPDATE otpcourier.subjects t SET
+		marked = s.marked || ARRAY[_grp], marked_at = s.marked_at || _now, marked_until = s.marked_until || _until,
+		kept = greatest(t.kept, otpcourier.hours(_until)) WHERE t.subject = _subject;
+END $$;
+
+-- sweep_challenges removes up to _most challenges and as many subjects that are no longer
+-- needed, and returns how many it removed. Rows that another call has locked stay.
+CREATE FUNCTION otpcourier.sweep_challenges(_now bigint, _most integer) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+	n integer;
+	m integer;
+BEGIN
+	DELETE FROM otpcourier.challenges WHERE ctid = ANY (ARRAY(
+		SELECT t.ctid FROM otpcourier.challenges t WHERE t.expires < _now - otpcourier.slack()
+		ORDER BY t.expires LIMIT _most FOR UPDATE SKIP LOCKED));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	DELETE FROM otpcourier.subjects WHERE ctid = ANY (ARRAY(
+		SELECT t.ctid FROM otpcourier.subjects t WHERE t.kept <= _now / 3600000000000
+		ORDER BY t.kept LIMIT _most FOR UPDATE SKIP LOCKED));
+	GET DIAGNOSTICS m = ROW_COUNT;
+	RETURN n + m;
+END $$;

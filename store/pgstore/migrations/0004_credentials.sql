@@ -1,0 +1,6 @@
+-- Credentials: a value stays until it is removed.
+
+CREATE TABLE otpcourier.credentials (
+	subject bytea PRIMARY KEY, -- SHA-256
+	value   bytea NOT NULL
+);

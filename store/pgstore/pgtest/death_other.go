@@ -1,0 +1,8 @@
+//go:build !linux
+
+package pgtest
+
+import "syscall"
+
+// attributes are those of a process that runs as the user of this one.
+func attributes(int, int) *syscall.SysProcAttr { return nil }

@@ -1,0 +1,31 @@
+package pgstore
+
+import (
+	"context"
+	"time"
+)
+
+// How expired rows are removed: each process that works removes a few, as often as it has
+// to. A row goes when it has expired by the process's clock and by the server's: a process
+// whose clock is ahead must not remove rows that others need.
+const (
+	sweepEvery = time.Second
+	sweepRows  = 500 // of each table
+)
+
+// tidy removes expired rows, if that is due. It is called after the work of a call, whose
+// result does not depend on it.
+func (s *Store) tidy(ctx context.Context, now time.Time) {
+	began := time.Now()
+	last := s.swept.Load()
+	if !s.sweeps || began.UnixNano()-last < int64(sweepEvery) || !s.swept.CompareAndSwap(last, began.UnixNano()) {
+		return
+	}
+	var most int
+	switch err := s.row(ctx, []any{&most}, s.sql.sweep, nanos(now), sweepRows); {
+	case err != nil:
+		s.logger.DebugContext(ctx, "pgstore: expired rows not removed", "err", err)
+	case most >= sweepRows: // there may be more: the next call goes on
+		s.swept.Store(0)
+	}
+}

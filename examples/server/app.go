@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/console"
+	"github.com/otpcourier/otpcourier/channel/failover"
+	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/otp/otphttp"
+	"github.com/otpcourier/otpcourier/otp/wording"
+	"github.com/otpcourier/otpcourier/smpp"
+	"github.com/otpcourier/otpcourier/smtp"
+	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/memstore"
+	"github.com/otpcourier/otpcourier/store/redisstore"
+)
+
+// A backend is a store with limits, receipts and a queue.
+type backend interface {
+	store.Store
+	store.Limiter
+	store.Tracker
+	store.Queue
+}
+
+// newStore returns the store of an application, in Redis if there is a client.
+func newStore(client *redis.Client, prefix string, log *slog.Logger) (backend, error) {
+	if client == nil {
+		return memstore.New(memstore.Config{Logger: log}), nil
+	}
+	return redisstore.New(redisstore.Config{Client: client, Prefix: prefix, Logger: log})
+}
+
+// An opener opens the channel of a route. An error repeats no URL, since it may
+// hold a password.
+type opener func(app string, r route, receipt channel.ReceiptFunc) (channel.Channel, channel.Address, error)
+
+// openRoute opens real services.
+func openRoute(env func(string) string) opener {
+	return func(app string, r route, receipt channel.ReceiptFunc) (channel.Channel, channel.Address, error) {
+		u, err := url.Parse(r.URL)
+		if err != nil {
+			return nil, 0, errors.New("that is no URL")
+		}
+		password, given := u.User.Password()
+		if !given {
+			password = env("OTP_PASSWORD_" + strings.ToUpper(strings.ReplaceAll(app+"_"+r.Name, "-", "_")))
+		}
+		switch u.Scheme {
+		case "console":
+			var kind channel.Address
+			err := kind.UnmarshalText([]byte(u.Opaque))
+			return console.New(os.Stderr), kind, err
+		case "smpps":
+			c, err := smpp.New(smpp.Config{Addr: u.Host, TLS: &tls.Config{}, SystemID: u.User.Username(),
+				Password: password, Sender: u.Query().Get("sender"), Receipt: receipt})
+			return c, channel.Phone, err
+		case "smtp", "smtps":
+			mode := smtp.StartTLS
+			if u.Scheme == "smtps" {
+				mode = smtp.ImplicitTLS
+			}
+			c, err := smtp.New(smtp.Config{Addr: u.Host, TLS: mode, Username: u.User.Username(), Password: password,
+				From: u.Query().Get("from")})
+			return c, channel.Email, err
+		}
+		return nil, 0, errors.New("the URL must begin with smpps:, smtp:, smtps: or console:phone")
+	}
+}
+
+// An app is an application at work.
+type app struct {
+	name    string
+	svc     *otp.Service
+	api     http.Handler
+	courier *failover.Channel
+	opened  []channel.Channel
+	working sync.WaitGroup
+	stop    context.CancelFunc // ends Work
+}
+
+// newApp starts an application. Its Work goes on until close.
+func (s *server) newApp(a application, keys otp.Keyring, open opener) (_ *app, err error) {
+	out := &app{name: a.Name, stop: func() {}}
+	defer func() {
+		if err != nil {
+			out.close(context.Background())
+		}
+	}()
+	receipts := &channel.Receipts{}
+	var routes []channel.Route
+	for _, r := range a.Routes {
+		c, kind, err := open(a.Name, r, receipts.For(r.Name))
+		if err != nil {
+			return nil, fmt.Errorf("application %s, route %s: %w", a.Name, r.Name, err)
+		}
+		out.opened = append(out.opened, c)
+		routes = append(routes, channel.Route{Name: r.Name, Channel: c, Address: kind})
+	}
+	if out.courier, err = failover.New(failover.Config{Router: failover.List(routes...)}); err != nil {
+		return nil, fmt.Errorf("application %s: %w", a.Name, err)
+	}
+	if err = out.serve(s, a, keys, receipts); err != nil {
+		return nil, fmt.Errorf("application %s: %w", a.Name, err)
+	}
+	return out, nil
+}
+
+// serve makes the Service and its API.
+func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channel.Receipts) error {
+	log := s.log.With("application", c.Name)
+	st, err := newStore(s.redis, "otp:"+c.Name+":", log)
+	if err != nil {
+		return err
+	}
+	a.svc, err = otp.New(otp.Config{
+		Channel: a.courier, Receipts: receipts, Store: st, Keys: keys, Application: c.Name,
+		Wording: wording.Config{Brand: c.Brand}, Region: c.Region, Support: c.Support, Async: c.Async,
+		Policy: otp.Policy{Life: time.Duration(c.Life)},
+		// If a process dies while it sends a message, another sends it after that.
+		Takeover: 10 * time.Second,
+		Logger:   log,
+	})
+	if err != nil {
+		return err
+	}
+	a.api, err = otphttp.New(otphttp.Config{Service: a.svc, Authenticate: callerOf, Path: apiPath,
+		Proxies: s.gate.proxies, TypeBase: s.c.ProblemTypes})
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	a.stop = stop
+	a.working.Go(func() { _ = a.svc.Work(ctx) }) // until stop
+	return nil
+}
+
+// up reports whether a route is left that messages go by.
+func (a *app) up() bool {
+	return slices.ContainsFunc(a.courier.Health(), func(r failover.RouteHealth) bool { return !r.Open })
+}
+
+// close ends Work, then the channels, which deliver their last receipts.
+func (a *app) close(ctx context.Context) {
+	a.stop()
+	a.working.Wait()
+	for _, c := range slices.Backward(a.opened) {
+		if c, ok := c.(interface{ Shutdown(context.Context) error }); ok {
+			_ = c.Shutdown(ctx) // if the time is over, it is cut off
+		}
+	}
+}

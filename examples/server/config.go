@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"regexp"
+	"slices"
+	"time"
+)
+
+// config is the configuration file.
+type config struct {
+	// Listen is where the API is served. Default: 127.0.0.1:8080.
+	Listen string `json:"listen,omitempty"`
+	// Admin is where health is served, for the machines that watch over this
+	// one. Default: 127.0.0.1:8081.
+	Admin string `json:"admin,omitempty"`
+	// Cert and Key are PEM files for TLS. Default: none, for a proxy that ends
+	// TLS on this machine.
+	Cert string `json:"cert,omitempty"`
+	Key  string `json:"key,omitempty"`
+	// Redis is a URL, redis://user:password@host:6379/0 or rediss:. Default: the
+	// memory of this process.
+	Redis string `json:"redis,omitempty"`
+	// Proxies are the networks of reverse proxies, and ProxyHeader is the header
+	// to which each adds the address that it was called from.
+	Proxies     []netip.Prefix `json:"proxies,omitempty"`
+	ProxyHeader string         `json:"proxy_header,omitempty"`
+	// ProblemTypes is the beginning of the type of each problem.
+	ProblemTypes string `json:"problem_types,omitempty"`
+
+	Applications []application `json:"applications"`
+}
+
+// An application is a brand with clients of its own. Nothing of it can be seen or
+// changed with another's API key.
+type application struct {
+	Name    string   `json:"name"` // also in the keys of the store
+	Brand   string   `json:"brand"`
+	Support string   `json:"support,omitempty"`
+	Region  string   `json:"region,omitempty"` // of numbers without a country code
+	Life    duration `json:"life,omitempty"`   // of a code
+	Async   bool     `json:"async,omitempty"`  // create answers before the message is sent
+	Routes  []route  `json:"routes"`           // in the order in which they are tried
+	Keys    []apiKey `json:"keys"`
+}
+
+// A route is a way to people: smpps://user@host:2776?sender=Shop,
+// smtp://user@host:587?from=codes@shop.example, smtps:, or console:phone and
+// console:email, which print. A password that the URL leaves out is that of the
+// variable OTP_PASSWORD_APPLICATION_ROUTE.
+type route struct {
+	Name string `json:"name"`
+	URL  string `json:"url"`
+}
+
+// An apiKey is what is kept of an API key: 256 random bits need no slow hash. A
+// client has two of them while it goes over from one to the next.
+type apiKey struct {
+	ID       string         `json:"id"`
+	SHA256   string         `json:"sha256"`             // of the whole key
+	Scopes   []string       `json:"scopes"`             // verifications
+	Networks []netip.Prefix `json:"networks,omitempty"` // of the client; default: any
+	Rate     int            `json:"rate,omitempty"`     // requests a minute; default: 600
+	Expires  time.Time      `json:"expires,omitzero"`
+
+	app string // the application's name
+	sum []byte
+}
+
+// duration is a time.Duration as text: "5m".
+type duration time.Duration
+
+// UnmarshalText reads "5m".
+func (d *duration) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(string(text))
+	*d = duration(parsed)
+	return err
+}
+
+// scopeVerifications lets a key create, look at, resend, check and cancel.
+const scopeVerifications = "verifications"
+
+var scopes = []string{scopeVerifications}
+
+// readConfig reads the file, and the variables that take the place of its fields.
+func readConfig(path string, env func(string) string) (*config, error) {
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names it
+	if err != nil {
+		return nil, err
+	}
+	c, err := parseConfig(text, env)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+func parseConfig(text []byte, env func(string) string) (*config, error) {
+	c := &config{Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081"}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(c); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the JSON object")
+	}
+	for name, field := range map[string]*string{"OTP_LISTEN": &c.Listen, "OTP_ADMIN": &c.Admin, "OTP_REDIS": &c.Redis} {
+		if v := env(name); v != "" {
+			*field = v
+		}
+	}
+	return c, c.validate()
+}
+
+var (
+	nameForm = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+	idForm   = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
+)
+
+// validate returns an error that names the field. It completes the keys.
+func (c *config) validate() error {
+	if len(c.Applications) == 0 {
+		return errors.New("applications: there is none")
+	}
+	if (c.Cert == "") != (c.Key == "") {
+		return errors.New("cert and key belong together")
+	}
+	names, ids := map[string]bool{}, map[string]bool{}
+	for i := range c.Applications {
+		a := &c.Applications[i]
+		at := fmt.Sprintf("applications[%d]", i)
+		switch {
+		case !nameForm.MatchString(a.Name) || names[a.Name]:
+			return fmt.Errorf("%s.name: it must be 1 to 32 of a-z, 0-9 and -, and no other's", at)
+		case a.Brand == "":
+			return fmt.Errorf("%s.brand: it is required: messages begin with it", at)
+		case len(a.Routes) == 0:
+			return fmt.Errorf("%s.routes: there is none", at)
+		}
+		names[a.Name] = true
+		for j := range a.Keys {
+			k := &a.Keys[j]
+			if err := k.complete(a.Name); err != nil {
+				return fmt.Errorf("%s.keys[%d].%w", at, j, err)
+			}
+			if ids[k.ID] {
+				return fmt.Errorf("%s.keys[%d].id: another key has it", at, j)
+			}
+			ids[k.ID] = true
+		}
+	}
+	return nil
+}
+
+func (k *apiKey) complete(app string) (err error) {
+	k.app = app
+	if k.sum, err = hex.DecodeString(k.SHA256); err != nil || len(k.sum) != 32 {
+		return errors.New("sha256: it must be 64 hexadecimal digits")
+	}
+	if k.Rate == 0 {
+		k.Rate = 600
+	}
+	switch {
+	case !idForm.MatchString(k.ID):
+		return errors.New("id: it must be 1 to 16 of a-z and 0-9")
+	case len(k.Scopes) == 0:
+		return fmt.Errorf("scopes: it needs one of %q", scopes)
+	case k.Rate < 0 || k.Rate > 1_000_000:
+		return errors.New("rate: it is not within 1 and 1,000,000 a minute")
+	}
+	for _, s := range k.Scopes {
+		if !slices.Contains(scopes, s) {
+			return fmt.Errorf("scopes: %q is none of %q", s, scopes)
+		}
+	}
+	return nil
+}

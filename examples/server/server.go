@@ -1,0 +1,238 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/otp/otphttp"
+	"github.com/otpcourier/otpcourier/store"
+)
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+const (
+	apiPath = "/v1/verifications"
+
+	// patience is how long the end may take: a message under way may take 20 s.
+	patience = 25 * time.Second
+)
+
+// A server is the whole program: applications behind one gate, and two listeners.
+type server struct {
+	c     *config
+	log   *slog.Logger
+	redis *redis.Client // nil: in memory
+	gate  *gate
+	apps  map[string]*app
+
+	public, admin net.Listener
+	draining      atomic.Bool
+}
+
+// newServer starts the applications and listens. Run serves.
+func newServer(ctx context.Context, c *config, keys otp.Keyring, open opener, log *slog.Logger) (_ *server, err error) {
+	s := &server{c: c, log: log, apps: map[string]*app{}}
+	defer func() {
+		if err != nil {
+			s.close(ctx)
+		}
+	}()
+	if c.Redis != "" {
+		options, err := redis.ParseURL(c.Redis)
+		if err != nil {
+			return nil, errors.New("redis: it is no URL of the form redis://user:password@host:6379/0")
+		}
+		options.ContextTimeoutEnabled = true
+		s.redis = redis.NewClient(options)
+	}
+	limiter, err := newStore(s.redis, "otp:", log)
+	if err != nil {
+		return nil, err
+	}
+	s.gate = &gate{limiter: limiter, proxies: otphttp.Proxies{Networks: c.Proxies, Header: c.ProxyHeader}}
+	s.gate.setKeys(c)
+	for _, a := range c.Applications {
+		if s.apps[a.Name], err = s.newApp(a, keys, open); err != nil {
+			delete(s.apps, a.Name)
+			return nil, err
+		}
+	}
+	return s, s.listen(ctx)
+}
+
+func (s *server) listen(ctx context.Context) (err error) {
+	var lc net.ListenConfig
+	if s.public, err = lc.Listen(ctx, "tcp", s.c.Listen); err != nil {
+		return err
+	}
+	if s.c.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(s.c.Cert, s.c.Key)
+		if err != nil {
+			return err
+		}
+		s.public = tls.NewListener(s.public, &tls.Config{Certificates: []tls.Certificate{pair},
+			NextProtos: []string{"h2", "http/1.1"}})
+	}
+	s.admin, err = lc.Listen(ctx, "tcp", s.c.Admin)
+	return err
+}
+
+func (s *server) url() string {
+	if s.c.Cert != "" {
+		return "https://" + s.public.Addr().String()
+	}
+	return "http://" + s.public.Addr().String()
+}
+
+func (s *server) adminURL() string { return "http://" + s.admin.Addr().String() }
+
+// run serves until ctx ends, and then ends in order: readiness says no, requests
+// end, Work ends, the channels end, the client of Redis is closed.
+func (s *server) run(ctx context.Context) error {
+	defer s.close(ctx)
+	public := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
+	admin := &http.Server{Handler: s.adminHandler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		MaxHeaderBytes: 16 << 10, ErrorLog: public.ErrorLog}
+	served := make(chan error, 2)
+	go func() { served <- public.Serve(s.public) }()
+	go func() { served <- admin.Serve(s.admin) }()
+	var failed error
+	select {
+	case failed = <-served:
+	case <-ctx.Done():
+	}
+	s.draining.Store(true)
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	return errors.Join(failed, public.Shutdown(stopping), admin.Shutdown(stopping))
+}
+
+// close ends what newServer started.
+func (s *server) close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	for _, l := range []net.Listener{s.public, s.admin} {
+		if l != nil {
+			_ = l.Close() // it may be closed
+		}
+	}
+	for _, a := range s.apps {
+		a.close(ctx)
+	}
+	if s.redis != nil {
+		_ = s.redis.Close()
+	}
+}
+
+// reload takes the API keys of the file. The rest of it is read at the start only.
+func (s *server) reload(path string, env func(string) string) {
+	c, err := readConfig(path, env)
+	if err != nil {
+		s.log.Error("the API keys stay as they are", "error", err)
+		return
+	}
+	s.gate.setKeys(c)
+	s.log.Info("the API keys were read", "keys", len(*s.gate.keys.Load()))
+}
+
+// handler is what clients see.
+func (s *server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/yaml")
+		_, _ = w.Write(openAPI) // the client may have gone
+	})
+	mux.HandleFunc(apiPath, s.verifications)
+	mux.HandleFunc(apiPath+"/", s.verifications)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		s.refuse(w, refusal(http.StatusNotFound, "not_found", "There is nothing here.", ""))
+	})
+	return mux
+}
+
+// refuse answers a Problem with the types of the file.
+func (s *server) refuse(w http.ResponseWriter, p *otphttp.Problem) {
+	p.Type = cmp.Or(s.c.ProblemTypes, otphttp.TypeBase) + p.Reason
+	p.Write(w)
+}
+
+// verifications hands a request to the application of its API key.
+func (s *server) verifications(w http.ResponseWriter, r *http.Request) {
+	k, p := s.gate.admit(r, scopeVerifications)
+	if p != nil {
+		s.refuse(w, p)
+		return
+	}
+	a := s.apps[k.app]
+	if a == nil { // a key that SIGHUP brought, of an application that is not running yet
+		s.refuse(w, refusal(http.StatusUnauthorized, "unauthorized", "The API key is not valid.", `Bearer realm="otp"`))
+		return
+	}
+	w.Header().Set("RateLimit-Policy", k.policy())
+	a.api.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, otphttp.Caller{ID: k.ID})))
+}
+
+type callerKey struct{}
+
+// callerOf returns whom the gate let in.
+func callerOf(r *http.Request) (otphttp.Caller, error) {
+	c, ok := r.Context().Value(callerKey{}).(otphttp.Caller)
+	if !ok {
+		return c, errors.New("the request did not come through the gate")
+	}
+	return c, nil
+}
+
+// adminHandler is for machines that watch: /healthz says that the process lives,
+// /readyz that it can serve.
+func (s *server) adminHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		state := s.ready(r.Context())
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		if !state.Ready {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_ = json.NewEncoder(w).Encode(state) // the client may have gone
+	})
+	return mux
+}
+
+// readiness says which part is missing.
+type readiness struct {
+	Ready    bool            `json:"ready"`
+	Draining bool            `json:"draining,omitempty"` // SIGTERM has come
+	Store    bool            `json:"store"`
+	Routes   map[string]bool `json:"routes"` // by application: whether one is up
+}
+
+func (s *server) ready(ctx context.Context) readiness {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	_, err := s.gate.limiter.Take(ctx, time.Now(), store.Limit{Key: "ready", Most: 1, Per: time.Second, Peek: true})
+	out := readiness{Draining: s.draining.Load(), Store: err == nil, Routes: map[string]bool{}}
+	out.Ready = out.Store && !out.Draining
+	for name, a := range s.apps {
+		out.Routes[name] = a.up()
+		out.Ready = out.Ready && out.Routes[name]
+	}
+	return out
+}

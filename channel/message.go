@@ -154,6 +154,10 @@ type Message struct {
 	Purpose  string // of the code: "login"
 	Tenant   string // the brand of the Service that sends it; empty: the Service has one brand
 
+	// RequestID is that of the Send or Resend, for logs and traces: at most 64
+	// printable ASCII characters. It is not for the provider.
+	RequestID string
+
 	Created time.Time
 	Expires time.Time // end of the code's life: the message must not be submitted later; zero: no end
 

@@ -257,6 +257,6 @@ func (s *Service) message(o *opened) (*channel.Message, error) {
 	}
 	return &channel.Message{ID: o.id + "." + stepName(o.Record, d.Attempt.Step), To: q.to, Code: code, Text: text.SMS,
 		Subject: text.Subject, Body: text.Body, HTML: text.HTML, Language: q.language, Sender: o.tenant.sender,
-		Purpose: q.purpose, Tenant: q.tenant, Created: o.Created, Expires: o.Expires,
-		Route: cmp.Or(d.Via, q.route), Tried: d.Tried, Last: o.last(), Invalid: d.Invalid}, nil
+		Purpose: q.purpose, Tenant: q.tenant, RequestID: cmp.Or(d.Request, q.requestID), Created: o.Created,
+		Expires: o.Expires, Route: cmp.Or(d.Via, q.route), Tried: d.Tried, Last: o.last(), Invalid: d.Invalid}, nil
 }

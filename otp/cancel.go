@@ -19,7 +19,8 @@ func (s *Service) Cancel(ctx context.Context, q Ref) error {
 	now := instant()
 	r, err := s.cancel(ctx, q, now)
 	if err != nil {
-		e := Event{Kind: EventRefused, At: now, Tenant: loggable(q.Tenant), Reason: ReasonOf(err), Err: err}
+		e := Event{Kind: EventRefused, At: now, Tenant: loggable(q.Tenant), Operation: OperationCancel,
+			Reason: ReasonOf(err), Err: err}
 		if validID(q.ID) {
 			e.Challenge = q.ID
 		}
@@ -98,7 +99,7 @@ func (s *Service) CancelAll(ctx context.Context, q Scope) error {
 	e := Event{Kind: EventCancelled, At: now, Subject: tag.String(), Purpose: loggable(q.Purpose), Tenant: q.Tenant}
 	if err != nil {
 		failed := s.storeError(nil, err, now)
-		e.Kind, e.Reason, e.Err = EventRefused, failed.Reason, failed
+		e.Kind, e.Operation, e.Reason, e.Err = EventRefused, OperationCancelAll, failed.Reason, failed
 		err = failed
 	}
 	s.emit(ctx, e)

@@ -135,7 +135,11 @@ func (s *Service) emitDone(ctx context.Context, kind EventKind, subject, tenant 
 		e.Subject = s.keys.subject(tenant, subjectForm(subject)).String()
 	}
 	if err != nil {
-		e.Kind, e.Reason, e.Err = EventRefused, ReasonOf(err), err
+		operation := OperationUnlock
+		if kind == EventErased {
+			operation = OperationErase
+		}
+		e.Kind, e.Operation, e.Reason, e.Err = EventRefused, operation, ReasonOf(err), err
 	}
 	s.emit(ctx, e)
 }

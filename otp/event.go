@@ -29,6 +29,20 @@ const (
 	EventErased    EventKind = "erased"
 )
 
+// An Operation is what was refused.
+type Operation string
+
+// The operations of EventRefused.
+const (
+	OperationSend      Operation = "send"
+	OperationResend    Operation = "resend"
+	OperationFollow    Operation = "follow" // a message by a further route, which nobody asked for
+	OperationCancel    Operation = "cancel"
+	OperationCancelAll Operation = "cancel_all"
+	OperationUnlock    Operation = "unlock"
+	OperationErase     Operation = "erase"
+)
+
 // An Event is a line of the audit trail: there is one for every generation,
 // send, receipt and verification, refused ones included. It holds no code, and
 // addresses only masked.
@@ -47,10 +61,12 @@ type Event struct {
 	Step      int               // counts the messages of a challenge, from 1
 	Route     string            // that took the message, or the latest one
 	State     channel.State     // of that message
+	Sent      time.Time         // of EventReceipt: when the route took that message; zero: it is not the latest
 
 	Providers    []string      // the provider's ids
 	Code         string        // of a receipt: the provider's status, never a one-time code
 	Hops         []channel.Hop // of EventSent: every try of a route
+	Operation    Operation     // of EventRefused: what was refused
 	Reason       Reason        // why it was refused
 	AttemptsLeft int           // of EventRejected
 	Fixed        bool          // an app reviewer's fixed code: nothing was sent
@@ -91,6 +107,7 @@ func (e Event) LogValue() slog.Value {
 		}
 		attrs = append(attrs, slog.Group("hop."+a.Route, hop...))
 	}
+	text("operation", string(e.Operation))
 	text("reason", string(e.Reason))
 	if e.Kind == EventRejected {
 		attrs = append(attrs, slog.Int("attempts_left", e.AttemptsLeft))

@@ -217,6 +217,6 @@ func (s *Service) tellGuarded(ctx context.Context, o *opened, err error) {
 		return
 	}
 	e := s.event(EventRefused, o, now)
-	e.Reason, e.Err = ReasonOf(err), err
+	e.Operation, e.Reason, e.Err = OperationFollow, ReasonOf(err), err
 	s.emit(ctx, e.with(err))
 }

@@ -105,7 +105,7 @@ func secretive(t *testing.T) (values []any, s map[string]string) {
 var harmless = []string{
 	"otp.Action", "otp.Attestations", "otp.Periodic", "otp.Profile", "channel.Plaintexter",
 	"otp.EventKind", "otp.Generator", "otp.Guard", "otp.GuardFunc", "otp.Settler", "otp.Verdict", "otp.Measurer",
-	"otp.Next", "otp.Normalizer", "otp.Policy", "otp.Random",
+	"otp.Next", "otp.Normalizer", "otp.Operation", "otp.Policy", "otp.Random",
 	"otp.Rate", "otp.Reason", "otp.ResendRoute", "otp.Tenant",
 	"wording.Config", "wording.Error", "wording.Plural", "wording.Set", "wording.Warning", "wording.Wording",
 	"channel.Address", "channel.Canceler", "channel.Channel", "channel.Class", "channel.Error", "channel.Func",

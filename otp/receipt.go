@@ -61,11 +61,15 @@ func (s *Service) trackKey(scope, route, provider string) string {
 type report struct {
 	delivery.Receipt
 	from channel.Receipt
+	sent time.Time // when the route took the message; set by apply
 }
 
 // apply records a report in d, and tells whether that changed anything.
-func (rp report) apply(d *delivery.Delivery) (refund []delivery.Charge, changed bool) {
+func (rp *report) apply(d *delivery.Delivery) (refund []delivery.Charge, changed bool) {
 	before := d.Encode()
+	if d.Attempt.Step == rp.Step && d.Message.Route == rp.Route {
+		rp.sent = d.SentAt
+	}
 	refund = d.Receive(rp.Receipt)
 	return refund, !bytes.Equal(before, d.Encode())
 }
@@ -156,7 +160,7 @@ func (s *Service) emitReceipt(ctx context.Context, o *opened, rp report) {
 		return
 	}
 	e := s.event(EventReceipt, o, instant())
-	e.Step, e.Route, e.State, e.Code = rp.Step, rp.Route, rp.from.State, rp.from.Code
+	e.Step, e.Route, e.State, e.Code, e.Sent = rp.Step, rp.Route, rp.from.State, rp.from.Code, rp.sent
 	if rp.from.ProviderID != "" {
 		e.Providers = []string{rp.from.ProviderID}
 	}
@@ -168,9 +172,9 @@ func (o *opened) received(rc channel.Receipt, p part, step int) (report, bool) {
 	if rc.State != channel.Delivered && rc.State != channel.Failed {
 		return report{}, false
 	}
-	return report{delivery.Receipt{Step: step, Route: rc.Route, Kind: o.kindOf(rc.Route),
+	return report{Receipt: delivery.Receipt{Step: step, Route: rc.Route, Kind: o.kindOf(rc.Route),
 		Arrived: rc.State == channel.Delivered, Wrong: rc.Class == channel.InvalidRecipient,
-		Index: p.index, Number: p.number}, rc}, true
+		Index: p.index, Number: p.number}, from: rc}, true
 }
 
 // kindOf returns the kind of address that a route needs, 0 if it is not known.

@@ -91,7 +91,7 @@ func (s *Service) Resend(ctx context.Context, q ResendRequest) (*Challenge, erro
 		e.Challenge = q.ID
 	}
 	e.RequestID = cmp.Or(loggable(q.RequestID), e.RequestID)
-	e.Reason, e.Err = ReasonOf(err), err
+	e.Operation, e.Reason, e.Err = OperationResend, ReasonOf(err), err
 	s.emit(ctx, e.with(err))
 	return c, err
 }

@@ -34,8 +34,9 @@ func (s *Service) Send(ctx context.Context, q Request) (*Challenge, error) {
 	c, err := s.send(ctx, q, now)
 	if reason := ReasonOf(err); err != nil && reason != ReasonUndelivered && !s.quiet(err, now) {
 		e := Event{Kind: EventRefused, At: now, RequestID: loggable(q.RequestID), Purpose: loggable(q.Purpose),
-			Tenant: loggable(q.Tenant), Reference: loggable(q.Reference), To: q.To.Masked(), Reason: reason, Err: err,
-			Subject: s.keys.subject(q.Tenant, subjectForm(q.Subject)).String(), Decoy: q.Decoy}.with(err)
+			Tenant: loggable(q.Tenant), Reference: loggable(q.Reference), To: q.To.Masked(), Operation: OperationSend,
+			Reason: reason, Err: err, Decoy: q.Decoy,
+			Subject: s.keys.subject(q.Tenant, subjectForm(q.Subject)).String()}.with(err)
 		if c != nil {
 			e.Challenge = c.ID
 		}

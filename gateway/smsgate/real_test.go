@@ -3,6 +3,7 @@ package smsgate_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -48,6 +49,7 @@ func (l *ledger) await(t *testing.T, suffix string) {
 func TestRealSMSGate(t *testing.T) {
 	s := realSMSGate(t)
 	t.Run("Delivered", func(t *testing.T) { s.testDelivered(t) })
+	t.Run("LostAnswers", func(t *testing.T) { s.testLostAnswers(t) })
 	t.Run("Failed", func(t *testing.T) { s.testFailed(t) })
 	t.Run("Cancel", func(t *testing.T) { s.testCancel(t) })
 	t.Run("Encrypted", func(t *testing.T) { s.testEncrypted(t) })
@@ -94,6 +96,31 @@ func (s *realServer) testDelivered(t *testing.T) {
 	s.report(t, m.ID, "Delivered", ann, "")
 	l.await(t, m.ID+" delivered unknown Delivered")
 	wantClassOf(t, g.Cancel(t.Context(), m, channel.Submission{}), channel.Unknown, channel.Misconfigured)
+}
+
+// losing is a transport that loses the answers to all submissions.
+type losing struct{ http.RoundTripper }
+
+func (l losing) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := l.RoundTripper.RoundTrip(r)
+	if err == nil && r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/messages") {
+		_ = resp.Body.Close()
+		return nil, io.ErrUnexpectedEOF
+	}
+	return resp, err
+}
+
+// A message whose every answer was lost counts as accepted, because the server says
+// that it has the message.
+func (s *realServer) testLostAnswers(t *testing.T) {
+	g := s.channel(t, newLedger(), func(c *smsgate.Config) {
+		c.Client = &http.Client{Transport: losing{&http.Transport{DisableKeepAlives: true}}}
+	})
+	m := codeTo(newID(1), ann)
+	mustSend(t, g, m)
+	if n := len(s.take(t, m.ID)); n != 1 {
+		t.Errorf("the phone was given %d messages", n)
+	}
 }
 
 func wantClassOf(t *testing.T, err error, classes ...channel.Class) {

@@ -24,9 +24,6 @@ const (
 	// maxChallenge bounds the answer to a challenge, in octets.
 	maxChallenge = 256
 
-	// webhookTime bounds how long the body of a webhook may take.
-	webhookTime = 10 * time.Second
-
 	// unmatchedPause is how long no other webhook that matches nothing is logged.
 	unmatchedPause = time.Minute
 )
@@ -68,11 +65,7 @@ func (c *Channel) serveWebhook(w http.ResponseWriter, r *http.Request) {
 		c.serveChallenge(w, r)
 		return
 	}
-	// A w without deadlines is not a server's, and waits on no network.
-	connection := http.NewResponseController(w)
-	_ = connection.SetReadDeadline(time.Now().Add(webhookTime))
 	body, ok := inbound.Read(w, r, hook.Method, maxWebhook)
-	_ = connection.SetReadDeadline(time.Time{}) // else it would end the context of Receipt
 	if !ok {
 		return
 	}

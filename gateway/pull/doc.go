@@ -49,7 +49,7 @@
 // A request needs TLS and valid credentials. After ten failures within a minute
 // by one remote address, or with the hash of one ID, all requests of that address
 // or ID are answered with 429 until the minute is over. A body has at most 256
-// KiB. If Config.Receipt refuses a receipt, the answer is 503, and the phone
+// KiB and takes at most 10 seconds. If Config.Receipt refuses a receipt, the answer is 503, and the phone
 // reports again.
 //
 // # Errors

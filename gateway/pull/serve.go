@@ -1,6 +1,7 @@
 package pull
 
 import (
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/gateway/internal/inbound"
 	"github.com/otpcourier/otpcourier/gateway/internal/message"
 )
 
@@ -104,27 +106,36 @@ func (c *Channel) handOut(w http.ResponseWriter, r *http.Request, phone string) 
 
 // readPoll reads a request's body; a status other than zero refuses it.
 func readPoll(w http.ResponseWriter, r *http.Request) (updates []pollUpdate, status int) {
-	var body io.Reader = http.MaxBytesReader(w, r.Body, maxPoll)
+	b, status := inbound.Body(w, r, maxPoll)
+	if status != 0 {
+		return nil, status
+	}
 	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
-		zip, err := gzip.NewReader(body)
-		if err != nil {
-			return nil, http.StatusBadRequest
+		if b, status = gunzip(b); status != 0 {
+			return nil, status
 		}
-		body = zip
 	}
-	b, err := io.ReadAll(io.LimitReader(body, maxPoll+1))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge) || len(b) > maxPoll:
-		return nil, http.StatusRequestEntityTooLarge
-	case err != nil:
-		return nil, http.StatusBadRequest
-	}
-	updates, err = parsePoll(b)
+	updates, err := parsePoll(b)
 	if err != nil {
 		return nil, http.StatusBadRequest
 	}
 	return updates, 0
+}
+
+// gunzip decompresses a body; a status other than zero refuses it.
+func gunzip(b []byte) (plain []byte, status int) {
+	zip, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, http.StatusBadRequest
+	}
+	plain, err = io.ReadAll(io.LimitReader(zip, maxPoll+1))
+	switch {
+	case err != nil:
+		return nil, http.StatusBadRequest
+	case len(plain) > maxPoll:
+		return nil, http.StatusRequestEntityTooLarge
+	}
+	return plain, 0
 }
 
 // parsePoll reads the body of a POST. It must be an object; lists may be null

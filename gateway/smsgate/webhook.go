@@ -51,7 +51,7 @@ var events = map[string]string{"sms:sent": "Sent", "sms:delivered": "Delivered",
 //   - 401 without the right signature and time: the header X-Signature is the
 //     HMAC-SHA-256 of body and X-Timestamp under one of the phone's keys
 //   - 409 to a webhook that was accepted before
-//   - 400, 405 and 413 to a request that is no webhook
+//   - 400, 405 and 413 to a request that is no webhook, or takes over 10 s
 //   - 503 if Receipt returns an error, and after Close: the phone posts the webhook
 //     again
 //

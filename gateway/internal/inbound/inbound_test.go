@@ -6,9 +6,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/otpcourier/otpcourier/gateway/internal/inbound"
 )
@@ -37,6 +40,41 @@ func TestReadAnswersRequestsThatItRefuses(t *testing.T) {
 			t.Errorf("%s: status %d, Allow %q", name, w.Code, w.Header().Get("Allow"))
 		}
 	}
+}
+
+// A client that sends a body slowly, or not at all, is cut off, and one that has sent
+// it has no deadline any more, which would end the context of what the request causes.
+func TestBodyHasADeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &deadlined{ResponseRecorder: httptest.NewRecorder()}
+		began := time.Now()
+		if _, ok := inbound.Read(w, httptest.NewRequest(http.MethodPost, "/", w), http.MethodPost, 8); ok {
+			t.Error("a body that never comes was read")
+		}
+		if took := time.Since(began); took != 10*time.Second || w.Code != http.StatusBadRequest {
+			t.Errorf("status %d after %v", w.Code, took)
+		}
+		if !w.deadline.IsZero() {
+			t.Error("the deadline was left")
+		}
+	})
+}
+
+// A deadlined is a connection whose body never comes.
+type deadlined struct {
+	*httptest.ResponseRecorder
+	deadline time.Time
+}
+
+func (d *deadlined) SetReadDeadline(t time.Time) error {
+	d.deadline = t
+	return nil
+}
+
+func (d *deadlined) Read([]byte) (int, error) {
+	time.Sleep(time.Until(d.deadline))
+	return 0, os.ErrDeadlineExceeded
 }
 
 func TestSignedByOneOfTheKeys(t *testing.T) {

@@ -55,9 +55,10 @@ type Channel struct {
 }
 
 var (
-	_ channel.Channel  = (*Channel)(nil)
-	_ channel.Canceler = (*Channel)(nil)
-	_ http.Handler     = (*Channel)(nil)
+	_ channel.Channel     = (*Channel)(nil)
+	_ channel.Canceler    = (*Channel)(nil)
+	_ channel.Plaintexter = (*Channel)(nil)
+	_ http.Handler        = (*Channel)(nil)
 )
 
 // New returns a Channel. Its error names the field of c that is wrong.
@@ -85,6 +86,10 @@ func (c *Channel) GoString() string { return "pull.Channel{" + c.String() + "}" 
 
 // LogValue keeps credentials and texts out of logs.
 func (c *Channel) LogValue() slog.Value { return c.config.LogValue() }
+
+// Plaintext implements channel.Plaintexter: it reports whether
+// Config.DangerouslyPlaintext permits connections without TLS.
+func (c *Channel) Plaintext() bool { return c.config.DangerouslyPlaintext }
 
 // sendError is an error of Send.
 func sendError(class channel.Class, what string, cause error) error {

@@ -1,6 +1,7 @@
 package pull
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -94,6 +95,9 @@ func (p Phone) GoString() string { return "pull.Phone{" + p.String() + "}" }
 
 // LogValue keeps credentials out of logs.
 func (p Phone) LogValue() slog.Value { return slog.StringValue(p.String()) }
+
+// MarshalJSON is String: it keeps the secret out of logs.
+func (p Phone) MarshalJSON() ([]byte, error) { return json.Marshal(p.String()) }
 
 // validate returns an error that names the field that is wrong, and fills in
 // defaults.

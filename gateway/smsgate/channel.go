@@ -29,8 +29,9 @@ type Channel struct {
 }
 
 var (
-	_ channel.Channel  = (*Channel)(nil)
-	_ channel.Canceler = (*Channel)(nil)
+	_ channel.Channel     = (*Channel)(nil)
+	_ channel.Canceler    = (*Channel)(nil)
+	_ channel.Plaintexter = (*Channel)(nil)
 )
 
 // New returns a channel, without connecting to the server. Its error names the
@@ -62,6 +63,10 @@ func (c *Channel) GoString() string { return "smsgate.Channel{" + c.config.Strin
 
 // LogValue keeps secrets out of logs.
 func (c *Channel) LogValue() slog.Value { return c.config.LogValue() }
+
+// Plaintext implements channel.Plaintexter: it reports whether
+// Config.DangerouslyPlaintext permits connections without TLS.
+func (c *Channel) Plaintext() bool { return c.config.DangerouslyPlaintext }
 
 // Send submits m to a phone and returns when the server has accepted it. The
 // provider id is m.ID, which the server uses as an idempotency key for one

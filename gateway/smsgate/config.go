@@ -1,6 +1,7 @@
 package smsgate
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -144,6 +145,9 @@ func (d Device) GoString() string { return "smsgate.Device{" + d.ID + "}" }
 
 // LogValue keeps keys out of logs.
 func (d Device) LogValue() slog.Value { return slog.StringValue(d.ID) }
+
+// MarshalJSON is String: it keeps the keys out of logs.
+func (d Device) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
 
 const (
 	// minTTL is the least ttl that the API takes.

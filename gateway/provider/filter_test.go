@@ -3,6 +3,7 @@ package provider
 import (
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -120,5 +121,8 @@ func TestNestedInjection(t *testing.T) {
 	got, err := tmpl.render(fieldsOf(map[string]string{"callback_url": "https://h/?a=1", "v": "2"}))
 	if got != "https://h/?a=1&id=2" || err != nil {
 		t.Errorf("a URL that has a query: %s, %v", got, err)
+	}
+	if got, err = tmpl.render(fieldsOf(map[string]string{"v": "2"})); !errors.Is(err, errOmit) {
+		t.Errorf("no URL: %q, %v", got, err)
 	}
 }

@@ -118,8 +118,8 @@ import (
 // is refused before it is sent. Values never end a JSON string, a header, a segment
 // of the path or a parameter: they are escaped or refused. So it is inside a
 // string that begins as JSON or XML, {"param": "{\"code\":\"{{code}}\"}"}, and after
-// the "?" of a URL, "{{callback_url}}?id={{id}}". A url begins with "https://host/"
-// or with a value that does.
+// the "?" of a URL, "{{callback_url}}?id={{id}}", which is left out with its URL. A url
+// begins with "https://host/" or with a value that does.
 //
 // A value may have variants by purpose and language, for the IDs of templates:
 // Config.Values["template:login/pt-BR"], "template:login/pt", "template:login",

@@ -204,6 +204,9 @@ func (t template) renderWith(get lookup, escape func(string) (string, error)) (s
 	for _, p := range t.parts {
 		if !p.field() {
 			literal := p.literal
+			if p.query && empty { // there is no URL to add a query to
+				return "", errOmit
+			}
 			if p.query && strings.Contains(b.String(), "?") { // the URL has a query already
 				literal = "&" + literal[1:]
 			}

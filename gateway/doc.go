@@ -4,7 +4,7 @@
 //	you have                                                       use
 //	an Android phone with the SMSGate app (sms-gate.app)           gateway/smsgate
 //	an app or a provider with an HTTP API: TextBee, httpSMS,
-//	  traccar, Twilio, LabsMobile, Routee, WhatsApp, your own      gateway/provider
+//	  traccar, Twilio, LabsMobile, Routee, WhatsApp, Kannel, …     gateway/provider
 //	an Android phone that polls, with CHT Gateway or multiOTP's
 //	  SMSGatewayApp, because no server can call it                 gateway/pull
 //	a test without a phone                                         gateway/gatewaytest

@@ -33,6 +33,10 @@ type Config struct {
 	//     ends with "?token=" and that token)
 	//   - routee: application, secret (from; callback_token, for a URL that is
 	//     set at Routee and ends with "?token=" and that token)
+	//   - kannel, Kannel's sendsms: url, user, password (from; smsc: an smsc-id;
+	//     callback_url, in which "%" must be "%%", and callback_token, of letters and
+	//     digits, for delivery reports by dlr-url). The password stands in the URL of
+	//     the request: put TLS before Kannel, or call it on the same host.
 	//   - whatsapp, an authentication template with a button to copy the code:
 	//     phone_number_id, token, template (template_language; app_secret and
 	//     verify_token)

@@ -69,7 +69,7 @@ const (
 // providers are the APIs that the tests speak, each in a file api_*_test.go: all
 // that come with the package, and two that are like others.
 var providers = []api{
-	textbee, httpsms, traccar, twilio, twilioVoice, labsmobile, routee, whatsapp, oxtroStyle, snsStyle,
+	textbee, httpsms, traccar, twilio, twilioVoice, labsmobile, routee, whatsapp, kannel, oxtroStyle, snsStyle,
 }
 
 // secrets are those of the provider's values that must not be shown.

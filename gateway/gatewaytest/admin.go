@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// webhook is one that was registered.
+// webhook is a registered webhook.
 type webhook struct {
 	ID       string  `json:"id"`
 	DeviceID *string `json:"deviceId"`
@@ -27,7 +27,7 @@ func (s *Server) listWebhooks(*call) reply {
 	return reply{status: http.StatusOK, body: append([]webhook{}, s.webhooks...)}
 }
 
-// putWebhook serves POST /webhooks, which replaces one of the same id.
+// putWebhook serves POST /webhooks, which replaces a webhook with the same id.
 // s.mu is held.
 func (s *Server) putWebhook(c *call) reply {
 	var h webhook
@@ -54,8 +54,8 @@ func (s *Server) putWebhook(c *call) reply {
 	return reply{status: http.StatusCreated, body: h}
 }
 
-// deleteWebhook serves DELETE /webhooks/{id}, whether there is one or not.
-// s.mu is held.
+// deleteWebhook serves DELETE /webhooks/{id}, also for an unknown id. s.mu is
+// held.
 func (s *Server) deleteWebhook(c *call) reply {
 	s.webhooks = slices.DeleteFunc(s.webhooks, func(old webhook) bool { return old.ID == c.id })
 	return reply{status: http.StatusNoContent}

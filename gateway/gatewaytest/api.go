@@ -9,11 +9,10 @@ import (
 	"time"
 )
 
-// maxBody is what Fiber, under the real server, takes by default.
+// maxBody is the default limit of Fiber, which the real server uses.
 const maxBody = 4 << 20
 
-// handle serves one request: it reads and records it, and lets the script
-// decide.
+// handle serves one request: it reads and records it, and applies the script.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	if !s.begin() {
 		panic(http.ErrAbortHandler)
@@ -46,26 +45,26 @@ type call struct {
 	method string
 	query  map[string][]string
 	body   []byte
-	id     string // the last element of /messages/{id} and the like
-	bearer string // the token, where one was brought
+	id     string // the last element of paths such as /messages/{id}
+	bearer string // the token, if there is one
 	scopes []string
 }
 
-// An endpoint is what the API does with one method of one path.
+// An endpoint is the API's function for one method of one path.
 type endpoint struct {
 	scope string
-	exact bool // all:any, which Basic authentication brings, is not enough
+	exact bool // all:any, the scope of Basic authentication, is not enough
 	serve func(*Server, *call) reply
 }
 
-// A reply is a status with what is written as JSON; nil writes no body.
+// A reply is a status with a body as JSON; nil writes no body.
 type reply struct {
 	status int
 	body   any
 	header http.Header
 }
 
-// refuse is an error of the API.
+// refuse returns an error of the API.
 func refuse(status int, message string) reply {
 	return reply{status: status, body: map[string]string{"message": message}}
 }
@@ -102,11 +101,11 @@ var endpoints = map[string]map[string]endpoint{
 	},
 }
 
-// find returns the methods of a path, and the id in it.
+// find returns the methods of a path, and its id.
 func (s *Server) find(path string) (methods map[string]endpoint, id string) {
 	path = strings.TrimSuffix(path, "/")
-	// The older names of paths still work, and a phone knows its device by no
-	// other.
+	// The older names of paths still work; a phone knows its device only by the
+	// older one.
 	for _, old := range []string{"/message", "/webhook", "/device"} {
 		if path == old || strings.HasPrefix(path, old+"/") {
 			path = old + "s" + path[len(old):]
@@ -123,7 +122,7 @@ func (s *Server) find(path string) (methods map[string]endpoint, id string) {
 	return endpoints[path[:max(i, 0)]+"/*"], path[i+1:]
 }
 
-// route authenticates and serves.
+// route authenticates and serves a request.
 func (s *Server) route(w http.ResponseWriter, r *http.Request, body []byte) {
 	path, ours := strings.CutPrefix(r.URL.Path, s.prefix)
 	if ours && path == "/health" && r.Method == http.MethodGet {
@@ -158,7 +157,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, body []byte) {
 	s.reply(w, answer)
 }
 
-// authenticate takes Basic and Bearer. The scheme is compared without case.
+// authenticate accepts Basic and Bearer. The scheme is compared without case.
 func (s *Server) authenticate(c *call, r *http.Request) bool {
 	scheme, credentials, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch strings.ToLower(scheme) {

@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// decrypt opens what an end-to-end encrypted message holds,
-// "$aes-256-cbc/pbkdf2-sha1$i=75000$<salt>$<ciphertext>" in standard base64: the
-// key is derived from the passphrase, and the salt is the IV as well.
+// decrypt opens the content of an end-to-end encrypted message,
+// "$aes-256-cbc/pbkdf2-sha1$i=75000$<salt>$<ciphertext>" in standard base64. The
+// key is derived from the passphrase, and the salt is also the IV.
 func decrypt(text, passphrase string) (string, error) {
 	malformed := errors.New("gatewaytest: the text is not encrypted as the app does")
 	parts := strings.Split(text, "$")

@@ -31,7 +31,7 @@ const (
 	Failed     State = "Failed"
 )
 
-// A Message is a message as the server accepted it, and what became of it.
+// A Message is an accepted message with its progress.
 type Message struct {
 	ID             string
 	DeviceID       string
@@ -40,16 +40,16 @@ type Message struct {
 	Encrypted      bool
 	SIM            int           // simNumber, 1 to 3; zero: not given
 	TTL            time.Duration // zero: not given
-	ValidUntil     time.Time     // from the ttl, if that was given; zero: for ever
+	ValidUntil     time.Time     // from the ttl, if there was one; zero: no end
 	Priority       int
 	DeliveryReport bool
 
 	State  State
-	Reason string // why it failed
+	Reason string // the reason for Failed
 	At     time.Time
 }
 
-// A message is one with what the server keeps beside it.
+// A message is a Message with the server's own data.
 type message struct {
 	Message
 	history  map[State]time.Time
@@ -78,7 +78,7 @@ type input struct {
 	ValidUntil         *time.Time `json:"validUntil"`
 }
 
-// invalid says what the server finds wrong with an input; empty: nothing.
+// invalid returns the server's objection to an input, or "".
 func (in *input) invalid() string {
 	contents := 0
 	for _, given := range []bool{in.Message != nil && *in.Message != "", in.TextMessage != nil, in.DataMessage != nil} {
@@ -198,7 +198,7 @@ func (in *input) accept(device string, numbers []string, now time.Time) *message
 	return m
 }
 
-// chooseDevice picks the device asked for, or any. s.mu is held.
+// chooseDevice picks the requested device, or any. s.mu is held.
 func (s *Server) chooseDevice(id string, within time.Duration) *Phone {
 	var fit []*Phone
 	now := time.Now()
@@ -213,7 +213,7 @@ func (s *Server) chooseDevice(id string, within time.Duration) *Phone {
 	return fit[rand.IntN(len(fit))]
 }
 
-// pending counts what waits for a device. s.mu is held.
+// pending returns the number of messages that wait for a device. s.mu is held.
 func (s *Server) pending(device string) (n int) {
 	for _, m := range s.messages {
 		if m.DeviceID == device && m.State == Pending {
@@ -223,8 +223,8 @@ func (s *Server) pending(device string) (n int) {
 	return n
 }
 
-// cleanNumbers reads numbers as the real server does: national ones are taken
-// for Russian.
+// cleanNumbers reads numbers as the real server does: a national number counts
+// as Russian.
 func cleanNumbers(given []string, skip bool) (clean []string, wrong string) {
 	for i, text := range given {
 		if !skip {
@@ -271,7 +271,7 @@ func (s *Server) getMessage(c *call) reply {
 	switch {
 	case len(found) == 0:
 		return s.notFound()
-	case len(found) > 1: // the server does not know which one is meant
+	case len(found) > 1: // the id is ambiguous
 		return refuse(http.StatusInternalServerError, "failed to get message state")
 	}
 	return reply{status: http.StatusOK, body: s.describe(found[0])}
@@ -300,7 +300,7 @@ func (s *Server) cancel(c *call) reply {
 	return reply{status: http.StatusOK, body: s.describe(m)}
 }
 
-// notFound is an empty answer where a phone gives it.
+// notFound returns an empty answer for a phone's API.
 func (s *Server) notFound() reply {
 	if s.config.Kind == OnPhone {
 		return reply{status: http.StatusNotFound}
@@ -315,7 +315,7 @@ func (m *message) set(state State, reason string, now time.Time) {
 	}
 }
 
-// describe is a message's state as the API tells it. s.mu is held.
+// describe returns a message's state in the API's form. s.mu is held.
 func (s *Server) describe(m *message) map[string]any {
 	hashed := s.config.Kind != OnPhone && !m.Encrypted && m.State != Pending && m.State != Cancelling &&
 		!m.reported.IsZero() && time.Since(m.reported) >= s.config.HashAfter
@@ -345,7 +345,8 @@ func hash(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Messages returns the messages accepted so far, oldest first, as they are now.
+// Messages returns the messages accepted so far, oldest first, in their present
+// state.
 func (s *Server) Messages() []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -357,8 +358,8 @@ func (s *Server) Messages() []Message {
 	return all
 }
 
-// Wait returns the messages once n of them were accepted in all, or ctx's error
-// beside those there are.
+// Wait returns the messages once n of them were accepted in all. If ctx ends
+// first, it returns the messages so far and ctx's error.
 func (s *Server) Wait(ctx context.Context, n int) ([]Message, error) {
 	var got []Message
 	err := s.wait(ctx, "messages", n, func() int {

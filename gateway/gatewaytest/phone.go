@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// PhoneConfig describes a phone. The zero value is one with one SIM that does
-// by itself what a phone does.
+// PhoneConfig describes a phone. The zero value is a phone with one SIM that
+// acts by itself.
 type PhoneConfig struct {
 	// ID is the deviceId, at most 21 characters. Default "phone-1", and so on.
 	ID string
@@ -17,7 +17,7 @@ type PhoneConfig struct {
 	// Name is shown by the list of devices. Default: the ID.
 	Name string
 
-	// SIMs are the numbers of its SIM cards by slot; an empty one is a card
+	// SIMs are the numbers of its SIM cards by slot. An empty number is a card
 	// whose number the phone does not know. Default: none listed.
 	SIMs []string
 
@@ -31,29 +31,29 @@ type PhoneConfig struct {
 	// trusts the system's certificates only.
 	Client *http.Client
 
-	// Plan is for messages that neither On nor Next says anything about.
+	// Plan is for messages without a plan of On or Next.
 	Plan Plan
 
-	// Manual makes the phone do nothing by itself: the test calls Take, Report
-	// and Post.
+	// Manual makes the phone do nothing by itself: the test must call Take,
+	// Report and Post.
 	Manual bool
 
-	// Repeat is how long after a webhook was not answered with a 2xx it is
-	// posted again; the pause doubles each time, up to an hour. Default 10 s.
+	// Repeat is the pause before a webhook without a 2xx answer is posted
+	// again. It doubles each time, up to an hour. Default 10 s.
 	Repeat time.Duration
 }
 
-// A Phone takes messages from the server, sends them, and tells what became of
-// them.
+// A Phone fetches messages from the server, sends them, and reports their
+// states.
 type Phone struct {
 	server *Server
 	config PhoneConfig
 	added  time.Time
-	wake   chan struct{} // holds one when there may be work
+	wake   chan struct{} // holds a token if there may be work
 
 	// Guarded by server.mu.
 	offline bool
-	seen    time.Time // when it went offline, or what SetLastSeen says
+	seen    time.Time // when it went offline, or the time of SetLastSeen
 	texts   []Text
 	on      map[string][]Plan
 	next    []Plan
@@ -109,15 +109,16 @@ func (p *Phone) ID() string { return p.config.ID }
 // Key returns the key that signs the phone's webhooks.
 func (p *Phone) Key() string { return p.config.Key }
 
-// Texts returns the SMS sent so far, in order, a message to two numbers as two.
+// Texts returns the SMS sent so far, in order. A message to two numbers counts
+// as two.
 func (p *Phone) Texts() []Text {
 	p.server.mu.Lock()
 	defer p.server.mu.Unlock()
 	return slices.Clone(p.texts)
 }
 
-// Wait returns the SMS once n were sent in all, or ctx's error beside those
-// there are.
+// Wait returns the SMS once n were sent in all. If ctx ends first, it returns
+// the SMS so far and ctx's error.
 func (p *Phone) Wait(ctx context.Context, n int) ([]Text, error) {
 	var got []Text
 	err := p.server.wait(ctx, "texts", n, func() int {
@@ -127,8 +128,9 @@ func (p *Phone) Wait(ctx context.Context, n int) ([]Text, error) {
 	return got, err
 }
 
-// SetOffline takes the phone off the network, or brings it back. Away it takes
-// nothing, and what it has to tell waits; the server last saw it when it went.
+// SetOffline takes the phone off the network, or brings it back. Offline it
+// fetches nothing and keeps its reports; the server last saw it when it went
+// offline.
 func (p *Phone) SetOffline(offline bool) {
 	p.server.mu.Lock()
 	defer p.server.mu.Unlock()
@@ -144,7 +146,7 @@ func (p *Phone) SetLastSeen(t time.Time) {
 	p.offline, p.seen = true, t
 }
 
-// lastSeen is now for a phone on the network. server.mu is held.
+// lastSeen returns now for a phone on the network. server.mu is held.
 func (p *Phone) lastSeen(now time.Time) time.Time {
 	if p.offline {
 		return p.seen
@@ -159,9 +161,9 @@ func (p *Phone) wakeUp() {
 	}
 }
 
-// Take fetches what waits for the phone, oldest first, each message once, as
-// the phone does when it polls. Messages that are to be cancelled are
-// confirmed as Cancelled and left out.
+// Take fetches the messages that wait for the phone, oldest first, each message
+// once, as the phone does when it polls. A message with a pending cancellation
+// is confirmed as Cancelled and left out.
 func (p *Phone) Take() []Message {
 	s := p.server
 	s.mu.Lock()
@@ -186,8 +188,8 @@ func (p *Phone) Take() []Message {
 	return all
 }
 
-// Report tells the server a message's state, forwards or backwards, as a phone
-// might. The reason is for Failed. It posts no webhook.
+// Report reports a message's state to the server, forwards or backwards, as a
+// phone might. The reason is for Failed. It posts no webhook.
 func (p *Phone) Report(id string, state State, reason string) {
 	s := p.server
 	s.mu.Lock()
@@ -204,8 +206,8 @@ func (p *Phone) Report(id string, state State, reason string) {
 	m.set(state, reason, now)
 }
 
-// Send is what a phone does with a message it has taken, apart from telling: it
-// decrypts it if need be and sends its texts.
+// Send sends the SMS of a message after Take, and decrypts it if necessary. It
+// reports nothing.
 func (p *Phone) Send(m Message) error {
 	c := p.open(m)
 	if c.err == nil {
@@ -214,7 +216,7 @@ func (p *Phone) Send(m Message) error {
 	return c.err
 }
 
-// A content is a message in the clear; err says why it could not be opened.
+// A content is a decrypted message, or err if it could not be opened.
 type content struct {
 	text    string
 	numbers []string

@@ -18,10 +18,10 @@ import (
 	"time"
 )
 
-// pipeHost is where a server without a socket is.
+// pipeHost is the host of a server without a socket.
 const pipeHost = "sms-gate.example"
 
-// A pipeListener accepts what dial connects.
+// A pipeListener accepts the connections of dial.
 type pipeListener struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -44,13 +44,14 @@ func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) 
 	}
 }
 
-// A pipeConn is closed without a word. crypto/tls says one to the other end, for
-// which nobody may listen, because that is saying its own; over a socket there
-// is room for it, but here both would wait 5 s, for some of them with a lock held
-// that keeps a bubble's time from passing.
+// A pipeConn closes without close_notify. On Close, crypto/tls sends a
+// close_notify to the other end, which may not read because it is sending its
+// own. A socket has a buffer for it, but over a pipe both would wait 5 s. Some
+// would hold a lock meanwhile, which keeps a bubble's time from moving.
 type pipeConn struct{ net.Conn }
 
-// SetWriteDeadline gives that word no time. Nothing else has as little.
+// SetWriteDeadline gives close_notify no time. Nothing else has so short a
+// deadline.
 func (c pipeConn) SetWriteDeadline(t time.Time) error {
 	if now := time.Now(); !t.IsZero() && t.Sub(now) <= 5*time.Second {
 		t = now
@@ -79,8 +80,8 @@ type pipeAddr struct{}
 func (pipeAddr) Network() string { return "pipe" }
 func (pipeAddr) String() string  { return pipeHost }
 
-// selfSigned makes a certificate for the loopback interface and pipeHost, and
-// the pool that trusts it. It is valid at any time that a test may pretend.
+// selfSigned makes a certificate for the loopback interface and pipeHost, and a
+// pool with it. It is valid at any virtual time.
 func selfSigned() (tls.Certificate, *x509.CertPool) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -112,8 +113,8 @@ func selfSigned() (tls.Certificate, *x509.CertPool) {
 }
 
 // HandlerClient returns a client whose requests are all served by h, whatever
-// their URL, without a socket. h runs on the goroutine of the caller; if it
-// panics with http.ErrAbortHandler, the client has a broken connection.
+// their URL, without a socket. h runs on the goroutine of the caller. If h
+// panics with http.ErrAbortHandler, the client sees a broken connection.
 func HandlerClient(h http.Handler) *http.Client {
 	return &http.Client{Transport: handlerTransport{h}}
 }
@@ -125,7 +126,7 @@ func (t handlerTransport) RoundTrip(r *http.Request) (res *http.Response, err er
 		return nil, err
 	}
 	defer func() {
-		if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // it is compared as net/http does
+		if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
 			res, err = nil, io.ErrUnexpectedEOF
 		} else if p != nil {
 			panic(p)
@@ -153,7 +154,7 @@ func (t handlerTransport) RoundTrip(r *http.Request) (res *http.Response, err er
 	}, nil
 }
 
-// An answer is a ResponseWriter that keeps what it is given.
+// An answer is a ResponseWriter that keeps its content.
 type answer struct {
 	header, sent http.Header
 	status       int

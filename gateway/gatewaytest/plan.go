@@ -7,24 +7,25 @@ import (
 	"github.com/otpcourier/otpcourier/channel/sms"
 )
 
-// A Plan is what a phone does with a message. The zero value sends it and
-// reports that, and its delivery if a report was asked for.
+// A Plan says how a phone treats a message. The zero value sends it and reports
+// that, and its delivery if the message asks for a report.
 type Plan struct {
-	// Delay is how long the phone dozes before it takes the message.
+	// Delay is the time before the phone fetches the message.
 	Delay time.Duration
 
-	// Final is the last state that comes: Pending takes the message and tells
-	// nothing, Processed is a phone that hangs, Failed comes instead of Sent.
-	// Default: Delivered where the message asks for a report, else Sent.
+	// Final is the last state of the message. With Pending the phone takes the
+	// message and reports nothing. With Processed it hangs. Failed comes
+	// instead of Sent. Default: Delivered if the message asks for a report,
+	// else Sent.
 	Final State
 
-	// Reason is told with Failed. Default "RESULT_ERROR_GENERIC_FAILURE".
+	// Reason is reported with Failed. Default "RESULT_ERROR_GENERIC_FAILURE".
 	Reason string
 
 	// Between is the pause before each report and its webhook.
 	Between time.Duration
 
-	// Late holds the webhooks back for so long; the server is told in time.
+	// Late is the delay of the webhooks; the server gets the reports in time.
 	Late time.Duration
 
 	// Copies is how often each webhook is posted, each with an id of its own.
@@ -34,12 +35,12 @@ type Plan struct {
 	// Reversed posts the webhooks in the opposite order, after the last report.
 	Reversed bool
 
-	// NoWebhooks and NoReports leave one of the two ways of telling out.
+	// NoWebhooks and NoReports leave out one of the two kinds of report.
 	NoWebhooks, NoReports bool
 }
 
-// On sets the plans for messages to a number, in order; the last one is used
-// from then on. Without plans the number is again as any other.
+// On sets the plans for messages to a number, in order. The last plan is
+// repeated. Without plans the number has the default again.
 func (p *Phone) On(number string, plans ...Plan) {
 	p.server.mu.Lock()
 	defer p.server.mu.Unlock()
@@ -55,7 +56,7 @@ func (p *Phone) Next(n int, plan Plan) {
 	}
 }
 
-// planFor decides by a message's first number.
+// planFor chooses the plan by a message's first number.
 func (p *Phone) planFor(c content) Plan {
 	p.server.mu.Lock()
 	defer p.server.mu.Unlock()
@@ -73,7 +74,7 @@ func (p *Phone) planFor(c content) Plan {
 	return p.config.Plan
 }
 
-// run is a phone that does by itself what a phone does.
+// run is the loop of a phone that acts by itself.
 func (p *Phone) run() {
 	for {
 		for _, m := range p.Take() {
@@ -116,7 +117,7 @@ func (p *Phone) carry(m Message, c content, plan Plan) {
 	}
 }
 
-// claim reports whether a message that was dozed over is still wanted.
+// claim reports whether the message is still wanted after the phone's delay.
 func (p *Phone) claim(m Message) bool {
 	p.server.mu.Lock()
 	defer p.server.mu.Unlock()
@@ -127,10 +128,10 @@ func (p *Phone) claim(m Message) bool {
 	return own.State == Pending
 }
 
-// A step is a state with what is told of it.
+// A step is a state with its report.
 type step struct {
 	state  State
-	event  string // none where it is empty
+	event  string // empty: no event
 	reason string
 	times  int // the event comes once for each part
 }
@@ -177,8 +178,8 @@ func (p *Phone) tell(m Message, c content, st step, plan Plan) {
 	}
 }
 
-// online waits until the phone is on the network, and reports false if the
-// server is closed before.
+// online waits until the phone is on the network. It reports false if the
+// server is closed first.
 func (p *Phone) online() bool {
 	err := p.server.wait(p.server.running, "phones", 1, func() int {
 		p.server.mu.Lock()

@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// An Action is what a [Rule] does apart from answering.
+// An Action is the effect of a [Rule] apart from its answer.
 type Action uint8
 
 // The actions.
 const (
 	Answer     Action = iota // answer with Status, Header and Body
-	Stall                    // say nothing until ClearScript, then go on as if there had been no rule
+	Stall                    // send nothing until ClearScript, then continue without the rule
 	Disconnect               // close the connection without an answer
 )
 
-// A Rule makes the server depart from serving a request.
+// A Rule makes the server deviate from serving a request.
 type Rule struct {
 	Method string // only requests of this method; default: any
-	Path   string // only this path, without the prefix, "/messages", or one below it; default: any
+	Path   string // only this path, without the prefix, for example "/messages", or a path below it; default: any
 
 	Action Action
 	Status int         // for Answer
@@ -30,8 +30,9 @@ type Rule struct {
 	Body   string      // for Answer; as JSON if it begins with "{" or "[", else as plain text
 
 	// Served lets the request take its effect first: only the answer is lost,
-	// replaced, or held back. Default: it has none, and what stalls has it
-	// when it goes on, unless the client has left by then.
+	// replaced, or held back. Default: it has no effect. If the rule stalls,
+	// the request takes effect when the server continues, unless the client has
+	// left by then.
 	Served bool
 
 	Times int // how often the rule applies; default: always
@@ -48,8 +49,8 @@ func (r Rule) check() {
 	}
 }
 
-// Script adds rules. Of those that apply, the one added last goes. Health is
-// subject to them, too.
+// Script adds rules. If several apply, the server follows the last added. Rules
+// also apply to /health.
 func (s *Server) Script(rules ...Rule) {
 	for _, r := range rules {
 		r.check()
@@ -59,7 +60,7 @@ func (s *Server) Script(rules ...Rule) {
 	s.rules = append(s.rules, rules...)
 }
 
-// ClearScript removes all rules. What stalls goes on as if there had been none.
+// ClearScript removes all rules. Stalled requests continue without their rule.
 func (s *Server) ClearScript() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +93,7 @@ func (r Rule) concerns(method, path string) bool {
 		(r.Path == "" || path == r.Path || strings.HasPrefix(path, strings.TrimSuffix(r.Path, "/")+"/"))
 }
 
-// follow does what a rule says, once the request has been read.
+// follow applies a rule, once the request has been read.
 func (s *Server) follow(rule Rule, release <-chan struct{}, w http.ResponseWriter, r *http.Request, body []byte) {
 	usual := &answer{header: make(http.Header)}
 	if rule.Served {
@@ -132,17 +133,17 @@ func (r Rule) answer(w http.ResponseWriter) {
 	_, _ = w.Write([]byte(r.Body))
 }
 
-// A Request is a request as it was received, before any rule.
+// A Request is a received request, before any rule.
 type Request struct {
 	Method string
-	Path   string // without the prefix, "/messages"
+	Path   string // without the prefix, for example "/messages"
 	Query  url.Values
 	Header http.Header
 	Body   []byte
 	At     time.Time
 }
 
-// Requests returns every request so far, in the order in which they were read.
+// Requests returns every request so far, in the order of arrival.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,7 +151,7 @@ func (s *Server) Requests() []Request {
 }
 
 // WaitRequests returns the requests once n were read in all, whatever their
-// answer, or ctx's error beside those there are.
+// answer. If ctx ends first, it returns the requests so far and ctx's error.
 func (s *Server) WaitRequests(ctx context.Context, n int) ([]Request, error) {
 	var got []Request
 	err := s.wait(ctx, "requests", n, func() int {

@@ -13,43 +13,44 @@ import (
 	"time"
 )
 
-// A Kind is one of the places where the API is found.
+// A Kind is a place of the API.
 type Kind uint8
 
 // The kinds.
 const (
-	Private Kind = iota // one's own server, under /api/3rdparty/v1
-	Cloud               // as api.sms-gate.app, under /3rdparty/v1
+	Private Kind = iota // a server of your own, under /api/3rdparty/v1
+	Cloud               // api.sms-gate.app, under /3rdparty/v1
 	OnPhone             // the phone itself, without a prefix
 )
 
 var prefixes = map[Kind]string{Private: "/api/3rdparty/v1", Cloud: "/3rdparty/v1", OnPhone: ""}
 
 // Config describes a server. The zero value is a private server without limits
-// and without tokens, which takes any name and password.
+// and without tokens, which accepts any name and password.
 type Config struct {
-	// Kind says under which path the API is. A phone's own API differs in
-	// more: it lists its device at /device, sends no Location, knows no other
-	// device, has no queue limit and never hashes.
+	// Kind sets the path of the API. A phone's own API has more differences: it
+	// lists its device at /device, sends no Location, knows no other device,
+	// has no queue limit and never hashes.
 	Kind Kind
 
-	// Username and Password are what Basic authentication must bring.
+	// Username and Password are the credentials for Basic authentication.
 	// Default: any.
 	Username, Password string
 
-	// JWT makes the server give out tokens. Default: it answers 501.
+	// JWT makes the server issue tokens. Default: it answers 501.
 	JWT bool
 
 	// AccessTTL is the longest life of an access token. Default 15 minutes.
 	AccessTTL time.Duration
 
-	// QueueLimit is how many messages may be Pending for a phone before more
-	// are answered with 503. Default: unlimited. (The real server finds out
-	// with a delay, this one at once.)
+	// QueueLimit is the largest number of Pending messages for a phone; more
+	// are answered with 503. Default: unlimited. (The real server notices with
+	// a delay, this server at once.)
 	QueueLimit int
 
-	// HashAfter is how long after a phone's first report a message's content
-	// and numbers are hashed, unless it is encrypted. Default 60 s.
+	// HashAfter is the time from a phone's first report until a message's
+	// content and numbers are hashed, unless the message is encrypted. Default
+	// 60 s.
 	HashAfter time.Duration
 
 	// NoCancel answers DELETE with 405, as servers before 1.45 do.
@@ -58,8 +59,8 @@ type Config struct {
 
 // A Server is sms-gate.app's server. Its phones are added by AddPhone.
 type Server struct {
-	// URL is what a client is given: scheme, host and the prefix of
-	// Config.Kind, "https://127.0.0.1:40123/api/3rdparty/v1".
+	// URL is the address for clients: scheme, host and the prefix of
+	// Config.Kind, for example "https://127.0.0.1:40123/api/3rdparty/v1".
 	URL string
 
 	config    Config
@@ -83,11 +84,11 @@ type Server struct {
 	rules    []Rule
 	release  chan struct{} // closed and replaced by ClearScript
 	requests []Request
-	changed  chan struct{} // closed and replaced when anything was recorded
+	changed  chan struct{} // closed and replaced at each new record
 }
 
-// NewServer starts a server that speaks plain HTTP, as a phone on the local
-// network does. Close it in the end.
+// NewServer starts a server with plain HTTP, as a phone on the local network
+// has it. The caller must close it.
 func NewServer(c Config) *Server {
 	s := newServer(c)
 	s.serve(listen(), "http://", nil)
@@ -95,7 +96,7 @@ func NewServer(c Config) *Server {
 }
 
 // NewTLSServer starts a server with a certificate of its own; Client trusts it.
-// Close it in the end.
+// The caller must close it.
 func NewTLSServer(c Config) *Server {
 	certificate, roots := selfSigned()
 	s := newServer(c)
@@ -107,8 +108,8 @@ func NewTLSServer(c Config) *Server {
 	return s
 }
 
-// NewPipeServer starts a server with a certificate that can be reached by its
-// Client only, over net.Pipe: for tests in virtual time. Close it in the end.
+// NewPipeServer starts a server with a certificate over net.Pipe, for tests in
+// virtual time. Only its Client can reach it. The caller must close it.
 func NewPipeServer(c Config) *Server {
 	certificate, roots := selfSigned()
 	s := newServer(c)
@@ -169,25 +170,26 @@ func (s *Server) serve(l net.Listener, scheme string, secure net.Listener) {
 	s.wg.Go(func() { _ = s.http.Serve(gate{secure, s}) }) // Close ends it
 }
 
-// Client returns a client that trusts the server's certificate and finds its
-// way to it.
+// Client returns a client that trusts the server's certificate and connects to
+// it.
 func (s *Server) Client() *http.Client { return s.client }
 
-// Close hangs up on everyone, stops the phones and waits until no goroutine of
-// the server is left. What was recorded stays. It may be called again.
+// Close closes every connection, stops the phones and waits until every
+// goroutine of the server has ended. The records remain. It may be called
+// again.
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
 	s.stop()
 	_ = s.http.Close()
-	_ = s.listener.Close() // where Serve had not registered it yet
+	_ = s.listener.Close() // if Serve has not registered it yet
 	s.wg.Wait()
 	s.transport.CloseIdleConnections()
 }
 
-// CloseClientConnections hangs up on everyone, idle or not, as a proxy that
-// restarts does. The server goes on.
+// CloseClientConnections closes every connection, idle or not, as a restarting
+// proxy does. The server still listens.
 func (s *Server) CloseClientConnections() {
 	s.mu.Lock()
 	open := slices.Collect(maps.Keys(s.conns))
@@ -197,8 +199,8 @@ func (s *Server) CloseClientConnections() {
 	}
 }
 
-// SetDown hangs up on everyone and on whoever comes, before a request can be
-// read, or ends that.
+// SetDown(true) closes every connection, and every new one before its request
+// can be read. SetDown(false) ends that.
 func (s *Server) SetDown(down bool) {
 	s.mu.Lock()
 	s.down = down
@@ -208,7 +210,7 @@ func (s *Server) SetDown(down bool) {
 	}
 }
 
-// track knows the open connections.
+// track records the open connections.
 func (s *Server) track(c net.Conn, state http.ConnState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -242,7 +244,7 @@ func (g gate) Accept() (net.Conn, error) {
 	}
 }
 
-// begin counts something that Close has to wait for. It reports false once the
+// begin counts a call that Close must wait for. It reports false once the
 // server is closed.
 func (s *Server) begin() bool {
 	s.mu.Lock()
@@ -280,7 +282,7 @@ func (s *Server) pause(d time.Duration) bool {
 	}
 }
 
-// announce wakes those who wait for anything. s.mu is held.
+// announce wakes all waiting calls. s.mu is held.
 func (s *Server) announce() {
 	close(s.changed)
 	s.changed = make(chan struct{})

@@ -15,23 +15,23 @@ const (
 	refreshTTL   = 720 * time.Hour
 )
 
-// A token is one that was given out, access or refresh.
+// A token is an issued token, access or refresh.
 type token struct {
 	id      string
 	scopes  []string
 	expires time.Time
 	revoked bool
 	renews  []string // of a refresh token: the scopes of the next access token
-	pair    string   // of a refresh token: the id of the access token beside it
+	pair    string   // of a refresh token: the id of its access token
 }
 
-// scopesOf returns what a token allows; nil if it is not valid.
+// scopesOf returns the scopes of a token, or nil if it is invalid.
 func (s *Server) scopesOf(text string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tokens[text]
-	// A refresh token that was used still gets as far as its endpoint, which
-	// refuses it in the same way.
+	// A used refresh token still reaches its endpoint, which refuses it in the
+	// same way.
 	if !s.config.JWT || t == nil || t.revoked || !time.Now().Before(t.expires) {
 		return nil
 	}
@@ -96,7 +96,7 @@ func (s *Server) pair(scopes []string, life time.Duration) reply {
 }
 
 // sign writes a token as a JWT (RFC 7519), signed with HS256 by a key that is
-// forgotten: the server looks tokens up.
+// then forgotten: the server looks tokens up.
 func (t *token) sign(now time.Time) string {
 	part := func(v any) string {
 		b, err := json.Marshal(v)
@@ -116,15 +116,14 @@ func (t *token) sign(now time.Time) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 
-// RevokeTokens makes all tokens given out so far invalid, as a server does that
-// has lost them.
+// RevokeTokens makes all issued tokens invalid, as if the server had lost them.
 func (s *Server) RevokeTokens() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.tokens)
 }
 
-// newID returns an id of 21 characters, as the real server's. s.mu is held.
+// newID returns an id of 21 characters, like the real server's. s.mu is held.
 func (s *Server) newID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:])

@@ -15,21 +15,21 @@ import (
 	"time"
 )
 
-// An Event is what a phone tells by webhook.
+// An Event is the content of a phone's webhook.
 type Event struct {
 	Name      string // "sms:sent", "sms:delivered", "sms:failed", "sms:received", "system:ping"
 	MessageID string
 	Number    string    // the recipient
-	SIM       int       // 0: not told
+	SIM       int       // 0: not given
 	Reason    string    // of sms:failed
 	At        time.Time // when it happened; default now
 
-	// ID is the event's own. Default: a new one, so that an Event posted twice
-	// is told twice, as phones do; with an ID it is a repetition.
+	// ID is the event's own. Default: a new one for each Post, as phones do;
+	// with an ID, a second Post is a repetition.
 	ID string
 
-	// Signed is the time that X-Timestamp tells, which the signature covers.
-	// Default: when it is posted.
+	// Signed is the time in X-Timestamp, which the signature covers. Default:
+	// when it is posted.
 	Signed time.Time
 
 	// Key signs instead of the phone's.
@@ -40,8 +40,8 @@ type Event struct {
 type Posted struct {
 	Event  Event
 	URL    string
-	Status int   // zero where there was no answer
-	Err    error // why there was none
+	Status int   // zero: no answer
+	Err    error // the reason if there is no answer
 }
 
 // stamps are the names of the time in a payload.
@@ -49,8 +49,8 @@ var stamps = map[string]string{
 	"sms:sent": "sentAt", "sms:delivered": "deliveredAt", "sms:failed": "failedAt", "sms:received": "receivedAt",
 }
 
-// Post posts an event once to each webhook that is registered for it and
-// returns how they answered, in the order of their registration.
+// Post posts an event once to each webhook registered for it. It returns their
+// answers, in the order of their registration.
 func (p *Phone) Post(ctx context.Context, e Event) []Posted {
 	var all []Posted
 	for _, h := range p.hooks(e.Name) {
@@ -59,7 +59,7 @@ func (p *Phone) Post(ctx context.Context, e Event) []Posted {
 	return all
 }
 
-// Posts returns every webhook posted so far, repetitions included.
+// Posts returns every webhook posted so far, with repetitions.
 func (p *Phone) Posts() []Posted {
 	p.server.mu.Lock()
 	defer p.server.mu.Unlock()
@@ -76,7 +76,7 @@ func (p *Phone) WaitPosts(ctx context.Context, n int) ([]Posted, error) {
 	return got, err
 }
 
-// hooks returns what is registered for an event of this phone.
+// hooks returns the webhooks for an event of this phone.
 func (p *Phone) hooks(event string) (fit []webhook) {
 	p.server.mu.Lock()
 	defer p.server.mu.Unlock()
@@ -88,9 +88,9 @@ func (p *Phone) hooks(event string) (fit []webhook) {
 	return fit
 }
 
-// dispatch posts an event, and again until each webhook has answered with a
-// 2xx. What is not late is posted before it returns, so that events keep their
-// order.
+// dispatch posts an event, and repeats it until each webhook has answered with
+// a 2xx. If the event is not late, its first post ends before dispatch returns,
+// so that events keep their order.
 func (p *Phone) dispatch(e Event, late time.Duration) {
 	p.server.mu.Lock()
 	e.ID = p.server.newID()
@@ -110,7 +110,7 @@ func (p *Phone) dispatch(e Event, late time.Duration) {
 	}
 }
 
-// repeat posts an event after each pause until it is answered with a 2xx.
+// repeat posts an event after each pause until a 2xx answers it.
 func (p *Phone) repeat(h webhook, e Event, pause time.Duration) {
 	for p.server.pause(pause) && p.online() && !p.post(p.server.running, h, e).ok() {
 		pause = min(2*pause, time.Hour)

@@ -22,75 +22,85 @@ type Config struct {
 	Issuer string
 
 	// Keys seal the values in the Store. It may be the keyring of an
-	// otp.Service. A key that is dropped from it makes the values that were
-	// sealed with it unreadable: see [Service.Reseal].
+	// otp.Service. If a key is dropped from it, the values under that key
+	// become unreadable: see [Service.Reseal].
 	Keys otp.Keyring
 
-	// Store keeps one value per subject: a column in the program's own table of
-	// users, or a memstore or redisstore. See store.Credentials.
+	// Store keeps one value per subject, for example in a column of the program's
+	// own table of users, or in a memstore or redisstore. See store.Credentials.
+	//
+	// The value is sealed with AES-256-GCM under a key of Keys, bound to its
+	// subject: a row copied to another user does not open. If a value does not
+	// open, the error is otp.ErrUnavailable, and no code is accepted. Anyone
+	// with write access to the table can still put an older value back.
 	Store store.Credentials
 
-	// Application and Tenant are those of the otp.Service whose keyring this
-	// is, so that both name a subject alike in their events. The values are
-	// bound to them: a change makes the stored values unreadable. Application
-	// defaults to Issuer, as that of an otp.Service does to its brand; Tenant
-	// to none.
+	// Application and Tenant must be those of the otp.Service with this
+	// keyring, so that both name a subject alike in their events. The values
+	// are bound to them: a change makes the stored values unreadable.
+	// Application defaults to Issuer, as an otp.Service's defaults to its
+	// brand. Tenant defaults to none.
 	Application string
 	Tenant      string
 
-	// Failures is the Store of the otp.Service with the same Keys, Application
-	// and Tenant, if one lock is to hold for all factors: failures of either
-	// count in one run, either is locked with it, and a right code of either
-	// ends it. MaxFailures and Lock of both policies should be alike. It adds
-	// two or three calls to a Verify. A lock of that run ends by its time only:
-	// Unlock and Recover end the Service's own. Default: the Service counts its
-	// own failures.
+	// Failures makes one lock for all factors. It must be the Store of the
+	// otp.Service with the same Keys, Application and Tenant. Failures of
+	// either Service then count in one run, a lock holds for both, and a right
+	// code of either ends the run. MaxFailures and Lock of both policies should
+	// be alike. It adds two or three calls to a Verify. A lock of that run ends
+	// only with time: Unlock and Recover end only this Service's own locks.
+	// Default: this Service counts its own failures.
 	Failures store.Store
 
 	// Policy holds the windows and limits; its zero value is the default.
 	Policy Policy
 
 	// Events is called for each event, in the goroutine and with the context of
-	// the call it belongs to. It must be quick and safe for concurrent use; a
-	// panic is logged and changes nothing. Default: none.
+	// its call. It must be quick and safe for concurrent use. A panic in it is
+	// logged and has no other effect. Default: none.
 	Events func(context.Context, Event)
 
 	// Logger gets the events too. Default: discarded.
 	Logger *slog.Logger
 }
 
-// Policy is which codes are accepted, and how often they may be guessed. New refuses
-// values out of range. A zero field means the default.
+// Policy says which codes are accepted, and how often they may be guessed. New
+// refuses values out of range. A zero field means the default.
+//
+// The defaults follow RFC 4226, RFC 6238, NIST SP 800-63B-4 §3.1.4, §3.2.2 and
+// §4.2, OWASP ASVS 5.0 §6.5, and PCI DSS 8.3.4. ASVS 6.5.5 asks for a life of
+// 30 s, which is one step: set Skew to −1 for it.
 type Policy struct {
-	// Skew is how many steps before and after the current one a TOTP code may
-	// be of, up to 10. Default 1, so that with steps of 30 s a code is accepted
-	// for 90 s (RFC 6238 §5.2). −1: none.
+	// Skew is the number of steps before and after the current one from which a
+	// TOTP code is accepted, up to 10. Default 1: with steps of 30 s a code is
+	// accepted for 90 s (RFC 6238 §5.2). −1: none.
 	Skew int
 
-	// Drift is how many steps the clock of a hard token may be off, up to 100,
-	// beyond which [Service.Resync] is needed. The window follows the offset of
+	// Drift is the largest error of a hard token's clock, in steps, up to 100.
+	// Beyond it, [Service.Resync] is needed. The window follows the offset of
 	// the last code. Default 10. −1: offsets are not followed. An app has no
-	// drift: its phone's clock is right, and a slow typist is not a slow clock.
+	// drift: its phone's clock is right, and a person who types slowly is not a
+	// slow clock.
 	Drift int
 
-	// LookAhead is how many presses of an HOTP token may have gone by unused, up
-	// to 100. Default 10 (RFC 4226 §7.4).
+	// LookAhead is the largest number of unused presses of an HOTP token, up to
+	// 100. Default 10 (RFC 4226 §7.4).
 	LookAhead int
 
-	// Resync is how many steps either way, or presses ahead, two consecutive
-	// codes are looked for, up to 10,000. Default 1000.
+	// Resync is how far Resync looks for two consecutive codes: in steps either
+	// way, or in presses ahead. Up to 10,000. Default 1000.
 	Resync int
 
-	// MaxFailures wrong codes in a row lock the subject for Lock, and each
-	// further lock lasts twice as long, up to a day. MaxFailures is at most 100,
+	// MaxFailures wrong codes in a row lock the subject for Lock. Each further
+	// lock lasts twice as long, up to a day. MaxFailures may be up to 100, and
 	// Lock a minute to a day. Default 10 for 30 minutes (PCI DSS 8.3.4). After
-	// 100 in a row (NIST SP 800-63B-4 §3.2.2) only [Service.Unlock] or a
-	// recovery code helps.
+	// 100 failures in a row (NIST SP 800-63B-4 §3.2.2), only [Service.Unlock]
+	// or a recovery code helps.
 	MaxFailures int
 	Lock        time.Duration
 
-	// Pending is how long a token may wait for its [Service.Confirm], a minute
-	// to a day. Default 15 minutes.
+	// Pending is the time in which a token must get its [Service.Confirm], a
+	// minute to a day. Default 15 minutes.
 	Pending time.Duration
 }
 
@@ -112,7 +122,7 @@ func (p Policy) withDefaults() Policy {
 	return p
 }
 
-// validate refuses a policy with its defaults.
+// validate checks a policy with its defaults.
 func (p Policy) validate() error {
 	for _, f := range []struct {
 		name             string
@@ -162,8 +172,8 @@ func (c Config) validate() error {
 	return c.Policy.validate()
 }
 
-// badLabel returns what is wrong with an issuer or an account, "" if nothing is. Apps
-// split a label at its colon, so it must have none.
+// badLabel returns the problem of an issuer or an account, or "". Apps split a
+// label at its colon, so it must have none.
 func badLabel(s string, most int) string {
 	switch {
 	case strings.TrimSpace(s) == "":
@@ -174,7 +184,7 @@ func badLabel(s string, most int) string {
 	return badText(s, most)
 }
 
-// badText returns what is wrong with a text that is kept, "" if nothing is.
+// badText returns the problem of a text to be stored, or "".
 func badText(s string, most int) string {
 	switch {
 	case len(s) > most:

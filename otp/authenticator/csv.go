@@ -25,14 +25,14 @@ const (
 //	serial, seed, counter                                             Ping; hex
 //	the log of the YubiKey personalization tool, traditional or Yubico's
 //
-// Fields are parted by commas or semicolons; lines that begin with # are comments. The form
-// follows from the header and from the fields, never from the look of a seed: one seed in
-// hexadecimal of a hundred thousand is base32, too.
+// Fields are separated by commas or semicolons. Lines that begin with # are comments. The
+// form follows from the header and from the fields, never from the look of a seed: one
+// hexadecimal seed of a hundred thousand is valid base32, too.
 //
-// Other entries of a YubiKey's log are skipped. Anything else that is wrong fails the
-// whole file, and nothing is returned: the error matches otp.ErrInvalidRequest, its Field
-// names the line, and it shows no seed. A serial or a seed comes once. A number that a
-// spreadsheet has turned into 1E+12 is refused.
+// Other entries of a YubiKey's log are skipped. Any other error fails the whole file, and
+// no key is returned. The error matches otp.ErrInvalidRequest, its Field names the line,
+// and it shows no seed. A serial or a seed must not occur twice. A number that a
+// spreadsheet has changed to 1E+12 is refused.
 func ReadCSV(r io.Reader) ([]Key, []Skipped, error) {
 	rows := newRows(r)
 	var keys []Key
@@ -70,7 +70,7 @@ func lineError(line int, err error) *otp.Error {
 	return &otp.Error{Reason: otp.ReasonInvalid, Field: fmt.Sprint("CSV line ", line), Err: err}
 }
 
-// onlyOnce validates a key, and refuses a serial or a seed that another line has.
+// onlyOnce validates a key, and refuses the serial or the seed of another line.
 func onlyOnce(lines map[string]int, k *Key, line int) error {
 	if k.Serial == "" {
 		return errors.New("there is no serial number")
@@ -101,7 +101,7 @@ func spreadsheet(s string) bool {
 // rows are the lines of a seed file.
 type rows struct {
 	csv     *csv.Reader
-	columns map[string]int // of the header, by name; nil: there is none
+	columns map[string]int // of the header, by name; nil: no header
 	n       int
 }
 
@@ -124,7 +124,7 @@ func newRows(r io.Reader) *rows {
 	return &rows{csv: c}
 }
 
-// A shortened reader fails if there is more than maxCSV.
+// A shortened reader fails after maxCSV octets.
 type shortened struct {
 	r io.Reader
 	n int
@@ -138,7 +138,7 @@ func (s *shortened) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// next returns a row that is no header, and its line.
+// next returns the next row after the header, and its line.
 func (r *rows) next() ([]string, int, error) {
 	for {
 		row, err := r.csv.Read()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// at returns the i-th field, "" if there is none.
+// at returns the i-th field, or "".
 func at(row []string, i int) string {
 	if i < 0 || i >= len(row) {
 		return ""
@@ -17,14 +17,14 @@ func at(row []string, i int) string {
 	return row[i]
 }
 
-// key reads a row. The reason is why it is skipped.
+// key reads a row. If the row is skipped, it returns the reason.
 func (r *rows) key(row []string) (k *Key, reason string, err error) {
 	first := strings.ToUpper(row[0])
 	switch {
 	case r.columns != nil:
 		k, err = r.entra(row)
 	case first == "LOGGING START", first == "YUBICO OTP", first == "STATIC PASSWORD", first == "CHALLENGE-RESPONSE":
-		return nil, "it is no OATH token: " + first, nil
+		return nil, "it is not an OATH token: " + first, nil
 	case first == "OATH-HOTP":
 		k, err = yubicoTraditional(row)
 	case len(row) >= 6 && digitsOnly(row[0]) && strings.Contains(at(row, 5), "T"): // the sixth is a date
@@ -37,7 +37,7 @@ func (r *rows) key(row []string) (k *Key, reason string, err error) {
 
 func digitsOnly(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
-// seed reads a seed in hexadecimal. Its error does not show it.
+// seed reads a seed in hexadecimal. Its error does not show the seed.
 func seed(s string) ([]byte, error) {
 	b, err := hex.DecodeString(s)
 	switch {
@@ -49,7 +49,8 @@ func seed(s string) ([]byte, error) {
 	return b, nil
 }
 
-// entra reads a row under the header of Microsoft Entra ID: TOTP with SHA-1 and six digits.
+// entra reads a row under the header of Microsoft Entra ID: TOTP with SHA-1 and six
+// digits.
 func (r *rows) entra(row []string) (*Key, error) {
 	column := func(name string) string {
 		i, found := r.columns[name]
@@ -78,7 +79,7 @@ func (r *rows) entra(row []string) (*Key, error) {
 // two more, and the digits in the twelfth.
 func yubicoTraditional(row []string) (k *Key, err error) {
 	k = &Key{Counter: true, Digits: 6, Serial: at(row, 3), Manufacturer: "Yubico"}
-	if k.Serial == "" { // a slot without a public ID: the time and the slot name it
+	if k.Serial == "" { // a slot without a public ID: use the time and the slot
 		k.Serial = strings.TrimSpace(at(row, 1) + " slot " + at(row, 2))
 	}
 	switch text := at(row, 11); text {
@@ -96,14 +97,15 @@ func yubicoTraditional(row []string) (k *Key, err error) {
 // OATH token has a private ID of 0.
 func yubico(row []string) (k *Key, reason string, err error) {
 	if at(row, 2) != "0" {
-		return nil, "it is no OATH token: it has a private ID", nil
+		return nil, "it is not an OATH token: it has a private ID", nil
 	}
 	k = &Key{Counter: true, Digits: 6, Serial: row[0], Manufacturer: "Yubico"}
 	k.Secret, err = seed(at(row, 3))
 	return k, "", err
 }
 
-// oathRow reads: serial, seed, type, digits, period or counter; or serial, seed, counter.
+// oathRow reads: serial, seed, type, digits, period or counter; or serial, seed,
+// counter.
 func oathRow(row []string) (k *Key, err error) {
 	if len(row) > 5 && strings.Join(row[5:], "") != "" {
 		return nil, fmt.Errorf("it has %d fields, and no form has as many", len(row))

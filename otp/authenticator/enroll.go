@@ -13,36 +13,36 @@ import (
 )
 
 const (
-	maxTokens   = 10 // confirmed ones of a subject
-	maxPending  = 3  // that wait for their Confirm
-	maxConfirms = 10 // wrong codes that a pending token takes
+	maxTokens   = 10 // confirmed, of a subject
+	maxPending  = 3  // waiting for their Confirm
+	maxConfirms = 10 // wrong codes for a pending token
 )
 
-// A Request asks for a token. Subject is required, and Account, too, unless there is a
-// Key.
+// A Request describes a new token. Subject is required. Account is required unless
+// there is a Key.
 type Request struct {
-	// Subject is the person, as the program names them: 1 to 256 octets.
+	// Subject is the program's name for the person: 1 to 256 octets.
 	Subject string
 
-	// Account is how the person's app names the account, below Config.Issuer:
-	// an address or a user name, up to 256 octets without a colon.
+	// Account is the account's name in the person's app, below Config.Issuer: an
+	// address or a user name, up to 256 octets without a colon.
 	Account string
 
-	// Name is the token's name for the person: "Ann's phone". At most 64 octets.
-	// Default: none.
+	// Name is the person's name for the token, for example "Ann's phone". At most 64
+	// octets. Default: none.
 	Name string
 
-	// Replaces is the ID of a token that is revoked when this one is confirmed, in
-	// the same step. Default: none.
+	// Replaces is the ID of a token to revoke in the same step in which this one is
+	// confirmed. Default: none.
 	Replaces string
 
-	// Key is that of a hard token, or one that an app has already. Default: a new
-	// one for an app: 160 random bits, SHA-1, six digits, 30 s, which is the only
-	// set that all apps honour.
+	// Key is the key of a hard token, or of an app that has one already. Default: a
+	// new key for an app, with 160 random bits, SHA-1, six digits and 30 s. All apps
+	// support this set, and only this one.
 	Key *Key
 
-	// Confirmed takes over a Key whose codes were accepted elsewhere before: no
-	// Confirm is needed.
+	// Confirmed says that codes of the Key were accepted elsewhere before. It then
+	// needs no Confirm.
 	Confirmed bool
 }
 
@@ -59,16 +59,17 @@ func (r Request) LogValue() slog.Value { return slog.StringValue(r.String()) }
 func (r Request) MarshalJSON() ([]byte, error) { return json.Marshal(r.String()) }
 
 // An Enrolment is shown to the person once. PNG and SVG draw the QR code that the app
-// scans. Printed or logged it shows no secret; its fields do.
+// scans. Prints and logs of it show no secret; its fields do.
 type Enrolment struct {
 	ID string // Token.ID
 
-	// URI is what the QR code holds. As a link it serves a person whose app is on
-	// the device that shows the page, since a camera does not see its own screen.
+	// URI is the content of the QR code. As a link it helps a person whose app is on
+	// the device that shows the page, because a camera does not see its own screen.
 	// It is a secret: it must not be in a log or in another URL.
 	URI string
 
-	// Secret is for typing: base32 in groups of four. Apps ignore the spaces.
+	// Secret is the secret for typing: base32 in groups of four. Apps ignore the
+	// spaces.
 	Secret string
 }
 
@@ -86,14 +87,14 @@ func (e Enrolment) MarshalJSON() ([]byte, error) { return json.Marshal(e.String(
 
 var base32Text = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// Enroll stores a token that waits for its [Service.Confirm] for Policy.Pending. Of a
-// subject up to three may wait, the oldest gives way: a page that is loaded again makes
-// another QR code, and the first still works. A subject has at most ten confirmed
-// tokens; else the error is otp.ReasonFull. The caller must have verified the subject
-// by a fresh login.
+// Enroll stores a token that waits for its [Service.Confirm] for Policy.Pending. A
+// subject may have three waiting tokens; a fourth replaces the oldest. If the page is
+// loaded again, it shows another QR code, and the first still works. A subject may
+// have ten confirmed tokens. Otherwise the error is otp.ReasonFull. The caller must
+// have verified the subject by a fresh login.
 //
-// The Enrolment of a Key without an Account has no URI and no Secret. Errors match
-// otp.ErrInvalidRequest, with the Field, or otp.ErrUnavailable.
+// If the Request has a Key and no Account, the Enrolment has no URI and no Secret.
+// Errors match otp.ErrInvalidRequest, with the Field, or otp.ErrUnavailable.
 func (s *Service) Enroll(ctx context.Context, r Request) (*Enrolment, error) {
 	if err := s.validate(&r); err != nil {
 		return nil, err
@@ -132,7 +133,7 @@ func (s *Service) Enroll(ctx context.Context, r Request) (*Enrolment, error) {
 	return out, nil
 }
 
-// validate refuses a Request before anything is stored.
+// validate checks a Request before anything is stored.
 func (s *Service) validate(r *Request) error {
 	if r.Account != "" || r.Key == nil {
 		if why := badLabel(r.Account, maxAccount); why != "" {
@@ -154,7 +155,7 @@ func (s *Service) validate(r *Request) error {
 	return nil
 }
 
-// add adds a token, in place of those that it replaces.
+// add adds a token, in place of the tokens that it replaces.
 func (v *value) add(t token, now int64) (answer error, write bool) {
 	for i := range v.tokens {
 		if o := &v.tokens[i]; o.pending == 0 && o.hotp == t.hotp && bytes.Equal(o.secret, t.secret) &&
@@ -191,14 +192,14 @@ func (v *value) full(replaces tokenID) bool {
 	return confirmed >= maxTokens
 }
 
-// Confirm turns the token that code is of from one that waits into one that Verify
-// accepts codes of, and uses the code up. It revokes what the token replaces, and drops
-// the others that wait. A hard token whose clock or counter has run away needs two
-// consecutive codes, code and next, which are looked for as by [Service.Resync].
+// Confirm confirms the waiting token that produced code, and uses the code up. Verify
+// accepts its codes from then on. It revokes the token's Replaces, and drops the
+// other waiting tokens. A hard token with a wrong clock or counter needs two
+// consecutive codes, code and next, as in [Service.Resync].
 //
-// A token that has taken ten wrong codes is dropped. These failures are not charged to
-// the subject's logins. Errors are as those of Verify; after Policy.Pending any code is
-// wrong.
+// After ten wrong codes a waiting token is dropped. These failures are not charged to
+// the subject's logins. Errors are as those of Verify; after Policy.Pending any code
+// is wrong.
 func (s *Service) Confirm(ctx context.Context, subject, code string, next ...string) (*Token, error) {
 	var got *Token
 	e := Event{Kind: EventConfirmed}
@@ -243,8 +244,8 @@ func (s *Service) confirm(
 	})
 }
 
-// confirmedBy reports whether one code, or two consecutive ones, are of the token, and
-// uses them up.
+// confirmedBy reports whether one code, or two consecutive ones, belong to the token,
+// and uses them up.
 func (t *token) confirmedBy(typed []string, p Policy, now int64) bool {
 	if len(typed) == 1 {
 		verdict, step := t.check(typed[0], p, now)
@@ -273,8 +274,8 @@ func (v *value) confirm(i int) *token {
 	return v.find(t.id)
 }
 
-// failConfirm counts a wrong code with each token that waits, and drops those that have
-// taken enough.
+// failConfirm counts a wrong code with each waiting token, and drops tokens with too
+// many.
 func (v *value) failConfirm(now int64, e *Event) (answer error, write bool) {
 	any := false
 	err := refuse(otp.ReasonWrong)

@@ -11,16 +11,16 @@ import (
 	"github.com/otpcourier/otpcourier/otp"
 )
 
-// EventKind is what happened.
+// EventKind is the kind of an event.
 type EventKind string
 
-// The kinds of event. A person should be told of all but EventVerified and
-// EventRejected by another way (NIST SP 800-63B-4 §4.6).
+// The kinds of event. A program should tell the person about all but EventVerified
+// and EventRejected by another way (NIST SP 800-63B-4 §4.6).
 const (
 	EventEnrolled  EventKind = "enrolled"  // a token waits for its Confirm, unless it was Confirmed before
-	EventConfirmed EventKind = "confirmed" // from here on it counts
+	EventConfirmed EventKind = "confirmed" // Verify accepts its codes from now on
 	EventVerified  EventKind = "verified"
-	EventRejected  EventKind = "rejected" // a code of whatever method was refused
+	EventRejected  EventKind = "rejected" // a code of any method was refused
 	EventResynced  EventKind = "resynced"
 	EventRevoked   EventKind = "revoked"
 	EventIssued    EventKind = "recovery_issued" // new recovery codes; the old ones are void
@@ -38,25 +38,25 @@ const (
 	Recovery Method = "recovery"
 )
 
-// An Event is a line of the audit trail. It holds no code, secret, URI or name. What
-// else belongs to a call, such as the ID of its request, is in the context that
-// Config.Events and the Logger get.
+// An Event is a line of the audit trail. It has no code, secret, URI or name. Other
+// data of a call, such as the ID of its request, is in the context of Config.Events
+// and the Logger.
 type Event struct {
 	Kind     EventKind
 	At       time.Time
 	Tenant   string     // Config.Tenant
 	Subject  string     // keyed hash, the same as in the events of an otp.Service
-	Token    string     // Token.ID; empty if it is not known
-	Method   Method     // empty if it is not known
+	Token    string     // Token.ID; empty: unknown
+	Method   Method     // empty: unknown
 	Serial   string     // of a hard token
 	Reason   otp.Reason // of EventRejected
 	Left     int        // attempts of EventRejected; recovery codes of EventIssued and EventRecovered
-	Offset   int        // TOTP: of the code, in steps. A mean off 0 over all tokens is the server's clock
+	Offset   int        // TOTP: of the code, in steps. If its mean over all tokens is not 0, the server's clock is wrong
 	Failures int        // in a row, with EventRejected
 	Err      error      // of EventRejected, if the store or the keyring failed
 }
 
-// LogValue returns the fields that are set.
+// LogValue returns the non-zero fields.
 func (e Event) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("kind", string(e.Kind)), slog.String("subject", e.Subject)}
 	text := func(key, value string) {
@@ -98,8 +98,8 @@ func (e *Event) about(t *Token) {
 	e.Token, e.Method, e.Serial, e.Offset = t.ID, t.Method, t.Serial, t.Offset
 }
 
-// report emits e, as EventRejected if the call has failed. A call that did nothing, and
-// was refused for its input, is no event.
+// report emits e, as EventRejected if the call failed. If a call did nothing because
+// of invalid input, there is no event.
 func (s *Service) report(ctx context.Context, subject string, e Event, err error) {
 	if s.c.Events == nil && !s.log.Enabled(ctx, slog.LevelInfo) {
 		return
@@ -122,7 +122,7 @@ func (s *Service) report(ctx context.Context, subject string, e Event, err error
 	}
 }
 
-// callEvents calls Config.Events. A panic there changes nothing here.
+// callEvents calls Config.Events. A panic in it has no other effect.
 func (s *Service) callEvents(ctx context.Context, e Event) {
 	if s.c.Events == nil {
 		return

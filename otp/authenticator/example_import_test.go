@@ -10,19 +10,19 @@ import (
 	"github.com/otpcourier/otpcourier/store/memstore"
 )
 
-// A box of hard tokens comes with a table of their seeds. A person types the serial number
-// of theirs and the code that it shows.
+// A box of hard tokens comes with a table of their seeds. A person types the
+// serial number of their token and its code.
 func ExampleReadCSV() {
 	file := "serial number,secret key,time interval\n" +
 		"2600000000001,FWHJ3G7FD3DQH2HHF36ASSFRKAUIAQIB,60\n"
 	keys, _, err := authenticator.ReadCSV(strings.NewReader(file))
-	fmt.Println(keys, err) // keep them, sealed, until they are given out
+	fmt.Println(keys, err) // keep them, sealed, until their tokens are handed out
 	svc, err := authenticator.New(authenticator.Config{Issuer: "MyBank", Keys: otp.NewKeyring(),
 		Store: memstore.New(memstore.Config{})})
 	fmt.Println(err)
 	ctx := context.Background()
 	_, err = svc.Enroll(ctx, authenticator.Request{Subject: "user-42", Name: "Ann's fob", Key: &keys[0]})
-	fmt.Println(err) // then Confirm, with two codes if one is not enough
+	fmt.Println(err) // then Confirm, with two codes if one fails
 
 	_, _, err = authenticator.ReadCSV(strings.NewReader("2600000000001, 1.2E+38, totp"))
 	fmt.Println(err)
@@ -33,7 +33,7 @@ func ExampleReadCSV() {
 	// otp: invalid request: CSV line 1: the seed was changed by a spreadsheet
 }
 
-// A program that kept otpauth URIs takes its users over without a new QR code.
+// A program with otpauth URIs takes its users over without new QR codes.
 func ExampleParseURI() {
 	ctx := context.Background()
 	svc, err := authenticator.New(authenticator.Config{Issuer: "MyBank", Keys: otp.NewKeyring(),

@@ -47,7 +47,8 @@ func Example() {
 	// 9 recovery codes left, <nil>
 }
 
-// app is the app on Ann's phone: the code that it shows some steps from now.
+// app is the app on Ann's phone: it returns the code that it shows some steps
+// from now.
 func app(e *authenticator.Enrolment, steps int) string {
 	secret, _ := base32.StdEncoding.DecodeString(strings.ReplaceAll(e.Secret, " ", ""))
 	at := time.Now().Add(time.Duration(steps) * 30 * time.Second)

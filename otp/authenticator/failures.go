@@ -13,22 +13,23 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A guess is one call that tries a code. It counts in the subject's run of failures
-// that Config.Failures keeps, if there is one, before its outcome is told.
+// A guess is one call that tries a code. If there is Config.Failures, the guess
+// counts in the subject's run of failures there, before the caller learns its
+// outcome.
 type guess struct {
 	s       *Service
 	subject string
 	id      string        // of its record in Config.Failures; "": not charged
-	locks   time.Duration // for how long the charge has locked the subject
+	locks   time.Duration // the duration of the lock that the charge has caused
 }
 
-// guessLife is how long the record of a guess is kept.
+// guessLife is the life of a guess's record.
 const guessLife = time.Minute
 
 var guessText = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// charge counts the guess, once. To the store it is a challenge of the subject that
-// nobody is sent, with one attempt.
+// charge counts the guess, once. In the store it is a challenge of the subject that
+// is never sent, with one attempt.
 func (g *guess) charge(ctx context.Context) error {
 	s := g.s
 	if s.c.Failures == nil || g.id != "" {
@@ -79,8 +80,8 @@ func (g *guess) fail(v *value, now int64) error {
 	return e
 }
 
-// settle ends the run: the code was right, or the same right code has won in another
-// call meanwhile.
+// settle ends the run: the code was right, or the same right code has won in
+// another call meanwhile.
 func (g *guess) settle(ctx context.Context) {
 	if g.id == "" {
 		return
@@ -96,5 +97,5 @@ func (g *guess) settle(ctx context.Context) {
 	}
 }
 
-// settleTime bounds what is done after a code was accepted.
+// settleTime bounds the work after a code was accepted.
 const settleTime = 5 * time.Second

@@ -13,24 +13,24 @@ import (
 	"github.com/otpcourier/otpcourier/otp/oath"
 )
 
-// A Key is what an authenticator and the server share: the secret of a token, and how
-// it makes codes. [ReadPSKC] and [ReadCSV] read those of hard tokens, [ParseURI] reads
-// one that an app has.
+// A Key is the shared secret of an authenticator and the server, with the way to make
+// codes from it. [ReadPSKC] and [ReadCSV] read the keys of hard tokens, and [ParseURI]
+// reads an app's.
 type Key struct {
 	Secret  []byte        // 16 to 128 octets (RFC 4226 R6)
 	Counter bool          // HOTP, RFC 4226; default TOTP, RFC 6238
 	App     bool          // of an app on a phone, whose clock the network sets: no drift is followed
-	Hash    oath.Hash     // default SHA1, the only one that all apps and most hard tokens have
+	Hash    oath.Hash     // default SHA1, the only one that all apps and most hard tokens support
 	Digits  int           // 6 to 8
 	Period  time.Duration // TOTP: a step, whole seconds from 1 to 120 (NIST SP 800-63B-4 §3.1.4.2)
 	Moving  uint64        // HOTP: the next counter
-	Drift   int           // TOTP: how many steps the token's clock is ahead, −1000 to 1000
+	Drift   int           // TOTP: steps by which the token's clock is ahead, −1000 to 1000
 
 	Serial              string // of the device; at most 64 octets
 	Manufacturer, Model string // for the caller; not stored
-	User                string // whom the file assigns it to; for the caller, not stored
+	User                string // the file's name for the owner; for the caller, not stored
 
-	Start, Expires time.Time // when the token is valid; zero: no bound
+	Start, Expires time.Time // the token's validity; zero: no bound
 }
 
 const (
@@ -49,7 +49,7 @@ func newSecret() []byte {
 	return b
 }
 
-// fault returns the field that is wrong with a key, and why.
+// fault returns the wrong field of a key, and the reason.
 func (k *Key) fault() (field string, why error) {
 	if why := weakSecret(k.Secret); why != nil {
 		return "Secret", why
@@ -76,7 +76,7 @@ func (k *Key) fault() (field string, why error) {
 	return "", nil
 }
 
-// weakSecret refuses what cannot be a secret.
+// weakSecret refuses an invalid secret.
 func weakSecret(secret []byte) error {
 	switch {
 	case len(secret) == 0:

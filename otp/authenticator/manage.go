@@ -7,19 +7,21 @@ import (
 	"github.com/otpcourier/otpcourier/otp"
 )
 
-// Status is what a subject has.
+// Status is the state of a subject's tokens and recovery codes. Enrolled is one
+// answer to "has a second factor"; passkeys are outside, and may share the recovery
+// codes.
 type Status struct {
-	Tokens        []Token // those that wait for their Confirm included
-	RecoveryCodes int     // that are left
+	Tokens        []Token // with those that wait for their Confirm
+	RecoveryCodes int     // unused ones
 	Failures      int     // wrong codes in a row
 
-	// Locked reports whether codes of tokens are refused, until LockedUntil;
-	// zero: until Unlock, or a recovery code.
+	// Locked reports whether codes of tokens are refused, until LockedUntil. If that is
+	// zero, only Unlock or a recovery code ends the lock.
 	Locked      bool
 	LockedUntil time.Time
 }
 
-// Enrolled reports whether the subject has a token that Verify accepts codes of.
+// Enrolled reports whether the subject has a token whose codes Verify accepts.
 func (s *Status) Enrolled() bool {
 	for _, t := range s.Tokens {
 		if t.Confirmed {
@@ -29,10 +31,10 @@ func (s *Status) Enrolled() bool {
 	return false
 }
 
-// Status returns what the subject has. A subject without a value has nothing, which is
-// no error; errors match otp.ErrInvalidRequest or otp.ErrUnavailable. A caller that asks
-// whether there is a second factor must not take an error for no. Locks of
-// Config.Failures are not in it.
+// Status returns the state of the subject. A subject without a value has no tokens,
+// which is no error. Errors match otp.ErrInvalidRequest or otp.ErrUnavailable. A caller
+// that checks for a second factor must not treat an error as "no". Locks of
+// Config.Failures are not included.
 func (s *Service) Status(ctx context.Context, subject string) (*Status, error) {
 	st := &Status{}
 	err := s.update(ctx, subject, func(v *value, now int64) (error, bool) {
@@ -53,8 +55,8 @@ func (s *Service) Status(ctx context.Context, subject string) (*Status, error) {
 	return st, nil
 }
 
-// Rename gives a token another name, of at most 64 octets. An ID that is none of the
-// subject's tokens is not found.
+// Rename gives a token another name, of at most 64 octets. If the ID belongs to none of
+// the subject's tokens, it is not found.
 func (s *Service) Rename(ctx context.Context, subject, id, name string) error {
 	if why := badText(name, maxName); why != "" {
 		return invalid("Name", why)
@@ -69,9 +71,9 @@ func (s *Service) Rename(ctx context.Context, subject, id, name string) error {
 	})
 }
 
-// Revoke removes a token: its codes are not accepted any more. The caller must have
-// verified the subject by a fresh login. An ID that is none of the subject's tokens is
-// not found. Recovery codes stay.
+// Revoke removes a token: its codes are no longer accepted. The caller must have
+// verified the subject by a fresh login. If the ID belongs to none of the subject's
+// tokens, it is not found. Recovery codes remain.
 func (s *Service) Revoke(ctx context.Context, subject, id string) error {
 	e := Event{Kind: EventRevoked}
 	err := s.update(ctx, subject, func(v *value, _ int64) (error, bool) {
@@ -91,8 +93,8 @@ func (s *Service) Revoke(ctx context.Context, subject, id string) error {
 }
 
 // Unlock ends the locks of the subject's codes and recovery codes, and forgets the
-// failures: for a help desk that has made sure of the person. A lock of Config.Failures
-// ends by its time.
+// failures. Use it at a help desk that has identified the person. A lock of
+// Config.Failures ends only with time.
 func (s *Service) Unlock(ctx context.Context, subject string) error {
 	changed := false
 	err := s.update(ctx, subject, func(v *value, _ int64) (error, bool) {
@@ -106,10 +108,10 @@ func (s *Service) Unlock(ctx context.Context, subject string) error {
 	return err
 }
 
-// Reseal seals the subject's value with the current key, if it is sealed with another.
-// Any success or failure of a code does so, too: Reseal is for subjects that do not log
-// in, before their key is dropped. A value begins with "otp1:", the name of its key and
-// ":", so that a query finds them.
+// Reseal seals the subject's value with the current key, if it has another. Any success
+// or failure of a code does so, too. Use Reseal for subjects who do not log in, before
+// their key is dropped. A value begins with "otp1:", the name of its key and ":", so
+// that a query can find old ones.
 func (s *Service) Reseal(ctx context.Context, subject string) error {
 	return s.update(ctx, subject, func(v *value, _ int64) (error, bool) {
 		return nil, v.key != "" && v.key != s.c.Keys.Current

@@ -13,13 +13,13 @@ import (
 	"github.com/otpcourier/otpcourier/otp/oath"
 )
 
-// PSKC opens a key container. A file in plain text needs neither Key nor Password.
+// PSKC opens a key container. A plain-text file needs neither Key nor Password.
 type PSKC struct {
-	Key      []byte // pre-shared; 16, 24 or 32 octets, as the file's algorithm has it
-	Password string // from which PBKDF2 derives the key
+	Key      []byte // pre-shared; 16, 24 or 32 octets, by the file's algorithm
+	Password string // PBKDF2 derives the key from it
 
-	// DangerouslyWithoutMAC takes values in CBC mode that carry no MAC: what a
-	// wrong key makes of them may look like a secret.
+	// DangerouslyWithoutMAC accepts values in CBC mode without a MAC. With a wrong key such
+	// a value may still look like a secret.
 	DangerouslyWithoutMAC bool
 }
 
@@ -35,24 +35,24 @@ func (p PSKC) LogValue() slog.Value { return slog.StringValue(p.String()) }
 // MarshalJSON is String.
 func (p PSKC) MarshalJSON() ([]byte, error) { return json.Marshal(p.String()) }
 
-// Skipped is an entry of a seed file that is none for this package.
+// Skipped is an unsupported entry of a seed file.
 type Skipped struct {
 	ID     string // of the key
 	Serial string // of the device
 	Reason string // for an operator
 }
 
-// ReadPSKC reads a key container of RFC 6030, version 1.0, of up to 32 MiB: the seed file
-// of hard tokens, as Feitian, multiOTP, Gemalto, NagraID and Yubico deliver it. Values are
-// in plain text or encrypted with a pre-shared key, or by a password (PBKDF2 with up to
-// 2,000,000 iterations), with AES in CBC mode or key wrapping, or Triple DES. One device may
-// have several keys.
+// ReadPSKC reads a key container of RFC 6030, version 1.0, of up to 32 MiB. It is the form
+// of hard tokens' seed files from Feitian, multiOTP, Gemalto, NagraID and Yubico. Values may
+// be in plain text, encrypted with a pre-shared key, or encrypted by a password (PBKDF2 with
+// up to 2,000,000 iterations). The ciphers are AES in CBC mode, AES key wrapping, and Triple
+// DES. One device may have several keys.
 //
-// Keys of other kinds are skipped: OCRA, PINs and Yubico's, codes that are not 6 to 8
-// decimal digits, and policies that are not understood. Anything else that is wrong fails
-// the whole file, and nothing is returned: a short secret, a MAC that does not match or is
-// missing, a bad date. The error matches otp.ErrInvalidRequest, its Field names the key, and
-// it shows no secret. Signatures, certificates and drafts of the RFC are not supported.
+// Other keys are skipped: OCRA, PINs and Yubico's own, codes other than 6 to 8 decimal
+// digits, and unknown policies. Any other error fails the whole file, and no key is
+// returned: a short secret, a MAC that does not match or is missing, a bad date. The error
+// matches otp.ErrInvalidRequest, its Field names the key, and it shows no secret.
+// Signatures, certificates and drafts of the RFC are not supported.
 func ReadPSKC(r io.Reader, o PSKC) ([]Key, []Skipped, error) {
 	read, left, err := pskc.Read(r, pskc.Options{Key: o.Key, Password: o.Password, WithoutMAC: o.DangerouslyWithoutMAC})
 	if err != nil {

@@ -38,9 +38,9 @@ func (e *Enrolment) qr() (qrCode, error) {
 }
 
 // PNG draws the QR code, black on white with the margin of four modules that readers
-// need, also on a dark page. It is size pixels wide or a little more, since a module has
-// whole pixels; 240 is a good size. A page gives the image an alternative text, and
-// shows Secret beside it, for people who cannot scan.
+// need, also on a dark page. It is size pixels wide or a little more, because each
+// module has whole pixels. For example, 240 is a good size. The page should give the
+// image an alternative text, and show Secret below it, for people who cannot scan.
 func (e *Enrolment) PNG(size int) ([]byte, error) {
 	if size < 0 || size > 4096 {
 		return nil, fmt.Errorf("authenticator: a size of %d is not within 0..4096 pixels", size)
@@ -66,11 +66,10 @@ func (e *Enrolment) PNG(size int) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// SVG draws the QR code as PNG does, as an element to be put into a page; its size is
-// the page's to set. It has no style and no script, so it needs no exception of a
-// Content-Security-Policy. Title is the text that a screen reader reads, in the page's
-// language: "QR code for your authenticator app". If title is empty, screen readers
-// skip the element.
+// SVG draws the QR code as PNG does, as an element for a page, which sets its size. It
+// has no style and no script, so it needs no exception in a Content-Security-Policy.
+// Title is the text for screen readers, in the page's language, for example "QR code for
+// your authenticator app". If title is empty, screen readers skip the element.
 func (e *Enrolment) SVG(title string) (string, error) {
 	c, err := e.qr()
 	if err != nil {

@@ -19,8 +19,8 @@ const (
 	crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 )
 
-// A recoveryHash stands for a recovery code. A code of 112 bits or more may be kept
-// under a plain approved hash (NIST SP 800-63B-4 §3.1.2.2).
+// A recoveryHash is the stored form of a recovery code. A code of 112 bits or more may
+// be stored as a plain approved hash (NIST SP 800-63B-4 §3.1.2.2).
 type recoveryHash [16]byte
 
 func hashRecovery(code string) recoveryHash {
@@ -28,10 +28,11 @@ func hashRecovery(code string) recoveryHash {
 	return recoveryHash(sum[:])
 }
 
-// NewRecoveryCodes replaces the subject's recovery codes by ten new ones, each good
-// once: XXXX-XXXX-XXXX-XXXX-XXXX-XXXX, 120 bits. They are shown to the person this one
-// time. The caller must have verified the subject by a fresh login. A subject needs no
-// token to have recovery codes, so they serve passkeys, too.
+// NewRecoveryCodes replaces the subject's recovery codes by ten new ones. Each can be
+// used once: XXXX-XXXX-XXXX-XXXX-XXXX-XXXX, 120 bits. The program must show them to
+// the person now, because they cannot be read again. The caller must have verified the
+// subject by a fresh login. A subject needs no token for recovery codes, so they serve
+// passkeys, too.
 //
 // Errors match otp.ErrInvalidRequest or otp.ErrUnavailable.
 func (s *Service) NewRecoveryCodes(ctx context.Context, subject string) ([]string, error) {
@@ -56,16 +57,17 @@ func (s *Service) NewRecoveryCodes(ctx context.Context, subject string) ([]strin
 	return shown, nil
 }
 
-// alike maps letters that look like digits. Both cases are read.
+// alike maps letters that look like digits. It accepts both cases.
 var alike = strings.NewReplacer("O", "0", "o", "0", "I", "1", "i", "1", "L", "1", "l", "1")
 
-// Recover uses a recovery code up, and returns how many are left. It works while codes
-// of tokens are locked, and ends that lock. Its own failures are counted apart, with
-// the same limits. Spaces and dashes are ignored, O is 0, I and L are 1.
+// Recover uses a recovery code up, and returns the number of those left. It works
+// while codes of tokens are locked, and ends that lock. Its own failures are counted
+// separately, with the same limits. Spaces and dashes are ignored, O is read as 0, and
+// I and L as 1.
 //
 // At NIST's AAL2 a recovery code counts only together with another factor (§4.2 of SP
-// 800-63B-4): the caller asks for the password, too. Errors are as those of Verify; a
-// code that was used before is wrong.
+// 800-63B-4): the caller must ask for the password, too. Errors are as those of
+// Verify; a used code is wrong.
 func (s *Service) Recover(ctx context.Context, subject, code string) (left int, err error) {
 	e := Event{Kind: EventRecovered, Method: Recovery}
 	left, err = s.recover(ctx, subject, code, &e)

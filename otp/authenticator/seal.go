@@ -17,8 +17,8 @@ import (
 )
 
 // A sealed value is "otp1:", the name of its key, ":", and in base64url a salt and the
-// value under AES-256-GCM. Each value has a salt of its own, hence a key of its own,
-// so that the nonce may be fixed, and no two values are alike. The subject is part of the
+// value under AES-256-GCM. Each value has a salt of its own, and so a key of its own. The
+// nonce may therefore be fixed, and no two values are alike. The subject is part of the
 // key and the associated data: a value does not open for another subject.
 const (
 	sealedBegin = "otp1:"
@@ -34,7 +34,7 @@ var (
 		"authenticator: the value is not this subject's, or was changed, or its key has another name")
 )
 
-// seal returns a value as it is stored.
+// seal returns the stored form of a value.
 func (s *Service) seal(subject string, v *value) ([]byte, error) {
 	name := s.c.Keys.Current
 	box := make([]byte, saltLen, 1024)
@@ -54,7 +54,7 @@ func (s *Service) seal(subject string, v *value) ([]byte, error) {
 	return out, nil
 }
 
-// open reads a value as it is stored. No value is an empty one.
+// open reads the stored form of a value. No octets mean an empty value.
 func (s *Service) open(subject string, raw []byte) (*value, error) {
 	if len(raw) == 0 {
 		return &value{}, nil

@@ -20,8 +20,8 @@ type Service struct {
 	now   func() time.Time
 }
 
-// New returns a Service, or an error that names the field at fault. It keeps no
-// goroutine, and there is nothing to close.
+// New returns a Service. If a field is wrong, the error names it. A Service has no
+// goroutine and need not be closed.
 func New(c Config) (*Service, error) {
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
@@ -48,12 +48,13 @@ func invalid(field, why string) *otp.Error {
 	return &otp.Error{Reason: otp.ReasonInvalid, Field: field, Err: errors.New(why)}
 }
 
-// maxTries bounds how often a change is made anew because others changed the value.
+// maxTries bounds the repetitions of a change after concurrent changes of the value.
 const maxTries = 256
 
-// A change judges a subject's value at a time, in seconds since 1970, changes it, and
-// says whether it is to be stored. It is called again with a newer value if another
-// process has changed that meanwhile, so it must set whatever else it sets each time.
+// A change checks a subject's value at a time, in seconds since 1970, changes it,
+// and says whether to store it. If another process has changed the value meanwhile,
+// it is called again with the newer value. It must therefore set its other results
+// on each call.
 type change func(v *value, now int64) (answer error, write bool)
 
 // update loads the subject's value, lets f judge and change it, and swaps it. The
@@ -70,7 +71,7 @@ func (s *Service) update(ctx context.Context, subject string, f change) error {
 		case err != nil:
 			return unavailable(errors.Join(w.failed, err))
 		case w.begun && bytes.Equal(raw, w.value):
-			return w.answer // it was stored, though the store did not say so
+			return w.answer // it was stored, although the store reported an error
 		case w.failed != nil:
 			return unavailable(w.failed)
 		case w.begun && bytes.Equal(raw, w.before):
@@ -88,10 +89,10 @@ func (s *Service) update(ctx context.Context, subject string, f change) error {
 			return err
 		}
 	}
-	return unavailable(errors.New("authenticator: others change the value too often"))
+	return unavailable(errors.New("authenticator: other calls change the value too often"))
 }
 
-// A write is a Swap that a call has begun.
+// A write is a Swap in progress.
 type write struct {
 	begun         bool
 	before, value []byte
@@ -99,8 +100,8 @@ type write struct {
 	failed        error // the store does not say whether it was
 }
 
-// swap stores v. It returns done with the answer if the store says so; if not, the next
-// Load will tell.
+// swap stores v. If the store confirms it, swap returns done with the answer;
+// otherwise the next Load will show the result.
 func (s *Service) swap(ctx context.Context, subject string, v *value, raw []byte, answer error, w *write) (bool,
 	error) {
 	var sealed []byte

@@ -9,20 +9,20 @@ import (
 	"github.com/otpcourier/otpcourier/otp/oath"
 )
 
-// A Token is an authenticator of a subject, as the subject may see it.
+// A Token is an authenticator of a subject, in the form for the subject.
 type Token struct {
 	ID        string
-	Name      string // the person's, at most 64 octets
+	Name      string // the person's name for it, at most 64 octets
 	Serial    string // of a hard token
 	Method    Method // TOTP or HOTP
-	App       bool   // on a phone: no Resync, for its clock is the phone's
-	Confirmed bool   // else it waits for its Confirm
+	App       bool   // on a phone: no Resync, because its clock is the phone's
+	Confirmed bool   // false: it waits for its Confirm
 	Created   time.Time
 	LastUsed  time.Time // zero: never
 	Offset    int       // TOTP: of the last accepted code, in steps; above 0 the token's clock is ahead
 }
 
-// A token is an authenticator as it is kept.
+// A token is the stored form of an authenticator.
 type token struct {
 	id           tokenID
 	hotp, app    bool
@@ -32,13 +32,13 @@ type token struct {
 	secret       []byte
 	name, serial string
 	created      int64
-	used         int64  // when a code was accepted last; 0: never
-	next         uint64 // the least step or counter that is still acceptable
+	used         int64  // time of the last accepted code; 0: never
+	next         uint64 // the smallest acceptable step or counter
 	offset       int64  // of the last accepted code, in steps
 	maxDrift     int64  // how far the window follows offset, in steps; 0: not at all
-	start, ends  int64  // when it is valid; 0: no bound
+	start, ends  int64  // validity; 0: no bound
 
-	pending  int64   // until when it may be confirmed; 0: it is
+	pending  int64   // end of the time for Confirm; 0: confirmed
 	failures int     // of Confirm
 	replaces tokenID // the token that its Confirm revokes
 }
@@ -47,7 +47,7 @@ type tokenID [8]byte
 
 func (i tokenID) String() string { return hex.EncodeToString(i[:]) }
 
-// parseTokenID returns no token's ID if s is none.
+// parseTokenID returns the zero ID if s is not an ID. No token has it.
 func parseTokenID(s string) (i tokenID) {
 	if b, err := hex.DecodeString(s); err == nil && len(b) == len(i) {
 		copy(i[:], b)
@@ -70,12 +70,12 @@ func newToken(k *Key, p Policy) token {
 	return t
 }
 
-// allowDrift lets the window follow the offset that the token has.
+// allowDrift makes the window follow the token's present offset.
 func (t *token) allowDrift(p Policy) { t.maxDrift = max(t.maxDrift, p.drift(), abs(t.offset)+2) }
 
 func abs(n int64) int64 { return max(n, -n) }
 
-// seconds returns a time as it is kept: 0 for none.
+// seconds returns the stored form of a time: 0 for none.
 func seconds(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -111,22 +111,22 @@ func (t *token) waits(now int64) bool { return t.pending > now }
 // code returns the code of a step or counter.
 func (t *token) code(step uint64) string {
 	code, err := oath.HOTP{Digits: t.digits, Hash: t.hash}.Generate(otp.Seed{Key: t.secret, Counter: step})
-	if err != nil { // of a value that another version has stored
+	if err != nil { // another version has stored the value
 		return ""
 	}
 	return code
 }
 
-// A verdict is what a typed code is to a token.
+// A verdict is the result of comparing a typed code with a token.
 type verdict uint8
 
 const (
 	wrong verdict = iota
 	right
-	replay // of a step that is used up
+	replay // of a used step
 )
 
-// window returns the steps that a code may have now.
+// window returns the steps whose codes are acceptable now.
 func (t *token) window(p Policy, now int64) (from, to uint64) {
 	if t.hotp {
 		return t.next, t.next + uint64(p.LookAhead)
@@ -136,7 +136,7 @@ func (t *token) window(p Policy, now int64) (from, to uint64) {
 	return uint64(max(step+min(0, drift)-p.skew(), 0)), uint64(max(step+max(0, drift)+p.skew(), 0))
 }
 
-// lookBack returns how many steps before the window are compared.
+// lookBack returns the number of steps before the window to compare.
 func (t *token) lookBack(p Policy) uint64 {
 	if t.hotp {
 		return 1
@@ -144,12 +144,12 @@ func (t *token) lookBack(p Policy) uint64 {
 	return uint64(2*p.skew() + 1)
 }
 
-// check compares typed with every code of the window and of the steps before it, in a
-// time that tells nothing. Of several steps with that code it takes the last: the
-// others are used up with it.
+// check compares typed with every code of the window and of the steps before it, in
+// constant time. If several steps have that code, it takes the last: the others are
+// used up with it.
 //
-// Six digits do not name a step: two neighbours can have the same. So a code of a step
-// that is used up is a replay, even if a later step of the window has it, too.
+// Six digits do not identify a step: two neighbours can have the same. A code of a
+// used step is therefore a replay, even if a later step of the window has it, too.
 func (t *token) check(typed string, p Policy, now int64) (verdict, uint64) {
 	if len(typed) != t.digits {
 		return wrong, 0
@@ -175,13 +175,13 @@ func (t *token) check(typed string, p Policy, now int64) (verdict, uint64) {
 	return wrong, 0
 }
 
-// choose returns x if v is 1, y if it is 0, in the same time.
+// choose returns x if v is 1, and y if it is 0, in constant time.
 func choose(v int, x, y uint64) uint64 {
 	mask := -uint64(v)
 	return x&mask | y&^mask
 }
 
-// take uses up a step and all before it.
+// take uses up a step and all earlier steps.
 func (t *token) take(step uint64, now int64) {
 	t.next, t.used = step+1, now
 	if !t.hotp {
@@ -189,8 +189,8 @@ func (t *token) take(step uint64, now int64) {
 	}
 }
 
-// find looks for two consecutive codes, none of a step that is used up, and returns the
-// second one's step. Of an app it looks for no others than check takes.
+// find looks for two consecutive codes of unused steps, and returns the second one's
+// step. For an app it looks only in check's window.
 func (t *token) find(first, second string, p Policy, now int64) (at uint64, found bool) {
 	if len(first) != t.digits || len(second) != t.digits {
 		return 0, false

@@ -6,8 +6,8 @@ import (
 	"github.com/otpcourier/otpcourier/otp"
 )
 
-// clean returns a typed code as 6 to 8 digits. It reads digits of any script and drops
-// spaces and dashes, and the newline that a token which types sends.
+// clean returns a typed code as 6 to 8 digits. It reads digits of any script. It drops
+// spaces and dashes, and the newline of a token with a keyboard interface.
 func clean(typed string) (code string, ok bool) {
 	for n := 6; n <= 8; n++ {
 		if code, ok = (otp.Random{Length: n}).Normalize(typed); ok {

@@ -15,9 +15,10 @@ import (
 
 var hashNames = [...]string{oath.SHA1: "SHA1", oath.SHA256: "SHA256", oath.SHA512: "SHA512"}
 
-// uri returns the otpauth URI of a key: the form of Google's Key Uri Format that all
-// apps read. The issuer stands in the label and in a parameter, since apps differ in
-// which they read. Defaults are left out, which makes the QR code smaller.
+// uri returns the otpauth URI of a key, in the form of Google's Key Uri Format that
+// all apps read. The issuer is in the label and in a parameter, because some apps
+// read only one of them. Default values are left out, which makes the QR code
+// smaller.
 func uri(issuer, account string, k *Key) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "otpauth://%s/%s:%s?secret=%s&issuer=%s", k.method(), escape(issuer), escape(account),
@@ -37,8 +38,8 @@ func uri(issuer, account string, k *Key) string {
 	return b.String()
 }
 
-// escape leaves RFC 3986's unreserved characters and "@", and percent-encodes all
-// others: a space is %20, since apps show a + as it is.
+// escape percent-encodes all but RFC 3986's unreserved characters and "@". A space is
+// %20, because apps show a + unchanged.
 func escape(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -52,13 +53,13 @@ func escape(s string) string {
 	return b.String()
 }
 
-// ParseURI reads an otpauth:// URI, as apps and other libraries keep it, for a
-// [Request] with Confirmed. The Key is an App's; its User is the account. White space
-// and dashes in the secret, its padding and its case do not matter.
+// ParseURI reads an otpauth:// URI of an app or another library, for a [Request] with
+// Confirmed. The Key is an App's; its User is the account. White space, dashes,
+// padding and case of the secret are ignored.
 //
 // The error matches otp.ErrInvalidRequest, its Field is "URI", and its text shows
-// nothing of the URI. Steam's codes, the migration format of Google Authenticator, and
-// hashes, digits and periods that are not a [Key]'s are refused.
+// nothing of the URI. Steam's codes, the migration format of Google Authenticator,
+// and hashes, digits and periods that a [Key] does not support are refused.
 func ParseURI(text string) (Key, error) {
 	k, err := parseURI(text)
 	if err == nil {
@@ -77,7 +78,7 @@ func parseURI(text string) (Key, error) {
 	if strings.HasPrefix(strings.ToLower(text), "otpauth-migration:") {
 		return Key{}, errors.New("it is an export from phone to phone: enrol the person anew")
 	}
-	u, err := url.Parse(text) // its error has the text, and so the secret
+	u, err := url.Parse(text) // its error repeats the text, and so the secret
 	if err != nil || !strings.EqualFold(u.Scheme, "otpauth") {
 		return Key{}, errors.New("it is not an otpauth:// URI")
 	}
@@ -98,7 +99,8 @@ func parseURI(text string) (Key, error) {
 	return k, k.parameters(u.RawQuery)
 }
 
-// parameters reads those of an otpauth URI. Unknown ones, as image, are ignored.
+// parameters reads the parameters of an otpauth URI. Unknown ones, such as image, are
+// ignored.
 func (k *Key) parameters(query string) error {
 	q, err := url.ParseQuery(query)
 	if err != nil {
@@ -124,19 +126,19 @@ func (k *Key) parameters(query string) error {
 	}
 	if text := q.Get("digits"); text != "" {
 		if k.Digits, err = strconv.Atoi(text); err != nil {
-			return errors.New("its digits are no number")
+			return errors.New("its digits are not a number")
 		}
 	}
 	if text := q.Get("period"); text != "" && !k.Counter {
 		n, err := strconv.ParseUint(text, 10, 16)
 		if err != nil {
-			return errors.New("its period is no number of seconds")
+			return errors.New("its period is not a number of seconds")
 		}
 		k.Period = time.Duration(n) * time.Second
 	}
 	if k.Counter {
 		if k.Moving, err = strconv.ParseUint(q.Get("counter"), 10, 63); err != nil {
-			return errors.New("it has no counter, or one that is no number")
+			return errors.New("its counter is missing or not a number")
 		}
 	}
 	return nil

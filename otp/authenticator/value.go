@@ -10,16 +10,16 @@ import (
 	"github.com/otpcourier/otpcourier/otp/oath"
 )
 
-// A value is all that a subject has.
+// A value holds all data of a subject.
 type value struct {
-	key      string // that it was sealed with; "": there was no value
+	key      string // name of its key; "": there was no value
 	tokens   []token
 	otp      run // of the failures of codes
 	recovery run // of the failures of recovery codes
 	codes    []recoveryHash
 }
 
-// A run is a number of failures in a row, and the lock that they led to.
+// A run is a number of failures in a row, and their lock.
 type run struct {
 	failures int
 	until    int64 // the end of the lock; 0: none; forever: until Unlock
@@ -27,7 +27,7 @@ type run struct {
 
 const forever = 1<<62 - 1
 
-// locked returns the error of a run that is locked at now, else nil.
+// locked returns the error of a run that is locked at now, or nil.
 func (r *run) locked(now int64) error {
 	switch {
 	case r.until == forever:
@@ -61,12 +61,12 @@ func (r *run) fail(p Policy, now int64) *otp.Error {
 	return e
 }
 
-// empty reports whether there is nothing to keep.
+// empty reports whether there is nothing to store.
 func (v *value) empty() bool {
 	return len(v.tokens)+len(v.codes) == 0 && v.otp == run{} && v.recovery == run{}
 }
 
-// find returns the token of an ID, nil if there is none.
+// find returns the token with an ID, or nil.
 func (v *value) find(id tokenID) *token {
 	i := slices.IndexFunc(v.tokens, func(t token) bool { return t.id == id })
 	if i < 0 || id == (tokenID{}) {
@@ -80,8 +80,8 @@ func (v *value) drop(f func(t *token) bool) {
 	v.tokens = slices.DeleteFunc(v.tokens, func(t token) bool { return f(&t) })
 }
 
-// valueVersion is the first octet of a value. A change of the format takes the next
-// number; decode refuses any other.
+// valueVersion is the first octet of a value. A change of the format must take the
+// next number; decode refuses any other.
 const valueVersion = 1
 
 const (
@@ -143,7 +143,7 @@ func (w *writer) token(t *token) {
 
 var errValue = errors.New("authenticator: the value cannot be read: it was written by another version, or damaged")
 
-// decode reads what encode has written.
+// decode reads the result of encode.
 func decode(b []byte) (*value, error) {
 	if len(b) == 0 || b[0] != valueVersion {
 		return nil, errValue
@@ -166,7 +166,7 @@ func decode(b []byte) (*value, error) {
 	return v, nil
 }
 
-// A reader remembers that something was wrong; what it returns then means nothing.
+// A reader sets bad at the first error; its later results are meaningless.
 type reader struct {
 	b   []byte
 	bad bool

@@ -6,15 +6,19 @@ import (
 	"github.com/otpcourier/otpcourier/otp"
 )
 
-// Verify returns the token that code is of, and uses the code up: of any number of
-// calls with one code at most one succeeds. It tries all confirmed tokens of the
-// subject, and charges one failure for all of them.
+// Verify returns the token that produced code, and uses the code up: of several
+// calls with one code, at most one succeeds. The swap that accepts a code also uses
+// up its step or counter, and all earlier ones. If two neighbouring steps have the
+// same six digits, a used code is refused for both.
 //
-// A code that is not of 6 to 8 digits is malformed, and one that was used before is
-// closed: both are refused at no cost. Errors match otp.ErrInvalidCode (with
-// AttemptsLeft if the code was wrong), otp.ErrWait when the subject is locked, or
-// otp.ErrUnavailable, after which nobody is verified. RetryAfter of a lock is zero if
-// only Unlock or a recovery code ends it.
+// Verify tries all confirmed tokens of the subject, and charges one failure for all
+// of them. A code without 6 to 8 digits is malformed, and a used code is closed.
+// Both are refused without a charge.
+//
+// Errors match otp.ErrInvalidCode (with AttemptsLeft if the code was wrong),
+// otp.ErrWait if the subject is locked, or otp.ErrUnavailable. After
+// otp.ErrUnavailable the caller must not log the person in. RetryAfter of a lock is
+// zero if only Unlock or a recovery code ends it.
 func (s *Service) Verify(ctx context.Context, subject, code string) (*Token, error) {
 	var got *Token
 	e := Event{Kind: EventVerified}
@@ -71,8 +75,8 @@ func (s *Service) verify(ctx context.Context, subject, typed string, got **Token
 	return err
 }
 
-// match looks for the confirmed token that code is of, and uses the code up. The reason
-// is empty if there is one.
+// match looks for the confirmed token that produced code, and uses the code up. If
+// there is one, the reason is empty.
 func (v *value) match(code string, p Policy, now int64) (first *token, reason otp.Reason) {
 	reason = otp.ReasonNotFound
 	usedBefore := false
@@ -92,7 +96,7 @@ func (v *value) match(code string, p Policy, now int64) (first *token, reason ot
 		switch verdict, step := t.check(code, p, now); verdict {
 		case replay:
 			usedBefore = true
-		case right: // of another token, too, by chance: it counts once
+		case right: // another token may have it, too, by chance: it counts once
 			t.take(step, now)
 			if first == nil {
 				first = t
@@ -108,12 +112,13 @@ func (v *value) match(code string, p Policy, now int64) (first *token, reason ot
 	return nil, reason
 }
 
-// Resync finds a token again whose clock or counter has run away, by two consecutive
-// codes within Policy.Resync. It verifies nobody: both codes are used up, and the next
-// one logs in. A failure is charged as a wrong code is.
+// Resync corrects a token with a wrong clock or counter, by two consecutive codes
+// within Policy.Resync. It does not verify the person: it uses up both codes, and the
+// next one logs in. A failure is charged like a wrong code.
 //
-// An app is refused, for its clock is the phone's: the person sets that. An ID that is
-// none of the subject's tokens is not found. Errors are as those of Verify.
+// An app is refused, because its clock is the phone's, which the person must set. If
+// the ID belongs to none of the subject's tokens, it is not found. Errors are as those
+// of Verify.
 func (s *Service) Resync(ctx context.Context, subject, id, first, second string) error {
 	e := Event{Kind: EventResynced, Token: parseTokenID(id).String()}
 	err := s.resync(ctx, subject, parseTokenID(id), first, second, &e)

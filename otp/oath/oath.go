@@ -1,12 +1,12 @@
-// Package oath makes codes to be sent, by the algorithms of OATH: HOTP (RFC 4226) and
-// TOTP (RFC 6238), computed by github.com/pquerna/otp; for the codes of authenticator apps
-// and hard tokens, see package otp/authenticator.
+// Package oath makes codes to be sent, by the algorithms of OATH: HOTP (RFC
+// 4226) and TOTP (RFC 6238), computed by github.com/pquerna/otp. Package
+// otp/authenticator verifies the codes of authenticator apps and hard tokens.
 //
 //	svc, err := otp.New(otp.Config{Generator: oath.HOTP{Digits: 8}, …})
 //
-// They are for systems whose rules name these algorithms. The key is the
-// challenge's own, so that the codes are as good as those of [otp.Random], which
-// is the default and links no library.
+// Use them if the rules of your system require these algorithms. The key is the
+// challenge's own, so the codes are as good as those of [otp.Random], which is
+// the default and links no library.
 package oath
 
 import (
@@ -31,40 +31,40 @@ var (
 // Hash is the hash function of HOTP's and TOTP's HMAC.
 type Hash uint8
 
-// The hash functions. RFC 4226 knows SHA1 only; RFC 6238 all three.
+// The hash functions. RFC 4226 has only SHA1, and RFC 6238 has all three.
 const (
 	SHA1 Hash = iota
 	SHA256
 	SHA512
 )
 
-// HOTP makes codes to be sent, by RFC 4226, from Seed.Key and Seed.Counter; package
-// otp/authenticator verifies those of a person's HOTP token.
+// HOTP makes codes to be sent, by RFC 4226, from Seed.Key and Seed.Counter.
+// Package otp/authenticator verifies the codes of a person's HOTP token.
 type HOTP struct {
 	Digits int  // 6 to 8; default 6
 	Hash   Hash // default SHA1
 }
 
-// Generate fails only for Digits or a Hash out of range.
+// Generate fails only if Digits or Hash is out of range.
 func (g HOTP) Generate(s otp.Seed) (string, error) {
 	return hotpCode(s.Key, s.Counter, g.Digits, g.Hash)
 }
 
-// Normalize reads what people type and paste, as [otp.Random] does.
+// Normalize reads typed and pasted codes, as [otp.Random] does.
 func (g HOTP) Normalize(typed string) (string, bool) {
 	return (otp.Random{Length: orSix(g.Digits)}).Normalize(typed)
 }
 
-// TOTP makes codes to be sent, by RFC 6238, from Seed.Key and Seed.Time; package
-// otp/authenticator verifies those of a person's app or TOTP token.
+// TOTP makes codes to be sent, by RFC 6238, from Seed.Key and Seed.Time. Package
+// otp/authenticator verifies the codes of a person's app or TOTP token.
 type TOTP struct {
 	Digits int           // 6 to 8; default 6
 	Period time.Duration // whole seconds; default 30 s
 	Hash   Hash          // default SHA1
 }
 
-// Generate fails only for Digits, a Period or a Hash out of range, or a time
-// before 1970.
+// Generate fails only if Digits, Period or Hash is out of range, or if the time
+// is before 1970.
 func (g TOTP) Generate(s otp.Seed) (string, error) {
 	period := int64(g.Period / time.Second)
 	if g.Period == 0 {
@@ -84,7 +84,7 @@ func (g TOTP) Step() time.Duration {
 	return g.Period
 }
 
-// Normalize reads what people type and paste, as [otp.Random] does.
+// Normalize reads typed and pasted codes, as [otp.Random] does.
 func (g TOTP) Normalize(typed string) (string, bool) {
 	return (otp.Random{Length: orSix(g.Digits)}).Normalize(typed)
 }

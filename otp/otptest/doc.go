@@ -1,5 +1,5 @@
-// Package otptest is a Service for the tests of programs that send and verify
-// codes. [New] returns it with an [Inbox] in the place of carriers and mail
+// Package otptest provides a Service for the tests of programs that send and
+// verify codes. [New] returns it with an [Inbox] in place of carriers and mail
 // relays, and with a store in memory:
 //
 //	func TestLogin(t *testing.T) {
@@ -10,8 +10,8 @@
 //		post(t, h, "/code", "code="+code)
 //	}
 //
-// It is a real Service with real limits, locks and expiry. A test moves the
-// time by running in testing/synctest, where an hour takes no time:
+// It is a real Service with real limits, locks and expiry. A test in
+// testing/synctest moves the time by sleeping, where an hour takes no time:
 //
 //	expired        time.Sleep(6 * time.Minute) between Send and Verify
 //	locked         codes.Lock("user-42")
@@ -20,8 +20,9 @@
 //	unavailable    codes.Down(true)
 //	asynchronous   otp.Config{Async: true}, and codes.Inbox.Wait(to)
 //
-// The tests of this package are those recipes. Outside testing/synctest it
-// works alike, in real time.
+// The tests of this package are examples of each row. Outside testing/synctest
+// it works alike, in real time.
 //
-// Everything here is safe for concurrent use. Only tests import this package.
+// All functions and types are safe for concurrent use. Only tests may import
+// this package.
 package otptest

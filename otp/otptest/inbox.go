@@ -11,15 +11,15 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// lockDomain is where the messages of Service.Lock go.
+// lockDomain is the domain for the messages of Service.Lock.
 const lockDomain = "lock.otptest.example"
 
-// patience is how long Wait waits.
+// patience is the longest time that Wait waits.
 const patience = 10 * time.Second
 
-// An Inbox holds the messages of all recipients. Addresses are given as the
-// messages have them: a number in E.164, an e-mail address in any case, or an
-// ID of push or chat.
+// An Inbox keeps the messages of all recipients. An address must be in the
+// message's form: a number in E.164, an e-mail address in any case, or an ID of
+// push or chat.
 type Inbox struct {
 	t        testing.TB
 	receipts channel.Receipts
@@ -27,12 +27,12 @@ type Inbox struct {
 	mu     sync.Mutex
 	came   chan struct{} // closed when a message comes
 	all    []received
-	class  channel.Class // with which messages are refused; zero: they are taken
+	class  channel.Class // the class with which messages are refused; zero: they are accepted
 	locks  []received    // to lockDomain
 	serial int
 }
 
-// A received is a message with the route that it came by.
+// A received is a message with its route.
 type received struct {
 	channel.Message
 	address  string
@@ -43,7 +43,7 @@ type received struct {
 
 func newInbox(t testing.TB) *Inbox { return &Inbox{t: t, came: make(chan struct{})} }
 
-// routes are one for each kind of address, into the same Inbox.
+// routes returns one route for each kind of address, all into the same Inbox.
 func (i *Inbox) routes() (all []channel.Route) {
 	for _, r := range []struct {
 		name string
@@ -77,21 +77,22 @@ func (i *Inbox) take(route string, kind channel.Address, m *channel.Message) (ch
 	return channel.Submission{State: channel.Sent, ProviderIDs: []string{r.provider}}, nil
 }
 
-// Fail has every message refused with this class from now on; zero ends that.
+// Fail refuses every later message with this class. With zero, messages are
+// accepted again.
 func (i *Inbox) Fail(class channel.Class) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.class = class
 }
 
-// Code returns the code of the latest message to an address. The test ends if
-// there is none.
+// Code returns the code of the latest message to an address. If there is none,
+// the test fails at once.
 func (i *Inbox) Code(to string) string {
 	i.t.Helper()
 	return i.latest(to).Code
 }
 
-// Last returns the latest message. The test ends if there is none.
+// Last returns the latest message. If there is none, the test fails at once.
 func (i *Inbox) Last() channel.Message {
 	i.t.Helper()
 	i.mu.Lock()
@@ -113,8 +114,9 @@ func (i *Inbox) All() []channel.Message {
 	return all
 }
 
-// Wait returns the first message to an address that no Wait has returned, and
-// waits for it up to 10 s. The test ends if none comes.
+// Wait returns the first message to an address that no earlier Wait has
+// returned. If there is none, it waits for one up to 10 s. If none comes, the
+// test fails at once.
 func (i *Inbox) Wait(to string) channel.Message {
 	i.t.Helper()
 	m, err := i.wait(to)
@@ -141,7 +143,7 @@ func (i *Inbox) wait(to string) (channel.Message, error) {
 	}
 }
 
-// unread returns a message to wait for, or else a channel that ends with the next.
+// unread returns a message for Wait, or a channel that the next message closes.
 func (i *Inbox) unread(to string) (m channel.Message, came <-chan struct{}, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

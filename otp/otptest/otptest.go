@@ -12,7 +12,7 @@ import (
 	"github.com/otpcourier/otpcourier/otp"
 )
 
-// A Service is an [otp.Service] whose messages come into an Inbox.
+// A Service is an [otp.Service] whose messages go to an Inbox.
 type Service struct {
 	*otp.Service
 	Inbox *Inbox
@@ -21,11 +21,11 @@ type Service struct {
 	store *switched
 }
 
-// New returns a Service by c, whose Channel, Receipts, Store, Limiter, Tracker
-// and Queue must be empty: New brings them. Keys are made and the brand is
-// "Test" unless c has others. Its routes are "sms", "email", "push" and "chat",
-// in this order. Work runs until the test ends. A Config that New of package
-// otp refuses ends the test.
+// New returns a Service for c. Channel, Receipts, Store, Limiter, Tracker and
+// Queue of c must be empty, because New sets them. If c has no Keys, New makes
+// some; if it has no brand, the brand is "Test". The routes are "sms", "email",
+// "push" and "chat", in this order. Work runs until the test ends. If otp.New
+// refuses the Config, the test fails at once.
 func New(t testing.TB, c otp.Config) *Service {
 	t.Helper()
 	carried := c.Channel != nil || c.Receipts != nil
@@ -63,13 +63,14 @@ func (s *Service) work() {
 	})
 }
 
-// Down has every call of the store fail, as when its server cannot be reached,
-// until Down(false): Send, Resend and Verify then return an error of
-// [otp.ErrUnavailable].
+// Down(true) makes every call of the store fail, as if its server were
+// unreachable, until Down(false). Send, Resend and Verify then return an error
+// that matches [otp.ErrUnavailable].
 func (s *Service) Down(down bool) { s.store.down.Store(down) }
 
-// Lock locks a subject as a stranger who guesses would: by wrong codes, until
-// [otp.Policy].MaxFailures is reached. The codes of that are not in the Inbox.
+// Lock locks a subject as a guessing stranger would: by wrong codes, until
+// [otp.Policy].MaxFailures is reached. The Inbox does not show the codes for
+// this.
 func (s *Service) Lock(subject string) {
 	s.t.Helper()
 	ctx := context.Background()
@@ -91,7 +92,7 @@ func (s *Service) Lock(subject string) {
 
 type sentCode struct{ id, code string }
 
-// lockCode sends a code to an address that Lock alone uses.
+// lockCode sends a code to an address that only Lock uses.
 func (s *Service) lockCode(ctx context.Context, subject string, n int) (sentCode, error) {
 	to := fmt.Sprintf("%d.%d@%s", n, time.Now().UnixNano(), lockDomain)
 	c, err := s.Send(ctx, otp.Request{Subject: subject, To: channel.Recipient{Email: to}})

@@ -27,7 +27,7 @@ func (s *switched) err() error {
 	return nil
 }
 
-// either returns the answer of f, or errDown.
+// either returns the result of f, or errDown.
 func either[T any](s *switched, f func() (T, error)) (answer T, err error) {
 	if err := s.err(); err != nil {
 		return answer, err

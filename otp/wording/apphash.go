@@ -12,14 +12,14 @@ const (
 )
 
 // AppHash computes the hash by which the SMS Retriever of Google Play services
-// knows the app that a text is for: the first 11 characters of
-// base64(SHA-256(pkg + " " + hex(certDER))). pkg is the application id, as
-// "com.example.app"; certDER the DER form of the certificate the app is signed
-// with. With Play App Signing that is Google's certificate ("App signing key
-// certificate" in the Play Console), not the upload key's.
+// finds the app for a text: the first 11 characters of base64(SHA-256(pkg + " "
+// + hex(certDER))). pkg is the application id, for example "com.example.app".
+// certDER is the app's signing certificate in DER. With Play App Signing it
+// must be Google's certificate ("App signing key certificate" in the Play
+// Console), not the upload key's.
 //
-// It returns "" if pkg is empty or certDER cannot be a certificate in DER,
-// which begins with the octet 0x30; PEM, for one, does not.
+// It returns "" if pkg is empty, or if certDER cannot be DER, which begins with
+// the octet 0x30. PEM, for example, does not.
 func AppHash(pkg string, certDER []byte) string {
 	if pkg == "" || len(certDER) < 2 || certDER[0] != 0x30 {
 		return ""

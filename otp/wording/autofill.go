@@ -17,7 +17,8 @@ const (
 )
 
 // noAutofill returns the systems that do not find the code in an SMS of w.
-// Browsers and phones that read the last line of Config.Origin always do.
+// Browsers, and phones that read the last line of Config.Origin, always find
+// it.
 func (s *Set) noAutofill(w *words, text, code string) []string {
 	var systems []string
 	// One message of at most 140 octets (Google, "Automatic SMS Verification
@@ -38,16 +39,16 @@ func (s *Set) noAutofill(w *words, text, code string) []string {
 	if !found {
 		systems = append(systems, android15)
 	}
-	// Android 16 wants one of its English words as well, in a text that it
-	// takes for English.
+	// Android 16 also requires one of its English words, in a text that it
+	// identifies as English.
 	if !found || !strings.HasPrefix(w.language+"-", "en-") || !contextWord.MatchString(text) {
 		systems = append(systems, android16)
 	}
 	return systems
 }
 
-// The rules of Android's NotificationOtpDetectionHelper: what a code looks
-// like, and what stands before and behind it.
+// The rules of Android's NotificationOtpDetectionHelper for a code and its
+// neighbours.
 var (
 	codeForm   = regexp.MustCompile(`^(\d{4}|[\pL\d](-?[\pL\d]){4,8})$`)
 	dateForm   = regexp.MustCompile(`^[0-3]?\d-[0-3]?\d-([12]\d)?\d\d$`)
@@ -59,8 +60,8 @@ var (
 		`single[-\s]use|(verification|security|account) pin|account key|tokencode)|PIN|TAN)\b`)
 )
 
-// detected reports whether Android 15 takes some place of the code for one. A
-// four-digit code that may be a year is not.
+// detected reports whether Android 15 finds the code in the text. It does not
+// find a four-digit code that may be a year.
 func detected(text, code string) bool {
 	if !codeForm.MatchString(code) || !strings.ContainsAny(code, "0123456789") || dateForm.MatchString(code) ||
 		yearForm.MatchString(code) {

@@ -49,7 +49,7 @@ func (d *Data) check() error {
 	case len(d.Code) < minCode || len(d.Code) > maxCode:
 		return bad("Code", "is not 4 to 32 characters long")
 	case !isGraphic(d.Code):
-		return bad("Code", "holds something else than printable ASCII without spaces")
+		return bad("Code", "contains other characters than printable ASCII without spaces")
 	case d.Minutes < 1 || d.Minutes > maxMinutes:
 		return bad("Minutes", "is not 1 to 10080")
 	case d.Try < 0 || d.Try > maxTry:
@@ -72,10 +72,10 @@ func (d *Data) check() error {
 	return nil
 }
 
-// line says what keeps s from standing in a line of a text, or "". A control
-// character could forge a header or a last line; a bidirectional one could
-// show an amount or a payee that is not the one that was sent. (Details may
-// hold isolates: their order ends with them.)
+// line returns the reason why s must not stand in a line of a text, or "". A
+// control character could forge a header or a last line. A bidirectional
+// control could show another amount or payee than was sent. (Details may have
+// isolates: their order ends with them.)
 func line(s string, most int) string {
 	if !utf8.ValidString(s) {
 		return "is not valid UTF-8"
@@ -86,9 +86,9 @@ func line(s string, most int) string {
 	for _, r := range s {
 		switch {
 		case unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp):
-			return "holds a control character or a line break"
+			return "contains a control character or a line break"
 		case unicode.Is(unicode.Bidi_Control, r):
-			return "holds a bidirectional control character"
+			return "contains a bidirectional control character"
 		}
 	}
 	return ""
@@ -139,7 +139,7 @@ func isHost(s string) bool {
 	return true
 }
 
-// canonical returns the form of a tag under which a Set keeps its wording.
+// canonical returns the key of a tag in a Set.
 func canonical(s string) (language.Tag, string, error) {
 	if len(s) > maxTag {
 		return language.Und, "", errTooLong

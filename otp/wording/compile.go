@@ -10,7 +10,7 @@ import (
 	"golang.org/x/text/language"
 )
 
-// words is a Wording made ready: that of a language, or of a purpose in it.
+// words is a compiled Wording: of a language, or of a purpose in it.
 type words struct {
 	language, dir string
 	lineHeight    string // of a mail
@@ -22,8 +22,8 @@ type words struct {
 	html          *htmltemplate.Template
 
 	purposes map[string]*words
-	// general is, for a purpose whose Code is the built-in one, the wording of
-	// the language: its Code takes less room in an SMS.
+	// general is set for a purpose with the built-in Code. It is the wording of
+	// the language, whose Code takes less room in an SMS.
 	general *words
 }
 
@@ -42,13 +42,13 @@ func (c *words) field(name string) string {
 	return "Wording." + name
 }
 
-// compile makes the wording of a language ready, with its purposes. Base is the
-// built-in wording that w was laid over.
+// compile prepares the wording of a language, with its purposes. Base is the
+// built-in wording under w.
 func compile(name string, w, base Wording) (*words, error) {
 	tag := language.Make(name)
 	lang, _ := tag.Base()
 	c := &words{language: name, dir: direction(tag), lineHeight: "1.5", rule: pluralRule(lang.String())}
-	if lang.String() == "ur" { // phones show it in Nastaliq, whose lines are high
+	if lang.String() == "ur" { // phones use Nastaliq, whose lines are high
 		c.lineHeight = "1.9"
 	}
 	if err := c.parse(w, nil); err != nil {
@@ -76,7 +76,8 @@ func compile(name string, w, base Wording) (*words, error) {
 	return c, nil
 }
 
-// parse parses the sources of w. What general has already parsed is taken from it.
+// parse parses the sources of w. If general has parsed a source already, its
+// result is used.
 func (c *words) parse(w Wording, general *words) error {
 	for i, src := range w.sentences() {
 		if strings.TrimSpace(*src.text) == "" {

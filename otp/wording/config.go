@@ -10,68 +10,70 @@ import (
 	"golang.org/x/text/language"
 )
 
-// Config says whose codes a Set words, and how.
+// Config sets the brand and the form of a Set's texts.
 type Config struct {
-	// Brand is the name the person knows the sender by. Required: 1 to 32
+	// Brand is the sender's name, as the person knows it. Required: 1 to 32
 	// characters on one line.
 	Brand string
-	// Default is the language when none is asked for and the region gives
-	// none. "" is "en".
+	// Default is the language if none is requested and the region gives none.
+	// "" is "en".
 	Default string
 	// Wordings replaces or adds languages, by BCP 47 tag. nil changes nothing.
 	Wordings map[string]Wording
-	// AppHash, of 11 characters as [AppHash] computes them, ends every SMS on
-	// a line of its own, so that SMS Retriever hands the code to that Android
-	// app. SMS Retriever reads at most 140 octets, one segment. A longer SMS is
-	// folded, as with Fold; if it is still longer, sentences are left out until
-	// it fits: the purpose, Try, Requested, Life, Secret. If nothing helps, as
-	// with long Details, it is sent whole, and Lint warns of it. "" is none.
+	// AppHash is the hash from [AppHash], of 11 characters. Every SMS ends with
+	// it on a line of its own, so that SMS Retriever passes the code to that
+	// Android app. SMS Retriever reads at most 140 octets, one segment. A
+	// longer SMS is folded, as with Fold. If it is still longer, sentences are
+	// left out until it fits: the purpose, Try, Requested, Life, Secret. If the
+	// SMS is still too long, for example because of long Details, it is sent
+	// whole, and Lint warns of it. "" is none.
 	AppHash string
-	// Origin, a host name, binds the code to a web site: every SMS ends with
-	// the line "@example.com #482910" and no line break, after the WICG draft
-	// "Origin-bound one-time codes delivered via SMS". With AppHash the hash
-	// stands on that line too, after a space: browsers ignore what follows the
-	// code. "" is none.
+	// Origin is a host name and binds the code to a web site. Every SMS ends
+	// with the line "@example.com #482910" without a line break, as in the WICG
+	// draft "Origin-bound one-time codes delivered via SMS". With AppHash the
+	// hash is on that line too, after a space: browsers ignore the text after
+	// the code. "" is none.
 	Origin string
-	// Fold makes an SMS GSM-7 if each of its characters has a near one there,
-	// at the price of spelling ("codigo"): see sms.Fold. It saves segments in
-	// Spanish, Portuguese, Polish, Romanian, Turkish, Vietnamese, Icelandic
-	// and Yoruba. E-mails are not folded. Default: false.
+	// Fold makes an SMS GSM-7 if GSM-7 has a near character for each of its
+	// characters, at the price of spelling ("codigo"): see sms.Fold. It saves
+	// segments in Spanish, Portuguese, Polish, Romanian, Turkish, Vietnamese,
+	// Icelandic and Yoruba. E-mails are not folded. Default: false.
 	Fold bool
-	// Link is a URL that the e-mail shows beside the code, for the page where
-	// the code is typed: a text/template source with {{.ChallengeID}}, and
-	// optionally {{.Code}} and {{.Language}}, each escaped for a URL. It must
-	// be https, and its host must not depend on the data. "" is none.
+	// Link is a URL that the e-mail shows with the code, for the page on which
+	// the person types it. It is a text/template source with {{.ChallengeID}},
+	// and optionally {{.Code}} and {{.Language}}, each escaped for a URL. It
+	// must be https, and its host must not depend on the data. "" is none.
 	//
 	//	https://mybank.example/verify?id={{.ChallengeID}}&code={{.Code}}
 	//
 	// The page must not verify on GET. Mail scanners and previews fetch the
-	// links of a mail: the code would be used up before the person sees it, or
-	// a payment confirmed that nobody looked at. The page must show what the
-	// code confirms, with a button whose POST verifies. A code in a URL also
-	// gets into histories and logs. To avoid that, use {{.ChallengeID}} alone:
-	// the person then types the code.
+	// links of a mail. They would use the code up before the person sees it, or
+	// confirm a payment that nobody has seen. The page must show what the code
+	// confirms, with a button whose POST verifies. A code in a URL also gets
+	// into histories and logs. To avoid that, use {{.ChallengeID}} alone, and
+	// let the person type the code.
 	Link string
 }
 
-// Data is one message. The zero value of an optional field leaves out what
-// would be said of it.
+// Data is the content of one message. If an optional field is zero, its
+// sentence is left out.
 type Data struct {
 	Language  string    // a tag as [Set.Language] returns it; "" is the Set's default
 	Code      string    // 4 to 32 characters of printable ASCII, no spaces
-	Minutes   int       // how long the code still lives: 1 to 10080
-	Try       int       // which message for this challenge it is: 1 to 99; optional
-	Requested time.Time // when the code was asked for, said to the minute in UTC; optional
-	// Details is what the code confirms, as the amount and payee of a payment:
-	// one line of at most 200 characters. It may hold isolates of Unicode (UAX
-	// #9), each with its end; no other control of direction. Optional.
+	Minutes   int       // rest of the code's life: 1 to 10080
+	Try       int       // number of the message for this challenge: 1 to 99; optional
+	Requested time.Time // time of the request, shown to the minute in UTC; optional
+	// Details says what the code confirms, for example the amount and payee of
+	// a payment. It must be one line of at most 200 characters. It may have
+	// isolates of Unicode (UAX #9), each with its end, but no other
+	// bidirectional control. Optional.
 	Details string
-	// Purpose is what the code is for: [SignIn], another built-in purpose, or a
-	// key of Wording.Purposes. Any other value is worded as "". An SMS says a
+	// Purpose is the use of the code: [SignIn], another built-in purpose, or a
+	// key of Wording.Purposes. Any other value is worded as "". An SMS names a
 	// built-in purpose only if that costs no segment. Optional.
 	Purpose string
 	// ChallengeID is for Config.Link, which requires it: at most 128 characters
-	// of printable ASCII, no spaces. Optional without a Link.
+	// of printable ASCII, without spaces. Optional without a Link.
 	ChallengeID string
 }
 
@@ -83,8 +85,8 @@ type Text struct {
 	HTML    string // of an e-mail, text/html: a whole page
 }
 
-// Set is the wording of every language for one Config. It does not change and
-// is safe for concurrent use.
+// Set is the wording of every language for one Config. It never changes and is
+// safe for concurrent use.
 type Set struct {
 	brand    string
 	origin   string
@@ -100,9 +102,9 @@ type Set struct {
 }
 
 // New checks c, parses its wording and renders each text of Config.Wordings
-// once with and once without the optional parts. Its [*Error] names the
-// language and the field: a source that does not parse or execute, a message
-// that does not show its code, a missing sentence or plural form.
+// once with and once without the optional parts. If it is wrong, the [*Error]
+// names the language and the field. Causes are a source that does not parse or
+// execute, a message without its code, and a missing sentence or plural form.
 func New(c Config) (*Set, error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -135,7 +137,8 @@ func New(c Config) (*Set, error) {
 	return s, nil
 }
 
-// prepared returns the built-in wordings, compiled. The caller must not change them.
+// prepared returns the compiled built-in wordings. The caller must not change
+// them.
 var prepared = sync.OnceValues(func() (map[string]*words, error) {
 	all, err := builtin()
 	if err != nil {
@@ -150,7 +153,8 @@ var prepared = sync.OnceValues(func() (map[string]*words, error) {
 	return ready, nil
 })
 
-// add lays wordings over the built-in ones, and returns the names of their languages.
+// add merges wordings with the built-in ones, and returns the names of their
+// languages.
 func (s *Set) add(wordings map[string]Wording) (map[string]bool, error) {
 	all, err := builtin()
 	if err != nil {
@@ -181,7 +185,7 @@ func (s *Set) add(wordings map[string]Wording) (map[string]bool, error) {
 }
 
 // index orders the languages: the default first, then the built-in ones, then
-// the others by tag, so that no choice depends on the order of a map.
+// the others by tag. No choice may depend on the order of a map.
 func (s *Set) index(def string) error {
 	if def == "" {
 		def = "en"

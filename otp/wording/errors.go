@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// ErrLanguage is in the chain of an error about a language: a tag that is not
-// one, or one that the Set has no wording for.
+// ErrLanguage is in the chain of an error about a language: a malformed tag, or
+// a tag without wording in the Set.
 var ErrLanguage = errors.New("no such language")
 
 // Error is the type of every error of this package.
 type Error struct {
 	Language string // a BCP 47 tag, or "" if it is not about one language
-	Field    string // as "Config.Brand", "Wording.SMS" or "Data.Details"
-	Reason   string // what is wrong; never the value of a code or of details
+	Field    string // for example "Config.Brand", "Wording.SMS" or "Data.Details"
+	Reason   string // the problem; never the value of a code or of details
 	Err      error  // the cause, or nil
 }
 

@@ -15,7 +15,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	// What the browser asks for, and the country of the phone number.
+	// The browser's languages, and the country of the phone number.
 	tag, err := set.Language("fr-CH, fr;q=0.9, en;q=0.5", "CH")
 	if err != nil {
 		fmt.Println(err)
@@ -33,8 +33,8 @@ func Example() {
 	// Votre code MyBank
 }
 
-// The language is what the person asks for, else what most people read in the
-// country of the number, else the default.
+// The language is the person's choice, else the main language of readers in the
+// number's country, else the default.
 func ExampleSet_Language() {
 	set, err := wording.New(wording.Config{Brand: "MyBank", Wordings: map[string]wording.Wording{
 		"en-IN": {SMS: "{{.Code}} is OTP for login at {{.Brand}}. Valid for {{.Minutes}} mins. -LMNBNK"},
@@ -54,7 +54,7 @@ func ExampleSet_Language() {
 	// en-IN <nil>
 }
 
-// A code that resets a password, with a link to the page where it is typed.
+// A code that resets a password, with a link to the page for typing it.
 func ExampleConfig_link() {
 	set, err := wording.New(wording.Config{
 		Brand: "MyBank",
@@ -80,7 +80,7 @@ func ExampleConfig_link() {
 	// If you did not ask for this code, ignore this message.
 }
 
-// With the hash of an app every SMS is one that SMS Retriever reads.
+// With the hash of an app, SMS Retriever can read every SMS.
 func ExampleConfig_appHash() {
 	set, err := wording.New(wording.Config{Brand: "MyBank", AppHash: "FA+9qCX9VSu"})
 	if err != nil {
@@ -157,7 +157,7 @@ func ExampleAppHash() {
 	// Output: f8Escobih1Z
 }
 
-// One sentence in other words; the rest stays.
+// One sentence is replaced; the rest is built in.
 func ExampleConfig_wordings() {
 	set, err := wording.New(wording.Config{
 		Brand: "MyBank",

@@ -17,8 +17,8 @@ func (d Data) LogValue() slog.Value { return slog.StringValue(d.String()) }
 // MarshalJSON is String.
 func (d Data) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
 
-// String keeps the code out of logs. A program that prints the message names the
-// field.
+// String keeps the code out of logs. A program that prints the message must name
+// the field.
 func (t Text) String() string { return "wording.Text" }
 
 // GoString is String.

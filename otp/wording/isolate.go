@@ -5,8 +5,8 @@ import (
 	"unicode"
 )
 
-// The isolates of UAX #9: what stands between one of the first three and the
-// last is ordered by itself, and does not change the order around it.
+// The isolates of UAX #9: text between one of the first three and the last is
+// ordered by itself, and does not change the order around it.
 const (
 	isolateLTR   = '\u2066'
 	isolateRTL   = '\u2067'
@@ -16,12 +16,12 @@ const (
 	rightToLeftMark = "\u200f"
 )
 
-// isolated returns a value so that it is shown in its own order. An amount, an
-// account number or a payee would else be torn apart beside Arabic or Hebrew:
+// isolated returns a value in a form that keeps its order. Otherwise an amount,
+// an account number or a payee would be torn apart next to Arabic or Hebrew:
 // "12-3456-789" would be read as "789-3456-12". A value that needs no isolates
 // is returned without any.
 func isolated(dir, value string) string {
-	if dir == "ltr" && isASCII(value) { // nearly always
+	if dir == "ltr" && isASCII(value) { // the usual case
 		return value
 	}
 	rtl := strings.ContainsFunc(value, isRTL)
@@ -40,8 +40,8 @@ func isolated(dir, value string) string {
 	return b.String()
 }
 
-// isolateMixed writes s, which has letters that go from right to left, with
-// isolates around the words that do not; also within the isolates that it has.
+// isolateMixed writes s, which has right-to-left letters, with isolates around
+// the other words; also within its own isolates.
 func isolateMixed(b *strings.Builder, s string) {
 	for s != "" {
 		begin := strings.IndexFunc(s, beginsIsolate)
@@ -63,9 +63,9 @@ func isolateMixed(b *strings.Builder, s string) {
 	}
 }
 
-// isolatedBrand returns the brand as isolated does, but spares an SMS the
-// isolates of a brand that keeps its order without them: one that begins with a
-// Latin letter, say, and ends with one or with a digit.
+// isolatedBrand returns the brand as isolated does. But in an SMS it saves the
+// isolates if the brand keeps its order without them, for example because it
+// begins and ends with a Latin letter.
 func isolatedBrand(dir, brand string) string {
 	if dir == "rtl" && isLatin(brand[0]) && isAlphanumeric(brand[len(brand)-1]) && isASCII(brand) {
 		return brand
@@ -73,7 +73,7 @@ func isolatedBrand(dir, brand string) string {
 	return isolated(dir, brand)
 }
 
-// isolateWords writes s with isolates around the words that go from left to right.
+// isolateWords writes s with isolates around the left-to-right words.
 func isolateWords(b *strings.Builder, s string) {
 	for s != "" {
 		begin, end := leftToRight(s)
@@ -87,8 +87,8 @@ func isolateWords(b *strings.Builder, s string) {
 	}
 }
 
-// leftToRight returns where the first words of s that go from left to right
-// stand: digits, Latin letters and the signs between them.
+// leftToRight returns the place of the first left-to-right words of s: digits,
+// Latin letters and the signs between them.
 func leftToRight(s string) (begin, end int) {
 	begin = strings.IndexFunc(s, startsLTR)
 	if begin < 0 {
@@ -119,8 +119,8 @@ func isRTL(r rune) bool {
 
 func beginsIsolate(r rune) bool { return r >= isolateLTR && r <= isolateFirst }
 
-// isolateLen returns the length of the isolate that s begins with, in bytes.
-// The isolates of s are balanced.
+// isolateLen returns the length in bytes of the isolate at the start of s. The
+// isolates of s are balanced.
 func isolateLen(s string) int {
 	depth := 0
 	for i, r := range s {
@@ -137,7 +137,7 @@ func isolateLen(s string) int {
 }
 
 // balanced reports whether each isolate of s ends within it, so that s cannot
-// end one that stands around it.
+// end an outer isolate.
 func balanced(s string) bool {
 	depth := 0
 	for _, r := range s {
@@ -153,9 +153,9 @@ func balanced(s string) bool {
 	return depth == 0
 }
 
-// directed returns a text of a language that is written from right to left so
-// that a phone shows it in that direction. Phones go by the first letter (UAX #9,
-// rule P2), which a code or a brand may have; old ones do so within isolates too.
+// directed returns a text of a right-to-left language in a form that a phone
+// shows in that direction. Phones use the first letter (UAX #9, rule P2), which
+// may belong to a code or a brand; old ones also look within isolates.
 func directed(dir, text string) string {
 	if dir == "ltr" {
 		return text
@@ -176,7 +176,8 @@ var dropIsolates = strings.NewReplacer(string(isolateLTR), "", string(isolateRTL
 
 var dropTags = strings.NewReplacer("<bdi>", "", `<bdi dir="ltr">`, "", `<bdi dir="rtl">`, "", "</bdi>", "")
 
-// plain returns s without isolates, for what shows or counts each character.
+// plain returns s without isolates, for programs that show or count each
+// character.
 func plain(s string) string {
 	if !strings.ContainsRune(s, endIsolate) {
 		return s
@@ -184,8 +185,8 @@ func plain(s string) string {
 	return dropIsolates.Replace(s)
 }
 
-// tagged returns escaped HTML with elements in the place of isolates: an
-// account number that someone copies out of a mail must hold nothing else.
+// tagged returns escaped HTML with elements in place of isolates: an account
+// number copied from a mail must have no other characters.
 func tagged(page string) string {
 	if !strings.ContainsRune(page, endIsolate) {
 		return page

@@ -11,31 +11,32 @@ import (
 const (
 	maxTag      = 64  // bytes of one tag
 	maxExplicit = 512 // bytes of an Accept-Language value
-	maxWanted   = 16  // items of it that are looked at
+	maxWanted   = 16  // items of it to read
 )
 
-// Language chooses the language of a message and returns its tag, for
-// [Data]. In this order:
+// Language chooses the language of a message and returns its tag, for [Data].
+// It takes the first of:
 //
-//   - explicit, which is what the person or their program asked for: one BCP 47
-//     tag, or the value of an Accept-Language header (RFC 9110 section 12.5.4),
-//     best first;
-//   - what most people read in region, the ISO 3166-1 code of the phone number's
-//     country (India: English, whose users there read more scripts than one);
+//   - explicit, the person's or their program's choice: one BCP 47 tag, or the
+//     value of an Accept-Language header (RFC 9110 section 12.5.4), best first;
+//   - the main language of readers in region, the ISO 3166-1 code of the phone
+//     number's country (for India it is English, whose users there read more
+//     scripts than one);
 //   - the default.
 //
 // Either may be "". A language without wording is never replaced by a similar
-// one: for Estonian the result is the language of the number or the default, not
-// Finnish. A variant may be replaced by its language in the same script ("de-AT"
-// by "de"). A regional wording, such as "en-IN" in Config.Wordings, is chosen for
-// numbers of its country, also if explicit names the language alone ("en").
+// one. For Estonian the result is the language of the number or the default,
+// not Finnish. A variant may be replaced by its language in the same script
+// ("de-AT" by "de"). A regional wording, such as "en-IN" in Config.Wordings, is
+// chosen for numbers of its country, also if explicit names the language alone
+// ("en").
 //
-// A single tag that is not a tag of BCP 47, as "klingon" or "xx", is an
-// [ErrLanguage], and so is a value of more than 512 bytes. A well-formed tag
-// without wording is not: a browser set to one language sends just that tag,
-// and its user is better served in the language of their country than not at
-// all. In a list, what is malformed or unknown is passed over. An unknown
-// region counts as "".
+// If explicit is a single malformed or unregistered tag, such as "klingon" or
+// "xx", the error is [ErrLanguage], and so it is if explicit has more than 512
+// bytes. A well-formed tag without wording is no error: a browser set to one
+// language sends just that tag, and its user is better served in the language
+// of their country than not at all. In a list, malformed and unknown tags are
+// skipped. An unknown region counts as "".
 func (s *Set) Language(explicit, region string) (string, error) {
 	if len(explicit) > maxExplicit {
 		return "", &Error{Field: "Language", Reason: "is over 512 bytes long", Err: ErrLanguage}
@@ -70,8 +71,8 @@ func (s *Set) Language(explicit, region string) (string, error) {
 	return s.fallback, nil
 }
 
-// find returns the wording for a tag: that of its language, or else that of the
-// macrolanguage.
+// find returns the wording for a tag: its language's, or else its
+// macrolanguage's.
 func (s *Set) find(tag language.Tag) (string, bool) {
 	base, script, region := tag.Raw()
 	if base == (language.Base{}) {
@@ -112,8 +113,8 @@ func (s *Set) nearest(tag language.Tag) (string, bool) {
 	return "", false
 }
 
-// named returns the wording of just that tag, with its script said ("zh-Hant-HK")
-// or not ("zh-HK").
+// named returns the wording of exactly that tag, with its script ("zh-Hant-HK")
+// or without ("zh-HK").
 func (s *Set) named(tag language.Tag) (string, bool) {
 	name := tag.String()
 	if _, ok := s.words[name]; ok {
@@ -136,9 +137,9 @@ func (s *Set) named(tag language.Tag) (string, bool) {
 	return name, ok
 }
 
-// macrolanguages are languages whose readers read the standard language that
-// stands for all of its macrolanguage (ISO 639-3). "yue" alone is that of
-// Guangdong, which writes simplified Chinese; Hong Kong's is "yue-HK".
+// macrolanguages are languages whose readers read the standard language of
+// their macrolanguage (ISO 639-3). "yue" alone is the language of Guangdong,
+// which writes simplified Chinese. Hong Kong's is "yue-HK".
 var macrolanguages = func() map[string]string {
 	members := map[string]string{
 		"ar": "aao abh abv acm acq acw acx acy adf aeb aec afb ajp apc apd arb arq ars ary arz auz avl ayh ayl ayn " +
@@ -165,8 +166,8 @@ func sameScript(a, b language.Tag) bool {
 	return as == bs || base.String() == "sr" // read in both
 }
 
-// regional returns the wording of the same language for the country of the
-// number, if there is one and name is not for another country.
+// regional returns the wording of the same language for the number's country,
+// if there is one and name is not for another country.
 func (s *Set) regional(name, region string) string {
 	if !s.hasRegional {
 		return name
@@ -190,8 +191,8 @@ func (s *Set) regional(name, region string) string {
 	return name
 }
 
-// accepted reads an Accept-Language value item by item: ParseAcceptLanguage
-// drops the whole list for one tag it does not know.
+// accepted reads an Accept-Language value item by item, because
+// ParseAcceptLanguage drops the whole list for one unknown tag.
 func accepted(header string) []language.Tag {
 	type want struct {
 		tag language.Tag
@@ -228,10 +229,10 @@ func countryOf(code string) language.Region {
 	return region
 }
 
-// readers are the countries where CLDR's main language is not what most of
-// those read who read at all, but another is that has wording, or none is
-// (""). Reviewed by literacy and language of schooling; what most people read
-// only as a second choice stands after their own, for embedders who add it.
+// readers are the countries in which CLDR's main language is not the main
+// language of readers: another language with wording is, or none (""). The list
+// was reviewed by literacy and language of schooling. Second choices follow the
+// first, for programs that add wordings for them.
 var readers = map[string]string{
 	"AD": "ca es", "BY": "be ru", "CD": "fr", "FO": "fo da", "GH": "en", "GW": "", "IN": "en", "KM": "", "KZ": "kk ru",
 	"ML": "fr", "MT": "mt en", "NA": "en", "PY": "es", "TL": "", "UG": "en", "ZW": "en",
@@ -263,7 +264,7 @@ func readIn(country language.Region) []language.Tag {
 	return append(tags, tag)
 }
 
-// direction is the way a language is written, for the dir attribute.
+// direction returns the direction of a language, for the dir attribute.
 func direction(tag language.Tag) string {
 	switch script, _ := tag.Script(); script.String() {
 	case "Arab", "Hebr", "Syrc", "Thaa", "Nkoo", "Adlm", "Rohg":

@@ -6,10 +6,10 @@ import (
 	"text/template"
 )
 
-// linkFields is what Config.Link sees, escaped for a URL.
+// linkFields is the data of Config.Link, escaped for a URL.
 type linkFields struct{ ChallengeID, Code, Language string }
 
-// parseLink checks Config.Link by two samples; nil is no link.
+// parseLink checks Config.Link by two samples; nil means no link.
 func parseLink(source string) (*template.Template, error) {
 	if source == "" {
 		return nil, nil
@@ -47,7 +47,7 @@ func parseLink(source string) (*template.Template, error) {
 
 // fillLink returns the URL for f.
 func fillLink(t *template.Template, f linkFields) (string, error) {
-	// Without spaces, this escape is right in a path as in a query.
+	// Without spaces, this escape is right in a path and in a query.
 	f.ChallengeID, f.Code = url.QueryEscape(f.ChallengeID), url.QueryEscape(f.Code)
 	var b strings.Builder
 	if err := t.Execute(&b, f); err != nil {

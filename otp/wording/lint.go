@@ -10,23 +10,26 @@ import (
 	"github.com/otpcourier/otpcourier/channel/sms"
 )
 
-// Warning is what an SMS in a language costs beyond one segment of GSM-7, and
-// which systems cannot fill in its code.
+// Warning is the cost of an SMS in a language beyond one segment of GSM-7, and
+// the systems that cannot fill in its code.
 type Warning struct {
 	Language string
-	Purpose  string // a key of Wording.Purposes, if the warning is about that purpose only
-	UCS2     bool   // it is not GSM-7: a segment holds 70 units instead of 160
+	Purpose  string // a key of Wording.Purposes, if the warning concerns only that purpose
+	UCS2     bool   // it is not GSM-7: a segment has 70 units instead of 160
 	Char     rune   // the first character that GSM-7 lacks, if UCS2
 	Units    int    // its length: UTF-16 units if UCS2, else septets
 	Segments int
 	// NoAutofill are the systems that cannot fill in the code:
 	//
 	//   - "SMS Retriever": more than 140 octets, if Config.AppHash is set.
-	//   - "SMS User Consent": the code has not 4 to 10 letters and digits, or no digit.
+	//   - "SMS User Consent": the code does not have 4 to 10 letters and
+	//     digits, or it has no digit.
 	//   - "iOS": the code has signs, which iOS leaves out.
-	//   - "Android 15": the code has not 4 digits, or 5 to 9 letters and digits
-	//     with a digit; it may be a year or a date; or a digit follows it.
-	//   - "Android 16": the same, or the text is not English with a word for "code".
+	//   - "Android 15": the code does not have 4 digits, or 5 to 9 letters and
+	//     digits with a digit; it may be a year or a date; or a digit follows
+	//     it.
+	//   - "Android 16": the same, or the text is not English with a word for
+	//     "code".
 	NoAutofill []string
 }
 
@@ -52,14 +55,13 @@ func (w Warning) String() string {
 
 // Lint returns a Warning for each language whose SMS is not GSM-7, needs more
 // than one segment, or has a code that a system cannot fill in. A purpose of
-// Config.Wordings has a Warning of its own if it differs from its language in
-// that. The text is that with the longest life of up to half an hour, the last
-// line that is configured and none of the optional parts. The default language
-// comes first, then the built-in ones in the order of [Languages], then the
-// others by tag.
+// Config.Wordings has a Warning of its own if it differs in this from its
+// language. The text has the longest life of up to half an hour, the configured
+// last line and no optional parts. The default language comes first, then the
+// built-in ones in the order of [Languages], then the others by tag.
 //
-// The codes are examples of what the generator makes: whether a system can fill
-// one in depends on its length and characters. Default: "482910".
+// The codes must be examples from the generator: their length and characters
+// decide whether a system can fill one in. Default: "482910".
 func (s *Set) Lint(codes ...string) []Warning {
 	if len(codes) == 0 {
 		codes = []string{"482910"}
@@ -88,7 +90,7 @@ func (w Warning) like(other Warning) bool {
 	return w.UCS2 == other.UCS2 && w.Segments == other.Segments && slices.Equal(w.NoAutofill, other.NoAutofill)
 }
 
-// lint returns what is to be said of w, for the code that makes the most of it.
+// lint returns the warning about w, for the code with the most problems.
 func (s *Set) lint(w *words, codes []string) Warning {
 	found := Warning{Language: w.language}
 	for _, code := range codes {
@@ -109,17 +111,17 @@ func (s *Set) lint(w *words, codes []string) Warning {
 	return found
 }
 
-// widest has, for every rule of pluralRule and each form it takes up to 30, a
-// number of as many digits as that form gets.
+// widest has, for every rule of pluralRule and each form up to 30, a number of
+// as many digits as that form gets.
 var widest = [...]int{1, 2, 3, 6, 10, 11, 12, 21, 22, 24, 25, 30}
 
-// longest returns the longest SMS that w makes for a life of up to 30 minutes.
+// longest returns the longest SMS of w for a life of up to 30 minutes.
 func (s *Set) longest(w *words, code string) string {
 	var longest string
 	most := 0
 	for _, minutes := range widest {
-		// New has rendered w: it cannot fail but for the number of minutes,
-		// and then Render will say so.
+		// New has rendered w. Only the number of minutes can fail, and Render
+		// will report that.
 		t, err := s.render(w, &Data{Language: w.language, Code: code, Minutes: minutes, ChallengeID: "c1"})
 		if n := sms.Measure(t.SMS); err == nil && n.Units > most {
 			longest, most = t.SMS, n.Units

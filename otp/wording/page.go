@@ -2,15 +2,15 @@ package wording
 
 import "html"
 
-// html needs no html/template where a Wording has no HTML of its own: all that
-// comes from outside stands between tags or is a URL in quotes, where escaping
-// is the same everywhere, and that package's contextual escaping was two thirds
-// of the time of a Render.
+// html avoids html/template if a Wording has no HTML of its own. All outside
+// data stands between tags or is a URL in quotes, where escaping is the same
+// everywhere. That package's contextual escaping was two thirds of the time of
+// a Render.
 //
-// The page sets no colours, so that light and dark mode are the reader's; loads
-// nothing; links to nothing but Config.Link; breaks what is wider than a phone;
-// and holds the code in one element, which one tap selects, and which goes to
-// the next line whole. The language and direction are said twice because web
+// The page sets no colours, so that the reader chooses light or dark mode. It
+// loads nothing and links only to Config.Link. It breaks lines wider than a
+// phone. The code is in one element, which one tap selects, and which moves to
+// the next line whole. The language and direction are given twice because web
 // mail drops the html element.
 func (r *scratch) html() string {
 	if r.words.html != nil {

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Plural is how a language counts minutes: a form for each of its CLDR plural
-// categories, in the grammatical case that its Life sentence wants. "#" stands
-// for the number and may be left out ("eine Minute").
+// Plural counts minutes in a language: it has a form for each CLDR plural
+// category, in the grammatical case that the Life sentence needs. "#" stands
+// for the number and may be omitted ("eine Minute").
 //
-// Other alone serves every number. Otherwise each category that the language
-// has for whole numbers from 1 is needed (Polish: one, few, many; Latvian: zero,
-// which it uses for 10, one). A language whose rule this package does not know
-// has one, for 1, and other.
+// Other alone fits every number. Otherwise each category of the language for
+// whole numbers from 1 is required (Polish: one, few, many; Latvian: zero,
+// which includes 10, one). A language without a known rule has one, for 1, and
+// other.
 type Plural struct {
 	Zero  string `json:"zero,omitempty"`
 	One   string `json:"one,omitempty"`
@@ -41,8 +41,8 @@ func (p *Plural) form(c category) string {
 	return [...]string{p.Other, p.One, p.Two, p.Few, p.Many, p.Zero}[c]
 }
 
-// complete fills the forms from Other where only that is given, and else says
-// which form the rule lacks.
+// complete fills the forms from Other if only that is given. Otherwise it
+// returns the first missing form.
 func (p Plural) complete(rule func(int) category) (Plural, string) {
 	if p.Other == "" {
 		return p, other.String()

@@ -3,7 +3,7 @@ package wording
 import "strings"
 
 // rules are the cardinal rules of CLDR for whole numbers from 1 to a million,
-// with their languages. Those of no rule are germanic.
+// with their languages. Languages without a rule use germanic.
 var rules = []struct {
 	languages string
 	rule      func(int) category
@@ -48,7 +48,7 @@ var ruleOf = func() map[string]func(int) category {
 
 func invariable(int) category { return other }
 
-// germanic is also the rule of the Romance languages but Romanian (below a
+// germanic is also the rule of the Romance languages except Romanian (below a
 // million), of Finnish, Bulgarian, Turkish, Hindi, Swahili and Hausa.
 func germanic(n int) category {
 	if n == 1 {
@@ -84,7 +84,7 @@ func polish(n int) category {
 	return many
 }
 
-// paucal tells the numbers that end in 2 to 4, but for 12 to 14.
+// paucal reports whether a number ends in 2 to 4, except 12 to 14.
 func paucal(n int) bool {
 	return n%10 >= 2 && n%10 <= 4 && (n%100 < 12 || n%100 > 14)
 }
@@ -223,7 +223,7 @@ func welsh(n int) category {
 	return dual(n)
 }
 
-// filipino tells the numbers behind which a linker stands from the others.
+// filipino tells the numbers with a linker from the others.
 func filipino(n int) category {
 	if n <= 3 || n%10 != 4 && n%10 != 6 && n%10 != 9 {
 		return one

@@ -23,7 +23,7 @@ const (
 	saySubject
 )
 
-// fields is what a template sees: see Wording.
+// fields is the data of a template: see Wording.
 type fields struct {
 	Language, Dir, Brand string
 	Code, Details        string
@@ -41,20 +41,20 @@ type said struct {
 	Rest          []string
 }
 
-// scratch is what a Render needs and the next can use again.
+// scratch is the memory of a Render, for the next one to use again.
 type scratch struct {
 	words *words
 	buf   bytes.Buffer
 	f     fields
 	rest  [3]string
 	code  string // as Data has it; f.Code may have isolates
-	err   error  // the first; what follows it does nothing
+	err   error  // the first; nothing more is done after it
 }
 
-// Render words d. An [*Error] names the field of d that cannot be used, and is
-// an [ErrLanguage] if that is the language. Details are refused if a message of
-// the Wording in use does not show them: the person would confirm what they
-// cannot see.
+// Render writes d. If a field of d is unusable, an [*Error] names it. If it is
+// the language, the error matches [ErrLanguage]. Details are refused if a
+// message of the Wording does not show them, because the person would confirm
+// something unseen.
 func (s *Set) Render(d Data) (Text, error) {
 	if d.Language == "" {
 		d.Language = s.fallback
@@ -79,15 +79,15 @@ func (s *Set) Render(d Data) (Text, error) {
 	return t.Text, t.shows(w, &d)
 }
 
-// rendered is a Text with what its SMS says before it is folded, without the
-// last line.
+// rendered is a Text, with the content of its SMS before folding and without
+// the last line.
 type rendered struct {
 	Text
 	said string
 }
 
-// shows makes sure of what no message may lack, since a template can leave it
-// out for some data: the code, outside the last line too, and the details.
+// shows checks that every message has the code, also outside the last line, and
+// the details. A template can omit them for some data.
 func (t *rendered) shows(w *words, d *Data) error {
 	page, details := t.HTML, plain(d.Details)
 	if d.Details != "" || strings.ContainsAny(d.Code, `<>&'"+`) { // what HTML escapes
@@ -141,10 +141,10 @@ func (s *Set) render(w *words, d *Data) (t rendered, err error) {
 	return t, nil
 }
 
-// scratches are those of all Sets: a thousand brands need no more than one.
+// scratches are shared by all Sets: a thousand brands need no more than one.
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-// release forgets the code before the scratch lies in the pool.
+// release forgets the code before the scratch returns to the pool.
 func (r *scratch) release() {
 	b := r.buf.Bytes()
 	clear(b[:cap(b)])
@@ -210,8 +210,8 @@ func (r *scratch) execute(field string, t executor) string {
 	return r.buf.String()
 }
 
-// fail keeps the first error. A template's own message may quote its data, and
-// is left out if it does.
+// fail keeps the first error. It leaves out a template's own message if the
+// message may quote its data.
 func (r *scratch) fail(field, reason string, cause error) {
 	if r.err != nil {
 		return
@@ -246,7 +246,7 @@ func (r *scratch) text() string {
 	return b.String()
 }
 
-// join joins the sentences that there are, with a space between two unless the
+// join joins the non-empty sentences. A space stands between two, unless the
 // first ends in an ideographic full stop, which is as wide.
 func join(sentences ...string) string {
 	size := len(sentences)
@@ -269,8 +269,8 @@ func join(sentences ...string) string {
 	return b.String()
 }
 
-// try renders w, and its purposes, with and without the optional parts. That it
-// shows Details is asked only of who sends some.
+// try renders w, and its purposes, with and without the optional parts. Only
+// programs that send Details need a wording with Details.
 func (s *Set) try(w *words) error {
 	plain := Data{Language: w.language, Code: "482910", Minutes: 5, ChallengeID: "c1"}
 	full := plain

@@ -6,8 +6,8 @@ import (
 	"github.com/otpcourier/otpcourier/channel/sms"
 )
 
-// sms returns the SMS, and what it says before it is folded and without the
-// last line.
+// sms returns the SMS, and its content before folding and without the last
+// line.
 func (r *scratch) sms(s *Set) (said, text string) {
 	last := s.lastLine(r.code)
 	if r.words.sms != nil {
@@ -27,9 +27,9 @@ func (r *scratch) sms(s *Set) (said, text string) {
 	return said, text
 }
 
-// shorter returns the first SMS with fewer sentences that takes one segment.
-// A purpose that costs a segment is not said. For the rest there must be an app
-// whose SMS Retriever reads only one; if none fits, the SMS is as it was.
+// shorter returns the first SMS with fewer sentences that takes one segment. It
+// drops a purpose that costs a segment. It drops the rest only for an app,
+// whose SMS Retriever reads one segment. If none fits, the SMS is unchanged.
 func (r *scratch) shorter(s *Set, said, text string, segments int) (string, string) {
 	last, say := s.lastLine(r.code), r.f.Say
 	fits := func() bool {
@@ -58,7 +58,7 @@ func (r *scratch) shorter(s *Set, said, text string, segments int) (string, stri
 	return said, text
 }
 
-// lastLine returns what ends every SMS, with the line break before it.
+// lastLine returns the last line of every SMS, with the line break before it.
 func (s *Set) lastLine(code string) string {
 	switch {
 	case s.origin == "" && s.appHash == "":
@@ -71,7 +71,7 @@ func (s *Set) lastLine(code string) string {
 	return "\n@" + s.origin + " #" + code + " " + s.appHash
 }
 
-// folded folds what an SMS says if that is wanted.
+// folded folds the content of an SMS if the Config says so.
 func (s *Set) folded(said string) string {
 	if s.fold {
 		return sms.Fold(said)
@@ -79,8 +79,9 @@ func (s *Set) folded(said string) string {
 	return said
 }
 
-// fit adds the last line to what an SMS says, and returns how many segments
-// that takes. For SMS Retriever, which reads one, it folds what takes more.
+// fit adds the last line to the content of an SMS, and returns the number of
+// segments. SMS Retriever reads one segment, so for it fit folds a longer
+// content.
 func (s *Set) fit(said, last string) (text string, segments int) {
 	text = s.folded(said) + last
 	segments = sms.Measure(text).Segments

@@ -18,13 +18,12 @@ const (
 	Reset   = "reset" // of a password
 )
 
-// Wording is what one language says: sentences, of which every message is
-// composed, and whole messages for those who want other than the composed
-// ones. All are text/template sources; HTML is an html/template source,
-// because Brand, Code and Details come from outside and must be escaped for
-// the place they stand in.
+// Wording is one language: the sentences from which every message is composed,
+// and optional whole messages instead. All are text/template sources; HTML is
+// an html/template source, because Brand, Code and Details come from outside
+// and must be escaped for their place.
 //
-// A sentence ends with its own full stop and may use
+// A sentence must end with its own full stop and may use
 //
 //	{{.Code}} {{.Brand}} {{.Details}} {{.Language}}
 //	{{.Life}}       as "5 minutes", from Minutes
@@ -33,38 +32,39 @@ const (
 //	{{.Try}}        the number, or 0
 //	{{.Link}}       the URL of Config.Link, or ""
 //
-// Brand, Details and Requested keep their order beside text that is written
-// from right to left: isolates of Unicode (UAX #9) stand around them.
+// Brand, Details and Requested keep their order next to right-to-left text:
+// isolates of Unicode (UAX #9) stand around them.
 //
 // A whole message may also use {{.Subject}}, {{.Dir}} ("ltr" or "rtl") and the
-// finished sentences: {{.Say.Code}}, {{.Say.Life}} and so on, which are "" if
-// there is nothing to say. As paragraphs: {{.Say.Before}} and {{.Say.After}}
-// are what stands around the code in the first, {{range .Say.Rest}} are the
-// others. So one HTML source can serve every language.
+// finished sentences: {{.Say.Code}}, {{.Say.Life}} and so on. An omitted
+// sentence is "". As paragraphs, {{.Say.Before}} and {{.Say.After}} stand
+// around the code in the first, and {{range .Say.Rest}} are the others. So one
+// HTML source can serve every language.
 //
-// In Config.Wordings, what is left empty is taken from the built-in wording of
-// the same language ("pt-BR" takes from "pt"). A language without one needs
-// Minutes and every sentence, so that no Data goes unsaid.
+// In Config.Wordings, an empty field has the built-in wording of the same
+// language ("pt-BR" uses "pt"). A language without built-in wording must have
+// Minutes and every sentence, so that no Data is lost.
 type Wording struct {
-	Code      string `json:"code"`      // the first sentence; holds {{.Code}} among its first words
-	Details   string `json:"details"`   // what the code confirms; said only if Data.Details is set
-	Life      string `json:"life"`      // how long the code lives
-	Secret    string `json:"secret"`    // not to share the code
-	Requested string `json:"requested"` // said only if Data.Requested is set
-	Try       string `json:"try"`       // said only if Data.Try is set
-	Ignore    string `json:"ignore"`    // for someone who did not ask; e-mail only
+	Code      string `json:"code"`      // the first sentence; must have {{.Code}} among its first words
+	Details   string `json:"details"`   // the object of the code; only if Data.Details is set
+	Life      string `json:"life"`      // the life of the code
+	Secret    string `json:"secret"`    // the advice not to share the code
+	Requested string `json:"requested"` // only if Data.Requested is set
+	Try       string `json:"try"`       // only if Data.Try is set
+	Ignore    string `json:"ignore"`    // for a person who did not request the code; e-mail only
 	Subject   string `json:"subject"`   // of the e-mail; one line
 	Minutes   Plural `json:"minutes"`
 
-	// "": Code, Details, Life, Secret, Requested, Try; the last line comes after it either way
+	// "": Code, Details, Life, Secret, Requested, Try; the last line comes
+	// after it either way
 	SMS  string `json:"sms,omitempty"`
 	Text string `json:"text,omitempty"` // "": the same in paragraphs, and Ignore
 	HTML string `json:"html,omitempty"` // "": as Text, in a page of no colours or pictures
 
 	// Purposes overrides the wording for codes of one purpose, by Data.Purpose:
-	// 1 to 64 characters of printable ASCII. A field left empty there falls back
-	// to this Wording's. The built-in wordings have a Code sentence for each of
-	// the built-in purposes; a Wording that sets Code replaces those as well.
+	// 1 to 64 characters of printable ASCII. An empty field there has this
+	// Wording's value. The built-in wordings have a Code sentence for each
+	// built-in purpose; if a Wording sets Code, it replaces those as well.
 	Purposes map[string]Wording `json:"purposes,omitempty"`
 }
 
@@ -110,8 +110,8 @@ func (w *Wording) texts() []source {
 	return append(w.sentences(), source{"SMS", &w.SMS}, source{"Text", &w.Text}, source{"HTML", &w.HTML})
 }
 
-// over returns w with what it leaves empty taken from base, which is wording of
-// the same language. Purposes of base are kept unless w has a Code of its own.
+// over returns w with its empty fields from base, a wording of the same
+// language. It keeps the Purposes of base unless w has a Code of its own.
 func (w Wording) over(base Wording) Wording {
 	purposes := maps.Clone(w.Purposes)
 	if w.Code == "" && purposes == nil {
@@ -126,7 +126,7 @@ func (w Wording) over(base Wording) Wording {
 	return w
 }
 
-// filled returns w with the texts that it leaves empty taken from base.
+// filled returns w with its empty texts from base.
 func (w Wording) filled(base Wording) Wording {
 	from := base.texts()
 	for i, s := range w.texts() {

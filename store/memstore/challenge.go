@@ -13,18 +13,18 @@ import (
 // A run is a subject's failures since the latest success. It expires when both of its
 // counts are forgotten.
 type run struct {
-	removable[run] // its place has the counts
+	removable[run] // its place holds the counts
 	ends           int64
 }
 
-// errNoRoom: the call must reclaim room first.
+// errNoRoom means that the call must reclaim room first.
 var errNoRoom = errors.New("memstore: no room")
 
-// errNoToken: with one token for all calls, guesses after the first would be repeats
-// of it, and free.
+// errNoToken refuses token 0: if all calls had one token, later guesses would be
+// repeats of the first, and free.
 var errNoToken = errors.New("memstore: token 0")
 
-// reclaims is how often a call may lose room that it has reclaimed to others.
+// reclaims is how often a call may lose its reclaimed room to others.
 const reclaims = 8
 
 // Create implements store.Store.
@@ -102,7 +102,7 @@ func (u *run) until(now int64) int64 {
 	return u.ends
 }
 
-// A hold is a challenge and its subject's run, in a call that has locked both:
+// A hold is a challenge and its subject's run in a call. The call has locked both:
 //
 //	for h.begin() {
 //		h.end(h.attempt())
@@ -159,7 +159,7 @@ func (h *hold) begin() bool {
 	return true
 }
 
-// end unlocks. Making a record takes longer, so it is left to answer.
+// end unlocks. Making a record takes longer, so answer does it.
 func (h *hold) end(err error) {
 	h.copy, h.until, h.err = *h.challenge, h.run.until(h.now), err
 	h.runs.Unlock()
@@ -177,8 +177,8 @@ func (h *hold) answer() (*store.Record, error) {
 }
 
 // fail counts a failure. The run lives Lock from now, or longer if the policy of an
-// earlier failure keeps it longer, and its count for MaxRun lives RunLife likewise. A
-// lock lasts as long as the policy of the failure that locks says.
+// earlier failure says so. Its count for MaxRun lives RunLife in the same way. A lock
+// lasts as long as the policy of its failure says.
 func (h *hold) fail() error {
 	forget, life := after(h.now, max(h.policy.lock, 0)), h.now
 	if h.policy.maxRun > 0 {
@@ -186,7 +186,7 @@ func (h *hold) fail() error {
 	}
 	if h.run == nil {
 		if max(forget, life) == h.now {
-			return nil // nothing is remembered
+			return nil // nothing to remember
 		}
 		if err := h.remember(max(forget, life)); err != nil {
 			return err
@@ -196,7 +196,7 @@ func (h *hold) fail() error {
 	if u.ends <= h.now {
 		t.failures, t.locked, u.ends = 0, false, h.now
 	}
-	t.failures, t.total = max(t.failures, t.failures+1), max(t.total, t.total+1) // they do not wrap
+	t.failures, t.total = max(t.failures, t.failures+1), max(t.total, t.total+1) // without overflow
 	u.ends = max(u.ends, forget)
 	u.expires = max(u.expires, u.ends, life)
 	if h.policy.maxFailures > 0 && int64(t.failures) >= int64(h.policy.maxFailures) {
@@ -212,7 +212,7 @@ func (h *hold) fail() error {
 	return nil
 }
 
-// remember starts a run. If the subject has an expired run, it reuses that.
+// remember starts a run. If the subject has an expired run, it reuses it.
 func (h *hold) remember(forget int64) error {
 	if dead := h.runs.table.get(h.subject); dead != nil {
 		dead.at.failures, dead.at.total, dead.at.locked, dead.ends, dead.expires = 0, 0, false, 0, forget
@@ -310,7 +310,7 @@ func (h *hold) finish(o store.Outcome, t store.Token) error {
 
 var _ store.Forgetter = (*Store)(nil)
 
-// Forget implements store.Forgetter. The bucket is not needed.
+// Forget implements store.Forgetter. It ignores the bucket.
 func (s *Store) Forget(ctx context.Context, _, subject string, now time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err

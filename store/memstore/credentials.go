@@ -11,12 +11,12 @@ import (
 
 var _ store.Credentials = (*Store)(nil)
 
-// credentials are the values of store.Credentials. They have no life, so they are in
+// credentials are the values of store.Credentials. They never expire, so they are in
 // a plain map and not in shards.
 type credentials struct {
 	mu  sync.RWMutex
 	max int
-	of  map[string][]byte // by subject; the octets of a value are never changed
+	of  map[string][]byte // by subject; the octets of a value never change
 }
 
 // Load implements store.Credentials.

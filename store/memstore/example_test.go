@@ -69,7 +69,7 @@ func ExampleStore_Run() {
 		looks++
 		fmt.Println(j.Challenge, "look", looks)
 		if looks == 1 {
-			return time.Now().Add(time.Millisecond), nil // comes again then
+			return time.Now().Add(time.Millisecond), nil // again at that time
 		}
 		cancel()
 		return time.Time{}, nil // done

@@ -14,32 +14,32 @@ import (
 
 // A window is the log of a limit's takings. It expires Per after the latest.
 //
-// No more than Most takings fall into any Per, because a taking is allowed only if
-// fewer than Most are less than Per before it or, by another caller's clock, after
-// it. Takings are kept for twice Per, so this holds between callers whose clocks
-// differ by less than Per, and by less than grace.
+// No Per has more than Most takings. A taking is allowed only if fewer than Most
+// others are less than Per before it or, by another caller's clock, after it.
+// Takings are kept for twice Per. So this holds between callers whose clocks differ
+// by less than Per, and by less than grace.
 type window struct {
 	removable[window]
 	cells []cell // in the order of at
 }
 
-// A cell is a number of takings. All count as if they were at its time, which is the
-// time of the latest or later, so that none is forgotten early.
+// A cell is a number of takings. All count as if they were at its time, which is no
+// earlier than the latest. So no taking is forgotten early.
 type cell struct {
 	at int64
 	n  int
 }
 
-// If Most is exactMost or less, a cell holds takings of one instant, and the limit is
-// exact. Otherwise a cell spans a hundred-and-twenty-eighth of Per, so that a log has
-// some 256 cells, and the limit may refuse for so much longer than it need.
+// If Most is exactMost or less, a cell holds takings of one instant, and the limit
+// is exact. Otherwise a cell spans a hundred-and-twenty-eighth of Per, so that a log
+// has some 256 cells. The limit may then refuse for that much longer than necessary.
 const (
 	exactMost = 64
 	coarsePer = 128
 )
 
-// Take implements store.Limiter. Limits of one Key and different Per are
-// counted apart.
+// Take implements store.Limiter. Limits with one Key and different Per are counted
+// separately.
 func (s *Store) Take(ctx context.Context, now time.Time, limits ...store.Limit) (store.Decision, error) {
 	if err := checkLimits(ctx, limits); err != nil {
 		return store.Decision{}, err
@@ -86,7 +86,8 @@ type countedLimit struct {
 func (t *taking) count(limits []store.Limit) {
 	for _, l := range limits {
 		k := t.store.windows.key(l.Key)
-		// An odd factor apart for each half keeps the spans of a Key apart.
+		// Different odd factors for the halves give the spans of a Key different
+		// keys.
 		k[0] ^= uint64(l.Per) * 0x9e3779b97f4a7c15
 		k[1] ^= uint64(l.Per) * 0xc2b2ae3d27d4eb4f
 		t.limits = append(t.limits, countedLimit{Limit: l, key: k})
@@ -102,7 +103,7 @@ func (t *taking) lock() {
 	}
 }
 
-// take decides and, if it allows, takes.
+// take decides and, if it allows, records the takings.
 func (t *taking) take() (store.Decision, error) {
 	t.lock()
 	defer t.store.windows.unlockAll(t.shards)
@@ -132,11 +133,11 @@ func (t *taking) take() (store.Decision, error) {
 			missing -= t.add(a)
 		}
 	}
-	t.store.windows.used.Add(-int64(missing)) // a key that was named twice
+	t.store.windows.used.Add(-int64(missing)) // a key named twice
 	return d, nil
 }
 
-// before returns how many takings the limits before i take from the same key.
+// before returns the takings of the limits before i from the same key.
 func (t *taking) before(i int) int {
 	n := 0
 	for j := range t.limits[:i] {
@@ -161,7 +162,7 @@ func (t *taking) add(a *countedLimit) (begun int) {
 	return begun
 }
 
-// Give implements store.Limiter. Of a limit with a Most over 64 it gives back a
+// Give implements store.Limiter. If the limit's Most is over 64, it gives back a
 // taking of about that time.
 func (s *Store) Give(ctx context.Context, taken, now time.Time, limits ...store.Limit) error {
 	if err := checkLimits(ctx, limits); err != nil {
@@ -201,8 +202,8 @@ func (w *window) counts(per time.Duration, now int64) int {
 	return i
 }
 
-// wait returns 0 if l allows its takings in addition to the number also. Otherwise it
-// returns for how long l does not.
+// wait returns 0 if l allows its takings together with also others. Otherwise it
+// returns the time until l allows them.
 func (w *window) wait(l store.Limit, now int64, also int) time.Duration {
 	room := l.Most - also - l.Takings() + 1
 	if room <= 0 {
@@ -216,7 +217,7 @@ func (w *window) wait(l store.Limit, now int64, also int) time.Duration {
 		if c.at <= since {
 			return 0
 		}
-		if room -= c.n; room <= 0 { // allowed when c no longer counts
+		if room -= c.n; room <= 0 { // allowed once c no longer counts
 			return time.Duration(c.at - since)
 		}
 	}
@@ -239,8 +240,8 @@ func (w *window) add(l store.Limit, now int64) {
 	w.expires = max(w.expires, after(at, l.Per))
 }
 
-// insert logs takings by a clock that is behind. In an exact log they have a cell of
-// their own, so that they can be given back.
+// insert logs takings by a slow clock. In an exact log they have a cell of their
+// own, so that they can be given back.
 func (w *window) insert(l store.Limit, now int64) {
 	last := len(w.cells) - 1
 	i, found := slices.BinarySearchFunc(w.cells, now, func(c cell, at int64) int { return cmp.Compare(c.at, at) })
@@ -254,7 +255,7 @@ func (w *window) insert(l store.Limit, now int64) {
 	}
 }
 
-// give takes back the takings of a Give, and reports whether there are any.
+// give refunds the takings of a Give, and reports whether there were any.
 func (w *window) give(l store.Limit, taken time.Time) bool {
 	if taken.IsZero() {
 		return w.giveLatest(l.Takings())
@@ -262,7 +263,7 @@ func (w *window) give(l store.Limit, taken time.Time) bool {
 	return w.giveBack(l, nanos(taken))
 }
 
-// giveLatest takes back the latest n takings.
+// giveLatest refunds the latest n takings.
 func (w *window) giveLatest(n int) bool {
 	last := len(w.cells) - 1
 	for ; last >= 0 && w.cells[last].n <= n; last-- {
@@ -275,11 +276,10 @@ func (w *window) giveLatest(n int) bool {
 	return true
 }
 
-// giveBack takes back those of l's takings that were made at taken, and reports
-// whether there are any.
+// giveBack refunds the takings of l at taken, and reports whether there were any.
 func (w *window) giveBack(l store.Limit, taken int64) bool {
 	i := slices.IndexFunc(w.cells, func(c cell) bool { return c.at >= taken })
-	most := int64(0) // how much later its cell may be
+	most := int64(0) // largest delay of its cell
 	if l.Most > exactMost {
 		most = int64(l.Per/coarsePer) + grace
 	}

@@ -7,14 +7,14 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A mark is what was cancelled of one group of a subject, or of all of them. It is
-// remembered apart from the subject's run, because the one ends before the other.
+// A mark is a cancellation of one group of a subject, or of all groups. It is separate
+// from the subject's run, because they end at different times.
 type mark struct {
 	link[mark]
-	before int64 // challenges created before are cancelled
+	before int64 // earlier challenges are cancelled
 }
 
-// markKey returns the key of a mark; group is empty: of all groups.
+// markKey returns the key of a mark; an empty group means all groups.
 func (s *Store) markKey(subject key, group string) key {
 	if group == "" {
 		return subject
@@ -23,7 +23,7 @@ func (s *Store) markKey(subject key, group string) key {
 	return key{subject[0] ^ g[0], subject[1] ^ g[1]}
 }
 
-// CancelAll implements store.Store. The bucket is not needed.
+// CancelAll implements store.Store. It ignores the bucket.
 func (s *Store) CancelAll(ctx context.Context, _, subject, group string, until, now time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -44,7 +44,7 @@ func (s *Store) mark(k key, until, now int64) bool {
 	sh := s.marks.lock(k, now)
 	defer sh.Unlock()
 	if m := sh.table.get(k); m != nil {
-		if m.expires <= now { // what it cancelled has expired
+		if m.expires <= now { // the cancelled challenges have expired
 			m.before = now
 		}
 		m.expires, m.before = max(m.expires, until), max(m.before, now)
@@ -59,8 +59,8 @@ func (s *Store) mark(k key, until, now int64) bool {
 	return true
 }
 
-// cancelled reports whether a CancelAll holds for the challenges of a group of subject
-// that were created at created.
+// cancelled reports whether a CancelAll applies to challenges of a group of subject
+// from the time created.
 func (s *Store) cancelled(subject key, group string, created, now int64) bool {
 	return s.marks.used.Load() > 0 && // most stores never have a mark
 		(s.marked(s.markKey(subject, ""), created, now) ||

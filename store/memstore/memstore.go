@@ -10,46 +10,47 @@
 //	record, err = mem.Finish(ctx, record.ID, store.Verified, token, time.Now())
 //
 // When the process ends, everything is lost. Credentials must outlive a process, so
-// those of a memstore are for tests and demonstrations.
+// use those of a memstore only for tests and demonstrations.
 //
 // # Errors
 //
-// Apart from the errors of package store, a method returns its context's error, or
-// an error that names the argument that it cannot keep.
+// A method returns an error of package store, its context's error, or an error that
+// names an unusable argument.
 //
 // # Concurrency
 //
 // All methods are safe for concurrent use. Challenges, runs of failures, calls of
-// CancelAll, limits and receipts are each spread over 64 locks; jobs have one lock, and
-// credentials another. No lock is held while a job is handled. Only Run works in
+// CancelAll, limits and receipts are each spread over 64 locks; jobs have one lock,
+// and credentials another. No lock is held while a job is handled. Only Run uses
 // goroutines, and there is nothing to close.
 //
 // # Room
 //
-// No live entry is ever evicted. If a cap of [Config] is reached, expired entries make
-// room. If none has expired, the call returns store.ErrFull. An entry that expired
-// less than a second ago may not make room yet: a call looks at a few entries of the
-// second that has begun. A usual challenge takes less than 400 bytes, the run of
-// failures of its subject included. The newest 1000 dead letters are kept in
-// addition to what Config bounds.
+// No live entry is ever evicted. If a cap of [Config] is reached, expired entries
+// make room. If none has expired, the call returns store.ErrFull. An entry that
+// expired less than a second ago may not make room yet: a call looks at only a few
+// entries of the current second. A usual challenge takes less than 400 bytes, with
+// the run of failures of its subject. The newest 1000 dead letters are kept in
+// addition to the bounds of Config.
 //
-// An entry that ends early makes room at once: a run of failures when its subject is
-// verified, a limit when its last taking is given back, a job when it is done. Later
-// calls collect the entries that have expired by their time, a few each. So no call
-// is slow because of another's garbage, and a store without calls keeps its entries.
+// An entry that ends early makes room at once, for example a run of failures when
+// its subject is verified, a limit when its last taking is given back, or a job
+// when it is done. Later calls collect the expired entries, a few each. So no call
+// is slow because of another's garbage, and a store without calls keeps its
+// entries.
 //
 // # Cancelling all
 //
-// A call of CancelAll takes one entry for its subject and group until its until has
-// come, however many challenges it cancels. A repeated call takes no other. A group
-// has at most 16 octets; Create refuses a longer one.
+// A call of CancelAll takes one entry for its subject and group until its until,
+// however many challenges it cancels. A repeated call takes no other entry. A group
+// may have 16 octets; Create refuses a longer one.
 //
 // # Times and names
 //
-// Times are kept to the nanosecond by the wall clock, from the year 1678 to
-// 2262, and returned in UTC. A challenge keeps the names of its subject and group.
-// All other entries of subjects, and those of groups, limits and receipts, are found
-// by hashes of 128 bits of their names.
+// Times are stored in nanoseconds by the wall clock, from the year 1678 to 2262,
+// and returned in UTC. A challenge keeps the names of its subject and group. All
+// other entries of subjects, and the entries of groups, limits and receipts, are
+// found by 128-bit hashes of their names.
 package memstore
 
 import (
@@ -62,21 +63,21 @@ import (
 // less means the default.
 type Config struct {
 	MaxChallenges int // challenges that have not expired, closed or not; default 1 << 20
-	MaxSubjects   int // runs of failures, and apart from them as many entries of CancelAll; default 1 << 22
+	MaxSubjects   int // runs of failures, and separately as many entries of CancelAll; default 1 << 22
 	MaxLimits     int // limits with takings that count; default 1 << 22
-	MaxReceipts   int // keys and parked receipts together, half of them parked at most; default 1 << 20
-	MaxJobs       int // jobs that are not done and have not expired; default 1 << 20
+	MaxReceipts   int // keys and parked receipts together, of which half may be parked; default 1 << 20
+	MaxJobs       int // unfinished jobs that have not expired; default 1 << 20
 
 	MaxCredentials int // subjects with credentials; default 1 << 20
 
-	// JobAttempts is how often in a row a job may fail. Default 64, which take
+	// JobAttempts is how often in a row a job may fail. Default 64, which takes
 	// over 30 min.
 	JobAttempts int
 
-	Logger *slog.Logger // gets the jobs that fail; default: discards
+	Logger *slog.Logger // gets the failed jobs; default: discards
 }
 
-// validate fills in the defaults. There is no wrong Config.
+// validate fills in the defaults. Every Config is valid.
 func (c *Config) validate() {
 	for _, f := range []struct {
 		n         *int
@@ -99,14 +100,15 @@ func (c *Config) validate() {
 	}
 }
 
-// A Store keeps challenges, limits, receipts, jobs and credentials in memory. Make one with New.
+// A Store keeps challenges, limits, receipts, jobs and credentials in memory. Make
+// one with New.
 type Store struct {
 	policies   policies
 	challenges *shards[challenge, *challenge]
 	runs       *shards[run, *run]
 	windows    *shards[window, *window]
 	tracked    *shards[trackedKey, *trackedKey]
-	parking    room // for parked receipts, of the room of tracked
+	parking    room // for parked receipts, part of tracked's room
 	queue      *queue
 	marks      *shards[mark, *mark]
 

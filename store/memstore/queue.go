@@ -11,20 +11,20 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// firstPause is how long a job waits after its handler failed for the first
-// time. Each further failure doubles it, to 32 s.
+// firstPause is the pause after a job's first failure. Each further failure doubles
+// it, to 32 s.
 const (
 	firstPause = time.Second
 	doublings  = 5
 )
 
-// jobAttempts is how often a job is handed out by default. The pauses between,
-// of 1, 2, 4, 8, 16 and 58 times 32 s, are 31 min 27 s: longer than otp lets a code
-// live, so that the last try in a code's life can give back what it cost.
+// jobAttempts is the default number of a job's attempts. The pauses between them,
+// of 1, 2, 4, 8, 16 and 58 times 32 s, are 31 min 27 s. This is longer than otp
+// lets a code live, so the last try in a code's life can refund the code's charges.
 const jobAttempts = 64
 
-// longestIdle bounds how long a worker waits by its timer, which does not notice
-// that the clock is set.
+// longestIdle is the longest wait by a worker's timer, which does not notice a
+// change of the clock.
 const longestIdle = time.Minute
 
 // A queue holds all jobs until they are done or expire.
@@ -32,9 +32,9 @@ type queue struct {
 	logger   *slog.Logger
 	max      int
 	attempts int
-	wake     chan struct{} // holds a token while some worker should look for jobs
+	wake     chan struct{} // holds a token if some worker should look for jobs
 
-	jobs    shard[job, *job] // its lock is the queue's; its table is not used, as a job has no name
+	jobs    shard[job, *job] // its lock is the queue's; its table is unused, because a job has no name
 	ready   [3]jobHeap       // due, by priority: High, Normal, Low
 	delayed jobHeap
 	lastSeq uint64
@@ -42,14 +42,14 @@ type queue struct {
 	dead    []store.DeadLetter // the newest last
 }
 
-// A job is a store.Job that is not done. It waits in a heap, or is with a worker. When
+// A job is an unfinished store.Job. It waits in a heap, or is with a worker. When
 // it expires, it leaves the wheel even if it is with a worker.
 type job struct {
 	removable[job]
 	store.Job
-	attempts int // how often it was handed out since it came again
+	attempts int // attempts since it last came again
 	dueAt    int64
-	seq      uint64   // orders jobs that are due at the same time
+	seq      uint64   // orders jobs with the same dueAt
 	heap     *jobHeap // nil: with a worker
 	pos      int
 }
@@ -82,7 +82,7 @@ func (s *Store) Enqueue(ctx context.Context, j store.Job) error {
 	return err
 }
 
-// reclaim makes room for a job, if enough of them have expired.
+// reclaim makes room for a job, if enough jobs have expired.
 func (q *queue) reclaim(now int64) bool {
 	looks := reclaimLooks
 	return q.jobs.reclaim(now, &looks, func() bool { return q.jobs.wheel.n < q.max })
@@ -106,8 +106,8 @@ func (q *queue) add(j store.Job, now int64) error {
 	return nil
 }
 
-// expire ends j, which has expired and is not in the wheel. If j is with a worker, its
-// handler may still succeed.
+// expire ends j, which has expired and is not in the wheel. If j is with a worker,
+// its handler may still succeed.
 func (q *queue) expire(j *job) {
 	if j.heap != nil {
 		heap.Remove(j.heap, j.pos)
@@ -131,8 +131,8 @@ func (q *queue) signal() {
 	}
 }
 
-// take returns the first of the jobs that are due. If there is none, it returns how
-// long there will be none, 0 if that is not known.
+// take returns the first due job. If there is none, it returns the time until one
+// is due, or 0 if that is unknown.
 func (q *queue) take(now int64) (*job, time.Duration) {
 	q.jobs.enter(now)
 	defer q.jobs.Unlock()
@@ -159,7 +159,7 @@ func (q *queue) take(now int64) (*job, time.Duration) {
 	return nil, 0
 }
 
-// promote moves the jobs that are due to ready.
+// promote moves the due jobs to ready.
 func (q *queue) promote(now int64) {
 	for len(q.delayed.jobs) > 0 && q.delayed.jobs[0].dueAt <= now {
 		j := heap.Pop(&q.delayed).(*job)
@@ -167,7 +167,7 @@ func (q *queue) promote(now int64) {
 	}
 }
 
-// waiting returns how many jobs have no worker.
+// waiting returns the number of jobs without a worker.
 func (q *queue) waiting() int {
 	n := len(q.delayed.jobs)
 	for i := range q.ready {
@@ -176,8 +176,8 @@ func (q *queue) waiting() int {
 	return n
 }
 
-// finish ends j, or puts it off: until again, or if its handler failed for a pause.
-// Meanwhile j may have expired.
+// finish ends j, or postpones it: until again, or after a failure of its handler
+// for a pause. Meanwhile j may have expired.
 func (q *queue) finish(j *job, again time.Time, failed bool, now int64) {
 	q.jobs.enter(now)
 	defer q.jobs.Unlock()

@@ -1,7 +1,7 @@
 package memstore
 
-// A jobHeap is a heap.Interface of jobs that are not done, ordered by when they are
-// due. Each job knows its place, so that it can be removed.
+// A jobHeap is a heap.Interface of unfinished jobs, ordered by dueAt. Each job
+// knows its place, so that it can be removed.
 type jobHeap struct{ jobs []*job }
 
 func (h *jobHeap) Len() int { return len(h.jobs) }

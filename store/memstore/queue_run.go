@@ -11,8 +11,8 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// Run implements store.Queue. A job whose handler fails is due again after 1,
-// 2, 4, 8, 16 s, and then every 32 s, until it expires or has failed
+// Run implements store.Queue. A job whose handler fails is due again after 1, 2,
+// 4, 8, 16 s, and then every 32 s. It ends when it expires or has failed
 // Config.JobAttempts times in a row. A handler that ends its goroutine has failed.
 func (s *Store) Run(ctx context.Context, workers int, handle store.Handler) error {
 	if workers < 1 || handle == nil {
@@ -50,7 +50,7 @@ func (q *queue) work(ctx context.Context, handle store.Handler) {
 	}
 }
 
-// idle waits for a signal, for wait at most, unless wait is 0.
+// idle waits for a signal, and for wait at most unless wait is 0.
 func (q *queue) idle(ctx context.Context, wait time.Duration) {
 	var due <-chan time.Time
 	if wait > 0 {
@@ -67,7 +67,7 @@ func (q *queue) idle(ctx context.Context, wait time.Duration) {
 
 var errExited = errors.New("memstore: handler ended its goroutine")
 
-// call hands j to handle, and finishes it however handle ends.
+// call passes j to handle, and finishes it however handle ends.
 func (q *queue) call(ctx context.Context, j *job, handle store.Handler) {
 	var again time.Time
 	err := errExited

@@ -8,7 +8,7 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// How many dead letters are kept, and for how long.
+// The number of dead letters kept, and for how long.
 const (
 	deadLetters = 1000
 	deadLife    = 24 * time.Hour
@@ -50,8 +50,8 @@ func (s *Store) Dead(ctx context.Context, n int) ([]store.DeadLetter, error) {
 	return newest, nil
 }
 
-// bury makes j a dead letter. Expired jobs may be found in any order, so it goes to
-// its place by time.
+// bury makes j a dead letter. Expired jobs may be found in any order, so it inserts
+// it by time.
 func (q *queue) bury(j *job, why store.Reason, at time.Time) {
 	i := len(q.dead)
 	for i > 0 && q.dead[i-1].At.After(at) {
@@ -63,7 +63,7 @@ func (q *queue) bury(j *job, why store.Reason, at time.Time) {
 	}
 }
 
-// forget drops the dead letters whose day is over.
+// forget drops the dead letters older than a day.
 func (q *queue) forget(now time.Time) {
 	n := 0
 	for n < len(q.dead) && now.Sub(q.dead[n].At) >= deadLife {

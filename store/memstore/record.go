@@ -14,14 +14,14 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A challenge is a packed store.Record, without its ID, which the caller knows. With
-// the 96 bytes here, 9 in the table and one blob, a usual record takes 300 bytes.
+// A challenge is a packed store.Record, without its ID, which the caller has. A
+// usual record takes 300 bytes: 96 here, 9 in the table, and one blob.
 type challenge struct {
 	link[challenge]
 	policy   *policy
 	blob     string // see pack
 	created  int64
-	calls    *call // the latest: the Finish if finished, then each Attempt that was charged
+	calls    *call // the latest: the Finish if finished, then each charged Attempt
 	revision uint64
 	attempts uint32
 	outcome  store.Outcome
@@ -34,7 +34,7 @@ type call struct {
 	token  store.Token
 }
 
-// charged returns which attempt was charged for t, 0 if none was.
+// charged returns the number of the attempt charged for t, or 0.
 func (c *challenge) charged(t store.Token) int {
 	attempt := c.calls
 	if c.finished {
@@ -47,7 +47,7 @@ func (c *challenge) charged(t store.Token) int {
 	return n
 }
 
-// A policy holds the fields that many records have in common.
+// A policy holds the fields that many records share.
 type policy struct {
 	key         string
 	newCode     bool
@@ -58,7 +58,7 @@ type policy struct {
 	runLife     time.Duration
 }
 
-// check refuses a record that cannot be kept as it is.
+// check refuses a record that cannot be stored.
 func check(r *store.Record) error {
 	switch {
 	case r.ID == "":
@@ -75,10 +75,10 @@ func check(r *store.Record) error {
 	return nil
 }
 
-// pack returns the parts of a record that vary in length as one string: the lengths
-// of subject, group, salt and sealed as varints; these four; delivery.
+// pack returns the parts of variable length as one string: the lengths of subject,
+// group, salt and sealed as varints; these four; delivery.
 //
-// Version: none, as the string never leaves the process.
+// It has no version, because the string never leaves the process.
 func pack(subject, group string, salt, sealed, delivery []byte) string {
 	var lengths [4 * binary.MaxVarintLen64]byte
 	l := lengths[:0]
@@ -125,12 +125,12 @@ func (c *challenge) setDelivery(delivery []byte) {
 	c.blob = b.String()
 }
 
-// record returns c as the caller's own. An empty part is nil.
+// record returns c as a record of the caller's own. An empty part is nil.
 func (c *challenge) record(id string, lockedUntil int64) *store.Record {
 	subject, group, salt, sealed, delivery := unpack(c.blob)
 	own := []byte(c.blob[len(c.blob)-len(salt)-len(sealed)-len(delivery):])
 	part := func(n int) []byte {
-		p := own[:n:n] // an append to one part leaves the next alone
+		p := own[:n:n] // an append to one part must not change the next
 		if own = own[n:]; n == 0 {
 			return nil
 		}
@@ -154,12 +154,12 @@ func (c *challenge) record(id string, lockedUntil int64) *store.Record {
 // maxGroup is the longest Record.Group, in octets.
 const maxGroup = 16
 
-// maxPolicies is how many policies are looked through for one to share. Beyond,
-// the list begins anew, so that the policies of today are shared however many
-// keys came and went; a record keeps the policy that it has.
+// maxPolicies is the largest number of policies to search for an equal one. Beyond
+// it, the list begins anew, so that today's policies are shared however many keys
+// came and went. A record keeps its policy.
 const maxPolicies = 64
 
-// policies are shared by the records that have the same.
+// policies are shared by records with equal ones.
 type policies struct {
 	mu   sync.Mutex
 	list atomic.Pointer[[]*policy]

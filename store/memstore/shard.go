@@ -2,7 +2,7 @@ package memstore
 
 import "sync"
 
-// A shard is a table and the wheel that collects from it, under a lock.
+// A shard is a table and its wheel, under a lock.
 type shard[T any, E entry[T]] struct {
 	sync.Mutex
 	table table[T, E]
@@ -25,25 +25,25 @@ func (sh *shard[T, E]) live(k key, now int64) *T {
 	return nil
 }
 
-// insert adds e. There must be no entry of its key, not even an expired one.
+// insert adds e. There must be no entry with its key, not even an expired one.
 func (sh *shard[T, E]) insert(e *T) {
 	sh.table.insert(e)
 	sh.wheel.put(e)
 }
 
-// remove takes out e, which is removable.
+// remove removes e, which must be removable.
 func (sh *shard[T, E]) remove(e *T) {
 	sh.table.remove(e)
 	sh.wheel.remove(e)
 }
 
-// reclaimLooks is how many live entries a reclaim looks at, in all, to find an entry
-// that expired in the second that has begun.
+// reclaimLooks is the number of live entries that a reclaim may look at, in all, to
+// find an entry that expired in the current second.
 const reclaimLooks = 64
 
 // reclaim collects expired entries until enough returns true, and returns its last
-// result. It holds the lock for a short time each. It finds entries that expired in
-// the second that has begun as long as there are looks left.
+// result. It holds the lock for a short time each. It also finds entries that
+// expired in the current second, as long as looks are left.
 func (sh *shard[T, E]) reclaim(now int64, looks *int, enough func() bool) bool {
 	for more := true; more; {
 		sh.Lock()

@@ -5,12 +5,12 @@ import (
 	"sync/atomic"
 )
 
-// shardCount is the width of the set of shards that lockAll takes.
+// shardCount is the width of lockAll's set of shards.
 const shardCount = 64
 
-// shards are entries of one kind, spread over locks by their key. Where locks
-// are nested, that of a challenge comes first, then that of its subject's run, then that
-// of a mark. Those of one kind are taken in ascending order, marks one at a time.
+// shards are entries of one kind, spread over locks by their key. The order of
+// nested locks is: a challenge, its subject's run, a mark. Locks of one kind are
+// taken in ascending order, marks one at a time.
 type shards[T any, E entry[T]] struct {
 	hasher
 	room
@@ -18,7 +18,7 @@ type shards[T any, E entry[T]] struct {
 }
 
 // newShards returns shards with room for limit entries. When an entry is dropped,
-// release returns how much room that gives back; nil means 1.
+// release returns the room that it took; nil means 1.
 func newShards[T any, E entry[T]](limit int, release func(*T) int64) *shards[T, E] {
 	s := &shards[T, E]{hasher: newHasher(), room: room{max: int64(limit)}}
 	for i := range s.shard {
@@ -46,7 +46,7 @@ func (s *shards[T, E]) lock(k key, now int64) *shard[T, E] {
 	return sh
 }
 
-// lockAll locks the shards whose bits are set.
+// lockAll locks the shards of the set bits.
 func (s *shards[T, E]) lockAll(set uint64, now int64) {
 	for ; set != 0; set &= set - 1 {
 		s.shard[bits.TrailingZeros64(set)].enter(now)
@@ -77,7 +77,7 @@ type room struct {
 	used atomic.Int64 // reserved of max
 }
 
-// reserve takes room for n more, if there is that much.
+// reserve takes room for n more, if there is enough.
 func (r *room) reserve(n int) bool {
 	for {
 		used := r.used.Load()

@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// A key names an entry by a hash of 128 bits under seeds of this process, so that
-// an entry takes the same memory however long its name is. Two of a million names
+// A key identifies an entry by a hash of 128 bits under seeds of this process. So
+// an entry takes the same memory for a name of any length. Two of a million names
 // share a key with a probability of 2^-89.
 type key [2]uint64
 
@@ -19,8 +19,8 @@ func (h *hasher) key(name string) key {
 	return key{maphash.String(h.seeds[0], name), maphash.String(h.seeds[1], name)}
 }
 
-// A link begins every kind of entry. Once expires has come the entry is dead: only
-// the wheel still uses it, and for all others it does not exist.
+// A link begins every kind of entry. After expires the entry is dead: only the
+// wheel still uses it.
 type link[T any] struct {
 	key     key
 	expires int64 // nanoseconds
@@ -32,7 +32,7 @@ func (l *link[T]) links() *link[T] { return l } //nolint:unused // called throug
 
 func (l *link[T]) place() *place[T] { return nil } //nolint:unused // called through entry
 
-// A removable is the link of an entry that may be removed before its death.
+// A removable is the link of an entry that can be removed before its death.
 type removable[T any] struct {
 	link[T]
 	at place[T]
@@ -40,15 +40,15 @@ type removable[T any] struct {
 
 func (r *removable[T]) place() *place[T] { return &r.at } //nolint:unused // called through entry
 
-// A place is where a wheel holds an entry.
+// A place is the place of an entry in a wheel.
 type place[T any] struct {
-	slot **T // points to the entry; nil: no wheel holds it
+	slot **T // points to the entry; nil: it is in no wheel
 	fine bool
 
-	// A run's own. They lie where there would be padding, so that a run has 64 bytes.
+	// A run's own fields. They use the padding, so that a run has 64 bytes.
 	locked   bool   // until the run's ends
-	total    uint16 // failures, locks notwithstanding; forgotten when the run expires
-	failures uint32 // since the latest lock; forgotten when the run's ends has come
+	total    uint16 // all failures; forgotten when the run expires
+	failures uint32 // since the latest lock; forgotten at the run's ends
 }
 
 // An entry is a pointer to a type that embeds its link, or a removable.
@@ -58,15 +58,15 @@ type entry[T any] interface {
 	place() *place[T] // nil: the entry stays until its death
 }
 
-// A table finds entries by key. It hashes linearly: one more entry is one more
-// bucket, so it grows without a pause in which all is moved.
+// A table finds entries by key. It uses linear hashing: each new entry adds one
+// bucket, so the table grows without a long pause.
 type table[T any, E entry[T]] struct {
 	buckets []*T
 	n       int
 }
 
-// bucket returns where k belongs: with 2^i < len(buckets) <= 2^(i+1), by i+1
-// bits of k, or by i bits where that bucket has not been added yet.
+// bucket returns the bucket of k. With 2^i < len(buckets) <= 2^(i+1), it is given
+// by i+1 bits of k, or by i bits if that bucket does not exist yet.
 func (t *table[T, E]) bucket(k key) *(*T) {
 	last := uint64(len(t.buckets) - 1)
 	mask := uint64(1)<<bits.Len64(last) - 1
@@ -89,7 +89,7 @@ func (t *table[T, E]) get(k key) *T {
 	return e
 }
 
-// insert adds e, of whose key there is none.
+// insert adds e; there must be no entry with its key.
 func (t *table[T, E]) insert(e *T) {
 	if t.n++; t.n > len(t.buckets) {
 		t.grow()
@@ -99,7 +99,7 @@ func (t *table[T, E]) insert(e *T) {
 	l.chain, *b = *b, e
 }
 
-// grow adds a bucket and moves to it its entries from the bucket that stood in for it.
+// grow adds a bucket and moves its entries to it from the bucket that held them.
 func (t *table[T, E]) grow() {
 	n := len(t.buckets)
 	t.buckets = append(t.buckets, nil)
@@ -118,7 +118,7 @@ func (t *table[T, E]) grow() {
 	}
 }
 
-// remove takes e, which is there, out.
+// remove removes e, which must be there.
 func (t *table[T, E]) remove(e *T) {
 	l := E(e).links()
 	at := t.bucket(l.key)

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Times are kept as nanoseconds since 1970 by the wall clock. The zero Time,
+// Times are stored as nanoseconds since 1970 by the wall clock. The zero Time,
 // and any other before the range, is the least int64.
 var (
 	earliest = time.Unix(0, math.MinInt64)
 	latest   = time.Unix(0, math.MaxInt64)
 )
 
-// nanos returns t as it is kept.
+// nanos returns the stored form of t.
 func nanos(t time.Time) int64 {
 	switch {
 	case t.Before(earliest):

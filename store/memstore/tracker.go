@@ -17,16 +17,16 @@ const (
 	maxReceipt = 4 << 10 // bytes
 )
 
-// A trackedKey is a key of the Tracker. It takes room for itself and for each
-// receipt that it parks.
+// A trackedKey is a key of the Tracker. It takes room for itself and for each of
+// its parked receipts.
 type trackedKey struct {
 	link[trackedKey]
 	message string // empty: not tracked yet
 	parked  []string
 }
 
-// parking returns how much of t's room counts as parking: that of its receipts and,
-// until it has a message, its own.
+// parking returns the part of t's room that counts as parking: its receipts and,
+// until it has a message, itself.
 func (t *trackedKey) parking() int64 {
 	n := int64(len(t.parked))
 	if n > 0 && t.message == "" {
@@ -35,7 +35,7 @@ func (t *trackedKey) parking() int64 {
 	return n
 }
 
-// release gives t's parking back, and returns how much room t took in all.
+// release returns t's parking room, and reports how much room t took in all.
 func (s *Store) release(t *trackedKey) int64 {
 	s.parking.used.Add(-t.parking())
 	return 1 + int64(len(t.parked))
@@ -91,7 +91,7 @@ func (s *Store) Match(
 	return message, err
 }
 
-// park adds receipt to t, which has no message.
+// park adds receipt to t, which must have no message.
 func (s *Store) park(t *trackedKey, receipt string) error {
 	before := t.parking()
 	t.parked = append(t.parked, receipt)
@@ -106,8 +106,8 @@ func (s *Store) park(t *trackedKey, receipt string) error {
 	return errNoRoom
 }
 
-// onKey calls f on the entry of key. If there is none that lives, onKey makes one. If
-// there is no room, it reclaims until enough returns true, and tries again.
+// onKey calls f with the entry of key. If there is no live entry, onKey makes one.
+// If there is no room, it reclaims until enough returns true, and tries again.
 func (s *Store) onKey(key string, expires, now time.Time, enough func() bool, f func(*trackedKey) error) error {
 	at, until := nanos(now), nanos(expires)
 	err := s.tryKey(key, until, at, f)
@@ -138,7 +138,7 @@ func (s *Store) tryKey(name string, expires, now int64, f func(*trackedKey) erro
 		sh.insert(t)
 		return nil
 	}
-	if t.expires <= now { // expired: starts anew
+	if t.expires <= now { // expired: it starts anew
 		s.tracked.used.Add(1 - s.release(t))
 		t.message, t.parked = "", nil
 	}

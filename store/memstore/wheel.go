@@ -1,8 +1,8 @@
 package memstore
 
 // A wheel has a slot for each of the next 256 seconds and for each of the 64
-// spans of 256 seconds from now, some four and a half hours in all. An entry that
-// expires later waits in the last slot and is put into its place from there.
+// spans of 256 seconds from now, some four and a half hours in all. An entry
+// that expires later waits in the last slot and moves to its place from there.
 const (
 	fineSlots   = 1 << fineBits
 	fineBits    = 8
@@ -10,27 +10,27 @@ const (
 	second      = int64(1e9)
 )
 
-// What a sweep may cost: each slot that is passed and each entry that is
-// looked at. A call's own sweep looks at 8 entries at most.
+// The costs of a sweep: for each slot passed and for each entry looked at. A
+// call's own sweep looks at 8 entries at most.
 const (
 	slotCost   = 1
 	lookCost   = 8
 	sweepCosts = 8 * lookCost
 )
 
-// grace is how long expired entries are kept. If the callers' clocks differ by less,
-// a caller whose clock is behind misses none.
+// grace is the time for which expired entries are kept. If the callers' clocks
+// differ by less, a caller with a slow clock misses none.
 const grace = 10 * second
 
-// A wheel collects entries when they have died. It moves only when it is
-// swept, by the time that the sweeper is given. Each entry is in one slot, no
-// later than its death. An entry that is found alive moves on, so a life may grow
-// and the wheel need not know.
+// A wheel collects entries after their death. It moves only when a caller
+// sweeps it, by the caller's time. Each entry is in one slot, no later than its
+// death. A live entry moves on, so a life may be extended without a call of the
+// wheel.
 type wheel[T any, E entry[T]] struct {
-	slots *wheelSlots[T] // nil while nothing was ever put in
+	slots *wheelSlots[T] // nil until the first put
 	n     int            // entries in all
 	fineN int            // entries in fine slots
-	next  int64          // the second to be swept next
+	next  int64          // the next second to sweep
 }
 
 type wheelSlots[T any] struct {
@@ -62,7 +62,7 @@ func (w *wheel[T, E]) put(e *T) {
 	w.n++
 }
 
-// hang makes e, which may be nil, the entry that slot points to.
+// hang makes slot point to e, which may be nil.
 func hang[T any, E entry[T]](slot **T, e *T) {
 	*slot = e
 	if e == nil {
@@ -73,7 +73,7 @@ func hang[T any, E entry[T]](slot **T, e *T) {
 	}
 }
 
-// unhang takes the entry that slot points to out of slot.
+// unhang removes the entry at slot from slot.
 func unhang[T any, E entry[T]](slot **T) *T {
 	e := *slot
 	l := E(e).links()
@@ -85,7 +85,7 @@ func unhang[T any, E entry[T]](slot **T) *T {
 	return e
 }
 
-// remove takes out e, which is there and removable.
+// remove removes e, which must be there and be removable.
 func (w *wheel[T, E]) remove(e *T) {
 	p := E(e).place()
 	if p.fine {
@@ -103,7 +103,7 @@ func (w *wheel[T, E]) sweep(now int64, costs int, drop func(*T)) (more bool) {
 		w.next = to + 1
 		return false
 	}
-	w.next = min(w.next, to+1)                                          // where the clock was set back
+	w.next = min(w.next, to+1)                                          // if the clock was set back
 	w.next = max(w.next, (to-(coarseSlots+1)*fineSlots)&^(fineSlots-1)) // once around is enough
 	for costs > 0 && w.next <= to {
 		coarse := &w.slots.coarse[w.next>>fineBits&(coarseSlots-1)]
@@ -127,9 +127,9 @@ func (w *wheel[T, E]) sweep(now int64, costs int, drop func(*T)) (more bool) {
 	return w.next <= to
 }
 
-// visit takes the first entry out of slot and drops it or, if it lives, puts
-// it where it belongs now. That is never the slot it came from: what lives at
-// now dies in a later second than any that is being swept.
+// visit takes the first entry out of slot and drops it or, if it lives, puts it
+// in its present slot. That is never the old slot: an entry alive at now dies
+// in a later second than the swept ones.
 func (w *wheel[T, E]) visit(slot **T, now int64, drop func(*T)) {
 	e := unhang[T, E](slot)
 	w.n--
@@ -140,10 +140,9 @@ func (w *wheel[T, E]) visit(slot **T, now int64, drop func(*T)) {
 	w.put(e)
 }
 
-// dropOne finds an entry that died in the second that has begun at now, which
-// sweep has left to the next, drops it and reports whether there was one. It
-// looks at no more entries that live than looks, which it counts down: a
-// second may hold all that a spike brought.
+// dropOne finds an entry that died in the current second, which sweep has left
+// to the next, and drops it. It reports whether there was one. It counts looks
+// down for each live entry, because a second may have all entries of a spike.
 func (w *wheel[T, E]) dropOne(now int64, looks *int, drop func(*T)) bool {
 	if w.n == 0 {
 		return false
@@ -161,7 +160,7 @@ func (w *wheel[T, E]) dropOne(now int64, looks *int, drop func(*T)) bool {
 	return false
 }
 
-// find returns where in slot there is an entry that died by now, or nil.
+// find returns the place in slot of an entry that died by now, or nil.
 func find[T any, E entry[T]](slot **T, now int64, looks *int) **T {
 	for ; *slot != nil && *looks > 0; slot = &E(*slot).links().due {
 		if E(*slot).links().expires <= now {

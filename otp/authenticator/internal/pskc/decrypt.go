@@ -12,8 +12,7 @@ import (
 	"strings"
 )
 
-// keySizes are the algorithms of XML Encryption that are supported, with the octets of
-// their keys.
+// keySizes are the supported algorithms of XML Encryption, with the octets of their keys.
 var keySizes = map[string]int{
 	"aes128-cbc": 16, "aes192-cbc": 24, "aes256-cbc": 32, "tripledes-cbc": 24,
 	"kw-aes128": 16, "kw-aes192": 24, "kw-aes256": 32,
@@ -51,8 +50,8 @@ func (b *opener) decrypt(e *encrypted) ([]byte, error) {
 	return openCBC(block, sealed)
 }
 
-// openCBC decrypts an IV and what follows it (XML Encryption 1.1 §5.2). The last octet is
-// how many are padding; the others of these are arbitrary.
+// openCBC decrypts an IV and its ciphertext (XML Encryption 1.1 §5.2). The last octet is
+// the length of the padding; the others are arbitrary.
 func openCBC(block cipher.Block, sealed []byte) ([]byte, error) {
 	size := block.BlockSize()
 	if len(sealed) < 2*size || len(sealed)%size != 0 {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// key reads one key. The reason is why it is skipped.
+// key reads one key. If the key is skipped, it returns the reason.
 func (b *opener) key(x *key, d *device) (k *Key, reason string, err error) {
 	k = &Key{ID: x.ID, Manufacturer: strings.TrimSpace(d.Manufacturer), Model: strings.TrimSpace(d.Model),
 		User: strings.TrimSpace(x.User), Digits: 6}
@@ -37,8 +37,8 @@ func (b *opener) key(x *key, d *device) (k *Key, reason string, err error) {
 	return k, "", b.numbers(k, x)
 }
 
-// algorithm reads the algorithm and the hash. The hash is never guessed by the secret's
-// length.
+// algorithm reads the algorithm and the hash. The hash is never guessed from the
+// secret's length.
 func (k *Key) algorithm(x *key) (reason string) {
 	switch a := strings.ToLower(x.Algorithm); {
 	case strings.HasSuffix(a, ":hotp"), strings.HasSuffix(a, "#hotp"):
@@ -77,8 +77,8 @@ func (k *Key) response(f *responseFormat) (reason string) {
 	return ""
 }
 
-// forbids returns why a key must not be used: its policy does not allow one-time
-// passwords, or is not understood.
+// forbids returns the reason why a key must not be used: its policy does not allow
+// one-time passwords, or is unknown.
 func (p *policy) forbids() (reason string) {
 	if p == nil {
 		return ""
@@ -97,7 +97,7 @@ func (p *policy) forbids() (reason string) {
 	return ""
 }
 
-// dates reads when the key is valid: as both its policy and its device say.
+// dates reads the validity of the key, from its policy and its device.
 func (k *Key) dates(p *policy, d *device) error {
 	for _, text := range []string{d.Start, p.start()} {
 		t, err := date(text)
@@ -169,7 +169,7 @@ func (b *opener) drift(v *value) (int64, error) {
 	if v != nil && v.Plain != nil && v.Encrypted == nil {
 		n, err := strconv.ParseInt(strings.TrimSpace(*v.Plain), 10, 32)
 		if err != nil {
-			return 0, errors.New("it is no number")
+			return 0, errors.New("it is not a number")
 		}
 		return n, nil
 	}

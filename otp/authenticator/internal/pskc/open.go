@@ -18,13 +18,13 @@ import (
 // An opener decrypts the values of a container.
 type opener struct {
 	cek        []byte // content encryption key
-	missing    error  // what is needed to have it
+	missing    error  // the error if there is none
 	mac        func() hash.Hash
 	macKey     []byte
 	withoutMAC bool
 }
 
-// maxIterations bounds the time that a file can cost: some seconds.
+// maxIterations bounds the time for a file: some seconds.
 const maxIterations = 2_000_000
 
 // macs are the algorithms of MACs and of PBKDF2 by the last part of their URIs.
@@ -33,7 +33,7 @@ var macs = map[string]func() hash.Hash{
 	"hmac-sha512": sha512.New,
 }
 
-// lastPart returns what follows the "#" of an algorithm's URI.
+// lastPart returns the text after the "#" of an algorithm's URI.
 func lastPart(uri string) string {
 	return strings.ToLower(uri[strings.LastIndexByte(uri, '#')+1:])
 }
@@ -77,8 +77,7 @@ func (b *opener) findKey(k *encryptionKey, o Options) error {
 	return nil
 }
 
-// derive makes the key of a password by PBKDF2 (RFC 8018). The default PRF is
-// HMAC-SHA-1.
+// derive makes a key of a password by PBKDF2 (RFC 8018). The default PRF is HMAC-SHA-1.
 func (b *opener) derive(m *derivation, password string) error {
 	if lastPart(m.Algorithm) != "pbkdf2" {
 		return fmt.Errorf("its key derivation is %.64q, which is not supported", m.Algorithm)
@@ -130,7 +129,7 @@ func (b *opener) octets(v *value) ([]byte, error) {
 	return nil, errors.New("it is empty")
 }
 
-// open checks the MAC of an encrypted value and decrypts it. Key wrapping brings its own
+// open checks the MAC of an encrypted value and decrypts it. Key wrapping has its own
 // check.
 func (b *opener) open(v *value) ([]byte, error) {
 	if b.missing != nil {
@@ -148,14 +147,14 @@ func (b *opener) open(v *value) ([]byte, error) {
 	case len(mac) > 0 && b.mac == nil:
 		return nil, errors.New("it has a MAC, but the file has no MACMethod")
 	case len(mac) == 0 && !wraps(v.Encrypted) && !b.withoutMAC:
-		return nil, errors.New("it is encrypted without a MAC: a wrong key would go unseen")
+		return nil, errors.New("it is encrypted without a MAC: a wrong key would go unnoticed")
 	}
 	plain, err := b.decrypt(v.Encrypted)
 	switch {
 	case err != nil:
 		return nil, err
 	case len(mac) > 0 && !hmac.Equal(b.sum(sealed), mac) && !hmac.Equal(b.sum(plain),
-		mac): // the latter is some vendors'
+		mac): // some vendors use the latter
 		return nil, errors.New("the MAC does not match")
 	}
 	return plain, nil
@@ -167,8 +166,8 @@ func (b *opener) sum(of []byte) []byte {
 	return h.Sum(nil)
 }
 
-// number reads an integer: in plain text its digits; encrypted, its digits, as multiOTP
-// writes them, or its octets, as RFC 6030 has it.
+// number reads an integer. In plain text it is in digits. Encrypted, it is in digits,
+// as multiOTP writes it, or in octets, as in RFC 6030.
 func (b *opener) number(v *value, byDefault uint64) (uint64, error) {
 	switch {
 	case v == nil || v.Encrypted == nil && v.Plain == nil:
@@ -176,7 +175,7 @@ func (b *opener) number(v *value, byDefault uint64) (uint64, error) {
 	case v.Encrypted == nil:
 		n, err := strconv.ParseUint(strings.TrimSpace(*v.Plain), 10, 63)
 		if err != nil {
-			return 0, errors.New("it is no number")
+			return 0, errors.New("it is not a number")
 		}
 		return n, nil
 	}

@@ -12,8 +12,8 @@ import (
 // Options open a container.
 type Options struct {
 	Key        []byte // pre-shared
-	Password   string // from which PBKDF2 derives the key
-	WithoutMAC bool   // values in CBC mode without a MAC are taken
+	Password   string // PBKDF2 derives the key from it
+	WithoutMAC bool   // values in CBC mode may have no MAC
 }
 
 // A Key is one HOTP or TOTP key.
@@ -31,12 +31,12 @@ type Key struct {
 	Start, Expires time.Time
 }
 
-// Skipped is a key that is none for us.
+// Skipped is a key of another kind.
 type Skipped struct{ ID, Serial, Reason string }
 
-// An Error is what is wrong with a file.
+// An Error describes a fault of a file.
 type Error struct {
-	Where string // names the key, if it is one's
+	Where string // names the key, if the fault is a key's
 	Err   error
 }
 
@@ -80,7 +80,7 @@ func Read(r io.Reader, o Options) ([]Key, []Skipped, error) {
 			}
 			where := fmt.Sprintf("key %.64q of %.64q", x.ID, serial)
 			if seen[[2]string{serial, x.ID}] {
-				return nil, nil, &Error{where, errors.New("it is in the file twice")}
+				return nil, nil, &Error{where, errors.New("it occurs in the file twice")}
 			}
 			seen[[2]string{serial, x.ID}] = true
 			k, reason, err := b.key(x, device)
@@ -101,7 +101,7 @@ func Read(r io.Reader, o Options) ([]Key, []Skipped, error) {
 	return keys, skipped, nil
 }
 
-// A counted reader tells whether the file is too long.
+// A counted reader fails if the file is too long.
 type counted struct {
 	r    io.Reader
 	left int
@@ -118,7 +118,7 @@ func (c *counted) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// parse reads the XML. The decoder knows no entities but the five of XML, so that there
+// parse reads the XML. The decoder knows only the five entities of XML, so that there
 // are none to expand.
 func parse(r io.Reader) (*container, error) {
 	d := xml.NewDecoder(&counted{r, maxFile})
@@ -126,7 +126,7 @@ func parse(r io.Reader) (*container, error) {
 	if err := d.Decode(&c); err != nil {
 		return nil, fmt.Errorf("it is not XML: %w", err)
 	}
-	for { // nothing but white space and comments may follow
+	for { // only white space and comments may follow
 		t, err := d.Token()
 		if errors.Is(err, io.EOF) {
 			break
@@ -148,7 +148,7 @@ func parse(r io.Reader) (*container, error) {
 	return &c, nil
 }
 
-// The elements of a container that are read.
+// The elements of a container, as far as they are read.
 type (
 	container struct {
 		XMLName  xml.Name

@@ -15,18 +15,17 @@ import (
 	"github.com/otpcourier/otpcourier/smtp/smtptest"
 )
 
-// The people of the demo. Bob's number is one that the phone has no service
-// for.
+// The people of the demo. The phone has no service for Bob's number.
 const (
 	ann = "+447912345601"
 	bob = "+447912345602"
 	eve = "+447912345603"
 )
 
-// hook is where the phone posts what became of a message.
+// hook is the address for the phone's reports.
 const hook = "https://otp.mybank.example/webhooks/sms"
 
-// stage is what the demo plays on: a server with a phone, a mailbox, and the
+// stage is the scene of the demo: a server with a phone, a mailbox, and the
 // service in front of them.
 type stage struct {
 	phone   *gatewaytest.Phone
@@ -65,7 +64,7 @@ func newStage(ctx context.Context, env func(string) string) (s *stage, err error
 		return s, err
 	}
 	s.later(func() { shutdown(sms) })
-	const pause = 100 * time.Millisecond // before each report, as the network takes its time
+	const pause = 100 * time.Millisecond // before each report, because the network takes its time
 	s.phone = server.AddPhone(gatewaytest.PhoneConfig{
 		Key: "key of the phone", Client: gatewaytest.HandlerClient(sms.WebhookHandler()),
 		Plan: gatewaytest.Plan{Between: pause},
@@ -102,7 +101,7 @@ func newStage(ctx context.Context, env func(string) string) (s *stage, err error
 	return s, nil
 }
 
-// watch prints what happens to a code until the state of a route has come.
+// watch prints the events of a code until a route has the state.
 func (s *stage) watch(ctx context.Context, out io.Writer, route string, until channel.State) error {
 	for {
 		select {
@@ -116,7 +115,7 @@ func (s *stage) watch(ctx context.Context, out io.Writer, route string, until ch
 				return nil
 			}
 		case <-ctx.Done():
-			return fmt.Errorf("nothing more is heard of the code: %w", ctx.Err())
+			return fmt.Errorf("there are no more events of the code: %w", ctx.Err())
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Androidgateway sends codes as SMS from an Android phone of one's own, through
-// sms-gate.app's SMSGate, with e-mail for when the phone cannot.
+// Androidgateway sends codes as SMS from your own Android phone, through
+// sms-gate.app's SMSGate. If the phone cannot send, the code goes by e-mail.
 //
 // Without arguments it brings its own phone, server and mailbox, on the
 // loopback interface:
@@ -10,11 +10,11 @@
 //
 //	SMSGATE_USERNAME=… SMSGATE_PASSWORD=… go run ./examples/androidgateway -to +14155552671
 //
-// The keys that codes are derived from are taken from OTP_KEYS; this makes some:
+// The keys for deriving codes come from OTP_KEYS; this makes some:
 //
 //	export OTP_KEYS="$(go run ./examples/quickstart keys)"
 //
-// README.md beside this file walks through the setting up of a phone.
+// README.md describes how to set up a phone.
 package main
 
 import (
@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string, env func(string) string, in io.Read
 	return real(ctx, args, env, in, &lines{w: out})
 }
 
-// lines lets receipts print while the program does.
+// lines serializes the writes of receipts and of the program.
 type lines struct {
 	mu sync.Mutex
 	w  io.Writer
@@ -67,8 +67,8 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
-// keyring reads the keys that codes are derived from. They are secrets, and all
-// processes of a service have the same.
+// keyring reads the keys for deriving codes. They are secrets, and all
+// processes of a service must have the same.
 func keyring(env func(string) string) (otp.Keyring, error) {
 	text := env("OTP_KEYS")
 	if text == "" {
@@ -78,9 +78,10 @@ func keyring(env func(string) string) (otp.Keyring, error) {
 	return otp.ParseKeyring(text)
 }
 
-// newService joins the routes to a service. Its Work carries a code to the next
-// route if a phone reports that it could not send it, or keeps silent. A program
-// calls stop between the end of its HTTP server and that of the channels.
+// newService joins the routes to a service. If a phone reports that it could
+// not send a code, or stays silent, its Work sends the code by the next route.
+// A program must call stop after the end of its HTTP server and before the end
+// of the channels.
 func newService(
 	env func(string) string, routes []channel.Route,
 	receipts *channel.Receipts, events func(context.Context, otp.Event),
@@ -114,10 +115,10 @@ func newService(
 func shutdown(c interface{ Shutdown(context.Context) error }) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_ = c.Shutdown(ctx) // if the time is over, it is cut off
+	_ = c.Shutdown(ctx) // if the time is over, the rest is aborted
 }
 
-// printHops tells by which routes a code went.
+// printHops prints the routes of a code.
 func printHops(out io.Writer, hops []channel.Hop) {
 	for _, hop := range hops {
 		took := hop.Took.Round(time.Millisecond)
@@ -129,7 +130,8 @@ func printHops(out io.Writer, hops []channel.Hop) {
 	}
 }
 
-// printVerify tells how a typed code fares. An error means that nobody knows.
+// printVerify prints the result of a typed code. An error means that the result
+// is unknown.
 func printVerify(ctx context.Context, out io.Writer, svc *otp.Service, v otp.Verification) (verified bool, err error) {
 	_, err = svc.Verify(ctx, v)
 	var refused *otp.Error

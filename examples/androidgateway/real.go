@@ -20,7 +20,7 @@ import (
 	"github.com/otpcourier/otpcourier/otp"
 )
 
-// options are what the command line and the environment ask for.
+// options are the values of the command line and the environment.
 type options struct {
 	to, hook, listen string
 	sms              smsgate.Config
@@ -65,7 +65,7 @@ func parse(args []string, env func(string) string, out io.Writer) (*options, err
 	}
 	switch {
 	case f.NArg() > 0:
-		return nil, fmt.Errorf("%q is no flag", f.Arg(0))
+		return nil, fmt.Errorf("%q is not a flag", f.Arg(0))
 	case o.to == "":
 		return nil, errors.New("-to is needed")
 	case o.hook != "" && len(o.sms.SigningKeys) == 0:
@@ -93,7 +93,7 @@ func (o *options) trust(file string) error {
 	return nil
 }
 
-// real sends one code to a real person and verifies what is typed.
+// real sends one code to a real person and verifies the typed code.
 func real(ctx context.Context, args []string, env func(string) string, in io.Reader, out io.Writer) error {
 	o, err := parse(args, env, out)
 	if err != nil {
@@ -146,7 +146,7 @@ func real(ctx context.Context, args []string, env func(string) string, in io.Rea
 	return errors.New("not verified")
 }
 
-// serve takes webhooks until remove is called.
+// serve accepts webhooks until remove is called.
 func (o *options) serve(ctx context.Context, sms *smsgate.Channel) (remove func(), err error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
 	if err != nil {

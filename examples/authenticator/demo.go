@@ -19,8 +19,8 @@ import (
 	"github.com/otpcourier/otpcourier/otp/oath"
 )
 
-// demo serves the site on the loopback interface, plays Ann with her browser and her
-// phone, and fails if anything comes out otherwise than it should.
+// demo serves the site on the loopback interface, and plays Ann with her browser and her
+// phone. It fails at any unexpected result.
 func demo(ctx context.Context, env func(string) string, out io.Writer) error {
 	password := rand.Text()[:12]
 	s, err := newSite(env, password)
@@ -65,10 +65,10 @@ type person struct {
 	site, password string
 	browser        http.Client
 	cookie         *http.Cookie
-	page           string // that the browser shows
+	page           string // in the browser
 	app            authenticator.Key
 	paper          []string
-	err            error // the first surprise
+	err            error // the first unexpected result
 }
 
 func (p *person) say(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
@@ -152,7 +152,7 @@ func (p *person) signIn() {
 	p.submit("/signin", url.Values{"name": {userName}, "password": {p.password}})
 }
 
-// scan reads the link, which holds what the QR code does.
+// scan reads the link, which has the content of the QR code.
 func (p *person) scan() {
 	m := regexp.MustCompile(`href="(otpauth:[^"]+)"`).FindStringSubmatch(p.page)
 	if m == nil {
@@ -167,8 +167,8 @@ func (p *person) scan() {
 	p.say("   her phone scans the QR code: an account of %s", p.app.User)
 }
 
-// code is what the phone shows, some steps from now: a demonstration does not wait for the
-// next code, and the service takes one that is a step early.
+// code returns the phone's code some steps from now. A demonstration does not wait for the
+// next code, and the service accepts a code one step early.
 func (p *person) code(steps int) string {
 	at := time.Now().Add(time.Duration(steps) * p.app.Period)
 	code, err := oath.TOTP{Digits: p.app.Digits, Hash: p.app.Hash}.Generate(otp.Seed{Key: p.app.Secret, Time: at})
@@ -182,7 +182,7 @@ func (p *person) code(steps int) string {
 func (p *person) open(path string)                    { p.ask(http.MethodGet, path, nil) }
 func (p *person) submit(path string, form url.Values) { p.ask(http.MethodPost, path, form) }
 
-// ask loads a page as a browser does, redirects and the cookie included.
+// ask loads a page as a browser does, with redirects and the cookie.
 func (p *person) ask(method, path string, form url.Values) {
 	p.browser.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	for range 10 {
@@ -210,7 +210,7 @@ func (p *person) ask(method, path string, form url.Values) {
 	p.fail("redirected in a circle")
 }
 
-// load returns where an answer redirects to, or keeps its page.
+// load returns the target of a redirect, or keeps the answer's page.
 func (p *person) load(r *http.Request) (to string, err error) {
 	answer, err := p.browser.Do(r)
 	if err != nil {
@@ -233,7 +233,7 @@ func (p *person) load(r *http.Request) (to string, err error) {
 	return "", nil
 }
 
-// sees wants texts on the page.
+// sees checks that the page has the texts.
 func (p *person) sees(texts ...string) {
 	for _, text := range texts {
 		if p.err == nil && !strings.Contains(p.page, text) {

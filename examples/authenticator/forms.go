@@ -7,8 +7,8 @@ import (
 	"github.com/otpcourier/otpcourier/otp/authenticator"
 )
 
-// signin checks the password. Failures of it are counted apart from those of codes; this
-// site leaves that out.
+// signin checks the password. A site should count its failures separately from those of
+// codes; this site leaves that out.
 func (s *site) signin(w http.ResponseWriter, r *http.Request, c *session) string {
 	right := sameText(r.PostFormValue("password"), s.password)
 	if r.PostFormValue("name") != userName || !right {
@@ -37,8 +37,8 @@ func (s *site) code(w http.ResponseWriter, r *http.Request, c *session) string {
 	return "/"
 }
 
-// recover checks a recovery code. The password was right before: the two together are two
-// factors.
+// recover checks a recovery code. The password was right before, so the two together are
+// two factors.
 func (s *site) recover(w http.ResponseWriter, r *http.Request, c *session) string {
 	if c.user == "" {
 		return "/signin"
@@ -59,8 +59,8 @@ func (s *site) recover(w http.ResponseWriter, r *http.Request, c *session) strin
 	return "/"
 }
 
-// enroll begins an enrolment: only for a fresh login, or a stolen session could add a
-// phone of its own.
+// enroll begins an enrolment. It needs a fresh login, because a stolen session could
+// otherwise add a phone of its own.
 func (s *site) enroll(_ http.ResponseWriter, r *http.Request, c *session) string {
 	if to := s.step(r, c, true); to != "" {
 		return to
@@ -75,7 +75,7 @@ func (s *site) enroll(_ http.ResponseWriter, r *http.Request, c *session) string
 	return "/enroll"
 }
 
-// confirm ends an enrolment. With the first app come recovery codes.
+// confirm ends an enrolment. The first app comes with recovery codes.
 func (s *site) confirm(_ http.ResponseWriter, r *http.Request, c *session) string {
 	if to := s.step(r, c, true); to != "" {
 		return to

@@ -1,16 +1,17 @@
-// Authenticator is a website on which a person adds an authenticator app by its QR code,
-// logs in with its codes, and keeps recovery codes: a program to copy from.
+// Authenticator is a website on which a person adds an authenticator app by its QR
+// code, logs in with its codes, and keeps recovery codes. It is a program to copy
+// from.
 //
 // With -listen it serves the page; sign in as ann with the password that it prints.
 //
 //	go run ./examples/authenticator -listen 127.0.0.1:8080
 //
-// With -demo, or without arguments, it plays both sides in the terminal, the person's
-// browser and app included, and checks what comes of it:
+// With -demo, or without arguments, it plays both sides in the terminal, with the
+// person's browser and app, and checks the results:
 //
 //	go run ./examples/authenticator -demo
 //
-// The pages need no script. README.md says what to change for a site of one's own.
+// The pages need no script. README.md lists the changes for your own site.
 package main
 
 import (
@@ -53,7 +54,7 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 	}
 	switch {
 	case flags.NArg() > 0:
-		return fmt.Errorf("%q is no flag", flags.Arg(0))
+		return fmt.Errorf("%q is not a flag", flags.Arg(0))
 	case *asDemo && *listen != "":
 		return errors.New("-demo and -listen exclude each other")
 	case *listen == "":
@@ -62,8 +63,8 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 	return serve(ctx, *listen, env, out)
 }
 
-// newSite is all it takes to embed the library: a name, keys, and a store. A real site
-// keeps the values in its table of users, see store.Credentials.
+// newSite has all that is needed to embed the library: a name, keys, and a store. A
+// real site keeps the values in its table of users, see store.Credentials.
 func newSite(env func(string) string, password string) (*site, error) {
 	keys := otp.NewKeyring()
 	if text := env("OTP_KEYS"); text != "" {

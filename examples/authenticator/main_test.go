@@ -70,7 +70,7 @@ func TestServe(t *testing.T) {
 func TestBadArguments(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
-		"is no flag": {"extra"}, "exclude": {"-demo", "-listen", "127.0.0.1:0"}, "not defined": {"-x"},
+		"is not a flag": {"extra"}, "exclude": {"-demo", "-listen", "127.0.0.1:0"}, "not defined": {"-x"},
 		"listen tcp": {"-listen", "127.0.0.1:-1"},
 	} {
 		if err := run(t.Context(), args, none, io.Discard); err == nil || !strings.Contains(err.Error(), want) {

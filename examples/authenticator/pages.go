@@ -50,7 +50,7 @@ func (s *site) enrollPage(r *http.Request, c *session) view {
 		return view{To: "/"}
 	}
 	return view{Template: "enroll.html", Title: "Add an authenticator app", Data: map[string]any{
-		"SVG":    template.HTML(svg),            // made by the library, of nothing that the person typed
+		"SVG":    template.HTML(svg),            // made by the library, without the person's input
 		"Link":   template.URL(c.enrolment.URI), // html/template does not know its scheme
 		"Secret": c.enrolment.Secret,
 	}}

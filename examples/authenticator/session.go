@@ -9,29 +9,29 @@ import (
 	"github.com/otpcourier/otpcourier/otp/authenticator"
 )
 
-// A session is what the site knows of one browser. Its fields are used under its lock.
+// A session is the state of one browser. Its fields are used under its lock.
 type session struct {
 	sync.Mutex
 	expires   time.Time
-	user      string    // who gave the right password; empty: nobody
-	verified  time.Time // when the second factor was given; zero: not yet
+	user      string    // with the right password; empty: nobody
+	verified  time.Time // time of the second factor; zero: not yet
 	enrolment *authenticator.Enrolment
-	codes     []string // new recovery codes that were not shown yet
+	codes     []string // new recovery codes before they are shown
 	problem   problem  // of the last form
 	notice    string
 }
 
-// A problem is what was wrong with a form: a text, and the field that it is about.
+// A problem is an error of a form: a text, and its field.
 type problem struct{ Text, Field string }
 
 const (
 	sessionLife = 30 * time.Minute
-	freshLogin  = 5 * time.Minute // a change of tokens needs a second factor of this age
+	freshLogin  = 5 * time.Minute // a change of tokens needs a second factor no older than this
 	maxSessions = 10_000
 	cookieName  = "__Host-session"
 )
 
-// sessions are those of all browsers.
+// sessions holds the sessions of all browsers.
 type sessions struct {
 	mu   sync.Mutex
 	byID map[string]*session
@@ -51,7 +51,8 @@ func (s *sessions) of(w http.ResponseWriter, r *http.Request) *session {
 	return s.begin(w, &session{expires: now.Add(sessionLife)})
 }
 
-// makeRoom drops the sessions that are over if there are too many or, if none is, any.
+// makeRoom drops the expired sessions if there are too many or, if none has
+// expired, any.
 func (s *sessions) makeRoom(now time.Time) {
 	if len(s.byID) < maxSessions {
 		return
@@ -69,7 +70,7 @@ func (s *sessions) makeRoom(now time.Time) {
 	}
 }
 
-// begin gives a session a name that nobody knew before.
+// begin gives a session a new secret name.
 func (s *sessions) begin(w http.ResponseWriter, of *session) *session {
 	id := rand.Text()
 	s.byID[id] = of
@@ -78,8 +79,8 @@ func (s *sessions) begin(w http.ResponseWriter, of *session) *session {
 	return of
 }
 
-// renew replaces the session of a request, so that a name that was planted before a login
-// is worth nothing after it.
+// renew replaces the session of a request, so that a name planted before a login is
+// worthless after it.
 func (s *sessions) renew(w http.ResponseWriter, r *http.Request, of *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

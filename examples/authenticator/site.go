@@ -55,7 +55,7 @@ const contentPolicy = "default-src 'none'; style-src 'self'; form-action 'self';
 	"frame-ancestors 'none'"
 
 // handler returns the site. A form is answered by a redirect, so that a reload sends
-// nothing twice; a page that is shown again is read anew.
+// nothing twice. A page is never cached.
 func (s *site) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /style.css", http.FileServerFS(must(fs.Sub(web, "web"))))
@@ -89,7 +89,8 @@ func must(f fs.FS, err error) fs.FS {
 	return f
 }
 
-// A view is what a template shows. If To is set, the person is sent there instead.
+// A view is the data of a template. If To is set, the person is redirected there
+// instead.
 type view struct {
 	To, Template, Title string
 	Problem             problem
@@ -121,7 +122,7 @@ func (s *site) show(page func(*http.Request, *session) view) http.HandlerFunc {
 	}
 }
 
-// take returns the handler of a form. It says where the person goes on.
+// take returns the handler of a form. The form returns the next page.
 func (s *site) take(form func(http.ResponseWriter, *http.Request, *session) string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c := s.sessions.of(w, r)
@@ -131,8 +132,8 @@ func (s *site) take(form func(http.ResponseWriter, *http.Request, *session) stri
 	}
 }
 
-// step returns where the person has to go before they see a page that needs a login,
-// "" if nowhere. Fresh pages need a second factor that was given just now.
+// step returns the page that the person must visit before a page that needs a login,
+// or "". Fresh pages need a recent second factor.
 func (s *site) step(r *http.Request, c *session, fresh bool) string {
 	if c.user == "" {
 		return "/signin"
@@ -148,8 +149,8 @@ func (s *site) step(r *http.Request, c *session, fresh bool) string {
 	return ""
 }
 
-// explain words an error for the person. Which of the reasons of a wrong code it was, is a
-// secret.
+// explain words an error for the person. It must not tell which of the reasons made
+// a code wrong.
 func explain(err error, field string) problem {
 	var e *otp.Error
 	switch {
@@ -170,6 +171,5 @@ func explain(err error, field string) problem {
 	return problem{"That did not work.", field}
 }
 
-// sameText compares a password, in a time that tells nothing. A real site compares
-// hashes.
+// sameText compares a password in constant time. A real site compares hashes.
 func sameText(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

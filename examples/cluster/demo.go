@@ -13,7 +13,7 @@ import (
 	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
 )
 
-// A parcel is a message as it came to a phone.
+// A parcel is a message at a phone.
 type parcel struct {
 	carrier int
 	code    string
@@ -21,7 +21,7 @@ type parcel struct {
 
 var sixDigits = regexp.MustCompile(`\b\d{6}\b`)
 
-// demo shows what two processes behind one Redis do for each other.
+// demo shows how two processes behind one Redis replace each other.
 func demo(ctx context.Context, env func(string) string, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, 9*time.Second)
 	defer cancel()
@@ -81,13 +81,13 @@ func sharedKeys(env func(string) string) (string, error) {
 	return string(text), err
 }
 
-// show is what the demonstration prints, and the phones it looks at.
+// show is the output of the demonstration, and the phones that it watches.
 type show struct {
 	out    io.Writer
 	phones <-chan parcel
 }
 
-// next is the next message that comes to a phone.
+// next returns the next message at a phone.
 func (d *show) next(ctx context.Context) (parcel, error) {
 	select {
 	case p := <-d.phones:
@@ -97,8 +97,8 @@ func (d *show) next(ctx context.Context) (parcel, error) {
 	}
 }
 
-// flow sends twenty codes, in turn through one and two. One is killed in
-// between: the code that it has just sent is typed at the other.
+// flow sends twenty codes, in turn through one and two. It kills one after a
+// code: the code is typed at the other.
 func (d *show) flow(ctx context.Context, one, two *process) error {
 	fmt.Fprintln(d.out, "1. Twenty codes through two processes, of which one is killed after the ninth")
 	sent, verified := map[string]int{}, map[string]int{}
@@ -136,8 +136,8 @@ func (d *show) flow(ctx context.Context, one, two *process) error {
 	return nil
 }
 
-// silence has one send a code to a phone that is off, and kills it: it is two
-// that misses the receipt, and has the next carrier try.
+// silence sends a code through one to a phone that is off, and kills one. Then
+// two notices the missing receipt, and sends by the next carrier.
 func (d *show) silence(ctx context.Context, one, two *process) error {
 	fmt.Fprintln(d.out, "2. A phone is switched off, and the process that awaits its receipt is killed")
 	began := time.Now()

@@ -1,13 +1,13 @@
-// Cluster is one program that runs as several processes behind one Redis: any
-// of them sends a code, verifies it, takes its receipts, and goes on where
-// another has died.
+// Cluster is one program that runs as several processes behind one Redis. Any
+// of them sends a code, verifies it, handles its receipts, and continues the
+// work of one that has died.
 //
-// Without arguments it shows that, with a redis-server, a carrier's SMSCs and
-// two processes of its own, of which it kills one:
+// Without arguments it shows this with its own redis-server, a carrier's SMSCs
+// and two processes, and kills one process:
 //
 //	go run ./examples/cluster
 //
-// README.md tells how to run the parts by hand:
+// README.md describes how to run the parts by hand:
 //
 //	export OTP_KEYS="$(cluster keys)"      # what all processes share beside Redis
 //	cluster smsc -listen 127.0.0.1:2775    # a carrier to try it with

@@ -14,10 +14,10 @@ import (
 	"strings"
 )
 
-// A process is this program, started once more.
+// A process is this program, started again.
 type process struct {
 	name string
-	line string // what it says once it listens
+	line string // its line once it listens
 	url  string
 	cmd  *exec.Cmd
 }
@@ -50,7 +50,7 @@ func start(ctx context.Context, name, keys string, args []string) (*process, err
 	return p, nil
 }
 
-// kill is what a process cannot prepare for. It may have been killed before.
+// kill kills a process without warning. It may be dead already.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()

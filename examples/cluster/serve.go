@@ -54,7 +54,7 @@ func parse(args []string, out io.Writer) (*options, error) {
 }
 
 // serve is one process of the cluster. It runs until ctx ends, or until it is
-// killed: then the others go on with its work.
+// killed: then the others continue its work.
 func serve(ctx context.Context, args []string, env func(string) string, out io.Writer) error {
 	o, err := parse(args, out)
 	if err != nil {
@@ -84,11 +84,11 @@ func serve(ctx context.Context, args []string, env func(string) string, out io.W
 	return runUntilEnd(ctx, svc, l)
 }
 
-// patience bounds how long a part of the process may take to stop.
+// patience is the longest time for a part of the process to stop.
 const patience = 5 * time.Second
 
-// runUntilEnd starts Work and the HTTP server, and stops them in the opposite
-// order if ctx ends: no request comes after Work.
+// runUntilEnd starts Work and the HTTP server. When ctx ends, it stops them in
+// the opposite order, so that no request comes after Work.
 func runUntilEnd(ctx context.Context, svc *otp.Service, l net.Listener) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	var working sync.WaitGroup
@@ -114,12 +114,12 @@ func shutdown(carriers []*smpp.Client) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for _, c := range carriers {
-		_ = c.Shutdown(ctx) // if the time is over, it is cut off
+		_ = c.Shutdown(ctx) // if the time is over, the rest is aborted
 	}
 }
 
-// newService differs from that of a program of one process in three things: the
-// store, keys that all processes have, and Takeover.
+// newService differs from the newService of a single process in three things:
+// the store, keys that all processes share, and Takeover.
 func (o *options) newService(
 	client *redis.Client, keys otp.Keyring, routes []channel.Route, receipts *channel.Receipts,
 ) (*otp.Service, error) {
@@ -136,7 +136,8 @@ func (o *options) newService(
 		Store:   challenges,
 		Keys:    keys,
 		Wording: wording.Config{Brand: "MyBank"},
-		// If a process dies while it sends a message, another sends it after that.
+		// If a process dies while it sends a message, another sends the message
+		// after this time.
 		Takeover: 10 * time.Second,
 		Receipts: receipts,
 		Logger:   slog.New(slog.NewTextHandler(os.Stderr, nil)).With("process", o.name),
@@ -157,14 +158,14 @@ func (o *options) routes(receipts *channel.Receipts) (routes []channel.Route, ca
 	return routes, carriers, nil
 }
 
-// handler is an API for the embedder's own front end, not for the public.
+// handler is an API for your own front end, not for the public.
 //
 //	POST /codes  subject, phone, click             → the challenge
 //	GET  /codes/{id}?subject=                      → the challenge
 //	POST /codes/{id}/verify  subject, code, click  → the challenge, or 422
 //
-// A front end that got no answer repeats its request with the same click, at any
-// process.
+// If a front end gets no answer, it repeats its request with the same click, at
+// any process.
 func handler(svc *otp.Service) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /codes", func(w http.ResponseWriter, r *http.Request) {
@@ -192,8 +193,8 @@ type challenge struct {
 	Outcome store.Outcome `json:"outcome"`
 }
 
-// answer writes a challenge, or an error with the status that otp.Reason has in
-// its table.
+// answer writes a challenge, or an error with the status from otp.Reason's
+// table.
 func answer(w http.ResponseWriter, c *otp.Challenge, err error) {
 	switch {
 	case err == nil:

@@ -54,7 +54,7 @@ func (c *carrier) close() {
 	c.ended.Wait()
 }
 
-// smsc is a carrier to try the cluster with by hand.
+// smsc is a carrier for trying the cluster by hand.
 func smsc(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("cluster smsc", flag.ContinueOnError)
 	f.SetOutput(out)

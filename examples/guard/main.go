@@ -1,13 +1,12 @@
 // Guard replays traffic of people and attacks against two Services, without and
-// with otp/guard, and prints what each attack was sent.
+// with otp/guard, and prints the messages that each attack caused.
 //
 //	go run ./examples/guard
 //	go run ./examples/guard -seed 7 -shadow
 //
-// Nothing leaves the process: the channel counts messages, and hands the codes to
-// those people who type them. A Service lives in real time, so that a day's
-// requests come within a second; the rules count over a day, and see no
-// difference.
+// Nothing leaves the process: the channel counts messages, and passes the codes
+// to the people who type them. A Service lives in real time, so a day's requests
+// come within a second. The rules count over a day, and see no difference.
 package main
 
 import (
@@ -41,7 +40,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if flags.NArg() > 0 {
-		return fmt.Errorf("%q is no flag", flags.Arg(0))
+		return fmt.Errorf("%q is not a flag", flags.Arg(0))
 	}
 	var rows []row
 	for _, name := range []string{"server", "proxies", "rotating", "expensive", "hidden", "converts30"} {

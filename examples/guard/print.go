@@ -17,7 +17,7 @@ func table(out io.Writer, rows []row) {
 	}
 }
 
-// lost is the share of people who got no code, in percent.
+// lost returns the share of people without a code, in percent.
 func (t tally) lost() float64 { return 100 * float64(t.refused) / float64(t.people) }
 
 // chart draws what each attack cost.

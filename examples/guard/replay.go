@@ -16,11 +16,11 @@ import (
 
 const (
 	perDay = 5000 // sessions of people
-	people = 600  // sessions of people that are replayed
-	bots   = 600  // messages that an attack asks for
+	people = 600  // replayed sessions of people
+	bots   = 600  // messages requested by an attack
 )
 
-// A row is what became of one attack, and of people meanwhile.
+// A row is the result of one attack, also for the people meanwhile.
 type row struct {
 	attack, what  string
 	without, with tally
@@ -30,7 +30,7 @@ type row struct {
 // A tally counts messages.
 type tally struct {
 	bots, botsSent          int
-	cents                   float64 // that the attack cost
+	cents                   float64 // cost of the attack
 	people, refused, proofs int     // of people: sessions, refused, asked for a proof
 }
 
@@ -57,7 +57,7 @@ func attacked(ctx context.Context, name string, seed uint64, shadow bool) (r row
 	return r, err
 }
 
-// line is an alert as an operator's pager shows it.
+// line is the form of an alert for an operator's pager.
 func line(a guard.Alert) string {
 	text := fmt.Sprintf("%s %s: %v", a.Rule, a.Key, a.Action)
 	switch {
@@ -71,8 +71,8 @@ func line(a guard.Alert) string {
 	return text
 }
 
-// traffic merges an attack with people. Each session asks once, of a number that
-// is assigned.
+// traffic merges an attack with people. Each session asks once, for an assigned
+// number.
 func traffic(name string, seed uint64) []guardtest.Attempt {
 	var parts [][]guardtest.Attempt
 	for _, k := range guardtest.Attacks {
@@ -102,8 +102,8 @@ func assigned(trace []guardtest.Attempt, most int) (some []guardtest.Attempt) {
 	return some
 }
 
-// replay sends each request to a Service of its own. configure nil: it has no
-// guard.
+// replay sends each request to a Service of its own. If configure is nil, it has
+// no guard.
 func replay(ctx context.Context, trace []guardtest.Attempt, configure func(*guard.Config)) (t tally, err error) {
 	mem, keys, code := memstore.New(memstore.Config{}), otp.NewKeyring(), ""
 	c := otp.Config{Store: mem, Keys: keys, Wording: wording.Config{Brand: "MyBank"},

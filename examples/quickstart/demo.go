@@ -15,7 +15,7 @@ import (
 	"github.com/otpcourier/otpcourier/smtp/smtptest"
 )
 
-// The people of the demo. Ann has iMessage, Bob has not, and Eve's phone is in
+// The people of the demo. Ann has iMessage, Bob does not, and Eve's phone is in
 // a network that neither SMS route reaches today.
 const (
 	ann = "+447912345601"
@@ -23,7 +23,7 @@ const (
 	eve = "+447912345603"
 )
 
-// servers are what real services stand behind.
+// servers stand in for real services.
 type servers struct {
 	blue, carrier *smpptest.Server
 	mailbox       *smtptest.Server
@@ -105,7 +105,7 @@ func demo(ctx context.Context, env func(string) string, out io.Writer) error {
 	defer stop()
 	for i, p := range []struct {
 		name, phone string
-		shown       func() string // the message as the person sees it
+		shown       func() string // the message on the person's screen
 		receipt     bool
 	}{
 		{"Ann, who has iMessage", ann, func() string { return lastText(s.blue.Messages()) }, true},

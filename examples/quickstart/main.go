@@ -1,20 +1,20 @@
 // Quickstart sends codes over SMPP with failover to e-mail, and verifies them.
 //
-// Without arguments it brings its own servers, on the loopback interface: an
-// SMSC that behaves as OTP Blue's, a carrier's, and a mailbox, all over TLS.
+// Without arguments it starts its own servers, on the loopback interface: an
+// SMSC that behaves like OTP Blue's, a carrier's SMSC, and a mailbox, all over
+// TLS.
 //
 //	go run ./examples/quickstart
 //
-// With the addresses of real services it does the same with those, and asks
-// for the code on the terminal:
+// With the addresses of real services it uses those, and asks for the code on
+// the terminal:
 //
 //	go run ./examples/quickstart -to +14155552671 -email ann@example.com \
 //		-smpp 'smpps://user:password@smsc.example.com:2776?sender=MyBank' \
 //		-smtp 'smtp://user:password@mail.example.com:587?from=codes@mybank.example'
 //
-// A password that the URL leaves out is taken from SMPP_PASSWORD or
-// SMTP_PASSWORD, and the keys that codes are derived from are taken from
-// OTP_KEYS. This makes such keys:
+// If a URL has no password, it comes from SMPP_PASSWORD or SMTP_PASSWORD. The
+// keys for deriving codes come from OTP_KEYS. This makes such keys:
 //
 //	export OTP_KEYS="$(go run ./examples/quickstart keys)"
 package main
@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, env func(string) string, in io.Read
 	return real(ctx, args, env, in, &lines{w: out})
 }
 
-// printKeys prints a fresh keyring in the form that OTP_KEYS holds.
+// printKeys prints a fresh keyring in the form for OTP_KEYS.
 func printKeys(out io.Writer) error {
 	text, err := otp.NewKeyring().MarshalText()
 	if err != nil {
@@ -71,8 +71,8 @@ func printKeys(out io.Writer) error {
 	return err
 }
 
-// keyring reads the keys that codes are derived from. They are secrets, and all
-// processes of a service have the same.
+// keyring reads the keys for deriving codes. They are secrets, and all
+// processes of a service must have the same.
 func keyring(env func(string) string) (otp.Keyring, error) {
 	text := env("OTP_KEYS")
 	if text == "" {
@@ -82,9 +82,9 @@ func keyring(env func(string) string) (otp.Keyring, error) {
 	return otp.ParseKeyring(text)
 }
 
-// newService is all it takes to embed the library: routes, a store, keys and
-// the name to show. A program stops its parts in the opposite order: its HTTP
-// server, Work, the channels.
+// newService has all that is needed to embed the library: routes, a store, keys
+// and the name to show. A program must stop its parts in the opposite order:
+// its HTTP server, Work, the channels.
 func newService(
 	env func(string) string, routes []channel.Route,
 	receipts *channel.Receipts, events func(context.Context, otp.Event),
@@ -114,7 +114,8 @@ func newService(
 	return svc, func() { cancel(); working.Wait() }, nil
 }
 
-// channels are those of the routes, in the order in which they were opened.
+// channels are the channels of the routes, in the order in which they were
+// opened.
 type channels []interface{ Shutdown(context.Context) error }
 
 // shutdown lets the channels deliver their last receipts, and ends them.
@@ -122,11 +123,11 @@ func (c channels) shutdown() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	for _, one := range slices.Backward(c) {
-		_ = one.Shutdown(ctx) // if the time is over, it is cut off
+		_ = one.Shutdown(ctx) // if the time is over, the rest is aborted
 	}
 }
 
-// printHops tells by which routes a code went.
+// printHops prints the routes of a code.
 func printHops(out io.Writer, c *otp.Challenge) {
 	for _, hop := range c.Hops {
 		took := hop.Took.Round(time.Millisecond)
@@ -138,7 +139,8 @@ func printHops(out io.Writer, c *otp.Challenge) {
 	}
 }
 
-// printVerify tells how a typed code fares. An error means that nobody knows.
+// printVerify prints the result of a typed code. An error means that the result
+// is unknown.
 func printVerify(ctx context.Context, out io.Writer, svc *otp.Service, v otp.Verification) (verified bool, err error) {
 	_, err = svc.Verify(ctx, v)
 	var refused *otp.Error

@@ -20,7 +20,7 @@ import (
 	"github.com/otpcourier/otpcourier/smtp"
 )
 
-// lines lets receipts print while the program does.
+// lines serializes the writes of receipts and of the program.
 type lines struct {
 	mu sync.Mutex
 	w  io.Writer
@@ -32,7 +32,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
-// options are what the command line asks for.
+// options are the values of the command line.
 type options struct {
 	to    channel.Recipient
 	smpp  []string // URLs, in the order of their routes
@@ -60,7 +60,7 @@ func parse(args []string, out io.Writer) (*options, error) {
 	}
 	switch {
 	case f.NArg() > 0:
-		return nil, fmt.Errorf("%q is no flag", f.Arg(0))
+		return nil, fmt.Errorf("%q is not a flag", f.Arg(0))
 	case len(o.smpp) == 0 && o.smtp == "":
 		return nil, errors.New("-smpp or -smtp is needed")
 	case o.to == channel.Recipient{}:
@@ -81,12 +81,12 @@ func parse(args []string, out io.Writer) (*options, error) {
 }
 
 // endpoint reads a service's URL. Its errors do not repeat the URL, which may
-// hold a password.
+// have a password.
 func endpoint(
 	text string, env func(string) string, variable string, schemes ...string,
 ) (u *url.URL, password string, err error) {
 	if u, err = url.Parse(text); err != nil {
-		return nil, "", errors.New("that is no URL")
+		return nil, "", errors.New("it is not a URL")
 	}
 	password, given := u.User.Password()
 	if !given {
@@ -143,7 +143,7 @@ func (o *options) routes(
 	return routes, append(opened, mail), nil
 }
 
-// real sends one code to a real person and verifies what is typed.
+// real sends one code to a real person and verifies the typed code.
 func real(ctx context.Context, args []string, env func(string) string, in io.Reader, out io.Writer) error {
 	o, err := parse(args, out)
 	if err != nil {

@@ -27,17 +27,18 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
-// An account is what the onboarding of an aggregator configures.
+// An account is the configuration of one aggregator.
 type account struct {
 	SystemID string `json:"system_id"`
-	// PasswordHash is what -hash prints. Passwords of SMPP have 8 characters at most,
-	// so the hash has to be slow: whoever reads the file cannot try them all.
+	// PasswordHash is the output of -hash. Passwords of SMPP have at most 8
+	// characters, so the hash must be slow: a person who reads the file must not be
+	// able to try them all.
 	PasswordHash string `json:"password_hash"`
 
 	Sender    string         `json:"sender"`    // brand of messages without an alphanumeric sender. Required.
 	Language  string         `json:"language"`  // BCP 47; empty: by the country of the number
-	Countries []string       `json:"countries"` // ISO 3166-1, where messages may go; empty: everywhere
-	Networks  []netip.Prefix `json:"networks"`  // from which it may bind; empty: anywhere
+	Countries []string       `json:"countries"` // ISO 3166-1 codes of allowed destinations; empty: everywhere
+	Networks  []netip.Prefix `json:"networks"`  // networks from which it may bind; empty: anywhere
 	TPS       int            `json:"tps"`       // messages a second over all sessions; 0: unlimited
 	Binds     int            `json:"binds"`     // sessions at a time; 0: unlimited
 
@@ -108,7 +109,7 @@ type passwordHash struct {
 	salt, hash []byte
 }
 
-// iterations are those of -hash: some 50 ms for each bind.
+// iterations is the cost of -hash: some 50 ms for each bind.
 const iterations = 200_000
 
 // newHash hashes a password with a new salt.
@@ -123,7 +124,7 @@ func newHash(password string, iterations int) passwordHash {
 func (h passwordHash) of(password string) []byte {
 	hash, err := pbkdf2.Key(sha256.New, password, h.salt, h.iterations, sha256.Size)
 	if err != nil {
-		return nil // it matches none
+		return nil // it matches no password
 	}
 	return hash
 }
@@ -168,7 +169,7 @@ func (a *account) serves(region string) bool {
 }
 
 // authenticate answers a bind. An unknown system_id takes as long as a wrong
-// password, and is answered alike.
+// password, and gets the same answer.
 func (all accounts) authenticate(_ context.Context, b smppserver.BindRequest) smpp.Status {
 	a, known := all[b.SystemID]
 	if !known {

@@ -8,13 +8,13 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
-// maxAwaited is how many messages may await their receipts. Beyond it the oldest are
-// forgotten.
+// maxAwaited is the largest number of messages that await their receipts. Beyond it
+// the oldest are forgotten.
 const maxAwaited = 100_000
 
 // awaited holds the messages whose final state the channel reports later. It is in
 // memory: after a restart receipts find no message. A connector with an asynchronous
-// channel keeps them in a database.
+// channel should keep them in a database.
 type awaited struct {
 	mu    sync.Mutex
 	byID  map[string]*list.Element // by message_id, and by the provider's ids
@@ -56,7 +56,7 @@ func (a *awaited) alias(provider, id string) {
 	}
 }
 
-// find returns the message of the first id that is known.
+// find returns the message of the first known id.
 func (a *awaited) find(ids ...string) (*awaitedMessage, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

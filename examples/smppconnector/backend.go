@@ -19,7 +19,7 @@ import (
 )
 
 // A demoChannel shows messages instead of sending them. The last digit of a number
-// says what becomes of its message, so that every status of the guide can be tried.
+// decides the result of its message, so that every status of the guide can be tried.
 type demoChannel struct {
 	mu  sync.Mutex
 	out io.Writer // the screens of the phones, not a log
@@ -42,8 +42,8 @@ func (d *demoChannel) Send(_ context.Context, m *channel.Message) (channel.Submi
 	return channel.Submission{State: channel.Delivered}, nil
 }
 
-// openChannel opens the channel that the command line names, and returns how to close
-// it.
+// openChannel opens the channel named on the command line, and returns a function
+// that closes it.
 func (c *connector) openChannel(kind string, o *options, env func(string) string, out io.Writer) (func() error, error) {
 	switch kind {
 	case "demo":
@@ -59,7 +59,7 @@ func (c *connector) openChannel(kind string, o *options, env func(string) string
 	return nil, fmt.Errorf("-channel: %q is not one of demo, provider, email, phone", kind)
 }
 
-// openProvider opens a provider's HTTP API. Its states are polled for.
+// openProvider opens a provider's HTTP API. It polls for states.
 func (c *connector) openProvider(o *options) (func() error, error) {
 	data, err := os.ReadFile(o.values)
 	if err != nil {

@@ -19,14 +19,14 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
-// defaultLife is how long a code lives whose submit_sm has no validity_period. The
-// text says so in minutes.
+// defaultLife is the life of a code if its submit_sm has no validity_period. The
+// text gives it in minutes.
 const defaultLife = 5 * time.Minute
 
 // typeAlphanumeric is the type of number of a brand name (SMPP 3.4, section 5.2.5).
 const typeAlphanumeric = 0x05
 
-// A connector hands the codes in the messages of its accounts to a channel.
+// A connector passes the codes in the messages of its accounts to a channel.
 type connector struct {
 	accounts accounts
 	channel  channel.Channel
@@ -104,8 +104,8 @@ func (c *connector) deliver(ctx context.Context, m *smppserver.Submit) (id strin
 	return out.ID, nil
 }
 
-// message words the code anew, in the account's language or in that of the number's
-// country, under the name that the submit_sm gives.
+// message words the code anew, under the name in the submit_sm. The language is the
+// account's, or the number's country's.
 func (c *connector) message(
 	a *account, m *smppserver.Submit, number phone.Number, code string,
 ) (*channel.Message, error) {
@@ -120,8 +120,8 @@ func (c *connector) message(
 	return out, c.texts.word(out, a, number.Region)
 }
 
-// brand is the name that the message bears: an alphanumeric sender, else the account's.
-// A sender with letters is alphanumeric, whatever its type of number says.
+// brand returns the name in the message: an alphanumeric sender, else the
+// account's. A sender with letters is alphanumeric, whatever its type of number.
 func brand(a *account, m *smppserver.Submit) string {
 	named := m.FromTON == typeAlphanumeric && m.From != ""
 	if named || strings.ContainsFunc(m.From, unicode.IsLetter) {
@@ -132,8 +132,8 @@ func brand(a *account, m *smppserver.Submit) string {
 
 var errUnknownReceipt = errors.New("smppconnector: receipt for no known message")
 
-// receipt passes on what a channel learns later of a message. An error asks the
-// provider to repeat: the message may not be known yet.
+// receipt passes on a later report of a channel about a message. If it returns an
+// error, the provider repeats the receipt: the message may not be known yet.
 func (c *connector) receipt(_ context.Context, r channel.Receipt) error {
 	m, ok := c.awaited.find(r.MessageID, r.ProviderID)
 	if !ok {

@@ -23,7 +23,7 @@ import (
 const demoPassword = "s3cret42"
 
 func demoAccounts() (accounts, error) {
-	password := newHash(demoPassword, 1).String() // a real one takes longer
+	password := newHash(demoPassword, 1).String() // a real hash takes longer
 	return newAccounts(
 		&account{SystemID: "aggregator", PasswordHash: password, Sender: "OTP"},
 		&account{SystemID: "slow", PasswordHash: password, Sender: "OTP", TPS: 2, Binds: 2},
@@ -79,7 +79,8 @@ func demo(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// certificate makes a certificate for the loopback address, and what trusts it.
+// certificate makes a server's configuration with a certificate for the
+// loopback address, and a client's that trusts it.
 func certificate() (server, client *tls.Config, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -340,7 +341,7 @@ func (a *aggregator) languages() error {
 	return e.leave()
 }
 
-// binds ends with the address blocked.
+// binds blocks the address at the end.
 func (a *aggregator) binds() error {
 	for _, r := range []struct {
 		name, systemID, password string

@@ -11,7 +11,7 @@ import (
 	"github.com/otpcourier/otpcourier/smpp"
 )
 
-// Commands of SMPP 3.4, section 5.1.2.1, that the demonstration uses.
+// Commands of SMPP 3.4, section 5.1.2.1, for the demonstration.
 const (
 	bindReceiver    = 0x01
 	bindTransceiver = 0x09
@@ -23,7 +23,7 @@ const (
 )
 
 // An esme is an aggregator's end of a connection, on the bare protocol: it can send
-// what package smpp's Client would not.
+// PDUs that package smpp's Client would not.
 type esme struct {
 	conn     net.Conn
 	in       *bufio.Reader
@@ -32,12 +32,11 @@ type esme struct {
 }
 
 func newESME(c net.Conn) *esme {
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second)) // the demonstration is over by then
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second)) // longer than the demonstration
 	return &esme{conn: c, in: bufio.NewReader(c)}
 }
 
-// ask sends a PDU and returns its answer. Receipts that come before are kept and
-// answered.
+// ask sends a PDU and returns its answer. Earlier receipts are kept and answered.
 func (e *esme) ask(command uint32, body []byte) (smpp.Status, []byte, error) {
 	e.seq++
 	seq := e.seq
@@ -67,7 +66,7 @@ func (e *esme) take(command, seq uint32, body []byte) error {
 	return e.write(deliverSM|response, seq, []byte{0})
 }
 
-// awaitReceipts returns once so many receipts have come.
+// awaitReceipts returns once n receipts have come.
 func (e *esme) awaitReceipts(n int) error {
 	for len(e.receipts) < n {
 		command, _, seq, body, err := e.read()
@@ -134,7 +133,8 @@ func (e *esme) bind(command uint32, systemID, password string) (smpp.Status, err
 	return status, err
 }
 
-// A submit is a submit_sm. The zero value of a field is what the guide recommends.
+// A submit is a submit_sm. The zero value of a field follows the guide's
+// recommendation.
 type submit struct {
 	brand     string // source_addr, alphanumeric; default "MyBank"
 	numeric   bool   // source_addr is an international number

@@ -1,6 +1,6 @@
-// Smppconnector is the connector that OTP Blue's integration guide for SMS
-// aggregators describes, as a program to copy: aggregators bind to it over SMPP, and
-// the codes in their messages go to a channel.
+// Smppconnector is the connector of OTP Blue's integration guide for SMS
+// aggregators, as a program to copy: aggregators bind to it over SMPP, and the
+// codes in their messages go to a channel.
 //
 // Without arguments it starts a connector on the loopback interface, plays an
 // aggregator against it, and checks the answers against the guide:
@@ -11,8 +11,8 @@
 //
 //	go run ./examples/smppconnector -accounts accounts.json -cert cert.pem -key key.pem
 //
-// README.md has the file of accounts, the channels, and how to bind Kannel and
-// node-smpp.
+// README.md describes the file of accounts, the channels, and how to bind
+// Kannel and node-smpp.
 package main
 
 import (

@@ -11,8 +11,8 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
-// metrics counts what the connector answers. Answers that the server gives by itself,
-// such as ESME_RTHROTTLED over the account's rate, are not counted.
+// metrics counts the answers of the connector. Answers of the server itself, such as
+// ESME_RTHROTTLED over the account's rate, are not counted.
 type metrics struct {
 	mu     sync.Mutex
 	counts map[string]int

@@ -16,7 +16,7 @@ import (
 	"github.com/otpcourier/otpcourier/smpp/smppserver"
 )
 
-// options are what the command line asks for.
+// options are the values of the command line.
 type options struct {
 	accounts, listen, cert, key string
 	plaintext                   bool
@@ -25,7 +25,7 @@ type options struct {
 	smtp, mailTo                string
 	metrics                     time.Duration
 	hash                        bool
-	roots                       *x509.CertPool // that the channel trusts; nil: the system's
+	roots                       *x509.CertPool // trusted by the channel; nil: the system's
 }
 
 func parse(args []string, out io.Writer) (*options, error) {

@@ -8,7 +8,8 @@ import (
 	"github.com/otpcourier/otpcourier/otp/wording"
 )
 
-// maxBrands is how many brands' wordings are kept. A new one takes less than a millisecond.
+// maxBrands is the largest number of brands with cached wordings. A new one takes less
+// than a millisecond.
 const maxBrands = 100
 
 // texts words codes under the brands of the accounts.
@@ -19,8 +20,8 @@ type texts struct {
 
 func newTexts() *texts { return &texts{byBrand: make(map[string]*wording.Set)} }
 
-// word fills in the texts of m. A brand that no text can bear, such as one with a line
-// break, is replaced by the account's.
+// word fills in the texts of m. If no text can have the brand, for example because of
+// a line break, the account's replaces it.
 func (t *texts) word(m *channel.Message, a *account, region string) error {
 	set, err := t.set(m.Sender)
 	if err != nil {
@@ -32,7 +33,7 @@ func (t *texts) word(m *channel.Message, a *account, region string) error {
 	if m.Language, err = set.Language(a.Language, region); err != nil {
 		return err
 	}
-	life := m.Expires.Sub(m.Created) + 5*time.Second // a few are gone already
+	life := m.Expires.Sub(m.Created) + 5*time.Second // some seconds have passed already
 	text, err := set.Render(wording.Data{
 		Language: m.Language, Code: m.Code, Minutes: int(min(max(life/time.Minute, 1), 10_080)),
 	})

@@ -137,8 +137,8 @@ func TestBadArguments(t *testing.T) {
 		"-smpp or -smtp is needed": {"-to", "+14155552671"},
 		"-to or -email is needed":  {"-smpp", "smpps://h:1"},
 		"schemes":                  {"-to", "+14155552671", "-smpp", "https://user:hunter2@h:1"},
-		"not a URL":                   {"-to", "+14155552671", "-smpp", "smpps://user:hunter2@h:x y"},
-		"is not a flag":               {"extra"},
+		"not a URL":                {"-to", "+14155552671", "-smpp", "smpps://user:hunter2@h:x y"},
+		"is not a flag":            {"extra"},
 		"no certificate":           {"-to", "+14155552671", "-smpp", "smpps://h:1", "-ca", os.DevNull},
 		"From":                     {"-email", "a@b.example", "-smtp", "smtp://h:587"},
 	} {

@@ -181,7 +181,7 @@ func TestPSKCBad(t *testing.T) {
 		"over and over":      container(secret, "AAAAAAAAAAAAAAAAAAAAAAAAAAA="),
 		`key "K1" of "S1"`:   container(">30<", ">121<"),
 		"1 to 120":           container(">30<", ">0<"),
-		"not a number":          container(">30<", ">thirty<"),
+		"not a number":       container(">30<", ">thirty<"),
 		"is not a date":      container("<Policy/>", "<Policy><ExpiryDate>tomorrow</ExpiryDate></Policy>"),
 		"expires before": container("<Policy/>",
 			"<Policy><StartDate>2030-01-01</StartDate><ExpiryDate>2029-01-01</ExpiryDate></Policy>"),

@@ -134,7 +134,7 @@ func TestBadArguments(t *testing.T) {
 	}
 	for want, args := range map[string][]string{
 		"-to is needed":       {"-sim", "1"},
-		"is not a flag":          {"extra"},
+		"is not a flag":       {"extra"},
 		"SMSGATE_SIGNING_KEY": {"-to", "+14155552671", "-webhook", "https://otp.example.com/sms"},
 		"no certificate":      {"-to", "+14155552671", "-ca", os.DevNull},
 		"URL":                 {"-to", "+14155552671", "-url", "http://192.168.1.20:8080"},

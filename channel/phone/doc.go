@@ -21,38 +21,10 @@
 //
 // # How a number may be written
 //
-// A number has 4 to 32 characters: digits of any script, spaces, tabs, and
-// dashes, dots, slashes, tildes, parentheses and brackets in all the forms that
-// keyboards and word processors produce. Invisible characters, and quotes
-// around the number, are dropped: they come with numbers that people copy.
-// Letters are refused, as in "1-800-FLOWERS". A tel URI (RFC 3966) is read too.
-// Its phone-context completes a local number, and its ext is an extension;
-// other parameters are ignored.
-//
-// A number without a plus is read as it is dialled in the default region:
-//
-//   - in national form, with or without the trunk prefix: 07912 345678
-//   - in international form, behind the prefix of the region (011 in the US) or,
-//     in every region, behind 00. 00 and the region's own calling code never mean
-//     another country.
-//   - in international form without anything before it, if it has the calling
-//     code of the region: 491622897306 in Germany
-//
-// If the digits can be read as two numbers, a number in a known range takes
-// precedence. If both are in known ranges, a number that can receive a text
-// message does. If both can receive one, the error is [Ambiguous]: ask for the
-// plus. For example, 0081 90 1234 5678 in South Korea is a number of Japan, and
-// also a number of the United States that is called over the carrier 008.
-//
-// Some countries write a number in more than one way. Parse reads them all:
-//
-//   - Argentina: a mobile number has a 9 before its area code, 15 behind it, or
-//     neither. E164 has the 9. A landline looks like a mobile number without its
-//     9, and is read as one.
-//   - Mexico: mobile numbers had a 1 behind the calling code, or 01, 044 or 045
-//     before the number, until 2019. E164 has none of them.
-//   - France: 0692 11 22 33 is a number of Réunion, +262 692112233. This holds
-//     also if the calling code of another part of the country was written.
+// A person may write a number in national or international form, with or
+// without separators, in digits of any script, or as a tel URI. For example,
+// "07912 345678", "(+44) 7912-345678" and "0044 7912 345678" are one number if
+// the default region is GB. [Parse] has the rules.
 //
 // # Ranges that the metadata does not know
 //

@@ -32,7 +32,39 @@ func (n Number) LogValue() slog.Value {
 // Parse reads a number in international form ("+44 7912 345678") or as a person
 // dials it in defaultRegion ("07912 345678", or "0044…"). defaultRegion must be
 // an ISO 3166-1 alpha-2 code in either case, or empty. If it is empty, the
-// number needs its "+". The package page lists the ways to write a number.
+// number needs its "+".
+//
+// A number must have 4 to 32 characters: digits of any script, spaces, tabs, and
+// dashes, dots, slashes, tildes, parentheses and brackets in all the forms that
+// keyboards and word processors produce. Invisible characters, and quotes around the
+// number, are dropped: they come with numbers that people copy. Letters are refused,
+// as in "1-800-FLOWERS". A tel URI (RFC 3966) is read too. Its phone-context completes
+// a local number, and its ext is an extension; other parameters are ignored.
+//
+// A number without a plus is read as it is dialled in the default region:
+//
+//   - in national form, with or without the trunk prefix: 07912 345678
+//   - in international form, after the prefix of the region (011 in the US) or, in
+//     every region, after 00. 00 and the region's own calling code never mean another
+//     country.
+//   - in international form without a prefix, if it has the calling code of the
+//     region: 491622897306 in Germany
+//
+// If the digits can be read as two numbers, a number in a known range takes
+// precedence. If both are in known ranges, a number that can receive a text message
+// does. If both can receive one, the error is [Ambiguous]: ask for the plus. For
+// example, 0081 90 1234 5678 in South Korea is a number of Japan, and also a number of
+// the United States, called over the carrier 008.
+//
+// Some countries write a number in more than one way. Parse reads them all:
+//
+//   - Argentina: a mobile number has a 9 before its area code, 15 after it, or
+//     neither. E164 has the 9. A landline looks like a mobile number without its
+//     9, and is read as one.
+//   - Mexico: until 2019, mobile numbers had a 1 after the calling code, or 01, 044 or
+//     045 before the number. E164 has none of them.
+//   - France: 0692 11 22 33 is a number of Réunion, +262 692112233, also after the
+//     calling code of another part of the country.
 //
 // Parse returns numbers of every type; [Type.SMS] reports which of them receive
 // text messages. If regions share their numbers (Svalbard and Norway), Region

@@ -21,8 +21,8 @@ import (
 // Invisible characters are removed. A number keeps its value: "1½" becomes "1
 // 1/2", not "11/2".
 //
-// Folding saves segments at the price of spelling. Choose it by language, and
-// never for the code itself.
+// Folding saves segments at the price of spelling. Choose it by language. It
+// must not change the code itself.
 func Fold(text string) string {
 	if Detect(text) == GSM7 {
 		return text

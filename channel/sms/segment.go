@@ -21,8 +21,9 @@ func (e Encoding) room(header int) int {
 	return octets
 }
 
-// A Reference tells the parts of one message from the parts of another that
-// goes to the same phone at the same time. The zero value is Ref8(0).
+// A Reference tells the parts of one message from the parts of another.
+// Messages that go to the same phone at the same time must have different
+// references. The zero value is Ref8(0).
 type Reference struct {
 	number uint16
 	wide   bool

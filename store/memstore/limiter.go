@@ -32,7 +32,8 @@ type cell struct {
 
 // If Most is exactMost or less, a cell holds takings of one instant, and the limit
 // is exact. Otherwise a cell spans a hundred-and-twenty-eighth of Per, so that a log
-// has some 256 cells. The limit may then refuse for that much longer than necessary.
+// has some 256 cells. The limit may then refuse for that much longer than necessary:
+// for example, 28 s if Per is an hour.
 const (
 	exactMost = 64
 	coarsePer = 128

@@ -2,7 +2,8 @@ package memstore
 
 // A wheel has a slot for each of the next 256 seconds and for each of the 64
 // spans of 256 seconds from now, some four and a half hours in all. An entry
-// that expires later waits in the last slot and moves to its place from there.
+// that expires later waits in the last slot and moves to its place from there. For
+// example, an entry that expires in an hour begins in the slot of its span.
 const (
 	fineSlots   = 1 << fineBits
 	fineBits    = 8

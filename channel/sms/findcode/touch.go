@@ -2,8 +2,8 @@ package findcode
 
 import "unicode"
 
-// standsAlone reports whether a number is no part of something else: a word, an amount, a time, an
-// address, or a masked card.
+// standsAlone reports whether a number is no part of something else: a word, an amount, a
+// time, an address, or a masked card.
 func (m *message) standsAlone(n number) bool {
 	return m.freeBefore(n.start) && m.freeAfter(n.end) && !m.linked(n)
 }

@@ -41,7 +41,7 @@ func newCarrier(c Config) (*carrier, error) {
 // Send ends with ctx, after Timeout, at the end of the code's life, or with Close.
 func (c *carrier) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
 	if !c.life.Begin() {
-		return channel.Submission{}, &channel.Error{Class: channel.Temporary, Op: "carrier: send", Err: errCarrierClosed}
+		return channel.Submission{}, &channel.Error{Class: channel.Temporary, Op: "carrier", Err: errCarrierClosed}
 	}
 	defer c.life.End()
 	ctx, cancel := c.life.Bound(ctx, time.Now().Add(c.config.Timeout), m.Expires)
@@ -71,5 +71,5 @@ func Example() {
 	// 15s 10 <nil>
 	// sent <nil>
 	// <nil>
-	// carrier: send: temporary: carrier: closed
+	// carrier: temporary: carrier: closed
 }

@@ -199,8 +199,8 @@ func (s *Server) CloseClientConnections() {
 	}
 }
 
-// SetDown(true) closes every connection, and every new one before its request
-// can be read. SetDown(false) ends that.
+// SetDown closes every connection if down is true, and every new one before its
+// request can be read. SetDown(false) ends that.
 func (s *Server) SetDown(down bool) {
 	s.mu.Lock()
 	s.down = down

@@ -51,7 +51,7 @@ type Event struct {
 	Serial   string     // of a hard token
 	Reason   otp.Reason // of EventRejected
 	Left     int        // attempts of EventRejected; recovery codes of EventIssued and EventRecovered
-	Offset   int        // TOTP: of the code, in steps. If its mean over all tokens is not 0, the server's clock is wrong
+	Offset   int        // TOTP: of the code, in steps. If its mean over tokens is not 0, the server's clock is wrong
 	Failures int        // in a row, with EventRejected
 	Err      error      // of EventRejected, if the store or the keyring failed
 }

@@ -63,9 +63,9 @@ func (s *Service) work() {
 	})
 }
 
-// Down(true) makes every call of the store fail, as if its server were
-// unreachable, until Down(false). Send, Resend and Verify then return an error
-// that matches [otp.ErrUnavailable].
+// Down makes every call of the store fail if down is true, as if its server were
+// unreachable. Send, Resend and Verify then return an error that matches
+// [otp.ErrUnavailable]. Down(false) ends that.
 func (s *Service) Down(down bool) { s.store.down.Store(down) }
 
 // Lock locks a subject as a guessing stranger would: by wrong codes, until

@@ -39,7 +39,7 @@ var ErrClosed = errors.New("provider: channel closed")
 func New(c Config) (*Channel, error) {
 	ch := &Channel{config: c}
 	err := transport.Validate("provider: Config.").Steps(
-		ch.config.validate, ch.resolveValues, ch.validateURLs, ch.prepareWebhook,
+		ch.config.validate, ch.resolveValues, ch.validateURLs, ch.validateSigning, ch.prepareWebhook,
 	)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/transport"
 	"github.com/otpcourier/otpcourier/gateway/internal/sign"
 )
 
@@ -30,8 +32,8 @@ type signing struct {
 	optional []string // members that may be missing, or empty
 
 	// sign signs a request that is complete otherwise. It may add headers, or
-	// replace the URL's query or, with setBody, the body. settings holds the
-	// values of its members. An error holds none of them.
+	// replace the URL's query or the body. settings holds the values of its
+	// members. An error holds none of them.
 	sign func(req *http.Request, body []byte, settings map[string]string, now time.Time) error
 }
 
@@ -65,6 +67,15 @@ func (s signingSpec) compile(known scope) (map[string]template, error) {
 	return parseTemplates("signing", settings, known)
 }
 
+// validateSigning refuses settings under which no request can be signed.
+func (c *Channel) validateSigning(v *transport.Validator) {
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "https://provider.example/", nil)
+	if err == nil && c.spec.Signing != nil {
+		err = c.signWith(signings[c.spec.Signing["name"]], req)
+	}
+	v.Error("Values", at("signing of profile "+c.spec.Name, err))
+}
+
 // sign signs a request as the profile has it.
 func (c *Channel) sign(op string, req *http.Request) error {
 	if c.spec.Signing == nil {
@@ -84,7 +95,7 @@ func (c *Channel) signWith(kind signing, req *http.Request) error {
 	}
 	for _, name := range kind.settings {
 		if settings[name] == "" {
-			return fmt.Errorf("the signing's %s is empty", name)
+			return fmt.Errorf("the %s is empty", name)
 		}
 	}
 	body, err := bodyOf(req)
@@ -104,11 +115,4 @@ func bodyOf(req *http.Request) ([]byte, error) {
 		return nil, errors.New("the body cannot be read")
 	}
 	return io.ReadAll(body)
-}
-
-// setBody replaces the body of a request.
-func setBody(req *http.Request, body string) {
-	req.ContentLength = int64(len(body))
-	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
-	req.Body, _ = req.GetBody() // never fails
 }

@@ -72,3 +72,23 @@ func signedRequest(t *testing.T, settings, secret string) (authorization, sig st
 	}
 	return authorization, sig
 }
+
+// New refuses settings under which no request can be signed, and shows none of them.
+func TestSigningsRefuse(t *testing.T) {
+	t.Parallel()
+	const tc3, sorted = `"name": "tc3", "key_id": "AKID", `, `"name": "sorted", "parameter": "sig", `
+	for settings, want := range map[string]string{
+		tc3 + `"secret": "{{secret}}", "service": "{{empty}}"`:  "the service is empty",
+		sorted + `"algorithm": "{{secret}}"`:                    "the algorithm is not one of",
+		sorted + `"algorithm": "hmac-md5"`:                      "the key is empty",
+		sorted + `"algorithm": "md5", "encoding": "{{secret}}"`: "the encoding is not one of",
+	} {
+		profile := parse(t, `{"name": "signed", "values": {"secret": null, "empty": ""}, "signing": {`+settings+`},
+			"headers": {"X-Used": "{{secret}}{{empty}}"},
+			"send": {"url": "https://provider.example/", "form": {"to": "{{to}}"}}}`)
+		_, err := provider.New(provider.Config{Profile: profile, Values: map[string]string{"secret": "s3cr3t-1"}})
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%s: %v, want %q", settings, err, want)
+		}
+	}
+}

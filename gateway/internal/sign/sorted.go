@@ -22,9 +22,9 @@ import (
 var (
 	errParameters = errors.New("the parameters that are to be signed are malformed")
 	errBody       = errors.New("sorted parameters are those of a form, or of a URL without a body")
-	errAlgorithm  = errors.New("the signing's algorithm is not one of md5, sha1, sha256, sha512, hmac-md5, …")
-	errKey        = errors.New("the signing's key is empty")
-	errEncoding   = errors.New("the signing's encoding is not one of hex, HEX, base64")
+	errAlgorithm  = errors.New("the algorithm is not one of md5, sha1, sha256, sha512, hmac-md5, …")
+	errKey        = errors.New("the key is empty")
+	errEncoding   = errors.New("the encoding is not one of hex, HEX, base64")
 )
 
 var hashes = map[string]func() hash.Hash{

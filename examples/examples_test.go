@@ -30,10 +30,8 @@ func TestCopies(t *testing.T) {
 		t.Run(example, func(t *testing.T) {
 			t.Parallel()
 			readme := read(t, filepath.Join(example, "README.md"))
-			if _, err := os.Stat(filepath.Join(example, "go.mod")); err == nil {
-				t.Skip("is a module already: its README says how it is copied")
-			}
-			if !strings.Contains(readme, "go run ./examples/"+example+"\n") &&
+			if _, err := os.Stat(filepath.Join(example, "go.mod")); err != nil && // a module is run in its folder
+				!strings.Contains(readme, "go run ./examples/"+example+"\n") &&
 				!strings.Contains(readme, "go run ./examples/"+example+" ") {
 				t.Error("the README has no command that runs it")
 			}
@@ -71,20 +69,29 @@ func require(t *testing.T, program string) {
 	}
 }
 
-// offline has the library taken from this folder, and from nowhere else. The sums of
-// its dependencies are those of this module.
+// offline has the library's modules taken from this folder, and from nowhere else. The
+// sums of its dependencies are those of this module.
 func offline(t *testing.T, steps string) string {
 	t.Helper()
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	get := "go get " + library + "@latest"
-	if strings.Count(steps, get) != 1 {
-		t.Fatalf("the steps have no %q", get)
+	lines := strings.Split(steps, "\n")
+	got := false
+	for i, line := range lines {
+		module, ok := strings.CutSuffix(strings.TrimPrefix(line, "go get "), "@latest")
+		folder, ours := strings.CutPrefix(module, library)
+		if ok && ours {
+			got = true
+			lines[i] = "go mod edit -replace=" + module + "=" + root + folder + " -require=" + module +
+				"@v0.0.0 && cat " + filepath.Join(root, "go.sum") + " >>go.sum"
+		}
 	}
-	return strings.Replace(steps, get, "go mod edit -replace="+library+"="+root+" -require="+library+"@v0.0.0 && cp "+
-		filepath.Join(root, "go.sum")+" .", 1)
+	if !got {
+		t.Fatal("the steps get no module of the library")
+	}
+	return strings.Join(lines, "\n")
 }
 
 // run runs the steps in a shell at the root of this module, and returns what the

@@ -111,7 +111,6 @@ const (
 	undefinedTable   = "42P01"
 	undefinedSchema  = "3F000"
 	undefinedFunc    = "42883"
-	undefinedObject  = "42704"
 	readOnly         = "25006"
 	unknownStatement = "26000"
 	statementExists  = "42P05"
@@ -129,7 +128,7 @@ func failure(err error) error {
 	switch refused.Code {
 	case diskFull:
 		return fmt.Errorf("%w: %w", store.ErrFull, err)
-	case undefinedTable, undefinedSchema, undefinedFunc, undefinedObject:
+	case undefinedTable, undefinedSchema, undefinedFunc:
 		return fmt.Errorf("pgstore: the schema is missing or of another release, see Store.Migrate: %w", err)
 	case readOnly:
 		return fmt.Errorf("pgstore: the server is a standby or read-only: %w", err)

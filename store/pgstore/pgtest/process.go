@@ -120,6 +120,18 @@ func (p *process) kill() {
 	<-p.done
 }
 
+// killAll is kill, also of the processes that it has started, where these can be found.
+func (p *process) killAll() {
+	_ = p.cmd.Process.Signal(pause) // so that it starts no more
+	children := childrenOf(p.cmd.Process.Pid)
+	p.kill()
+	for _, pid := range children {
+		if child, err := os.FindProcess(pid); err == nil {
+			_ = child.Kill()
+		}
+	}
+}
+
 // interrupt asks it to end, kills it if it does not, and waits for that.
 func (p *process) interrupt() {
 	_ = p.cmd.Process.Signal(os.Interrupt)

@@ -182,8 +182,8 @@ func (s *Server) StandBy() error {
 	return s.Restart()
 }
 
-// Kill ends the server at once (SIGKILL) and returns when its first process has ended. Its
-// other processes end by themselves, soon after.
+// Kill ends the server at once (SIGKILL), and returns when its first process has ended. On
+// Linux it also kills the processes of the connections, which otherwise may answer once more.
 func (s *Server) Kill() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,7 +192,7 @@ func (s *Server) Kill() {
 
 func (s *Server) kill() {
 	if s.running != nil {
-		s.running.kill()
+		s.running.killAll()
 		s.running = nil
 	}
 }

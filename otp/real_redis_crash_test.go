@@ -63,38 +63,46 @@ func (a *tally) of(to string) (got []arrival, last time.Time) {
 	return a.got[to], a.last
 }
 
-// crash is what TestRealRedisCrash does to its processes, and when.
+// crash is what passThroughCrashes does to its processes, and when.
 type crash struct {
 	*cluster
 	t        *testing.T
-	server   *redistest.Server
+	server   restarter
 	smsc     *smpptest.Server
 	mu       sync.Mutex
 	alive    []*process
 	all      []*process
 	dead     map[string]time.Time // by name, when they were killed
-	restarts [][2]time.Time       // of Redis
+	restarts [][2]time.Time       // of the server
 	resent   int                  // codes whose two senders were killed
 }
 
 const crashWorkers = 16
 
-// TestRealRedisCrash passes 20,000 codes to an SMSC through three processes of
-// which one is killed every second, while Redis is killed and restarted once.
-// Every code arrives, and passes once. Codes that arrive twice are those that
-// were on the way when their process, or Redis, died. The exception is a code
-// whose two senders were killed: the log names it, and a Resend brings it.
+// A restarter is a server that can be killed and started again.
+type restarter interface{ Restart() error }
+
 func TestRealRedisCrash(t *testing.T) {
+	server := redistest.Start(t, redistest.AOF)
+	passThroughCrashes(t, server, []string{"single", server.Addr})
+}
+
+// passThroughCrashes passes 20,000 codes to an SMSC through three processes of
+// which one is killed every second, while the server is killed and restarted once.
+// Every code arrives, and passes once. Codes that arrive twice are those that
+// were on the way when their process, or the server, died. The exception is a code
+// whose two senders were killed: the log names it, and a Resend brings it.
+func passThroughCrashes(t *testing.T, server restarter, where []string) {
+	t.Helper()
 	messages := 20_000
 	if testing.Short() {
 		messages = 2_000
 	}
-	server := redistest.Start(t, redistest.AOF)
 	arrived := &tally{got: map[string][]arrival{}}
 	smsc := smpptest.NewServer(smpptest.Config{Handler: arrived.handle, Forget: true})
 	t.Cleanup(smsc.Close)
 	k := &crash{t: t, server: server, smsc: smsc, dead: map[string]time.Time{},
-		cluster: &cluster{Redis: []string{"single", server.Addr},
+		cluster: &cluster{Where: where,
 			Prefix: "crash", SMSCs: []string{smsc.Addr}, Workers: crashWorkers, Keys: newKeys()}}
 	for i := range 3 {
 		k.alive = append(k.alive, k.start(t, fmt.Sprintf("%d-0", i)))
@@ -106,7 +114,7 @@ func TestRealRedisCrash(t *testing.T) {
 	killing.Go(func() { k.killOneEachSecond(stop) })
 	svc, ids := k.send(messages, func(sent int) {
 		if sent == messages/2 {
-			k.restartRedis()
+			k.restartServer()
 		}
 	})
 	sent := time.Since(began)
@@ -190,7 +198,7 @@ func (k *crash) resend(svc *otp.Service, i int, id string) {
 	}
 }
 
-func (k *crash) restartRedis() {
+func (k *crash) restartServer() {
 	from := time.Now()
 	if err := k.server.Restart(); err != nil {
 		k.t.Error(err)
@@ -200,7 +208,7 @@ func (k *crash) restartRedis() {
 
 // send asks for n codes, again where it cannot be known whether one will come.
 func (k *crash) send(n int, progress func(sent int)) (*otp.Service, []string) {
-	b, closeBackend, err := backendAt(k.Redis, k.Prefix)
+	b, closeBackend, err := backendAt(k.Where, k.Prefix)
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -227,7 +235,7 @@ func (k *crash) send(n int, progress func(sent int)) (*otp.Service, []string) {
 		ids[i] = c.ID
 		progress(int(sent.Add(1)))
 	})
-	k.t.Logf("%d requests were repeated because Redis was down", repeats.Load())
+	k.t.Logf("%d requests were repeated because the server was down", repeats.Load())
 	return svc, ids
 }
 
@@ -252,7 +260,7 @@ func (k *crash) check(svc *otp.Service, ids []string, arrived *tally) {
 				k.t.Errorf("code %d arrived as two codes", i)
 			case k.killedSoonAfter(process[a.conn], a.at):
 				byKill.Add(1)
-			case k.redisWasDown(a.at):
+			case k.serverWasDown(a.at):
 				byRestart.Add(1)
 			default:
 				unexplained.Add(1)
@@ -273,7 +281,7 @@ func (k *crash) check(svc *otp.Service, ids []string, arrived *tally) {
 	})
 	most := (len(k.dead) + 3*len(k.restarts)) * crashWorkers
 	k.t.Logf("%d arrived after a Resend, of %d whose two senders were killed; %d arrived again: %d of a killed "+
-		"process, %d while Redis was down, %d for no such reason; at most %d could have", k.resent, len(k.stranded()),
+		"process, %d while no server was up, %d for no such reason; at most %d could have", k.resent, len(k.stranded()),
 		repeated.Load(), byKill.Load(), byRestart.Load(), unexplained.Load(), most)
 	if k.resent > len(ids)/1000 {
 		k.t.Errorf("%d codes needed a Resend", k.resent)
@@ -290,8 +298,8 @@ func (k *crash) killedSoonAfter(process string, sent time.Time) bool {
 	return killed && dead.Sub(sent) < 2*time.Second
 }
 
-// redisWasDown reports whether an outcome of then may have found no Redis.
-func (k *crash) redisWasDown(then time.Time) bool {
+// serverWasDown reports whether an outcome of then may have found no server.
+func (k *crash) serverWasDown(then time.Time) bool {
 	for _, r := range k.restarts {
 		if then.After(r[0].Add(-2*time.Second)) && then.Before(r[1].Add(2*time.Second)) {
 			return true

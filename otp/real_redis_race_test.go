@@ -21,13 +21,19 @@ import (
 	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
 )
 
-// newRedisRig is a rig over a server, and a second Service as another process
-// has it: with a client of its own.
+// newRedisRig is a sharedRig over a Redis.
 func newRedisRig(t *testing.T, addr string, change func(*otp.Config)) (r *rig, other *otp.Service) {
+	t.Helper()
+	return sharedRig(t, []string{"single", addr}, change)
+}
+
+// sharedRig is a rig over a server, and a second Service as another process
+// has it: with a client of its own.
+func sharedRig(t *testing.T, where []string, change func(*otp.Config)) (r *rig, other *otp.Service) {
 	t.Helper()
 	var backends []backend
 	for range 2 {
-		b, closeBackend, err := backendAt([]string{"single", addr}, t.Name())
+		b, closeBackend, err := backendAt(where, t.Name())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +99,13 @@ func guess(t *testing.T, r *rig, other *otp.Service, v otp.Verification) (won, c
 
 func TestRealRedisParallelCodes(t *testing.T) {
 	t.Parallel()
-	r, other := newRedisRig(t, redistest.Start(t).Addr, func(c *otp.Config) { c.Policy.PerRecipient = []otp.Rate{} })
+	parallelCodes(t, []string{"single", redistest.Start(t).Addr})
+}
+
+// parallelCodes has 64 callers at a time give the right code, or a wrong one.
+func parallelCodes(t *testing.T, where []string) {
+	t.Helper()
+	r, other := sharedRig(t, where, func(c *otp.Config) { c.Policy.PerRecipient = []otp.Rate{} })
 	const trials = 500
 	for i := range trials {
 		subject := fmt.Sprint("u", i)

@@ -28,13 +28,13 @@ func newPair(t *testing.T, server *redistest.Server) *pair {
 	p := &pair{t: t, first: smpptest.NewServer(smpptest.Config{}), second: smpptest.NewServer(smpptest.Config{})}
 	t.Cleanup(p.first.Close)
 	t.Cleanup(p.second.Close)
-	p.cluster = cluster{Redis: []string{"single", server.Addr}, Prefix: t.Name(), SMSCs: []string{p.first.Addr,
+	p.cluster = cluster{Where: []string{"single", server.Addr}, Prefix: t.Name(), SMSCs: []string{p.first.Addr,
 		p.second.Addr},
 		Await: realAwait, Workers: 4, Keys: newKeys()}
 	for _, name := range []string{"one", "two"} {
 		p.processes = append(p.processes, p.start(t, name))
 	}
-	b, closeBackend, err := backendAt(p.Redis, p.Prefix)
+	b, closeBackend, err := backendAt(p.Where, p.Prefix)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,11 +22,11 @@ import (
 )
 
 // backendVariable has newStore take Redis: "single address", "cluster
-// address…" or "sentinel name address…".
+// address…" or "sentinel name address…"; or PostgreSQL: "postgres URL".
 const backendVariable = "OTPCOURIER_TEST_BACKEND"
 
-// newStore is where a test keeps everything: memstore, or Redis where rerun
-// says so.
+// newStore is where a test keeps everything: memstore, or where rerun says: on Redis or
+// PostgreSQL.
 //
 // In a bubble of testing/synctest Redis works, since the store is told the
 // time; but no time passes there while anyone waits for a server, and a queue
@@ -39,6 +39,9 @@ func newStore(t testing.TB) backend {
 		return inMemory
 	}
 	bubble := time.Now().Year() == 2000 // where a bubble's time begins
+	if where[0] == "postgres" {
+		return newPostgresStore(t, where[1], bubble, inMemory)
+	}
 	if bubble && where[0] == "sentinel" {
 		where = []string{"single", masterOf(t, where)}
 	}
@@ -57,16 +60,26 @@ func newStore(t testing.TB) backend {
 		t.Fatal(err)
 	}
 	if bubble {
-		return struct {
-			store.Store
-			store.Forgetter
-			store.Limiter
-			store.Tracker
-			store.Queue
-			store.Inspector
-		}{b, b, b, b, inMemory, inMemory}
+		return withQueue(b, inMemory)
 	}
 	return b
+}
+
+// withQueue returns s with the queue of another.
+func withQueue(s interface {
+	store.Store
+	store.Forgetter
+	store.Limiter
+	store.Tracker
+}, queue *memstore.Store) backend {
+	return struct {
+		store.Store
+		store.Forgetter
+		store.Limiter
+		store.Tracker
+		store.Queue
+		store.Inspector
+	}{s, s, s, s, queue, queue}
 }
 
 func masterOf(t testing.TB, where []string) string {
@@ -100,8 +113,11 @@ func clientAt(where []string, bubble bool) (redis.UniversalClient, error) {
 	return nil, fmt.Errorf("no backend %q", where)
 }
 
-// backendAt is Redis as a backend, under a prefix.
+// backendAt is Redis as a backend, under a prefix, or PostgreSQL, in a schema.
 func backendAt(where []string, prefix string) (b backend, closeBackend func(), err error) {
+	if where[0] == "postgres" {
+		return postgresAt(where[1], schemaOf(prefix))
+	}
 	client, err := clientAt(where, false)
 	if err != nil {
 		return nil, nil, err
@@ -117,13 +133,13 @@ func backendAt(where []string, prefix string) (b backend, closeBackend func(), e
 func TestRealRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	rerun(t, []string{server.Addr}, "single", server.Addr)
+	rerun(t, scriptCalls(t, server.Addr), "single", server.Addr)
 }
 
 func TestRealRedisCluster(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
-	rerun(t, c.Addrs, append([]string{"cluster"}, c.Addrs...)...)
+	rerun(t, scriptCalls(t, c.Addrs...), append([]string{"cluster"}, c.Addrs...)...)
 }
 
 // TestRealRedisLossy runs them over a network that loses every 20th reply.
@@ -132,7 +148,7 @@ func TestRealRedisLossy(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server.Addr)
 	proxy.LoseEvery(20, "evalsha")
-	rerun(t, []string{server.Addr}, "single", proxy.Addr)
+	rerun(t, scriptCalls(t, server.Addr), "single", proxy.Addr)
 	if t.Logf("%d replies were lost", proxy.Lost()); proxy.Lost() < 20 {
 		t.Error("there should be more")
 	}
@@ -155,12 +171,12 @@ func TestRealSentinel(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	rerun(t, []string{s.Servers[1].Addr}, where...)
+	rerun(t, scriptCalls(t, s.Servers[1].Addr), where...)
 }
 
 // rerun runs the tests in a process of its own whose newStore is elsewhere,
-// and looks at the servers there for signs of it.
-func rerun(t *testing.T, servers []string, where ...string) {
+// and looks at the servers there for signs of it: how many calls they have had.
+func rerun(t *testing.T, calls func() int64, where ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^Test", "-test.skip=^TestReal", "-test.v",
 		"-test.timeout=12m")
@@ -169,13 +185,10 @@ func rerun(t *testing.T, servers []string, where ...string) {
 	if err != nil {
 		t.Fatalf("on %s: %v\n%s", where[0], err, failures(out))
 	}
-	var calls int64
-	for _, addr := range servers {
-		calls += scriptCalls(t, addr)
-	}
+	n := calls()
 	passed, skipped := bytes.Count(out, []byte("\n--- PASS: ")), bytes.Count(out, []byte("\n--- SKIP: "))
-	t.Logf("on %s: %d tests passed, %d were skipped; %d scripts called", where[0], passed, skipped, calls)
-	if passed < 20 || calls < 200 {
+	t.Logf("on %s: %d tests passed, %d were skipped; the servers had %d calls", where[0], passed, skipped, n)
+	if passed < 20 || n < 200 {
 		t.Error("that is too little to be true")
 	}
 }
@@ -192,8 +205,17 @@ func failures(out []byte) []byte {
 	return left.Bytes()
 }
 
-// scriptCalls returns how many scripts a server was asked to run.
-func scriptCalls(t *testing.T, addr string) (calls int64) {
+// scriptCalls tells how many scripts servers were asked to run.
+func scriptCalls(t *testing.T, addrs ...string) func() int64 {
+	return func() (calls int64) {
+		for _, addr := range addrs {
+			calls += scriptCallsAt(t, addr)
+		}
+		return calls
+	}
+}
+
+func scriptCallsAt(t *testing.T, addr string) (calls int64) {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{Addr: addr})
 	defer client.Close()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +27,9 @@ import (
 // TestMain lets a test start this binary as another process of its cluster.
 func TestMain(m *testing.M) {
 	logging.Disable() // go-redis reports on connections that these tests break
+	if strings.HasPrefix(os.Getenv(backendVariable), "postgres ") {
+		postgres.outside, _ = newOutside(nil) // ends with the process
+	}
 	if text := os.Getenv(workerVariable); text != "" {
 		if err := runWorker(text); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -45,7 +49,7 @@ func ukMobile(i int) string { return fmt.Sprintf("+447912%06d", i) }
 
 // cluster is what the processes of one cluster share.
 type cluster struct {
-	Redis   []string // as for backendAt
+	Where   []string // as for backendAt
 	Prefix  string
 	SMSCs   []string // their addresses, in the order of the routes "1", "2"…
 	Await   time.Duration
@@ -118,7 +122,7 @@ func runWorker(text string) error {
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		return err
 	}
-	b, closeBackend, err := backendAt(m.Cluster.Redis, m.Cluster.Prefix)
+	b, closeBackend, err := backendAt(m.Cluster.Where, m.Cluster.Prefix)
 	if err != nil {
 		return err
 	}

@@ -10,11 +10,11 @@ import (
 // buckets are the bounds of how long people and receipts take, in seconds.
 var buckets = []float64{1, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300}
 
-// tryBuckets are those that OpenTelemetry's semantic conventions give for
+// tryBuckets are the buckets of OpenTelemetry's semantic conventions for
 // messaging.client.operation.duration (1.44.0), in seconds.
 var tryBuckets = []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
 
-// instruments are those that a Telemetry records to.
+// instruments are the instruments of a Telemetry.
 type instruments struct {
 	challenges, messages, verifications, refusals metric.Int64Counter
 	cost                                          metric.Float64Counter

@@ -12,7 +12,7 @@ import (
 
 // Sources are asked whenever metrics are collected. Each may be nil.
 type Sources struct {
-	// Health is that of the failover.Channel, for otp.route.status.
+	// Health is the Health of the failover.Channel, for otp.route.status.
 	Health func() []failover.RouteHealth
 
 	// Queue is the store, or the otp.Config.Queue, for otp.queue.job.count and

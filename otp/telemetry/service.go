@@ -24,7 +24,7 @@ type Service struct {
 // Service returns s with spans.
 func (t *Telemetry) Service(s *otp.Service) *Service { return &Service{s, t.tracer} }
 
-// Send is that of the otp.Service. An empty RequestID becomes the W3C traceparent
+// Send calls the otp.Service in a span. An empty RequestID becomes the W3C traceparent
 // of the span.
 func (s *Service) Send(ctx context.Context, q otp.Request) (c *otp.Challenge, err error) {
 	ctx, span := s.start(ctx, "otp.send", "")
@@ -37,8 +37,8 @@ func (s *Service) Send(ctx context.Context, q otp.Request) (c *otp.Challenge, er
 	return s.Service.Send(ctx, q)
 }
 
-// Resend is that of the otp.Service. An empty RequestID becomes the W3C traceparent
-// of the span.
+// Resend calls the otp.Service in a span. An empty RequestID becomes the W3C
+// traceparent of the span.
 func (s *Service) Resend(ctx context.Context, q otp.ResendRequest) (c *otp.Challenge, err error) {
 	ctx, span := s.start(ctx, "otp.resend", q.ID)
 	if span != nil {
@@ -50,7 +50,7 @@ func (s *Service) Resend(ctx context.Context, q otp.ResendRequest) (c *otp.Chall
 	return s.Service.Resend(ctx, q)
 }
 
-// Verify is that of the otp.Service.
+// Verify calls the otp.Service in a span.
 func (s *Service) Verify(ctx context.Context, v otp.Verification) (c *otp.Challenge, err error) {
 	ctx, span := s.start(ctx, "otp.verify", v.ID)
 	if span != nil {
@@ -59,7 +59,7 @@ func (s *Service) Verify(ctx context.Context, v otp.Verification) (c *otp.Challe
 	return s.Service.Verify(ctx, v)
 }
 
-// Cancel is that of the otp.Service.
+// Cancel calls the otp.Service in a span.
 func (s *Service) Cancel(ctx context.Context, q otp.Ref) (err error) {
 	ctx, span := s.start(ctx, "otp.cancel", q.ID)
 	if span != nil {
@@ -81,7 +81,7 @@ func (s *Service) start(ctx context.Context, name, id string) (context.Context, 
 	return ctx, span
 }
 
-// idLength is that of a challenge's ID, which consists of a to z and 2 to 7.
+// idLength is the length of a challenge's ID, which consists of a to z and 2 to 7.
 const idLength = 26
 
 func isID(s string) bool {

@@ -31,8 +31,8 @@ type Config struct {
 
 	// Purposes, Countries and Routes are the values of the attributes
 	// otp.purpose, geo.country.iso_code and otp.route. All others become "other".
-	// Countries are ISO 3166-1 codes in upper case, those that messages are sent
-	// to. Routes that were passed to Telemetry.Route need not be listed. Default:
+	// Countries are the ISO 3166-1 codes, in upper case, of the messages'
+	// destinations. Routes that were passed to Telemetry.Route need not be listed. Default:
 	// none.
 	Purposes, Countries, Routes []string
 

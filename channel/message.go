@@ -154,7 +154,7 @@ type Message struct {
 	Purpose  string // of the code: "login"
 	Tenant   string // the brand of the Service that sends it; empty: the Service has one brand
 
-	// RequestID is that of the Send or Resend, for logs and traces: at most 64
+	// RequestID is the RequestID of the Send or Resend, for logs and traces: at most 64
 	// printable ASCII characters. It is not for the provider.
 	RequestID string
 
@@ -163,7 +163,7 @@ type Message struct {
 
 	Route   string   // the only route to use, by name; empty: any
 	Tried   []string // routes to skip
-	Last    []string // routes to try after all others, such as those that an earlier message was lost by
+	Last    []string // routes to try after all others, for example because they lost an earlier message
 	Invalid Address  // kinds of address known to be wrong
 
 	// Allow is called before the message is handed to a route, unless it is

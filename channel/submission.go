@@ -47,7 +47,7 @@ func (s *State) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A Submission says what a Channel did with a message.
+// A Submission is the result of a Send.
 type Submission struct {
 	// Route is the route that took the message; a failover sets it.
 	Route string

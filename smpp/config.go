@@ -256,7 +256,7 @@ type Config struct {
 
 	// RefusedWait is the pause after a host has refused credentials that the
 	// SMSC never accepted, or their address. The statuses are 0x0D, 0x0E, 0x0F,
-	// 0x53, and those that Classes makes channel.Misconfigured. Up to a quarter
+	// 0x53, and any status that Classes makes channel.Misconfigured. Up to a quarter
 	// is added at random. SMSCs ban clients that retry too often: for example,
 	// OTP Blue for 15 minutes. If Credentials returns others meanwhile, the
 	// client tries them after the pauses between failed connections, at most

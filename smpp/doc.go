@@ -19,7 +19,7 @@
 //
 // The server is package smppserver, and an SMSC for tests is package smpptest. The
 // page smpp/CARRIER.md in the repository goes through a carrier's questionnaire, and
-// lists what to watch in production.
+// lists the signs of trouble in production.
 //
 // # Connections
 //

@@ -67,7 +67,7 @@ func (s *session) handleResponse(f wire.Frame, arrived time.Time) {
 	case pdu.UnbindRespID: // earlier receipts are still answered
 		s.out.Finish()
 	case pdu.EnquireLinkRespID:
-	default: // never answered: two peers could answer each other for ever
+	default: // never answered: two peers could answer each other without end
 		s.log.Debug("smpp: unexpected response", idAttr(f))
 	}
 }

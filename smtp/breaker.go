@@ -45,7 +45,7 @@ const (
 	breakerProbing              // one message tries
 )
 
-// A breaker keeps messages from waiting for a relay that is down. It is safe for
+// A breaker keeps messages from waiting for a dead relay. It is safe for
 // concurrent use.
 type breaker struct {
 	BreakerConfig

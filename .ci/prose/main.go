@@ -29,7 +29,7 @@ type pattern struct {
 }
 
 var patterns = []pattern{
-	{"begins with What/Who", "0-1", 0, 1, regexp.MustCompile(`^(What|Who|Whoever|Whatever|Whom|Whose)\b.*[^?]$`)},
+	{"begins with What/Who", "0-1", 0, 1.2, regexp.MustCompile(`^(What|Who|Whoever|Whatever|Whom|Whose)\b.*[^?]$`)},
 	{`"who has", "what is" as a noun`, "0-8", 0, 15.5, regexp.MustCompile(
 		`\bwho (has|have|is|was|knows|can|cannot|must)\b|(^|[ (])what (is|was|are|has|it|they|a|the|to)\b`)},
 	{`"that is/are/has"`, "3-28", 0, 37.5, regexp.MustCompile(`\bthat (is|are|has|have|was|were)\b`)},

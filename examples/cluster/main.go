@@ -1,6 +1,5 @@
 // Cluster is one program that runs as several processes behind one Redis. Any
-// of them sends a code, verifies it, handles its receipts, and continues the
-// work of one that has died.
+// of them sends a code, verifies it, handles its receipts, and continues the work of a dead process.
 //
 // Without arguments it shows this with its own redis-server, a carrier's SMSCs
 // and two processes, and kills one process:

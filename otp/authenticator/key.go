@@ -20,7 +20,7 @@ type Key struct {
 	Secret  []byte        // 16 to 128 octets (RFC 4226 R6)
 	Counter bool          // HOTP, RFC 4226; default TOTP, RFC 6238
 	App     bool          // of an app on a phone, whose clock the network sets: no drift is followed
-	Hash    oath.Hash     // default SHA1, the only one that all apps and most hard tokens support
+	Hash    oath.Hash     // default SHA1: all apps and most hard tokens support no other
 	Digits  int           // 6 to 8
 	Period  time.Duration // TOTP: a step, whole seconds from 1 to 120 (NIST SP 800-63B-4 §3.1.4.2)
 	Moving  uint64        // HOTP: the next counter

@@ -11,7 +11,7 @@ import (
 // answer to "has a second factor"; passkeys are outside, and may share the recovery
 // codes.
 type Status struct {
-	Tokens        []Token // with those that wait for their Confirm
+	Tokens        []Token // also before their Confirm
 	RecoveryCodes int     // unused ones
 	Failures      int     // wrong codes in a row
 

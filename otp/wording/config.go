@@ -48,8 +48,8 @@ type Config struct {
 	//
 	// The page must not verify on GET. Mail scanners and previews fetch the
 	// links of a mail. They would use the code up before the person sees it, or
-	// confirm a payment that nobody has seen. The page must show what the code
-	// confirms, with a button whose POST verifies. A code in a URL also gets
+	// confirm a payment that nobody has seen. The page must show the details of
+	// the code, with a button whose POST verifies. A code in a URL also gets
 	// into histories and logs. To avoid that, use {{.ChallengeID}} alone, and
 	// let the person type the code.
 	Link string

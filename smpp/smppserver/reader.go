@@ -105,7 +105,7 @@ func (s *Session) handle(f wire.Frame) {
 	case pdu.DeliverSmRespID, pdu.DataSmRespID, pdu.GenericNackID:
 		s.answered(f.Header)
 	default:
-		if f.IsResponse() { // never answered: two peers could answer each other for ever
+		if f.IsResponse() { // never answered: two peers could answer each other without end
 			return
 		}
 		s.refuseUnsupported(f.Header)

@@ -30,7 +30,7 @@ func isSPF(text string) bool {
 		(len(text) == len(version) || text[len(version)] == ' ')
 }
 
-// parseSPF reads a record that is SPF. If a term is malformed, wrong is that
+// parseSPF reads a record of SPF. If a term is malformed, wrong is that
 // term.
 func parseSPF(record string) (s spfSyntax, wrong string) {
 	modifiers := map[string]bool{}

@@ -62,11 +62,11 @@ import (
 // Config configures a Store. The zero value is ready to use. A number of 0 or
 // less means the default.
 type Config struct {
-	MaxChallenges int // challenges that have not expired, closed or not; default 1 << 20
+	MaxChallenges int // live challenges, closed or not; default 1 << 20
 	MaxSubjects   int // runs of failures, and separately as many entries of CancelAll; default 1 << 22
 	MaxLimits     int // limits with takings that count; default 1 << 22
 	MaxReceipts   int // keys and parked receipts together, of which half may be parked; default 1 << 20
-	MaxJobs       int // unfinished jobs that have not expired; default 1 << 20
+	MaxJobs       int // unfinished live jobs; default 1 << 20
 
 	MaxCredentials int // subjects with credentials; default 1 << 20
 

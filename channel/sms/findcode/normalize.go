@@ -74,7 +74,7 @@ func (m *message) lineFeed() {
 
 func (m *message) add(r rune, k kind) { m.runes, m.kinds = append(m.runes, r), append(m.kinds, k) }
 
-// addWide appends what a character beyond ASCII stands for. It may be nothing.
+// addWide appends the normal form of a character beyond ASCII. It may be nothing.
 func (m *message) addWide(r rune) {
 	upper := kind(0)
 	if lower := unicode.ToLower(r); lower != r {

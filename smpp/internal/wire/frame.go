@@ -13,7 +13,7 @@ const (
 	// HeaderLen is the length of a PDU's header, and so of the shortest PDU
 	// (SMPP 3.4, section 3.2).
 	HeaderLen = 16
-	// MaxFrame is the longest PDU that is read. message_payload may have 64 K,
+	// MaxFrame is the longest accepted PDU. message_payload may have 64 K,
 	// but real clients and servers of short messages never send that much.
 	MaxFrame = 64 << 10
 
@@ -46,11 +46,11 @@ type Frame struct {
 	Body []byte
 }
 
-// A Reader cuts a stream into frames. One large read gets all frames that have
-// arrived. It never holds more than MaxFrame octets, and checks a length before
-// it allocates memory for it.
+// A Reader cuts a stream into frames. One large read gets all waiting frames.
+// It never holds more than MaxFrame octets, and checks a length before it
+// allocates memory for it.
 type Reader struct {
-	// Limit is the longest frame that is read into memory. The body of a longer
+	// Limit is the longest frame to read into memory. The body of a longer
 	// one is skipped; see Skipped. Zero: MaxFrame.
 	Limit int
 

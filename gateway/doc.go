@@ -3,8 +3,10 @@
 //
 //	you have                                                       use
 //	an Android phone with the SMSGate app (sms-gate.app)           gateway/smsgate
-//	an app or a provider with an HTTP API: TextBee, httpSMS,
-//	  traccar, Twilio, LabsMobile, Routee, WhatsApp, Kannel, …     gateway/provider
+//	an account with a provider: Twilio, Vonage, Infobip, Sinch,
+//	  Plivo, Telnyx, Bird, MSG91, Termii, WhatsApp, Telegram,
+//	  SendGrid, Mailgun, Postmark, Resend, Brevo and others; or an
+//	  app with an HTTP API: TextBee, httpSMS, traccar, your own    gateway/provider
 //	an Android phone that polls, with CHT Gateway or multiOTP's
 //	  SMSGatewayApp, because no server can call it                 gateway/pull
 //	a test without a phone                                         gateway/gatewaytest

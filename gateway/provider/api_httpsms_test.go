@@ -21,6 +21,24 @@ var httpsms = api{
 		channel.Throttled:     {429, `Too Many Requests`, http.Header{"Retry-After": {"7"}}},
 		channel.Misconfigured: {402, `{"status":"error","message":"upgrade your plan"}`, nil},
 	},
+	documented: []documented{
+		{
+			"an unknown from", answer{422, `{"status":"error","message":"validation errors while sending message",` +
+				`"data":{"from":["no phone found with with 'from' number [+18005550199]. install the app"]}}`, nil},
+			"misconfigured 422",
+		},
+		{
+			"a malformed from", answer{422, `{"status":"error","data":{"from":["The from field must be one"]}}`, nil},
+			"misconfigured 422",
+		},
+		{
+			"a malformed to", answer{422, `{"status":"error","data":{"to":["The to field must be a number"]}}`, nil},
+			"invalid recipient 422",
+		},
+		{"content", answer{422, `{"status":"error","data":{"content":["too long"]}}`, nil}, "unreachable 422"},
+		{"key", answer{401, `{"status":"error","message":"You are not authorized"}`, nil}, "misconfigured 401"},
+		{"limit", answer{402, `{"status":"error","message":"upgrade"}`, nil}, "misconfigured 402"},
+	},
 	pollPath: "/v1/messages/32343a19-1",
 	pollBody: `{"status":"success","data":{"id":"32343a19-1","status":%q,"failure_reason":"RESULT_ERROR",` +
 		`"contact":"+447700900123"}}`,

@@ -22,6 +22,13 @@ var kannel = api{
 		channel.Unreachable:   {400, "Sender missing and no global set, rejected", nil},
 		channel.Misconfigured: {403, "Authorization failed for sendsms", nil},
 	},
+	documented: []documented{
+		{"queued", answer{202, `3: Queued for later delivery`, nil}, "[golden.1]"},
+		{"auth", answer{403, `Authorization failed for sendsms`, nil}, "misconfigured 403"},
+		{"temporary", answer{503, `Temporal failure, try again later.`, nil}, "temporary 503"},
+		{"no receiver", answer{400, `Missing receiver number, rejected`, nil}, "unreachable 400"},
+		{"a proxy", answer{200, `<html>`, nil}, "unknown 200"},
+	},
 	hook: posting{
 		query: "id=golden.1&status=%s&code=ACK%%2F",
 		sign:  signToken,

@@ -22,6 +22,13 @@ var labsmobile = api{
 			200, `{"code":"35","message":"The account has no enough credit for this sending"}`, nil,
 		},
 	},
+	documented: []documented{
+		{"credit", answer{200, `{"code":"35","message":"x"}`, nil}, "misconfigured 35"},
+		{"recipient", answer{200, `{"code":"23","message":"x"}`, nil}, "invalid recipient 23"},
+		{"an error while sending", answer{200, `{"code":"30","message":"x"}`, nil}, "unknown 30"},
+		{"unlisted", answer{200, `{"code":"99","message":"x"}`, nil}, "unreachable 99"},
+		{"no id", answer{200, `{"code":"0","message":"x"}`, nil}, "unknown 200"},
+	},
 	hook: posting{
 		query: "subid=56fb1&msisdn=447700900123&status=ok&acklevel=%s",
 		sign:  signToken,

@@ -1,6 +1,8 @@
 package provider_test
 
 import (
+	"fmt"
+
 	"github.com/otpcourier/otpcourier/channel"
 )
 
@@ -24,6 +26,24 @@ var twilio = api{
 		},
 		channel.Misconfigured: {401, `{"code":20003,"message":"Authenticate","status":401}`, nil},
 	},
+	documented: []documented{
+		{"auth", answer{401, twilioError(20003), nil}, "misconfigured 20003"},
+		{"rate", answer{429, twilioError(20429), nil}, "throttled 20429"},
+		{"not a number", answer{400, twilioError(21211), nil}, "invalid recipient 21211"},
+		{"country", answer{400, twilioError(21408), nil}, "unreachable 21408"},
+		{"stopped", answer{400, twilioError(21610), nil}, "unreachable 21610"},
+		{"queue", answer{429, twilioError(21611), nil}, "throttled 21611"},
+		{"landline", answer{400, twilioError(21614), nil}, "invalid recipient 21614"},
+		{"From of another account", answer{400, twilioError(21660), nil}, "misconfigured 21660"},
+		{"a service without numbers", answer{400, twilioError(21703), nil}, "misconfigured 21703"},
+		{"a service without senders", answer{400, twilioError(21704), nil}, "misconfigured 21704"},
+		{"A2P rate", answer{400, twilioError(30022), nil}, "throttled 30022"},
+		{"sender is not provisioned", answer{400, twilioError(30024), nil}, "misconfigured 30024"},
+		{"toll-free is not verified", answer{400, twilioError(30032), nil}, "misconfigured 30032"},
+		{"A2P is not registered", answer{400, twilioError(30034), nil}, "misconfigured 30034"},
+		{"unlisted", answer{400, twilioError(21999), nil}, "unreachable 21999"},
+		{"no sid", answer{201, `{}`, nil}, "unknown 201"},
+	},
 	pollPath: "/2010-04-01/Accounts/ACc0ffee/Messages/SM1.json",
 	pollBody: `{"sid":"SM1","status":%q,"error_code":30005}`,
 	polls:    []told{{"queued", ""}, {"sending", ""}, {"undelivered", "failed invalid recipient undelivered 30005"}},
@@ -36,6 +56,10 @@ var twilio = api{
 		},
 		other: "MessageSid=SM9&SmsStatus=received&Body=hello",
 	},
+}
+
+func twilioError(code int) string {
+	return fmt.Sprintf(`{"code":%d,"message":"about +447700900123","status":400}`, code)
 }
 
 // twilioVoice is Twilio's calls.

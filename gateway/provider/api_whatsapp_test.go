@@ -23,6 +23,15 @@ var whatsapp = api{
 		channel.InvalidRecipient: {400, `{"error":{"message":"x","code":131021}}`, nil},
 		channel.Misconfigured:    {401, `{"error":{"message":"x","code":190}}`, nil},
 	},
+	documented: []documented{
+		{"token", answer{401, `{"error":{"message":"x","code":190}}`, nil}, "misconfigured 190"},
+		{"no WhatsApp", answer{400, `{"error":{"message":"x","code":131026}}`, nil}, "unreachable 131026"},
+		{"experiment", answer{400, `{"error":{"message":"x","code":130472}}`, nil}, "unreachable 130472"},
+		{"pair rate", answer{400, `{"error":{"message":"x","code":131056}}`, nil}, "throttled 131056"},
+		{"template", answer{404, `{"error":{"message":"x","code":132001}}`, nil}, "misconfigured 132001"},
+		{"payment", answer{400, `{"error":{"message":"x","code":131042}}`, nil}, "misconfigured 131042"},
+		{"no id", answer{200, `{"messages":[]}`, nil}, "unknown 200"},
+	},
 	hook: posting{
 		body: `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages",` +
 			`"value":{"statuses":[` +

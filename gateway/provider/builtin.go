@@ -11,6 +11,16 @@ import (
 //go:embed profiles/*.json
 var profiles embed.FS
 
+// BuiltIn returns the profile of a provider that comes with this package, as
+// Config.Provider names it.
+func BuiltIn(name string) (*Profile, error) {
+	p, err := builtIn(name)
+	if err != nil {
+		return nil, fmt.Errorf("provider: %w", err)
+	}
+	return p, nil
+}
+
 // builtIn returns the profile of a provider that comes with this package.
 func builtIn(name string) (*Profile, error) {
 	data, err := profiles.ReadFile("profiles/" + name + ".json")

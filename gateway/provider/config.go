@@ -13,44 +13,18 @@ import (
 // Config describes an account at a provider. Logged or printed with %v it shows
 // no secret.
 type Config struct {
-	// Provider names a profile that comes with this package. Either this or
-	// Profile is required. The providers and their Values, optional ones in
-	// parentheses:
-	//
-	//   - textbee, an app for Android phones: device, key (sim: a subscription
-	//     id; webhook_secret). A server of one's own without a queue returns no
-	//     batch ID, so that no states are known: a warning in the log says so.
-	//   - httpsms, an app for Android phones: key, from (webhook_url and
-	//     webhook_key). Let its phone try once: a second try comes after the
-	//     code's life.
-	//   - traccar, traccar-sms-gateway on a phone: url, key (slot: 0 or 1). It
-	//     reports no states.
-	//   - twilio: account, password, and from or messaging_service (user: an API
-	//     key, and auth_token beside it; callback_url)
-	//   - twilio-voice, a call that spells the code: account, password, from
-	//     (voice_language: "de-DE"; user, auth_token, callback_url)
-	//   - labsmobile: user, token (from; callback_token, and callback_url, which
-	//     ends with "?token=" and that token)
-	//   - routee: application, secret (from; callback_token, for a URL that is
-	//     set at Routee and ends with "?token=" and that token)
-	//   - kannel, Kannel's sendsms: url, user, password (from; smsc: an smsc-id;
-	//     callback_url, in which "%" must be "%%", and callback_token, of letters and
-	//     digits, for delivery reports by dlr-url). The password stands in the URL of
-	//     the request: put TLS before Kannel, or call it on the same host.
-	//   - whatsapp, an authentication template with a button to copy the code:
-	//     phone_number_id, token, template (template_language; app_secret and
-	//     verify_token)
-	//
-	// Every profile has the value url, for a server of one's own or a test.
-	// Without the values for webhooks there are none, and the provider is polled
-	// if it can be.
+	// Provider names a profile that comes with this package, "twilio" or "resend"
+	// say. Either this or Profile is required. The package's page lists the
+	// providers with their Values, states, and how their webhooks are signed.
 	Provider string
 
 	// Profile describes any other provider.
 	Profile *Profile
 
 	// Values are the profile's values: credentials, addresses, SIM slots. Those
-	// without a default in the profile are required.
+	// without a default in the profile are required. A value that is only about
+	// messages may have variants by purpose and language, as for the IDs of
+	// templates: "template:login/pt-BR", "template:login", "template:/pt".
 	Values map[string]string
 
 	// Client makes the requests. It may have another certificate authority, a

@@ -54,7 +54,7 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	eachProvider(t, func(t *testing.T, p api) {
 		channeltest.Run(t, channeltest.Harness{
-			Address: channel.Phone, ProviderIDs: !p.noIDs,
+			Address: max(p.kind, channel.Phone), ProviderIDs: !p.noIDs,
 			New: func(t testing.TB) channeltest.Subject {
 				f := &fakeProvider{api: p}
 				s := newTLSProvider(t, f)

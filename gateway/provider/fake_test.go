@@ -39,12 +39,14 @@ type answer struct {
 type api struct {
 	name   string
 	file   string            // of the profile; empty: it comes with the package
+	kind   channel.Address   // default: channel.Phone
 	values map[string]string // beside urls
 	urls   []string          // values that are the test server's URL
 	send   string            // path of the submission
 
 	accept   string // what is said of a message; %d: its number
 	status   int    // with accept; default 200
+	idHeader string // that has "id-%d"
 	noIDs    bool
 	id       string // the first message's, as it is known after accept
 	refusals map[channel.Class]answer
@@ -54,7 +56,22 @@ type api struct {
 	pollPath, pollBody string
 	polls              []told
 
+	// cancelPath is that of a cancellation of id, and cancelled what is said of a
+	// message that was withdrawn, tooLate of one that was not.
+	cancelPath, cancelled string
+	tooLate               answer
+
 	hook posting
+
+	documented []documented
+}
+
+// A documented is an answer to a message that the provider's documents have, with
+// the ids that it gives, "[a b]", or the class and code of the error.
+type documented struct {
+	name   string
+	answer answer
+	want   string
 }
 
 // A told is a provider's word for a state, and the receipt for it.
@@ -69,7 +86,11 @@ const (
 // providers are the APIs that the tests speak, each in a file api_*_test.go: all
 // that come with the package, and two that are like others.
 var providers = []api{
-	textbee, httpsms, traccar, twilio, twilioVoice, labsmobile, routee, whatsapp, kannel, oxtroStyle, snsStyle,
+	textbee, httpsms, traccar, twilio, twilioVoice, labsmobile, routee, whatsapp, oxtroStyle, snsStyle,
+	vonage, vonageSMS, infobip, sinch, plivo, telnyx, messagebird, bird, msg91, africasTalking, termii, clicksend,
+	kannel, telegramGateway,
+	awsSNS, alibaba,
+	sendgrid, mailgun, postmark, resend, brevo, ses,
 }
 
 // secrets are those of the provider's values that must not be shown.
@@ -153,6 +174,15 @@ func (f *fakeProvider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		_, _ = fmt.Fprintf(w, f.pollBody, f.state)
+	case f.cancelPath:
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.refuse != nil {
+			w.WriteHeader(f.refuse.status)
+			_, _ = io.WriteString(w, f.refuse.body)
+			return
+		}
+		_, _ = io.WriteString(w, f.cancelled)
 	case "/oauth/token":
 		if f.slow > 0 { // in a synctest bubble
 			time.Sleep(f.slow)
@@ -179,6 +209,9 @@ func (f *fakeProvider) submission(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case refuse == nil:
+		if f.idHeader != "" {
+			w.Header().Set(f.idHeader, "id-"+strconv.Itoa(n))
+		}
 		if f.status != 0 {
 			w.WriteHeader(f.status)
 		}
@@ -216,6 +249,10 @@ func dump(r *http.Request, body []byte) string {
 			continue
 		}
 		for _, value := range r.Header[name] {
+			if name == "X-Acs-Signature-Nonce" || strings.HasPrefix(value, "ACS3-") {
+				value, _, _ = strings.Cut(value, "Signature=") // which a nonce changes each time
+				value = strings.TrimRight(value, "abcdefghijklmnopqrstuvwxyz234567")
+			}
 			_, _ = fmt.Fprintf(&b, "%s: %s\n", name, value)
 		}
 	}
@@ -242,8 +279,9 @@ func (m inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
 // something to JSON, to a form or to XML.
 func golden() *channel.Message {
 	return &channel.Message{
-		ID: "golden.1", To: channel.Recipient{Phone: "+447700900123"}, Code: "582037",
-		Text:   "582037 is your \"code\", <b>&\\ +%7B{{to}}\nÄ",
+		ID: "golden.1", To: channel.Recipient{Phone: "+447700900123", Email: "ann@example.com"}, Code: "582037",
+		Text:    "582037 is your \"code\", <b>&\\ +%7B{{to}}\nÄ",
+		Subject: "Your \"code\"", Body: "582037 is your \"code\".\n{{to}}", HTML: "<p title=\"&amp;\">582037</p>\n",
 		Sender: "Example & Co", Language: "pt-BR", Purpose: "login",
 		Created: time.Now(), Expires: time.Now().Add(5*time.Minute + 900*time.Millisecond),
 	}

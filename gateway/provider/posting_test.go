@@ -24,6 +24,17 @@ type posting struct {
 	sign  func(r *http.Request, body, secret string)
 	tells []told // in order
 	other string // a report about something else, body or query
+	reply string // what the provider wants to hear
+}
+
+// news is the first report that tells something.
+func (h posting) news() told {
+	for _, row := range h.tells {
+		if row.receipt != "" {
+			return row
+		}
+	}
+	return told{}
 }
 
 // request makes a webhook signed with a secret, or unsigned without one.

@@ -113,8 +113,13 @@ import (
 // md5, sha256; hmac, an HMAC-SHA-256 whose key comes first. "+" joins:
 // {{base64 user+':'+password}}, {{md5 user+text}}, {{hmac secret+to+text}}.
 //
-// A member, header or parameter that consists of empty fields only is left out:
-// that is how a value is optional. A message without a field that a template needs
+// A member, header or parameter that consists of empty fields only is left out, and
+// a URL with a query if the URL is empty: that is how a value is optional. An object
+// of json is left out if its member "?" is empty:
+//
+//	{"?": "{{html}}", "type": "text/html", "value": "{{html}}"}
+//
+// A message without a field that a template needs
 // is refused before it is sent. Values never end a JSON string, a header, a segment
 // of the path or a parameter: they are escaped or refused. So it is inside a
 // string that begins as JSON or XML, {"param": "{\"code\":\"{{code}}\"}"}, and after
@@ -167,7 +172,8 @@ import (
 //     body and of the URL; without body_hash, the token must have an end and does not
 //     sign the body.
 //   - twilio {secrets, url}: as Twilio signs, the form and the URL that it posts to.
-//   - sns {secrets, topic}: as Amazon SNS signs; the secrets are its certificates.
+//   - sns {secrets, topic}: as Amazon SNS signs; the secrets are its certificates, in
+//     PEM or base64. A subscription of the topic is confirmed.
 //   - token {secrets, and query, header or basic: true}: a secret in the URL, a
 //     header, or as user:password, for providers that sign nothing.
 //   - dangerously_none, true: anyone may report anything.
@@ -191,6 +197,13 @@ type Profile struct {
 
 // Name returns the profile's name.
 func (p *Profile) Name() string { return p.spec.Name }
+
+// Address returns the kind of address that a message needs, for
+// [channel.Route].
+func (p *Profile) Address() channel.Address { return p.spec.address }
+
+// Values returns the names of the profile's values, sorted.
+func (p *Profile) Values() []string { return sortedKeys(p.spec.Values) }
 
 // maxProfile bounds a profile, in octets.
 const maxProfile = 256 << 10

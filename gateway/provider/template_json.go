@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -13,9 +14,13 @@ import (
 type jsonTemplate struct {
 	text    *template
 	members map[string]jsonTemplate
+	only    *template // the object is left out if this is empty; nil: it is not
 	items   []jsonTemplate
 	literal any // number, bool, null, or an empty object or array
 }
+
+// onlyWith names the member of an object that tells whether the object is there.
+const onlyWith = "?"
 
 func parseJSONTemplate(v any, known scope) (jsonTemplate, string, error) {
 	switch v := v.(type) {
@@ -23,15 +28,19 @@ func parseJSONTemplate(v any, known scope) (jsonTemplate, string, error) {
 		t, err := parseTemplate(v, known)
 		return jsonTemplate{text: &t}, "", err
 	case map[string]any:
-		members := make(map[string]jsonTemplate, len(v))
+		object := jsonTemplate{members: make(map[string]jsonTemplate, len(v))}
 		for name, member := range v {
 			t, at, err := parseJSONTemplate(member, known)
 			if err != nil {
 				return jsonTemplate{}, "." + name + at, err
 			}
-			members[name] = t
+			if name == onlyWith && t.text != nil {
+				object.only = t.text
+				continue
+			}
+			object.members[name] = t
 		}
-		return jsonTemplate{members: members}, "", nil
+		return object, "", nil
 	case []any:
 		items := make([]jsonTemplate, 0, len(v))
 		for i, item := range v {
@@ -51,6 +60,11 @@ func (t jsonTemplate) render(get lookup) (any, error) {
 	case t.text != nil:
 		return t.text.renderJSON(get)
 	case t.members != nil:
+		if t.only != nil {
+			if value, err := t.only.render(get); err != nil || value == "" {
+				return nil, cmp.Or(err, errOmit)
+			}
+		}
 		object := make(map[string]any, len(t.members))
 		for name, member := range t.members {
 			v, err := member.render(get)

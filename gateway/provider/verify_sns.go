@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha1" //nolint:gosec // what SignatureVersion 1 signs with
@@ -10,9 +11,14 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
+
+	"github.com/otpcourier/otpcourier/gateway/internal/web"
 )
+
+const opConfirm = "provider: confirm"
 
 // snsSpec is the signature of Amazon SNS ("Verifying the signatures of Amazon SNS
 // messages"): RSA of some members of the body, one a line after its name. The
@@ -116,4 +122,35 @@ func (v snsVerifier) verify(_ *http.Request, body []byte, _ time.Time) bool {
 		}
 	}
 	return false
+}
+
+// confirmation returns where a subscription is to be confirmed, if the body asks
+// for that, otherwise "".
+func (s *snsSpec) confirmation(body []byte) string {
+	var members map[string]string
+	if s == nil || json.Unmarshal(body, &members) != nil || members["Type"] != "SubscriptionConfirmation" {
+		return ""
+	}
+	return members["SubscribeURL"]
+}
+
+var snsHost = regexp.MustCompile(`^sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?$`)
+
+// confirmSNS confirms a subscription, whose request was verified, and returns the
+// status of the answer.
+func (c *Channel) confirmSNS(ctx context.Context, address string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil || req.URL.Scheme != "https" || req.URL.User != nil || !snsHost.MatchString(req.URL.Host) {
+		return http.StatusBadRequest, errors.New("the subscription is not to be confirmed at Amazon's")
+	}
+	answer, err := c.life.Web.Do(ctx, opConfirm, req)
+	if err != nil {
+		return http.StatusServiceUnavailable, err
+	}
+	if !answer.OK() {
+		return http.StatusServiceUnavailable, web.Refusal(opConfirm, answer, time.Now())
+	}
+	return http.StatusOK, nil
 }

@@ -97,6 +97,9 @@ func (c *Channel) webhook(r *http.Request, body []byte) (int, error) {
 	if !c.verifier.verify(r, body, time.Now()) {
 		return http.StatusUnauthorized, errUnsigned
 	}
+	if address := c.spec.Webhook.Verify.SNS.confirmation(body); address != "" {
+		return c.confirmSNS(r.Context(), address)
+	}
 	d, err := c.spec.Webhook.document(r, body)
 	if err != nil {
 		return http.StatusBadRequest, errors.New("the webhook cannot be read") // err might quote it

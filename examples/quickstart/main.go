@@ -13,6 +13,12 @@
 //		-smpp 'smpps://user:password@smsc.example.com:2776?sender=MyBank' \
 //		-smtp 'smtp://user:password@mail.example.com:587?from=codes@mybank.example'
 //
+// An account with an HTTP provider will do, too: -provider names one of those that
+// gateway/provider lists, whose values are in the environment.
+//
+//	export TWILIO_ACCOUNT=AC… TWILIO_PASSWORD=… TWILIO_FROM=+18005550199
+//	go run ./examples/quickstart -to +14155552671 -provider twilio
+//
 // If a URL has no password, it comes from SMPP_PASSWORD or SMTP_PASSWORD. The
 // keys for deriving codes come from OTP_KEYS. This makes such keys:
 //

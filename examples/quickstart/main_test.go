@@ -6,6 +6,8 @@ import (
 	"crypto/tls"
 	"encoding/pem"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -74,7 +76,23 @@ func TestRealServices(t *testing.T) {
 	t.Cleanup(smsc.Close)
 	mailbox := smtptest.NewServer(smtptest.Config{TLS: smtptest.ImplicitTLS, Username: "user", Password: "word"})
 	t.Cleanup(mailbox.Close)
-	env := func(name string) string { return map[string]string{"SMTP_PASSWORD": "word"}[name] }
+	texts := make(chan string, 1)
+	twilio := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "AC1" || password != "token" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		texts <- r.FormValue("Body")
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, `{"sid":"SM1","status":"queued"}`)
+	}))
+	t.Cleanup(twilio.Close)
+	env := func(name string) string {
+		return map[string]string{
+			"SMTP_PASSWORD": "word", "TWILIO_ACCOUNT": "AC1", "TWILIO_PASSWORD": "token", "TWILIO_FROM": "+18005550199",
+			"TWILIO_URL": twilio.URL,
+		}[name]
+	}
 	read := func(ctx context.Context) string {
 		messages, err := smsc.Wait(ctx, 1)
 		if err != nil {
@@ -90,6 +108,9 @@ func TestRealServices(t *testing.T) {
 		"sms": {[]string{"-to", "+14155552671", "-smpp", "smpps://user:p%40ss@" + smsc.Addr + "?sender=MyBank", "-ca",
 			caFile(t, smsc.Addr, smsc.ClientTLS())},
 			read, "smsc-1: accepted"},
+		"provider": {[]string{"-to", "+14155552671", "-provider", "twilio", "-ca",
+			caFile(t, twilio.Listener.Addr().String(), twilio.Client().Transport.(*http.Transport).TLSClientConfig)},
+			func(context.Context) string { return <-texts }, "twilio: accepted"},
 		"mail": {[]string{"-email", "a@b.example", "-smtp",
 			"smtps://user@" + mailbox.Addr() + "?from=codes@mybank.example", "-ca",
 			caFile(t, mailbox.Addr(), mailbox.ClientTLS())},
@@ -134,13 +155,16 @@ func TestKeys(t *testing.T) {
 func TestBadArguments(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
-		"-smpp or -smtp is needed": {"-to", "+14155552671"},
-		"-to or -email is needed":  {"-smpp", "smpps://h:1"},
-		"schemes":                  {"-to", "+14155552671", "-smpp", "https://user:hunter2@h:1"},
-		"not a URL":                {"-to", "+14155552671", "-smpp", "smpps://user:hunter2@h:x y"},
-		"is not a flag":            {"extra"},
-		"no certificate":           {"-to", "+14155552671", "-smpp", "smpps://h:1", "-ca", os.DevNull},
-		"From":                     {"-email", "a@b.example", "-smtp", "smtp://h:587"},
+		"-smpp, -provider or -smtp is needed": {"-to", "+14155552671"},
+
+		"is not one of":                  {"-to", "+14155552671", "-provider", "twillio"},
+		`Values["account"]: is required`: {"-to", "+14155552671", "-provider", "twilio"},
+		"-to or -email is needed":        {"-smpp", "smpps://h:1"},
+		"schemes":                        {"-to", "+14155552671", "-smpp", "https://user:hunter2@h:1"},
+		"not a URL":                      {"-to", "+14155552671", "-smpp", "smpps://user:hunter2@h:x y"},
+		"is not a flag":                  {"extra"},
+		"no certificate":                 {"-to", "+14155552671", "-smpp", "smpps://h:1", "-ca", os.DevNull},
+		"From":                           {"-email", "a@b.example", "-smtp", "smtp://h:587"},
 	} {
 		err := run(t.Context(), args, func(string) string { return "" }, nil, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {

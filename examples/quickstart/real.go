@@ -9,12 +9,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/gateway/provider"
 	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smtp"
@@ -36,6 +39,7 @@ func (l *lines) Write(p []byte) (int, error) {
 type options struct {
 	to    channel.Recipient
 	smpp  []string // URLs, in the order of their routes
+	http  []string // names of HTTP providers, which follow
 	smtp  string
 	roots *x509.CertPool
 }
@@ -52,6 +56,12 @@ func parse(args []string, out io.Writer) (*options, error) {
 			o.smpp = append(o.smpp, s)
 			return nil
 		})
+	f.Func("provider",
+		"`name` of an HTTP provider, twilio say, whose values are in variables such as TWILIO_ACCOUNT; repeatable",
+		func(s string) error {
+			o.http = append(o.http, s)
+			return nil
+		})
 	f.StringVar(&o.smtp, "smtp", "",
 		"`URL` of a mail relay, smtp://user:password@host:587?from=codes@mybank.example, or smtps: for port 465")
 	f.StringVar(&ca, "ca", "", "PEM `file` of certificates to trust instead of the system's")
@@ -61,8 +71,8 @@ func parse(args []string, out io.Writer) (*options, error) {
 	switch {
 	case f.NArg() > 0:
 		return nil, fmt.Errorf("%q is not a flag", f.Arg(0))
-	case len(o.smpp) == 0 && o.smtp == "":
-		return nil, errors.New("-smpp or -smtp is needed")
+	case len(o.smpp) == 0 && len(o.http) == 0 && o.smtp == "":
+		return nil, errors.New("-smpp, -provider or -smtp is needed")
 	case o.to == channel.Recipient{}:
 		return nil, errors.New("-to or -email is needed")
 	}
@@ -121,6 +131,13 @@ func (o *options) routes(
 		opened = append(opened, client)
 		routes = append(routes, channel.Route{Name: name, Channel: client, Address: channel.Phone})
 	}
+	for _, name := range o.http {
+		route, ch, err := o.provider(name, env, receipts)
+		if err != nil {
+			return nil, opened, fmt.Errorf("-provider %s: %w", name, err)
+		}
+		routes, opened = append(routes, route), append(opened, ch)
+	}
 	if o.smtp == "" {
 		return routes, opened, nil
 	}
@@ -141,6 +158,32 @@ func (o *options) routes(
 	}
 	routes = append(routes, channel.Route{Name: "email", Channel: mail, Address: channel.Email})
 	return routes, append(opened, mail), nil
+}
+
+// provider opens an HTTP provider, whose values are environment variables: account
+// of twilio is TWILIO_ACCOUNT.
+func (o *options) provider(
+	name string, env func(string) string, receipts *channel.Receipts,
+) (channel.Route, *provider.Channel, error) {
+	profile, err := provider.BuiltIn(name)
+	if err != nil {
+		return channel.Route{}, nil, err
+	}
+	values := map[string]string{}
+	for _, value := range profile.Values() {
+		variable := strings.ToUpper(strings.ReplaceAll(name+"_"+value, "-", "_"))
+		if text := env(variable); text != "" {
+			values[value] = text
+		}
+	}
+	c := provider.Config{Profile: profile, Values: values, Receipt: receipts.For(name)}
+	if o.roots != nil {
+		c.Client = &http.Client{Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: o.roots, MinVersion: tls.VersionTLS12},
+		}}
+	}
+	ch, err := provider.New(c)
+	return channel.Route{Name: name, Channel: ch, Address: profile.Address()}, ch, err
 }
 
 // real sends one code to a real person and verifies the typed code.

@@ -58,15 +58,22 @@ func Example_embedding() {
 }
 
 // inbox is a channel that shows what it was given.
-type inbox struct{ last *channel.Message }
+type inbox struct {
+	last *channel.Message
+	came chan struct{} // nil, or told of each message
+}
 
 func (i *inbox) Send(_ context.Context, m *channel.Message) (channel.Submission, error) {
 	i.last = m
+	select {
+	case i.came <- struct{}{}:
+	default:
+	}
 	return channel.Submission{State: channel.Sent}, nil
 }
 
 func exampleService(change func(*otp.Config)) (*otp.Service, *inbox) {
-	in := &inbox{}
+	in := &inbox{came: make(chan struct{}, 1)}
 	c := otp.Config{Channel: in, Store: memstore.New(memstore.Config{}), Keys: otp.NewKeyring(),
 		Wording: wording.Config{Brand: "MyBank"}}
 	if change != nil {

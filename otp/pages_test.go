@@ -12,8 +12,9 @@ import (
 )
 
 // pages are the documentation pages with code, by the folder that has it as Examples.
-var pages = map[string]string{"MIGRATING.md": ".", "../channel/WRITING.md": "../channel",
-	"../store/WRITING.md": "../store"}
+var pages = map[string]string{"BRANDS.md": ".", "MIGRATING.md": ".", "PRODUCTION.md": ".",
+	"../channel/WRITING.md": "../channel",
+	"../store/WRITING.md":   "../store"}
 
 // TestPages: the Go code of each page is in a file of its package, so it compiles.
 func TestPages(t *testing.T) {

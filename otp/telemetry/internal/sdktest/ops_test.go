@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -165,21 +166,10 @@ func TestOpsNameRealMetrics(t *testing.T) {
 	metrics := scrape(t)
 	have := parse(metrics)
 	alerts := read(t, "alerts.yml")
-	var dashboard struct {
-		Templating struct{ List []struct{ Query string } }
-		Panels     []struct{ Targets []struct{ Expr string } }
-	}
-	must(t, json.Unmarshal([]byte(read(t, "grafana.json")), &dashboard))
 	exprs := slices.Clone(expressions.FindAllString(alerts, -1))
 	rules := len(exprs)
-	for _, v := range dashboard.Templating.List {
-		exprs = append(exprs, v.Query)
-	}
-	for _, p := range dashboard.Panels {
-		for _, target := range p.Targets {
-			exprs = append(exprs, target.Expr)
-		}
-	}
+	variables, panels := dashboard(t)
+	exprs = append(append(exprs, variables...), panels...)
 	if rules != 14 || len(exprs) < 30 {
 		t.Errorf("%d rules, %d expressions", rules, len(exprs))
 	}
@@ -196,6 +186,58 @@ func TestOpsNameRealMetrics(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(metrics)
+	}
+}
+
+// dashboard returns the queries of grafana.json: those of its variables, and of its
+// panels.
+func dashboard(t *testing.T) (variables, panels []string) {
+	t.Helper()
+	var d struct {
+		Templating struct{ List []struct{ Query string } }
+		Panels     []struct{ Targets []struct{ Expr string } }
+	}
+	must(t, json.Unmarshal([]byte(read(t, "grafana.json")), &d))
+	for _, v := range d.Templating.List {
+		variables = append(variables, v.Query)
+	}
+	for _, p := range d.Panels {
+		for _, target := range p.Targets {
+			panels = append(panels, target.Expr)
+		}
+	}
+	return variables, panels
+}
+
+// TestRealDashboard: promtool parses the expressions of the dashboard.
+func TestRealDashboard(t *testing.T) {
+	t.Parallel()
+	_, panels := dashboard(t)
+	type rule struct {
+		Record string `json:"record"`
+		Expr   string `json:"expr"`
+	}
+	type group struct {
+		Name  string `json:"name"`
+		Rules []rule `json:"rules"`
+	}
+	all := group{Name: "dashboard"}
+	for i, expr := range panels {
+		all.Rules = append(all.Rules, rule{fmt.Sprintf("panel:expr:%d", i), strings.ReplaceAll(expr, "$", "")})
+	}
+	check := func(g group) (string, error) {
+		b, err := json.Marshal(map[string][]group{"groups": {g}}) // JSON is YAML
+		must(t, err)
+		file := filepath.Join(t.TempDir(), "dashboard.yml")
+		must(t, os.WriteFile(file, b, 0o600))
+		return promtool(t, "check", "rules", file)
+	}
+	if out, err := check(all); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	all.Rules = append(all.Rules, rule{"panel:expr:wrong", "sum by (otp_route) (rate(otp_messages_total[5m])"})
+	if out, err := check(all); err == nil {
+		t.Errorf("an expression that lacks a parenthesis is accepted: %s", out)
 	}
 }
 

@@ -18,9 +18,13 @@ import (
 	"github.com/otpcourier/otpcourier/channel/failover"
 	"github.com/otpcourier/otpcourier/gateway/pull"
 	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/otp/otphttp"
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smtp"
 )
+
+// A Service with spans serves an HTTP API.
+var _ otphttp.Service = (*Service)(nil)
 
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()

@@ -128,3 +128,18 @@ func TestAsyncSpansHaveLinks(t *testing.T) {
 		}
 	})
 }
+
+// TestRepeatsAreRepeats: a repeated Send has a span, and so a RequestID, of its own,
+// and is the same request nevertheless.
+func TestRepeatsAreRepeats(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil, func(time.Duration) {}, nil)
+	q := otp.Request{Subject: subject, To: channel.Recipient{Phone: british}, IdempotencyKey: "click-1"}
+	first, err := r.Send(t.Context(), q)
+	must(t, err)
+	again, err := r.Send(t.Context(), q)
+	must(t, err)
+	if again.ID != first.ID || !again.Repeated || len(r.a.Accepted()) != 1 {
+		t.Errorf("%+v is no repeat of %+v", again, first)
+	}
+}

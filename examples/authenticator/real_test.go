@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/otpcourier/otpcourier/internal/browsertest"
 	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/otp/authenticator"
 	"github.com/otpcourier/otpcourier/otp/oath"
@@ -40,7 +40,8 @@ func startSite(t *testing.T) (address string) {
 
 // A visit is Ann's way through all pages, in a browser. At each page it calls look.
 type visit struct {
-	*browser
+	*browsertest.Browser
+	t    *testing.T
 	site string
 	app  authenticator.Key
 	look func(page string)
@@ -49,9 +50,9 @@ type visit struct {
 // begin signs in by the password.
 func (v *visit) begin() {
 	v.t.Helper()
-	v.open(v.site + "/")
-	v.eval(`document.getElementById("name").value = "ann"`, nil)
-	v.typeIn("password", "correct horse")
+	v.Open(v.site + "/")
+	v.Eval(`document.getElementById("name").value = "ann"`, nil)
+	v.TypeIn("password", "correct horse")
 }
 
 func (v *visit) code(steps int) string {
@@ -67,21 +68,21 @@ func (v *visit) code(steps int) string {
 // wants checks what the page says and whether its title tells of an error.
 func (v *visit) wants(problem bool, texts ...string) {
 	v.t.Helper()
-	page := v.text()
+	page := v.Text()
 	for _, text := range texts {
 		if !strings.Contains(page, text) {
 			v.t.Fatalf("the page does not say %q:\n%s", text, page)
 		}
 	}
 	var title string
-	v.eval("document.title", &title)
+	v.Eval("document.title", &title)
 	if strings.HasPrefix(title, "Error: ") != problem {
 		v.t.Errorf("title %q, an error %v", title, problem)
 	}
 	if problem { // a screen reader begins at the summary, whose link leads to the field
 		var focus string
 		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-			v.eval(`document.activeElement.id + " " + (document.querySelector("#summary a")?.hash ?? "")`, &focus)
+			v.Eval(`document.activeElement.id + " " + (document.querySelector("#summary a")?.hash ?? "")`, &focus)
 			if strings.HasPrefix(focus, "summary #") {
 				return
 			}
@@ -94,66 +95,66 @@ func (v *visit) wants(problem bool, texts ...string) {
 func (v *visit) everything() {
 	t := v.t
 	t.Helper()
-	v.open(v.site + "/")
+	v.Open(v.site + "/")
 	v.wants(false, "Sign in")
 	v.look("signin")
-	v.typeIn("password", "wrong")
+	v.TypeIn("password", "wrong")
 	v.wants(true, "The name or the password is not right")
 	v.look("signin-error")
 	v.begin()
 	v.wants(false, "You have none")
 	v.look("account-empty")
-	v.press("Add an app")
+	v.Press("Add an app")
 	v.wants(false, "Scan this QR code")
 	var link string
-	v.eval(`document.getElementById("link").href`, &link)
+	v.Eval(`document.getElementById("link").href`, &link)
 	var err error
 	if v.app, err = authenticator.ParseURI(link); err != nil {
 		t.Fatal(err)
 	}
 	v.look("enroll")
-	v.typeIn("code", "000 000")
+	v.TypeIn("code", "000 000")
 	v.wants(true, "The code is not right")
 	v.look("enroll-error")
 	code := v.code(0)
-	v.typeIn("code", code[:3]+" "+code[3:])
+	v.TypeIn("code", code[:3]+" "+code[3:])
 	v.wants(false, "Your recovery codes", "They are shown this one time")
 	var codes []string
-	v.eval(`[...document.querySelectorAll("ol.codes code")].map(e => e.textContent)`, &codes)
+	v.Eval(`[...document.querySelectorAll("ol.codes code")].map(e => e.textContent)`, &codes)
 	if len(codes) != 10 {
 		t.Fatalf("%d recovery codes", len(codes))
 	}
 	v.look("recovery")
-	v.open(v.site + "/recovery")
+	v.Open(v.site + "/recovery")
 	v.wants(false, "were shown before")
 	v.look("recovery-again")
-	v.press("Back to your account")
+	v.Press("Back to your account")
 	v.wants(false, "Authenticator app", "You have 10 left")
 	v.look("account")
-	v.press("Sign out")
+	v.Press("Sign out")
 	v.wants(false, "You are signed out")
 
 	v.begin()
 	v.wants(false, "Enter the code of your app")
 	v.look("code")
-	v.typeIn("code", "000000")
+	v.TypeIn("code", "000000")
 	v.wants(true, "The code is not right")
 	v.look("code-error")
 	used := v.code(1)
-	v.typeIn("code", used)
+	v.TypeIn("code", used)
 	v.wants(false, "Your account")
-	v.press("Make new recovery codes")
+	v.Press("Make new recovery codes")
 	v.wants(false, "They are shown this one time")
-	v.press("I have kept them")
-	v.press("Sign out")
+	v.Press("I have kept them")
+	v.Press("Sign out")
 	v.begin()
-	v.typeIn("recovery", codes[0])
+	v.TypeIn("recovery", codes[0])
 	v.wants(true, "The recovery code is not right") // of the old set
 	v.look("recover-error")
-	v.typeIn("code", used)
+	v.TypeIn("code", used)
 	v.wants(true, "The code is not right")
 	var next []string
-	v.eval(`[...document.querySelectorAll("button")].map(e => e.textContent)`, &next)
+	v.Eval(`[...document.querySelectorAll("button")].map(e => e.textContent)`, &next)
 	if len(next) != 3 {
 		t.Errorf("buttons %q", next)
 	}
@@ -165,20 +166,20 @@ func (v *visit) everything() {
 func TestRealChromium(t *testing.T) {
 	t.Parallel()
 	_, err := exec.LookPath("zbarimg")
-	need(t, "zbarimg", err == nil)
-	v := &visit{browser: startBrowser(t), site: startSite(t)}
-	v.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil)
+	browsertest.Need(t, "zbarimg", err == nil)
+	v := &visit{Browser: browsertest.Start(t), t: t, site: startSite(t)}
+	v.Call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil)
 	v.look = func(page string) {
 		for _, scheme := range []string{"light", "dark"} {
 			for _, width := range []int{320, 1280} {
-				v.screen(width, scheme)
+				v.Screen(width, scheme)
 				v.lookAt(page, scheme, width)
 			}
 		}
 	}
 	v.everything()
-	if len(v.log) > 0 {
-		t.Errorf("the console says %q", v.log)
+	if log := v.Log(); len(log) > 0 {
+		t.Errorf("the console says %q", log)
 	}
 }
 
@@ -186,14 +187,11 @@ func (v *visit) lookAt(page, scheme string, width int) {
 	t := v.t
 	t.Helper()
 	var seen struct {
-		Wide    int
-		Paper   string
-		Dangles []string
+		Wide  int
+		Paper string
 	}
-	v.eval(`({Wide: document.documentElement.scrollWidth, Paper: getComputedStyle(document.body).backgroundColor,
-		Dangles: [...document.querySelectorAll("[aria-describedby], [aria-labelledby]")].flatMap(e =>
-			((e.getAttribute("aria-describedby") ?? "") + " " + (e.getAttribute("aria-labelledby") ?? "")).split(" "))
-			.filter(id => id && !document.getElementById(id))})`, &seen)
+	v.Eval(`({Wide: document.documentElement.scrollWidth, Paper: getComputedStyle(document.body).backgroundColor})`,
+		&seen)
 	if seen.Wide > width {
 		t.Errorf("%s, %d wide: the page is %d wide", page, width, seen.Wide)
 	}
@@ -201,13 +199,17 @@ func (v *visit) lookAt(page, scheme string, width int) {
 		"dark": "rgb(19, 23, 27)"}[scheme]; seen.Paper != paper {
 		t.Errorf("%s, %s: the page is %s", page, scheme, seen.Paper)
 	}
-	if len(seen.Dangles) > 0 {
-		t.Errorf("%s: nothing is described by %q", page, seen.Dangles)
+	if ids := v.Dangling(); len(ids) > 0 {
+		t.Errorf("%s: nothing is described by %q", page, ids)
 	}
 	name := fmt.Sprintf("%s-%s-%d", page, scheme, width)
-	shot := v.screenshot(name)
+	png := v.Screenshot(name)
 	if page != "enroll" {
 		return
+	}
+	shot := filepath.Join(t.TempDir(), "shot.png")
+	if err := os.WriteFile(shot, png, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	out, err := exec.Command("zbarimg", "--nodbus", "--quiet", "--raw", shot).Output()
 	if err != nil {
@@ -223,31 +225,15 @@ func (v *visit) lookAt(page, scheme string, width int) {
 // TestRealAxe audits each page by axe-core: WCAG 2.2 A and AA, and best practice.
 func TestRealAxe(t *testing.T) {
 	t.Parallel()
-	var axe []byte
-	for _, dir := range filepath.SplitList(os.Getenv("NODE_PATH")) {
-		if b, err := os.ReadFile(filepath.Join(dir, "axe-core", "axe.min.js")); err == nil {
-			axe = b
-		}
-	}
-	need(t, "axe-core in NODE_PATH", axe != nil)
-	v := &visit{browser: startBrowser(t), site: startSite(t)}
+	v := &visit{Browser: browsertest.Start(t), t: t, site: startSite(t)}
 	audits := 0
 	v.look = func(page string) {
 		for _, scheme := range []string{"light", "dark"} {
 			for _, width := range []int{320, 1280} {
-				v.screen(width, scheme)
-				v.eval(string(axe)+";0", nil)
-				var found []struct {
-					ID    string
-					Help  string
-					Nodes []struct{ HTML string }
-				}
-				v.eval(`axe.run(document, {resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a",
-					"wcag21aa", "wcag22aa", "best-practice"]}).then(r => r.violations)`, &found)
+				v.Screen(width, scheme)
 				audits++
-				for _, f := range found {
-					text, _ := json.Marshal(f)
-					t.Errorf("%s, %s, %d wide: %s", page, scheme, width, text)
+				for _, found := range v.Axe() {
+					t.Errorf("%s, %s, %d wide: %s", page, scheme, width, found)
 				}
 			}
 		}

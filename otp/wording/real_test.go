@@ -1,16 +1,19 @@
 package wording_test
 
 import (
+	"bytes"
 	"fmt"
 	"html"
 	"image"
 	"image/color"
+	"image/png"
 	"math"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/otpcourier/otpcourier/internal/browsertest"
 	"github.com/otpcourier/otpcourier/otp/wording"
 )
 
@@ -43,10 +46,30 @@ const measure = `(() => {
 	};
 })()`
 
+// show lays a page out on a screen of a width, for a reader who prefers a colour
+// scheme. Forced means a reader that darkens what does not.
+func show(b *browsertest.Browser, page string, width int, scheme string, forced bool) {
+	b.Call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 700, "deviceScaleFactor": 1,
+		"mobile": width < 600}, nil)
+	b.Call("Emulation.setEmulatedMedia", map[string]any{"features": []any{map[string]any{"name": "prefers-color-scheme",
+		"value": scheme}}}, nil)
+	b.Call("Emulation.setAutoDarkModeOverride", map[string]any{"enabled": forced}, nil)
+	b.Show(page)
+}
+
+func picture(t *testing.T, raw []byte) image.Image {
+	t.Helper()
+	img, err := png.Decode(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
 // TestRealChromium lays the e-mail out as a phone and as a desk would show it,
 // light, dark, and darkened by force.
 func TestRealChromium(t *testing.T) {
-	b := startBrowser(t)
+	b := browsertest.Start(t)
 	long := wording.Data{Code: "48291073", Minutes: 10080, Try: 99, Requested: time.Unix(1<<30, 0),
 		Details: "EUR 1,999,999.00, " + strings.Repeat("Donaudampfschifffahrtsgesellschaft", 5)}
 	for _, c := range []struct {
@@ -64,15 +87,15 @@ func TestRealChromium(t *testing.T) {
 		for _, width := range []int{360, 800} {
 			for _, scheme := range []string{"light", "dark", "forced"} {
 				name := fmt.Sprintf("%s-%d-%s", c.name, width, scheme)
-				b.show(page, width, map[bool]string{true: "dark", false: "light"}[scheme == "dark"], scheme == "forced")
+				show(b, page, width, map[bool]string{true: "dark", false: "light"}[scheme == "dark"], scheme == "forced")
 				var got layout
-				b.eval(measure, &got)
+				b.Eval(measure, &got)
 				checkLayout(t, name, c.data, width, got)
-				checkColours(t, name, b.screenshot(name), width, scheme != "light")
+				checkColours(t, name, picture(t, b.Screenshot(name)), width, scheme != "light")
 
-				b.click(got.CodeX, got.CodeY)
+				b.Click(got.CodeX, got.CodeY)
 				var selected string
-				b.eval("getSelection().toString()", &selected)
+				b.Eval("getSelection().toString()", &selected)
 				if selected != c.data.Code {
 					t.Errorf("%s: a click on the code selects %q", name, selected)
 				}
@@ -164,7 +187,7 @@ const order = `(() => {
 // order in which a browser shows them in a mail and in an SMS of each language
 // that is written from right to left, on a screen where no line is broken.
 func TestRealChromiumOrder(t *testing.T) {
-	b := startBrowser(t)
+	b := browsertest.Start(t)
 	for _, brand := range []string{"My-Bank 24", "1xBet"} {
 		s := rightToLeft(t, brand)
 		for _, c := range []struct{ lang, details, shown string }{
@@ -194,9 +217,9 @@ func TestRealChromiumOrder(t *testing.T) {
 					{"mail as text", asPage(text.Body)},
 					{"SMS", asPage(text.SMS)},
 				} {
-					b.show(m.page, 1600, "light", false)
+					show(b, m.page, 1600, "light", false)
 					var seen string
-					b.eval(order, &seen)
+					b.Eval(order, &seen)
 					for _, want := range []string{c.shown, brand, code, "2004-01-10 13:37 UTC"} {
 						if !strings.Contains(seen, want) {
 							t.Errorf("%s: %q is not in its order in the %s: %q", c.lang, want, m.where, seen)
@@ -218,18 +241,18 @@ func asPage(text string) string {
 // TestRealChromiumPictures lays out a mail of each language that is written from
 // right to left, with everything that a mail can say.
 func TestRealChromiumPictures(t *testing.T) {
-	b := startBrowser(t)
+	b := browsertest.Start(t)
 	s := rightToLeft(t, "1xBet")
 	for _, lang := range []string{"ar", "he", "fa", "ur"} {
 		for _, width := range []int{360, 800} {
 			name := fmt.Sprintf("%s-full-%d", lang, width)
 			data := wording.Data{Language: lang, Code: "482910", Minutes: 5, Try: 2, Requested: time.Unix(1<<30, 0),
 				Details: "EUR 1,999.00, 3704 0044 → 9688", Purpose: wording.Payment}
-			b.show(render(t, s, data).HTML, width, "light", false)
+			show(b, render(t, s, data).HTML, width, "light", false)
 			var got layout
-			b.eval(measure, &got)
+			b.Eval(measure, &got)
 			checkLayout(t, name, data, width, got)
-			checkColours(t, name, b.screenshot(name), width, false)
+			checkColours(t, name, picture(t, b.Screenshot(name)), width, false)
 		}
 	}
 }

@@ -85,17 +85,20 @@ func openRoute(env func(string) string) opener {
 // An app is an application at work.
 type app struct {
 	name    string
+	config  application
 	svc     *otp.Service
 	api     http.Handler
 	courier *failover.Channel
-	opened  []channel.Channel
-	working sync.WaitGroup
-	stop    context.CancelFunc // ends Work
+
+	mailRoute string // the first that needs an e-mail address; empty: none
+	opened    []channel.Channel
+	working   sync.WaitGroup
+	stop      context.CancelFunc // ends Work
 }
 
 // newApp starts an application. Its Work goes on until close.
 func (s *server) newApp(a application, keys otp.Keyring, open opener) (_ *app, err error) {
-	out := &app{name: a.Name, stop: func() {}}
+	out := &app{name: a.Name, config: a, stop: func() {}}
 	defer func() {
 		if err != nil {
 			out.close(context.Background())
@@ -110,6 +113,9 @@ func (s *server) newApp(a application, keys otp.Keyring, open opener) (_ *app, e
 		}
 		out.opened = append(out.opened, c)
 		routes = append(routes, channel.Route{Name: r.Name, Channel: c, Address: kind})
+		if kind == channel.Email && out.mailRoute == "" {
+			out.mailRoute = r.Name
+		}
 	}
 	if out.courier, err = failover.New(failover.Config{Router: failover.List(routes...)}); err != nil {
 		return nil, fmt.Errorf("application %s: %w", a.Name, err)
@@ -129,8 +135,9 @@ func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channe
 	}
 	a.svc, err = otp.New(otp.Config{
 		Channel: a.courier, Receipts: receipts, Store: st, Keys: keys, Application: c.Name,
-		Wording: wording.Config{Brand: c.Brand}, Region: c.Region, Support: c.Support, Async: c.Async,
-		Policy: otp.Policy{Life: time.Duration(c.Life)},
+		Wording: wording.Config{Brand: c.Brand, Origin: s.origin()}, Region: c.Region,
+		Support: c.Support, Async: c.Async,
+		Policy: otp.Policy{Life: time.Duration(c.Life), Waits: c.waits},
 		// If a process dies while it sends a message, another sends it after that.
 		Takeover: 10 * time.Second,
 		Logger:   log,

@@ -8,10 +8,14 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/otpcourier/otpcourier/channel/phone"
 )
 
 // config is the configuration file.
@@ -25,6 +29,9 @@ type config struct {
 	// TLS on this machine.
 	Cert string `json:"cert,omitempty"`
 	Key  string `json:"key,omitempty"`
+	// PublicURL is where people's browsers reach this server,
+	// https://verify.shop.example. Default: the address of Listen.
+	PublicURL string `json:"public_url,omitempty"`
 	// Redis is a URL, redis://user:password@host:6379/0 or rediss:. Default: the
 	// memory of this process.
 	Redis string `json:"redis,omitempty"`
@@ -48,7 +55,16 @@ type application struct {
 	Life    duration `json:"life,omitempty"`   // of a code
 	Async   bool     `json:"async,omitempty"`  // create answers before the message is sent
 	Routes  []route  `json:"routes"`           // in the order in which they are tried
-	Keys    []apiKey `json:"keys"`
+
+	// ReturnURLs are where a page may lead the person back to: the origin, and
+	// the beginning of the path. Countries are those that a page offers, as ISO
+	// 3166-1 codes. Default: all.
+	ReturnURLs []string `json:"return_urls,omitempty"`
+	Countries  []string `json:"countries,omitempty"`
+
+	waits []time.Duration // between sends, for tests; nil: the default
+
+	Keys []apiKey `json:"keys"`
 }
 
 // A route is a way to people: smpps://user@host:2776?sender=Shop,
@@ -65,7 +81,7 @@ type route struct {
 type apiKey struct {
 	ID       string         `json:"id"`
 	SHA256   string         `json:"sha256"`             // of the whole key
-	Scopes   []string       `json:"scopes"`             // verifications
+	Scopes   []string       `json:"scopes"`             // verifications, pages
 	Networks []netip.Prefix `json:"networks,omitempty"` // of the client; default: any
 	Rate     int            `json:"rate,omitempty"`     // requests a minute; default: 600
 	Expires  time.Time      `json:"expires,omitzero"`
@@ -84,10 +100,13 @@ func (d *duration) UnmarshalText(text []byte) error {
 	return err
 }
 
-// scopeVerifications lets a key create, look at, resend, check and cancel.
-const scopeVerifications = "verifications"
+// The scopes of a key.
+const (
+	scopeVerifications = "verifications" // create, look at, resend, check, cancel
+	scopePages         = "pages"         // make hosted pages, and ask what has come of them
+)
 
-var scopes = []string{scopeVerifications}
+var scopes = []string{scopeVerifications, scopePages}
 
 // readConfig reads the file, and the variables that take the place of its fields.
 func readConfig(path string, env func(string) string) (*config, error) {
@@ -133,6 +152,9 @@ func (c *config) validate() error {
 	if (c.Cert == "") != (c.Key == "") {
 		return errors.New("cert and key belong together")
 	}
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || u.Path != "") {
+		return errors.New("public_url: it must be an origin, as https://verify.shop.example")
+	}
 	names, ids := map[string]bool{}, map[string]bool{}
 	for i := range c.Applications {
 		a := &c.Applications[i]
@@ -146,6 +168,9 @@ func (c *config) validate() error {
 			return fmt.Errorf("%s.routes: there is none", at)
 		}
 		names[a.Name] = true
+		if err := a.validatePages(at); err != nil {
+			return err
+		}
 		for j := range a.Keys {
 			k := &a.Keys[j]
 			if err := k.complete(a.Name); err != nil {
@@ -155,6 +180,21 @@ func (c *config) validate() error {
 				return fmt.Errorf("%s.keys[%d].id: another key has it", at, j)
 			}
 			ids[k.ID] = true
+		}
+	}
+	return nil
+}
+
+func (a *application) validatePages(at string) error {
+	for j, to := range a.ReturnURLs {
+		u, err := url.Parse(to)
+		if err != nil || u.Host == "" || u.Path == "" || u.Scheme != "https" && u.Scheme != "http" {
+			return fmt.Errorf("%s.return_urls[%d]: it must be a URL with a path, as https://shop.example/", at, j)
+		}
+	}
+	for j, region := range a.Countries {
+		if !phone.ValidRegion(region) || region != strings.ToUpper(region) {
+			return fmt.Errorf("%s.countries[%d]: %q is no ISO 3166-1 country that has phone numbers", at, j, region)
 		}
 	}
 	return nil

@@ -21,6 +21,7 @@ import (
 type phones struct {
 	mu    sync.Mutex
 	codes map[string]string
+	sent  int
 
 	begun, slow chan struct{} // for tests: tells that a message has begun, and holds it up; nil: neither
 }
@@ -39,6 +40,7 @@ func (p *phones) open(_ string, r route, _ channel.ReceiptFunc) (channel.Channel
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.codes[m.To.Of(kind)] = m.Code
+		p.sent++
 		return channel.Submission{State: channel.Sent}, nil
 	}), kind, nil
 }
@@ -48,6 +50,13 @@ func (p *phones) read(address string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.codes[address]
+}
+
+// count returns how many messages came.
+func (p *phones) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sent
 }
 
 // A client talks to the API as a backend of an application does.
@@ -110,7 +119,8 @@ func demoConfig() (c *config, shop, bank string, err error) {
 		secrets[name] = secret
 		c.Applications = append(c.Applications, application{Name: name, Brand: strings.ToUpper(name[:1]) + name[1:],
 			Support: "support@" + name + ".example", Routes: []route{{Name: "sms"}, {Name: "email"}},
-			Keys: []apiKey{kept}})
+			ReturnURLs: []string{"https://" + name + ".example/"},
+			Keys:       []apiKey{kept}})
 	}
 	return c, secrets["shop"], secrets["bank"], c.validate()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -67,7 +68,7 @@ func (c *checked) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return resp, err
 	}
-	if strings.HasPrefix(r.URL.Path, apiPath) && resp.StatusCode != http.StatusMethodNotAllowed {
+	if strings.HasPrefix(r.URL.Path, "/v1/") && resp.StatusCode != http.StatusMethodNotAllowed {
 		if err := fits(r, sent, resp.StatusCode, resp.Header, body); err != nil {
 			c.t.Errorf("%s %s: %d %s does not fit openapi.yaml: %v", r.Method, r.URL.Path, resp.StatusCode, body, err)
 		}
@@ -175,6 +176,26 @@ func (r *rig) serve(c *config) *rig {
 	h := &http.Client{Transport: &checked{t, transport}}
 	return &rig{t: t, s: s, people: r.people, keys: r.keys, log: log, stop: stop, shop: &client{s.url(), r.shop.key, h},
 		bank: &client{s.url(), r.bank.key, h}, watch: &client{s.adminURL(), "", h}}
+}
+
+// request is a request of a client.
+func (r *rig) request(c *client, method, path, body string) *http.Request {
+	r.t.Helper()
+	q, err := http.NewRequestWithContext(r.t.Context(), method, c.url+path, strings.NewReader(body))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	q.Header.Set("Authorization", "Bearer "+c.key)
+	q.Header.Set("Content-Type", "application/json")
+	return q
+}
+
+func decodeInto(t *testing.T, resp *http.Response, into any) {
+	t.Helper()
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // want makes a request and holds the answer to its one line.

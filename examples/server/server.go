@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,7 @@ type server struct {
 	log   *slog.Logger
 	redis *redis.Client // nil: in memory
 	gate  *gate
+	vault *vault
 	apps  map[string]*app
 
 	public, admin net.Listener
@@ -65,6 +67,13 @@ func newServer(ctx context.Context, c *config, keys otp.Keyring, open opener, lo
 	}
 	s.gate = &gate{limiter: limiter, proxies: otphttp.Proxies{Networks: c.Proxies, Header: c.ProxyHeader}}
 	s.gate.setKeys(c)
+	var state cabinet = &memoryCabinet{values: map[string]kept{}}
+	if s.redis != nil {
+		state = &redisCabinet{s.redis, "otp:page:"}
+	}
+	if s.vault, err = newVault(state, keys); err != nil {
+		return nil, err
+	}
 	for _, a := range c.Applications {
 		if s.apps[a.Name], err = s.newApp(a, keys, open); err != nil {
 			delete(s.apps, a.Name)
@@ -96,6 +105,19 @@ func (s *server) url() string {
 		return "https://" + s.public.Addr().String()
 	}
 	return "http://" + s.public.Addr().String()
+}
+
+// baseURL is where people's browsers reach the server.
+func (s *server) baseURL() string { return cmp.Or(s.c.PublicURL, s.url()) }
+
+// origin is the host to which a browser may hand the code of a message (WebOTP), if
+// people reach this server by a name.
+func (s *server) origin() string {
+	u, err := url.Parse(s.c.PublicURL)
+	if err != nil || u.Scheme != "https" {
+		return ""
+	}
+	return u.Hostname()
 }
 
 func (s *server) adminURL() string { return "http://" + s.admin.Addr().String() }
@@ -158,8 +180,16 @@ func (s *server) handler() http.Handler {
 		w.Header().Set("Content-Type", "application/yaml")
 		_, _ = w.Write(openAPI) // the client may have gone
 	})
-	mux.HandleFunc(apiPath, s.verifications)
-	mux.HandleFunc(apiPath+"/", s.verifications)
+	verifications := s.admitted(scopeVerifications,
+		func(w http.ResponseWriter, r *http.Request, a *app, _ *apiKey) *otphttp.Problem {
+			a.api.ServeHTTP(w, r)
+			return nil
+		})
+	mux.Handle(apiPath, verifications)
+	mux.Handle(apiPath+"/", verifications)
+	mux.Handle("POST "+pagesPath, s.admitted(scopePages, s.createPage))
+	mux.Handle("GET "+pagesPath+"/{id}", s.admitted(scopePages, s.getPage))
+	s.person(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		s.refuse(w, refusal(http.StatusNotFound, "not_found", "There is nothing here.", ""))
 	})
@@ -172,20 +202,24 @@ func (s *server) refuse(w http.ResponseWriter, p *otphttp.Problem) {
 	p.Write(w)
 }
 
-// verifications hands a request to the application of its API key.
-func (s *server) verifications(w http.ResponseWriter, r *http.Request) {
-	k, p := s.gate.admit(r, scopeVerifications)
-	if p != nil {
-		s.refuse(w, p)
-		return
-	}
-	a := s.apps[k.app]
-	if a == nil { // a key that SIGHUP brought, of an application that is not running yet
-		s.refuse(w, refusal(http.StatusUnauthorized, "unauthorized", "The API key is not valid.", `Bearer realm="otp"`))
-		return
-	}
-	w.Header().Set("RateLimit-Policy", k.policy())
-	a.api.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, otphttp.Caller{ID: k.ID})))
+// admitted has a request served for the application of its API key.
+func (s *server) admitted(scope string, do func(http.ResponseWriter, *http.Request, *app, *apiKey) *otphttp.Problem,
+) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		k, p := s.gate.admit(r, scope)
+		if p == nil {
+			w.Header().Set("RateLimit-Policy", k.policy())
+			r = r.WithContext(context.WithValue(r.Context(), callerKey{}, otphttp.Caller{ID: k.ID}))
+			if a := s.apps[k.app]; a != nil {
+				p = do(w, r, a, k)
+			} else { // a key that SIGHUP brought, of an application that does not run yet
+				p = refusal(http.StatusUnauthorized, "unauthorized", "The API key is not valid.", `Bearer realm="otp"`)
+			}
+		}
+		if p != nil {
+			s.refuse(w, p)
+		}
+	})
 }
 
 type callerKey struct{}

@@ -350,7 +350,7 @@ func TestConfig(t *testing.T) {
 		"applications[0].brand":          {`"brand": "Shop"`, `"brand": ""`},
 		"applications[0].routes":         {string(example), `{"applications":[{"name":"a","brand":"A"}]}`},
 		"applications[0].keys[0].sha256": {`"sha256": "`, `"sha256": "0`},
-		"applications[0].keys[0].scopes": {`["verifications"]`, `["everything"]`},
+		"applications[0].keys[0].scopes": {`["verifications", "pages"]`, `["everything"]`},
 		"applications[0].keys[0].rate":   {`"rate": 600`, `"rate": -1`},
 		"cert and key":                   {`"listen"`, `"cert": "x.pem", "listen"`},
 		"unknown field":                  {`"listen"`, `"listne"`},

@@ -59,8 +59,10 @@ type CheckBody struct {
 	Subject string `json:"subject,omitempty"`
 }
 
-// readBody reads a JSON object into v, whose members are all that it may have.
-func readBody(w http.ResponseWriter, r *http.Request, v any) *Problem {
+// ReadBody reads the body of a request, a JSON object of at most 128 KiB, into v,
+// whose members are all that it may have. The Problem is nil if that went well. It
+// is for an embedder's further calls.
+func ReadBody(w http.ResponseWriter, r *http.Request, v any) *Problem {
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
 		return &Problem{Status: http.StatusUnsupportedMediaType, Reason: "unsupported_media_type",
 			Title: "The body must be application/json."}

@@ -38,7 +38,7 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request, caller *Caller)
 // request reads the body of create.
 func (h *Handler) request(w http.ResponseWriter, r *http.Request, caller *Caller) (*otp.Request, *Problem) {
 	var in CreateBody
-	if p := readBody(w, r, &in); p != nil {
+	if p := ReadBody(w, r, &in); p != nil {
 		return nil, p
 	}
 	if p := cmp.Or(
@@ -120,7 +120,7 @@ func ref(r *http.Request, caller *Caller) (otp.Ref, *Problem) {
 
 func (h *Handler) resend(w http.ResponseWriter, r *http.Request, caller *Caller) *Problem {
 	var in ResendBody
-	if p := readBody(w, r, &in); p != nil {
+	if p := ReadBody(w, r, &in); p != nil {
 		return p
 	}
 	if p := cmp.Or(caller.ofBackend("/client_ip", in.ClientIP != ""),
@@ -145,7 +145,7 @@ func (h *Handler) resend(w http.ResponseWriter, r *http.Request, caller *Caller)
 
 func (h *Handler) check(w http.ResponseWriter, r *http.Request, caller *Caller) *Problem {
 	var in CheckBody
-	if p := readBody(w, r, &in); p != nil {
+	if p := ReadBody(w, r, &in); p != nil {
 		return p
 	}
 	subject, p1 := caller.subjectOf(in.Subject, FieldError{Pointer: "/subject"})

@@ -50,7 +50,7 @@ var mayImport = []struct {
 	{"otp/authenticator/internal/...", nil},
 	{"otp/otphttp", []string{"channel", "store", "otp"}},
 	{"otp/otptest", []string{"channel", "channel/...", "store", "store/memstore", "otp"}},
-	{"internal/browsertest", nil},
+	{"otp/otptest/browsertest", nil},
 	{"examples/...", []string{"..."}},
 }
 

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/otpcourier/otpcourier/internal/browsertest"
 	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/otp/authenticator"
 	"github.com/otpcourier/otpcourier/otp/oath"
+	"github.com/otpcourier/otpcourier/otp/otptest/browsertest"
 )
 
 // startSite serves the site until the test ends.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/otpcourier/otpcourier/internal/browsertest"
+	"github.com/otpcourier/otpcourier/otp/otptest/browsertest"
 )
 
 // A walk is a person's way through the hosted page, in a browser.
@@ -65,7 +65,8 @@ func (w *walk) wants(text string, problem bool) {
 	var title, dir string
 	w.Eval("document.title", &title)
 	w.Eval("document.documentElement.lang + document.documentElement.dir", &dir)
-	says, tells := strings.Contains(page, strings.TrimSpace(want)), strings.HasPrefix(title, texts[w.lang]["error"]+": ")
+	says := strings.Contains(page, strings.TrimSpace(want))
+	tells := strings.HasPrefix(title, texts[w.lang]["error"]+": ")
 	if !says || tells != problem {
 		w.t.Fatalf("%s: the page %q does not say %q, or its title is not of it:\n%.600s", w.lang, title, want,
 			regexp.MustCompile(`.*\(\+\d+\).*\n`).ReplaceAllString(page, ""))

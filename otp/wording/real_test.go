@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/otpcourier/otpcourier/internal/browsertest"
+	"github.com/otpcourier/otpcourier/otp/otptest/browsertest"
 	"github.com/otpcourier/otpcourier/otp/wording"
 )
 
@@ -87,7 +87,8 @@ func TestRealChromium(t *testing.T) {
 		for _, width := range []int{360, 800} {
 			for _, scheme := range []string{"light", "dark", "forced"} {
 				name := fmt.Sprintf("%s-%d-%s", c.name, width, scheme)
-				show(b, page, width, map[bool]string{true: "dark", false: "light"}[scheme == "dark"], scheme == "forced")
+				prefers := map[bool]string{true: "dark", false: "light"}[scheme == "dark"]
+				show(b, page, width, prefers, scheme == "forced")
 				var got layout
 				b.Eval(measure, &got)
 				checkLayout(t, name, c.data, width, got)

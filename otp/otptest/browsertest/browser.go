@@ -5,6 +5,7 @@ package browsertest
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"os"
@@ -45,8 +46,10 @@ func Start(t testing.TB) *Browser {
 	Need(t, "Chromium", err == nil)
 	theirIn, ourOut := pipe(t)
 	ourIn, theirOut := pipe(t)
-	cmd := exec.Command(program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+	ended := context.WithoutCancel(t.Context()) // it is told to close
+	cmd := exec.CommandContext(ended, program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+		"--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+		"--hide-scrollbars",
 		"--user-data-dir="+t.TempDir(), "--remote-debugging-pipe", "about:blank")
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // 3 and 4
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())

@@ -31,8 +31,8 @@ var postmark = api{
 		{"error in 200", answer{200, `{"ErrorCode":406,"Message":"x"}`, nil}, "unreachable 406"},
 	},
 	pollPath: "/messages/outbound/0a129aee-1/details",
-	pollBody: `{"MessageID":"0a129aee-1","Status":%q,"MessageEvents":[]}`,
-	polls:    []told{{"Queued", ""}, {"Sent", "sent unknown Sent"}},
+	pollBody: `{"MessageID":"0a129aee-1","Status":"Sent","MessageEvents":[{"Type":"Opened"},{"Type":%q}]}`,
+	polls:    []told{{"Transient", "sent unknown Sent"}, {"Delivered", "delivered unknown Sent+Delivered"}},
 	hook: posting{
 		body: `{"RecordType":%q,"MessageID":"0a129aee-1","Type":"HardBounce","Recipient":"ann@example.com",` +
 			`"Metadata":{"otp_message":"golden.1"}}`,

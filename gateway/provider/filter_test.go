@@ -106,7 +106,8 @@ func TestNestedInjection(t *testing.T) {
 			t.Errorf("%q as XML: %q, %v", evil, element, err)
 		}
 		for text, params := range map[string]int{
-			"{{callback_url}}?token={{v}}&status=%25d": 2, "https://otp.example.com/hook?token={{v}}": 1,
+			"{{callback_url}}?token={{v}}&status=%25d": 2, "{{callback_url}}/a/b?token={{v}}": 1,
+			"{{callback_url}}/{{v}}?token={{v}}": 1, "https://otp.example.com/hook?token={{v}}": 1,
 		} {
 			u, err := url.Parse(render(text))
 			if err != nil || u.Host != "otp.example.com" || u.Query().Get("token") != evil || len(u.Query()) != params {

@@ -137,6 +137,31 @@ func TestAddressKind(t *testing.T) {
 	}
 }
 
+// An object is left out with the field that its member "?" names, and a URL with a
+// query if there is no URL.
+func TestOptionalObjects(t *testing.T) {
+	t.Parallel()
+	const members = `"values": {"hook_url": "", "token": ""}, "send": {"url": "https://h/send", "json": {
+		"content": [{"type": "text", "value": "{{text}}"}, {"?": "{{html}}", "type": "html", "value": "{{html}}"}],
+		"hook": {"?": "{{hook_url}}", "on": true, "url": "{{hook_url}}?token={{token}}"},
+		"url": "{{hook_url}}?token={{token}}"}}`
+	for hookURL, want := range map[string]string{
+		"": `POST /send {"content":[{"type":"text","value":"582037"}]}`,
+		"https://o/h": `POST /send {"content":[{"type":"text","value":"582037"}],` +
+			`"hook":{"on":true,"url":"https://o/h?token=a+b"},"url":"https://o/h?token=a+b"}`,
+	} {
+		s := &server{}
+		ch := newLanguage(t, s, members, map[string]string{"hook_url": hookURL, "token": "a b"})
+		m := &channel.Message{ID: "a.1", To: channel.Recipient{Phone: "+447700900123"}, Text: "582037"}
+		if _, err := ch.Send(t.Context(), m); err != nil {
+			t.Error(err)
+		}
+		if got := strings.Join(s.requests, "\n"); got != want {
+			t.Errorf("sent %s, want %s", got, want)
+		}
+	}
+}
+
 // A value may differ by purpose and language, and a message that none is for is
 // not sent.
 func TestValueVariants(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -138,6 +139,26 @@ func TestUnsendable(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A redirect takes neither the message nor the credentials elsewhere.
+func TestRedirects(t *testing.T) {
+	t.Parallel()
+	var elsewhere atomic.Int32
+	other := newTLSProvider(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
+	s := newTLSProvider(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
+	}))
+	eachProvider(t, func(t *testing.T, p api) {
+		ch := newChannel(t, p.config(t, s.URL, s.Client()))
+		_, err := ch.Send(t.Context(), golden())
+		if err == nil || channel.ClassOf(err) != channel.Misconfigured || elsewhere.Load() != 0 {
+			t.Errorf("error %v, and %d requests elsewhere", err, elsewhere.Load())
+		}
+		if err != nil && strings.Contains(err.Error(), other.URL) {
+			t.Errorf("the error shows the other URL: %v", err)
+		}
+	})
 }
 
 // Whether anything was written decides the class.

@@ -153,8 +153,8 @@ func (t *template) escapeFields() {
 			p.escape = escape
 			continue
 		}
-		if i > 0 && strings.HasPrefix(p.literal, "?") && t.parts[i-1].isURL() {
-			p.query, escape = true, filterURL
+		if i > 0 && t.parts[i-1].isURL() && (p.literal[0] == '?' || p.literal[0] == '/') {
+			p.query, escape = p.literal[0] == '?', filterURL
 		}
 	}
 }
@@ -204,10 +204,10 @@ func (t template) renderWith(get lookup, escape func(string) (string, error)) (s
 	for _, p := range t.parts {
 		if !p.field() {
 			literal := p.literal
-			if p.query && empty { // there is no URL to add a query to
+			switch {
+			case p.query && empty: // there is no URL to add a query to
 				return "", errOmit
-			}
-			if p.query && strings.Contains(b.String(), "?") { // the URL has a query already
+			case p.query && strings.Contains(b.String(), "?"): // the URL has a query already
 				literal = "&" + literal[1:]
 			}
 			b.WriteString(literal)

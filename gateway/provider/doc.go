@@ -5,7 +5,7 @@
 //
 //   - SMS and calls: Twilio, Vonage, Infobip, Sinch, Plivo, Telnyx, MessageBird and
 //     Bird, MSG91, Africa's Talking, Termii, LabsMobile, Routee, ClickSend, Kannel,
-//     Amazon SNS, Alibaba Cloud
+//     Amazon SNS, Alibaba Cloud, Tencent Cloud
 //   - messengers: WhatsApp, Telegram
 //   - e-mail: SendGrid, Mailgun, Postmark, Resend, Brevo, Amazon SES
 //   - Android phones: TextBee, httpSMS, traccar
@@ -101,6 +101,10 @@
 //     States: delivered, failed. Not signed: the URL that is set there ends with
 //     "?token=" and callback_token. Note: the template has a variable code; variants
 //     of sign and template choose one by purpose and language.
+//   - tencent, Tencent Cloud. Values: region, key_id, secret, app, template (sign;
+//     callback_token). States: delivered, failed. Not signed: the URL that is set
+//     there ends with "?token=" and callback_token. Note: the template has one
+//     parameter; variants of sign and template choose one by purpose and language.
 //   - kannel, your own Kannel's sendsms, in front of any SMSC. Values: url, user,
 //     password (from; smsc: an smsc-id; callback_url, in which "%" must be "%%", and
 //     callback_token, of letters and digits). States: sent, delivered, failed. Not

@@ -89,7 +89,7 @@ var providers = []api{
 	textbee, httpsms, traccar, twilio, twilioVoice, labsmobile, routee, whatsapp, oxtroStyle, snsStyle,
 	vonage, vonageSMS, infobip, sinch, plivo, telnyx, messagebird, bird, msg91, africasTalking, termii, clicksend,
 	kannel, telegramGateway,
-	awsSNS, alibaba,
+	awsSNS, alibaba, tencent,
 	sendgrid, mailgun, postmark, resend, brevo, ses,
 }
 

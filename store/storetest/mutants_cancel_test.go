@@ -304,6 +304,10 @@ func TestCancelAllMutants(t *testing.T) {
 			}
 		}},
 		{"CancelAll looks, then closes", "cancel all or finish", func(f *faulty) {
+			f.finish = func(id string, o store.Outcome, token store.Token, now time.Time) (*store.Record, error) {
+				pauseForOthers() // until each CancelAll has looked
+				return f.naive.Finish(t.Context(), id, o, token, now)
+			}
 			f.cancelAll = func(subject, _ string, _, now time.Time) error {
 				f.mu.Lock()
 				var open []*naiveChallenge
@@ -314,6 +318,7 @@ func TestCancelAllMutants(t *testing.T) {
 				}
 				f.mu.Unlock()
 				pauseForOthers()
+				pauseForOthers() // until a Finish has won
 				f.mu.Lock()
 				defer f.mu.Unlock()
 				for _, r := range open {

@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"errors"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -103,7 +102,7 @@ func (s *naive) checkThenAct(
 	if err := f(r); err != nil {
 		return r, err
 	}
-	runtime.Gosched()
+	pauseForOthers()
 	return s.with(id, now, func(stored *naiveChallenge) error {
 		write(stored, r)
 		return nil
@@ -258,7 +257,7 @@ func TestStoreMutants(t *testing.T) {
 		}},
 		{"Update without compare-and-swap", "parallel updates", func(f *faulty) {
 			f.update = func(id string, revision uint64, delivery []byte, now time.Time) (*store.Record, error) {
-				runtime.Gosched()
+				pauseForOthers()
 				return f.with(id, now, func(r *naiveChallenge) error {
 					r.Delivery, r.Revision = delivery, r.Revision+1
 					return nil

@@ -87,6 +87,14 @@
 // returns store.ErrFull. Calls that need no memory succeed, above all those that
 // accept a right code.
 //
+// # If processes of two releases share a server
+//
+// A release that changes the format of a value changes the names of the keys, so that
+// no process reads what it does not understand. Processes of the two releases then
+// count limits apart while a deployment rolls on: an address may get up to twice a
+// limit until the old counts have ended, at the latest Per after the last old process.
+// The release notes say so.
+//
 // # If others have access to the server
 //
 // Anyone with write access can reset counters and keep guessing. Read access shows

@@ -17,7 +17,7 @@ import (
 // Version: no value says which format it has. If the format of a value changes
 // after a release, change the name of its key, so that processes of two releases
 // never read each other's values: records are "c" and the rest of the ID, runs of
-// failures "f", limits "l", a Tracker's entries "r" and its parked receipts "p",
+// failures "f", limits "w", a Tracker's entries "r" and its parked receipts "p",
 // credentials "v", and jobs are under the tag {queue}. A value that does not fit its layout makes
 // the call fail; it is neither repaired nor removed.
 var (
@@ -25,9 +25,10 @@ var (
 	closingLayout = layoutOf[closingFields]()
 	runLayout     = layoutOf[runFields]()
 	markLayout    = layoutOf[markFields]()
-	windowLayout  = layoutOf[windowFields]()
 	cellLayout    = layoutOf[cellFields]()
+	lastLayout    = layoutOf[lastFields]()
 	limitLayout   = layoutOf[limitFields]()
+	spanLayout    = layoutOf[spanFields]()
 	jobLayout     = layoutOf[jobFields]()
 	stampLayout   = layoutOf[stampFields]()
 	finishLayout  = layoutOf[finishFields]()
@@ -76,30 +77,33 @@ type markFields struct {
 	Time  field `lua:"I8"`
 }
 
-// windowFields begin the log of a limit's takings, if it holds as many nonces as
-// it may. Where there are fewer, Before and the cells come the earlier.
-type windowFields struct {
-	Count  field `lua:"B"`   // number of nonces
-	Nonces field `lua:"c64"` // of the latest calls, eight at most
-	Before field `lua:"I6"`  // number of takings before the first cell
-}
-
-// cellFields are a cell of a window.
+// cellFields are a cell of the log of a limit's takings.
 type cellFields struct {
 	Time field `lua:"I8"`
 	Sum  field `lua:"I6"` // number of takings up to the end of this cell
 }
 
+// lastFields are the last cell of the log, and what follows it, up to the latest nonce.
+type lastFields struct {
+	Time   field `lua:"I8"`
+	Sum    field `lua:"I6"`
+	Before field `lua:"I6"` // number of takings before the first cell
+	Cells  field `lua:"I2"` // their number
+	Nonce  field `lua:"c8"`
+}
+
 // limitFields are a limit as Take and Give give it to their scripts.
 type limitFields struct {
-	Most   field `lua:"I8"`
-	Per    field `lua:"I8"` // microseconds
-	Step   field `lua:"I8"` // how long a cell is, in microseconds
+	Most   field `lua:"I6"` // a limit of more has this many
 	Number field `lua:"I6"` // of takings
-	Key    field `lua:"I2"` // which of KEYS the window has, from 1
-	Shadow field `lua:"B"`  // 1: a shadow limit
-	Peek   field `lua:"B"`  // 1: nothing is taken or given
-	Life   field `lua:"I8"` // of the window, in milliseconds
+	Key    field `lua:"I2"` // 4 times which of KEYS the window has, from 1; and the flags limitShadow and limitPeek
+}
+
+// spanFields are what the limits of one key have in common.
+type spanFields struct {
+	Per  field `lua:"I6"` // microseconds
+	Step field `lua:"I6"` // how long a cell is, in microseconds
+	Keep field `lua:"I6"` // for how long a cell is kept, in microseconds
 }
 
 // jobFields begin a job in the queue.
@@ -179,8 +183,9 @@ var placeholder = regexp.MustCompile(`@\(([^)]*)\)|@([a-z]+)\[([a-z_ ]*)\]|@([a-
 
 // luaNames are the values of the placeholders that are a name.
 var luaNames = namesOf(map[string]any{
-	"record": recordLayout, "run": runLayout, "mark": markLayout, "window": windowLayout, "cell": cellLayout,
-	"limit": limitLayout, "job": jobLayout, "stamp": stampLayout, "finish": finishLayout, "closing": closingLayout,
+	"record": recordLayout, "run": runLayout, "mark": markLayout, "cell": cellLayout, "last": lastLayout,
+	"limit": limitLayout, "span": spanLayout, "job": jobLayout, "stamp": stampLayout, "finish": finishLayout,
+	"closing": closingLayout,
 })
 
 func namesOf(layouts map[string]any) map[string]string {

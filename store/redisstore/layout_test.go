@@ -10,7 +10,7 @@ func TestScriptsNameFields(t *testing.T) {
 		"c:sub(@record.expires.from, @record.expires.to)": "c:sub(17, 24)",
 		"'@record.expires.at'":                            "'16'",
 		"'@stamp[time name]'":                             "'>I8c8'",
-		"'c@(window.nonces.length - nonce)'":              "'c56'",
+		"'c@(record.group.length - nonce)'":               "'c9'",
 		"@(0 - cell.length + 1) * i":                      "-13 * i",
 		"'\\@status.exists'":                              "'\\1'",
 		"return 1 .. '@end.late'":                         "return 1 .. 'late'",

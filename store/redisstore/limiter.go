@@ -24,6 +24,15 @@ const (
 	coarsePer = 128
 )
 
+// mostNonces is how many calls a window remembers, to know one that is repeated.
+const mostNonces = 8
+
+// The flags of limitFields.
+const (
+	limitShadow = 1 << 0
+	limitPeek   = 1 << 1
+)
+
 // giveBack bounds how long a refused Take gives back what it took in other slots.
 const giveBack = 3 * time.Second
 
@@ -35,7 +44,10 @@ type countedLimit struct {
 }
 
 // per returns Per in microseconds.
-func (c countedLimit) per() int64 { return max(c.Per.Microseconds(), 1) }
+func (c countedLimit) per() int64 { return min(max(c.Per.Microseconds(), 1), longestPer) }
+
+// longestPer is the longest Per, of over four years: spanFields hold twice as much.
+const longestPer = 1<<47 - 1
 
 // step returns how long a cell of the limit's log is, in microseconds; 0: the log is
 // exact.
@@ -55,7 +67,7 @@ func (s *Store) countedLimits(ctx context.Context, limits []store.Limit) ([]coun
 			return nil, fmt.Errorf("redisstore: limit %q: Most %d, Per %v, N %d", l.Key, l.Most, l.Per, l.N)
 		}
 		name := digest(l.Key + "\x00" + strconv.FormatInt(int64(l.Per), 36))
-		all[i] = countedLimit{l, s.prefix + "l" + name, i}
+		all[i] = countedLimit{l, s.prefix + "w" + name, i}
 	}
 	return all, ctx.Err()
 }
@@ -137,37 +149,56 @@ func (s *Store) takeTogether(ctx context.Context, now int64, all []countedLimit,
 
 // encodeLimits returns the KEYS and ARGV of a script: each window once.
 func encodeLimits(at int64, all []countedLimit) (keys []string, args []any) {
-	keys, args = make([]string, 0, len(all)), append(make([]any, 0, 1+len(all)), stamp(at, nonce()))
+	keys, args = make([]string, 0, len(all)), make([]any, 3, 3+len(all))
+	limits := make([]byte, 0, limitLayout.Key.end()*len(all))
+	spans := make([]byte, 0, spanLayout.Keep.end()*len(all))
 	for _, c := range all {
-		i := slices.Index(keys, c.key)
-		if i < 0 {
-			i, keys = len(keys), append(keys, c.key)
+		k := slices.Index(keys, c.key)
+		if k < 0 {
+			k, keys, args = len(keys), append(keys, c.key), append(args, nil)
+			spans = append(spans, make([]byte, spanLayout.Keep.end())...)
 		}
-		args = append(args, c.encode(i+1))
+		limits = c.encode(limits, k+1)
+		step := c.encodeSpan(spans[k*spanLayout.Keep.end():])
+		args[3+k] = lifetime(c.per() + step)
 	}
+	args[0], args[1], args[2] = stamp(at, nonce()), limits, spans
 	return keys, args
 }
 
-// encode returns a limit as the scripts read it, see limitFields.
-func (c countedLimit) encode(key int) []byte {
+// encode appends a limit as the scripts read it, see limitFields.
+func (c countedLimit) encode(to []byte, key int) []byte {
 	at := &limitLayout
-	b := make([]byte, at.Life.end())
+	key *= 4
+	if c.Shadow {
+		key |= limitShadow
+	}
+	if c.Peek {
+		key |= limitPeek
+	}
+	to = append(to, make([]byte, at.Key.end())...)
+	b := to[len(to)-at.Key.end():]
+	at.Most.put(b, uint64(min(int64(c.Most), mostTakings)))
+	at.Number.put(b, uint64(min(int64(c.Takings()), mostTakings)))
 	at.Key.put(b, uint64(key))
-	at.Life.put(b, uint64(lifetime(c.per()+c.step())))
-	at.Most.put(b, uint64(c.Most))
-	at.Per.put(b, uint64(c.per()))
-	at.Step.put(b, uint64(c.step()))
-	at.Number.put(b, uint64(c.Takings()))
-	at.Shadow.put(b, flag(c.Shadow))
-	at.Peek.put(b, flag(c.Peek))
-	return b
+	return to
 }
 
-func flag(set bool) uint64 {
-	if set {
-		return 1
+// mostTakings is a Most that no limit reaches: half of what a cell can hold.
+const mostTakings = 1<<47 - 1
+
+// encodeSpan writes what the limits of a key have in common, see spanFields, and
+// returns the step. If several take from the key, the longest counts.
+func (c countedLimit) encodeSpan(b []byte) (step int64) {
+	at := &spanLayout
+	step = int64(at.Step.get(string(b)))
+	if !c.Peek {
+		step = max(step, c.step())
 	}
-	return 0
+	at.Per.put(b, uint64(c.per()))
+	at.Step.put(b, uint64(step))
+	at.Keep.put(b, uint64(c.per()+min(c.per(), slack.Microseconds())))
+	return step
 }
 
 // byKey returns all in groups of one key.

@@ -2,84 +2,44 @@ package redisstore
 
 // A window is the log of a limit's takings, one string:
 //
-//	number of nonces, 1 byte; nonces of the latest calls, the latest first
-//	number of takings before the first cell
 //	cells, in the order of their times: time; number of takings up to its end
-//
-// See windowFields and cellFields. The number before the cells stands where that of a
-// cell 0 would.
+//	number of takings before the first cell; number of cells, see lastFields
+//	nonces of the latest calls, the latest first, up to 8; their number, 1 byte
 //
 // The time of a cell is that of its takings, or up to a step later: all count as if
 // they were at its time, so that none is forgotten early. Of a limit that is exact the
 // step is 0. As cells hold sums, the taking that decides, so many before the latest, is
-// found by bisection. Cells are kept for twice Per. A window has a taking at least: if
-// the last is given back, its key goes.
+// found by bisection, and mostly there is none to be found: all that are logged would
+// be allowed together. A window has a taking at least: if the last is given back, its
+// key goes. A cell is kept for Per, and for the clocks' differences, see spanFields.
 //
-// Version: see recordLayout. A release that changes this format changes the "l" of
+// All that a taking changes is at the end, so that it mostly writes a hundred bytes
+// in place. What costs the server is calls of Redis, each as much as ten calls of
+// struct.unpack, and new strings, 11 instructions a byte.
+//
+// Version: see recordLayout. A release that changes this format changes the "w" of
 // the key; there is no codec in Go.
 //
-// The scripts have the same KEYS, and the same first ARGV:
+// The scripts have the same KEYS and ARGV:
 //
 //	KEYS     the windows of the limits, each once
 //	ARGV[1]  the time of the taking, and the call's nonce, see stampFields
-//	ARGV[2..]  each limit, see limitFields
+//	ARGV[2]  the limits, see limitFields
+//	ARGV[3]  of each key, see spanFields
+//	ARGV[4..]  of each key: for how long it lives, in milliseconds; scriptTake only
 
-// limiterPreamble begins the scripts.
-//
-//	open(log)         returns where the number before the cells is, that number, the
-//	                  time of the first cell, and the time and sum of the last
-//	sum(log, at, i)   returns the sum of cell i, counted from 1
-//	time(log, at, i)  returns its time
-//	known(log)        tells whether the call has changed the log before
-//	mark(log)         returns the log with the call's nonce
+// limiterPreamble begins the scripts. A log's nonces begin at #log - 8 * log:byte(-1).
+// Before them are the fields of lastFields.
 const limiterPreamble = `
-local call, read = redis.call, struct.unpack
+local call, read, pack = redis.call, struct.unpack, struct.pack
 local now, nonce = read('@stamp[time name]', ARGV[1])
-local keys = KEYS
-local logs = call('MGET', unpack(keys))
-local function open(log)
-	local at = @window.nonces.from + @nonce * log:byte(1)
-	local before, first = read('>@window.before.format@cell.time.format', log, at)
-	local last, total = read('@cell[time sum]', log, #log - @(cell.length - 1))
-	return at, before, first, last, total
-end
-local function sum(log, at, i)
-	return (read('@cell[sum]', log, at + @cell.length * i))
-end
-local function time(log, at, i)
-	return (read('@cell[time]', log, at + @cell.length * i - @cell.time.length))
-end
-local function known(log)
-	local found = log and log:find(nonce, @window.nonces.from, true)
-	return found and found < @nonce * log:byte(1) - @(nonce - window.nonces.from - 1)
-end
-local function mark(log)
-	local n = log:byte(1)
-	if n < @most_nonces then return string.char(n + 1) .. nonce .. log:sub(@window.nonces.from) end
-	return '\@most_nonces' .. nonce ..
-		log:sub(@window.nonces.from, @(window.nonces.to - nonce)) .. log:sub(@window.before.from)
-end
+local logs = call('MGET', unpack(KEYS))
 `
 
-// findCell finds i, which of the n cells of log is the first that is not before now;
-// n + 1 if all are.
-const findCell = `
-local i = n + 1
-while i > 1 and time(log, at, i - 1) >= now do i = i - 1 end
-`
-
-// shiftCells makes parts of log, with cell before cell i, and sums that are greater by so
-// many from cell i on. If cell i then has no taking, it goes. These two are no
-// functions, because to make a function costs each call of a script, and few need them.
-const shiftCells = `
-local parts = {log:sub(1, at + @cell.length * (i - 1) + @(window.before.length - 1)), cell}
-for k = i, n do
-	local left = sum(log, at, k) + by
-	if k > i or left > sum(log, at, i - 1) then
-		parts[#parts + 1] = struct.pack('@cell[time sum]', time(log, at, k), left)
-	end
-end
-`
+// nonces is what a log ends with after the call: the nonces, and their number. It
+// needs log, count, which is how many log has, and at, where they begin.
+const nonces = `nonce .. log:sub(at, at + (count < @most_nonces and count or @(most_nonces - 1)) * @nonce - 1) ..
+	(count < @most_nonces and string.char(count + 1) or '\@most_nonces')`
 
 // scriptTake takes from all limits or none. So if one window knows the call, the call
 // has taken.
@@ -89,82 +49,102 @@ end
 //
 // A taking may come after one that is later: the clocks of processes differ, and calls
 // overtake one another. It goes where it belongs, so that Give finds it.
+//
+// Of each window, state has the lastFields up to the nonces, and taken how many
+// takings the call adds. Tables are made in the length that most calls need: to grow
+// one costs more than a call of Redis. For the same reason numbers that go to Redis
+// are strings.
 var scriptTake = newScript(mayFill + limiterPreamble + `
-local function wait(log, at, j, per)
-	local low, high = 1, (#log - at - @(window.before.length - 1)) / @cell.length
-	while low < high do
-		local middle = math.floor((low + high) / 2)
-		if sum(log, at, middle) >= j then high = middle else low = middle + 1 end
-	end
-	return math.max(time(log, at, low) - (now - per), 0)
-end
-local function add(log, per, step, n)
-	if not log then return struct.pack(
-		'@window[count]c@(nonce)@window.before.format@cell.time.format@cell.sum.format', 1, nonce, 0, now + step, n) end
-	local at, before, oldest, last, total = open(log)
-	if oldest <= now - 2 * per then
-		local cells, old = (#log - at - @(window.before.length - 1)) / @cell.length, 0
-		repeat old = old + 1 until old == cells or time(log, at, old + 1) > now - 2 * per
-		log = log:sub(1, at - 1) .. log:sub(at + @cell.length * old)
-		if old == cells then last = -1 end
-	end
-	if not known(log) then log = mark(log) end
-	if now > last then return log .. struct.pack('@cell[time sum]', now + step, total + n) end
-	if last > now + step then
-		local at = open(log)
-		local by, cell = n, ''
-		local n = (#log - at - @(window.before.length - 1)) / @cell.length
-		` + findCell + `
-		if time(log, at, i) > now + step then
-			cell = struct.pack('@cell[time sum]', now + step, sum(log, at, i - 1) + by)
-		end
-		` + shiftCells + `
-		return table.concat(parts)
-	end
-	return log:sub(1, @(0 - cell.sum.length - 1)) .. struct.pack('@cell[sum]', total + n)
-end
-local again, refused, waiting, waits, taken = false, false, false, {0, 0, 0, 0}, {0, 0, 0, 0}
-local ats, befores, totals, _ = {0, 0, 0, 0}, {0, 0, 0, 0}, {0, 0, 0, 0}, 0
-for k = 1, #keys do
+local again, refused, waits = false, false, false
+local taken = {0, 0, 0, 0, 0, 0, 0, 0}
+local state = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+for k = 1, #logs do
+	local log = logs[k]
 	taken[k] = 0
-	if logs[k] then
-		ats[k], befores[k], _, _, totals[k] = open(logs[k])
-		again = again or known(logs[k])
+	if log then
+		local at = #log - @nonce * log:byte(-1)
+		state[4 * k - 3], state[4 * k - 2], state[4 * k - 1], state[4 * k] =
+			read('@last[time sum before cells]', log, at - @last.nonce.at)
+		again = again or log:find(nonce, at, true)
 	end
 end
-for i = 1, #ARGV - 1 do
-	local most, per, _, n, k, shadow, peek = read('@limit[most per step number key shadow peek]', ARGV[i + 1])
-	local w, also = 0, taken[k] + n
-	if not again or shadow == 1 and not known(logs[k]) then
+local limits = ARGV[2]
+local number = #limits / @limit.length
+for i = 1, number do
+	local most, n, which = read('@limit[most number key]', limits, @limit.length * i - @(limit.length - 1))
+	local flags, w = which % 4, 0
+	local k = (which - flags) / 4
+	local log, also = logs[k], taken[k] + n
+	if not again or flags % 2 == 1 and not (log and log:find(nonce, #log - @nonce * log:byte(-1), true)) then
 		if also > most then
-			w = per
-		elseif logs[k] and totals[k] - most + also > befores[k] then
-			w = wait(logs[k], ats[k], totals[k] - most + also, per)
+			w = read('@span[per]', ARGV[3], @span.length * k - @(span.length - 1))
+		elseif log and state[4 * k - 2] + also - most > state[4 * k - 1] then
+			local low, high, j = 1, state[4 * k], state[4 * k - 2] + also - most
+			while low < high do
+				local middle = math.floor((low + high) / 2)
+				if read('@cell[sum]', log, @cell.length * middle - @(cell.sum.length - 1)) >= j then
+					high = middle
+				else
+					low = middle + 1
+				end
+			end
+			local per = read('@span[per]', ARGV[3], @span.length * k - @(span.length - 1))
+			w = read('@cell[time]', log, @cell.length * low - @(cell.length - 1)) - now + per
 		end
 	end
-	waits[i] = w
-	if w ~= 0 then
-		waiting = true
-		refused = refused or shadow == 0
-	elseif peek == 0 then
-		taken[k] = taken[k] + n
+	if w > 0 then
+		waits = waits or {}
+		waits[i] = w
+		refused = refused or flags % 2 == 0
+	elseif flags < @limit_peek then
+		taken[k] = also
 	end
 end
-if not again and not refused then
-	for i = 1, #ARGV - 1 do
-		if waits[i] == 0 then
-			local per, step, n, k, _, peek, life = read('@limit[per step number key shadow peek life]', ARGV[i + 1],
-				@limit.per.from)
-			if peek == 0 then
-				logs[k] = add(logs[k], per, step, n)
-				call('SET', keys[k], logs[k], 'PX', life)
+for k = 1, (again or refused) and 0 or #logs do
+	local n = taken[k]
+	if n > 0 then
+		local step, keep = read('@span[step keep]', ARGV[3], @span.length * k - @(span.length - span.step.at - 1))
+		local key, log, life = KEYS[k], logs[k], ARGV[3 + k]
+		if not log then
+			call('SET', key, pack('@last[time sum before cells nonce]B', now + step, n, 0, 1, nonce, 1), 'PX', life)
+		else
+			local last, total, before, number = state[4 * k - 3], state[4 * k - 2] + n, state[4 * k - 1], state[4 * k]
+			local count = log:byte(-1)
+			local at = #log - @nonce * count
+			if last >= now and last <= now + step then
+				call('SETRANGE', key, number == 1 and '0' or string.format('%d', @cell.length * (number - 1)),
+					pack('@last[time sum before cells]', last, total, before, number) .. ` + nonces + `)
+			elseif last < now then
+				local old, since = 0, now - keep
+				while old < number and read('@cell[time]', log, @cell.length * old + 1) <= since do
+					old = old + 1
+				end
+				if old > 0 then before = read('@cell[sum]', log, @cell.length * old - @(cell.sum.length - 1)) end
+				call('SET', key, log:sub(@cell.length * old + 1, @cell.length * number) ..
+					pack('@last[time sum before cells]', now + step, total, before, number - old + 1) .. ` + nonces + `,
+					'PX', life)
+			else
+				local i, parts = number, {}
+				while i > 0 and read('@cell[time]', log, @cell.length * i - @(cell.length - 1)) >= now do i = i - 1 end
+				parts[1] = log:sub(1, @cell.length * i)
+				if read('@cell[time]', log, @cell.length * i + 1) > now + step then
+					local sum = i > 0 and read('@cell[sum]', log, @cell.length * i - @(cell.sum.length - 1)) or before
+					parts[2] = pack('@cell[time sum]', now + step, sum + n)
+				end
+				local more = #parts - 1
+				for c = i + 1, number do
+					local time, sum = read('@cell[time sum]', log, @cell.length * c - @(cell.length - 1))
+					parts[#parts + 1] = pack('@cell[time sum]', time, sum + n)
+				end
+				parts[#parts + 1] = pack('@last[before cells]', before, number + more) .. ` + nonces + `
+				call('SET', key, table.concat(parts), 'KEEPTTL')
 			end
 		end
 	end
 end
-if not waiting then return '' end
-for i = 1, #ARGV - 1 do waits[i] = struct.pack('>I8', waits[i]) end
-return table.concat(waits, '', 1, #ARGV - 1)
+if not waits then return '' end
+for i = 1, number do waits[i] = pack('>I8', waits[i] or 0) end
+return table.concat(waits)
 `)
 
 // scriptGive gives back, to each limit, takings that were made at a time: of the
@@ -172,41 +152,66 @@ return table.concat(waits, '', 1, #ARGV - 1)
 // the time is 0, it gives back the latest.
 //
 //	returns    0
+//
+// give returns the log with cells up to i, of which cell i has the sum, and by takings
+// less in those that follow.
 var scriptGive = newScript(anyhow + limiterPreamble + `
-local function latest(log, number)
-	local at, before, _, _, total = open(log)
-	local i, left = (#log - at - @(window.before.length - 1)) / @cell.length, total - number
-	if left <= before then return false end
-	while sum(log, at, i - 1) >= left do i = i - 1 end
-	return log:sub(1, at + @cell.length * i - @(cell.length - window.before.length + 1)) ..
-		struct.pack('@cell[time sum]', time(log, at, i), left)
+for _, log in ipairs(logs) do
+	if log and log:find(nonce, #log - @nonce * log:byte(-1), true) then return 0 end
 end
-local function give(log, step, number)
-	if now == 0 then return latest(log, number) end
-	local at, before = open(log)
-	local n, cell = (#log - at - @(window.before.length - 1)) / @cell.length, ''
-	` + findCell + `
-	if i > n or time(log, at, i) > now + step then return log end
-	local by = -math.min(number, sum(log, at, i) - sum(log, at, i - 1))
-	if n == 1 and sum(log, at, 1) + by == before then return false end
-	` + shiftCells + `
+local function sumOf(log, i) return (read('@cell[sum]', log, @cell.length * i - @(cell.sum.length - 1))) end
+local function timeOf(log, i) return (read('@cell[time]', log, @cell.length * i - @(cell.length - 1))) end
+local function give(log, at, before, number, i, sum, by)
+	local parts, kept = {log:sub(1, @cell.length * (i - 1))}, number
+	if sum > (i > 1 and sumOf(log, i - 1) or before) then
+		parts[2] = pack('@cell[time sum]', timeOf(log, i), sum)
+	else
+		kept = kept - 1
+	end
+	if by == 0 then kept = kept - number + i end
+	for c = i + 1, by == 0 and i or number do
+		parts[#parts + 1] = pack('@cell[time sum]', timeOf(log, c), sumOf(log, c) - by)
+	end
+	if kept == 0 then return false end
+	local count = log:byte(-1)
+	if log:find(nonce, at, true) then
+		parts[#parts + 1] = pack('@last[before cells]', before, kept) .. log:sub(at)
+	else
+		parts[#parts + 1] = pack('@last[before cells]', before, kept) .. ` + nonces + `
+	end
 	return table.concat(parts)
 end
-for k = 1, #keys do
-	if known(logs[k]) then return 0 end
-end
-for i = 1, #ARGV - 1 do
-	local step, number, k, _, peek = read('@limit[step number key shadow peek]', ARGV[1 + i], @limit.step.from)
-	local log = logs[k]
-	if log and peek == 0 then
-		local given = give(log, step, number)
-		if given == false then
-			call('DEL', keys[k])
-		elseif given ~= log then
-			given = known(given) and given or mark(given)
-			call('SET', keys[k], given, 'KEEPTTL')
+local from = 1
+while from <= #ARGV[2] do
+	local number, which
+	number, which, from = read('@limit[number key]', ARGV[2], from + @limit.number.at)
+	local flags = which % 4
+	local k = (which - flags) / 4
+	local log, given = logs[k], nil
+	if log and flags < @limit_peek then
+		local at = #log - @nonce * log:byte(-1)
+		local _, total, before, cells = read('@last[time sum before cells]', log, at - @last.nonce.at)
+		local i = cells
+		if now == 0 then
+			while i > 0 and sumOf(log, i) >= total - number do i = i - 1 end
+			i = i + 1
+			given = give(log, at, before, cells, i, math.max(total - number, before), 0)
+		else
+			local _, step = read('@span[per step]', ARGV[3], @span.length * k - @(span.length - 1))
+			while i > 0 and timeOf(log, i) >= now do i = i - 1 end
+			i = i + 1
+			if i <= cells and timeOf(log, i) <= now + step then
+				local sum = sumOf(log, i)
+				local by = math.min(number, sum - (i > 1 and sumOf(log, i - 1) or before))
+				given = give(log, at, before, cells, i, sum - by, by)
+			end
 		end
-		logs[k] = given
+		if given == false then
+			call('DEL', KEYS[k])
+		elseif given then
+			call('SET', KEYS[k], given, 'KEEPTTL')
+		end
+		if given ~= nil then logs[k] = given end
 	end
 end
 return 0

@@ -71,7 +71,7 @@ var luaConstants = map[string]any{
 	"end.again": endAgain, "end.back": endBack, "end.late": endLate, "end.failed": endFailed,
 	"promotes": promotes, "dead_letters": deadLetters,
 
-	"token": tokenLen, "nonce": nonceLen, "most_nonces": windowLayout.Nonces.length / nonceLen,
+	"token": tokenLen, "nonce": nonceLen, "most_nonces": mostNonces, "limit_peek": limitPeek,
 	"slack.millis": slack.Milliseconds(), "slack.micros": slack.Microseconds(),
 }
 

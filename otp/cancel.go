@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -106,9 +107,15 @@ func (s *Service) CancelAll(ctx context.Context, q Scope) error {
 	return err
 }
 
-// eachRun calls f for both runs of failures of a subject.
+// eachRun calls f for both runs of failures of a subject, at one time: that of known
+// devices and that of others. Each has its own name in the Store.
 func eachRun(tag subjectTag, f func(run string) error) error {
-	return errors.Join(f(tag.run(false)), f(tag.run(true)))
+	var known error
+	var wg sync.WaitGroup
+	wg.Go(func() { known = f(tag.run(true)) })
+	err := f(tag.run(false))
+	wg.Wait()
+	return errors.Join(err, known)
 }
 
 // recallTime bounds what withdrawing messages may take of a call's time.

@@ -77,7 +77,7 @@ func (rp *report) apply(d *delivery.Delivery) (refund []delivery.Charge, changed
 // track connects the provider's ids to the step of an attempt, and returns the
 // receipts that were faster. If the Tracker fails, unpark asks again later.
 func (s *Service) track(ctx context.Context, o *opened, a attempt) (early []report) {
-	if s.c.Tracker == nil || a.err != nil {
+	if s.c.Tracker == nil || a.err != nil || len(a.sub.ProviderIDs) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, afterwards/4)

@@ -95,6 +95,13 @@ type Request struct {
 	// same limits, asks the Guard, and returns the same answer, in the same
 	// time with Config.Async. Nothing is sent, and no code verifies the
 	// Challenge.
+	//
+	// With Async, Send, Status, Resend and Verify call the store as often as
+	// for a real message. The only call that a decoy saves is that of the
+	// Tracker, since no provider gives it an id. It belongs to the worker that
+	// sends, so nobody who asks can measure it. Without Async, a decoy is
+	// faster by that call and by the provider's answer. Its State stays Sent: a
+	// page must not show whether a message was Delivered.
 	Decoy bool
 
 	// IdempotencyKey makes a repeated Request return the challenge of the

@@ -61,6 +61,7 @@ func TestAttacks(t *testing.T) {
 			if report[s.Name].Sent > s.Lost {
 				t.Errorf("%d messages lost, promised are %d", report[s.Name].Sent, s.Lost)
 			}
+			asStudied(t, s.Name, report[s.Name].Sent, false)
 			if share(people.Refused, people) > 0.02 {
 				t.Errorf("%.2f %% of people refused", 100*share(people.Refused, people))
 			}

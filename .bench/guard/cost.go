@@ -39,7 +39,7 @@ func measure(ctx context.Context, calls int, memory bool) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	b, stop, err := startRedis(dir, false)
 	if err != nil {
 		return err
@@ -76,7 +76,8 @@ func measureMemory(ctx context.Context, calls int) error {
 		}
 		after := heap()
 		runtime.KeepAlive(g)
-		fmt.Printf("BYTES guard message backend=memstore numbers=%d %.0f\n", numbers, float64(after-before)/float64(numbers))
+		fmt.Printf("BYTES guard message backend=memstore numbers=%d %.0f\n", numbers,
+			float64(after-before)/float64(numbers))
 	}
 	return nil
 }

@@ -81,7 +81,7 @@ func run() error {
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		for _, cluster := range []bool{false, true} {
 			if cluster && !*onCluster || !cluster && !*onRedis {
 				continue
@@ -118,7 +118,7 @@ func startRedis(dir string, cluster bool) (b backend, stop func(), err error) {
 	ctx := context.Background()
 	if cluster {
 		one := redis.NewClient(&redis.Options{Addr: server.Addr})
-		defer one.Close()
+		defer func() { _ = one.Close() }()
 		if err := one.Do(ctx, "CLUSTER", "ADDSLOTSRANGE", 0, 16383).Err(); err != nil {
 			return b, nil, err
 		}
@@ -136,5 +136,5 @@ func startRedis(dir string, cluster bool) (b backend, stop func(), err error) {
 		return b, nil, err
 	}
 	b.limiter, err = redisstore.New(redisstore.Config{Client: b.client})
-	return b, func() { b.client.Close(); server.Kill() }, err
+	return b, func() { _ = b.client.Close(); server.Kill() }, err
 }

@@ -100,7 +100,8 @@ func print(b backend, s guardtest.Scenario, report map[string]*guardtest.Tally, 
 	}
 	refused := float64(people.Refused) / float64(people.Attempts)
 	stepped := float64(people.SteppedUp) / float64(people.Attempts)
-	fmt.Printf("%-11s %-9s %8d %8s %8d %8.2f%% %8.2f%%\n", s.Name, b.name, asked, sent, s.Lost, 100*refused, 100*stepped)
+	fmt.Printf("%-11s %-9s %8d %8s %8d %8.2f%% %8.2f%%\n", s.Name, b.name, asked, sent, s.Lost, 100*refused,
+		100*stepped)
 	switch {
 	case !bounded:
 	case s.Lost > 0 && report[s.Name].Sent > s.Lost:

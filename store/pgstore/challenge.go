@@ -18,7 +18,7 @@ var (
 
 // refusals are the errors that the statuses of the functions mean.
 var refusals = [...]error{
-	nil, store.ErrNotFound, store.ErrExpired, store.ErrClosed, store.ErrLocked, store.ErrExhausted, store.ErrConflict,
+	nil, store.ErrExpired, store.ErrClosed, store.ErrLocked, store.ErrExhausted, store.ErrConflict,
 	store.ErrExists,
 }
 
@@ -172,8 +172,7 @@ func checkBucket(bucket, subject, group string) error {
 // onChallenge runs a function that returns a challenge. The first of its arguments is the
 // digest of the ID.
 func (s *Store) onChallenge(ctx context.Context, sql, id string, args ...any) (*store.Record, error) {
-	var status int
-	var outcome, attempts, maxAttempts, maxFailures, maxRun *int
+	var status, outcome, attempts, maxAttempts, maxFailures, maxRun *int
 	var locked, created, expires, lock, life, revision *int64
 	var newCode *bool
 	var subject, group, key, salt, sealed, delivery []byte
@@ -184,9 +183,8 @@ func (s *Store) onChallenge(ctx context.Context, sql, id string, args ...any) (*
 	if err := s.row(ctx, into, sql, append([]any{digest(id)}, args...)...); err != nil {
 		return nil, err
 	}
-	err := refusal(status)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, err
+	if status == nil {
+		return nil, store.ErrNotFound
 	}
 	return &store.Record{
 		ID: id, Subject: string(subject), Group: string(group), Key: string(key), Salt: orNil(salt),
@@ -195,5 +193,5 @@ func (s *Store) onChallenge(ctx context.Context, sql, id string, args ...any) (*
 		MaxRun: *maxRun, RunLife: time.Duration(*life),
 		Attempts: *attempts, Outcome: store.Outcome(*outcome), LockedUntil: instant(*locked), Delivery: orNil(delivery),
 		Revision: uint64(*revision),
-	}, err
+	}, refusal(*status)
 }

@@ -14,9 +14,8 @@ type statements struct {
 }
 
 // challengeFields are read by Store.onChallenge, in this order.
-const challengeFields = `SELECT status, attempts, outcome, locked_until, (c).created, (c).expires, (c).lock,
-	(c).run_life, (c).revision, (c).max_attempts, (c).max_failures, (c).max_run, (c).new_code, (c).subject, (c).grp,
-	(c).key, (c).salt, (c).sealed, (c).delivery FROM otpcourier.`
+const challengeFields = `SELECT status, attempts, outcome, locked_until, created, expires, lock, run_life, revision,
+	max_attempts, max_failures, max_run, new_code, subject, grp, key, salt, sealed, delivery FROM otpcourier.`
 
 // newStatements returns the statements of a schema.
 func newStatements(schema string) statements {

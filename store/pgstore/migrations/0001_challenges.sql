@@ -36,8 +36,8 @@ CREATE TABLE otpcourier.challenges (
 
 CREATE INDEX challenges_expires ON otpcourier.challenges (expires);
 
--- What is known of a subject. Every Attempt, Finish, CancelAll and Forget locks its
--- row first. An array that is NULL is empty.
+-- What is known of a subject. Create makes its row. Every Attempt, Finish, CancelAll and Forget
+-- locks it first. An array that is NULL is empty.
 CREATE TABLE otpcourier.subjects (
 	subject      bytea PRIMARY KEY,
 	ends         bigint NOT NULL DEFAULT 0, -- when the run is forgotten, or its lock ends
@@ -46,6 +46,7 @@ CREATE TABLE otpcourier.subjects (
 	total        integer NOT NULL DEFAULT 0, -- in a row, locks notwithstanding
 	kept         integer NOT NULL, -- hours since 1970: the row is garbage from then on
 	locked       boolean NOT NULL DEFAULT false,
+	closed       uuid, -- the challenge that Finish closed last
 	charged      uuid[], -- the challenge of each Attempt that was charged, in order
 	tokens       bigint[], -- its token
 	until        bigint[], -- when its challenge expires
@@ -66,8 +67,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT (t / 3600000000000 + 2)::integ
 CREATE FUNCTION otpcourier.slack() RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 60000000000 $$;
 
--- subject_of locks the row of a challenge's subject, and makes it if there is none. It
--- returns no row if there is no such challenge.
+-- subject_of locks the row of a challenge's subject, and makes it if it is lost. It returns no
+-- row if there is no such challenge.
 CREATE FUNCTION otpcourier.subject_of(_id uuid, _now bigint) RETURNS otpcourier.subjects
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -103,54 +104,100 @@ BEGIN
 	RETURN false;
 END $$;
 
--- The functions below answer with a status, and with the challenge as it then is:
+-- The functions below return a challenge as it then is, NULL if there is none, and:
 --
---	status        0 done, 1 not found, 2 expired, 3 closed, 4 locked, 5 exhausted,
---	              6 conflict, 7 exists
+--	status        0 done, 1 expired, 2 closed, 3 locked, 4 exhausted, 5 conflict, 6 exists
 --	attempts      charged to the challenge; of an Attempt that is repeated, its number
 --	outcome       as CancelAll has it, too
 --	locked_until  end of the subject's lock, 0: not locked
---	c             the row, without an outcome of CancelAll
+CREATE TYPE otpcourier.answer AS (
+	status       integer,
+	attempts     integer,
+	outcome      integer,
+	locked_until bigint,
+	created      bigint,
+	expires      bigint,
+	lock         bigint,
+	run_life     bigint,
+	revision     bigint,
+	max_attempts integer,
+	max_failures integer,
+	max_run      integer,
+	new_code     boolean,
+	subject      bytea,
+	grp          bytea,
+	key          bytea,
+	salt         bytea,
+	sealed       bytea,
+	delivery     bytea
+);
 
 -- look is Get.
-CREATE FUNCTION otpcourier.look(_id uuid, _now bigint,
-	OUT status integer, OUT attempts integer, OUT outcome integer, OUT locked_until bigint,
-	OUT c otpcourier.challenges)
+CREATE FUNCTION otpcourier.look(_id uuid, _now bigint) RETURNS otpcourier.answer
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
+	a otpcourier.answer;
 	s otpcourier.subjects;
 BEGIN
-	SELECT t.* INTO c FROM otpcourier.challenges t WHERE t.id = _id;
+	SELECT 0, 0, t.outcome, 0, t.created, t.expires, t.lock, t.run_life, t.revision, t.max_attempts,
+		t.max_failures, t.max_run, t.new_code, t.subject, t.grp, t.key, t.salt, t.sealed, t.delivery
+		INTO a FROM otpcourier.challenges t WHERE t.id = _id;
 	IF NOT FOUND THEN
-		status := 1;
-		RETURN;
+		RETURN NULL;
 	END IF;
-	SELECT t.* INTO s FROM otpcourier.subjects t WHERE t.subject = c.subject;
-	status := CASE WHEN c.expires <= _now THEN 2 ELSE 0 END;
-	attempts := coalesce(cardinality(array_positions(s.charged, _id)), 0);
-	outcome := c.outcome;
-	IF outcome = 0 AND s.marked IS NOT NULL AND otpcourier.marks(s, c.created, c.grp) THEN
-		outcome := 2;
+	SELECT t.* INTO s FROM otpcourier.subjects t WHERE t.subject = a.subject;
+	a.attempts := coalesce(cardinality(array_positions(s.charged, _id)), 0);
+	IF s.locked AND s.ends > _now THEN
+		a.locked_until := s.ends;
 	END IF;
-	locked_until := CASE WHEN s.locked AND s.ends > _now THEN s.ends ELSE 0 END;
+	IF a.outcome = 0 AND s.marked IS NOT NULL AND otpcourier.marks(s, a.created, a.grp) THEN
+		a.outcome := 2;
+	END IF;
+	IF a.expires <= _now THEN
+		a.status := 1;
+	END IF;
+	RETURN a;
 END $$;
 
 -- attempt is Attempt.
-CREATE FUNCTION otpcourier.attempt(_id uuid, _token bigint, _now bigint,
-	OUT status integer, OUT attempts integer, OUT outcome integer, OUT locked_until bigint,
-	OUT c otpcourier.challenges)
+CREATE FUNCTION otpcourier.attempt(_id uuid, _token bigint, _now bigint) RETURNS otpcourier.answer
 LANGUAGE plpgsql AS $$
 DECLARE
+	a otpcourier.answer;
 	s otpcourier.subjects;
 	forget bigint;
 	over bigint;
 	at integer;
 BEGIN
+	-- In most calls nothing speaks against the charge, and it locks nothing: one UPDATE does it.
+	-- If it waits for another call, its conditions on u are looked at anew, those on t are not.
+	UPDATE otpcourier.subjects u SET
+		failures = CASE WHEN u.ends > _now THEN u.failures + 1 ELSE 1 END,
+		total = CASE WHEN u.life > _now THEN u.total + 1 ELSE 1 END,
+		ends = greatest(u.ends, _now + t.lock), life = greatest(u.life, u.ends, _now + t.lock, _now + t.run_life),
+		locked = false,
+		charged = u.charged || _id, tokens = u.tokens || _token, until = u.until || t.expires,
+		kept = greatest(u.kept,
+			otpcourier.hours(greatest(u.ends, u.life, _now + t.lock, _now + t.run_life, t.expires)))
+		FROM otpcourier.challenges t
+		WHERE t.id = _id AND t.expires > _now AND t.outcome = 0 AND t.lock > 0
+		AND u.subject = t.subject AND u.marked IS NULL AND u.closed IS DISTINCT FROM _id
+		AND (NOT u.locked OR u.ends <= _now) AND u.failures < t.max_failures - 1 AND u.total < t.max_run - 1
+		AND coalesce(u.until[1] + otpcourier.slack() > _now, true) AND array_position(u.tokens, _token) IS NULL
+		AND coalesce(cardinality(array_positions(u.charged, _id)), 0) < t.max_attempts
+		RETURNING 0, cardinality(array_positions(u.charged, _id)), 0, 0, t.created, t.expires, t.lock, t.run_life, t.revision, t.max_attempts,
+		t.max_failures, t.max_run, t.new_code, t.subject, t.grp, t.key, t.salt, t.sealed, t.delivery
+		INTO a;
+	IF FOUND THEN
+		RETURN a;
+	END IF;
+
 	s := otpcourier.subject_of(_id, _now);
-	SELECT t.* INTO c FROM otpcourier.challenges t WHERE t.id = _id;
+	SELECT 0, 0, t.outcome, 0, t.created, t.expires, t.lock, t.run_life, t.revision, t.max_attempts,
+		t.max_failures, t.max_run, t.new_code, t.subject, t.grp, t.key, t.salt, t.sealed, t.delivery
+		INTO a FROM otpcourier.challenges t WHERE t.id = _id;
 	IF NOT FOUND THEN
-		status := 1;
-		RETURN;
+		RETURN NULL;
 	END IF;
 	IF s.ends <= _now THEN
 		s.failures := 0; s.ends := 0; s.locked := false;
@@ -158,42 +205,42 @@ BEGIN
 	IF s.life <= _now THEN
 		s.total := 0; s.life := 0;
 	END IF;
-	locked_until := CASE WHEN s.locked THEN s.ends ELSE 0 END;
-	outcome := c.outcome;
-	IF outcome = 0 AND s.marked IS NOT NULL AND otpcourier.marks(s, c.created, c.grp) THEN
-		outcome := 2;
+	IF s.locked THEN
+		a.locked_until := s.ends;
 	END IF;
-	attempts := coalesce(cardinality(array_positions(s.charged, _id)), 0);
-	status := 0;
-	IF c.expires <= _now THEN
-		status := 2;
-		RETURN;
+	IF a.outcome = 0 AND s.marked IS NOT NULL AND otpcourier.marks(s, a.created, a.grp) THEN
+		a.outcome := 2;
+	END IF;
+	a.attempts := coalesce(cardinality(array_positions(s.charged, _id)), 0);
+	IF a.expires <= _now THEN
+		a.status := 1;
+		RETURN a;
 	END IF;
 	at := array_position(s.tokens, _token);
 	WHILE at IS NOT NULL LOOP -- another challenge may have been charged for the same token
 		IF s.charged[at] = _id THEN
-			attempts := cardinality(array_positions(s.charged[1:at], _id));
-			RETURN;
+			a.attempts := cardinality(array_positions(s.charged[1:at], _id));
+			RETURN a;
 		END IF;
 		at := array_position(s.tokens, _token, at + 1);
 	END LOOP;
-	status := CASE WHEN outcome <> 0 THEN 3 WHEN s.locked THEN 4 WHEN attempts >= c.max_attempts THEN 5 ELSE 0 END;
-	IF status <> 0 THEN
-		RETURN;
+	a.status := CASE WHEN a.outcome <> 0 THEN 2 WHEN s.locked THEN 3 WHEN a.attempts >= a.max_attempts THEN 4 ELSE 0 END;
+	IF a.status <> 0 THEN
+		RETURN a;
 	END IF;
 
-	attempts := attempts + 1;
-	forget := _now + c.lock;
-	over := CASE WHEN c.max_run > 0 THEN _now + c.run_life ELSE _now END;
+	a.attempts := a.attempts + 1;
+	forget := _now + a.lock;
+	over := CASE WHEN a.max_run > 0 THEN _now + a.run_life ELSE _now END;
 	IF forget > _now OR over > _now OR s.ends > 0 OR s.life > 0 THEN
 		s.failures := least(s.failures, 2147483646) + 1;
 		s.total := least(s.total, 2147483646) + 1;
 		s.ends := greatest(s.ends, forget);
 		s.life := greatest(s.life, over, s.ends);
-		IF c.max_failures > 0 AND s.failures >= c.max_failures THEN
+		IF a.max_failures > 0 AND s.failures >= a.max_failures THEN
 			s.locked := true; s.ends := forget;
 		END IF;
-		IF c.max_run > 0 AND s.total >= c.max_run THEN
+		IF a.max_run > 0 AND s.total >= a.max_run THEN
 			s.locked := true; s.ends := greatest(forget, over); s.life := s.ends;
 		END IF;
 		IF s.ends <= _now THEN
@@ -202,7 +249,7 @@ BEGIN
 		IF s.life <= _now THEN
 			s.total := 0; s.life := 0;
 		END IF;
-		locked_until := CASE WHEN s.locked THEN s.ends ELSE 0 END;
+		a.locked_until := CASE WHEN s.locked THEN s.ends ELSE 0 END;
 	END IF;
 	IF s.until[1] + otpcourier.slack() <= _now THEN
 		SELECT array_agg(x.charge), array_agg(x.token), array_agg(x.lives) INTO s.charged, s.tokens, s.until
@@ -211,66 +258,75 @@ BEGIN
 	END IF;
 	UPDATE otpcourier.subjects t SET
 		failures = s.failures, ends = s.ends, locked = s.locked, total = s.total, life = s.life,
-		charged = s.charged || _id, tokens = s.tokens || _token, until = s.until || c.expires,
-		kept = greatest(t.kept, otpcourier.hours(greatest(s.ends, s.life, c.expires)))
-		WHERE t.subject = c.subject;
+		charged = s.charged || _id, tokens = s.tokens || _token, until = s.until || a.expires,
+		kept = greatest(t.kept, otpcourier.hours(greatest(s.ends, s.life, a.expires)))
+		WHERE t.subject = a.subject;
+	RETURN a;
 END $$;
 
 -- finish is Finish.
-CREATE FUNCTION otpcourier.finish(_id uuid, _outcome integer, _token bigint, _now bigint,
-	OUT status integer, OUT attempts integer, OUT outcome integer, OUT locked_until bigint,
-	OUT c otpcourier.challenges)
+CREATE FUNCTION otpcourier.finish(_id uuid, _outcome integer, _token bigint, _now bigint) RETURNS otpcourier.answer
 LANGUAGE plpgsql AS $$
 DECLARE
+	a otpcourier.answer;
 	s otpcourier.subjects;
 BEGIN
 	s := otpcourier.subject_of(_id, _now);
-	SELECT t.* INTO c FROM otpcourier.challenges t WHERE t.id = _id;
+	SELECT 0, 0, t.outcome, 0, t.created, t.expires, t.lock, t.run_life, t.revision, t.max_attempts,
+		t.max_failures, t.max_run, t.new_code, t.subject, t.grp, t.key, t.salt, t.sealed, t.delivery
+		INTO a FROM otpcourier.challenges t WHERE t.id = _id;
 	IF NOT FOUND THEN
-		status := 1;
-		RETURN;
+		RETURN NULL;
 	END IF;
-	locked_until := CASE WHEN s.locked AND s.ends > _now THEN s.ends ELSE 0 END;
-	attempts := coalesce(cardinality(array_positions(s.charged, _id)), 0);
-	outcome := c.outcome;
-	IF outcome = 0 AND s.marked IS NOT NULL AND otpcourier.marks(s, c.created, c.grp) THEN
-		outcome := 2;
+	IF s.locked AND s.ends > _now THEN
+		a.locked_until := s.ends;
 	END IF;
-	status := 0;
-	IF c.expires <= _now THEN
-		status := 2;
-		RETURN;
-	END IF;
-	IF outcome <> 0 THEN
-		IF c.outcome <> _outcome OR c.winner <> _token THEN
-			status := 3;
+	a.attempts := coalesce(cardinality(array_positions(s.charged, _id)), 0);
+	IF a.expires <= _now THEN
+		a.status := 1;
+	ELSIF a.outcome <> 0 THEN
+		IF NOT EXISTS (SELECT FROM otpcourier.challenges t
+			WHERE t.id = _id AND t.outcome = _outcome AND t.winner = _token) THEN
+			a.status := 2;
 		END IF;
-		RETURN;
+	END IF;
+	IF a.outcome = 0 AND s.marked IS NOT NULL AND otpcourier.marks(s, a.created, a.grp) THEN
+		a.outcome := 2;
+		a.status := CASE WHEN a.status = 0 THEN 2 ELSE a.status END;
+	END IF;
+	IF a.status <> 0 OR a.outcome <> 0 THEN
+		RETURN a;
 	END IF;
 	UPDATE otpcourier.challenges t SET outcome = _outcome, winner = _token WHERE t.id = _id;
-	outcome := _outcome;
-	IF _outcome = 1 THEN
-		locked_until := 0;
-		UPDATE otpcourier.subjects t SET failures = 0, ends = 0, locked = false, total = 0, life = 0
-			WHERE t.subject = c.subject AND (t.ends > 0 OR t.life > 0);
+	a.outcome := _outcome;
+	IF _outcome = 1 THEN -- without a run, the row is needed for less long
+		a.locked_until := 0;
+		UPDATE otpcourier.subjects t SET closed = _id, failures = 0, ends = 0, locked = false, total = 0, life = 0,
+			kept = otpcourier.hours(greatest(_now, a.expires,
+				(SELECT max(x) FROM unnest(t.until || t.marked_until) AS x)))
+			WHERE t.subject = a.subject;
+	ELSE
+		UPDATE otpcourier.subjects t SET closed = _id WHERE t.subject = a.subject;
 	END IF;
+	RETURN a;
 END $$;
 
 -- revise is Update.
-CREATE FUNCTION otpcourier.revise(_id uuid, _revision bigint, _delivery bytea, _now bigint,
-	OUT status integer, OUT attempts integer, OUT outcome integer, OUT locked_until bigint,
-	OUT c otpcourier.challenges)
+CREATE FUNCTION otpcourier.revise(_id uuid, _revision bigint, _delivery bytea, _now bigint)
+RETURNS otpcourier.answer
 LANGUAGE plpgsql AS $$
 DECLARE
+	a otpcourier.answer;
 	done boolean;
-	l record;
 BEGIN
 	UPDATE otpcourier.challenges t SET delivery = _delivery, revision = t.revision + 1
 		WHERE t.id = _id AND t.revision = _revision AND t.expires > _now;
 	done := FOUND;
-	SELECT t.* INTO l FROM otpcourier.look(_id, _now) t;
-	status := CASE WHEN l.status = 0 AND NOT done THEN 6 ELSE l.status END;
-	attempts := l.attempts; outcome := l.outcome; locked_until := l.locked_until; c := l.c;
+	a := otpcourier.look(_id, _now);
+	IF a.status = 0 AND NOT done THEN
+		a.status := 5;
+	END IF;
+	RETURN a;
 END $$;
 
 -- make is Create: it inserts r, unless a challenge of its ID lives.
@@ -278,10 +334,16 @@ CREATE FUNCTION otpcourier.make(r otpcourier.challenges, _now bigint, OUT status
 LANGUAGE plpgsql AS $$
 DECLARE
 	old record;
+	s record;
+	needed integer := otpcourier.hours(r.expires);
 BEGIN
-	SELECT t.ends INTO locked_until FROM otpcourier.subjects t
-		WHERE t.subject = r.subject AND t.locked AND t.ends > _now;
-	locked_until := coalesce(locked_until, 0);
+	SELECT t.ends, t.locked, t.kept INTO s FROM otpcourier.subjects t WHERE t.subject = r.subject;
+	IF NOT FOUND THEN
+		INSERT INTO otpcourier.subjects (subject, kept) VALUES (r.subject, needed) ON CONFLICT DO NOTHING;
+	ELSIF s.kept < needed THEN
+		UPDATE otpcourier.subjects t SET kept = greatest(t.kept, needed) WHERE t.subject = r.subject;
+	END IF;
+	locked_until := CASE WHEN s.locked AND s.ends > _now THEN s.ends ELSE 0 END;
 	LOOP
 		IF locked_until = 0 THEN
 			INSERT INTO otpcourier.challenges SELECT r.* ON CONFLICT DO NOTHING;
@@ -292,11 +354,11 @@ BEGIN
 		END IF;
 		SELECT t.salt, t.expires INTO old FROM otpcourier.challenges t WHERE t.id = r.id;
 		IF FOUND AND old.expires > _now THEN
-			status := CASE WHEN old.salt = r.salt THEN 0 ELSE 7 END;
+			status := CASE WHEN old.salt = r.salt THEN 0 ELSE 6 END;
 			RETURN;
 		END IF;
 		IF locked_until > 0 THEN
-			status := 4;
+			status := 3;
 			RETURN;
 		END IF;
 		DELETE FROM otpcourier.challenges t WHERE t.id = r.id AND t.expires <= _now;

@@ -10,6 +10,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/store/pgstore/pgtest"
 	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
 )
 
@@ -21,25 +22,54 @@ type parcel struct {
 
 var sixDigits = regexp.MustCompile(`\b\d{6}\b`)
 
-// demo shows how two processes behind one Redis replace each other.
-func demo(ctx context.Context, env func(string) string, out io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, 9*time.Second)
-	defer cancel()
+// backend is the store of a demonstration: the flags that name it, and its end.
+type backend struct {
+	flags []string
+	stop  func()
+}
+
+// startRedis starts a Redis.
+func startRedis() (*backend, error) {
 	dir, err := os.MkdirTemp("", "otpcourier-cluster-")
+	if err != nil {
+		return nil, err
+	}
+	redis, err := redistest.New(dir)
+	if err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, fmt.Errorf("the demonstration needs a redis-server (Debian: redis-server): %w", err)
+	}
+	return &backend{[]string{"-redis", redis.Addr}, func() {
+		redis.Kill()
+		_ = os.RemoveAll(dir)
+	}}, nil
+}
+
+// startPostgres starts a PostgreSQL.
+func startPostgres() (*backend, error) {
+	server, err := pgtest.New()
+	if err != nil {
+		return nil, fmt.Errorf("the demonstration needs a PostgreSQL (Debian: postgresql): %w", err)
+	}
+	return &backend{[]string{"-postgres", server.URL()}, server.Close}, nil
+}
+
+// demo shows what two processes behind one store do for each other.
+func demo(
+	ctx context.Context, env func(string) string, out io.Writer, startStore func() (*backend, error),
+) error {
+	shared, err := startStore()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	redis, err := redistest.New(dir)
-	if err != nil {
-		return fmt.Errorf("the demonstration needs a redis-server (Debian: redis-server): %w", err)
-	}
-	defer redis.Kill()
+	defer shared.stop()
+	ctx, cancel := context.WithTimeout(ctx, 9*time.Second)
+	defer cancel()
 	keys, err := sharedKeys(env)
 	if err != nil {
 		return err
 	}
-	args := []string{"serve", "-redis", redis.Addr, "-await", "2s"}
+	args := append([]string{"serve", "-await", "2s"}, shared.flags...)
 	phones := make(chan parcel, 16)
 	for i := range 2 {
 		c, err := open(ctx, "127.0.0.1:0",

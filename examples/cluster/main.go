@@ -1,16 +1,19 @@
-// Cluster is one program that runs as several processes behind one Redis. Any
-// of them sends a code, verifies it, handles its receipts, and continues the work of a dead process.
+// Cluster is one program that runs as several processes behind one Redis or
+// PostgreSQL. Any of them sends a code, verifies it, handles its receipts, and
+// continues the work of a dead process.
 //
 // Without arguments it shows this with its own redis-server, a carrier's SMSCs
 // and two processes, and kills one process:
 //
 //	go run ./examples/cluster
+//	go run ./examples/cluster postgres     # with a PostgreSQL of its own
 //
 // README.md describes how to run the parts by hand:
 //
 //	export OTP_KEYS="$(cluster keys)"      # what all processes share beside Redis
 //	cluster smsc -listen 127.0.0.1:2775    # a carrier to try it with
 //	cluster serve -listen 127.0.0.1:8081 -redis 127.0.0.1:6379 -smsc 127.0.0.1:2775
+//	cluster serve -postgres postgres://app@127.0.0.1/app -smsc 127.0.0.1:2775
 package main
 
 import (
@@ -36,9 +39,11 @@ func main() {
 
 func run(ctx context.Context, args []string, env func(string) string, out io.Writer) error {
 	if len(args) == 0 {
-		return demo(ctx, env, out)
+		return demo(ctx, env, out, startRedis)
 	}
 	switch args[0] {
+	case "postgres":
+		return demo(ctx, env, out, startPostgres)
 	case "keys":
 		text, err := otp.NewKeyring().MarshalText()
 		if err != nil {
@@ -51,5 +56,5 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 	case "serve":
 		return serve(ctx, args[1:], env, out)
 	}
-	return fmt.Errorf("%q is none of keys, smsc and serve", args[0])
+	return fmt.Errorf("%q is none of keys, postgres, smsc and serve", args[0])
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -21,14 +22,27 @@ func TestMain(m *testing.M) {
 
 func TestRealRedisDemo(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("redis-server"); err != nil {
+	_, err := exec.LookPath("redis-server")
+	demonstrate(t, err == nil)
+}
+
+func TestRealPostgresDemo(t *testing.T) {
+	t.Parallel()
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	demonstrate(t, len(found) > 0, "postgres")
+}
+
+// demonstrate runs a demonstration, if the server that it needs is there.
+func demonstrate(t *testing.T, there bool, args ...string) {
+	t.Helper()
+	if !there {
 		if os.Getenv("OTPCOURIER_REAL") == "require" {
-			t.Fatal(err)
+			t.Fatal("no server")
 		}
-		t.Skip(err)
+		t.Skip("no server")
 	}
 	var out bytes.Buffer
-	if err := run(t.Context(), nil, os.Getenv, &out); err != nil {
+	if err := run(t.Context(), args, os.Getenv, &out); err != nil {
 		t.Fatal(err, out.String())
 	}
 	for _, want := range []string{"sent by one: 5, by two: 15", "verified at one: 4, at two: 16", "the same code",

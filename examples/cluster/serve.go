@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -22,14 +23,15 @@ import (
 	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/pgstore"
 	"github.com/otpcourier/otpcourier/store/redisstore"
 )
 
 // options are the flags of serve.
 type options struct {
-	listen, redis, name string
-	smscs               []string
-	await               time.Duration
+	listen, redis, postgres, name string
+	smscs                         []string
+	await                         time.Duration
 }
 
 func parse(args []string, out io.Writer) (*options, error) {
@@ -38,6 +40,7 @@ func parse(args []string, out io.Writer) (*options, error) {
 	f.SetOutput(out)
 	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "`address` for HTTP")
 	f.StringVar(&o.redis, "redis", "127.0.0.1:6379", "`address` of Redis")
+	f.StringVar(&o.postgres, "postgres", "", "`URL` of a PostgreSQL database, in place of Redis")
 	f.StringVar(&o.name, "name", "otp", "`name` of this process, in its log and as its system_id")
 	f.DurationVar(&o.await, "await", 2*time.Second, "how `long` a receipt is awaited before the next carrier is tried")
 	f.Func("smsc", "`address` of a carrier's SMSC; more than one are tried in order", func(s string) error {
@@ -64,15 +67,18 @@ func serve(ctx context.Context, args []string, env func(string) string, out io.W
 	if err != nil {
 		return fmt.Errorf("OTP_KEYS: %w", err)
 	}
-	client := redis.NewClient(&redis.Options{Addr: o.redis})
-	defer func() { _ = client.Close() }() // the last to end
+	shared, closeStore, err := o.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeStore() // the last to end
 	receipts := &channel.Receipts{}
 	routes, carriers, err := o.routes(receipts)
 	defer shutdown(carriers)
 	if err != nil {
 		return err
 	}
-	svc, err := o.newService(client, keys, routes, receipts)
+	svc, err := o.newService(shared, keys, routes, receipts)
 	if err != nil {
 		return err
 	}
@@ -118,22 +124,44 @@ func shutdown(carriers []*smpp.Client) {
 	}
 }
 
+// openStore connects to what all processes share: Redis, or a database of PostgreSQL, in which
+// the first process makes the tables.
+func (o *options) openStore(ctx context.Context) (shared store.Store, closeStore func(), err error) {
+	if o.postgres == "" {
+		client := redis.NewClient(&redis.Options{Addr: o.redis})
+		shared, err := redisstore.New(redisstore.Config{Client: client, Prefix: "mybank"})
+		return shared, func() { _ = client.Close() }, err
+	}
+	pool, err := pgxpool.New(ctx, o.postgres)
+	if err != nil {
+		return nil, nil, err
+	}
+	tables, err := pgstore.New(pgstore.Config{DB: pool, Schema: "mybank_otp"})
+	if err == nil {
+		err = tables.Migrate(ctx)
+	}
+	if err == nil {
+		_, err = tables.Check(ctx)
+	}
+	if err != nil {
+		pool.Close()
+		return nil, nil, err
+	}
+	return tables, pool.Close, nil
+}
+
 // newService differs from the newService of a single process in three things:
 // the store, keys that all processes share, and Takeover.
 func (o *options) newService(
-	client *redis.Client, keys otp.Keyring, routes []channel.Route, receipts *channel.Receipts,
+	shared store.Store, keys otp.Keyring, routes []channel.Route, receipts *channel.Receipts,
 ) (*otp.Service, error) {
-	challenges, err := redisstore.New(redisstore.Config{Client: client, Prefix: "mybank"})
-	if err != nil {
-		return nil, err
-	}
 	courier, err := failover.New(failover.Config{Router: failover.List(routes...)})
 	if err != nil {
 		return nil, err
 	}
 	return otp.New(otp.Config{
 		Channel: courier,
-		Store:   challenges,
+		Store:   shared,
 		Keys:    keys,
 		Wording: wording.Config{Brand: "MyBank"},
 		// If a process dies while it sends a message, another sends the message

@@ -56,8 +56,8 @@
 // Fixed codes and decoys count in otp.refusals only, since nothing is sent for
 // them.
 //
-// Package ops, a folder beside this page, has alert rules for Prometheus
-// (alerts.yml) and a dashboard for Grafana (grafana.json).
+// The folder ops has alert rules for Prometheus (alerts.yml, with their tests) and a
+// dashboard for Grafana (grafana.json).
 //
 // # Spans
 //
@@ -65,10 +65,9 @@
 //	send ROUTE                                     CLIENT, one for each try: messaging.message.id, error.type
 //	receipt ROUTE                                  CONSUMER: otp.challenge.id, otp.state
 //
-// A Work that sends later, and a receipt that another process takes, begin traces of
-// their own. So Send and Resend of a Service of this package set an empty
-// RequestID to the W3C traceparent of their span, and later spans have a link to
-// it.
+// If a worker sends a message later, or another process takes its receipt, their spans
+// begin traces of their own. They have a link to the span of the Send or Resend: a
+// Service of this package sets an empty RequestID to the W3C traceparent of its span.
 //
 // # Secrecy
 //

@@ -255,3 +255,85 @@ func ExampleParseProfile_sns() {
 	// &Version=2010-03-31
 	// sent [567910cd-659e-55d4-8ccb-5aaf14679dc0] <nil>
 }
+
+// Resend, for codes by e-mail: the profile says which address it needs.
+func ExampleBuiltIn() {
+	api := newPrinter(`{"id":"49a3999c"}`)
+	defer api.Close()
+	profile, err := provider.BuiltIn("resend")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("needs", profile.Address(), "and", profile.Values())
+	mail, err := provider.New(provider.Config{
+		Profile: profile,
+		Values: map[string]string{
+			"key": "the API key", "from": "MyBank <codes@mybank.example>",
+			"url": api.URL, // leave it out
+		},
+		Client: api.Client(), // leave it out, too
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = mail.Close() }()
+	submission, err := mail.Send(context.Background(), &channel.Message{
+		ID: "c4n7.1", To: channel.Recipient{Email: "ann@example.com"},
+		Subject: "Your code", Body: "582037 is your code.",
+	})
+	fmt.Println(submission.State, submission.ProviderIDs, err)
+	// Output:
+	// needs email and [from key url webhook_secret]
+	// POST /emails
+	// {"from":"MyBank \u003ccodes@mybank.example\u003e",
+	// "subject":"Your code",
+	// "text":"582037 is your code.",
+	// "to":["ann@example.com"]}
+	// sent [49a3999c] <nil>
+}
+
+// MSG91, whose texts are templates with an ID for each purpose and language.
+func ExampleNew_templates() {
+	api := newPrinter(`{"type":"success","message":"3763646c"}`)
+	defer api.Close()
+	sms, err := provider.New(provider.Config{
+		Provider: "msg91",
+		Values: map[string]string{
+			"key":               "the auth key",
+			"template":          "665f00", // for other purposes
+			"template:login":    "665f01",
+			"template:login/hi": "665f02",
+			"url":               api.URL, // leave it out
+		},
+		Client: api.Client(), // leave it out, too
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = sms.Close() }()
+	for i, language := range []string{"en", "hi-IN"} {
+		_, err = sms.Send(context.Background(), &channel.Message{
+			ID: fmt.Sprintf("c4n7.%d", i), To: channel.Recipient{Phone: "+919812345678"}, Code: "582037",
+			Purpose: "login", Language: language,
+		})
+		if err != nil {
+			fmt.Println(err)
+		}
+	}
+	// Output:
+	// POST /api/v5/flow
+	// {"recipients":[{"CRQID":"c4n7.0",
+	// "OTP":"582037",
+	// "mobiles":"919812345678"}],
+	// "short_url":"0",
+	// "template_id":"665f01"}
+	// POST /api/v5/flow
+	// {"recipients":[{"CRQID":"c4n7.1",
+	// "OTP":"582037",
+	// "mobiles":"919812345678"}],
+	// "short_url":"0",
+	// "template_id":"665f02"}
+}

@@ -16,25 +16,9 @@
 //		return channel.Submission{ProviderIDs: []string{id}, State: channel.Sent}, nil
 //	})
 //
-// Most of its rules are about faults:
-//
-//   - A class other than Unknown says that the message was not sent. Use one if the
-//     provider refused the message, or if nothing was written: no connection, for
-//     example. A connection that is lost, or a deadline that comes, after the request
-//     was written is Unknown.
-//   - A process may die after the provider took the message, and before anybody knows.
-//     Then the message is sent again, with the same Message.ID. Pass the ID to a
-//     provider that knows idempotency keys.
-//   - Send returns soon after its context ends and after Message.Expires, and submits
-//     nothing from then on. Both are looked at again after each wait for a connection
-//     or for a turn.
-//   - A provider that asks to wait is class Throttled or Temporary, with
-//     Error.RetryAfter.
-//   - The text of an error holds no code, address or credential. A *url.Error of
-//     net/http holds the URL, and with it a key in the query: wrap its Err.
-//
-// Package channel/channeltest holds a channel to each of these rules. Package
-// channel/failover joins several channels to one.
+// WRITING.md, beside this file, has the rules for faults, and the class of each. Package
+// channel/channeltest holds a channel to them. Package channel/failover joins several
+// channels to one.
 //
 // # Errors
 //

@@ -42,26 +42,8 @@
 //
 // # Writing a store
 //
-// Implement the contracts that are needed, each alone if need be, and hold them to
-// package store/storetest from the first day. Most mistakes are about crashes and
-// lost answers:
-//
-//   - Attempt and Finish are one atomic step each: an UPDATE with its conditions, or a
-//     script. A store that reads, decides and then writes grants 64 of 64 parallel
-//     guesses.
-//   - A client that lost an answer sends the call again. The token, the salt or the
-//     revision is kept with the effect, in the same step, so that the repeat finds it.
-//   - A full backend answers ErrFull for what is new, and still accepts a right code.
-//     It evicts nothing that lives.
-//   - A job is handed out by a lease that heartbeats renew, and not removed before its
-//     handler has returned. Each lease has a name of its own: the report of a
-//     former worker names the old lease, and changes nothing.
-//   - A dead worker's job counts one failure more. Without that, a job that kills its
-//     worker goes round for ever.
-//   - A replica that lags is never read: it would forget charges.
-//
-// storetest kills workers, stops their processes, and turns clocks back; its mutants
-// show what each rule is for.
+// WRITING.md, beside this file, has the rules for crashes, lost answers and dead workers.
+// Package storetest holds a store to them.
 //
 // # Errors
 //

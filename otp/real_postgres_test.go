@@ -216,9 +216,13 @@ func TestRealPostgresParallelCodes(t *testing.T) {
 	parallelCodes(t, []string{"postgres", pgtest.Start(t).URL()})
 }
 
+// TestRealPostgresCrash is TestRealRedisCrash on PostgreSQL, which is killed and restarted.
+//
+//	OTPCOURIER_CRASH_MESSAGES=20000 go test -run TestRealPostgresCrash -v ./otp
 func TestRealPostgresCrash(t *testing.T) {
 	server := pgtest.Start(t)
-	passThroughCrashes(t, server, []string{"postgres", server.URL()})
+	messages := setting("OTPCOURIER_CRASH_MESSAGES", 8000)
+	passThroughCrashes(t, server, []string{"postgres", server.URL()}, messages)
 }
 
 // TestRealPostgresHistories plays random histories on PostgreSQL, in virtual time, as

@@ -84,17 +84,16 @@ type restarter interface{ Restart() error }
 
 func TestRealRedisCrash(t *testing.T) {
 	server := redistest.Start(t, redistest.AOF)
-	passThroughCrashes(t, server, []string{"single", server.Addr})
+	passThroughCrashes(t, server, []string{"single", server.Addr}, 20_000)
 }
 
-// passThroughCrashes passes 20,000 codes to an SMSC through three processes of
+// passThroughCrashes passes codes to an SMSC through three processes of
 // which one is killed every second, while the server is killed and restarted once.
 // Every code arrives, and passes once. Codes that arrive twice are those that
 // were on the way when their process, or the server, died. The exception is a code
 // whose two senders were killed: the log names it, and a Resend brings it.
-func passThroughCrashes(t *testing.T, server restarter, where []string) {
+func passThroughCrashes(t *testing.T, server restarter, where []string, messages int) {
 	t.Helper()
-	messages := 20_000
 	if testing.Short() {
 		messages = 2_000
 	}

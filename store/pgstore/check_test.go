@@ -82,7 +82,7 @@ func TestRealPostgresStandby(t *testing.T) {
 }
 
 // TestRealPgBouncer runs the suites through a PgBouncer that gives a connection to a client
-// for one transaction only.
+// for one transaction only. The tests of package otp do so with limits, too.
 func TestRealPgBouncer(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Shared(t)
@@ -90,6 +90,7 @@ func TestRealPgBouncer(t *testing.T) {
 	pool := dial(t, bouncer.URL(), "pool_max_conns=60", "default_query_exec_mode=exec")
 	direct := func(ctx context.Context) (*pgx.Conn, error) { return pgx.Connect(ctx, server.URL()) }
 	h := harness(func(*testing.T) pgstore.DB { return pool })
+	h.Limiter, h.Credentials = nil, nil
 	h.Queue = func(t *testing.T) store.Queue {
 		return open(t, pgstore.Config{DB: pool, JobAttempts: 3, Listen: direct})
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -47,8 +48,13 @@ func TestDocumented(t *testing.T) {
 			})
 		})
 	})
-	t.Logf("%d of %d answers, %d of %d signatures", rightAnswers.Load(), answers.Load(),
+	figures := fmt.Sprintf("%d of %d answers, %d of %d signatures", rightAnswers.Load(), answers.Load(),
 		rightSignatures.Load(), signatures.Load())
+	t.Log(figures)
+	page, err := os.ReadFile("doc.go")
+	if err != nil || !strings.Contains(strings.ReplaceAll(string(page), "\n// ", " "), figures) {
+		t.Errorf("the package's page has other figures: %v", err)
+	}
 	if answers.Load() < 89 || rightAnswers.Load() != answers.Load() || rightSignatures.Load() != signatures.Load() {
 		t.Error("some are read wrong, or are missing")
 	}

@@ -124,6 +124,12 @@ type Route struct {
 	// Error.Code. For example, a provider that answers "0x0B" (invalid
 	// destination) for a country it does not serve needs {"0x0B": Unreachable}.
 	Classes map[string]Class
+
+	// Position and Explored are set by a Router that changes the order of another,
+	// and leave a program alone: the place in the order before, from 1, zero if
+	// it is the same, and whether the route comes first to learn of it.
+	Position int
+	Explored bool
 }
 
 // Retry says how often one route is tried for one message, and the pause

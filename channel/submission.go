@@ -77,13 +77,15 @@ type Submission struct {
 
 // A Hop is one try of one route.
 type Hop struct {
-	Route   string
-	Address Address       // the kind of address that the route needs
-	Class   Class         // meaningful with an Err
-	Code    string        // Error.Code
-	Took    time.Duration // of this try, with the wait for the provider
-	Err     error         // nil: accepted
-	Skipped bool          // with an Err: not tried, because its breaker is open; it may be tried in a later step
+	Route    string
+	Address  Address       // the kind of address that the route needs
+	Class    Class         // meaningful with an Err
+	Code     string        // Error.Code
+	Took     time.Duration // of this try, with the wait for the provider
+	Err      error         // nil: accepted
+	Position int           // of the route in the order that its Router was given, from 1
+	Explored bool          // the route came first to learn of it; see Route.Explored
+	Skipped  bool          // with an Err: not tried, because its breaker is open; it may be tried in a later step
 }
 
 // MaySent reports whether the message may have gone out by this try.

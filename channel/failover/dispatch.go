@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -184,7 +185,7 @@ func (d *dispatch) decide(ctx context.Context, a channel.Hop) decision {
 func (d *dispatch) tryOnce(ctx context.Context, i int, b *breaker, start, until time.Time, forced bool) (
 	channel.Submission, channel.Hop) {
 	r := &d.routes[i]
-	a := channel.Hop{Route: r.Name, Address: r.Address}
+	a := channel.Hop{Route: r.Name, Address: r.Address, Position: cmp.Or(r.Position, i+1), Explored: r.Explored}
 	done, err := b.allow()
 	switch {
 	case err == nil:
@@ -195,7 +196,10 @@ func (d *dispatch) tryOnce(ctx context.Context, i int, b *breaker, start, until 
 		return channel.Submission{}, a
 	}
 	result := neutral
-	defer func() { b.report(done, result, d.m.To.Of(r.Address)) }()
+	defer func() {
+		b.report(done, result, d.m.To.Of(r.Address))
+		d.observe(a, result)
+	}()
 	if d.m.Allow != nil {
 		if err := d.m.Allow(ctx, *r); err != nil {
 			a.Class, a.Code = classify(r, err)
@@ -214,6 +218,18 @@ func (d *dispatch) tryOnce(ctx context.Context, i int, b *breaker, start, until 
 	a.Class, a.Code = classify(r, err)
 	result = d.resultOf(ctx, limited, a)
 	return s, a
+}
+
+// observe tells the router of a try.
+func (d *dispatch) observe(a channel.Hop, r result) {
+	f := channel.Feedback{Kind: channel.FeedbackRefused, Route: a.Route, To: d.m.To, Sent: time.Now()}
+	switch {
+	case a.Err == nil:
+		f.Kind = channel.FeedbackSent
+	case r != failure && r != misconfigured:
+		return
+	}
+	d.c.Observe(f)
 }
 
 // leastShare is the least time that a route is given, if there is as much.

@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,6 +64,7 @@ var (
 	_ channel.Canceler    = (*Channel)(nil)
 	_ channel.RouteLister = (*Channel)(nil)
 	_ channel.Planner     = (*Channel)(nil)
+	_ channel.Observer    = (*Channel)(nil)
 )
 
 // New returns a channel over the routes of c.Router. Its error names the field
@@ -141,6 +143,21 @@ func (c *Channel) Plan(ctx context.Context, m *channel.Message) ([]channel.Route
 	return append(plan, open...), nil
 }
 
+// Observe passes on what became of a message to the Router, if it is a
+// [channel.Observer], as that of [Learn] is. A panic there is logged only.
+func (c *Channel) Observe(f channel.Feedback) {
+	o, ok := c.router.(channel.Observer)
+	if !ok {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil { // its value may hold a secret
+			c.log.Error("failover: the router panicked", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+		}
+	}()
+	o.Observe(f)
+}
+
 // route asks the router. No message was sent yet, so for a router that panics, or
 // whose error has no class, Unknown would be too pessimistic: it is Temporary.
 func (c *Channel) route(ctx context.Context, m *channel.Message) (routes []channel.Route, err error) {
@@ -170,7 +187,8 @@ func ordered(routes []channel.Route, last []string) []channel.Route {
 	}
 	all := make([]channel.Route, 0, len(routes))
 	var behind []channel.Route
-	for _, r := range routes {
+	for i, r := range routes {
+		r.Position = cmp.Or(r.Position, i+1)
 		if slices.Contains(last, r.Name) {
 			behind = append(behind, r)
 		} else {

@@ -3,6 +3,7 @@ package failover_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/channeltest"
@@ -55,5 +56,25 @@ func BenchmarkSend(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkLearn is one decision over five routes, without the time that phone.Region
+// takes.
+func BenchmarkLearn(b *testing.B) {
+	s := newStudent(b, failover.Learning{Router: failover.List(phoneRoute("a"), phoneRoute("b"),
+		phoneRoute("c"), phoneRoute("d"), phoneRoute("e"))})
+	m := s.message("+44")
+	ctx := context.Background()
+	for range 1000 {
+		for _, name := range []string{"a", "b", "c", "d", "e"} {
+			s.Observe(channel.Feedback{Kind: channel.FeedbackSent, Route: name, To: m.To, Sent: time.Now()})
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Route(ctx, m); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

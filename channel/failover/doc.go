@@ -13,7 +13,8 @@
 //
 // A [channel.Router] picks the routes: [List] always picks the same, [ByCountry]
 // decides by the recipient's number, [ByWeight] draws at random in proportion. A
-// program may bring its own.
+// program may bring its own. [Learn] reorders the routes of another Router by what
+// it has seen of them: see LEARN.md in this folder.
 //
 // Routes that Message.Last names are tried after the others: a resend names the
 // routes by which nothing has arrived.

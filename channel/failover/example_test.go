@@ -184,3 +184,48 @@ func Example_push() {
 	fmt.Println(s.Route, s.ProviderIDs, !s.Await.IsZero(), err)
 	// Output: push [fcm-1] true <nil>
 }
+
+// A carrier that accepts messages and loses them comes last until it delivers again. The
+// evidence is the codes that people verify, which an otp.Service reports.
+func ExampleLearn() {
+	route := func(name string) channel.Route {
+		return channel.Route{Name: name, Address: channel.Phone, Channel: &channeltest.Fake{}}
+	}
+	learner, err := failover.Learn(failover.Learning{
+		Router:  failover.List(route("carrier-a"), route("carrier-b")), // the order without evidence
+		Region:  phone.Region,
+		Explore: -1, // for an output that is the same each time
+		// Shared: a store.Credentials, and go learner.Run(ctx), if there are several processes
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	sms, err := failover.New(failover.Config{Router: learner}) // for otp.Config.Channel
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for i := range 40 {
+		m := channeltest.Message(channel.Phone, fmt.Sprintf("k%d.1", i))
+		m.To.Phone = fmt.Sprintf("+4479123%05d", i)
+		s, err := sms.Send(context.Background(), m)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		kind := channel.FeedbackVerified
+		if s.Route == "carrier-a" && i >= 2 { // it loses messages: people ask for another
+			kind = channel.FeedbackResent
+		}
+		sms.Observe(channel.Feedback{Kind: kind, Route: s.Route, To: m.To, Sent: time.Now()})
+	}
+	for _, r := range learner.Health().Routes {
+		if r.Region == "GB" {
+			fmt.Printf("%d. %s, given as %d: %s\n", r.Place, r.Route, r.Given, r.Reason)
+		}
+	}
+	// Output:
+	// 1. carrier-b, given as 2: lifted: it has the better estimate or price, or those before it are doubted
+	// 2. carrier-a, given as 1: doubted: its messages may get lost
+}

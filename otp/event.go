@@ -63,6 +63,8 @@ type Event struct {
 	State     channel.State     // of that message
 	Sent      time.Time         // of EventReceipt: when the route took that message; zero: it is not the latest
 
+	Position     int           // of EventSent: place of Route in the given order, from 1; 0: no failover
+	Explored     bool          // of EventSent: Route came first to learn of it, see failover.Learn
 	Providers    []string      // the provider's ids
 	Code         string        // of a receipt: the provider's status, never a one-time code
 	Hops         []channel.Hop // of EventSent: every try of a route
@@ -96,6 +98,12 @@ func (e Event) LogValue() slog.Value {
 		attrs = append(attrs, slog.Int("step", e.Step))
 	}
 	text("route", e.Route)
+	if e.Position > 0 {
+		attrs = append(attrs, slog.Int("position", e.Position))
+	}
+	if e.Explored {
+		attrs = append(attrs, slog.Bool("explored", true))
+	}
 	if e.State != 0 {
 		text("state", e.State.String())
 	}
@@ -204,6 +212,11 @@ func (s *Service) emitSent(ctx context.Context, o *opened, a attempt) {
 	e := s.event(EventSent, o, instant())
 	e.Step, e.Route, e.State, e.Providers, e.Hops, e.Err = a.name.Step, a.sub.Route, a.sub.State, a.sub.ProviderIDs,
 		a.sub.Hops, a.err
+	for _, h := range a.sub.Hops {
+		if h.Err == nil {
+			e.Position, e.Explored = h.Position, h.Explored
+		}
+	}
 	if a.err != nil {
 		e.State, e.Reason = channel.Failed, ReasonUndelivered
 		if a.maySent() {

@@ -94,7 +94,7 @@ func secretive(t *testing.T) (values []any, s map[string]string) {
 		otp.Ref{ID: c.ID, Subject: s["mailbox"]}, otp.Scope{Subject: s["mailbox"]},
 		otp.ResendRequest{ID: c.ID, Subject: s["mailbox"], IdempotencyKey: s["code"]},
 		otp.Verification{ID: c.ID, Subject: s["mailbox"], Code: s["code"], Binding: []byte(s["code"])},
-		to, m, &m, c.Hops[0], channel.Submission{Hops: c.Hops},
+		to, m, &m, c.Hops[0], channel.Submission{Hops: c.Hops}, channel.Feedback{To: to},
 		wording.Data{Code: s["code"], Details: s["phone"]},
 		wording.Text{SMS: s["code"], Subject: s["code"], Body: s["code"], HTML: s["code"]},
 	}, s
@@ -109,6 +109,7 @@ var harmless = []string{
 	"otp.Rate", "otp.Reason", "otp.ResendRoute", "otp.Tenant",
 	"wording.Config", "wording.Error", "wording.Plural", "wording.Set", "wording.Warning", "wording.Wording",
 	"channel.Address", "channel.Canceler", "channel.Channel", "channel.Class", "channel.Error", "channel.Func",
+	"channel.FeedbackKind", "channel.Observer",
 	"channel.PanicError", "channel.Planner",
 	"channel.Receipt", "channel.ReceiptFunc", "channel.Receipts", "channel.Retry", "channel.Route",
 	"channel.RouteLister", "channel.Router",

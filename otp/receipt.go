@@ -156,6 +156,7 @@ func (s *Service) receive(ctx context.Context, o *opened, rp report, worker bool
 
 // emitReceipt tells of a receipt that changed something.
 func (s *Service) emitReceipt(ctx context.Context, o *opened, rp report) {
+	s.observeReceipt(ctx, o, rp)
 	if !s.observed(ctx) {
 		return
 	}

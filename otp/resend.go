@@ -162,7 +162,10 @@ func (s *Service) resendOf(ctx context.Context, o *opened, q ResendRequest, toke
 		}
 		return nil
 	}
-	recorded := func(ctx context.Context) { s.emitResend(ctx, o, q, now) }
+	recorded := func(ctx context.Context) {
+		s.observeLatest(ctx, o, channel.FeedbackResent)
+		s.emitResend(ctx, o, q, now)
+	}
 	c, err := s.ask(ctx, o, request{apply, undo, recorded})
 	if c != nil {
 		c.Repeated = repeated

@@ -49,6 +49,7 @@ type tenant struct {
 	words    *wording.Set
 	channel  channel.Channel
 	canceler channel.Canceler // nil: no route's channel is one
+	observer channel.Observer // nil: the channel is none
 	routed   bool             // the channel is a failover: it guards its routes itself
 	scope    string           // whose ids the providers give: the name of who has the channel
 	sender   string
@@ -219,6 +220,7 @@ func (s *Service) prepareTenant(t Tenant, at string) (*tenant, error) {
 	}
 	if t.Channel == nil {
 		ready.channel, ready.canceler, ready.routed, ready.scope = base.channel, base.canceler, base.routed, base.scope
+		ready.observer = base.observer
 	}
 	return ready, nil
 }
@@ -295,6 +297,7 @@ func (s *Service) lint(t *tenant) {
 // connect validates a channel and attaches its receipts.
 func (s *Service) connect(t *tenant, from Tenant, at string) error {
 	t.channel, t.canceler = from.Channel, cancelerOf(from.Channel)
+	t.observer, _ = channel.As[channel.Observer](from.Channel)
 	lister, named := channel.As[channel.RouteLister](from.Channel)
 	t.routed = named
 	if named {

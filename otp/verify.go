@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/store"
 )
 
@@ -165,6 +166,7 @@ func (s *Service) verified(ctx context.Context, r *store.Record, token store.Tok
 	}
 	s.recall(ctx, o)
 	if !repeated {
+		s.observeLatest(ctx, o, channel.FeedbackVerified)
 		s.settleVerified(ctx, o)
 	}
 	c := s.challenge(o)

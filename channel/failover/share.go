@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"time"
 )
@@ -108,7 +109,7 @@ func (l *Learner) exchangeRegion(ctx context.Context, region string) error {
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		merged := l.e.Merge(time.Now(), region, old, delta, maxValue)
+		merged := l.e.Merge(time.Now(), region, old, delta, maxValue, rand.Uint64())
 		return merged, merged
 	})
 	l.mu.Lock()

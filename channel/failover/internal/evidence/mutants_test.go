@@ -48,6 +48,8 @@ var mutants = []struct{ name, file, from, to string }{
 	{"a Delta is exchanged twice", "share.go", "\tdelete(e.deltas, region)\n", ""},
 	{"a Delta that failed is forgotten", "share.go", "func(own *Cell) { own.join(c) }", "func(*Cell) { _ = c }"},
 	{"a value of another time is read", "share.go", "c.head > slot+ahead", "false"},
+	{"values of two processes may be the same", "share.go", "binary.AppendUvarint([]byte{layout}, mark)",
+		"binary.AppendUvarint([]byte{layout}, 0*mark)"},
 	{"a value is too long", "share.go", "if len(b) <= limit || len(cells) == 0 {", "if true {"},
 }
 
@@ -93,7 +95,7 @@ func caught(t *testing.T, file, text string) bool {
 		}
 	}
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-overlay", overlay, "-timeout", "60s", "-run",
-		"Rules|Hysteresis|Bounds|Exchange|Return|Damaged", ".")
+		"Rules|Hysteresis|Bounds|Exchange|Mark|Return|Damaged", ".")
 	out, err := cmd.CombinedOutput()
 	if strings.Contains(string(out), "build failed") {
 		t.Errorf("a mutant that is none:\n%s", out)

@@ -84,8 +84,9 @@ func (c *Cell) join(d *Cell) {
 }
 
 // Merge returns the value that replaces the stored one once a Delta is added. It is
-// printable, of limit octets at most: routes with the least evidence are left out.
-func (e *Estimator) Merge(now time.Time, region string, stored []byte, d Delta, limit int) []byte {
+// printable, of limit octets at most: routes with the least evidence are left out. mark is
+// drawn at random by the caller, so that no other process writes the same value.
+func (e *Estimator) Merge(now time.Time, region string, stored []byte, d Delta, limit int, mark uint64) []byte {
 	e.refresh(now)
 	cells, err := decode(stored, e.slot)
 	if err != nil {
@@ -107,7 +108,7 @@ func (e *Estimator) Merge(now time.Time, region string, stored []byte, d Delta, 
 		}
 	}
 	for {
-		b := encode(cells)
+		b := encode(cells, mark)
 		if len(b) <= limit || len(cells) == 0 {
 			return b
 		}
@@ -160,8 +161,8 @@ func (c *Cell) totals() [7]*float64 {
 	return [...]*float64{&c.tried, &c.good, &c.told, &c.got, &c.errors, &c.rate, &c.doubt}
 }
 
-func encode(cells map[string]*Cell) []byte {
-	b := binary.AppendUvarint([]byte{layout}, uint64(len(cells)))
+func encode(cells map[string]*Cell, mark uint64) []byte {
+	b := binary.AppendUvarint(binary.AppendUvarint([]byte{layout}, mark), uint64(len(cells)))
 	number := func(x float64) { b = binary.AppendVarint(b, int64(math.Round(x*scale))) }
 	for _, route := range slices.Sorted(maps.Keys(cells)) {
 		c := cells[route]
@@ -239,6 +240,7 @@ func decode(value []byte, slot int64) (map[string]*Cell, error) {
 		return nil, errLayout
 	}
 	r := reader{b: b[1:]}
+	r.uint(math.MaxUint64) // the mark
 	for range r.uint(MaxRoutes) {
 		route, c := r.string(), &Cell{}
 		c.head, c.alarm = r.int(), r.int()

@@ -11,7 +11,7 @@ import (
 // exchange merges what w has seen of a region into value, and has w take it over.
 func exchange(t testing.TB, w *ward, value []byte) []byte {
 	t.Helper()
-	value = w.Merge(w.now, "GB", value, w.Take("GB"), 4096)
+	value = w.Merge(w.now, "GB", value, w.Take("GB"), 4096, 7)
 	if err := w.Replace(w.now, "GB", value); err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +65,21 @@ func TestExchangeIsASum(t *testing.T) {
 	}
 }
 
+// Two processes that have seen the same write two values: each knows its own.
+func TestMark(t *testing.T) {
+	t.Parallel()
+	one, two := newWard(nil), newWard(nil)
+	var values [2]string
+	for i, w := range []*ward{one, two} {
+		w.Keep()
+		w.feed("GB", "a", 5, 10)
+		values[i] = string(w.Merge(w.now, "GB", nil, w.Take("GB"), 4096, uint64(i)))
+	}
+	if values[0] == values[1] {
+		t.Error("both wrote the same value")
+	}
+}
+
 // A delta whose exchange failed is exchanged later, once.
 func TestReturn(t *testing.T) {
 	t.Parallel()
@@ -98,7 +113,7 @@ func TestDamagedAndLong(t *testing.T) {
 		w.feed("GB", strings.Repeat("r", 64)+string(rune('0'+i)), 1, 10)
 	}
 	w.feed("GB", "a", 30, 10)
-	value := w.Merge(w.now, "GB", nil, w.Take("GB"), 1500)
+	value := w.Merge(w.now, "GB", nil, w.Take("GB"), 1500, 7)
 	cells, err := decode(value, w.slot)
 	if err != nil || len(value) > 1500 || cells["a"] == nil || len(cells) < 2 {
 		t.Errorf("%d octets, %d routes, %v", len(value), len(cells), err)
@@ -116,19 +131,19 @@ func FuzzDecode(f *testing.F) {
 	w.Keep()
 	w.feed("GB", "a", 40, 5)
 	w.feed("GB", "b", 4, 10)
-	value := w.Merge(w.now, "GB", nil, w.Take("GB"), 4096)
+	value := w.Merge(w.now, "GB", nil, w.Take("GB"), 4096, 7)
 	f.Add(value)
 	for _, cut := range []int{0, 1, 10, len(value) / 2, len(value) - 2} {
 		f.Add(value[:cut])
 	}
-	f.Add([]byte("AQE"))
+	f.Add([]byte("AQcB"))
 	f.Add(append(bytes.Clone(value), 'A'))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		cells, err := decode(b, w.slot)
 		if err != nil {
 			return
 		}
-		again, err := decode(encode(cells), w.slot)
+		again, err := decode(encode(cells, 7), w.slot)
 		if err != nil || len(again) != len(cells) {
 			t.Fatalf("%q: %d routes, then %d, %v", b, len(cells), len(again), err)
 		}

@@ -1,7 +1,10 @@
 package evidence
 
 import (
+	"cmp"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -85,5 +88,64 @@ func (l *learned) tell(now time.Time, what tale, p *person, route int, at time.T
 		l.e.Resent(now, region, name, at)
 	case delivered:
 		l.e.Delivered(now, region, name, at)
+	}
+}
+
+// thompson draws from a Beta posterior for each route and country, whose evidence halves
+// every so often, and takes the routes by what was drawn. A message counts as a failure
+// until it is verified.
+type thompson struct {
+	half  time.Duration
+	cells map[[2]int]*posterior
+	n     int
+}
+
+type posterior struct {
+	good, bad float64
+	at        time.Time
+}
+
+func (h *thompson) cell(now time.Time, country, route int) *posterior {
+	c := h.cells[[2]int{country, route}]
+	if c == nil {
+		c = &posterior{at: now}
+		h.cells[[2]int{country, route}] = c
+	}
+	f := math.Exp2(-now.Sub(c.at).Seconds() / h.half.Seconds())
+	c.good, c.bad, c.at = c.good*f, c.bad*f, now
+	return c
+}
+
+func (h *thompson) order(now time.Time, p *person, step int) ([]int, int) {
+	r := rand.New(rand.NewPCG(p.id, uint64(800+step)))
+	drawn := make([]float64, h.n)
+	order := make([]int, h.n)
+	for i := range order {
+		c := h.cell(now, p.country, i)
+		good, bad := gamma(r, 7+c.good), gamma(r, 3+c.bad)
+		drawn[i], order[i] = good/(good+bad), i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(drawn[b], drawn[a]) })
+	return order, -1
+}
+
+func (h *thompson) tell(now time.Time, what tale, p *person, route int, _ time.Time) {
+	switch c := h.cell(now, p.country, route); what {
+	case sent, refused:
+		c.bad++
+	case verified:
+		c.good, c.bad = c.good+1, max(c.bad-1, 0)
+	}
+}
+
+// gamma draws from a gamma distribution of a shape over 1 (Marsaglia and Tsang, 2000).
+func gamma(r *rand.Rand, shape float64) float64 {
+	d := shape - 1.0/3
+	for {
+		x := r.NormFloat64()
+		v := math.Pow(1+x/math.Sqrt(9*d), 3)
+		if v > 0 && math.Log(1-r.Float64()) < x*x/2+d-d*v+d*math.Log(v) {
+			return d * v
+		}
 	}
 }

@@ -54,9 +54,15 @@ func contenders() []contender {
 		{"given order", given, 0},
 		{"given order, Await 20 s", given, 20 * time.Second},
 		{"weights 40 25 15 10 10", func(*world) policy { return weighted{[]float64{40, 25, 15, 10, 10}} }, 0},
+		{"Thompson sampling, half-life 2 h", func(w *world) policy { return newThompson(w, 2*time.Hour) }, 0},
+		{"Thompson sampling, half-life 1 day", func(w *world) policy { return newThompson(w, 24*time.Hour) }, 0},
 		{"Learn", learns, 0},
 		{"Learn, Await 20 s", learns, 20 * time.Second},
 	}
+}
+
+func newThompson(w *world, half time.Duration) policy {
+	return &thompson{half: half, cells: map[[2]int]*posterior{}, n: len(w.given)}
 }
 
 // A total sums up the results of several worlds.

@@ -19,6 +19,8 @@
 //
 //	otp.challenges                       counter, {challenge}: otp.purpose, geo.country.iso_code
 //	otp.messages                         counter, {message}: otp.route, otp.state, geo.country.iso_code, error.type
+//	otp.route.choices                    counter, {message}, of those that a route took: otp.route,
+//	                                     otp.route.position, otp.route.explored
 //	otp.verifications                    counter, {verification}: otp.outcome, otp.reason, otp.route, otp.purpose,
 //	                                     geo.country.iso_code
 //	otp.refusals                         counter, {request}: otp.operation, otp.reason
@@ -42,6 +44,8 @@
 //	otp.outcome             verified, rejected
 //	otp.operation           of otp.Operation
 //	otp.reason              of otp.Reason
+//	otp.route.position      of the route in the order given to the failover: 1 to 8, more
+//	otp.route.explored      true if the route came first to learn of it, see failover.Learn; else left out
 //	otp.route.state         up, open
 //	otp.queue.state         high, normal, low, delayed, running, dead
 //	smpp.session.state      bound, connecting, refused

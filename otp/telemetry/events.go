@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -59,6 +60,7 @@ func (t *Telemetry) countSent(ctx context.Context, e *otp.Event) {
 		return
 	}
 	t.countMessage(ctx, e, "sent", class)
+	t.countChoice(ctx, e)
 	if e.State == channel.Delivered {
 		t.countMessage(ctx, e, "delivered", "")
 	}
@@ -88,6 +90,21 @@ func (t *Telemetry) countMessage(ctx context.Context, e *otp.Event, state, class
 	if t.messages.Enabled(ctx) {
 		t.messages.Add(ctx, 1, t.of(&ofMessages, t.route(e.Route), state, among(t.countries, e.Region), class).add...)
 	}
+}
+
+// countChoice counts a message by the place of its route.
+func (t *Telemetry) countChoice(ctx context.Context, e *otp.Event) {
+	if e.Position == 0 || !t.choices.Enabled(ctx) {
+		return
+	}
+	position, explored := "more", ""
+	if e.Position <= 8 {
+		position = strconv.Itoa(e.Position)
+	}
+	if e.Explored {
+		explored = "true"
+	}
+	t.choices.Add(ctx, 1, t.of(&ofChoices, t.route(e.Route), position, explored).add...)
 }
 
 func (t *Telemetry) countTyped(ctx context.Context, e *otp.Event, outcome string) {

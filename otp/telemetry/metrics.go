@@ -16,12 +16,12 @@ var tryBuckets = []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75
 
 // instruments are the instruments of a Telemetry.
 type instruments struct {
-	challenges, messages, verifications, refusals metric.Int64Counter
-	cost                                          metric.Float64Counter
-	verifying, delivering, trying                 metric.Float64Histogram
-	routeStatus, jobs                             metric.Int64ObservableUpDownCounter
-	age                                           metric.Float64ObservableGauge
-	meter                                         metric.Meter
+	challenges, messages, choices, verifications, refusals metric.Int64Counter
+	cost                                                   metric.Float64Counter
+	verifying, delivering, trying                          metric.Float64Histogram
+	routeStatus, jobs                                      metric.Int64ObservableUpDownCounter
+	age                                                    metric.Float64ObservableGauge
+	meter                                                  metric.Meter
 }
 
 func newInstruments(m metric.Meter, currency string) (in instruments, err error) {
@@ -46,6 +46,7 @@ func newInstruments(m metric.Meter, currency string) (in instruments, err error)
 		meter:         m,
 		challenges:    counter("otp.challenges", "{challenge}", "Challenges created."),
 		messages:      counter("otp.messages", "{message}", "Messages sent, failed and reported delivered."),
+		choices:       counter("otp.route.choices", "{message}", "Messages taken, by the place of the route."),
 		verifications: counter("otp.verifications", "{verification}", "Codes typed, right and rejected."),
 		refusals:      counter("otp.refusals", "{request}", "Requests refused, verifications aside."),
 		verifying:     histogram("otp.verification.duration", "Time from the Send to the right code.", buckets),
@@ -76,6 +77,8 @@ const (
 	reasonKey     = attribute.Key("otp.reason")
 	operationKey  = attribute.Key("otp.operation")
 	currencyKey   = attribute.Key("otp.currency")
+	positionKey   = attribute.Key("otp.route.position")
+	exploredKey   = attribute.Key("otp.route.explored")
 	routeStateKey = attribute.Key("otp.route.state")
 	queueStateKey = attribute.Key("otp.queue.state")
 )
@@ -87,6 +90,7 @@ type table []attribute.Key
 var (
 	ofChallenges    = table{purposeKey, countryKey}
 	ofMessages      = table{routeKey, stateKey, countryKey, errorTypeKey}
+	ofChoices       = table{routeKey, positionKey, exploredKey}
 	ofVerifications = table{outcomeKey, reasonKey, routeKey, purposeKey, countryKey}
 	ofRefusals      = table{operationKey, reasonKey}
 	ofDurations     = table{routeKey}

@@ -28,6 +28,8 @@ var values = map[string][]string{
 	"otp.reason":                 {"wrong", "malformed", "not_found", "too_soon", "invalid", "undelivered"},
 	"otp.operation":              {"send", "resend", "cancel"},
 	"otp.currency":               {"EUR"},
+	"otp.route.position":         {"1", "2", "3", "4", "5", "6", "7", "8", "more"},
+	"otp.route.explored":         {"true"},
 	"otp.route.state":            {"up", "open"},
 	"otp.queue.state":            {"high", "normal", "low", "delayed", "running", "dead"},
 	"error.type":                 {"unreachable", "undelivered", "invalid recipient"},
@@ -49,7 +51,8 @@ func TestAttributesAreBounded(t *testing.T) {
 		for i := range 10_000 {
 			e := otp.Event{At: time.Now(), Created: time.Now(), Purpose: fmt.Sprint("purpose ", random.Uint64()),
 				Region: regions[random.IntN(len(regions))], Route: fmt.Sprint("route ", random.Uint64()),
-				Challenge: british, Reference: subject, Key: british, Err: fmt.Errorf("to %s", british)}
+				Position: i, Explored: i%8 < 4, Challenge: british, Reference: subject,
+				Key: british, Err: fmt.Errorf("to %s", british)}
 			e.Kind = []otp.EventKind{otp.EventGenerated, otp.EventSent, otp.EventReceipt, otp.EventVerified}[i%4]
 			if e.Kind == otp.EventSent {
 				e.Err = &channel.Error{Class: channel.Unreachable, Op: british, Code: british}

@@ -157,7 +157,7 @@ func (s *Service) chargeMore(ctx context.Context, o *opened, a attempt) {
 	}
 }
 
-// outcome is what the record is told of the attempt.
+// outcome is the attempt as the record keeps it.
 func (a *attempt) outcome() delivery.Outcome {
 	o := delivery.Outcome{At: instant(), Held: a.held, Took: a.took, More: a.sub.More && a.err != nil}
 	for _, h := range a.sub.Hops {

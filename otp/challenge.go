@@ -136,7 +136,7 @@ func (o *opened) rejected(d *delivery.Delivery, route string) bool {
 	return d.Invalid != 0 && served(o.tenant, o.req.to, cmp.Or(route, d.Via, o.req.route))&^d.Invalid == 0
 }
 
-// Status returns what has become of a challenge.
+// Status returns the state of a challenge.
 func (s *Service) Status(ctx context.Context, q Ref) (*Challenge, error) {
 	o, err := s.read(ctx, q, instant())
 	if err != nil {

@@ -146,7 +146,7 @@ type result struct {
 	err  error // of the latest attempt: the channel's
 }
 
-// carry sends what is due, one step after another, until nothing is due. If
+// carry sends the due messages, one step after another, until nothing is due. If
 // claimed, the first step is the caller's already; m, unless nil, is its
 // message.
 func (s *Service) carry(ctx context.Context, o *opened, m *channel.Message, claimed, worker bool) (
@@ -186,7 +186,7 @@ func (s *Service) carry(ctx context.Context, o *opened, m *channel.Message, clai
 	}
 }
 
-// claim takes what is due for the length of a lease, so that of two processes
+// claim takes the due step for the length of a lease, so that of two processes
 // one delivers it.
 func (s *Service) claim(ctx context.Context, o *opened, worker bool) (*opened, error) {
 	if d := o.delivery; d.Phase == delivery.Sent && d.Send == d.Sends { // a silence: was a receipt parked?
@@ -289,7 +289,7 @@ func (s *Service) retryIn(o *opened, a attempt, worker bool) (time.Duration, boo
 	return pause, instant().Add(pause).Before(last)
 }
 
-// isAnswer reports whether err is what a store says, and not that it failed.
+// isAnswer reports whether err is an answer of the store, and no failure.
 func isAnswer(err error) bool {
 	for _, e := range []error{store.ErrExists, store.ErrNotFound, store.ErrExpired, store.ErrClosed, store.ErrExhausted,
 		store.ErrLocked, store.ErrConflict, store.ErrFull, errNothing, errForeign, errTampered, errVersion, errKey} {

@@ -148,7 +148,7 @@ func (e *Error) Error() string {
 	if e.RetryAfter > 0 {
 		fmt.Fprintf(&b, " (retry after %v)", e.RetryAfter.Round(time.Second))
 	}
-	if e.Err != nil && !isAnswer(e.Err) { // what a store answers is said by the reason
+	if e.Err != nil && !isAnswer(e.Err) { // the reason says what a store answers
 		b.WriteString(": " + e.Err.Error())
 	}
 	return b.String()

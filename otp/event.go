@@ -29,7 +29,7 @@ const (
 	EventErased    EventKind = "erased"
 )
 
-// An Operation is what was refused.
+// An Operation is the call that was refused.
 type Operation string
 
 // The operations of EventRefused.
@@ -68,13 +68,13 @@ type Event struct {
 	Providers    []string      // the provider's ids
 	Code         string        // of a receipt: the provider's status, never a one-time code
 	Hops         []channel.Hop // of EventSent: every try of a route
-	Operation    Operation     // of EventRefused: what was refused
+	Operation    Operation     // of EventRefused: the call
 	Reason       Reason        // why it was refused
 	AttemptsLeft int           // of EventRejected
 	Fixed        bool          // an app reviewer's fixed code: nothing was sent
 	Decoy        bool          // Request.Decoy, or dropped by the Guard: nothing was sent
 	Rule         string        // of the Guard, that refused
-	Key          string        // what the Rule counted, masked: "+99890123xxxx", "203.0.113.0/24"
+	Key          string        // the key that the Rule counted, masked: "+99890123xxxx", "203.0.113.0/24"
 	Err          error
 }
 
@@ -177,7 +177,7 @@ func (s *Service) callEvents(ctx context.Context, e Event) {
 	s.c.Events(ctx, e)
 }
 
-// event fills in what a record tells.
+// event fills in the fields that a record has.
 func (s *Service) event(kind EventKind, o *opened, now time.Time) Event {
 	q, d := o.req, o.delivery
 	return Event{Kind: kind, At: now, RequestID: cmp.Or(d.Request, q.requestID), Challenge: o.id, Tenant: q.tenant,

@@ -24,7 +24,7 @@ type Generator interface {
 	Generate(seed Seed) (string, error)
 }
 
-// A Seed is what a code is made from.
+// A Seed is the input that a code is made from.
 type Seed struct {
 	Key     []byte    // this challenge's own: 32 pseudo-random octets from the Service
 	Counter uint64    // HOTP's moving factor: which code of the challenge, from 0

@@ -71,7 +71,7 @@ func (a Attempt) LogValue() slog.Value { return slog.StringValue(a.String()) }
 // MarshalJSON is String.
 func (a Attempt) MarshalJSON() ([]byte, error) { return json.Marshal(a.String()) }
 
-// An Action is what a [Guard] wants done with a message.
+// An Action is the order of a [Guard] for a message.
 type Action uint8
 
 // The actions.

@@ -14,7 +14,7 @@ import (
 	"github.com/otpcourier/otpcourier/otp/internal/delivery"
 )
 
-// An asking is what a Guard is told of a message beside the challenge.
+// An asking holds the facts of a message that a Guard gets beside the challenge.
 type asking struct {
 	subject string // empty: nobody asked for this message, it follows another
 	ip      netip.Addr
@@ -185,7 +185,7 @@ func (s *Service) quiet(err error, now time.Time) bool {
 	return false
 }
 
-// decoyed is what a channel answers for the message of a decoy.
+// decoyed is the answer of a channel to the message of a decoy.
 func (s *Service) decoyed(ctx context.Context, t *tenant, m *channel.Message) channel.Submission {
 	route := channel.Route{Address: m.To.Kinds()}
 	if p, ok := channel.As[channel.Planner](t.channel); ok {

@@ -71,7 +71,7 @@ func (k keys) group(tenant, purpose string) string {
 	return string(sum[:8])
 }
 
-// limitKey names what is limited, scope "phone" or "ip", and its span.
+// limitKey names a limit by its scope, "phone" or "ip", and its span.
 func (k keys) limitKey(tenant, scope, what string, per time.Duration) string {
 	sum := k.index.begin("limit").text(tenant).text(scope).text(what).end()
 	return scope + "/" + per.String() + "/" + base64.RawURLEncoding.EncodeToString(sum[:16])

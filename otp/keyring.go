@@ -258,7 +258,7 @@ var (
 	errVersion = errors.New("the challenge's record is of another version")
 )
 
-// keyID is what a record's Key holds.
+// keyID is the content of a record's Key.
 func (k keys) keyID() string { return k.owner + "/" + k.current }
 
 // of returns the key of a record.

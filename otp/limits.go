@@ -45,7 +45,7 @@ func (s *Service) limits(q *sealedRequest, p *Policy, kinds channel.Address, ip 
 }
 
 // charge asks the Guard, and takes from limits at now, for a message and the
-// request that asked for it. It returns what was taken; errDropped with it. A
+// request that asked for it. It returns the takings; errDropped with it. A
 // caller that has gone by then has used nothing.
 func (s *Service) charge(ctx context.Context, q *sealedRequest, p *Policy, kinds channel.Address, ip netip.Addr,
 	now time.Time, ask asking) (delivery.Charge, error) {

@@ -103,7 +103,7 @@ func alphanumeric(r rune) bool {
 	return '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
 }
 
-// A form is what the codes of a generator look like.
+// A form is the look of a generator's codes.
 type form struct {
 	alphabet string
 	length   int

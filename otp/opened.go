@@ -72,7 +72,7 @@ func (o *opened) state() delivery.Challenge {
 	return delivery.Challenge{Open: o.Outcome == store.Open, Proven: o.Outcome == store.Verified, Expires: o.Expires}
 }
 
-// next says what is due.
+// next returns the due move.
 func (o *opened) next(now time.Time) delivery.Move { return o.delivery.Next(o.state(), now) }
 
 // read gets and opens a challenge that has not expired, and is one of the

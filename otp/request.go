@@ -45,7 +45,7 @@ type Request struct {
 	// ignore them.
 	To channel.Recipient
 
-	// Purpose is what the code is for, "login", at most 64 printable ASCII
+	// Purpose is the use of the code, such as "login", at most 64 printable ASCII
 	// characters. A code for one purpose does not pass for another. Messages
 	// are worded for it if the wording knows it, as wording.Payment.
 	Purpose string
@@ -307,7 +307,7 @@ func ascii(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e })
 }
 
-// loggable returns what a caller passed, or "?" if it was refused for its form.
+// loggable returns the text that a caller passed, or "?" if it was refused for its form.
 func loggable(s string) string {
 	if !printable(s) {
 		return "?"

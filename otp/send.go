@@ -276,7 +276,7 @@ func (s *Service) repeatedSoon(ctx context.Context, asked *opened) (c *Challenge
 // A request is how a message is asked for.
 type request struct {
 	apply    func(*delivery.Delivery) error
-	undo     func(context.Context) // refunds what was taken, if nothing was recorded
+	undo     func(context.Context) // refunds the takings, if nothing was recorded
 	recorded func(context.Context) // before anything is sent; nil: nothing is to be done
 }
 

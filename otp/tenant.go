@@ -181,7 +181,7 @@ func (s *Service) prepareTenants() (err error) {
 	return nil
 }
 
-// prepareTenant fills in what a tenant leaves to the Config.
+// prepareTenant fills in the fields that a tenant leaves to the Config.
 func (s *Service) prepareTenant(t Tenant, at string) (*tenant, error) {
 	switch {
 	case t.Name == "" || !printable(t.Name):

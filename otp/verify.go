@@ -13,7 +13,7 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A Verification is the code that a person typed, and what it was made for.
+// A Verification is the code that a person typed, with its challenge and purpose.
 type Verification struct {
 	ID      string // Challenge.ID
 	Subject string // as in the Request

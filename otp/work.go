@@ -10,7 +10,7 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// Work does what is due later: it delivers with Config.Async, takes over from
+// Work does the later steps: it delivers with Config.Async, takes over from
 // dead processes, and follows receipts that report failure or stay away. It
 // runs until ctx ends; then it waits for the deliveries under way and returns
 // ctx.Err(). A Service with Config.Async or Config.Takeover, or with routes
@@ -31,7 +31,7 @@ const (
 	unknownPause = 5 * time.Second
 )
 
-// look handles a wake-up: it reads the record, and does what is due. It returns
+// look handles a wake-up: it reads the record, and makes the due move. It returns
 // when to come again, so that a worker never enqueues.
 func (s *Service) look(ctx context.Context, j store.Job) (time.Time, error) {
 	now := instant()

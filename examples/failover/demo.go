@@ -15,7 +15,7 @@ import (
 	"github.com/otpcourier/otpcourier/smtp/smtptest"
 )
 
-// A person of the demo, with what the servers do with a message to them.
+// A person of the demo, with the fate of a message to them by each route.
 type person struct {
 	name   string
 	device string // the token of the app; empty: no app

@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// A plan is what the provider does with a message to a device.
+// A plan is the fate of a message to a device.
 type plan struct {
 	refuse         int    // the HTTP status; 0: accepted
 	status, reason string // of the webhook; empty: none
@@ -42,7 +42,7 @@ func startProvider() *provider {
 func (p *provider) url() string          { return p.server.URL }
 func (p *provider) client() *http.Client { return p.server.Client() }
 
-// on sets what is done with the messages to a device.
+// on sets the plan of the messages to a device.
 func (p *provider) on(device string, do plan) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 // spent. It holds no number and no address.
 type Alert struct {
 	Rule    string
-	Key     string     // what the rule counted: "+99890123xxxx", "203.0.113.0/24", "UZ"; empty: everything
+	Key     string     // the key that the rule counted: "+99890123xxxx", "203.0.113.0/24", "UZ"; empty: everything
 	Action  otp.Action // that the rule takes from now on; Allow: it has opened, or tells of the budget
 	Opened  bool       // the rule allows again
 	Spent   int        // 50, 80 or 100 percent of the budget; 0: the alert is of a rule

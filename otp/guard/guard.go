@@ -35,7 +35,7 @@ var (
 	_ otp.Settler = (*Guard)(nil)
 )
 
-// key names what a rule counts. It holds nothing readable.
+// key names the counter of a rule. It holds nothing readable.
 func (g *Guard) key(rule, what string) string {
 	m := g.macs.Get().(hash.Hash)
 	m.Reset()
@@ -157,7 +157,7 @@ func (g *Guard) Settle(ctx context.Context, a otp.Attempt, messages int, verifie
 	g.give(ctx, time.Time{}, at(&a), limits)
 }
 
-// giveBack gives back what the attempt's Check took.
+// giveBack refunds the takings of the attempt's Check.
 func (g *Guard) giveBack(ctx context.Context, a *otp.Attempt, s *settings) {
 	var limits []store.Limit
 	for _, r := range g.rules(a, s) {

@@ -29,7 +29,7 @@ const (
 
 const day = 24 * time.Hour
 
-// A line is a limit of a decision, with what it means if it is over.
+// A line is a limit of a decision, with the verdict if it is over.
 type line struct {
 	rule   string
 	key    string // masked
@@ -133,7 +133,7 @@ func (g *Guard) messages(s Shares, price, least int) (soft, hard int) {
 	return soft, max(of(s.Refuse), int(float64(soft)*s.Refuse/s.StepUp+0.5))
 }
 
-// plan returns what a decision takes from.
+// plan returns the limits that a decision takes from.
 func (g *Guard) plan(a *otp.Attempt, s *settings) *plan {
 	p := &plan{limits: make([]store.Limit, 0, 16), lines: make([]line, 0, 16), heard: g.heard}
 	for _, r := range g.rules(a, s) {
@@ -151,7 +151,7 @@ func (g *Guard) plan(a *otp.Attempt, s *settings) *plan {
 	return p
 }
 
-// isUnverified reports whether a rule counts what is not verified.
+// isUnverified reports whether a rule counts unverified messages.
 func isUnverified(name string) bool {
 	return name == RuleNetwork || name == RuleBlock || name == RuleUnverified || name == RuleTotal
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/otpcourier/otpcourier/otp"
 )
 
-// A Keyword is what a message that a person has sent asks for.
+// A Keyword is the request in a message from a person.
 type Keyword uint8
 
 // The keywords.

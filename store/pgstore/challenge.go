@@ -144,7 +144,7 @@ func (s *Store) CancelAll(
 	if err := checkBucket(bucket, subject, group); err != nil {
 		return err
 	}
-	if !now.Before(until) { // what it would cancel has expired
+	if !now.Before(until) { // the challenges have expired
 		return ctx.Err()
 	}
 	_, err := s.exec(ctx, s.sql.cancelAll, octets(subject), octets(group), nanos(until), nanos(now))

@@ -61,7 +61,7 @@ const (
 )
 
 // A link logs when the server cannot be reached, and when it can be again, once
-// each. It paces what a runner tries meanwhile.
+// each. It paces the tries of a runner meanwhile.
 type link struct {
 	logger *slog.Logger
 	mu     sync.Mutex

@@ -163,7 +163,7 @@ func (s *Store) CancelAll(
 	if strings.Contains(bucket, "-") {
 		return fmt.Errorf("redisstore: CancelAll of a bucket %q", bucket)
 	}
-	if !now.Before(until) { // what it would cancel has expired
+	if !now.Before(until) { // the challenges have expired
 		return nil
 	}
 	at := &markLayout

@@ -17,7 +17,7 @@ package redisstore
 // record, and a script may only touch its KEYS. A call that adds a run may remove
 // runs that are forgotten, see sweepRuns.
 //
-// The scripts are most of what a call costs the server. In Lua a call of any
+// The scripts are most of the cost of a call for the server. In Lua a call of any
 // function costs as much as ten lines, and a new string costs 11 instructions a
 // byte, because Redis hashes all of it: the scripts make no string that they can do
 // without.

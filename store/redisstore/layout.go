@@ -99,7 +99,7 @@ type limitFields struct {
 	Key    field `lua:"I2"` // 4 times which of KEYS the window has, from 1; and the flags limitShadow and limitPeek
 }
 
-// spanFields are what the limits of one key have in common.
+// spanFields are the common fields of the limits of one key.
 type spanFields struct {
 	Per  field `lua:"I6"` // microseconds
 	Step field `lua:"I6"` // how long a cell is, in microseconds

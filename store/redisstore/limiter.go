@@ -33,7 +33,7 @@ const (
 	limitPeek   = 1 << 1
 )
 
-// giveBack bounds how long a refused Take gives back what it took in other slots.
+// giveBack bounds how long a refused Take refunds its takings in other slots.
 const giveBack = 3 * time.Second
 
 // A countedLimit is a limit of a call.
@@ -184,10 +184,10 @@ func (c countedLimit) encode(to []byte, key int) []byte {
 	return to
 }
 
-// mostTakings is a Most that no limit reaches: half of what a cell can hold.
+// mostTakings is a Most that no limit reaches: half of the greatest number in a cell.
 const mostTakings = 1<<47 - 1
 
-// encodeSpan writes what the limits of a key have in common, see spanFields, and
+// encodeSpan writes the common fields of the limits of a key, see spanFields, and
 // returns the step. If several take from the key, the longest counts.
 func (c countedLimit) encodeSpan(b []byte) (step int64) {
 	at := &spanLayout

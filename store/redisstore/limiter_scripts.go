@@ -36,7 +36,7 @@ local now, nonce = read('@stamp[time name]', ARGV[1])
 local logs = call('MGET', unpack(KEYS))
 `
 
-// nonces is what a log ends with after the call: the nonces, and their number. It
+// nonces is the end of a log after the call: the nonces, and their number. It
 // needs log, count, which is how many log has, and at, where they begin.
 const nonces = `nonce .. log:sub(at, at + (count < @most_nonces and count or @(most_nonces - 1)) * @nonce - 1) ..
 	(count < @most_nonces and string.char(count + 1) or '\@most_nonces')`

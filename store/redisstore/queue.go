@@ -90,7 +90,7 @@ func readTimeout(c Client) time.Duration {
 	return 0
 }
 
-// number returns what a script gave as an integer or as the score of a set.
+// number returns the reply of a script as an integer or as the score of a set.
 func number(v any) int64 {
 	switch v := v.(type) {
 	case int64:

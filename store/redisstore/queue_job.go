@@ -12,7 +12,7 @@ import (
 // rank is a priority in the scripts: 1 for High, 2, 3 for Low.
 func rank(p store.Priority) int { return 2 - int(p) }
 
-// encodeJob returns what the queue keeps of j, which is due at due, and was not
+// encodeJob returns the stored form of j, which is due at due, and was not
 // handed out:
 //
 //	the fields of jobLayout

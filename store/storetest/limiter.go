@@ -48,7 +48,7 @@ func (g *gauge) take(limits ...store.Limit) store.Decision {
 	return d
 }
 
-// give returns what was taken at taken.
+// give refunds the takings of taken.
 func (g *gauge) give(taken time.Time, limits ...store.Limit) {
 	g.Helper()
 	if err := g.Give(g.Context(), taken, g.now, limits...); err != nil {

@@ -37,10 +37,10 @@ func jobCases() []testCase[store.Queue] {
 	}
 }
 
-// done is what a handler returns whose job is not to come again.
+// done is the result of a handler whose job must not come again.
 var done time.Time
 
-// patience bounds how long a case waits for what has to come.
+// patience bounds how long a case waits for an event that must come.
 const patience = 30 * time.Second
 
 // A workshop is a queue under test.

@@ -25,7 +25,7 @@ func inspector(w *workshop) store.Inspector {
 	return in
 }
 
-// wantStats waits for want, apart from Oldest, and returns what it got.
+// wantStats waits for want, apart from Oldest, and returns the last Stats.
 func wantStats(w *workshop, in store.Inspector, want store.Stats) store.Stats {
 	w.Helper()
 	for {

@@ -55,7 +55,7 @@ type Harness struct {
 	Queue   func(*testing.T) store.Queue
 
 	// Credentials may return a wrapper that first creates the row of a subject,
-	// if the backend's Swap does not. The cases remove what they store.
+	// if the backend's Swap does not. The cases remove their records.
 	Credentials func(*testing.T) store.Credentials
 
 	// Live returns how many keys backend still holds at now. One of the functions

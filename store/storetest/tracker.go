@@ -77,7 +77,7 @@ func trackThenMatch(t tester, tr store.Tracker) {
 	d.match(key, "delivered", "message")
 	d.match(key, "delivered", "message")
 	d.match(other, "delivered", "")
-	d.track(key, "message") // what was matched is not parked
+	d.track(key, "message") // a matched receipt is not parked
 }
 
 func matchThenTrack(t tester, tr store.Tracker) {

@@ -160,7 +160,7 @@ func (p *Proxy) serve(client net.Conn) {
 	_ = client.Close()
 }
 
-// requests passes on what the client says, and tells of requests whose reply
+// requests passes on the words of the client, and tells of requests whose reply
 // is to be lost before the server can answer them.
 func (p *Proxy) requests(server io.Writer, client io.Reader, losing *atomic.Bool) {
 	b := make([]byte, 64<<10)
@@ -201,7 +201,7 @@ func (p *Proxy) meant(request []byte) bool {
 	return p.only == nil || slices.ContainsFunc(p.only, func(c []byte) bool { return bytes.Contains(lower, c) })
 }
 
-// replies passes on what the server says until there is a reply to lose.
+// replies passes on the words of the server until there is a reply to lose.
 func replies(client io.Writer, server io.Reader, losing *atomic.Bool) {
 	b := make([]byte, 64<<10)
 	for {

@@ -1,22 +1,17 @@
 package provider
 
 import (
-	"bytes"
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
-	"encoding/pem"
-	"hash"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -45,10 +40,18 @@ func mac(key, content string) []byte {
 
 func b64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
-// A signed request is right, and every change to it is noticed.
-func TestVerifySignatures(t *testing.T) {
-	t.Parallel()
-	const body = `{"id":"m-1","s":"S","signature":{"t":"1771355400","n":"nonce"}}`
+const signedBody = `{"id":"m-1","s":"S","signature":{"t":"1771355400","n":"nonce"}}`
+
+// A signedRow is a request that a provider signs, at 1771355400.
+type signedRow struct {
+	verify, secret, body string
+	header               map[string]string
+}
+
+// signedByKey are requests whose signatures are verified with a public key.
+func signedByKey(t *testing.T) map[string]signedRow {
+	t.Helper()
+	const body = signedBody
 	edPublic, edPrivate, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -66,16 +69,7 @@ func TestVerifySignatures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bodySum := sha256.Sum256([]byte(body))
-	tokenSum := sha256.Sum256([]byte("token"))
-	memberBody := strings.TrimSuffix(body, "}}") +
-		`,"sig":"` + hex.EncodeToString(mac("key", "1771355400nonce")) + `"}}`
-	const svixKey = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-	rawSvix, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(svixKey, "whsec_"))
-	for name, row := range map[string]struct {
-		verify, secret, body string
-		header               map[string]string
-	}{
+	return map[string]signedRow{
 		"ed25519, as Telnyx": {
 			`{"ed25519": {"secrets": ["{{secret}}"], "header": "X-Sig", "encoding": "base64", "timestamp": "X-Time",
 				"content": "{{header.X-Time}}|{{body}}"}}`, b64(edPublic), body,
@@ -88,6 +82,19 @@ func TestVerifySignatures(t *testing.T) {
 				"content": "{{header.X-Time}}{{body}}"}}`, b64(ecPublic), body,
 			map[string]string{"X-Sig": b64(ecSignature), "X-Time": "1771355400"},
 		},
+	}
+}
+
+// signedByMAC are requests with an HMAC.
+func signedByMAC() map[string]signedRow {
+	const body = signedBody
+	bodySum := sha256.Sum256([]byte(body))
+	tokenSum := sha256.Sum256([]byte("token"))
+	memberBody := strings.TrimSuffix(body, "}}") +
+		`,"sig":"` + hex.EncodeToString(mac("key", "1771355400nonce")) + `"}}`
+	const svixKey = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	rawSvix, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(svixKey, "whsec_"))
+	return map[string]signedRow{
 		"a list, as Svix": {
 			`{"hmac": {"secrets": ["{{secret}}"], "key": "base64", "header": "X-Sig", "encoding": "base64",
 				"prefix": "v1,",
@@ -127,7 +134,15 @@ func TestVerifySignatures(t *testing.T) {
 				"X-Time": "1771355400",
 			},
 		},
-	} {
+	}
+}
+
+// A signed request is right, and every change to it is noticed.
+func TestVerifySignatures(t *testing.T) {
+	t.Parallel()
+	all := signedByMAC()
+	maps.Copy(all, signedByKey(t))
+	for name, row := range all {
 		v, err := verifierOf(t, row.verify, row.secret)
 		if err != nil || v == nil {
 			t.Errorf("%s: %v, %v", name, v, err)
@@ -254,82 +269,6 @@ func TestVerifyJWTHashes(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-}
-
-// SNS signs some members, in both versions, and only our topic counts.
-func TestVerifySNS(t *testing.T) {
-	t.Parallel()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, err := x509.MarshalPKIXPublicKey(key.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	inPEM := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))
-	v, err := verifierOf(t, `{"sns": {"secrets": ["{{secret}}"], "topic": "arn:aws:sns:eu-west-1:1:ses"}}`, inPEM)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sign := func(version string, members map[string]string, names ...string) []byte {
-		content := ""
-		for _, name := range names {
-			content += name + "\n" + members[name] + "\n"
-		}
-		hash, digest := crypto.SHA256, mustSum(sha256.New, content)
-		if version == "1" {
-			hash, digest = crypto.SHA1, mustSum(sha1.New, content)
-		}
-		signature, err := rsa.SignPKCS1v15(nil, key, hash, digest)
-		if err != nil {
-			t.Fatal(err)
-		}
-		members["Signature"], members["SignatureVersion"] = b64(signature), version
-		body, err := json.Marshal(members)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return body
-	}
-	members := func() map[string]string {
-		return map[string]string{
-			"Type": "Notification", "MessageId": "m", "TopicArn": "arn:aws:sns:eu-west-1:1:ses", "Message": "{\"a\":1}",
-			"Timestamp": "2026-11-30T00:00:00Z",
-		}
-	}
-	names := []string{"Message", "MessageId", "Timestamp", "TopicArn", "Type"}
-	for _, version := range []string{"1", "2"} {
-		body := sign(version, members(), names...)
-		if !v.verify(nil, body, time.Now()) {
-			t.Errorf("version %s is refused", version)
-		}
-		if v.verify(nil, bytes.Replace(body, []byte(`a\":1`), []byte(`a\":2`), 1), time.Now()) {
-			t.Errorf("version %s: another message passes", version)
-		}
-	}
-	other := members()
-	other["TopicArn"] = "arn:aws:sns:eu-west-1:2:ses"
-	if v.verify(nil, sign("2", other, names...), time.Now()) {
-		t.Error("another topic passes")
-	}
-	confirm := members()
-	confirm["Type"], confirm["SubscribeURL"], confirm["Token"] = "SubscriptionConfirmation", "https://sns.example/", "t"
-	if !v.verify(nil, sign("2", confirm,
-		"Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"), time.Now()) {
-		t.Error("a confirmation is refused")
-	}
-	unknown := members()
-	unknown["Type"] = "Other"
-	if v.verify(nil, sign("2", unknown), time.Now()) || v.verify(nil, []byte("[]"), time.Now()) {
-		t.Error("another type passes")
-	}
-}
-
-func mustSum(newHash func() hash.Hash, content string) []byte {
-	h := newHash()
-	h.Write([]byte(content))
-	return h.Sum(nil)
 }
 
 // The port and the fragment of the URL are as Twilio's libraries have them.

@@ -140,6 +140,7 @@ func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channe
 		Policy: otp.Policy{Life: time.Duration(c.Life), Waits: c.waits},
 		// If a process dies while it sends a message, another sends it after that.
 		Takeover: 10 * time.Second,
+		Events:   s.sender.events(c.Name),
 		Logger:   log,
 	})
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +26,7 @@ type cabinet interface {
 	put(ctx context.Context, name string, value []byte, life time.Duration) error
 	get(ctx context.Context, name string) ([]byte, error)  // errGone if there is none
 	take(ctx context.Context, name string) ([]byte, error) // get, for one caller only
+	list(ctx context.Context, prefix string) ([]string, error)
 }
 
 var errGone = errors.New("there is nothing of that name, or no more")
@@ -80,6 +83,18 @@ func (m *memoryCabinet) take(ctx context.Context, name string) ([]byte, error) {
 	return value, err
 }
 
+func (m *memoryCabinet) list(_ context.Context, prefix string) (names []string, _ error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name, v := range m.values {
+		if strings.HasPrefix(name, prefix) && time.Now().Before(v.expires) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
 // A redisCabinet is for any number of processes.
 type redisCabinet struct {
 	client *redis.Client
@@ -96,6 +111,17 @@ func (r *redisCabinet) get(ctx context.Context, name string) ([]byte, error) {
 
 func (r *redisCabinet) take(ctx context.Context, name string) ([]byte, error) {
 	return gone(r.client.GetDel(ctx, r.prefix+name).Bytes())
+}
+
+// list looks at every key of the server: it is for an operator's rare question.
+func (r *redisCabinet) list(ctx context.Context, prefix string) (names []string, _ error) {
+	for it := r.client.Scan(ctx, 0, r.prefix+prefix+"*", 1000).Iterator(); ; {
+		if !it.Next(ctx) {
+			slices.Sort(names)
+			return slices.Compact(names), it.Err()
+		}
+		names = append(names, strings.TrimPrefix(it.Val(), r.prefix))
+	}
 }
 
 func gone(value []byte, err error) ([]byte, error) {

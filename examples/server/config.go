@@ -43,6 +43,8 @@ type config struct {
 	ProblemTypes string `json:"problem_types,omitempty"`
 
 	Applications []application `json:"applications"`
+
+	hookWaits []time.Duration // between tries of a webhook, for tests; nil: the default
 }
 
 // An application is a brand with clients of its own. Nothing of it can be seen or
@@ -61,6 +63,9 @@ type application struct {
 	// 3166-1 codes. Default: all.
 	ReturnURLs []string `json:"return_urls,omitempty"`
 	Countries  []string `json:"countries,omitempty"`
+
+	// Webhooks are told what becomes of the application's verifications.
+	Webhooks []webhook `json:"webhooks,omitempty"`
 
 	waits []time.Duration // between sends, for tests; nil: the default
 
@@ -81,7 +86,7 @@ type route struct {
 type apiKey struct {
 	ID       string         `json:"id"`
 	SHA256   string         `json:"sha256"`             // of the whole key
-	Scopes   []string       `json:"scopes"`             // verifications, pages
+	Scopes   []string       `json:"scopes"`             // verifications, pages, webhooks
 	Networks []netip.Prefix `json:"networks,omitempty"` // of the client; default: any
 	Rate     int            `json:"rate,omitempty"`     // requests a minute; default: 600
 	Expires  time.Time      `json:"expires,omitzero"`
@@ -104,9 +109,10 @@ func (d *duration) UnmarshalText(text []byte) error {
 const (
 	scopeVerifications = "verifications" // create, look at, resend, check, cancel
 	scopePages         = "pages"         // make hosted pages, and ask what has come of them
+	scopeWebhooks      = "webhooks"      // test them, list what failed, send it again
 )
 
-var scopes = []string{scopeVerifications, scopePages}
+var scopes = []string{scopeVerifications, scopePages, scopeWebhooks}
 
 // readConfig reads the file, and the variables that take the place of its fields.
 func readConfig(path string, env func(string) string) (*config, error) {
@@ -136,7 +142,7 @@ func parseConfig(text []byte, env func(string) string) (*config, error) {
 			*field = v
 		}
 	}
-	return c, c.validate()
+	return c, c.validate(env)
 }
 
 var (
@@ -145,7 +151,7 @@ var (
 )
 
 // validate returns an error that names the field. It completes the keys.
-func (c *config) validate() error {
+func (c *config) validate(env func(string) string) error {
 	if len(c.Applications) == 0 {
 		return errors.New("applications: there is none")
 	}
@@ -168,7 +174,7 @@ func (c *config) validate() error {
 			return fmt.Errorf("%s.routes: there is none", at)
 		}
 		names[a.Name] = true
-		if err := a.validatePages(at); err != nil {
+		if err := errors.Join(a.validatePages(at), a.validateWebhooks(at, env)); err != nil {
 			return err
 		}
 		for j := range a.Keys {
@@ -195,6 +201,18 @@ func (a *application) validatePages(at string) error {
 	for j, region := range a.Countries {
 		if !phone.ValidRegion(region) || region != strings.ToUpper(region) {
 			return fmt.Errorf("%s.countries[%d]: %q is no ISO 3166-1 country that has phone numbers", at, j, region)
+		}
+	}
+	return nil
+}
+
+func (a *application) validateWebhooks(at string, env func(string) string) error {
+	for j := range a.Webhooks {
+		if err := a.Webhooks[j].complete(env); err != nil {
+			return fmt.Errorf("%s.webhooks[%d].%w", at, j, err)
+		}
+		if slices.ContainsFunc(a.Webhooks[:j], func(h webhook) bool { return h.Name == a.Webhooks[j].Name }) {
+			return fmt.Errorf("%s.webhooks[%d].name: another has it", at, j)
 		}
 	}
 	return nil

@@ -3,12 +3,19 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"net"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -122,7 +129,7 @@ func demoConfig() (c *config, shop, bank string, err error) {
 			ReturnURLs: []string{"https://" + name + ".example/"},
 			Keys:       []apiKey{kept}})
 	}
-	return c, secrets["shop"], secrets["bank"], c.validate()
+	return c, secrets["shop"], secrets["bank"], nil
 }
 
 // demo starts the server and talks to it. It returns an error if an answer is not
@@ -132,6 +139,16 @@ func demo(ctx context.Context, out io.Writer) error {
 	defer cancel()
 	c, shopKey, bankKey, err := demoConfig()
 	if err != nil {
+		return err
+	}
+	receiver, err := newReceiver()
+	if err != nil {
+		return err
+	}
+	defer receiver.close()
+	c.Applications[0].Webhooks = []webhook{{Name: "main", URL: receiver.url, Secrets: []string{receiver.secret},
+		DangerouslyPlaintext: true}}
+	if err := c.validate(func(string) string { return "" }); err != nil {
 		return err
 	}
 	people := &phones{codes: map[string]string{}}
@@ -147,7 +164,9 @@ func demo(ctx context.Context, out io.Writer) error {
 	h := &http.Client{Transport: transport}
 	shop, bank := &client{s.url(), shopKey, h}, &client{s.url(), bankKey, h}
 	watch := &client{s.adminURL(), "", h}
-	err = converse(ctx, out, people, shop, bank, watch)
+	if err = converse(ctx, out, people, shop, bank, watch); err == nil {
+		err = receiver.wait(ctx, out)
+	}
 	transport.CloseIdleConnections()
 	stop()
 	if err = errors.Join(err, <-ended); err != nil {
@@ -229,4 +248,61 @@ func (a *answer) String() string {
 		text += fmt.Sprintf(", %d attempts left", a.body.AttemptsLeft)
 	}
 	return text
+}
+
+// A receiver is what an application has behind the URL of a webhook: it believes what
+// is signed with the secret.
+type receiver struct {
+	url, secret string
+	server      *http.Server
+	hook        webhook // to compute signatures with, as any library of Standard Webhooks does
+	came        chan string
+}
+
+func newReceiver() (*receiver, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	r := &receiver{url: "http://" + l.Addr().String(), came: make(chan string, 64),
+		secret: "whsec_" + base64.StdEncoding.EncodeToString([]byte(rand.Text()))}
+	r.hook = webhook{Name: "main", URL: r.url, Secrets: []string{r.secret}, DangerouslyPlaintext: true}
+	if err := r.hook.complete(nil); err != nil {
+		return nil, err
+	}
+	r.server = &http.Server{Handler: r, ReadHeaderTimeout: time.Second}
+	go func() { _ = r.server.Serve(l) }() // until close
+	return r, nil
+}
+
+func (r *receiver) close() { _ = r.server.Close() }
+
+func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(q.Body, 1<<20))
+	seconds, failed := strconv.ParseInt(q.Header.Get("Webhook-Timestamp"), 10, 64)
+	signature := r.hook.sign(q.Header.Get("Webhook-Id"), time.Unix(seconds, 0), body)
+	if err != nil || failed != nil || !hmac.Equal([]byte(signature), []byte(q.Header.Get("Webhook-Signature"))) {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	var n notice
+	if json.Unmarshal(body, &n) == nil {
+		r.came <- n.Type
+	}
+}
+
+// wait waits until each kind of webhook has come. Their order is not promised.
+func (r *receiver) wait(ctx context.Context, out io.Writer) error {
+	kinds := map[string]bool{}
+	for len(kinds) < 4 {
+		select {
+		case kind := <-r.came:
+			kinds[kind] = true
+		case <-ctx.Done():
+			return fmt.Errorf("only %v came by webhook: %w", kinds, ctx.Err())
+		}
+	}
+	fmt.Fprintf(out, "webhooks, signed: %s\n", strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+	return nil
 }

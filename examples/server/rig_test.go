@@ -143,7 +143,7 @@ func start(t *testing.T, change func(*config)) *rig {
 	if change != nil {
 		change(c)
 	}
-	if err := c.validate(); err != nil {
+	if err := c.validate(os.Getenv); err != nil {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, people: &phones{codes: map[string]string{}}, keys: otp.NewKeyring()}

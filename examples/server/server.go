@@ -41,6 +41,8 @@ type server struct {
 	vault *vault
 	apps  map[string]*app
 
+	sender *sender // of webhooks
+
 	public, admin net.Listener
 	draining      atomic.Bool
 }
@@ -69,11 +71,16 @@ func newServer(ctx context.Context, c *config, keys otp.Keyring, open opener, lo
 	s.gate.setKeys(c)
 	var state cabinet = &memoryCabinet{values: map[string]kept{}}
 	if s.redis != nil {
-		state = &redisCabinet{s.redis, "otp:page:"}
+		state = &redisCabinet{s.redis, "otp:state:"}
 	}
 	if s.vault, err = newVault(state, keys); err != nil {
 		return nil, err
 	}
+	hooks, err := newStore(s.redis, "otp:hooks:", log)
+	if err != nil {
+		return nil, err
+	}
+	s.sender = newSender(c, s.vault, hooks, log)
 	for _, a := range c.Applications {
 		if s.apps[a.Name], err = s.newApp(a, keys, open); err != nil {
 			delete(s.apps, a.Name)
@@ -157,6 +164,9 @@ func (s *server) close(ctx context.Context) {
 	for _, a := range s.apps {
 		a.close(ctx)
 	}
+	if s.sender != nil {
+		s.sender.close()
+	}
 	if s.redis != nil {
 		_ = s.redis.Close()
 	}
@@ -189,6 +199,7 @@ func (s *server) handler() http.Handler {
 	mux.Handle(apiPath+"/", verifications)
 	mux.Handle("POST "+pagesPath, s.admitted(scopePages, s.createPage))
 	mux.Handle("GET "+pagesPath+"/{id}", s.admitted(scopePages, s.getPage))
+	s.hookCalls(mux)
 	s.person(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		s.refuse(w, refusal(http.StatusNotFound, "not_found", "There is nothing here.", ""))

@@ -266,6 +266,34 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// A process is this test's program, started as a server.
+type process struct {
+	cmd *exec.Cmd
+	log syncBuffer
+	url string
+}
+
+func startProcess(t *testing.T, path string, env ...string) *process {
+	t.Helper()
+	p := &process{cmd: exec.CommandContext(t.Context(), os.Args[0], "-serve", "-config", path)}
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Stderr = &p.log
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, _ := bufio.NewReader(stdout).ReadString('\n')
+	m := regexp.MustCompile(`^API on (\S+), health on \S+$`).FindStringSubmatch(strings.TrimSpace(line))
+	if m == nil {
+		t.Fatalf("got %q\n%s", line, &p.log)
+	}
+	p.url = m[1]
+	return p
+}
+
 // The program serves a file, reads its keys anew on SIGHUP, and ends on SIGTERM.
 func TestProcess(t *testing.T) {
 	t.Parallel()
@@ -280,34 +308,20 @@ func TestProcess(t *testing.T) {
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-serve", "-config", path)
-	var log syncBuffer
-	cmd.Stderr = &log
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, _ := bufio.NewReader(stdout).ReadString('\n')
-	m := regexp.MustCompile(`^API on (\S+), health on (\S+)$`).FindStringSubmatch(strings.TrimSpace(line))
-	if m == nil {
-		t.Fatalf("got %q\n%s", line, &log)
-	}
+	p := startProcess(t, path)
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	c := &client{m[1], secret, &http.Client{Transport: &checked{t, transport}}}
+	c := &client{p.url, secret, &http.Client{Transport: &checked{t, transport}}}
 	if a, err := c.ask(t.Context(), "POST", apiPath, annsLogin); err != nil || a.status != 201 {
-		t.Errorf("got %v %v\n%s", a, err, &log)
+		t.Errorf("got %v %v\n%s", a, err, &p.log)
 	}
 	for _, signal := range []os.Signal{syscall.SIGHUP, syscall.SIGTERM} {
-		if err := cmd.Process.Signal(signal); err != nil {
+		if err := p.cmd.Process.Signal(signal); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("%v\n%s", err, &log)
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, &p.log)
 	}
 }
 
@@ -331,14 +345,14 @@ func TestPrintKey(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	t.Parallel()
-	none := func(string) string { return "" }
+	env := func(name string) string {
+		return map[string]string{"OTP_REDIS": "redis://elsewhere:6379/0", "OTP_WEBHOOK_SECRET": hookSecret}[name]
+	}
 	example, err := os.ReadFile("config.example.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := parseConfig(example, func(name string) string {
-		return map[string]string{"OTP_REDIS": "redis://elsewhere:6379/0"}[name]
-	})
+	c, err := parseConfig(example, env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,20 +360,25 @@ func TestConfig(t *testing.T) {
 		t.Errorf("got %+v", c)
 	}
 	for want, change := range map[string][2]string{
-		"applications[0].name":           {`"name": "shop"`, `"name": "Shop!"`},
-		"applications[0].brand":          {`"brand": "Shop"`, `"brand": ""`},
-		"applications[0].routes":         {string(example), `{"applications":[{"name":"a","brand":"A"}]}`},
-		"applications[0].keys[0].sha256": {`"sha256": "`, `"sha256": "0`},
-		"applications[0].keys[0].scopes": {`["verifications", "pages"]`, `["everything"]`},
-		"applications[0].keys[0].rate":   {`"rate": 600`, `"rate": -1`},
-		"cert and key":                   {`"listen"`, `"cert": "x.pem", "listen"`},
-		"unknown field":                  {`"listen"`, `"listne"`},
-		"applications: there is none":    {string(example), `{}`},
-		"something follows":              {string(example), string(example) + "{}"},
-		"applications[0].keys[1].id":     {`"id": "shop2"`, `"id": "shop1"`},
-		"unknown unit":                   {`"5m"`, `"5 minutes"`},
+		"applications[0].name":            {`"name": "shop"`, `"name": "Shop!"`},
+		"applications[0].brand":           {`"brand": "Shop"`, `"brand": ""`},
+		"applications[0].routes":          {string(example), `{"applications":[{"name":"a","brand":"A"}]}`},
+		"applications[0].webhooks[0].url": {`"https://shop.example/hooks/otp"`, `"http://shop.example/"`},
+		"webhooks[0].secrets":             {`"$OTP_WEBHOOK_SECRET"`, `"$UNSET"`},
+		"applications[0].return_urls[0]":  {`"https://shop.example/"`, `"shop.example"`},
+		"applications[0].countries[0]":    {`["GB"`, `["UK"`},
+		"public_url":                      {`"https://verify.shop.example"`, `"verify"`},
+		"applications[0].keys[0].sha256":  {`"sha256": "`, `"sha256": "0`},
+		"applications[0].keys[0].scopes":  {`["verifications", "pages", "webhooks"]`, `["everything"]`},
+		"applications[0].keys[0].rate":    {`"rate": 600`, `"rate": -1`},
+		"cert and key":                    {`"listen"`, `"cert": "x.pem", "listen"`},
+		"unknown field":                   {`"listen"`, `"listne"`},
+		"applications: there is none":     {string(example), `{}`},
+		"something follows":               {string(example), string(example) + "{}"},
+		"applications[0].keys[1].id":      {`"id": "shop2"`, `"id": "shop1"`},
+		"unknown unit":                    {`"5m"`, `"5 minutes"`},
 	} {
-		_, err := parseConfig([]byte(strings.Replace(string(example), change[0], change[1], 1)), none)
+		_, err := parseConfig([]byte(strings.Replace(string(example), change[0], change[1], 1)), env)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", want, err)
 		}

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/otp/otphttp"
+	"github.com/otpcourier/otpcourier/store"
+)
+
+// maxPending bounds the events that wait to be written to the outbox.
+const maxPending = 4096
+
+// A sender tells applications what becomes of their verifications: each event is
+// written to the outbox and sent from there, at least once, by whichever process.
+// The order is not promised; a receiver orders by timestamp.
+type sender struct {
+	apps    map[string][]webhook
+	vault   *vault
+	queue   store.Queue // its jobs are names in the vault
+	client  *http.Client
+	log     *slog.Logger
+	waits   []time.Duration
+	pending chan pending
+	dropped atomic.Int64
+
+	running sync.WaitGroup
+	stop    context.CancelFunc
+}
+
+type pending struct {
+	app string
+	e   otp.Event
+}
+
+func newSender(c *config, v *vault, q store.Queue, log *slog.Logger) *sender {
+	s := &sender{apps: map[string][]webhook{}, vault: v, queue: q, log: log, waits: waits,
+		pending: make(chan pending, maxPending),
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute,
+			TLSHandshakeTimeout: hookTimeout},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	for _, a := range c.Applications {
+		if len(a.Webhooks) > 0 {
+			s.apps[a.Name] = a.Webhooks
+		}
+	}
+	if c.hookWaits != nil {
+		s.waits = c.hookWaits
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.running.Go(s.write)
+	s.running.Go(func() { _ = q.Run(ctx, 4, s.send) }) // until close
+	return s
+}
+
+// events is an application's otp.Config.Events; nil if it has no webhooks. It waits
+// for nothing: if the outbox cannot be written as fast as events come, some are
+// dropped, and counted.
+func (s *sender) events(app string) func(context.Context, otp.Event) {
+	if len(s.apps[app]) == 0 {
+		return nil
+	}
+	return func(ctx context.Context, e otp.Event) {
+		select {
+		case s.pending <- pending{app, e}:
+		default:
+			s.log.ErrorContext(ctx, "webhooks: an event was dropped", "dropped", s.dropped.Add(1))
+		}
+	}
+}
+
+// close writes what is pending, and lets the tries under way end. No event may come
+// after it.
+func (s *sender) close() {
+	close(s.pending)
+	s.stop()
+	s.running.Wait()
+	s.client.CloseIdleConnections()
+}
+
+// write puts the events into the outbox.
+func (s *sender) write() {
+	for p := range s.pending {
+		id, n, ok := noticeOf(p.app, p.e)
+		if !ok {
+			continue
+		}
+		body := encode(n)
+		for _, h := range s.apps[p.app] {
+			m := &message{ID: id, App: p.app, Endpoint: h.Name, Type: n.Type, Body: body, At: time.Now()}
+			if err := s.enqueue(context.Background(), m); err != nil {
+				s.log.Error("webhooks: an event was dropped", "id", id, "dropped", s.dropped.Add(1), "error", err)
+			}
+		}
+	}
+}
+
+// enqueue stores a message before it wakes a worker for it.
+func (s *sender) enqueue(ctx context.Context, m *message) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := s.vault.write(ctx, m.name(), m, hookLife); err != nil {
+		return err
+	}
+	return s.queue.Enqueue(ctx, store.Job{Challenge: m.name(), Expires: time.Now().Add(hookLife)})
+}
+
+// endpoint finds a webhook of the file.
+func (s *sender) endpoint(app, name string) *webhook {
+	for i := range s.apps[app] {
+		if h := &s.apps[app][i]; h.Name == name {
+			return h
+		}
+	}
+	return nil
+}
+
+// load reads a message. errGone: it was delivered.
+func (s *sender) load(ctx context.Context, name string) (*message, error) {
+	m := &message{}
+	sealed, err := s.vault.get(ctx, name)
+	return m, s.vault.read(name, sealed, err, m)
+}
+
+// send is the handler of the queue: it tries a message once, and says when it is to
+// be tried again.
+func (s *sender) send(ctx context.Context, j store.Job) (again time.Time, err error) {
+	m, err := s.load(ctx, j.Challenge)
+	switch {
+	case errors.Is(err, errGone):
+		return time.Time{}, nil
+	case err != nil:
+		return time.Time{}, err
+	}
+	h := s.endpoint(m.App, m.Endpoint)
+	if h == nil || s.isOff(ctx, m) {
+		return time.Time{}, s.bury(ctx, m)
+	}
+	status, asked, failed := s.post(ctx, h, m)
+	m.Tries, m.Status = m.Tries+1, status
+	if failed == nil {
+		_, err := s.vault.take(ctx, m.name())
+		return time.Time{}, err
+	}
+	s.log.WarnContext(ctx, "webhooks: a try failed", "application", m.App, "endpoint", m.Endpoint, "id", m.ID,
+		"tries", m.Tries, "status", status)
+	if status == http.StatusGone {
+		s.log.ErrorContext(ctx, "webhooks: the endpoint is gone, and is called no more until a replay", "application",
+			m.App, "endpoint", m.Endpoint)
+		if err := s.vault.write(ctx, offName(m.App, m.Endpoint), true, deadLife); err != nil {
+			return time.Time{}, err
+		}
+		return time.Time{}, s.bury(ctx, m)
+	}
+	again = m.next(s.waits, time.Now(), asked)
+	if again.IsZero() {
+		return again, s.bury(ctx, m)
+	}
+	return again, s.vault.write(ctx, m.name(), m, hookLife)
+}
+
+func offName(app, endpoint string) string { return "off/" + app + "/" + endpoint }
+
+// isOff reports whether an endpoint has answered 410.
+func (s *sender) isOff(ctx context.Context, m *message) bool {
+	_, err := s.vault.get(ctx, offName(m.App, m.Endpoint))
+	return err == nil
+}
+
+// bury keeps a message that is tried no more, for a replay.
+func (s *sender) bury(ctx context.Context, m *message) error {
+	if err := s.vault.write(ctx, m.dead(), m, deadLife); err != nil {
+		return err
+	}
+	_, err := s.vault.take(ctx, m.name())
+	return err
+}
+
+// failure is a message that was given up.
+type failure struct {
+	ID     string    `json:"id"`
+	Type   string    `json:"type"`
+	Tries  int       `json:"tries"`
+	Status int       `json:"status,omitempty"` // of the last answer
+	At     time.Time `json:"at"`               // of the event
+}
+
+// buried lists the messages of an endpoint that were given up, 1000 at most.
+func (s *sender) buried(ctx context.Context, app, endpoint string) ([]*message, error) {
+	names, err := s.vault.list(ctx, "dead/"+app+"/"+endpoint+"/")
+	if err != nil {
+		return nil, err
+	}
+	var all []*message
+	for _, name := range names[:min(len(names), 1000)] {
+		m, err := s.load(ctx, name)
+		if err != nil && !errors.Is(err, errGone) {
+			return nil, err
+		}
+		if err == nil {
+			all = append(all, m)
+		}
+	}
+	return all, nil
+}
+
+// hookCalls are the calls of the API for webhooks.
+func (s *server) hookCalls(mux *http.ServeMux) {
+	call := func(pattern string, do func(http.ResponseWriter, *http.Request, *app, *webhook) error) {
+		mux.Handle(pattern, s.admitted(scopeWebhooks,
+			func(w http.ResponseWriter, r *http.Request, a *app, _ *apiKey) *otphttp.Problem {
+				h := s.sender.endpoint(a.name, r.PathValue("name"))
+				if h == nil {
+					return refusal(http.StatusNotFound, "not_found", "There is no such webhook.", "")
+				}
+				if err := do(w, r, a, h); err != nil {
+					return s.unavailable(r, err)
+				}
+				return nil
+			}))
+	}
+	call("POST /v1/webhooks/{name}/test", s.testHook)
+	call("GET /v1/webhooks/{name}/failures", s.listFailures)
+	call("POST /v1/webhooks/{name}/replay", s.replayHook)
+}
+
+// testHook sends a message that means nothing.
+func (s *server) testHook(w http.ResponseWriter, r *http.Request, a *app, h *webhook) error {
+	n := notice{Type: "webhook.test", Timestamp: time.Now().UTC(), Data: noticeData{App: a.name}}
+	m := &message{ID: "msg_" + strings.ToLower(secret()), App: a.name, Endpoint: h.Name, Type: n.Type, Body: encode(n),
+		At: n.Timestamp}
+	if err := s.sender.enqueue(r.Context(), m); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusAccepted, map[string]string{"id": m.ID})
+	return nil
+}
+
+func (s *server) listFailures(w http.ResponseWriter, r *http.Request, a *app, h *webhook) error {
+	all, err := s.sender.buried(r.Context(), a.name, h.Name)
+	if err != nil {
+		return err
+	}
+	out := []failure{}
+	for _, m := range all {
+		out = append(out, failure{m.ID, m.Type, m.Tries, m.Status, m.At.UTC()})
+	}
+	writeJSON(w, http.StatusOK, map[string][]failure{"failures": out})
+	return nil
+}
+
+// replayHook sends all that was given up once more, with all tries, and calls an
+// endpoint again that was gone.
+func (s *server) replayHook(w http.ResponseWriter, r *http.Request, a *app, h *webhook) error {
+	ctx := r.Context()
+	if _, err := s.vault.take(ctx, offName(a.name, h.Name)); err != nil && !errors.Is(err, errGone) {
+		return err
+	}
+	all, err := s.sender.buried(ctx, a.name, h.Name)
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		m.Tries, m.Status = 0, 0
+		if err := s.sender.enqueue(ctx, m); err != nil {
+			return err
+		}
+		if _, err := s.vault.take(ctx, m.dead()); err != nil && !errors.Is(err, errGone) {
+			return err
+		}
+	}
+	writeJSON(w, http.StatusAccepted, map[string]int{"replayed": len(all)})
+	return nil
+}

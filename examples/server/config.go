@@ -231,8 +231,8 @@ func (k *apiKey) complete(app string) (err error) {
 		return errors.New("id: it must be 1 to 16 of a-z and 0-9")
 	case len(k.Scopes) == 0:
 		return fmt.Errorf("scopes: it needs one of %q", scopes)
-	case k.Rate < 0 || k.Rate > 1_000_000:
-		return errors.New("rate: it is not within 1 and 1,000,000 a minute")
+	case k.Rate < 0:
+		return errors.New("rate: it is negative")
 	}
 	for _, s := range k.Scopes {
 		if !slices.Contains(scopes, s) {

@@ -52,7 +52,7 @@ func TestTexts(t *testing.T) {
 
 // A visitor is a browser without script.
 type visitor struct {
-	t      *testing.T
+	t      testing.TB
 	client *http.Client
 	base   string
 	page   string // the last that came
@@ -316,7 +316,7 @@ func TestRealRedisVault(t *testing.T) {
 	v.get(link).post("/verify/send", "phone", "+447912345601").says("Enter the code")
 	ctx, names := t.Context(), []string{}
 	for _, name := range r.s.redis.Keys(ctx, "*").Val() {
-		if !strings.HasPrefix(name, "otp:page:") {
+		if !strings.HasPrefix(name, "otp:state:") {
 			continue
 		}
 		names = append(names, name)

@@ -16,6 +16,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"github.com/otpcourier/otpcourier/otp"
@@ -26,9 +27,14 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	redis.SetLogger(silent{}) // of connections to servers that the tests have ended
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")) // ends by itself
 }
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // document reads openapi.yaml.
 var document = sync.OnceValues(func() (routers.Router, error) {
@@ -104,7 +110,7 @@ func fits(r *http.Request, sent []byte, status int, header http.Header, body []b
 
 // A rig is a running server with two applications and people with phones.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	s      *server
 	people *phones
 	shop   *client
@@ -134,7 +140,7 @@ func (s *syncBuffer) String() string {
 }
 
 // start runs the demo's configuration, changed by change, which may be nil.
-func start(t *testing.T, change func(*config)) *rig {
+func start(t testing.TB, change func(*config)) *rig {
 	t.Helper()
 	c, shopKey, bankKey, err := demoConfig()
 	if err != nil {
@@ -154,7 +160,11 @@ func start(t *testing.T, change func(*config)) *rig {
 // serve starts another server for the same applications and people.
 func (r *rig) serve(c *config) *rig {
 	t, log := r.t, &syncBuffer{}
-	s, err := newServer(t.Context(), c, r.keys, r.people.open, slog.New(slog.NewTextHandler(log, nil)))
+	logger := slog.New(slog.NewTextHandler(log, nil))
+	if _, ok := t.(*testing.B); ok {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	s, err := newServer(t.Context(), c, r.keys, r.people.open, logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +200,7 @@ func (r *rig) request(c *client, method, path, body string) *http.Request {
 	return q
 }
 
-func decodeInto(t *testing.T, resp *http.Response, into any) {
+func decodeInto(t testing.TB, resp *http.Response, into any) {
 	t.Helper()
 	defer resp.Body.Close()
 	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel/console"
 	"github.com/otpcourier/otpcourier/channel/failover"
 	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/otp/guard"
 	"github.com/otpcourier/otpcourier/otp/otphttp"
 	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/smpp"
@@ -133,6 +134,12 @@ func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channe
 	if err != nil {
 		return err
 	}
+	var watch otp.Guard
+	if c.Guard != nil {
+		if watch, err = c.Guard.guard(st, keys, log); err != nil {
+			return err
+		}
+	}
 	a.svc, err = otp.New(otp.Config{
 		Channel: a.courier, Receipts: receipts, Store: st, Keys: keys, Application: c.Name,
 		Wording: wording.Config{Brand: c.Brand, Origin: s.origin()}, Region: c.Region,
@@ -140,6 +147,7 @@ func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channe
 		Policy: otp.Policy{Life: time.Duration(c.Life), Waits: c.waits},
 		// If a process dies while it sends a message, another sends it after that.
 		Takeover: 10 * time.Second,
+		Guard:    watch,
 		Events:   s.sender.events(c.Name),
 		Logger:   log,
 	})
@@ -155,6 +163,15 @@ func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channe
 	a.stop = stop
 	a.working.Go(func() { _ = a.svc.Work(ctx) }) // until stop
 	return nil
+}
+
+func (c *guardConfig) guard(l store.Limiter, keys otp.Keyring, log *slog.Logger) (*guard.Guard, error) {
+	countries := map[string]guard.Country{}
+	for _, code := range c.Countries {
+		countries[code] = guard.Country{}
+	}
+	return guard.New(guard.Config{Limiter: l, Index: keys.Index, Countries: countries, Budget: c.Budget,
+		Shadow: c.Shadow, Logger: log})
 }
 
 // up reports whether a route is left that messages go by.

@@ -64,12 +64,24 @@ type application struct {
 	ReturnURLs []string `json:"return_urls,omitempty"`
 	Countries  []string `json:"countries,omitempty"`
 
+	// Guard refuses SMS pumping, flooding and overspending, see otp/guard.
+	// Default: none.
+	Guard *guardConfig `json:"guard,omitempty"`
+
 	// Webhooks are told what becomes of the application's verifications.
 	Webhooks []webhook `json:"webhooks,omitempty"`
 
 	waits []time.Duration // between sends, for tests; nil: the default
 
 	Keys []apiKey `json:"keys"`
+}
+
+// A guardConfig is what a guard cannot know: the messages that a day may cost, and the
+// countries of the application's people.
+type guardConfig struct {
+	Budget    int      `json:"budget"`
+	Countries []string `json:"countries"`
+	Shadow    bool     `json:"shadow,omitempty"` // alerts in the log, and refuses nothing
 }
 
 // A route is a way to people: smpps://user@host:2776?sender=Shop,

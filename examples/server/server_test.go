@@ -185,6 +185,37 @@ func TestBlock(t *testing.T) {
 	from(r.shop, "404 not_found", "198.51.100.7")
 }
 
+// The guard of an application refuses what is pumped: other countries, and a block of
+// numbers whose codes nobody types.
+func TestGuard(t *testing.T) {
+	t.Parallel()
+	r := start(t, func(c *config) {
+		c.Applications[0].Guard = &guardConfig{Budget: 1000, Countries: []string{"GB"}}
+	})
+	create := func(c *client, number string) string {
+		a, err := c.ask(t.Context(), "POST", apiPath, `{"subject":"s`+number+`","to":{"phone":"`+number+`"}}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.String()
+	}
+	if got := create(r.shop, "+33612345678"); !strings.HasPrefix(got, "429 guarded") {
+		t.Errorf("a country that is not the application's: %s", got)
+	}
+	if got := create(r.bank, "+33612345678"); got != "201 pending" {
+		t.Errorf("an application without a guard: %s", got)
+	}
+	sent := 0
+	for i := range 30 {
+		if create(r.shop, fmt.Sprintf("+4479123456%02d", i)) == "201 pending" {
+			sent++
+		}
+	}
+	if sent == 0 || sent > 16 {
+		t.Errorf("%d of 30 numbers in a row were sent to", sent)
+	}
+}
+
 // SIGHUP takes the keys of the file: a new one opens, an old one does not.
 func TestReload(t *testing.T) {
 	t.Parallel()
@@ -366,7 +397,7 @@ func TestConfig(t *testing.T) {
 		"applications[0].webhooks[0].url": {`"https://shop.example/hooks/otp"`, `"http://shop.example/"`},
 		"webhooks[0].secrets":             {`"$OTP_WEBHOOK_SECRET"`, `"$UNSET"`},
 		"applications[0].return_urls[0]":  {`"https://shop.example/"`, `"shop.example"`},
-		"applications[0].countries[0]":    {`["GB"`, `["UK"`},
+		"applications[0].countries[0]":    {`"countries": ["GB", "IE", "FR", "DE"],`, `"countries": ["UK"],`},
 		"public_url":                      {`"https://verify.shop.example"`, `"verify"`},
 		"applications[0].keys[0].sha256":  {`"sha256": "`, `"sha256": "0`},
 		"applications[0].keys[0].scopes":  {`["verifications", "pages", "webhooks"]`, `["everything"]`},

@@ -7,6 +7,11 @@
 //
 //	go run .
 //
+// This serves until it is stopped, with the same two applications, prints the messages,
+// and an address at which to try the hosted page:
+//
+//	go run . -serve -demo
+//
 // With a configuration file it serves. config.example.json has every field, and
 // openapi.yaml describes the API:
 //
@@ -69,11 +74,15 @@ func serveFile(ctx context.Context, args []string, env func(string) string, out 
 	f.SetOutput(out)
 	serve := f.Bool("serve", false, "serve, until SIGTERM")
 	path := f.String("config", "config.json", "configuration `file`")
+	try := f.Bool("demo", false, "in place of a file, the applications of the demo")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	if !*serve || f.NArg() > 0 {
-		return errors.New("the arguments are none, keys, key NAME, or -serve and -config FILE")
+		return errors.New("the arguments are none, keys, key NAME, or -serve with -config FILE or -demo")
+	}
+	if *try {
+		return serveDemo(ctx, env, out)
 	}
 	c, err := readConfig(*path, env)
 	if err != nil {

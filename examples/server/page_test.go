@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"html"
@@ -60,10 +61,14 @@ type visitor struct {
 }
 
 func (r *rig) visit() *visitor {
+	return newVisitor(r.t, r.s.url())
+}
+
+func newVisitor(t testing.TB, base string) *visitor {
 	jar := &secureJar{}
 	jar.inner, _ = cookiejar.New(nil)
 	transport := &http.Transport{DisableKeepAlives: true}
-	return &visitor{t: r.t, base: r.s.url(), client: &http.Client{Jar: jar, Transport: transport}}
+	return &visitor{t: t, base: base, client: &http.Client{Jar: jar, Transport: transport}}
 }
 
 // secureJar holds what a browser takes from 127.0.0.1 without TLS.
@@ -159,6 +164,31 @@ func (r *rig) pageState(c *client, id string) (out pageState) {
 
 const signUp = `{"subject":"ann","purpose":"sign-up","language":"en","reference":"order-7",
 	"return_url":"https://shop.example/done?x=1"}`
+
+// go run . -serve -demo prints a link that opens the page.
+func TestServeDemo(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	env := func(name string) string {
+		return map[string]string{"OTP_LISTEN": "127.0.0.1:0", "OTP_ADMIN": "127.0.0.1:0"}[name]
+	}
+	out, in := io.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, []string{"-serve", "-demo"}, env, in) }()
+	lines := bufio.NewScanner(out)
+	link := ""
+	for link == "" && lines.Scan() {
+		_, link, _ = strings.Cut(lines.Text(), "works once: ")
+	}
+	v := newVisitor(t, link)
+	v.get(link).says("Shop", `name="phone"`)
+	http.DefaultClient.CloseIdleConnections()
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
 
 // A person's whole way, without script.
 func TestPage(t *testing.T) {

@@ -256,7 +256,7 @@ func (s *Service) finish(ctx context.Context, o *opened, a attempt, worker bool)
 }
 
 // ended records the outcome of an attempt in d, and then the receipts that were
-// faster. It returns those that changed something.
+// faster. It returns the receipts that changed something.
 func ended(d *delivery.Delivery, a delivery.Attempt, out delivery.Outcome, early []report) (
 	refund []delivery.Charge, told []report) {
 	refund = d.Finish(a, out)

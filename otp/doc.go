@@ -50,7 +50,7 @@
 // parallel right answers one wins.
 //
 // People who verify do not count for the limit of their network: an office
-// behind one address is served. A [Guard], such as that of otp/guard, replaces
+// behind one address is served. A [Guard], such as package otp/guard, replaces
 // that limit, and keeps messages to blocks of numbers, to countries, and of a day
 // within bounds. Strangers who use up the limit of a number, or lock a subject,
 // do not lock out the owner's device if its requests are marked as Known.

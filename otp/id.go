@@ -14,7 +14,7 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// An id is that of a challenge, in 16 octets: 14 bits of bucket, by which a
+// An id names a challenge in 16 octets: 14 bits of bucket, by which a
 // backend keeps a subject's challenges together; 80 bits that are random or
 // come from an idempotency key; and 32 bits of the subject's tag, so that an ID
 // that is asked for in another's name is refused before the store is asked.

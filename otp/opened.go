@@ -162,7 +162,7 @@ func (s *Service) matches(r *store.Record, typed, purpose string, binding [32]by
 		if err != nil {
 			return false, errVersion
 		}
-		valid = max(d.Send, 1) // those that were begun, not those that are asked for
+		valid = max(d.Send, 1) // sends that were begun, not requests
 	}
 	ok := 0
 	for n := range valid {

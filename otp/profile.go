@@ -15,10 +15,10 @@ import (
 
 // A Profile is the part of a standard that a Service can be held to. New and
 // SetTenant refuse a configuration that breaks a clause, and name all that do.
-// What code cannot see is a field of [Attestations].
+// [Attestations] has a field for each fact that code cannot see.
 type Profile uint8
 
-// The profiles. The clauses in parentheses are those that are checked.
+// The profiles. The clauses in parentheses are checked.
 const (
 	// NIST is SP 800-63B-4, out-of-band authenticators: a code lives at most
 	// 10 minutes and has six digits or more (§3.1.3.2); no route is e-mail, no

@@ -43,7 +43,7 @@ type Tenant struct {
 	Support string
 }
 
-// A tenant is a Tenant ready for use; that of no name is the Config itself.
+// A tenant is a Tenant ready for use; the tenant without a name is the Config itself.
 type tenant struct {
 	name     string
 	words    *wording.Set

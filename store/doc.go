@@ -36,7 +36,7 @@
 //
 // Clocks of processes differ, and calls overtake one another: the time of a call may
 // be before that of an earlier call, by up to a minute, and for a [Limit] by less than
-// its Per. Such a call works as any other. What an earlier call has done by a later
+// its Per. Such a call works as any other. The effect of an earlier call by a later
 // time holds: a record that it created is found, a taking counts, a run of failures is
 // remembered for as long after it, and a lock locks.
 //

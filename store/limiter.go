@@ -7,7 +7,7 @@ import (
 
 // A Limit allows Most takings of Key within any span of length Per. Key names
 // scope and span and holds nothing readable. Limits of one Key and different Per
-// are counted apart; those that differ only in Most, Shadow, N or Peek count the
+// are counted apart; limits that differ only in Most, Shadow, N or Peek count the
 // same takings.
 type Limit struct {
 	Key    string

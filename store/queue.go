@@ -9,7 +9,7 @@ import (
 )
 
 // Priority orders jobs that are due: higher first, however long the lower
-// ones have been due. What waits too long expires, and is a [DeadLetter].
+// ones have been due. A job that waits too long expires, and is a [DeadLetter].
 type Priority int8
 
 // The priorities: a payment before a newsletter sign-up.
@@ -85,7 +85,7 @@ type Queue interface {
 	// reaches the backend, however long the handler takes: the process sends
 	// heartbeats. If they cease, the process counts as dead, and another worker
 	// gets the job, within seconds. The process may live, having been stopped
-	// or cut off. What it reports of a job that was handed out anew changes
+	// or cut off. Its report of a job that was handed out anew changes
 	// nothing: the job is neither ended nor handed out once more by it.
 	Run(ctx context.Context, workers int, handle Handler) error
 }
@@ -111,7 +111,7 @@ type Stats struct {
 	High, Normal, Low int           // due, and with no worker yet
 	Delayed           int           // wait for NotBefore, to come again, or out the pause after a failure
 	Running           int           // with a worker
-	Oldest            time.Duration // how long the first of those that are due has been; 0: none is
+	Oldest            time.Duration // how long the first due job has been due; 0: none is
 	Dead              int           // dead letters
 }
 

@@ -88,7 +88,7 @@
 //
 // # Errors
 //
-// An error of Send is a [channel.Error]. Its class is that of the most severe hop:
+// An error of Send is a [channel.Error]. Its class is the most severe class of a hop:
 //
 //   - Unknown: the message may be out
 //   - Expired: no other Send can help

@@ -40,7 +40,7 @@ type Learning struct {
 	Price func(region, route string) float64
 	Worth float64
 
-	// Seed is that of the draws. Two Learners with one Seed draw the same for the same
+	// Seed begins the draws. Two Learners with one Seed draw the same for the same
 	// message. Default 0.
 	Seed uint64
 
@@ -51,7 +51,7 @@ type Learning struct {
 	// process learns alone.
 	Shared Shared
 
-	// Name is that of the evidence in Shared, at most 64 characters. Learners with
+	// Name is the name of the evidence in Shared, at most 64 characters. Learners with
 	// other routes need another Name. Default "routes".
 	Name string
 

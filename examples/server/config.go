@@ -59,7 +59,7 @@ type application struct {
 	Routes  []route  `json:"routes"`           // in the order in which they are tried
 
 	// ReturnURLs are where a page may lead the person back to: the origin, and
-	// the beginning of the path. Countries are those that a page offers, as ISO
+	// the beginning of the path. Countries are the countries that a page offers, as ISO
 	// 3166-1 codes. Default: all.
 	ReturnURLs []string `json:"return_urls,omitempty"`
 	Countries  []string `json:"countries,omitempty"`

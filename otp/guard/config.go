@@ -13,14 +13,14 @@ import (
 // Config configures a [Guard]. Limiter, Index, Countries and Budget are
 // required.
 type Config struct {
-	// Limiter keeps the counts: that of the Service, for instance.
+	// Limiter keeps the counts, for example the Limiter of the Service.
 	Limiter store.Limiter
 
 	// Index is the key of the hashes that name what is counted: Keyring.Index.
 	// At least 32 octets.
 	Index []byte
 
-	// Countries are those that messages go to, by ISO 3166-1 code in upper
+	// Countries are the countries that messages go to, by ISO 3166-1 code in upper
 	// case. +1 is some 25 countries, several of them dear: each has its own
 	// code. [Everywhere] allows all.
 	Countries map[string]Country

@@ -53,7 +53,7 @@ func newMACs(index []byte) func() any {
 	return func() any { return hmac.New(sha256.New, key) }
 }
 
-// price is that of a message to a country, at least 1.
+// price is the price of a message to a country, at least 1.
 func (g *Guard) price(country string) int {
 	if g.c.Price == nil {
 		return 1

@@ -22,7 +22,7 @@ type Proxies struct {
 }
 
 // ClientAddr returns the address of the person: going through the header from the
-// right, the first that is none of a proxy. What stands left of it is the person's
+// right, the first that is none of a proxy. The text left of it is the person's
 // own claim, and not read. If an entry is no address, the address is that of the
 // proxy that added it, so that the person is limited and not let off.
 func (p Proxies) ClientAddr(r *http.Request) netip.Addr {

@@ -53,7 +53,7 @@
 //	error.type              of channel.Class; of a receipt: undelivered
 //	messaging.system        smpp, smtp, http, other
 //
-// Purposes, countries and routes are those that the Config lists, and routes that
+// Purposes, countries and routes are the values that the Config lists, and routes that
 // were passed to Route. Any other is "other", so that nobody who sends requests can
 // add series.
 //

@@ -37,7 +37,7 @@ type Config struct {
 	Purposes, Countries, Routes []string
 
 	// Price returns what the message of an event costs, in Currency. Event.Route,
-	// Region and the number of its Providers, which is that of its parts, tell
+	// Region and the number of its Providers, which equals its parts, tell
 	// the tariff. It is called for messages that a route took or may have taken,
 	// and must be quick and safe for concurrent use. Default: no otp.message.cost.
 	Price func(otp.Event) float64

@@ -93,7 +93,7 @@ func (b *batcher[Q, A]) sendAlone(ctx context.Context, r *request[Q, A]) (answer
 	if r.err == nil {
 		return r.answer, nil
 	}
-	// The deadline of a connection comes a moment before that of the contexts.
+	// The deadline of a connection comes a moment before the deadline of the contexts.
 	now := time.Now()
 	if until, ok := ctx.Deadline(); ctx.Err() == nil && ok && !now.Before(until) {
 		return answer, context.DeadlineExceeded

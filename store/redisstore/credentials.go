@@ -126,7 +126,7 @@ func (s *Store) keepsValues(ctx context.Context) error {
 }
 
 // evicts returns an error if a server may evict keys. A server that does not let its
-// user see its configuration, as hosted servers do, counts as one that does not.
+// user see its configuration, as hosted servers do, counts as a server without.
 func (s *Store) evicts(ctx context.Context) error {
 	_, err := bounded(ctx, s, func(ctx context.Context) (struct{}, error) {
 		if cluster, ok := s.client.(*redis.ClusterClient); ok {

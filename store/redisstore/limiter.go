@@ -24,7 +24,7 @@ const (
 	coarsePer = 128
 )
 
-// mostNonces is how many calls a window remembers, to know one that is repeated.
+// mostNonces is how many calls a window remembers, to know a repeated call.
 const mostNonces = 8
 
 // The flags of limitFields.

@@ -14,7 +14,7 @@ package redisstore
 // key goes. A cell is kept for Per, and for the clocks' differences, see spanFields.
 //
 // All that a taking changes is at the end, so that it mostly writes a hundred bytes
-// in place. What costs the server is calls of Redis, each as much as ten calls of
+// in place. The server spends its time in calls of Redis, each as much as ten calls of
 // struct.unpack, and new strings, 11 instructions a byte.
 //
 // Version: see recordLayout. A release that changes this format changes the "w" of
@@ -47,7 +47,7 @@ const nonces = `nonce .. log:sub(at, at + (count < @most_nonces and count or @(m
 //	returns    how long the call has to wait for each limit, 8 bytes each; an empty
 //	           string if it has taken from all
 //
-// A taking may come after one that is later: the clocks of processes differ, and calls
+// A taking may come after a later taking: the clocks of processes differ, and calls
 // overtake one another. It goes where it belongs, so that Give finds it.
 //
 // Of each window, state has the lastFields up to the nonces, and taken how many

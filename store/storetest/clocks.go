@@ -8,7 +8,7 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// behind is how far the clock of one process is behind that of another.
+// behind is how far one process's clock is behind another's.
 const behind = 30 * time.Second
 
 func storeClockCases() []testCase[store.Store] {

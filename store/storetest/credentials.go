@@ -202,7 +202,7 @@ func oneFirst(t tester, c store.Credentials) {
 	v.swap(race(v, ""), "")
 }
 
-// race swaps old for 64 new values at one time, and returns the one that is there.
+// race swaps old for 64 new values at one time, and returns the winner.
 func race(v *vault, old string) (winner string) {
 	v.Helper()
 	var mu sync.Mutex

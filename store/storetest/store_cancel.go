@@ -209,7 +209,7 @@ func cancelAllRepeated(t tester, s store.Store) {
 
 func cancelAllKeepsRun(t tester, s store.Store) {
 	f := newFixture(t, s)
-	// A CancelAll that ends before the run, and one that ends after it.
+	// One CancelAll ends before the run, another after it.
 	for _, kept := range []time.Duration{time.Minute, 2 * time.Hour} {
 		for _, after := range []time.Duration{30*time.Minute - time.Microsecond, 30 * time.Minute} {
 			f.subject = unique("subject-")

@@ -270,7 +270,7 @@ func finishRepeated(t tester, s store.Store) {
 	outcomes := []store.Outcome{store.Verified, store.Cancelled}
 	for i, o := range outcomes {
 		id, won, lost := f.create(), newToken(), newToken()
-		f.attemptAs(id, lost, nil) // charged, and not the one that wins
+		f.attemptAs(id, lost, nil) // charged, and not the winner
 		f.finishAs(id, o, won, nil)
 		f.update(id, 0, "recalled", nil)
 		want := f.get(id)

@@ -32,7 +32,7 @@ var hashes = map[string]func() hash.Hash{
 }
 
 // Sorted signs the parameters of a form or, in a request without a body, of the URL,
-// and adds the signature as one more. What is signed is before, then name=value of
+// and adds the signature as one more. The signed text is before, then name=value of
 // each parameter, sorted by name and joined by "&", then after. settings:
 //
 //   - parameter: the name of the signature's parameter

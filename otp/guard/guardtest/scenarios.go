@@ -34,7 +34,7 @@ func (s Scenario) Budget() int {
 	return int(4 * s.PerDay * perSession * cents * 10)
 }
 
-// Price is that of a message, in tenths of US cents.
+// Price is the price of a message, in tenths of US cents.
 func Price(country string) int { return int(Countries[country].Price*10 + 0.5) }
 
 // UnderAttack returns the scenarios with each of [Attacks].

@@ -26,7 +26,7 @@ var phaseNames = [...]string{"due", "sending", "sent", "failed", "refused", "del
 // String returns the phase's name in lower case.
 func (p Phase) String() string { return phaseNames[p] }
 
-// A Message is one that may be on its way.
+// A Message may be on its way.
 type Message struct {
 	Step      int
 	Route     string // empty: not known
@@ -52,7 +52,7 @@ func (c Charge) IsZero() bool { return c.Kinds == 0 && !c.Network }
 // tells who the person is.
 type Delivery struct {
 	Sends   int       // asked for: the Send, and each Resend
-	Send    int       // the number of the one that the step belongs to
+	Send    int       // the number of the message that the step belongs to
 	Asked   time.Time // when the latest was asked for
 	Attempt Attempt   // the latest
 	Owner   uint64    // drawn at random by the latest attempt's sender
@@ -78,7 +78,7 @@ type Delivery struct {
 	// behind it the charge of each send that was asked for and not yet begun.
 	Charges []Charge
 
-	Request string   // marks the events of the current send; empty: that of the first
+	Request string   // marks the events of the current send; empty: of the first send
 	Tokens  []uint64 // of the Resends, by which a repeat is known
 }
 
@@ -315,7 +315,7 @@ func (d *Delivery) conclude(a Attempt, o Outcome, more bool) (refund []Charge) {
 	return refund
 }
 
-// state is that of the outcome's message.
+// state is the state of the outcome's message.
 func (o *Outcome) state() channel.State {
 	switch {
 	case o.Arrived:

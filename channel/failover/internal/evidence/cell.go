@@ -44,7 +44,7 @@ type Cell struct {
 	ring [Slots]counts
 	head int64 // number of the newest slot since 1970
 
-	// What has left the ring. All halve every Params.HalfLife.
+	// The counts that left the ring. All halve every Params.HalfLife.
 	tried, good float64 // messages, and those verified, while the route was not in doubt
 	told, got   float64 // messages, and those reported delivered
 	errors      float64
@@ -186,7 +186,7 @@ func (p *Params) factorsOf(slots float64) factors {
 	return factors{of(p.HalfLife), of(rateHalfLife), of(p.Relief)}
 }
 
-// rateHalfLife is that of the count that tells how many messages there are in an hour.
+// rateHalfLife is the half-life of the count that tells how many messages there are in an hour.
 const rateHalfLife = time.Hour
 
 // step is one step of the Page statistic.

@@ -230,7 +230,7 @@ func timely(age time.Duration) float64 {
 	return min(max(float64(Slots*Slot-age)/float64(Slots*Slot/2), 0), 1)
 }
 
-// Resent counts a message as one that a person did not wait for any longer.
+// Resent counts a message whose person stopped waiting.
 func (e *Estimator) Resent(now time.Time, in, route string, sent time.Time) {
 	e.ended(now, in, route, sent, e.p.Resent)
 }

@@ -70,7 +70,7 @@ func (e *Estimator) Return(now time.Time, region string, d Delta) {
 	}
 }
 
-// join adds the ring and the ages of a Delta's cell. What is too old is left out.
+// join adds the ring and the ages of a Delta's cell. Old evidence is left out.
 func (c *Cell) join(d *Cell) {
 	for n := d.head - Slots + 1; n <= d.head; n++ {
 		if q := c.at(n); q != nil {

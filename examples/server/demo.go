@@ -148,7 +148,7 @@ func demo(ctx context.Context, out io.Writer) error {
 	}
 	defer receiver.close()
 	c.Applications[0].Webhooks = []webhook{{Name: "main", URL: receiver.url, Secrets: []string{receiver.secret},
-		DangerouslyPlaintext: true}}
+		DangerouslyPlaintext: true, PrivateNetwork: true}}
 	if err := c.validate(func(string) string { return "" }); err != nil {
 		return err
 	}

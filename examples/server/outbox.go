@@ -24,8 +24,8 @@ const maxPending = 4096
 type sender struct {
 	apps    map[string][]webhook
 	vault   *vault
-	queue   store.Queue // its jobs are names in the vault
-	client  *http.Client
+	queues  map[string]store.Queue // of each endpoint; a job is a name in the vault
+	clients map[bool]*http.Client  // true: to private networks, too
 	log     *slog.Logger
 	waits   []time.Duration
 	pending chan pending
@@ -40,14 +40,20 @@ type pending struct {
 	e   otp.Event
 }
 
-func newSender(c *config, v *vault, q store.Queue, log *slog.Logger) *sender {
-	s := &sender{apps: map[string][]webhook{}, vault: v, queue: q, log: log, waits: waits,
+// newSender starts the queues that open makes. Each endpoint has its own, so that one
+// that hangs delays no other.
+func newSender(c *config, v *vault, open func(prefix string) (backend, error), log *slog.Logger) (*sender, error) {
+	s := &sender{apps: map[string][]webhook{}, vault: v, queues: map[string]store.Queue{}, log: log, waits: waits,
 		pending: make(chan pending, maxPending),
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute,
-			TLSHandshakeTimeout: hookTimeout},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+		clients: map[bool]*http.Client{false: newHookClient(false), true: newHookClient(true)}}
 	for _, a := range c.Applications {
-		if len(a.Webhooks) > 0 {
+		for _, h := range a.Webhooks {
+			name := a.Name + "/" + h.Name
+			q, err := open("otp:hooks:" + name + ":")
+			if err != nil {
+				return nil, err
+			}
+			s.queues[name] = q
 			s.apps[a.Name] = a.Webhooks
 		}
 	}
@@ -57,8 +63,10 @@ func newSender(c *config, v *vault, q store.Queue, log *slog.Logger) *sender {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.running.Go(s.write)
-	s.running.Go(func() { _ = q.Run(ctx, 4, s.send) }) // until close
-	return s
+	for _, q := range s.queues {
+		s.running.Go(func() { _ = q.Run(ctx, 4, s.send) }) // until close
+	}
+	return s, nil
 }
 
 // events is an application's otp.Config.Events; nil if it has no webhooks. It waits
@@ -83,7 +91,9 @@ func (s *sender) close() {
 	close(s.pending)
 	s.stop()
 	s.running.Wait()
-	s.client.CloseIdleConnections()
+	for _, c := range s.clients {
+		c.CloseIdleConnections()
+	}
 }
 
 // write puts the events into the outbox.
@@ -95,6 +105,9 @@ func (s *sender) write() {
 		}
 		body := encode(n)
 		for _, h := range s.apps[p.app] {
+			if !h.wants(n.Type) {
+				continue
+			}
 			m := &message{ID: id, App: p.app, Endpoint: h.Name, Type: n.Type, Body: body, At: time.Now()}
 			if err := s.enqueue(context.Background(), m); err != nil {
 				s.log.Error("webhooks: an event was dropped", "id", id, "dropped", s.dropped.Add(1), "error", err)
@@ -110,7 +123,8 @@ func (s *sender) enqueue(ctx context.Context, m *message) error {
 	if err := s.vault.write(ctx, m.name(), m, hookLife); err != nil {
 		return err
 	}
-	return s.queue.Enqueue(ctx, store.Job{Challenge: m.name(), Expires: time.Now().Add(hookLife)})
+	q := s.queues[m.App+"/"+m.Endpoint]
+	return q.Enqueue(ctx, store.Job{Challenge: m.name(), Expires: time.Now().Add(hookLife)})
 }
 
 // endpoint finds a webhook of the file.
@@ -151,7 +165,7 @@ func (s *sender) send(ctx context.Context, j store.Job) (again time.Time, err er
 		return time.Time{}, err
 	}
 	s.log.WarnContext(ctx, "webhooks: a try failed", "application", m.App, "endpoint", m.Endpoint, "id", m.ID,
-		"tries", m.Tries, "status", status)
+		"tries", m.Tries, "status", status, "error", failed)
 	if status == http.StatusGone {
 		s.log.ErrorContext(ctx, "webhooks: the endpoint is gone, and is called no more until a replay", "application",
 			m.App, "endpoint", m.Endpoint)
@@ -161,8 +175,8 @@ func (s *sender) send(ctx context.Context, j store.Job) (again time.Time, err er
 		return time.Time{}, s.bury(ctx, m)
 	}
 	again = m.next(s.waits, time.Now(), asked)
-	if again.IsZero() {
-		return again, s.bury(ctx, m)
+	if again.IsZero() || !again.Before(j.Expires) { // the queue would drop it
+		return time.Time{}, s.bury(ctx, m)
 	}
 	return again, s.vault.write(ctx, m.name(), m, hookLife)
 }

@@ -76,11 +76,10 @@ func newServer(ctx context.Context, c *config, keys otp.Keyring, open opener, lo
 	if s.vault, err = newVault(state, keys); err != nil {
 		return nil, err
 	}
-	hooks, err := newStore(s.redis, "otp:hooks:", log)
-	if err != nil {
+	hooks := func(prefix string) (backend, error) { return newStore(s.redis, prefix, log) }
+	if s.sender, err = newSender(c, s.vault, hooks, log); err != nil {
 		return nil, err
 	}
-	s.sender = newSender(c, s.vault, hooks, log)
 	for _, a := range c.Applications {
 		if s.apps[a.Name], err = s.newApp(a, keys, open); err != nil {
 			delete(s.apps, a.Name)

@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +34,11 @@ type webhook struct {
 	Secrets []string `json:"secrets"`
 	// DangerouslyPlaintext lets the URL begin with http:, for one machine.
 	DangerouslyPlaintext bool `json:"dangerously_plaintext,omitempty"`
+	// PrivateNetwork lets the host have an address that is not one of the
+	// Internet's: of this machine, a private network, a cloud's metadata.
+	PrivateNetwork bool `json:"private_network,omitempty"`
+	// Events are the types that the endpoint is told of. Default: all.
+	Events []string `json:"events,omitempty"`
 
 	keys [][]byte
 }
@@ -49,6 +55,11 @@ func (h *webhook) complete(env func(string) string) error {
 		return errors.New("url: it must begin with https, or dangerously_plaintext must be set")
 	case len(h.Secrets) == 0 || len(h.Secrets) > 4:
 		return errors.New("secrets: there must be 1 to 4")
+	}
+	for _, event := range h.Events {
+		if !slices.Contains(noticeTypes, event) {
+			return fmt.Errorf("events: %q is none of %q", event, noticeTypes)
+		}
 	}
 	h.keys = nil
 	for _, secret := range h.Secrets {
@@ -98,6 +109,15 @@ type noticeData struct {
 	AttemptsLeft *int        `json:"attempts_left,omitempty"`
 }
 
+// noticeTypes are the types that an endpoint may choose from.
+var noticeTypes = []string{"verification.created", "verification.sent", "verification.delivered",
+	"verification.undelivered", "verification.verified", "verification.refused", "verification.cancelled"}
+
+// wants reports whether an endpoint is told of a type.
+func (h *webhook) wants(kind string) bool {
+	return len(h.Events) == 0 || slices.Contains(h.Events, kind)
+}
+
 // noticeOf returns what an application is told of an event, and the ID by which its
 // receivers know a repeat: the same from whichever process. False: it is not told.
 func noticeOf(app string, e otp.Event) (id string, n notice, ok bool) {
@@ -109,6 +129,9 @@ func noticeOf(app string, e otp.Event) (id string, n notice, ok bool) {
 		kind = "sent"
 		if e.State == channel.Failed {
 			kind = "undelivered"
+		}
+		if e.Fixed || e.Decoy { // nothing was sent
+			kind = ""
 		}
 	case otp.EventReceipt:
 		kind = map[channel.State]string{channel.Delivered: "delivered", channel.Failed: "undelivered"}[e.State]
@@ -166,7 +189,7 @@ func (m *message) next(waits []time.Duration, now time.Time, asked time.Duration
 		return time.Time{}
 	}
 	wait := time.Duration(float64(waits[m.Tries-1]) * (0.8 + 0.4*rand.Float64()))
-	return now.Add(max(wait, min(asked, 24*time.Hour)))
+	return now.Add(max(wait, asked))
 }
 
 // post tries a message once. An answer of 2xx is a success, of 410 means that the
@@ -184,17 +207,16 @@ func (s *sender) post(ctx context.Context, h *webhook, m *message) (status int, 
 	r.Header.Set("Webhook-Id", m.ID)
 	r.Header.Set("Webhook-Timestamp", strconv.FormatInt(now.Unix(), 10))
 	r.Header.Set("Webhook-Signature", h.sign(m.ID, now, m.Body))
-	resp, err := s.client.Do(r)
+	resp, err := s.clients[h.PrivateNetwork].Do(r)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, withoutURL(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again
 	if resp.StatusCode/100 != 2 {
 		err = fmt.Errorf("the endpoint answered %d", resp.StatusCode)
 	}
-	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
-	return resp.StatusCode, time.Duration(max(0, seconds)) * time.Second, err
+	return resp.StatusCode, retryAfter(resp.Header.Get("Retry-After"), now), err
 }
 
 // encode is a notice as it is sent.

@@ -125,7 +125,7 @@ func hooked(t *testing.T, e *endpoint, change func(*config)) *rig {
 	return start(t, func(c *config) {
 		c.hookWaits = []time.Duration{time.Millisecond, time.Millisecond}
 		c.Applications[0].Webhooks = []webhook{{Name: "main", URL: e.URL, Secrets: []string{hookSecret},
-			DangerouslyPlaintext: true}}
+			DangerouslyPlaintext: true, PrivateNetwork: true}}
 		if change != nil {
 			change(c)
 		}
@@ -184,6 +184,18 @@ func TestRealReceivers(t *testing.T) {
 // verifyInNode has the npm library verify a delivery.
 func verifyInNode(t *testing.T, d delivery, secret string) {
 	t.Helper()
+	if out, refused := inNode(t, d, secret); refused || out != d.notice.Type {
+		t.Errorf("the npm library: %s", out)
+	}
+	d.body = append(d.body, ' ')
+	if _, refused := inNode(t, d, secret); !refused {
+		t.Error("the npm library: a changed body passes")
+	}
+}
+
+// inNode returns the type of a delivery that the npm library takes, or why it refuses it.
+func inNode(t *testing.T, d delivery, secret string) (out string, refused bool) {
+	t.Helper()
 	found := false
 	for _, dir := range filepath.SplitList(os.Getenv("NODE_PATH")) {
 		_, err := os.Stat(filepath.Join(dir, "standardwebhooks"))
@@ -198,16 +210,19 @@ func verifyInNode(t *testing.T, d delivery, secret string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "node", "-e", `const {Webhook} = require("standardwebhooks");
+	cmd := exec.CommandContext(t.Context(), "node", "-e", `const {Webhook, WebhookVerificationError} =
+			require("standardwebhooks");
 		const {secret, headers, body} = JSON.parse(require("fs").readFileSync(0));
-		const hook = new Webhook(secret);
-		console.log(hook.verify(body, headers).type);
-		try { hook.verify(body + " ", headers); console.log("a changed body passes"); } catch { }`)
+		try { console.log(new Webhook(secret).verify(body, headers).type); } catch (e) {
+			if (!(e instanceof WebhookVerificationError)) throw e;
+			console.log("refused: " + e.message); }`)
 	cmd.Stdin = bytes.NewReader(in)
-	out, err := cmd.CombinedOutput()
-	if err != nil || strings.TrimSpace(string(out)) != d.notice.Type {
-		t.Errorf("the npm library: %v %s", err, out)
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, text)
 	}
+	out = strings.TrimSpace(string(text))
+	return out, strings.HasPrefix(out, "refused: ")
 }
 
 // An endpoint that fails gets the same message again, an endpoint that goes on failing
@@ -314,7 +329,8 @@ func TestRealKilled(t *testing.T) {
 	path := t.TempDir() + "/config.json"
 	file := fmt.Sprintf(`{"listen":"127.0.0.1:0","admin":"127.0.0.1:0","redis":%q,"applications":[{"name":"shop",
 		"brand":"Shop","routes":[{"name":"sms","url":"console:phone"}],
-		"webhooks":[{"name":"main","url":%q,"secrets":[%q],"dangerously_plaintext":true}],
+		"webhooks":[{"name":"main","url":%q,"secrets":[%q],"dangerously_plaintext":true,
+		"private_network":true}],
 		"keys":[{"id":"shop9","sha256":%q,"scopes":["webhooks"]}]}]}`, redis, e.URL, hookSecret, k.SHA256)
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ type Feedback struct {
 // An Observer is a Channel, or a [Router], that learns from what becomes of messages. It
 // is optional; in a Channel find it with [As]. A failover reports FeedbackSent and
 // FeedbackRefused to its Router, and passes on the rest, which the one-time password
-// service reports. A Router that wraps another passes on what it is told.
+// service reports. A Router that wraps another passes on each call.
 //
 // Observe must return at once, without waiting for I/O, and be safe for concurrent use.
 type Observer interface {

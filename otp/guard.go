@@ -29,7 +29,7 @@ type GuardFunc func(context.Context, Attempt) (Verdict, error)
 // Check calls f.
 func (f GuardFunc) Check(ctx context.Context, a Attempt) (Verdict, error) { return f(ctx, a) }
 
-// A Settler is a [Guard] that is told how the messages ended that it allowed.
+// A Settler is a [Guard] that learns how the messages ended that it allowed.
 //
 // Settle is called once when the code is verified: by the call of Verify that
 // wins, with the number of the challenge's messages that may have gone out. It

@@ -159,7 +159,7 @@ func (s *Service) verified(ctx context.Context, r *store.Record, token store.Tok
 	if failed == nil {
 		o, failed = s.with(o, r)
 	}
-	if failed != nil { // of another version, for instance: the code was right all the same
+	if failed != nil { // of another version, for example: the code was right
 		s.log.ErrorContext(ctx, "otp: a verified challenge cannot be opened", "record", r.ID, "error", failed)
 		return r, &Challenge{ID: s.keys.publicOf(r.ID), Outcome: r.Outcome, Next: NextDone, Created: r.Created,
 			Expires: r.Expires}, nil

@@ -86,7 +86,7 @@ var (
 // Learn returns a router that reorders the routes of c.Router. The page LEARN.md of this
 // package tells how, and what it is worth. It needs to be told of verifications: an
 // otp.Service does so if the Learner is the Router of its failover. A Router that wraps
-// a Learner must be a [channel.Observer] and pass on what it is told.
+// a Learner must be a [channel.Observer] and pass on each call.
 //
 // The error names the field that is missing or out of range.
 func Learn(c Learning) (*Learner, error) {

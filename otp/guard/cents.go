@@ -2,7 +2,7 @@ package guard
 
 // Cents is a [Config.Price]: the order of magnitude of what a message to a
 // country costs, in US cents, as providers listed it in public between 2024 and
-// 2026. A country that is not in the table is taken for a dear one. A contract
+// 2026. A country that is not in the table counts as a dear one. A contract
 // has prices of its own: replace the function, or wrap it.
 func Cents(country string) int {
 	if country == "" { // e-mail, and apps

@@ -43,7 +43,7 @@ type Config struct {
 	// and stay counted against the limits.
 	JobAttempts int
 
-	// Listen opens the connection on which a Run hears of new jobs; Run closes it.
+	// Listen opens the connection on which new jobs are announced to a Run; Run closes it.
 	// Behind a pooler that gives a connection to a client for one transaction only,
 	// it must go around the pooler. Default: if DB is a *pgxpool.Pool, Run takes a
 	// connection out of it; otherwise Run looks for jobs each second only.

@@ -29,7 +29,7 @@ import (
 // returns within twice Config.Timeout of its last handler, and the jobs whose end it
 // could not record come again.
 //
-// Run keeps one connection to hear of new jobs, see Config.Listen, and takes up to two
+// Run keeps one connection for announcements of new jobs, see Config.Listen, and takes up to two
 // more from time to time. It needs a DB that is safe for concurrent use.
 func (s *Store) Run(ctx context.Context, workers int, handle store.Handler) error {
 	if workers < 1 || handle == nil {

@@ -154,7 +154,7 @@ func (r *runner) awaitWake(ctx context.Context, next time.Time) error {
 	if !next.IsZero() {
 		block = min(block, time.Until(next))
 	}
-	block = max(block, time.Millisecond) // 0 would block for ever
+	block = max(block, time.Millisecond) // 0 would block without a limit
 	_, err := bounded(ctx, r.s, func(ctx context.Context) (struct{}, error) {
 		seconds := fmt.Sprintf("%.3f", block.Seconds())
 		cmd := redis.NewSliceCmd(ctx, "blpop", r.s.queue.keys[wakeKeyIndex], r.wakeKey(), seconds)

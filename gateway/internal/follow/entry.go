@@ -27,7 +27,7 @@ type entry struct {
 	// nil: none runs.
 	telling chan struct{}
 
-	due, late, forget place // late: when it is told what is known, asked or not
+	due, late, forget place // late: when it gets the latest known state, asked or not
 }
 
 // A place is where an entry stands in a schedule.

@@ -71,7 +71,7 @@ type Delivery struct {
 	Tried         []string        // routes, in this send
 	Undelivered   []string        // routes, in all sends, less those whose latest message was reported delivered
 	Via           string          // the route that a Resend asked for
-	Used, Invalid channel.Address // kinds that a message was taken for; kinds known to be wrong
+	Used, Invalid channel.Address // kinds that a message counted against; kinds known to be wrong
 	Reached       int             // Sends when a message first arrived; 0: none has
 
 	// Charges holds the step's charge, zero if none is to be refunded, and
@@ -220,7 +220,7 @@ type Outcome struct {
 	Unknown       bool            // no route surely took it, and one may have
 	Tried         []string        // routes
 	More          bool            // others are left that there was no time for
-	Used, Invalid channel.Address // kinds it was taken for; kinds that are wrong
+	Used, Invalid channel.Address // kinds it counted against; wrong kinds
 	Retry         time.Time       // surely not sent, and to be tried again then; zero: not
 
 	Held        Charge          // the step's, as the claimed record has it

@@ -46,7 +46,7 @@ func Start(t testing.TB) *Browser {
 	Need(t, "Chromium", err == nil)
 	theirIn, ourOut := pipe(t)
 	ourIn, theirOut := pipe(t)
-	ended := context.WithoutCancel(t.Context()) // it is told to close
+	ended := context.WithoutCancel(t.Context()) // it was asked to close
 	cmd := exec.CommandContext(ended, program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
 		"--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync",
 		"--hide-scrollbars",

@@ -68,7 +68,7 @@ type application struct {
 	// Default: none.
 	Guard *guardConfig `json:"guard,omitempty"`
 
-	// Webhooks are told what becomes of the application's verifications.
+	// Webhooks receive what becomes of the application's verifications.
 	Webhooks []webhook `json:"webhooks,omitempty"`
 
 	waits []time.Duration // between sends, for tests; nil: the default

@@ -37,7 +37,7 @@ type webhook struct {
 	// PrivateNetwork lets the host have an address that is not one of the
 	// Internet's: of this machine, a private network, a cloud's metadata.
 	PrivateNetwork bool `json:"private_network,omitempty"`
-	// Events are the types that the endpoint is told of. Default: all.
+	// Events are the types that the endpoint receives. Default: all.
 	Events []string `json:"events,omitempty"`
 
 	keys [][]byte
@@ -113,12 +113,12 @@ type noticeData struct {
 var noticeTypes = []string{"verification.created", "verification.sent", "verification.delivered",
 	"verification.undelivered", "verification.verified", "verification.refused", "verification.cancelled"}
 
-// wants reports whether an endpoint is told of a type.
+// wants reports whether an endpoint receives a type.
 func (h *webhook) wants(kind string) bool {
 	return len(h.Events) == 0 || slices.Contains(h.Events, kind)
 }
 
-// noticeOf returns what an application is told of an event, and the ID by which its
+// noticeOf returns the notice of an event, and the ID by which its
 // receivers know a repeat: the same from whichever process. False: it is not told.
 func noticeOf(app string, e otp.Event) (id string, n notice, ok bool) {
 	kind := ""

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -75,6 +76,7 @@ type endpoint struct {
 	*httptest.Server
 	mu     sync.Mutex
 	got    []delivery
+	came   chan struct{}                      // something came since it was last looked at
 	answer func(n int, w http.ResponseWriter) // n counts from 0; nil: 204
 }
 
@@ -85,7 +87,7 @@ type delivery struct {
 }
 
 func newEndpoint(t *testing.T, answer func(int, http.ResponseWriter)) *endpoint {
-	e := &endpoint{answer: answer}
+	e := &endpoint{came: make(chan struct{}, 1), answer: answer}
 	e.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d := delivery{header: r.Header}
 		d.body, _ = io.ReadAll(r.Body)
@@ -96,6 +98,10 @@ func newEndpoint(t *testing.T, answer func(int, http.ResponseWriter)) *endpoint 
 		n := len(e.got)
 		e.got = append(e.got, d)
 		e.mu.Unlock()
+		select {
+		case e.came <- struct{}{}:
+		default:
+		}
 		if e.answer != nil {
 			e.answer(n, w)
 		}
@@ -107,14 +113,17 @@ func newEndpoint(t *testing.T, answer func(int, http.ResponseWriter)) *endpoint 
 // wait returns the first n deliveries.
 func (e *endpoint) wait(t *testing.T, n int) []delivery {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+	late := time.After(30 * time.Second)
+	for {
 		e.mu.Lock()
 		got := e.got
 		e.mu.Unlock()
 		if len(got) >= n {
 			return got
 		}
-		if time.Now().After(end) {
+		select {
+		case <-e.came:
+		case <-late:
 			t.Fatalf("%d of %d webhooks came", len(got), n)
 		}
 	}
@@ -263,8 +272,8 @@ func TestRetriesAndReplay(t *testing.T) {
 	}
 	test()
 	e.wait(t, 6)
-	for len(failures().Failures) == 0 {
-		time.Sleep(time.Millisecond)
+	for len(failures().Failures) == 0 && t.Context().Err() == nil {
+		runtime.Gosched()
 	}
 	if f := failures().Failures[0]; f.Tries != 3 || f.Status != http.StatusBadGateway || f.Type != "webhook.test" {
 		t.Errorf("got %+v", f)
@@ -290,7 +299,7 @@ func TestGone(t *testing.T) {
 	r := hooked(t, e, nil)
 	buried := func(n int) {
 		t.Helper()
-		for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(30 * time.Second); ; runtime.Gosched() {
 			if all, err := r.s.sender.buried(t.Context(), "shop", "main"); err == nil && len(all) == n {
 				return
 			}

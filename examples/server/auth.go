@@ -64,6 +64,7 @@ type gate struct {
 	keys    atomic.Pointer[map[string]*apiKey] // by ID
 	limiter store.Limiter
 	proxies otphttp.Proxies
+	tokens  *tokens // nil: API keys only
 }
 
 // setKeys takes the place of the keys before.
@@ -103,6 +104,9 @@ func (g *gate) admit(r *http.Request, scope string) (*apiKey, *otphttp.Problem) 
 	now, from := time.Now(), g.proxies.ClientAddr(r)
 	failures := store.Limit{Key: "auth/" + network(from), Most: maxFailures, Per: blockFor}
 	k := g.find(token, now)
+	if k == nil && g.tokens != nil {
+		k = g.byToken(token, now)
+	}
 	if k == nil {
 		if _, p := g.take(r.Context(), now, failures); p != nil {
 			return nil, p

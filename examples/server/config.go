@@ -39,6 +39,8 @@ type config struct {
 	// to which each adds the address that it was called from.
 	Proxies     []netip.Prefix `json:"proxies,omitempty"`
 	ProxyHeader string         `json:"proxy_header,omitempty"`
+	// OAuth has POST /oauth/token trade API keys for access tokens of ten minutes.
+	OAuth bool `json:"oauth,omitempty"`
 	// ProblemTypes is the beginning of the type of each problem.
 	ProblemTypes string `json:"problem_types,omitempty"`
 
@@ -169,6 +171,9 @@ func (c *config) validate(env func(string) string) error {
 	}
 	if (c.Cert == "") != (c.Key == "") {
 		return errors.New("cert and key belong together")
+	}
+	if c.OAuth && c.Redis != "" && c.PublicURL == "" {
+		return errors.New("oauth: with Redis it needs public_url, which names the issuer in all processes")
 	}
 	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || u.Path != "") {
 		return errors.New("public_url: it must be an origin, as https://verify.shop.example")

@@ -42,7 +42,7 @@ func (p *phones) open(_ string, r route, _ channel.ReceiptFunc) (channel.Channel
 	}
 	return channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
 		if p.slow != nil {
-			close(p.begun)
+			p.begun <- struct{}{}
 			<-p.slow
 		}
 		p.mu.Lock()

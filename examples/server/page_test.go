@@ -10,8 +10,10 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -242,6 +244,34 @@ func TestPage(t *testing.T) {
 func other(code string) string {
 	last := code[len(code)-1]
 	return code[:len(code)-1] + string('0'+(last-'0'+1)%10)
+}
+
+// A form that is sent twice at one time, by a double click without script, sends one
+// message.
+func TestPageDoubleClick(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	_, link := r.newPage(signUp)
+	v := r.visit()
+	v.get(link)
+	r.people.begun, r.people.slow = make(chan struct{}, 2), make(chan struct{})
+	var both sync.WaitGroup
+	click := func() {
+		twin := *v
+		both.Go(func() { twin.post("/verify/send", "phone", "+447912345601") })
+	}
+	click()
+	<-r.people.begun // the first message is on its way
+	click()
+	for end := time.Now().Add(100 * time.Millisecond); time.Now().Before(end) && len(r.people.begun) == 0; {
+		runtime.Gosched() // a second message would begin
+	}
+	close(r.people.slow)
+	both.Wait()
+	if n := r.people.count(); n != 1 {
+		t.Errorf("%d messages were sent", n)
+	}
+	v.get("/verify").post("/verify/check", "code", r.people.read("+447912345601")).says("You are verified")
 }
 
 // The backend knows the addresses: the page asks for none, and e-mail is another way.

@@ -86,7 +86,10 @@ func newServer(ctx context.Context, c *config, keys otp.Keyring, open opener, lo
 			return nil, err
 		}
 	}
-	return s, s.listen(ctx)
+	if err = s.listen(ctx); err == nil && c.OAuth {
+		s.gate.tokens, err = newTokens(keys, s.baseURL())
+	}
+	return s, err
 }
 
 func (s *server) listen(ctx context.Context) (err error) {
@@ -199,6 +202,9 @@ func (s *server) handler() http.Handler {
 	mux.Handle("POST "+pagesPath, s.admitted(scopePages, s.createPage))
 	mux.Handle("GET "+pagesPath+"/{id}", s.admitted(scopePages, s.getPage))
 	s.hookCalls(mux)
+	if s.gate.tokens != nil {
+		mux.HandleFunc("POST /oauth/token", s.token)
+	}
 	s.person(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		s.refuse(w, refusal(http.StatusNotFound, "not_found", "There is nothing here.", ""))

@@ -270,7 +270,7 @@ func TestDrain(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
 	r.people.slow = make(chan struct{})
-	r.people.begun = make(chan struct{})
+	r.people.begun = make(chan struct{}, 1)
 	answered := make(chan *answer, 1)
 	go func() {
 		a, err := r.shop.ask(t.Context(), "POST", apiPath, annsLogin)
@@ -398,6 +398,7 @@ func TestConfig(t *testing.T) {
 		"webhooks[0].secrets":             {`"$OTP_WEBHOOK_SECRET"`, `"$UNSET"`},
 		"applications[0].return_urls[0]":  {`"https://shop.example/"`, `"shop.example"`},
 		"applications[0].countries[0]":    {`"countries": ["GB", "IE", "FR", "DE"],`, `"countries": ["UK"],`},
+		"oauth: with Redis":               {`"public_url": "https://verify.shop.example",`, ``},
 		"public_url":                      {`"https://verify.shop.example"`, `"verify"`},
 		"applications[0].keys[0].sha256":  {`"sha256": "`, `"sha256": "0`},
 		"applications[0].keys[0].scopes":  {`["verifications", "pages", "webhooks"]`, `["everything"]`},

@@ -70,7 +70,7 @@ func (e *Estimator) score(c, all *Cell, at float64, q *Question, i int) {
 	if all != nil {
 		c.loss = max(c.loss, all.lossAt(at, &e.p))
 	}
-	if q.Prices != nil {
+	if q.Prices != nil && !math.IsNaN(q.Prices[i]) {
 		c.price = q.Prices[i]
 	}
 	exact := c.usual*(1-c.loss) - c.price

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -149,6 +150,13 @@ func TestRules(t *testing.T) {
 			w := newWard(nil)
 			w.prices = []float64{0.2, 0.1, 0.15}
 			w.want(t, "GB", "b c a")
+		},
+		"a price that is no number is of no account": func(t *testing.T) {
+			w := newWard(nil)
+			w.prices = []float64{0, math.NaN(), 0}
+			w.want(t, "GB", "a b c")
+			w.prices = []float64{0, 0.1, 0}
+			w.want(t, "GB", "a c b")
 		},
 		"kinds of address keep their places": func(t *testing.T) {
 			w := newWard(nil)

@@ -119,18 +119,23 @@ func (e *Estimator) Merge(now time.Time, region string, stored []byte, d Delta, 
 	}
 }
 
-// Replace takes over the stored value of a region, and adds what was seen since.
+// Replace takes over the stored value of a region, and adds what was seen since. Of a
+// route that the value lacks, only that is left: what one process saw of it is no evidence,
+// since others see its verifications.
 func (e *Estimator) Replace(now time.Time, region string, stored []byte) error {
 	e.refresh(now)
 	cells, err := decode(stored, e.slot)
-	if err != nil {
+	r := e.region(region)
+	if err != nil || r == nil {
 		return err
 	}
-	r := e.region(region)
-	for route, c := range cells {
-		own := e.cell(r, route)
-		if own == nil {
-			continue
+	for route := range cells {
+		e.cell(r, route)
+	}
+	for route, own := range r.cells {
+		c := cells[route]
+		if c == nil {
+			c = &Cell{head: e.slot}
 		}
 		c.silence, c.muteness, c.floor = own.silence, own.muteness, own.floor
 		c.advance(e.slot, &e.p)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,9 +26,10 @@ type batcher struct {
 
 // A request is a new job that waits for a batch.
 type request struct {
-	job     newJob
-	replied chan struct{} // closed when err is set
-	err     error
+	job       newJob
+	replied   chan struct{} // closed when err is set
+	err       error
+	abandoned atomic.Bool // its caller has gone
 }
 
 // add adds a job. It returns an error when ctx ends, or when the timeout is over; the job
@@ -49,6 +52,7 @@ func (b *batcher) add(ctx context.Context, j newJob) error {
 	b.mu.Unlock()
 	timer := time.NewTimer(b.timeout)
 	defer timer.Stop()
+	defer r.abandoned.Store(true)
 	select {
 	case <-r.replied:
 		return r.err
@@ -70,11 +74,12 @@ func (b *batcher) leave(ctx context.Context) {
 	go b.sendAll(ctx)
 }
 
-// sendAll sends batches until no job waits. Each batch ends with the timeout, so sendAll
-// ends soon after the last caller.
+// sendAll sends batches until no job waits. A job whose caller has gone is dropped. Each
+// batch ends with the timeout, so sendAll ends soon after the last caller.
 func (b *batcher) sendAll(ctx context.Context) {
 	for {
 		b.mu.Lock()
+		b.waiting = slices.DeleteFunc(b.waiting, func(r *request) bool { return r.abandoned.Load() })
 		n := min(len(b.waiting), maxNewJobs)
 		batch := b.waiting[:n]
 		b.waiting = b.waiting[n:]

@@ -200,6 +200,35 @@ func TestRealPostgresQueueFormerOwner(t *testing.T) {
 	stop()
 }
 
+// TestRealPostgresQueueHeartbeatWaitsForNone checks that a heartbeat leaves a job alone whose
+// result is being recorded: two statements that wait for each other's jobs would deadlock.
+func TestRealPostgresQueueHeartbeatWaitsForNone(t *testing.T) {
+	t.Parallel()
+	s := open(t, pgstore.Config{})
+	add(t, s, store.Job{Challenge: "ends"}, store.Job{Challenge: "goes on"})
+	snatch(t, s, 7)
+	s.exec(t, "UPDATE SCHEMA.jobs SET beat = 'epoch' WHERE challenge = 'goes on'")
+	tx, err := sharedPool(t).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	recording := open(t, pgstore.Config{DB: tx, Schema: s.schema})
+	now := time.Now().UnixNano()
+	recording.exec(t, `SELECT SCHEMA.ack(ARRAY(SELECT id FROM SCHEMA.jobs WHERE challenge = 'ends'), ARRAY[7]::bigint[],
+		ARRAY[0]::smallint[], ARRAY[0]::bigint[], ARRAY[0], $1)`, now)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	heartbeat := strings.ReplaceAll(`SELECT SCHEMA.heartbeat(ARRAY(SELECT id FROM SCHEMA.jobs),
+		ARRAY[7, 7]::bigint[], '1h', 5, $1)`, "SCHEMA", s.schema)
+	if _, err := s.db.Exec(ctx, heartbeat, now); err != nil {
+		t.Fatalf("the heartbeat waited for the job whose result is being recorded: %v", err)
+	}
+	if st, err := s.Stats(t.Context()); err != nil || st.Running != 2 {
+		t.Errorf("%+v, error %v; want both jobs with their worker", st, err)
+	}
+}
+
 // TestRealPostgresQueueDrains checks that Run gives back at its end what it has
 // not begun, uncounted.
 func TestRealPostgresQueueDrains(t *testing.T) {

@@ -138,6 +138,7 @@ END $$;
 
 -- heartbeat keeps the jobs that a worker has. It gives back the jobs of any worker that has
 -- shown no sign of life for _stale; those that were handed out _most times are dead letters.
+-- It leaves alone what another statement has locked: an ack locks jobs in another order.
 CREATE FUNCTION otpcourier.heartbeat(_ids bigint[], _leases bigint[], _stale interval, _most integer, _now bigint)
 RETURNS void
 LANGUAGE plpgsql AS $$
@@ -145,8 +146,10 @@ DECLARE
 	back bigint[];
 	dead bigint[];
 BEGIN
-	UPDATE otpcourier.jobs j SET beat = clock_timestamp() FROM unnest(_ids, _leases) AS e (id, lease)
-		WHERE j.id = e.id AND j.lease = e.lease;
+	UPDATE otpcourier.jobs SET beat = clock_timestamp() WHERE id = ANY (ARRAY(
+		SELECT j.id FROM otpcourier.jobs j
+		JOIN unnest(_ids, _leases) AS e (id, lease) ON j.id = e.id AND j.lease = e.lease
+		FOR NO KEY UPDATE OF j SKIP LOCKED));
 	SELECT array_agg(p.id) FILTER (WHERE p.attempts < _most), array_agg(p.id) FILTER (WHERE p.attempts >= _most)
 		INTO back, dead
 		FROM (SELECT j.id, j.attempts FROM otpcourier.jobs j

@@ -26,7 +26,8 @@ type Learning struct {
 
 	// Explore is the share of the messages for which another route than the best comes
 	// first, to learn of it: 0 to 0.2. Resends and messages whose route is chosen by
-	// name never explore. Default 0.02; negative: none.
+	// name never explore. Default 0.02; negative: none. A route in doubt is probed
+	// nevertheless.
 	Explore float64
 
 	// HalfLife is the time after which evidence on a route's usual share counts half:
@@ -155,16 +156,22 @@ func (l *Learner) Route(ctx context.Context, m *channel.Message) ([]channel.Rout
 		}
 		q.Prices = prices[:len(routes)]
 	}
-	now := time.Now()
 	var buf [evidence.MaxRoutes]uint8
-	l.mu.Lock()
-	if !l.current(now) {
-		l.mu.Unlock()
-		return routes, nil
+	if a, ok := l.order(&q, &buf); ok {
+		return l.apply(routes, a), nil
 	}
-	a := l.e.Order(now, &q, &buf)
-	l.mu.Unlock()
-	return l.apply(routes, a), nil
+	return routes, nil
+}
+
+// order asks the evidence, and reports false if it is not current.
+func (l *Learner) order(q *evidence.Question, buf *[evidence.MaxRoutes]uint8) (evidence.Answer, bool) {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.current(now) {
+		return evidence.Answer{}, false
+	}
+	return l.e.Order(now, q, buf), true
 }
 
 // apply returns the routes in their order.

@@ -171,7 +171,8 @@ DECLARE
 	at integer;
 BEGIN
 	-- In most calls nothing speaks against the charge, and it locks nothing: one UPDATE does it.
-	-- If it waits for another call, its conditions on u are looked at anew, those on t are not.
+	-- If it waits for another call, its conditions on u are looked at anew, but t and v stay as
+	-- they were: v tells whether a challenge was closed meanwhile.
 	UPDATE otpcourier.subjects u SET
 		failures = CASE WHEN u.ends > _now THEN u.failures + 1 ELSE 1 END,
 		total = CASE WHEN u.life > _now THEN u.total + 1 ELSE 1 END,
@@ -180,9 +181,9 @@ BEGIN
 		charged = u.charged || _id, tokens = u.tokens || _token, until = u.until || t.expires,
 		kept = greatest(u.kept,
 			otpcourier.hours(greatest(u.ends, u.life, _now + t.lock, _now + t.run_life, t.expires)))
-		FROM otpcourier.challenges t
+		FROM otpcourier.challenges t JOIN otpcourier.subjects v ON v.subject = t.subject
 		WHERE t.id = _id AND t.expires > _now AND t.outcome = 0 AND t.lock > 0
-		AND u.subject = t.subject AND u.marked IS NULL AND u.closed IS DISTINCT FROM _id
+		AND u.subject = t.subject AND u.marked IS NULL AND u.closed IS NOT DISTINCT FROM v.closed
 		AND (NOT u.locked OR u.ends <= _now) AND u.failures < t.max_failures - 1 AND u.total < t.max_run - 1
 		AND coalesce(u.until[1] + otpcourier.slack() > _now, true) AND array_position(u.tokens, _token) IS NULL
 		AND coalesce(cardinality(array_positions(u.charged, _id)), 0) < t.max_attempts

@@ -20,16 +20,17 @@ import (
 const maxBody = 128 << 10
 
 // CreateBody is the body of create. Its members are those of [otp.Request]. A
-// Caller that is a person may give the first seven only.
+// Caller that is a person may give the first five only: Details would be a text of
+// their own in a message of the brand.
 type CreateBody struct {
 	Purpose  string `json:"purpose,omitempty"`
 	To       *To    `json:"to,omitempty"`
 	Language string `json:"language,omitempty"`
 	Route    string `json:"route,omitempty"`
-	Details  string `json:"details,omitempty"`
 	Binding  []byte `json:"binding,omitempty"` // base64
 
 	Subject   string            `json:"subject,omitempty"`
+	Details   string            `json:"details,omitempty"`
 	Reference string            `json:"reference,omitempty"`
 	ClientIP  string            `json:"client_ip,omitempty"`
 	Priority  string            `json:"priority,omitempty"` // low, normal or high

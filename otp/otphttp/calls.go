@@ -42,6 +42,7 @@ func (h *Handler) request(w http.ResponseWriter, r *http.Request, caller *Caller
 		return nil, p
 	}
 	if p := cmp.Or(
+		caller.ofBackend("/details", in.Details != ""),
 		caller.ofBackend("/reference", in.Reference != ""), caller.ofBackend("/client_ip", in.ClientIP != ""),
 		caller.ofBackend("/priority", in.Priority != ""), caller.ofBackend("/known", in.Known),
 		caller.ofBackend("/proven", in.Proven), caller.ofBackend("/decoy", in.Decoy),

@@ -72,7 +72,7 @@ type Config struct {
 	Authenticate func(*http.Request) (Caller, error)
 
 	// Prepare completes a request before it is sent: Proven, after a captcha
-	// was checked, or a Purpose. An error is answered as one of the Service; a
+	// was checked, a Purpose, or Details. An error is answered as one of the Service; a
 	// *Problem is the answer. Default: none.
 	Prepare func(*http.Request, *otp.Request) error
 

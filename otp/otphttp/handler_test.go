@@ -367,7 +367,7 @@ func TestPerson(t *testing.T) {
 		},
 	})
 	for _, member := range []string{`"subject":"bob"`, `"subject":"ann"`, `"reference":"x"`, `"client_ip":"192.0.2.1"`,
-		`"priority":"low"`, `"known":true`, `"proven":true`, `"decoy":true`, `"signals":{}`,
+		`"priority":"low"`, `"details":"x"`, `"known":true`, `"proven":true`, `"decoy":true`, `"signals":{}`,
 		`"to":{"phone":"+447912345679"}`} {
 		a.ask("ann", "POST /verifications", "{"+member+"}").want(400, "invalid")
 	}

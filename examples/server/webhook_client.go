@@ -61,12 +61,16 @@ func retryAfter(field string, now time.Time) time.Duration {
 	return 0
 }
 
+// global6 is all that IANA has opened of IPv6 for unicast. Outside of it are translators
+// to IPv4, such as 64:ff9b::/96 and ::ffff:0:0:0/96.
+var global6 = netip.MustParsePrefix("2000::/3")
+
 // reserved are networks that IANA's registries of special-purpose addresses list as not
 // globally reachable, and those that lead to IPv4 addresses.
 var reserved = func() (out []netip.Prefix) {
 	for _, p := range []string{"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24",
-		"198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4", "::/96", "64:ff9b::/96", "64:ff9b:1::/48",
-		"100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16", "fec0::/10"} {
+		"198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4", "2001::/23", "2001:db8::/32",
+		"2002::/16", "3fff::/20"} {
 		out = append(out, netip.MustParsePrefix(p))
 	}
 	return out
@@ -75,6 +79,6 @@ var reserved = func() (out []netip.Prefix) {
 // publicAddr reports whether an address is one of the Internet's.
 func publicAddr(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
-	return a.IsGlobalUnicast() && !a.IsPrivate() &&
+	return a.IsGlobalUnicast() && !a.IsPrivate() && (a.Is4() || global6.Contains(a)) &&
 		!slices.ContainsFunc(reserved, func(p netip.Prefix) bool { return p.Contains(a) })
 }

@@ -28,11 +28,14 @@ type sender struct {
 	clients map[bool]*http.Client  // true: to private networks, too
 	log     *slog.Logger
 	waits   []time.Duration
+	mu      sync.RWMutex // held to write while pending is closed
+	ended   bool
 	pending chan pending
 	dropped atomic.Int64
 
 	running sync.WaitGroup
 	stop    context.CancelFunc
+	giveUp  context.CancelFunc // drops what is pending
 }
 
 type pending struct {
@@ -62,7 +65,9 @@ func newSender(c *config, v *vault, open func(prefix string) (backend, error), l
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	s.running.Go(s.write)
+	writing, giveUp := context.WithCancel(context.Background())
+	s.giveUp = giveUp
+	s.running.Go(func() { s.write(writing) })
 	for _, q := range s.queues {
 		s.running.Go(func() { _ = q.Run(ctx, 4, s.send) }) // until close
 	}
@@ -77,18 +82,35 @@ func (s *sender) events(app string) func(context.Context, otp.Event) {
 		return nil
 	}
 	return func(ctx context.Context, e otp.Event) {
-		select {
-		case s.pending <- pending{app, e}:
-		default:
+		if !s.accept(pending{app, e}) {
 			s.log.ErrorContext(ctx, "webhooks: an event was dropped", "dropped", s.dropped.Add(1))
 		}
 	}
 }
 
-// close writes what is pending, and lets the tries under way end. No event may come
-// after it.
-func (s *sender) close() {
+// accept reports whether there is room for an event, and the end has not come.
+func (s *sender) accept(p pending) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.ended {
+		return false
+	}
+	select {
+	case s.pending <- p:
+		return true
+	default:
+		return false
+	}
+}
+
+// close writes what is pending, until ctx ends, and lets the tries under way end.
+func (s *sender) close(ctx context.Context) {
+	defer s.giveUp()
+	defer context.AfterFunc(ctx, s.giveUp)()
+	s.mu.Lock()
+	s.ended = true
 	close(s.pending)
+	s.mu.Unlock()
 	s.stop()
 	s.running.Wait()
 	for _, c := range s.clients {
@@ -96,8 +118,8 @@ func (s *sender) close() {
 	}
 }
 
-// write puts the events into the outbox.
-func (s *sender) write() {
+// write puts the events into the outbox. Once ctx has ended it drops them.
+func (s *sender) write(ctx context.Context) {
 	for p := range s.pending {
 		id, n, ok := noticeOf(p.app, p.e)
 		if !ok {
@@ -109,7 +131,7 @@ func (s *sender) write() {
 				continue
 			}
 			m := &message{ID: id, App: p.app, Endpoint: h.Name, Type: n.Type, Body: body, At: time.Now()}
-			if err := s.enqueue(context.Background(), m); err != nil {
+			if err := s.enqueue(ctx, m); err != nil {
 				s.log.Error("webhooks: an event was dropped", "id", id, "dropped", s.dropped.Add(1), "error", err)
 			}
 		}

@@ -167,7 +167,7 @@ func (s *server) close(ctx context.Context) {
 		a.close(ctx)
 	}
 	if s.sender != nil {
-		s.sender.close()
+		s.sender.close(ctx)
 	}
 	if s.redis != nil {
 		_ = s.redis.Close()

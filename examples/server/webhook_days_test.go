@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -103,7 +104,7 @@ func TestEndpointDownForADay(t *testing.T) {
 			return http.StatusNoContent, nil
 		}}
 		s, log := newTestSender(t, to)
-		defer s.close()
+		defer s.close(context.Background())
 		s.events("shop")(t.Context(), verifiedEvent)
 		time.Sleep(100 * time.Hour)
 		synctest.Wait()
@@ -149,7 +150,7 @@ func TestEndpointNeverUp(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				to := &standIn{answer: func(time.Duration) (int, http.Header) { return c.status, c.header }}
 				s, _ := newTestSender(t, to)
-				defer s.close()
+				defer s.close(context.Background())
 				s.events("shop")(t.Context(), verifiedEvent)
 				time.Sleep(6 * 24 * time.Hour)
 				synctest.Wait()
@@ -312,5 +313,20 @@ func TestHookEvents(t *testing.T) {
 		if !strings.Contains(string(openAPI), kind) {
 			t.Errorf("%s is not in openapi.yaml: %s", kind, text)
 		}
+	}
+}
+
+// An event that comes after the end is counted as dropped, and does not panic.
+func TestEventAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	r := start(t, func(c *config) {
+		c.Applications[0].Webhooks = []webhook{{Name: "main", URL: "https://shop.example/", Secrets: []string{hookSecret}}}
+	})
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	r.s.sender.events("shop")(t.Context(), verifiedEvent)
+	if n := r.s.sender.dropped.Load(); n != 1 {
+		t.Errorf("%d were dropped", n)
 	}
 }

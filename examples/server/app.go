@@ -142,7 +142,7 @@ func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channe
 	}
 	a.svc, err = otp.New(otp.Config{
 		Channel: a.courier, Receipts: receipts, Store: st, Keys: keys, Application: c.Name,
-		Wording: wording.Config{Brand: c.Brand, Origin: s.origin()}, Region: c.Region,
+		Wording: wording.Config{Brand: c.Brand, Origin: s.origin(c)}, Region: c.Region,
 		Support: c.Support, Async: c.Async,
 		Policy: otp.Policy{Life: time.Duration(c.Life), Waits: c.waits},
 		// If a process dies while it sends a message, another sends it after that.

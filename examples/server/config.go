@@ -36,7 +36,9 @@ type config struct {
 	// memory of this process.
 	Redis string `json:"redis,omitempty"`
 	// Proxies are the networks of reverse proxies, and ProxyHeader is the header
-	// to which each adds the address that it was called from.
+	// to which each adds the address that it was called from. Proxies is required if
+	// PublicURL is https and there is no Cert: without it all people would have the
+	// address of the proxy, and one could use up the limits of all.
 	Proxies     []netip.Prefix `json:"proxies,omitempty"`
 	ProxyHeader string         `json:"proxy_header,omitempty"`
 	// OAuth has POST /oauth/token trade API keys for access tokens of ten minutes.
@@ -65,6 +67,11 @@ type application struct {
 	// 3166-1 codes. Default: all.
 	ReturnURLs []string `json:"return_urls,omitempty"`
 	Countries  []string `json:"countries,omitempty"`
+
+	// Origin is the host to which a browser may hand the code of an SMS (WebOTP):
+	// where the people of the application type it. Default: the host of PublicURL if
+	// there are ReturnURLs, since people then use the hosted page; else none.
+	Origin string `json:"origin,omitempty"`
 
 	// Guard refuses SMS pumping, flooding and overspending, see otp/guard.
 	// Default: none.
@@ -177,6 +184,9 @@ func (c *config) validate(env func(string) string) error {
 	}
 	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || u.Path != "") {
 		return errors.New("public_url: it must be an origin, as https://verify.shop.example")
+	}
+	if strings.HasPrefix(c.PublicURL, "https:") && c.Cert == "" && len(c.Proxies) == 0 {
+		return errors.New("proxies: it is required, since public_url is https and there is no cert")
 	}
 	names, ids := map[string]bool{}, map[string]bool{}
 	for i := range c.Applications {

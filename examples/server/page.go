@@ -18,6 +18,10 @@ const (
 	pagesPath = "/v1/pages"
 	linkLife  = 10 * time.Minute // until the person opens the page
 	pageLife  = 30 * time.Minute // from then on, and until the backend has asked
+
+	// pageCodes is how often a page may begin with a new code, so that nobody can
+	// send to one number after another by one link.
+	pageCodes = 5
 )
 
 // A page is one person's way through the hosted page, as the vault has it.

@@ -9,6 +9,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/phone"
 	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/store"
 )
 
 // cookieName is sent back to this host only, over TLS only. Browsers take it from
@@ -131,6 +132,16 @@ func (s *server) sendCode(r *http.Request, p *page, a *app) {
 			return
 		}
 		to.Phone = n
+	}
+	limit := store.Limit{Key: "page/" + p.ID, Most: pageCodes, Per: pageLife}
+	over, refused := s.gate.take(r.Context(), time.Now(), limit)
+	switch {
+	case over != nil:
+		p.Problem = problem{Text: "sends_over"}
+		return
+	case refused != nil:
+		p.Problem = problem{Text: "down"}
+		return
 	}
 	c, err := a.svc.Send(r.Context(), otp.Request{Subject: p.Subject, Purpose: p.Purpose, To: to, Binding: p.Binding,
 		Details: p.Details, Language: s.language(r, p), IP: s.gate.proxies.ClientAddr(r), Reference: p.Reference,

@@ -119,12 +119,13 @@ func (s *server) url() string {
 // baseURL is where people's browsers reach the server.
 func (s *server) baseURL() string { return cmp.Or(s.c.PublicURL, s.url()) }
 
-// origin is the host to which a browser may hand the code of a message (WebOTP), if
-// people reach this server by a name.
-func (s *server) origin() string {
+// origin is the host to which a browser may hand the code of a message (WebOTP). It is
+// this server's only if people type codes here: on the application's own site a browser
+// would not offer them. The last line of a message has no place for a port.
+func (s *server) origin(a application) string {
 	u, err := url.Parse(s.c.PublicURL)
-	if err != nil || u.Scheme != "https" {
-		return ""
+	if a.Origin != "" || len(a.ReturnURLs) == 0 || err != nil || u.Scheme != "https" || u.Port() != "" {
+		return a.Origin
 	}
 	return u.Hostname()
 }

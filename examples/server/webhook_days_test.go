@@ -315,18 +315,3 @@ func TestHookEvents(t *testing.T) {
 		}
 	}
 }
-
-// An event that comes after the end is counted as dropped, and does not panic.
-func TestEventAfterTheEnd(t *testing.T) {
-	t.Parallel()
-	r := start(t, func(c *config) {
-		c.Applications[0].Webhooks = []webhook{{Name: "main", URL: "https://shop.example/", Secrets: []string{hookSecret}}}
-	})
-	if err := r.stop(); err != nil {
-		t.Fatal(err)
-	}
-	r.s.sender.events("shop")(t.Context(), verifiedEvent)
-	if n := r.s.sender.dropped.Load(); n != 1 {
-		t.Errorf("%d were dropped", n)
-	}
-}

@@ -233,7 +233,7 @@ func (l *Learner) Observe(f channel.Feedback) {
 	}
 }
 
-// LearnedHealth is what a [Learner] knows and has done since it was made.
+// LearnedHealth holds the evidence of a [Learner] and its work since it was made.
 type LearnedHealth struct {
 	Shadow    bool
 	Messages  uint64    // whose routes were ordered
@@ -243,7 +243,7 @@ type LearnedHealth struct {
 	Routes    []LearnedRoute
 }
 
-// A LearnedRoute is what is known of one route in one region.
+// A LearnedRoute is the evidence on one route in one region.
 type LearnedRoute struct {
 	Region    string          // "": recipients whose region is not known; "*": all of a route's messages
 	Kind      channel.Address // 0: no message was ordered yet
@@ -259,7 +259,7 @@ type LearnedRoute struct {
 	Reason    string  // for the place, in words
 }
 
-// Health reports what is known of each route in each region, by region and place.
+// Health reports the evidence on each route in each region, by region and place.
 func (l *Learner) Health() LearnedHealth {
 	h := LearnedHealth{Shadow: l.c.Shadow, Messages: l.messages.Load(), Changed: l.changed.Load(),
 		Explored: l.explored.Load()}

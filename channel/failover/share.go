@@ -39,7 +39,7 @@ func (l *Learner) current(now time.Time) bool {
 }
 
 // Run exchanges evidence with Learning.Shared at once and every Learning.Interval, until
-// ctx ends; then it hands over what is left, within 10 s, and returns ctx's error. One
+// ctx ends; then it hands over the rest, within 10 s, and returns ctx's error. One
 // Run is enough for a process. Without Shared it returns an error at once.
 func (l *Learner) Run(ctx context.Context) error {
 	if l.c.Shared == nil {
@@ -55,13 +55,13 @@ func (l *Learner) Run(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			_ = l.exchange(context.WithoutCancel(ctx)) // what is lost is a few seconds of evidence
+			_ = l.exchange(context.WithoutCancel(ctx)) // a few seconds of evidence are lost
 			return ctx.Err()
 		}
 	}
 }
 
-// exchange hands over what was seen in each region, and takes over what others saw.
+// exchange hands over the evidence on each region, and takes over that of other processes.
 func (l *Learner) exchange(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTime)
 	defer cancel()

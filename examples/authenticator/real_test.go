@@ -81,7 +81,7 @@ func (v *visit) wants(problem bool, texts ...string) {
 	}
 	if problem { // a screen reader begins at the summary, whose link leads to the field
 		var focus string
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); { // each Eval waits for the browser
 			v.Eval(`document.activeElement.id + " " + (document.querySelector("#summary a")?.hash ?? "")`, &focus)
 			if strings.HasPrefix(focus, "summary #") {
 				return

@@ -15,7 +15,7 @@ import (
 // minVersion is the oldest server that the functions run on.
 const minVersion = 140000
 
-// Check looks at the server and at what is between it and the program. A program should
+// Check looks at the server and at the poolers before it. A program should
 // call it at its start, after [Store.Migrate] where that is the program's task.
 //
 // It returns an error if the Store cannot work: the server does not answer, is a standby or

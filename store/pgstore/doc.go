@@ -72,7 +72,7 @@
 // # Durability
 //
 // With synchronous_commit = on, the default, what a call has answered is on disk. With off, a
-// crash of the server, though not of a client, undoes what it answered in its last moment, up
+// crash of the server, though not of a client, undoes the answers of its last moment, up
 // to three times wal_writer_delay: 0.6 s by default. It may then have forgotten attempts that
 // were charged, failures, takings and jobs, and that a code was accepted: the code may be
 // accepted once more until it expires. Nothing becomes inconsistent. In exchange a call does

@@ -75,7 +75,7 @@ func (p place) write(name, text string) error {
 	return os.Chown(path, p.uid, p.gid)
 }
 
-// log returns what the servers have said.
+// log returns the output of the servers.
 func (p place) log() string {
 	text, _ := os.ReadFile(filepath.Join(p.dir, "log")) // the better part of an error, where there is one
 	return string(text)

@@ -24,7 +24,7 @@ type counts struct {
 	good   float64 // verified; a late one counts in part
 	got    float64 // reported delivered
 	errors float64 // refused by an error of the route
-	ratio  float64 // log-likelihood ratio of what has come to an end
+	ratio  float64 // log-likelihood ratio of the ended messages
 }
 
 func (c *counts) empty() bool { return *c == counts{} }
@@ -198,7 +198,7 @@ func (c *Cell) step(s float64, q *counts, silence, muteness float64, p *Params) 
 // recent is how long a probability of loss is good for if nothing happens, in slots.
 const recent = float64(time.Second) / float64(Slot)
 
-// lossAt returns lossNow, or what it was a moment ago if nothing has happened since.
+// lossAt returns lossNow, or its value of a moment ago if nothing has happened since.
 func (c *Cell) lossAt(now float64, p *Params) float64 {
 	if c.knownAt == 0 || now-c.knownAt > recent {
 		c.known, c.knownAt = c.lossNow(now, p), now
@@ -227,7 +227,7 @@ func (c *Cell) lossNow(now float64, p *Params) float64 {
 // odds returns the probability of log-odds.
 func odds(l float64) float64 { return 1 / (1 + math.Exp(-l)) }
 
-// derive computes what the likelihood ratios of a slot depend on: the expected share,
+// derive computes the inputs of the likelihood ratios of a slot: the expected share,
 // the ages at which the route's messages are verified, and its receipts.
 func (c *Cell) derive(usual float64, all *Cell, p *Params) {
 	c.derived, c.usual, c.knownAt = c.head, usual, 0

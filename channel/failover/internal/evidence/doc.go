@@ -14,9 +14,9 @@
 //
 // How good is the route usually? The estimate is the mean of a Beta posterior: the share
 // of messages that were verified, with a prior of weight Params.Prior. The prior's mean
-// is the share of the region over all routes, times the ratio of what the route verified
-// in all regions to what was expected of it there. So a route that was never seen in a
-// region is expected to do there as elsewhere, and a new route to do as the others.
+// is the share of the region over all routes, times the ratio of verified to
+// expected messages of the route in all regions. So a route without messages in a region
+// is expected to do there as elsewhere, and a new route to do as the others.
 //
 // Does the route lose messages now? The doubt is a Page (CUSUM) statistic of the
 // log-likelihood ratio between "as usual" and "only Params.Loses of the usual arrives".

@@ -64,7 +64,7 @@ func (e *Estimator) Order(now time.Time, q *Question, buf *[MaxRoutes]uint8) Ans
 	return a
 }
 
-// score sets what a route is worth.
+// score sets the worth of a route.
 func (e *Estimator) score(c, all *Cell, at float64, q *Question, i int) {
 	c.loss, c.price = c.lossAt(at, &e.p), 0
 	if all != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// A Report is what is known of a route in a region, for people.
+// A Report is the evidence on a route in a region, for people.
 type Report struct {
 	Region    string
 	Kind      channel.Address

@@ -115,7 +115,7 @@ func TestRules(t *testing.T) {
 			w.rest(time.Hour)
 			w.want(t, "GB", "a b c")
 		},
-		"what was seen elsewhere is expected here": func(t *testing.T) {
+		"evidence from elsewhere counts here": func(t *testing.T) {
 			w := newWard(nil)
 			for range 20 {
 				w.feed("GB", "a", 20, 5)

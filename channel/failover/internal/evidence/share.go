@@ -55,7 +55,7 @@ func (e *Estimator) Regions() []string { return slices.Sorted(maps.Keys(e.region
 // Know adds a region that another process has seen.
 func (e *Estimator) Know(region string) { e.region(region) }
 
-// Take returns what was seen of a region since the Take before.
+// Take returns the evidence on a region since the Take before.
 func (e *Estimator) Take(region string) Delta {
 	d := e.deltas[region]
 	delete(e.deltas, region)
@@ -119,7 +119,7 @@ func (e *Estimator) Merge(now time.Time, region string, stored []byte, d Delta, 
 	}
 }
 
-// Replace takes over the stored value of a region, and adds what was seen since. Of a
+// Replace takes over the stored value of a region, and adds the evidence since. Of a
 // route that the value lacks, only that is left: what one process saw of it is no evidence,
 // since others see its verifications.
 func (e *Estimator) Replace(now time.Time, region string, stored []byte) error {

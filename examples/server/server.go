@@ -28,7 +28,8 @@ var openAPI []byte
 const (
 	apiPath = "/v1/verifications"
 
-	// patience is how long the end may take: a message under way may take 20 s.
+	// patience is how long each part of the end may take, the HTTP calls and then the
+	// messages: a message under way may take 20 s.
 	patience = 25 * time.Second
 )
 

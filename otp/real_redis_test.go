@@ -103,7 +103,7 @@ func clientAt(where []string, bubble bool) (redis.UniversalClient, error) {
 	}
 	switch {
 	case len(where) == 2 && where[0] == "single":
-		return redis.NewClient(&redis.Options{Addr: where[1], PoolSize: pool, MinRetryBackoff: pause,
+		return redis.NewClient(&redis.Options{Addr: where[1], PoolSize: pool, MaxRetries: 6, MinRetryBackoff: pause,
 			MaxRetryBackoff: pause}), nil
 	case len(where) > 1 && where[0] == "cluster":
 		return redis.NewClusterClient(&redis.ClusterOptions{Addrs: where[1:], PoolSize: pool}), nil

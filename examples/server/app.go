@@ -14,8 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/console"
 	"github.com/otpcourier/otpcourier/channel/failover"
@@ -26,25 +24,7 @@ import (
 	"github.com/otpcourier/otpcourier/smpp"
 	"github.com/otpcourier/otpcourier/smtp"
 	"github.com/otpcourier/otpcourier/store"
-	"github.com/otpcourier/otpcourier/store/memstore"
-	"github.com/otpcourier/otpcourier/store/redisstore"
 )
-
-// A backend is a store with limits, receipts and a queue.
-type backend interface {
-	store.Store
-	store.Limiter
-	store.Tracker
-	store.Queue
-}
-
-// newStore returns the store of an application, in Redis if there is a client.
-func newStore(client *redis.Client, prefix string, log *slog.Logger) (backend, error) {
-	if client == nil {
-		return memstore.New(memstore.Config{Logger: log}), nil
-	}
-	return redisstore.New(redisstore.Config{Client: client, Prefix: prefix, Logger: log})
-}
 
 // An opener opens the channel of a route. An error repeats no URL, since it may
 // hold a password.
@@ -130,7 +110,7 @@ func (s *server) newApp(a application, keys otp.Keyring, open opener) (_ *app, e
 // serve makes the Service and its API.
 func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channel.Receipts) error {
 	log := s.log.With("application", c.Name)
-	st, err := newStore(s.redis, "otp:"+c.Name+":", log)
+	st, err := s.state.open(appPrefix(c.Name), log)
 	if err != nil {
 		return err
 	}

@@ -32,9 +32,10 @@ type config struct {
 	// PublicURL is where people's browsers reach this server,
 	// https://verify.shop.example. Default: the address of Listen.
 	PublicURL string `json:"public_url,omitempty"`
-	// Redis is a URL, redis://user:password@host:6379/0 or rediss:. Default: the
-	// memory of this process.
-	Redis string `json:"redis,omitempty"`
+	// Store is the URL of what processes share: redis://user:password@host:6379/0,
+	// rediss:, or postgres://user:password@host/database. Default: the memory of this
+	// process.
+	Store string `json:"store,omitempty"`
 	// Proxies are the networks of reverse proxies, and ProxyHeader is the header
 	// to which each adds the address that it was called from. Proxies is required if
 	// PublicURL is https and there is no Cert: without it all people would have the
@@ -158,7 +159,7 @@ func parseConfig(text []byte, env func(string) string) (*config, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something follows the JSON object")
 	}
-	for name, field := range map[string]*string{"OTP_LISTEN": &c.Listen, "OTP_ADMIN": &c.Admin, "OTP_REDIS": &c.Redis} {
+	for name, field := range map[string]*string{"OTP_LISTEN": &c.Listen, "OTP_ADMIN": &c.Admin, "OTP_STORE": &c.Store} {
 		if v := env(name); v != "" {
 			*field = v
 		}
@@ -179,8 +180,8 @@ func (c *config) validate(env func(string) string) error {
 	if (c.Cert == "") != (c.Key == "") {
 		return errors.New("cert and key belong together")
 	}
-	if c.OAuth && c.Redis != "" && c.PublicURL == "" {
-		return errors.New("oauth: with Redis it needs public_url, which names the issuer in all processes")
+	if c.OAuth && c.Store != "" && c.PublicURL == "" {
+		return errors.New("oauth: with a store it needs public_url, which names the issuer in all processes")
 	}
 	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || u.Path != "") {
 		return errors.New("public_url: it must be an origin, as https://verify.shop.example")

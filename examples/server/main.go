@@ -1,6 +1,6 @@
 // Server is a one-time password service with an HTTP API, as a program to copy:
 // applications with API keys, limits, health, and a graceful end, in memory or
-// behind Redis.
+// behind Redis or PostgreSQL.
 //
 // Without arguments it shows itself: it serves on the loopback interface, talks to
 // itself over HTTP, and ends.
@@ -17,9 +17,10 @@
 //
 //	export OTP_KEYS="$(go run . keys)"       # the secrets that codes are derived from
 //	go run . key shop1                       # an API key, and its entry in the file
+//	go run . migrate -config config.json     # in PostgreSQL, if the server's user may make no tables
 //	go run . -serve -config config.json
 //
-// OTP_LISTEN, OTP_ADMIN and OTP_REDIS take the place of the fields of the file.
+// OTP_LISTEN, OTP_ADMIN and OTP_STORE take the place of the fields of the file.
 // SIGHUP reads the API keys of the file anew, SIGTERM ends the program once the
 // requests and messages under way have ended.
 package main
@@ -64,6 +65,8 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 		return err
 	case args[0] == "key":
 		return printKey(args[1:], out)
+	case args[0] == "migrate":
+		return migrate(ctx, args[1:], env, out)
 	}
 	return serveFile(ctx, args, env, out)
 }
@@ -79,7 +82,7 @@ func serveFile(ctx context.Context, args []string, env func(string) string, out 
 		return err
 	}
 	if !*serve || f.NArg() > 0 {
-		return errors.New("the arguments are none, keys, key NAME, or -serve with -config FILE or -demo")
+		return errors.New("the arguments are none, keys, key NAME, migrate, or -serve with -config FILE or -demo")
 	}
 	if *try {
 		return serveDemo(ctx, env, out)
@@ -114,13 +117,34 @@ func serveFile(ctx context.Context, args []string, env func(string) string, out 
 	return s.run(ctx)
 }
 
+// migrate makes the tables of a file's store, or brings them to this release.
+func migrate(ctx context.Context, args []string, env func(string) string, out io.Writer) error {
+	f := flag.NewFlagSet("migrate", flag.ContinueOnError)
+	f.SetOutput(out)
+	path := f.String("config", "config.json", "configuration `file`")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	c, err := readConfig(*path, env)
+	if err != nil {
+		return err
+	}
+	s, err := openState(ctx, c)
+	if err != nil {
+		return err
+	}
+	s.close()
+	_, err = fmt.Fprintln(out, "the store is ready")
+	return err
+}
+
 // keyring reads the secrets that codes are derived from. Processes that share a
-// Redis have the same.
+// store have the same.
 func keyring(c *config, env func(string) string) (otp.Keyring, error) {
 	text := env("OTP_KEYS")
 	switch {
-	case text == "" && c.Redis != "":
-		return otp.Keyring{}, errors.New("OTP_KEYS is required with Redis: make it with the argument keys")
+	case text == "" && c.Store != "":
+		return otp.Keyring{}, errors.New("OTP_KEYS is required with a store: make it with the argument keys")
 	case text == "":
 		return otp.NewKeyring(), nil
 	}

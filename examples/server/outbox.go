@@ -52,7 +52,7 @@ func newSender(c *config, v *vault, open func(prefix string) (backend, error), l
 	for _, a := range c.Applications {
 		for _, h := range a.Webhooks {
 			name := a.Name + "/" + h.Name
-			q, err := open("otp:hooks:" + name + ":")
+			q, err := open(hookPrefix(name))
 			if err != nil {
 				return nil, err
 			}

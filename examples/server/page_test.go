@@ -195,15 +195,11 @@ func TestServeDemo(t *testing.T) {
 // A person's whole way, without script.
 func TestPage(t *testing.T) {
 	t.Parallel()
-	for name, redis := range map[string]bool{"memory": false, "TestRealRedis": true} {
+	for name, shared := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			change := func(*config) {}
-			if redis {
-				addr := redistest.Start(t).Addr
-				change = func(c *config) { c.Redis = "redis://" + addr + "/0" }
-			}
-			r := start(t, change)
+			url := shared(t)
+			r := start(t, func(c *config) { c.Store = url })
 			id, link := r.newPage(signUp)
 			v := r.visit()
 			v.get(link).says("Enter your mobile number", "United Kingdom", "(+44)", `<option value="SZ">Eswatini`)
@@ -370,23 +366,23 @@ func TestPageRefusals(t *testing.T) {
 func TestRealRedisVault(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
-	r := start(t, func(c *config) { c.Redis = "redis://" + redis.Addr + "/0" })
+	r := start(t, func(c *config) { c.Store = "redis://" + redis.Addr + "/0" })
 	_, link := r.newPage(strings.Replace(signUp, `"subject":"ann"`, `"subject":"ann@example.com"`, 1))
 	v := r.visit()
 	v.get(link).post("/verify/send", "phone", "+447912345601").says("Enter the code")
 	ctx, names := t.Context(), []string{}
-	for _, name := range r.s.redis.Keys(ctx, "*").Val() {
+	for _, name := range r.s.state.redis.Keys(ctx, "*").Val() {
 		if !strings.HasPrefix(name, "otp:state:") {
 			continue
 		}
 		names = append(names, name)
-		value, _ := r.s.redis.Get(ctx, name).Result()
+		value, _ := r.s.state.redis.Get(ctx, name).Result()
 		for _, secret := range []string{"ann", "7912345601", "+44", "order-7", link[len(link)-26:]} {
 			if strings.Contains(name+value, secret) {
 				t.Errorf("%s has %q", name, secret)
 			}
 		}
-		if life := r.s.redis.TTL(ctx, name).Val(); life <= 0 || life > pageLife {
+		if life := r.s.state.redis.TTL(ctx, name).Val(); life <= 0 || life > pageLife {
 			t.Errorf("%s lives for %v", name, life)
 		}
 	}

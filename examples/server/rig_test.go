@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/store/pgstore/pgtest"
 )
 
 func TestMain(m *testing.M) {
@@ -28,8 +30,15 @@ func TestMain(m *testing.M) {
 		return
 	}
 	redis.SetLogger(silent{}) // of connections to servers that the tests have ended
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")) // ends by itself
+	code := m.Run()
+	pgtest.StopShared()
+	err := goleak.Find(goleak.IgnoreAnyFunction(
+		"github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")) // ends by itself
+	if err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 type silent struct{}

@@ -15,8 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/otp/otphttp"
 	"github.com/otpcourier/otpcourier/store"
@@ -37,7 +35,7 @@ const (
 type server struct {
 	c     *config
 	log   *slog.Logger
-	redis *redis.Client // nil: in memory
+	state *state
 	gate  *gate
 	vault *vault
 	apps  map[string]*app
@@ -56,28 +54,19 @@ func newServer(ctx context.Context, c *config, keys otp.Keyring, open opener, lo
 			s.close(ctx)
 		}
 	}()
-	if c.Redis != "" {
-		options, err := redis.ParseURL(c.Redis)
-		if err != nil {
-			return nil, errors.New("redis: it is no URL of the form redis://user:password@host:6379/0")
-		}
-		options.ContextTimeoutEnabled = true
-		s.redis = redis.NewClient(options)
+	if s.state, err = openState(ctx, c); err != nil {
+		return nil, err
 	}
-	limiter, err := newStore(s.redis, "otp:", log)
+	limiter, err := s.state.open(gatePrefix, log)
 	if err != nil {
 		return nil, err
 	}
 	s.gate = &gate{limiter: limiter, proxies: otphttp.Proxies{Networks: c.Proxies, Header: c.ProxyHeader}}
 	s.gate.setKeys(c)
-	var state cabinet = &memoryCabinet{values: map[string]kept{}}
-	if s.redis != nil {
-		state = &redisCabinet{s.redis, "otp:state:"}
-	}
-	if s.vault, err = newVault(state, keys); err != nil {
+	if s.vault, err = newVault(s.state.cabinet(), keys); err != nil {
 		return nil, err
 	}
-	hooks := func(prefix string) (backend, error) { return newStore(s.redis, prefix, log) }
+	hooks := func(prefix string) (backend, error) { return s.state.open(prefix, log) }
 	if s.sender, err = newSender(c, s.vault, hooks, log); err != nil {
 		return nil, err
 	}
@@ -134,7 +123,7 @@ func (s *server) origin(a application) string {
 func (s *server) adminURL() string { return "http://" + s.admin.Addr().String() }
 
 // run serves until ctx ends, and then ends in order: readiness says no, requests
-// end, Work ends, the channels end, the client of Redis is closed.
+// end, Work ends, the channels end, the store is closed.
 func (s *server) run(ctx context.Context) error {
 	defer s.close(ctx)
 	public := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
@@ -171,8 +160,8 @@ func (s *server) close(ctx context.Context) {
 	if s.sender != nil {
 		s.sender.close(ctx)
 	}
-	if s.redis != nil {
-		_ = s.redis.Close()
+	if s.state != nil {
+		s.state.close()
 	}
 }
 

@@ -18,8 +18,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
 )
 
 // The demo says what expected.txt says.
@@ -242,29 +240,6 @@ func TestReload(t *testing.T) {
 	r.want(next, "201 pending", "POST", apiPath, annsLogin)
 }
 
-// Two servers on one Redis are one: a code of one is checked at the other, and if
-// Redis is down nobody is verified and readiness says so.
-func TestRealRedis(t *testing.T) {
-	t.Parallel()
-	redis := redistest.Start(t)
-	url := "redis://" + redis.Addr + "/0"
-	r := start(t, func(c *config) { c.Redis = url })
-	other := r.serve(r.s.c)
-	created := r.want(r.shop, "201 pending", "POST", apiPath, annsLogin)
-	at := apiPath + "/" + created.body.ID
-	r.want(r.watch, "200 ready", "GET", "/readyz", "")
-	other.want(other.shop, "200 verified", "POST", at+"/check", checkBody(r.people.read("+447912345601")))
-	r.want(r.shop, "200 verified", "GET", at, "", "Otp-Subject", "ann")
-	redis.Kill()
-	r.want(r.shop, "503 unavailable, with Retry-After", "GET", at, "", "Otp-Subject", "ann")
-	r.want(r.watch, "503 ", "GET", "/readyz", "")
-	if resp, err := http.Get(r.s.adminURL() + "/healthz"); err != nil || resp.StatusCode != http.StatusOK {
-		t.Error("a process whose store is down is not dead")
-	} else {
-		resp.Body.Close()
-	}
-}
-
 // A request under way when the server is told to end has its answer.
 func TestDrain(t *testing.T) {
 	t.Parallel()
@@ -377,7 +352,7 @@ func TestPrintKey(t *testing.T) {
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	env := func(name string) string {
-		return map[string]string{"OTP_REDIS": "redis://elsewhere:6379/0", "OTP_WEBHOOK_SECRET": hookSecret}[name]
+		return map[string]string{"OTP_STORE": "redis://elsewhere:6379/0", "OTP_WEBHOOK_SECRET": hookSecret}[name]
 	}
 	example, err := os.ReadFile("config.example.json")
 	if err != nil {
@@ -387,7 +362,7 @@ func TestConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k := c.Applications[0].Keys[0]; c.Redis != "redis://elsewhere:6379/0" || k.app != "shop" || len(k.sum) != 32 {
+	if k := c.Applications[0].Keys[0]; c.Store != "redis://elsewhere:6379/0" || k.app != "shop" || len(k.sum) != 32 {
 		t.Errorf("got %+v", c)
 	}
 	for want, change := range map[string][2]string{
@@ -398,7 +373,7 @@ func TestConfig(t *testing.T) {
 		"webhooks[0].secrets":             {`"$OTP_WEBHOOK_SECRET"`, `"$UNSET"`},
 		"applications[0].return_urls[0]":  {`"https://shop.example/"`, `"shop.example"`},
 		"applications[0].countries[0]":    {`"countries": ["GB", "IE", "FR", "DE"],`, `"countries": ["UK"],`},
-		"oauth: with Redis":               {`"public_url": "https://verify.shop.example",`, ``},
+		"oauth: with a store":             {`"public_url": "https://verify.shop.example",`, ``},
 		"public_url":                      {`"https://verify.shop.example"`, `"verify"`},
 		"applications[0].keys[0].sha256":  {`"sha256": "`, `"sha256": "0`},
 		"applications[0].keys[0].scopes":  {`["verifications", "pages", "webhooks"]`, `["everything"]`},

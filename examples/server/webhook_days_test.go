@@ -81,7 +81,7 @@ func newTestSender(t *testing.T, to *standIn) (*sender, *syncBuffer) {
 	log := &syncBuffer{}
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	s, err := newSender(&config{Applications: []application{{Name: "shop", Webhooks: []webhook{h}}}}, v,
-		func(prefix string) (backend, error) { return newStore(nil, prefix, logger) }, logger)
+		func(prefix string) (backend, error) { return (&state{}).open(prefix, logger) }, logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestRealTwoServers(t *testing.T) {
 	e := newEndpoint(t, nil)
 	redis := "redis://" + redistest.Start(t).Addr + "/0"
 	r := hooked(t, e, func(c *config) {
-		c.Redis = redis
+		c.Store = redis
 		c.Applications[0].Webhooks[0].Events = []string{"verification.created"}
 	})
 	both := []*rig{r, r.serve(r.s.c)}

@@ -149,7 +149,7 @@ func TestRealReceivers(t *testing.T) {
 	e := newEndpoint(t, nil)
 	r := hooked(t, e, func(c *config) {
 		c.Applications[0].Webhooks[0].Secrets = []string{next, hookSecret}
-		c.Redis = "redis://" + redistest.Start(t).Addr + "/0"
+		c.Store = "redis://" + redistest.Start(t).Addr + "/0"
 	})
 	at := apiPath + "/" + r.want(r.shop, "201 pending", "POST", apiPath, annsLogin).body.ID
 	code := r.people.read("+447912345601")
@@ -324,7 +324,15 @@ func TestGone(t *testing.T) {
 // ID.
 func TestRealKilled(t *testing.T) {
 	t.Parallel()
-	redis := "redis://" + redistest.Start(t).Addr + "/0"
+	for _, name := range []string{"TestRealRedis", "TestRealPostgres"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testKilled(t, stores[name](t))
+		})
+	}
+}
+
+func testKilled(t *testing.T, store string) {
 	killed := make(chan struct{})
 	e := newEndpoint(t, func(n int, _ http.ResponseWriter) {
 		if n == 0 {
@@ -336,11 +344,11 @@ func TestRealKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := t.TempDir() + "/config.json"
-	file := fmt.Sprintf(`{"listen":"127.0.0.1:0","admin":"127.0.0.1:0","redis":%q,"applications":[{"name":"shop",
+	file := fmt.Sprintf(`{"listen":"127.0.0.1:0","admin":"127.0.0.1:0","store":%q,"applications":[{"name":"shop",
 		"brand":"Shop","routes":[{"name":"sms","url":"console:phone"}],
 		"webhooks":[{"name":"main","url":%q,"secrets":[%q],"dangerously_plaintext":true,
 		"private_network":true}],
-		"keys":[{"id":"shop9","sha256":%q,"scopes":["webhooks"]}]}]}`, redis, e.URL, hookSecret, k.SHA256)
+		"keys":[{"id":"shop9","sha256":%q,"scopes":["webhooks"]}]}]}`, store, e.URL, hookSecret, k.SHA256)
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}

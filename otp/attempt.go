@@ -15,11 +15,11 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// An attempt is one sender's hold of a step, with what came of it.
+// An attempt is one sender's hold of a step, and its outcome.
 type attempt struct {
 	name  delivery.Attempt
-	held  delivery.Charge // for the step, as the record has it
-	took  delivery.Charge // by this attempt
+	held  delivery.Charge // of the step, as the record has it
+	took  delivery.Charge // taken by this attempt
 	kinds channel.Address // that the recipient has
 	sub   channel.Submission
 	err   error // the channel's, redacted
@@ -87,9 +87,9 @@ func (s *Service) submit(ctx context.Context, t *tenant, m *channel.Message) (su
 	return sub, channel.Classed("otp: send", err)
 }
 
-// allow counts a message against the limits of the address that a route uses,
-// once for each kind of address and step. Before each try but the first it looks
-// whether the challenge has ended meanwhile.
+// allow returns channel.Message.Allow: it charges the limits of the address that a route
+// uses, once for each kind of address and step. Before each try but the first it refuses
+// the route if the challenge has ended.
 func (s *Service) allow(o *opened, a *attempt) func(context.Context, channel.Route) error {
 	at, first := instant(), true
 	return func(ctx context.Context, r channel.Route) error {
@@ -125,8 +125,8 @@ func (s *Service) hasEnded(ctx context.Context, o *opened) bool {
 	return err == nil && r.Outcome != store.Open || errors.Is(err, store.ErrExpired)
 }
 
-// chargeAgain is charge for a message under way, which one failed call must not
-// end.
+// chargeAgain is charge for a message under way: one failed call of the store must not
+// end the message.
 func (s *Service) chargeAgain(ctx context.Context, o *opened, kind channel.Address, at time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, afterwards)
 	defer cancel()
@@ -139,9 +139,9 @@ func (s *Service) chargeAgain(ctx context.Context, o *opened, kind channel.Addre
 	}
 }
 
-// chargeMore counts the messages of an attempt that may have gone out to an
-// address beside the one that was charged for: a route that does not answer, and
-// the next. A limit that is used up by then allows no more after them.
+// chargeMore counts further messages of an attempt to an address whose first message was
+// charged before: for example, one by a route that did not answer, and one by the next.
+// They have gone out, so a limit that is used up does not refuse them.
 func (s *Service) chargeMore(ctx context.Context, o *opened, a attempt) {
 	var before channel.Address
 	for _, h := range a.sub.Hops {
@@ -248,7 +248,7 @@ func (s *Service) message(o *opened) (*channel.Message, error) {
 		data.Requested = o.Created
 	}
 	text, err := o.tenant.words.Render(data)
-	if errors.Is(err, wording.ErrLanguage) { // a wording that was there when the challenge was made
+	if errors.Is(err, wording.ErrLanguage) { // the wording was removed since the challenge was made
 		data.Language = ""
 		text, err = o.tenant.words.Render(data)
 	}

@@ -13,9 +13,9 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// Cancel makes a code worthless: it cannot be verified or sent again. A message
-// that is on its way is withdrawn if its channel is a [channel.Canceler]; that
-// it cannot be withdrawn is no error.
+// Cancel makes a code worthless: it can be neither verified nor sent again. Messages on
+// their way are withdrawn if their channel is a [channel.Canceler]. Cancel returns no error
+// for a message that cannot be withdrawn.
 func (s *Service) Cancel(ctx context.Context, q Ref) error {
 	now := instant()
 	r, err := s.cancel(ctx, q, now)
@@ -78,9 +78,9 @@ func (q Scope) LogValue() slog.Value { return slog.StringValue(q.String()) }
 // MarshalJSON is String.
 func (q Scope) MarshalJSON() ([]byte, error) { return json.Marshal(q.String()) }
 
-// CancelAll makes every code of a scope worthless that was asked for until now,
-// without knowing the challenges: after a change of number or of password no
-// older code must pass. Messages that are on their way are not withdrawn.
+// CancelAll makes every earlier code of a scope worthless. It needs no challenge IDs. Call
+// it after a change of number or of password, since no older code must pass. It withdraws
+// no message.
 func (s *Service) CancelAll(ctx context.Context, q Scope) error {
 	now := instant()
 	if _, _, err := s.locate(Ref{Subject: q.Subject, Tenant: q.Tenant}); ReasonOf(err) == ReasonInvalid {
@@ -107,8 +107,8 @@ func (s *Service) CancelAll(ctx context.Context, q Scope) error {
 	return err
 }
 
-// eachRun calls f for both runs of failures of a subject, at one time: that of known
-// devices and that of others. Each has its own name in the Store.
+// eachRun calls f for both runs of failures of a subject at the same time: the run of
+// known devices and the run of others. Each has its own name in the Store.
 func eachRun(tag subjectTag, f func(run string) error) error {
 	var known error
 	var wg sync.WaitGroup
@@ -121,8 +121,8 @@ func eachRun(tag subjectTag, f func(run string) error) error {
 // recallTime bounds what withdrawing messages may take of a call's time.
 const recallTime = 2 * time.Second
 
-// recall has the messages of a challenge that was just closed withdrawn: by a
-// worker if there is one, else here. Nothing depends on it.
+// recall withdraws the messages of a closed challenge: a worker does it if there is one,
+// else this call. Nothing depends on it.
 func (s *Service) recall(ctx context.Context, o *opened) {
 	if o.tenant.canceler == nil || o.next(instant()).Do != delivery.Withdraw {
 		return

@@ -12,7 +12,8 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A Challenge is a code on its way, as far as a caller may know it.
+// A Challenge is the caller's view of one code for one person and purpose. It holds no
+// code.
 type Challenge struct {
 	ID        string // for Resend, Verify, Cancel and Status; keep it with the person's session
 	Tenant    string // Request.Tenant
@@ -21,41 +22,41 @@ type Challenge struct {
 	Repeated  bool   // the call was a repeat, by its IdempotencyKey
 
 	To        channel.Recipient // masked
-	State     channel.State     // of the latest message; it moves forward only, and starts anew with the next message
-	Delivered bool              // a message was reported delivered; it stays so
+	State     channel.State     // of the latest message: it only moves forward, and begins anew with the next message
+	Delivered bool              // a receipt reported a message as delivered; it stays so
 	Outcome   store.Outcome
 	Next      Next // the best that the person can do
 
-	// Route took the latest message, which went to an address of this kind.
-	// Used are the kinds of all addresses that a route took a message for: a
-	// person who has typed the code has control of one of them.
+	// Route is the name of the route that took the latest message, and Address the
+	// kind of address that it went to. Used are the kinds of all addresses that a
+	// route took a message for: a person who types the code controls one of them.
 	Route   string
 	Address channel.Address
 	Used    channel.Address
 
 	Created      time.Time
 	Expires      time.Time
-	ResendAt     time.Time // earliest Resend as things stand; zero: none is left
+	ResendAt     time.Time // earliest Resend as things stand; zero: no Resend is possible
 	SendsLeft    int
 	AttemptsLeft int
-	Alternatives channel.Address // kinds of address that the person has, a route serves, and no message went to
+	Alternatives channel.Address // kinds of the person's addresses that a route serves and no message went to
 	Fixed        bool            // an app reviewer's: nothing was sent
 	Hops         []channel.Hop   // of this call; empty from Status
 }
 
-// Next is the best that a person can do about a challenge. Its text is stable,
-// for an API's answers. Except for NextRestart and NextDone, a code that has
-// come can be typed, too.
+// Next is the best that a person can do about a challenge. Its text is stable, for the
+// answers of an API. Unless it is NextRestart or NextDone, the person may also type a
+// code that has arrived.
 type Next string
 
 // The next things to do.
 const (
 	NextWait   Next = "wait"   // for the message; a Resend works from Challenge.ResendAt
 	NextResend Next = "resend" // ask for a Resend, which works now
-	// Send to another address: one of Challenge.Alternatives or, if that is empty, a new one, since the one given
-	// is wrong or unreachable
+	// Send to another address: one of Challenge.Alternatives. If there are none, ask for a new address, since the
+	// present one is wrong or unreachable.
 	NextAddress Next = "address"
-	NextCode    Next = "code"    // type the code: it was sent, and will not be again
+	NextCode    Next = "code"    // type the code: no further message is possible
 	NextRestart Next = "restart" // Send again: the challenge is cancelled, out of attempts, or its subject locked
 	NextDone    Next = "done"    // nothing: the code was verified
 )
@@ -125,18 +126,18 @@ func (o *opened) usable(now time.Time) bool {
 	return o.Outcome == store.Open && o.Attempts < o.MaxAttempts && !o.LockedUntil.After(now)
 }
 
-// alternatives returns the kinds of address that are still worth trying.
+// alternatives returns Challenge.Alternatives.
 func (o *opened) alternatives() channel.Address {
 	return served(o.tenant, o.req.to, "") &^ (o.delivery.Used | o.delivery.Invalid)
 }
 
-// rejected reports whether every address that could be sent to, by that route
-// or the one asked for before, is known to be wrong.
+// rejected reports whether every address of the recipient is known to be wrong. If a
+// route was asked for, now or before, only the addresses that it serves count.
 func (o *opened) rejected(d *delivery.Delivery, route string) bool {
 	return d.Invalid != 0 && served(o.tenant, o.req.to, cmp.Or(route, d.Via, o.req.route))&^d.Invalid == 0
 }
 
-// Status returns the state of a challenge.
+// Status returns a live challenge as it is now. It charges nothing and sends nothing.
 func (s *Service) Status(ctx context.Context, q Ref) (*Challenge, error) {
 	o, err := s.read(ctx, q, instant())
 	if err != nil {

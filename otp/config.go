@@ -26,10 +26,10 @@ type Config struct {
 	// Store keeps the challenges.
 	Store store.Store
 
-	// Limiter counts messages per recipient and IP address, Tracker matches
-	// receipts, Queue wakes workers for what is to be sent later. Each defaults
-	// to Store if that implements it. Services that share a Queue must share
-	// the Store: a worker drops a job whose challenge its Store does not have.
+	// Limiter counts messages per recipient and requests per IP address, Tracker
+	// matches receipts, and Queue wakes workers for later messages. Default: the
+	// Store, if it implements them. Services that share a Queue must share the
+	// Store: a worker drops a job whose challenge its Store does not have.
 	Limiter store.Limiter
 	Tracker store.Tracker
 	Queue   store.Queue
@@ -37,15 +37,16 @@ type Config struct {
 	// Keys derives codes and seals records. See [ParseKeyring].
 	Keys Keyring
 
-	// Application names the records of this Service in the store. If two
-	// applications share a store, each leaves alone the records of the other
-	// and logs that there are some. All processes of one application need the
-	// same. A change makes live challenges worthless. Default: Wording.Brand.
+	// Application names the records of this Service in the store, at most 128
+	// octets. All processes of one application must have the same. If two
+	// applications share a store, each leaves the records of the other alone,
+	// logs that there are some, and neither sends nor verifies them. A change
+	// makes live challenges worthless. Default: Wording.Brand.
 	Application string
 
-	// Tenants are further brands, if one Service serves several; see
-	// [Service.SetTenant] for more of them later. The other fields of the
-	// Config are the brand of requests that name no tenant.
+	// Tenants are further brands, if one Service serves several.
+	// [Service.SetTenant] adds more while the program runs. The other fields of
+	// the Config are the brand of requests that name no tenant.
 	Tenants []Tenant
 
 	// Generator makes the codes. Default: Random{}, six digits.
@@ -67,14 +68,15 @@ type Config struct {
 	// mobile, and fixed line or mobile where a country's plan does not tell.
 	PhoneTypes []phone.Type
 
-	// KnownRangesOnly refuses phone numbers that are in no range of the
-	// metadata (phone.Number.UnknownRange). Countries open new ranges all the
-	// time. Default: such a number is sent to if it is as long as a mobile
-	// number and PhoneTypes has the type of its country's mobile numbers.
+	// KnownRangesOnly refuses phone numbers in no range of the metadata
+	// (phone.Number.UnknownRange). Countries open new ranges all the time.
+	// Default: such a number is accepted if it is as long as a mobile number, and
+	// PhoneTypes has the type of its country's mobile numbers.
 	KnownRangesOnly bool
 
-	// Receipts connects the channels' receipts; New attaches the Service. The
-	// Channel must then have named routes, as a failover.Channel has.
+	// Receipts connects the channels' receipts; New attaches the Service to it.
+	// The Channel must then have named routes, as a failover.Channel has.
+	// Default: receipts are handed over by calls of [Service.HandleReceipt].
 	Receipts *channel.Receipts
 
 	// Guard is asked before each message, see [Guard]. Its network rule takes
@@ -85,47 +87,50 @@ type Config struct {
 	// Work delivers it. Default: the message is delivered inside the call.
 	Async bool
 
-	// Workers is how many messages Work handles at once. Default 8.
+	// Workers is the number of messages that Work handles at once. Default 8.
 	Workers int
 
 	// Takeover is the lease on a message that Send or Resend delivers inside
-	// the call. When it expires and no outcome was recorded, the process counts
-	// as dead, and Work sends the message again, once. Zero: such messages are
-	// not taken over; their lease is 20 s, and until it ends nothing else of
-	// the challenge is sent. At least 10 s. Sending ends 5 s before the lease,
-	// so that there is time to record the outcome. The clocks of the processes
-	// must agree within 2 s. A message that Work delivers is always taken over.
+	// the call. If the lease expires and no outcome was recorded, the process
+	// counts as dead, and Work sends the message again, once. At least 10 s, at
+	// most the life of a code. Sending ends 5 s before the lease, so that there
+	// is time to record the outcome. The clocks of the processes must agree
+	// within 2 s.
+	//
+	// Default: Work does not take such messages over. Their lease is 20 s, and
+	// nothing else of the challenge is sent until it ends. The messages that
+	// Work delivers are always taken over.
 	Takeover time.Duration
 
-	// ShowTry and ShowTime put the number of the try, and the time of the
+	// ShowTry and ShowTime put the number of the send, and the time of the
 	// request, into the texts. Default: neither.
 	ShowTry, ShowTime bool
 
-	// Support is handed out in Error.Support to a person who has used up all
-	// sends: an address or a number to turn to. Default: empty.
+	// Support is an address or a number to turn to: Error.Support hands it to a
+	// person who has used up all sends, or is locked. Default: empty.
 	Support string
 
-	// FixedCodes are the recipients of app reviewers, who cannot receive
-	// messages: for exactly these addresses the code is the one given here,
-	// and nothing is sent. The codes are as good as public. They are accepted
-	// only together with DangerouslyAcceptFixedCodes, at most ten, and every
-	// use is marked in its event and logged as a warning.
+	// FixedCodes are at most ten recipients with a code that does not change,
+	// for app reviewers: they cannot receive messages, so nothing is sent. Such
+	// codes are as good as public. New refuses them unless
+	// DangerouslyAcceptFixedCodes is set. Each use is marked in its event and
+	// logged as a warning.
 	FixedCodes                  []FixedCode
 	DangerouslyAcceptFixedCodes bool
 
 	// Profiles are standards that the Service is held to: New returns an error
-	// that lists each clause that the Config breaks. Attest has what code
-	// cannot see. Default: none.
+	// that lists each clause that the Config breaks. Attest states the facts
+	// that code cannot see. Default: none.
 	Profiles []Profile
 	Attest   Attestations
 
-	// Events is called for each event, in the goroutine of the call it belongs
-	// to. It must be quick and safe for concurrent use; a panic is logged and
+	// Events is called for each event, in the goroutine of the call that caused
+	// it. It must be quick and safe for concurrent use. A panic is logged and
 	// changes nothing. Default: none.
 	Events func(context.Context, Event)
 
-	// Logger gets the events too, and the Service's own warnings. Default:
-	// discarded.
+	// Logger gets the events, and the Service's own warnings. Default:
+	// slog.DiscardHandler.
 	Logger *slog.Logger
 }
 
@@ -140,7 +145,7 @@ func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // A FixedCode is a recipient with a code that does not change.
 type FixedCode struct {
-	Address string // E.164 or e-mail
+	Address string // E.164 number or e-mail address
 	Code    string // of the Generator's form
 }
 
@@ -184,18 +189,18 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate refuses what cannot work. The policies and routes of the tenants
-// are validated where these are prepared.
+// validate refuses a Config that cannot work. prepareWith validates the policies and
+// routes of the tenants.
 func (c Config) validate() error {
 	switch {
 	case missing(c.Channel):
 		return errors.New("otp: Config.Channel is required: a channel, or a failover.Channel of several")
 	case missing(c.Store):
-		return errors.New("otp: Config.Store is required: a memstore.Store, or a redisstore.Store")
+		return errors.New("otp: Config.Store is required: a memstore.Store, redisstore.Store or pgstore.Store")
 	case c.Queue == nil && c.Async:
-		return errors.New("otp: Config.Async needs Config.Queue: the Store is no Queue")
+		return errors.New("otp: Config.Async needs Config.Queue: the Store does not implement store.Queue")
 	case c.Queue == nil && c.Takeover != 0:
-		return errors.New("otp: Config.Takeover needs Config.Queue: the Store is no Queue")
+		return errors.New("otp: Config.Takeover needs Config.Queue: the Store does not implement store.Queue")
 	case c.Workers < 1:
 		return fmt.Errorf("otp: Config.Workers: %d is negative", c.Workers)
 	case c.Takeover != 0 && c.Takeover < 2*afterwards:
@@ -204,7 +209,7 @@ func (c Config) validate() error {
 		return fmt.Errorf("otp: Config.Takeover: %v is longer than a code lives", c.Takeover)
 	case len(c.PhoneTypes) == 0:
 		return errors.New(
-			"otp: Config.PhoneTypes: it is empty, so that no number could be sent to; nil means mobile numbers")
+			"otp: Config.PhoneTypes: it is empty, which refuses every number; nil means mobile numbers")
 	case len(c.Application) > 128:
 		return errors.New("otp: Config.Application: it is longer than 128 octets")
 	}
@@ -215,7 +220,7 @@ func (c Config) validate() error {
 	}
 	for _, t := range c.PhoneTypes {
 		if t < phone.Mobile || t > phone.Voicemail {
-			return fmt.Errorf("otp: Config.PhoneTypes: %d is no type of number: use the constants of channel/phone", t)
+			return fmt.Errorf("otp: Config.PhoneTypes: %d is not a type of number: use the constants of channel/phone", t)
 		}
 	}
 	if err := c.Keys.validate("otp: Config.Keys"); err != nil {
@@ -240,23 +245,22 @@ func (c Config) shortestLife() time.Duration {
 	return shortest
 }
 
-// validateGenerator refuses one whose codes could not be sent or verified.
+// validateGenerator refuses a generator whose codes could not be sent or verified.
 func (c Config) validateGenerator() error {
 	code, err := generate(c.Generator, Seed{Key: make([]byte, 32), Time: time.Now()})
 	if err != nil {
 		return fmt.Errorf("otp: Config.Generator: %w", err)
 	}
 	if len(code) < 4 || len(code) > maxCode {
-		return fmt.Errorf("otp: Config.Generator: its codes are not of 4 to %d characters", maxCode)
+		return fmt.Errorf("otp: Config.Generator: its codes must have 4 to %d characters", maxCode)
 	}
 	if read, ok := normalizeFor(c.Generator, code); !ok || read != code {
-		return errors.New("otp: Config.Generator: its codes are not read as typed, so it needs a method Normalize")
+		return errors.New("otp: Config.Generator: its codes are not only letters and digits, so it must be a Normalizer")
 	}
 	return nil
 }
 
-// validRegion returns an error unless region is empty or a country that has
-// phone numbers.
+// validRegion returns an error unless region is empty or a country with phone numbers.
 func validRegion(region string) error {
 	if region == "" {
 		return nil
@@ -297,7 +301,7 @@ func (s *Service) fixedCodes() (map[string]string, error) {
 			return nil, fmt.Errorf("otp: Config.FixedCodes[%d].Code is not of the generator's form", i)
 		}
 		if _, taken := fixed[to.Phone+to.Email]; taken {
-			return nil, fmt.Errorf("otp: Config.FixedCodes[%d].Address is that of an earlier one: keep one code", i)
+			return nil, fmt.Errorf("otp: Config.FixedCodes[%d].Address is a repetition: keep one code for it", i)
 		}
 		fixed[to.Phone+to.Email] = code
 	}
@@ -329,7 +333,8 @@ func normalizeFor(g Generator, typed string) (code string, ok bool) {
 	return n.Normalize(typed)
 }
 
-// A Measurer is a [Generator] that knows how many bits of entropy a code has.
+// A Measurer is a [Generator] that knows the entropy of a code in bits. A Policy.Life
+// over 30 minutes needs it.
 type Measurer interface{ Bits() float64 }
 
 func bitsOf(g Generator) float64 {

@@ -15,14 +15,14 @@ import (
 )
 
 var (
-	// errNothing: nothing is due of what an event wanted.
+	// errNothing: the event has nothing to do.
 	errNothing = errors.New("otp: nothing is due")
 
 	// errUnqueued: the queue failed, and nothing was recorded.
 	errUnqueued = errors.New("otp: the queue failed")
 )
 
-// defaultLease is how long a message is its sender's if Config.Takeover is zero.
+// defaultLease is the lease on a message if Config.Takeover is zero.
 const defaultLease = 20 * time.Second
 
 func (s *Service) lease() time.Duration {
@@ -115,11 +115,11 @@ func (s *Service) write(ctx context.Context, o *opened, d *delivery.Delivery, en
 	return newer, err
 }
 
-// takesOver reports whether Work goes on if the sender in a call dies.
+// takesOver reports whether Work sends the message of a call whose process died.
 func (s *Service) takesOver() bool { return s.c.Async || s.c.Takeover > 0 }
 
-// wakeUp returns when a delivery needs a look, if it needs one later. The end
-// of a call's lease is one only if Work takes over.
+// wakeUp returns when a delivery needs a later look; due is false if it needs none. The
+// end of a call's lease needs one only if Work takes over.
 func (s *Service) wakeUp(d *delivery.Delivery, o *opened) (at time.Time, due bool) {
 	m := d.Next(o.state(), instant())
 	leased := d.Phase == delivery.Sending || d.Phase == delivery.Delivered
@@ -140,7 +140,7 @@ func (s *Service) wake(ctx context.Context, o *opened, at time.Time) error {
 	return err
 }
 
-// A result is what became of the attempts of one call.
+// A result is the outcome of the attempts of one call.
 type result struct {
 	hops []channel.Hop
 	err  error // of the latest attempt: the channel's
@@ -186,8 +186,8 @@ func (s *Service) carry(ctx context.Context, o *opened, m *channel.Message, clai
 	}
 }
 
-// claim takes the due step for the length of a lease, so that of two processes
-// one delivers it.
+// claim takes the due step for the length of a lease: if two processes come, one
+// delivers it.
 func (s *Service) claim(ctx context.Context, o *opened, worker bool) (*opened, error) {
 	if d := o.delivery; d.Phase == delivery.Sent && d.Send == d.Sends { // a silence: was a receipt parked?
 		var err error
@@ -206,8 +206,8 @@ func (s *Service) claim(ctx context.Context, o *opened, worker bool) (*opened, e
 	})
 }
 
-// finish records the outcome of an attempt, again and again until the time for
-// it is over. Receipts that were faster are recorded with it.
+// finish records the outcome of an attempt, with the receipts that came earlier. It tries
+// for the length of afterwards.
 func (s *Service) finish(ctx context.Context, o *opened, a attempt, worker bool) (*opened, error) {
 	gone := ctx.Err() != nil
 	ctx, cancel := bounded(ctx)
@@ -217,7 +217,7 @@ func (s *Service) finish(ctx context.Context, o *opened, a attempt, worker bool)
 	if pause, ok := s.retryIn(o, a, worker); ok {
 		out.Retry = instant().Add(pause)
 	}
-	var told []report // those that changed something
+	var told []report // receipts with an effect
 	record := func() (err error) {
 		var newer *opened
 		newer, err = s.swap(ctx, o, worker, func(d *delivery.Delivery, _ delivery.Challenge) (charges, error) {
@@ -255,8 +255,8 @@ func (s *Service) finish(ctx context.Context, o *opened, a attempt, worker bool)
 	return o, nil
 }
 
-// ended records the outcome of an attempt in d, and then the receipts that were
-// faster. It returns the receipts that changed something.
+// ended records the outcome of an attempt in d, and then the receipts that came earlier.
+// It returns the receipts with an effect.
 func ended(d *delivery.Delivery, a delivery.Attempt, out delivery.Outcome, early []report) (
 	refund []delivery.Charge, told []report) {
 	refund = d.Finish(a, out)
@@ -269,13 +269,13 @@ func ended(d *delivery.Delivery, a delivery.Attempt, out delivery.Outcome, early
 	return refund, told
 }
 
-// lastTry is how near the end of its code's life a message is tried for the
-// last time, or in half of a shorter life.
+// lastTry is the time before the end of a code's life in which a message is not tried
+// again; for a life under two minutes, the second half of the life.
 const lastTry = time.Minute
 
-// retryIn returns the pause before a worker tries the same step again, if the
-// message surely was not sent and may be soon.
-func (s *Service) retryIn(o *opened, a attempt, worker bool) (time.Duration, bool) {
+// retryIn returns the pause before a worker tries the same step again. ok is false if the
+// message may have been sent, or another try cannot help.
+func (s *Service) retryIn(o *opened, a attempt, worker bool) (pause time.Duration, ok bool) {
 	if !worker || !a.retryable() {
 		return 0, false
 	}
@@ -284,12 +284,12 @@ func (s *Service) retryIn(o *opened, a attempt, worker bool) (time.Duration, boo
 	if errors.As(a.err, &e) {
 		asked = e.RetryAfter
 	}
-	pause := max(time.Second<<min(a.name.Number-1, 5), asked)
+	pause = max(time.Second<<min(a.name.Number-1, 5), asked)
 	last := o.Expires.Add(-min(lastTry, o.Expires.Sub(o.Created)/2))
 	return pause, instant().Add(pause).Before(last)
 }
 
-// isAnswer reports whether err is an answer of the store, and no failure.
+// isAnswer reports whether err is an answer of the store, not a failure.
 func isAnswer(err error) bool {
 	for _, e := range []error{store.ErrExists, store.ErrNotFound, store.ErrExpired, store.ErrClosed, store.ErrExhausted,
 		store.ErrLocked, store.ErrConflict, store.ErrFull, errNothing, errForeign, errTampered, errVersion, errKey} {
@@ -300,8 +300,8 @@ func isAnswer(err error) bool {
 	return false
 }
 
-// again calls f up to three times, until it succeeds or the store answers. It
-// is for calls that may be repeated.
+// again calls f up to three times, until f succeeds or the store answers. f must be safe
+// to repeat.
 func again(ctx context.Context, f func() error) (err error) {
 	for pause := 20 * time.Millisecond; ; pause *= 4 {
 		err = f()
@@ -320,7 +320,7 @@ func persist(ctx context.Context, f func() error) error {
 	}
 }
 
-// sleep reports whether ctx lived for d.
+// sleep waits for d. It returns false, early, if ctx ends.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

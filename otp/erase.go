@@ -13,12 +13,11 @@ import (
 )
 
 // errForgetter means that the store cannot forget a run of failures.
-var errForgetter = errors.New("the Store is no store.Forgetter")
+var errForgetter = errors.New("the Store does not implement store.Forgetter")
 
-// Unlock ends the lock of a subject and its run of failures, those of its known
-// devices included. The caller has identified the person in another way. The
-// Purpose of q is not used. It needs a Store that is a [store.Forgetter], as those
-// of this module are.
+// Unlock ends the locks of a subject and its runs of failures, including those of known
+// devices. The caller must have identified the person in another way. Scope.Purpose is
+// ignored. The Store must be a [store.Forgetter], as the stores of this module are.
 func (s *Service) Unlock(ctx context.Context, q Scope) error {
 	now := instant()
 	err := s.forget(ctx, q.Subject, q.Tenant, now)
@@ -45,11 +44,11 @@ func (q Erasure) LogValue() slog.Value { return slog.StringValue(q.String()) }
 // MarshalJSON is String.
 func (q Erasure) MarshalJSON() ([]byte, error) { return json.Marshal(q.String()) }
 
-// Erase removes what the store keeps of a person: the run of failures of a
-// subject, and the counts of the messages to addresses. Codes of the subject are
-// cancelled; their records are sealed, and end with the life of a code. The
-// package page lists all keys and how long each is kept. A call that failed may
-// be repeated.
+// Erase removes a person's data from the store: the runs of failures of a subject, and
+// the counts of messages to addresses. Codes of the subject are cancelled. Their records
+// are sealed, and end with the life of the code. DELIVERY.md, in this package's folder,
+// lists all keys and how long each is kept. A call that failed may be repeated. The Store
+// must be a [store.Forgetter], as the stores of this module are.
 func (s *Service) Erase(ctx context.Context, q Erasure) error {
 	now := instant()
 	err := s.erase(ctx, q, now)
@@ -79,8 +78,8 @@ func (s *Service) erase(ctx context.Context, q Erasure, now time.Time) error {
 	return s.forget(ctx, q.Subject, q.Tenant, now)
 }
 
-// eraseAddresses gives back all that was taken from the limits of addresses, by
-// every policy of the tenant, so that nothing is left of them.
+// eraseAddresses gives back every charge to the limits of the addresses, by every policy
+// of the tenant.
 func (s *Service) eraseAddresses(ctx context.Context, q Erasure, t *tenant, now time.Time) error {
 	var limits []store.Limit
 	policies := []*Policy{&t.policy}

@@ -10,27 +10,27 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// Errors that a caller usually tells apart, with errors.Is. [Error.Reason] tells
-// more.
+// Sentinels that callers tell apart with errors.Is. [Error.Reason] says more.
 var (
-	// ErrInvalidCode: the person is not verified. Wrong, malformed, expired,
-	// used before and never issued are one error to the outside, so that
-	// nobody learns which.
+	// ErrInvalidCode: the person is not verified. A wrong, malformed, expired,
+	// used and never issued code must look the same to the person, since an
+	// attacker must not learn which it was.
 	ErrInvalidCode = errors.New("otp: invalid or expired code")
 
-	// ErrInvalidRequest: the caller's input cannot be right; Error.Field names
-	// it. Nothing was stored or sent.
+	// ErrInvalidRequest: a field of the request is wrong; Error.Field names it.
+	// Nothing was stored or sent.
 	ErrInvalidRequest = errors.New("otp: invalid request")
 
-	// ErrWait: too much was asked for. Error.RetryAfter says when it is worth
-	// asking again; zero: not for this challenge.
+	// ErrWait: a limit is used up. Error.RetryAfter is the time until another
+	// request may succeed; zero: none will for this challenge, or the time is
+	// not known.
 	ErrWait = errors.New("otp: too many requests")
 
 	// ErrUndelivered: no route took the message.
 	ErrUndelivered = errors.New("otp: not delivered")
 
-	// ErrUnavailable: the store or the queue failed. Nobody is verified; without
-	// a Challenge, nothing was sent either. Temporary.
+	// ErrUnavailable: the store or the queue failed. Nobody is verified. If there
+	// is no Challenge with the error, nothing was sent. Temporary.
 	ErrUnavailable = errors.New("otp: temporarily unavailable")
 )
 
@@ -62,35 +62,35 @@ type Reason string
 //	undelivered          ErrUndelivered     RetryAfter, Err        502   it could not be sent, use another address
 //	unavailable, full    ErrUnavailable                            503   come back in a minute
 //
-// Wrong, malformed, not_found, expired and closed have one status and, to the
-// outside, one text: which it is, is a secret (see the package page).
+// Wrong, malformed, not_found, expired and closed must have one status and one text,
+// since an attacker must not learn which it was.
 const (
 	// ErrInvalidCode
 	ReasonWrong     Reason = "wrong"     // an attempt was charged
-	ReasonMalformed Reason = "malformed" // not of the generator's form; nothing was charged
-	ReasonNotFound  Reason = "not_found"
+	ReasonMalformed Reason = "malformed" // not a code of the generator's form; nothing was charged
+	ReasonNotFound  Reason = "not_found" // no challenge of this subject has the ID
 	ReasonExpired   Reason = "expired"
 	ReasonClosed    Reason = "closed" // verified before, or cancelled
 
 	// ErrWait
 	ReasonAttempts Reason = "attempts_exhausted" // of this challenge: send another
 	ReasonLocked   Reason = "locked"             // the subject, after failures in a row
-	ReasonTooSoon  Reason = "too_soon"           // for another send
-	ReasonSends    Reason = "sends_exhausted"    // Error.Alternatives and Error.Support say what else there is
-	ReasonLimited  Reason = "limited"            // a recipient or an IP address
-	ReasonStepUp   Reason = "step_up"            // the Guard wants a proof: ask again with Request.Proven
+	ReasonTooSoon  Reason = "too_soon"           // for another message
+	ReasonSends    Reason = "sends_exhausted"    // Error.Alternatives and Error.Support are the ways left
+	ReasonLimited  Reason = "limited"            // a limit of the address or of the network is used up
+	ReasonStepUp   Reason = "step_up"            // the Guard requires a proof: ask again with Request.Proven
 	ReasonGuarded  Reason = "guarded"            // the Guard refuses
 
 	// ErrInvalidRequest
-	ReasonInvalid  Reason = "invalid"  // Error.Field says what
-	ReasonConflict Reason = "conflict" // an idempotency key used before for another request
+	ReasonInvalid  Reason = "invalid"  // Error.Field names the field
+	ReasonConflict Reason = "conflict" // the idempotency key belongs to another request
 
 	// ErrUndelivered
 	ReasonUndelivered Reason = "undelivered" // Error.Err is the channel's
 
 	// ErrUnavailable
-	ReasonUnavailable Reason = "unavailable"
-	ReasonFull        Reason = "full"
+	ReasonUnavailable Reason = "unavailable" // the store, the queue or the Guard failed
+	ReasonFull        Reason = "full"        // the store has no room
 )
 
 var reasons = map[Reason]error{
@@ -115,20 +115,21 @@ func (r *Reason) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// An Error is the error of every method of a [Service]. Its fields are for the
-// person; [Reason] has a table of them. Its text is for developers, and holds no
-// code and no address.
+// An Error is the error of a [Service]'s calls: all but New, SetTenant and Work, whose
+// errors are for developers only. Its fields are for the
+// answer to the person; the table of [Reason] says which are set. Its text is for
+// developers, and holds no code and no address.
 type Error struct {
 	Reason       Reason
 	Field        string          // with ReasonInvalid: "To.Phone", "Language", …
 	AttemptsLeft int             // with ReasonWrong
-	RetryAfter   time.Duration   // with the reasons of ErrWait; zero: not for this challenge
-	Alternatives channel.Address // kinds of address that are left to try, as Challenge.Alternatives
-	Support      string          // with ReasonSends and ReasonLocked: of the tenant, or Config.Support
+	RetryAfter   time.Duration   // with the reasons of ErrWait; zero: not for this challenge, or not known
+	Alternatives channel.Address // kinds of the person's addresses that are left to try
+	Support      string          // with ReasonSends and ReasonLocked: Tenant.Support or Config.Support
 	Err          error           // the cause; may be nil
 }
 
-// Error gives the same text for all reasons of [ErrInvalidCode].
+// Error returns the text. It is the same for all reasons of [ErrInvalidCode].
 func (e *Error) Error() string {
 	base := reasons[e.Reason]
 	switch {
@@ -148,21 +149,21 @@ func (e *Error) Error() string {
 	if e.RetryAfter > 0 {
 		fmt.Fprintf(&b, " (retry after %v)", e.RetryAfter.Round(time.Second))
 	}
-	if e.Err != nil && !isAnswer(e.Err) { // the reason says what a store answers
+	if e.Err != nil && !isAnswer(e.Err) { // the reason says the same as a store's answer
 		b.WriteString(": " + e.Err.Error())
 	}
 	return b.String()
 }
 
-// hints say more than the sentinels do.
+// hints follow the text of the sentinel.
 var hints = map[Reason]string{
-	ReasonAttempts: "the attempts at this challenge are used up, Send makes another",
+	ReasonAttempts: "the attempts at this challenge are used up: ask for a new code",
 	ReasonLocked:   "the subject is locked after failures in a row",
 	ReasonTooSoon:  "it is too soon for another message",
 	ReasonSends:    "the sends of this challenge are used up",
 	ReasonLimited:  "a limit of Policy.PerRecipient or Policy.PerIP is used up",
-	ReasonStepUp:   "the guard asks for a proof",
-	ReasonGuarded:  "the guard refuses",
+	ReasonStepUp:   "the guard requires a proof",
+	ReasonGuarded:  "the guard refused the message",
 	ReasonConflict: "the key belongs to another request",
 	ReasonFull:     "the store has no room",
 }
@@ -173,8 +174,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // Is matches the sentinel that the Reason belongs to.
 func (e *Error) Is(target error) bool { return target == reasons[e.Reason] }
 
-// ReasonOf returns the reason of the first *[Error] in err's tree, "" if there
-// is none.
+// ReasonOf returns the reason of the first *[Error] in err's tree, or "" if the tree has
+// none.
 func ReasonOf(err error) Reason {
 	var e *Error
 	if errors.As(err, &e) {

@@ -13,72 +13,72 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// EventKind is what happened.
+// An EventKind says what happened. Its text is stable.
 type EventKind string
 
 // The kinds of event.
 const (
 	EventGenerated EventKind = "generated" // a challenge was created
-	EventSent      EventKind = "sent"      // a step of its delivery ended; Err: no route took the message
-	EventReceipt   EventKind = "receipt"   // a receipt changed its state
+	EventSent      EventKind = "sent"      // a message was handed to the routes; with Err, none took it
+	EventReceipt   EventKind = "receipt"   // a receipt changed the state of a message
 	EventVerified  EventKind = "verified"
 	EventRejected  EventKind = "rejected" // a verification failed
 	EventCancelled EventKind = "cancelled"
-	EventRefused   EventKind = "refused" // a Send, Resend, Cancel, Unlock or Erase was refused
+	EventRefused   EventKind = "refused" // a call named by Operation failed, or was refused
 	EventUnlocked  EventKind = "unlocked"
 	EventErased    EventKind = "erased"
 )
 
-// An Operation is the call that was refused.
+// An Operation is the call of an EventRefused. Its text is stable.
 type Operation string
 
 // The operations of EventRefused.
 const (
 	OperationSend      Operation = "send"
 	OperationResend    Operation = "resend"
-	OperationFollow    Operation = "follow" // a message by a further route, which nobody asked for
+	OperationFollow    Operation = "follow" // no call: a further route was due
 	OperationCancel    Operation = "cancel"
 	OperationCancelAll Operation = "cancel_all"
 	OperationUnlock    Operation = "unlock"
 	OperationErase     Operation = "erase"
 )
 
-// An Event is a line of the audit trail: there is one for every generation,
-// send, receipt and verification, refused ones included. It holds no code, and
-// addresses only masked.
+// An Event is one line of the audit trail. There is an Event for every generation, send,
+// receipt and verification, and for every refused call. It holds no code and no unmasked
+// address.
 type Event struct {
 	Kind      EventKind
 	At        time.Time
-	RequestID string // the caller's, or one made for the Send; receipts carry the Send's
-	Challenge string // its ID; empty if none was created
+	RequestID string // of the call; for a receipt, of the Send; random if the caller set none
+	Challenge string // Challenge.ID; empty if no challenge was created
 	Tenant    string
 	Reference string    // Request.Reference
-	Created   time.Time // of the challenge
-	Subject   string    // keyed hash: the same for one subject, and not the subject
+	Created   time.Time // when the challenge was created
+	Subject   string    // keyed hash, the same for one subject; see [Keyring.Subject]
 	Purpose   string
 	To        channel.Recipient // masked
 	Region    string            // ISO 3166-1 country of the phone number, else of the tenant
-	Step      int               // counts the messages of a challenge, from 1
-	Route     string            // that took the message, or the latest one
+	Step      int               // number of the message within the challenge, from 1
+	Route     string            // the route that took the message, or the latest message
 	State     channel.State     // of that message
-	Sent      time.Time         // of EventReceipt: when the route took that message; zero: it is not the latest
+	Sent      time.Time         // of EventReceipt: when the route took the message; zero for an earlier message
 
-	Position     int           // of EventSent: place of Route in the given order, from 1; 0: no failover
-	Explored     bool          // of EventSent: Route came first to learn of it, see failover.Learn
-	Providers    []string      // the provider's ids
-	Code         string        // of a receipt: the provider's status, never a one-time code
+	Position     int           // of EventSent: place of Route in the router's order, from 1; 0: no failover
+	Explored     bool          // of EventSent: Route came first to learn about it, see failover.Learn
+	Providers    []string      // the provider's ids of the message
+	Code         string        // of EventReceipt: the provider's status, never a one-time code
 	Hops         []channel.Hop // of EventSent: every try of a route
 	Operation    Operation     // of EventRefused: the call
-	Reason       Reason        // why it was refused
+	Reason       Reason        // of the call's error
 	AttemptsLeft int           // of EventRejected
-	Fixed        bool          // an app reviewer's fixed code: nothing was sent
-	Decoy        bool          // Request.Decoy, or dropped by the Guard: nothing was sent
-	Rule         string        // of the Guard, that refused
-	Key          string        // the key that the Rule counted, masked: "+99890123xxxx", "203.0.113.0/24"
-	Err          error
+	Fixed        bool          // the code is one of Config.FixedCodes: nothing was sent
+	Decoy        bool          // Request.Decoy, or the Guard dropped the message: nothing was sent
+	Rule         string        // Verdict.Rule of the Guard that refused
+	Key          string        // Verdict.Key, masked: "+99890123xxxx", "203.0.113.0/24"
+	Err          error         // the call's error; its text holds no code and no address
 }
 
-// LogValue returns the fields that are set.
+// LogValue returns the fields with values, as a group.
 func (e Event) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("kind", string(e.Kind))}
 	text := func(key, value string) {
@@ -150,8 +150,8 @@ func (e Event) level() slog.Level {
 	return slog.LevelInfo
 }
 
-// observed reports whether anyone sees events, since filling one in costs more
-// than a verification.
+// observed reports whether Config.Events or Config.Logger gets events. Otherwise no event
+// is made, since an event costs more than a verification.
 func (s *Service) observed(ctx context.Context) bool {
 	return s.c.Events != nil || s.log.Enabled(ctx, slog.LevelInfo)
 }
@@ -185,8 +185,7 @@ func (s *Service) event(kind EventKind, o *opened, now time.Time) Event {
 		Region: q.region, Route: d.Message.Route, Fixed: q.fixed, Decoy: q.decoy}
 }
 
-// with returns e with the rule of a Guard that err tells of. Only the number's
-// block is in it then.
+// with returns e with the rule and key of the Guard's refusal in err's tree.
 func (e Event) with(err error) Event {
 	var r *refusal
 	if errors.As(err, &r) {
@@ -195,7 +194,7 @@ func (e Event) with(err error) Event {
 	return e
 }
 
-// openEvent is event for a record that has not been opened yet.
+// openEvent is event for a sealed record.
 func (s *Service) openEvent(kind EventKind, r *store.Record, now time.Time) Event {
 	o, err := s.open(r)
 	if err != nil {
@@ -204,7 +203,7 @@ func (s *Service) openEvent(kind EventKind, r *store.Record, now time.Time) Even
 	return s.event(kind, o, now)
 }
 
-// emitSent tells of an attempt.
+// emitSent emits the event of an attempt.
 func (s *Service) emitSent(ctx context.Context, o *opened, a attempt) {
 	if !s.observed(ctx) || !a.done {
 		return
@@ -226,7 +225,7 @@ func (s *Service) emitSent(ctx context.Context, o *opened, a attempt) {
 	s.emit(ctx, e)
 }
 
-// emitFixed tells of a message to an app reviewer, which nobody sends.
+// emitFixed emits the event of a message to an app reviewer, which is not sent.
 func (s *Service) emitFixed(ctx context.Context, o *opened, now time.Time) {
 	e := s.event(EventSent, o, now)
 	e.Step, e.State = o.delivery.Attempt.Step, o.delivery.State

@@ -9,8 +9,8 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// observe tells the channel what became of a message that a route took at a time, if it
-// is a [channel.Observer]. Nothing depends on it: a panic is logged only.
+// observe reports the fate of a message to its channel, if the channel is a
+// [channel.Observer]. Nothing depends on it: a panic is only logged.
 func (s *Service) observe(ctx context.Context, o *opened, kind channel.FeedbackKind, route string, sent time.Time) {
 	if o.tenant.observer == nil || route == "" || sent.IsZero() || o.req.decoy || o.req.fixed {
 		return
@@ -24,8 +24,8 @@ func (s *Service) observe(ctx context.Context, o *opened, kind channel.FeedbackK
 	o.tenant.observer.Observe(channel.Feedback{Kind: kind, Route: route, To: o.req.to, Sent: sent})
 }
 
-// observeLatest is observe for the latest message that a route took: the one that a code
-// is likely to be typed from, and that a person who asks for another is not helped by.
+// observeLatest is observe for the latest message that a route took. A person most likely
+// types the code from that message, and asks for another because that message is missing.
 func (s *Service) observeLatest(ctx context.Context, o *opened, kind channel.FeedbackKind) {
 	d := o.delivery
 	route := d.Message.Route
@@ -35,9 +35,9 @@ func (s *Service) observeLatest(ctx context.Context, o *opened, kind channel.Fee
 	s.observe(ctx, o, kind, route, d.SentAt)
 }
 
-// observeReceipt is observe for a receipt that changed something. A receipt of an older
-// message tells nothing, since the time of that message is not kept, and neither does a
-// wrong address.
+// observeReceipt is observe for a receipt with an effect. It skips receipts of older
+// messages, whose time is not kept, and receipts that report a wrong address, which is not
+// the route's fault.
 func (s *Service) observeReceipt(ctx context.Context, o *opened, rp report) {
 	d := o.delivery
 	latest := rp.Step == d.Message.Step && rp.Route == d.Message.Route ||

@@ -14,21 +14,22 @@ import (
 	"time"
 )
 
-// A Generator derives a code from a challenge's seed. It is a pure function:
-// the same seed gives the same code, in every process, so that a code is never
-// stored but made again when it is sent or compared. It must be safe for
-// concurrent use.
+// A Generator derives a code from a challenge's seed. It must be a pure function: the
+// same seed gives the same code in every process, since a code is not stored, but made
+// when it is sent and again when it is compared. It must be safe for concurrent use. A
+// code must have 4 to 32 characters.
 //
-// A Generator that is also a [Normalizer] says which form its codes have.
+// A Generator may also be a [Normalizer], a [Measurer] and a [Periodic]. A typed code is
+// read by the Normalizer; without it, letters and digits are read as typed.
 type Generator interface {
 	Generate(seed Seed) (string, error)
 }
 
-// A Seed is the input that a code is made from.
+// A Seed is the input of a [Generator].
 type Seed struct {
-	Key     []byte    // this challenge's own: 32 pseudo-random octets from the Service
-	Counter uint64    // HOTP's moving factor: which code of the challenge, from 0
-	Time    time.Time // TOTP's moving factor: when the challenge was created
+	Key     []byte    // 32 pseudo-random octets, of this code only
+	Counter uint64    // number of the code within the challenge, from 0: HOTP's moving factor
+	Time    time.Time // when the challenge was created: TOTP's moving factor
 }
 
 // String keeps the key out of logs.
@@ -43,11 +44,11 @@ func (s Seed) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
 // LogValue is String.
 func (s Seed) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// A Normalizer is a [Generator] that recognises its codes in what people type.
+// A Normalizer is a [Generator] that recognises its codes in typed text.
 type Normalizer interface {
-	// Normalize returns typed in the form that Generate gives codes, and false
-	// if it cannot be such a code. The latter is refused without costing an
-	// attempt.
+	// Normalize returns the code in typed, in the form that Generate gives it. If
+	// typed cannot be a code, Normalize returns false: Verify refuses it without
+	// charging an attempt.
 	Normalize(typed string) (code string, ok bool)
 }
 
@@ -64,7 +65,7 @@ const maxCode = 32
 
 // Random makes codes that are all equally likely (NIST SP 800-63B-4 §3.1.3.2).
 // The zero value makes six digits. If the Alphabet has letters and digits, each
-// code has at least one digit: phones recognise no code without.
+// code has at least one digit, since phones recognise no code without a digit.
 type Random struct {
 	Length   int    // 4 to 32; default 6
 	Alphabet string // 10 to 64 distinct ASCII letters and digits; default the ten digits
@@ -80,7 +81,7 @@ func (g Random) withDefaults() Random {
 	return g
 }
 
-// Generate fails only for a Length or an Alphabet out of range.
+// Generate derives a code. It fails only if Length or Alphabet is out of range.
 func (g Random) Generate(s Seed) (string, error) {
 	g = g.withDefaults()
 	if err := g.validate(); err != nil {
@@ -108,8 +109,8 @@ func (g Random) Generate(s Seed) (string, error) {
 	}
 }
 
-// digitless returns the share of codes that are rejected, since they have no
-// digit: 0 for an alphabet of digits or of letters alone.
+// digitless returns the share of codes without a digit, which Generate rejects: 0 for an
+// alphabet of digits or of letters alone.
 func (g Random) digitless() float64 {
 	letters := len(g.Alphabet)
 	for _, c := range []byte(g.Alphabet) {
@@ -132,18 +133,18 @@ func expand(key []byte, block uint64) []byte {
 
 func (g Random) validate() error {
 	if g.Length < 4 || g.Length > maxCode {
-		return fmt.Errorf("otp: Random.Length is %d, not 4 to %d", g.Length, maxCode)
+		return fmt.Errorf("otp: Random.Length: %d is not within 4..%d", g.Length, maxCode)
 	}
 	if g.Alphabet == digits {
 		return nil
 	}
 	if len(g.Alphabet) < 10 || len(g.Alphabet) > 64 {
-		return errors.New("otp: Random.Alphabet has not 10 to 64 characters")
+		return errors.New("otp: Random.Alphabet: it must have 10 to 64 characters")
 	}
 	for i, c := range []byte(g.Alphabet) {
 		alnum := '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
 		if !alnum || strings.IndexByte(g.Alphabet[:i], c) >= 0 {
-			return errors.New("otp: Random.Alphabet is not of distinct ASCII letters and digits")
+			return errors.New("otp: Random.Alphabet: it must be distinct ASCII letters and digits")
 		}
 	}
 	return nil
@@ -155,11 +156,12 @@ func (g Random) Bits() float64 {
 	return float64(g.Length)*math.Log2(float64(len(g.Alphabet))) + math.Log2(1-g.digitless())
 }
 
-// Normalize reads what people type and paste for a code: with spaces, dashes and
-// punctuation, after a label ("Code: 482910", "G-482910"), or a whole message of
-// at most 2048 octets with exactly one code. It reads digits of any script, and
-// ignores case if the alphabet has only one. O is read as 0, I and l as 1, or the
-// reverse, if the alphabet has only one of them. It refuses two different codes.
+// Normalize reads a code as people type and paste it: with spaces, dashes and
+// punctuation, after a label ("Code: 482910", "G-482910"), or in a whole message of
+// at most 2048 octets with exactly one code. It reads digits of any script. If the
+// alphabet has only one case, it ignores case. If the alphabet has only one of two
+// characters that look alike, it reads the other as that one: O and 0, I or l and 1.
+// It refuses a text with two different codes.
 func (g Random) Normalize(typed string) (string, bool) {
 	g = g.withDefaults()
 	return normalize(typed, g.Alphabet, g.Length)

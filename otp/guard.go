@@ -12,13 +12,13 @@ import (
 	"github.com/otpcourier/otpcourier/channel/phone"
 )
 
-// A Guard is asked before each message, those of a resend and of a failover
-// included, and may refuse it. Package otp/guard has one against SMS pumping,
-// flooding and overspending.
+// A Guard decides before each message whether it may be sent. This includes messages of a
+// Resend and of a failover. Package otp/guard has a Guard against SMS pumping, flooding
+// and overspending.
 //
-// Check is called by many goroutines at one time. With an error nothing is
-// sent, and the caller is answered ErrUnavailable. A Guard that counts what it
-// allows implements [Settler], too.
+// Check must be safe for concurrent use. If it returns an error, nothing is sent, and the
+// caller gets ErrUnavailable. A Guard that counts the messages it allows should also be a
+// [Settler].
 type Guard interface {
 	Check(ctx context.Context, a Attempt) (Verdict, error)
 }
@@ -29,20 +29,19 @@ type GuardFunc func(context.Context, Attempt) (Verdict, error)
 // Check calls f.
 func (f GuardFunc) Check(ctx context.Context, a Attempt) (Verdict, error) { return f(ctx, a) }
 
-// A Settler is a [Guard] that learns how the messages ended that it allowed.
+// A Settler is a [Guard] that learns the outcome of the messages it allowed.
 //
-// Settle is called once when the code is verified: by the call of Verify that
-// wins, with the number of the challenge's messages that may have gone out. It
-// is called for one message when that surely was not sent; a.At is then the At
-// of its Check. A call that cannot be made, for instance since the process
-// died, leaves the counts stricter for a while. Settle must be quick and safe
-// for concurrent use.
+// Settle is called once when a code is verified: verified is true, and messages is the
+// number of the challenge's messages that may have gone out. Settle is also called if a
+// message surely was not sent: verified is false, messages is 1, and a.At is the At of
+// its Check. If a process dies before the call, the counts stay stricter for a while.
+// Settle must be quick and safe for concurrent use.
 type Settler interface {
 	Settle(ctx context.Context, a Attempt, messages int, verified bool)
 }
 
-// An Attempt is one message that is about to be sent. Of Phone and Email, that
-// one is set that the message goes to; neither, if it goes to an app.
+// An Attempt describes one message before it is sent. The address that the message goes
+// to is in Phone or in Email; both are empty if it goes to an app.
 type Attempt struct {
 	Phone   phone.Number
 	Email   string // in the form that goes over the wire
@@ -53,8 +52,8 @@ type Attempt struct {
 	Known   bool              // Request.Known
 	Proven  bool              // Request.Proven or ResendRequest.Proven
 	Resend  bool              // the challenge has had a message before
-	Signals map[string]string // Request.Signals; nil for all but its first message
-	At      time.Time         // names the message in Settle
+	Signals map[string]string // Request.Signals; nil for all but the challenge's first message
+	At      time.Time         // the time of the message; Settle repeats it
 }
 
 // String keeps addresses and the subject out of logs.
@@ -71,15 +70,15 @@ func (a Attempt) LogValue() slog.Value { return slog.StringValue(a.String()) }
 // MarshalJSON is String.
 func (a Attempt) MarshalJSON() ([]byte, error) { return json.Marshal(a.String()) }
 
-// An Action is the order of a [Guard] for a message.
+// An Action is a [Guard]'s decision about a message.
 type Action uint8
 
 // The actions.
 const (
 	Allow  Action = iota
-	StepUp        // ask the person for a proof, such as a captcha, then ask again with Proven
+	StepUp        // refuse, until the person has given a proof, such as a captcha, and the request is Proven
 	Refuse
-	Drop // answer as if it were sent, and send nothing: the number has opted out
+	Drop // send nothing, and answer as for a sent message: the number has opted out
 )
 
 var actionNames = [...]string{"allow", "step up", "refuse", "drop"}
@@ -96,14 +95,14 @@ func (a Action) String() string {
 type Verdict struct {
 	Action Action
 
-	// Rule names the rule that did not allow the message, such as "block", and
-	// Key what it counted, such as "+99890123xxxx": never a whole address. Both
-	// are in the event, which is emitted once for a Rule and Key in ten minutes.
+	// Rule names the rule that did not allow the message, such as "block". Key is
+	// the key that the rule counted, such as "+99890123xxxx"; it must not be a whole
+	// address. Both are in the event. A Rule and Key have one event in ten minutes.
 	Rule string
 	Key  string
 
-	// RetryAfter is how long the rule stays closed as things stand; zero: it is
-	// not known. Callers of the Service see it rounded up to the hour.
+	// RetryAfter is the time until the rule may allow a message again; zero: it is
+	// not known. Error.RetryAfter has it rounded up to the hour.
 	RetryAfter time.Duration
 }
 

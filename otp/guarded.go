@@ -14,9 +14,9 @@ import (
 	"github.com/otpcourier/otpcourier/otp/internal/delivery"
 )
 
-// An asking holds the facts of a message that a Guard gets beside the challenge.
+// An asking holds the facts about a message that the challenge does not have.
 type asking struct {
-	subject string // empty: nobody asked for this message, it follows another
+	subject string // empty: the message follows another without a request
 	ip      netip.Addr
 	proven  bool
 	resend  bool
@@ -37,8 +37,8 @@ func (r *refusal) Error() string {
 // errDropped means that a Guard wants the message dropped unseen.
 var errDropped = errors.New("otp: the guard drops the message")
 
-// consult asks the Guard about a message. A nil error means that it may be sent,
-// and that the Guard is to be told if it is not.
+// consult asks the Guard about a message. If the error is nil, the message may be sent,
+// and the caller must call unsent if it is not.
 func (s *Service) consult(ctx context.Context, q *sealedRequest, kinds channel.Address, now time.Time,
 	ask asking) error {
 	if s.c.Guard == nil || q.fixed {
@@ -101,7 +101,7 @@ func attemptOf(q *sealedRequest, kinds channel.Address, now time.Time, ask askin
 	return a
 }
 
-// unsent tells the Guard that a message that it allowed surely was not sent.
+// unsent tells the Guard that an allowed message surely was not sent.
 func (s *Service) unsent(ctx context.Context, q *sealedRequest, c delivery.Charge) {
 	settler, ok := s.c.Guard.(Settler)
 	if !ok || q.fixed || c.Kinds == 0 {
@@ -114,8 +114,8 @@ func (s *Service) unsent(ctx context.Context, q *sealedRequest, c delivery.Charg
 	s.settle(ctx, settler, attemptOf(q, c.Kinds, c.At, ask), 1, false)
 }
 
-// settleVerified tells the Guard that a challenge was verified. Without one, the
-// network that asked gets its takings back: people who verify do not count.
+// settleVerified tells the Guard that a challenge was verified. If there is no Guard, the
+// requests of the challenge are given back to their network.
 func (s *Service) settleVerified(ctx context.Context, o *opened) {
 	if o.req.fixed {
 		return
@@ -154,7 +154,7 @@ func (s *Service) settle(ctx context.Context, g Settler, a Attempt, messages int
 	g.Settle(ctx, a, messages, verified)
 }
 
-// A told remembers which refusals of the Guard have had their event.
+// A told remembers the refusals of the Guard that had an event.
 type told struct {
 	mu   sync.Mutex
 	next map[string]time.Time // by rule and key
@@ -165,8 +165,8 @@ const (
 	maxTold   = 4096
 )
 
-// quiet reports whether an error is a refusal by a rule and key that has had its
-// event within ten minutes: an attack must not fill the disk.
+// quiet reports whether err is a refusal by a rule and key that had an event in the last
+// ten minutes. It drops the event, since an attack must not fill the disk.
 func (s *Service) quiet(err error, now time.Time) bool {
 	var r *refusal
 	if !errors.As(err, &r) {
@@ -185,7 +185,7 @@ func (s *Service) quiet(err error, now time.Time) bool {
 	return false
 }
 
-// decoyed is the answer of a channel to the message of a decoy.
+// decoyed stands in for the channel's answer to the message of a decoy.
 func (s *Service) decoyed(ctx context.Context, t *tenant, m *channel.Message) channel.Submission {
 	route := channel.Route{Address: m.To.Kinds()}
 	if p, ok := channel.As[channel.Planner](t.channel); ok {
@@ -200,7 +200,7 @@ func (s *Service) decoyed(ctx context.Context, t *tenant, m *channel.Message) ch
 	return sub
 }
 
-// asGuarded makes a refusal of errDropped, for a message that is not the first:
+// asGuarded turns errDropped into a refusal, for all messages but a challenge's first:
 // the number opted out meanwhile.
 func asGuarded(err error) error {
 	if errors.Is(err, errDropped) {
@@ -209,7 +209,7 @@ func asGuarded(err error) error {
 	return err
 }
 
-// tellGuarded emits that the Guard refused a message that nobody asked for.
+// tellGuarded emits the event of a refused message that had no request.
 func (s *Service) tellGuarded(ctx context.Context, o *opened, err error) {
 	now := instant()
 	var r *refusal

@@ -14,13 +14,13 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// An id names a challenge in 16 octets: 14 bits of bucket, by which a
-// backend keeps a subject's challenges together; 80 bits that are random or
-// come from an idempotency key; and 32 bits of the subject's tag, so that an ID
-// that is asked for in another's name is refused before the store is asked.
+// An id names a challenge in 16 octets. The first 14 bits are the bucket, which keeps a
+// subject's challenges together in a backend. The next 80 bits are random, or derived from
+// an idempotency key. The last 32 bits are of the subject's tag: an ID with another
+// subject is refused without a call of the store.
 //
-// The store knows it as "bucket-rest". The public form is encrypted as one
-// block: two IDs do not show that they belong to one subject.
+// Its form in the store is "bucket-rest". The public form is encrypted as one block, so
+// two IDs do not show that they belong to one subject.
 type id [16]byte
 
 const (
@@ -77,7 +77,7 @@ func (k keys) limitKey(tenant, scope, what string, per time.Duration) string {
 	return scope + "/" + per.String() + "/" + base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// token derives the name of a call from all that it is about. It is not zero.
+// token derives the name of a call from its parts. It is not zero.
 func (k keys) token(parts ...string) store.Token {
 	m := k.index.begin("token")
 	for _, p := range parts {
@@ -87,11 +87,11 @@ func (k keys) token(parts ...string) store.Token {
 	return store.Token(binary.BigEndian.Uint64(sum[:]) | 1)
 }
 
-// randomToken names a call that nobody repeats but the Service itself.
+// randomToken names a call without an idempotency key: only the Service repeats it.
 func randomToken() store.Token { return store.Token(mathrand.Uint64() | 1) }
 
-// newID returns an id in the bucket of the subject with that tag. It is drawn
-// at random or, if the request carries an idempotency key, made from that.
+// newID returns an id in the bucket of the subject with that tag. If the request has an
+// idempotency key, the id is derived from it, else it is random.
 func (k keys) newID(tenant string, tag subjectTag, purpose, idempotency string) id {
 	var i id
 	bucket := bucketOf(tag)
@@ -112,7 +112,7 @@ func bucketOf(t subjectTag) [uniqueAt]byte {
 	return [uniqueAt]byte{sum[0] & 0x3f, sum[1]}
 }
 
-// belongs reports whether an id may be that of the subject with that tag.
+// belongs reports whether an id may belong to the subject with that tag.
 func (i id) belongs(t subjectTag) bool {
 	return [uniqueAt]byte(i[:]) == bucketOf(t) && [4]byte(i[checkAt:]) == [4]byte(t[:4])
 }
@@ -152,8 +152,7 @@ func (k keys) public(i id) string {
 	return idEncoding.EncodeToString(i[:])
 }
 
-// parseID reads a public ID. Any 26 characters of the alphabet are one of some
-// application.
+// parseID reads a public ID. It cannot tell whether the ID is of this application.
 func (k keys) parseID(public string) (i id, ok bool) {
 	if !validID(public) {
 		return id{}, false
@@ -179,7 +178,7 @@ func validID(public string) bool {
 	return last%4 == 0 // 26 characters have two bits more than 16 octets
 }
 
-// publicOf returns the public form of a record's ID, "" of one that is not ours.
+// publicOf returns the public form of a record's ID, or "" if the ID has another form.
 func (k keys) publicOf(stored string) string {
 	i, ok := storedID(stored)
 	if !ok {
@@ -188,8 +187,8 @@ func (k keys) publicOf(stored string) string {
 	return k.public(i)
 }
 
-// stepName is unique to a step of this record: an idempotency key that is used
-// again after its challenge has expired gives the same id, but another salt.
+// stepName names a step of this record only. If an idempotency key is used again after its
+// challenge expired, the id is the same, but the salt differs.
 func stepName(r *store.Record, step int) string {
 	sum := sha256.Sum256(r.Salt)
 	return strconv.Itoa(step) + "-" + idEncoding.EncodeToString(sum[:2])[:3]

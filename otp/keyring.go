@@ -23,28 +23,28 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A Keyring holds the keys that codes are derived from. Keep it apart from the
-// store's data: neither alone gives a code.
+// A Keyring holds the keys that codes are derived from. It must be kept apart from the
+// store's data, since neither alone gives a code.
 //
-// To rotate, add a key under a new name to every process, then make it Current
-// everywhere, and drop the old one once the challenges made with it have
-// expired. Nothing needs to be migrated.
+// To rotate, add a key under a new name in every process. Then make it Current in every
+// process, and remove the old key once the challenges made with it have expired. Nothing
+// needs to be migrated.
 //
-// A keyring is read from an environment variable with [ParseKeyring]. Logged,
-// printed, or marshalled as JSON, it shows no key; only MarshalText does.
+// [ParseKeyring] reads a keyring from the text of an environment variable. A keyring shows
+// no key when it is logged, printed or marshalled as JSON; only MarshalText does.
 type Keyring struct {
 	Current string            // name of the key for new challenges
 	Keys    map[string][]byte // by name, 1 to 32 of [A-Za-z0-9_-]; each at least 32 random octets
 
-	// Index names subjects, recipients and addresses in the store. At least
-	// 32 random octets, unlike the Keys. It must not rotate with them: a
+	// Index is the key of the hashes that name subjects and addresses in the store.
+	// At least 32 random octets, and none of the Keys. It must not be rotated: a
 	// change of the Index forgets limits, locks and live challenges.
 	Index []byte
 }
 
-// NewKeyring returns a keyring of fresh random keys. Challenges do not outlive
-// it: a service in production makes one once, keeps the text that MarshalText
-// returns with its secrets, and reads it with [ParseKeyring].
+// NewKeyring returns a keyring of fresh random keys. Codes made with a keyring cannot be
+// verified with another one. A service in production must make a keyring once, keep the
+// text of MarshalText with its secrets, and read it with [ParseKeyring].
 func NewKeyring() Keyring {
 	key, index := make([]byte, 32), make([]byte, 32)
 	_, _ = rand.Read(key) // never fails, see crypto/rand
@@ -52,20 +52,20 @@ func NewKeyring() Keyring {
 	return Keyring{Current: "k1", Keys: map[string][]byte{"k1": key}, Index: index}
 }
 
-// keyText is how keys are written: 43 characters for 32 octets.
+// keyText is the encoding of keys: 43 characters for 32 octets.
 var keyText = base64.RawURLEncoding
 
-// ParseKeyring reads the form that [Keyring.MarshalText] writes, as an
-// environment variable holds it:
+// ParseKeyring reads the text of [Keyring.MarshalText], for example from an environment
+// variable:
 //
 //	OTP_KEYS="index=BASE64URL,k2=BASE64URL,k1=BASE64URL"
 //
-// The first name after index is Current. White space between the parts is
-// ignored. The error names the part that is wrong, and no key.
+// The first key after index is Current. White space between the parts is ignored. The
+// error names the wrong part, and shows no key.
 func ParseKeyring(text string) (Keyring, error) {
 	if strings.TrimSpace(text) == "" {
 		return Keyring{},
-			errors.New("otp: the keyring is empty: make one with NewKeyring, and keep what MarshalText returns")
+			errors.New("otp: the keyring is empty: make one with NewKeyring, and keep the text of MarshalText")
 	}
 	k := Keyring{Keys: map[string][]byte{}}
 	for i, part := range strings.Split(text, ",") {
@@ -246,11 +246,11 @@ var (
 	// the same store.
 	errForeign = errors.New("the challenge belongs to another application in the same store")
 
-	// errKey means that a challenge was made with a key that is not in the ring.
+	// errKey means that the key of a challenge is not in the keyring.
 	errKey = errors.New("the challenge's key is not in the keyring")
 
-	// errTampered means that a record was changed in the store, or sealed with
-	// another key of the same name.
+	// errTampered means that a record was changed in the store, or that its key has the
+	// name of another.
 	errTampered = errors.New("the challenge's record is damaged, or changed by others")
 
 	// errVersion means that a record was written by another version of the
@@ -274,8 +274,8 @@ func (k keys) of(r *store.Record) (*prf, error) {
 	return p, nil
 }
 
-// terms adds the parts of a record that never change, so that one that was
-// changed in the store opens nothing and gives no code.
+// terms adds the parts of a record that never change. If one of them was changed in the
+// store, the record cannot be opened and gives no code.
 func (m *mac) terms(r *store.Record) *mac {
 	newCode := uint64(0)
 	if r.NewCode {

@@ -15,8 +15,8 @@ import (
 // errLimited is the error of a hop whose address has had its share.
 var errLimited = errors.New("otp: the limit of this address is used up")
 
-// limits lists what a message counts against: to the addresses of these kinds,
-// and asked for from ip, unless that is zero.
+// limits returns the limits of a message to the addresses of kinds and, if ip is valid, of
+// the request from ip.
 func (s *Service) limits(q *sealedRequest, p *Policy, kinds channel.Address, ip netip.Addr) []store.Limit {
 	limits := make([]store.Limit, 0, 4)
 	add := func(rates []Rate, scope, what string) {
@@ -44,9 +44,9 @@ func (s *Service) limits(q *sealedRequest, p *Policy, kinds channel.Address, ip 
 	return limits
 }
 
-// charge asks the Guard, and takes from limits at now, for a message and the
-// request that asked for it. It returns the takings; errDropped with it. A
-// caller that has gone by then has used nothing.
+// charge asks the Guard, and takes from limits at now, for a message and its request. It
+// returns the charge, with errDropped if the Guard drops the message. If the caller has
+// gone meanwhile, the charge is given back.
 func (s *Service) charge(ctx context.Context, q *sealedRequest, p *Policy, kinds channel.Address, ip netip.Addr,
 	now time.Time, ask asking) (delivery.Charge, error) {
 	verdict := s.consult(ctx, q, kinds, now, ask)
@@ -135,9 +135,8 @@ func (s *Service) giveWithin(ctx context.Context, d time.Duration, limits []stor
 	}
 }
 
-// firstKind returns the kind of address that the message will most likely go
-// to: that of the first route that can take it. If the routes are not known,
-// it is every kind that the recipient has.
+// firstKind returns the kind of address of the first route that can take the message. If
+// the routes are not known, it returns every kind that the recipient has.
 func firstKind(ctx context.Context, t *tenant, m *channel.Message) channel.Address {
 	if p, ok := channel.As[channel.Planner](t.channel); ok {
 		routes, err := p.Plan(ctx, m)
@@ -149,8 +148,8 @@ func firstKind(ctx context.Context, t *tenant, m *channel.Message) channel.Addre
 	return served(t, m.To, m.Route)
 }
 
-// served returns the kinds of address of a recipient that the routes need, or
-// the route of that name; all that it has if the routes are not known.
+// served returns the kinds of the recipient's addresses that a route serves, or that the
+// route of that name serves. If the routes are not known, it returns every kind.
 func served(t *tenant, to channel.Recipient, route string) channel.Address {
 	routes := t.routes()
 	if routes == nil {

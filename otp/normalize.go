@@ -55,7 +55,7 @@ func clean(typed string) (string, bool) {
 }
 
 // plain returns typed without marks and invisible characters, with digits of any script and full-width characters in
-// ASCII. It reports false for control characters, for what is not UTF-8, and for more than maxPasted.
+// ASCII. It reports false for control characters, for invalid UTF-8, and for more than maxPasted.
 func plain(typed string) (string, bool) {
 	if len(typed) > maxPasted || !utf8.ValidString(typed) {
 		return "", false
@@ -81,7 +81,7 @@ func plain(typed string) (string, bool) {
 	return string(out), true
 }
 
-// strip returns the letters and digits of a plain text that has no others than ASCII's.
+// strip returns the letters and digits of a plain text. It reports false if there are others than ASCII's.
 func strip(text string) (string, bool) {
 	out := make([]byte, 0, 16)
 	for _, r := range text {
@@ -157,7 +157,7 @@ func (f form) character(c byte) byte {
 	return 0
 }
 
-// find returns the only code in a message. Two different ones are none.
+// find returns the only code in a message. It reports false for two different codes.
 func (f form) find(text string) (code string, ok bool) {
 	var runs, groups, pairs []string
 	for chain := range f.chains(text) {
@@ -194,8 +194,8 @@ func (f form) has(run string) bool {
 	return len(run) == f.length && (!strings.ContainsAny(f.alphabet, digits) || strings.ContainsAny(run, digits))
 }
 
-// chains yields the runs of letters and digits in a text that are of the alphabet. Those that one dash divides are
-// yielded together; if the alphabet has only digits, those that one space or dot divides too.
+// chains yields the runs of letters and digits in a text whose characters are of the alphabet. Runs with one dash
+// between them are yielded together; if the alphabet has only digits, runs with one space or dot between them, too.
 func (f form) chains(text string) iter.Seq[[]string] {
 	separators := "-‐‑‒–—−"
 	if strings.Trim(f.alphabet, digits) == "" {

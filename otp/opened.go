@@ -75,8 +75,7 @@ func (o *opened) state() delivery.Challenge {
 // next returns the due move.
 func (o *opened) next(now time.Time) delivery.Move { return o.delivery.Next(o.state(), now) }
 
-// read gets and opens a challenge that has not expired, and is one of the
-// tenant's subject.
+// read gets and opens a live challenge of the tenant's subject.
 func (s *Service) read(ctx context.Context, q Ref, now time.Time) (*opened, error) {
 	i, tag, err := s.locate(q)
 	if err != nil {
@@ -100,7 +99,7 @@ func (s *Service) read(ctx context.Context, q Ref, now time.Time) (*opened, erro
 	return o, nil
 }
 
-// locate reads the ID of a challenge, if it may be the subject's.
+// locate reads the ID of a challenge. An ID of another subject is not found.
 func (s *Service) locate(q Ref) (id, subjectTag, error) {
 	t := s.tenant(q.Tenant)
 	switch {
@@ -119,7 +118,7 @@ func (s *Service) locate(q Ref) (id, subjectTag, error) {
 
 func notFound() *Error { return &Error{Reason: ReasonNotFound, Err: store.ErrNotFound} }
 
-// openError is the answer for a record that could not be opened. One of another
+// openError is the error of a record that could not be opened. A record of another
 // application is not found.
 func (s *Service) openError(ctx context.Context, r *store.Record, err error) *Error {
 	if errors.Is(err, errForeign) {
@@ -149,8 +148,7 @@ func (s *Service) code(r *store.Record, purpose string, binding [32]byte, n int)
 	return generate(s.c.Generator, Seed{Key: key[:], Counter: uint64(n), Time: r.Created})
 }
 
-// matches compares typed with each code that is valid, in a time that does not
-// depend on which it is.
+// matches compares typed with each valid code, in constant time.
 func (s *Service) matches(r *store.Record, typed, purpose string, binding [32]byte) (bool, error) {
 	valid := 1
 	if r.NewCode {
@@ -162,7 +160,7 @@ func (s *Service) matches(r *store.Record, typed, purpose string, binding [32]by
 		if err != nil {
 			return false, errVersion
 		}
-		valid = max(d.Send, 1) // sends that were begun, not requests
+		valid = max(d.Send, 1) // sends begun, not requests
 	}
 	ok := 0
 	for n := range valid {

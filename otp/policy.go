@@ -8,83 +8,84 @@ import (
 	"time"
 )
 
-// Policy is how long codes live and how often they may be asked for and
-// guessed. New refuses values that are out of range. A zero field means the
-// default; in the Policy of a tenant or a purpose, the value of Config.Policy.
+// Policy bounds how long codes live, and how often they may be requested and guessed.
+// New refuses values out of range. A zero field has the default; in the Policy of a
+// tenant or a purpose, it has the value of Config.Policy.
 type Policy struct {
-	// Life is how long a code can be verified, a resend notwithstanding: 1 to
-	// 30 minutes (NIST SP 800-63B-4 allows 10), or up to 24 hours if a code
-	// has 64 bits or more, as in the link of an e-mail. Default 5 minutes.
+	// Life is the time from Send in which a code can be verified; a Resend does not
+	// extend it. 1 to 30 minutes (NIST SP 800-63B-4 allows 10), or up to 24 hours
+	// for codes of 64 bits or more, such as in the link of an e-mail. Default 5
+	// minutes.
 	Life time.Duration
 
-	// MaxAttempts is how many codes are compared for one challenge, 1 to 10.
-	// Default 5.
+	// MaxAttempts is the number of codes that are compared for one challenge, 1 to
+	// 10. Default 5.
 	MaxAttempts int
 
-	// Waits are the pauses before the second send, the third…, so that there
-	// are len(Waits)+1 sends in all. Once a message was reported delivered
-	// there are two more at most. Default 30 s twice. Empty and not nil: one
-	// send.
+	// Waits are the pauses before the second send, the third and so on: a
+	// challenge has len(Waits)+1 sends. At most 9, each of 1 s to Life. Once a
+	// message was reported delivered, at most two more sends follow. Default 30 s
+	// twice. Empty and not nil: one send.
 	Waits []time.Duration
 
-	// SentWait is the least pause while the latest message is queued or sent
-	// and no receipt has told its end, since networks take their time when
-	// they are busy. At most Life. Default 40 s with the default Waits, else
-	// none.
+	// SentWait is the least pause before a Resend while no receipt for the latest
+	// message has come, since busy networks are slow. At most Life. Default 40 s
+	// with the default Waits, else none.
 	SentWait time.Duration
 
-	// Resend says with which route a Resend begins, unless one is named. Default
-	// NextRoute.
+	// Resend is the first route of a Resend that names no route. Default NextRoute.
 	Resend ResendRoute
 
-	// MaxFailures consecutive failures of a subject, over all its challenges,
-	// lock it for Lock. At most 100 (NIST SP 800-63B-4 §3.2.2). Default 10
-	// for 30 minutes.
+	// MaxFailures consecutive failures of a subject, over all its challenges, lock
+	// the subject for Lock. 1 to 100 (NIST SP 800-63B-4 §3.2.2), default 10. Lock
+	// is a minute to a day, default 30 minutes.
 	MaxFailures int
 	Lock        time.Duration
 
-	// MaxRun failures of a subject in a row, locks notwithstanding, lock it for
-	// RunLife (NIST SP 800-63B-4 §3.2.2); [Service.Unlock] ends that lock, once
-	// the person was identified in another way. A fifth of MaxRun is for known
-	// devices, see Request.Known; the rest is for all others. They are
-	// remembered for RunLife after the latest. 10 to 100, default 100; negative:
-	// no such lock. RunLife is 1 to 90 days, default 30 days.
+	// MaxRun consecutive failures of a subject lock the subject for RunLife (NIST
+	// SP 800-63B-4 §3.2.2). A lock by MaxFailures does not end this count; a
+	// verification does. [Service.Unlock] ends the lock once the person was
+	// identified in another way. A fifth of MaxRun is for requests that are Known,
+	// the rest for all others. The failures are kept for RunLife after the latest.
+	// 10 to 100, default 100; negative: no such lock. RunLife is 1 to 90 days,
+	// default 30 days.
 	MaxRun  int
 	RunLife time.Duration
 
-	// NewCode gives each send a code of its own; all of them stay valid, under
-	// one budget of attempts. Default: a resend carries the same code.
+	// NewCode gives each send its own code. All codes of a challenge stay valid and
+	// share its MaxAttempts. Default: each send carries the same code.
 	NewCode bool
 
-	// PerRecipient limits the messages to one address, those of a failover
-	// included: a message counts against the address that its route uses.
-	// Requests that are Known have as much again. PerIP limits the requests
-	// from one IPv4 address or IPv6 /64, if Request.IP is given; those of a
-	// challenge that is verified are given back. Default 5 in 10 minutes and 10
-	// a day; 10 an hour, and with Config.Guard none. Empty and not nil: no
-	// limit.
+	// PerRecipient limits the messages to one address, including the messages of a
+	// failover. Requests that are Known have the same allowance once more.
+	// Default: 5 in 10 minutes and 10 a day. Empty and not nil: no limit.
 	PerRecipient []Rate
-	PerIP        []Rate
+
+	// PerIP limits the requests from one IPv4 address or IPv6 /64, if Request.IP is
+	// set. If a challenge is verified, its requests are given back. Default: 10 an
+	// hour; with Config.Guard, none. Empty and not nil: no limit.
+	PerIP []Rate
 }
 
-// ResendRoute says with which route a [Service.Resend] begins.
+// ResendRoute is the rule for the first route of a [Service.Resend].
 type ResendRoute uint8
 
 // The routes of a resend.
 const (
-	// NextRoute begins with the first route that was not tried before. A route that
-	// was tried comes behind the others, unless its latest message was reported
-	// delivered: then the person is to look for what has arrived.
+	// NextRoute begins with the first route that was not tried before. A route that was
+	// tried comes behind the others, unless its latest message was reported delivered:
+	// then the person should look for the message that arrived.
 	NextRoute ResendRoute = iota + 1
 
-	// SameRoute begins with the first route, as the Send did.
+	// SameRoute begins with the first route, like Send.
 	SameRoute
 )
 
-// A Rate is a number of events in any span of a length.
+// A Rate allows at most Most events in any span of the length Per: in a sliding window,
+// not in calendar hours.
 type Rate struct {
-	Most int
-	Per  time.Duration
+	Most int           // 1 or more
+	Per  time.Duration // 1 s to 31 days
 }
 
 const (

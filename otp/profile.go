@@ -13,9 +13,9 @@ import (
 	"github.com/otpcourier/otpcourier/channel/phone"
 )
 
-// A Profile is the part of a standard that a Service can be held to. New and
-// SetTenant refuse a configuration that breaks a clause, and name all that do.
-// [Attestations] has a field for each fact that code cannot see.
+// A Profile is the part of a standard that code can check. New and SetTenant refuse a
+// configuration that breaks a clause, and name every broken clause. The embedder vouches
+// by [Attestations] for facts that code cannot see.
 type Profile uint8
 
 // The profiles. The clauses in parentheses are checked.
@@ -28,11 +28,12 @@ const (
 	NIST Profile = iota + 1
 
 	// PSD2 is the RTS 2018/389: at most 5 failures, and 5 attempts, before a
-	// block (Art. 4(3)(b)); payments with Binding and Details, which Send then
+	// block (Art. 4(3)(b)); Binding and Details for payments, which Send then
 	// requires (Art. 5(1)); no fixed codes (Art. 4(1), 4(2)(c)); no e-mail
-	// route, unless BoundClient (EBA Q&A 2018_4315). Which element failed must
-	// not be told (Art. 4(3)(a)): show one text for all of ErrInvalidCode. Alert
-	// the person before a block for good (Art. 4(4)).
+	// route, unless BoundClient (EBA Q&A 2018_4315). The embedder must show one
+	// text for all of ErrInvalidCode, since the answer must not say which element
+	// failed (Art. 4(3)(a)), and must alert the person before a permanent block
+	// (Art. 4(4)).
 	PSD2
 
 	// PCI is PCI DSS 4.0.1: at most 10 failures before a lock of 30 minutes or
@@ -48,11 +49,11 @@ const (
 
 	// ASVS3 is level 3: in addition no phone route (6.6.1), no e-mail route
 	// (6.3.6), push with limits (6.6.4), and Async, so that a Decoy takes as
-	// long as a Send (6.3.8). To attest: Decoys.
+	// long as a message (6.3.8). To attest: Decoys.
 	ASVS3
 
-	// Privacy keeps nothing of a person for longer than Attestations.Retention
-	// (GDPR Art. 5(1)(c), (e), 17, 25; NDPA 2023): no Rate and no RunLife is
+	// Privacy keeps no data of a person for longer than Attestations.Retention
+	// (GDPR Art. 5(1)(c), (e), 17, 25; NDPA 2023): no Rate and no RunLife may be
 	// longer.
 	Privacy
 )
@@ -68,11 +69,11 @@ func (p Profile) String() string {
 	return profileNames[p]
 }
 
-// Attestations are what the embedder vouches for to a [Profile], since code
-// cannot see it.
+// Attestations are facts that code cannot see. The embedder vouches for them to a
+// [Profile].
 type Attestations struct {
 	BoundNumbers bool // a number is bound to a device of the person, and its change noticed (NIST §3.1.3.3)
-	Alternative  bool // people are offered an authenticator that is not the phone network (NIST §3.2.9, ASVS 6.6.1)
+	Alternative  bool // people are offered an authenticator without the phone network (NIST §3.2.9, ASVS 6.6.1)
 	RisksTold    bool // people are told the risks of the phone network (NIST §3.2.9)
 	SIMSwap      bool // the Guard checks for a swapped SIM (NIST §3.1.3.3, a should)
 	BoundClient  bool // the mail client is bound to a device of the person (EBA Q&A 2018_4315)
@@ -83,7 +84,8 @@ type Attestations struct {
 	// Binding and Details for them (PSD2 Art. 5).
 	Payments []string
 
-	// Retention is how long data of a person may be kept. Default 30 days.
+	// Retention is the longest time that data of a person may be kept. Default 30
+	// days.
 	Retention time.Duration
 }
 
@@ -144,8 +146,8 @@ func (s *Service) auditNIST(a *audit) {
 	a.add(c.Attest.RisksTold, "§3.2.9", "Config.Attest.RisksTold", "tell the risks, and attest it")
 }
 
-// A Periodic is a [Generator] whose codes depend on the time: they change once in
-// a Step.
+// A Periodic is a [Generator] whose codes change with the time, once in each Step. The
+// profiles ASVS2 and ASVS3 check it.
 type Periodic interface{ Step() time.Duration }
 
 func (s *Service) auditASVS(a *audit, heard bool) {
@@ -255,7 +257,8 @@ func (s *Service) auditRoutes(a *audit, t *tenant, at string) {
 // routeClause is the clause about routes.
 var routeClause = map[Profile]string{NIST: "§3.1.3.1", PSD2: "EBA Q&A 2018_4315", ASVS3: "6.3.6, 6.6.1"}
 
-// payment refuses a request for a payment that does not show it.
+// payment refuses a request whose purpose authorises a payment, and whose message does
+// not show the payment.
 func (s *Service) payment(q Request) error {
 	if !slices.Contains(s.c.Profiles, PSD2) || !slices.Contains(s.c.Attest.Payments, q.Purpose) {
 		return nil

@@ -64,7 +64,7 @@ type report struct {
 	sent time.Time // when the route took the message; set by apply
 }
 
-// apply records a report in d, and tells whether that changed anything.
+// apply records a report in d. changed is false if the report has no effect.
 func (rp *report) apply(d *delivery.Delivery) (refund []delivery.Charge, changed bool) {
 	before := d.Encode()
 	if d.Attempt.Step == rp.Step && d.Message.Route == rp.Route {
@@ -74,8 +74,8 @@ func (rp *report) apply(d *delivery.Delivery) (refund []delivery.Charge, changed
 	return refund, !bytes.Equal(before, d.Encode())
 }
 
-// track connects the provider's ids to the step of an attempt, and returns the
-// receipts that were faster. If the Tracker fails, unpark asks again later.
+// track connects the provider's ids to the step of an attempt, and returns the receipts
+// that came earlier. If the Tracker fails, unpark asks again later.
 func (s *Service) track(ctx context.Context, o *opened, a attempt) (early []report) {
 	if s.c.Tracker == nil || a.err != nil || len(a.sub.ProviderIDs) == 0 {
 		return nil
@@ -140,7 +140,7 @@ func (s *Service) unpark(ctx context.Context, o *opened, worker bool) (*opened, 
 	return o, nil
 }
 
-// receive records a report, and tells of it if that changed anything.
+// receive records a report, and emits its event if it has an effect.
 func (s *Service) receive(ctx context.Context, o *opened, rp report, worker bool) (*opened, error) {
 	changed := false
 	o, err := s.swap(ctx, o, worker, func(d *delivery.Delivery, _ delivery.Challenge) (charges, error) {
@@ -154,7 +154,7 @@ func (s *Service) receive(ctx context.Context, o *opened, rp report, worker bool
 	return o, err
 }
 
-// emitReceipt tells of a receipt that changed something.
+// emitReceipt emits the event of a receipt with an effect.
 func (s *Service) emitReceipt(ctx context.Context, o *opened, rp report) {
 	s.observeReceipt(ctx, o, rp)
 	if !s.observed(ctx) {
@@ -168,7 +168,7 @@ func (s *Service) emitReceipt(ctx context.Context, o *opened, rp report) {
 	s.emit(ctx, e)
 }
 
-// received turns a receipt into a report; false: it tells nothing.
+// received turns a receipt into a report; false: the receipt is not final.
 func (o *opened) received(rc channel.Receipt, p part, step int) (report, bool) {
 	if rc.State != channel.Delivered && rc.State != channel.Failed {
 		return report{}, false
@@ -191,12 +191,14 @@ func (o *opened) kindOf(route string) channel.Address {
 	return 0
 }
 
-// HandleReceipt records what a receipt says and, if a message failed by a route
-// with an Await, has the next one sent; it sends nothing itself. Config.Receipts
-// calls it; so may a handler of the embedder's, which sets Receipt.Tenant if the
-// route belongs to a tenant's own Channel. A nil error means that the receipt
-// may be acknowledged: it was recorded, kept until its submission is known, or
-// is of no interest any more.
+// HandleReceipt records a receipt. If the receipt says that a message failed, and the
+// message's route has an Await, HandleReceipt wakes a worker to send the next one; it
+// sends nothing itself. Config.Receipts calls it. A handler of the embedder may call it,
+// too, and must set Receipt.Tenant if the route belongs to a tenant's own Channel.
+//
+// If the error is nil, the provider may be answered that the receipt was taken: it was
+// recorded, is kept until its submission is known, or has no use any more. Otherwise
+// the provider should repeat it.
 func (s *Service) HandleReceipt(ctx context.Context, rc channel.Receipt) error {
 	return s.handleReceipt(ctx, rc.Tenant, rc)
 }
@@ -263,8 +265,8 @@ func (s *Service) record(ctx context.Context, o *opened, rp report, now time.Tim
 	return nil
 }
 
-// match returns the message of a provider's id, "" if it is not known yet: then
-// the receipt is parked.
+// match returns the message of a provider's id. If the id is not known yet, match parks
+// the receipt and returns "".
 func (s *Service) match(ctx context.Context, scope string, rc channel.Receipt, now time.Time) (string, error) {
 	if s.c.Tracker == nil || rc.ProviderID == "" || len(rc.ProviderID) > 256 {
 		s.log.WarnContext(ctx, "otp: a receipt cannot be matched", "route", rc.Route)

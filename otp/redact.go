@@ -6,9 +6,9 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// A redacted error stands for one that a channel has worded: its text, and that
-// of the *channel.Error in its tree, lack the code and the addresses. Sentinels
-// in the tree are found, values are not.
+// A redacted error replaces a channel's error. Its text lacks the code and the addresses,
+// and so does the text of the *channel.Error in its tree. errors.Is finds the sentinels of
+// the channel's error; errors.As finds only the *channel.Error.
 type redacted struct {
 	text    string
 	channel *channel.Error
@@ -30,8 +30,7 @@ func (e *redacted) As(target any) bool {
 	return false
 }
 
-// redact keeps the code and the addresses of m out of an error, however it is
-// printed.
+// redact removes the code and the addresses of m from an error.
 func redact(m *channel.Message, err error) error {
 	if err == nil {
 		return nil

@@ -30,93 +30,93 @@ type Request struct {
 	Tenant string
 
 	// Subject is the person to be verified: a user's id, or an address if
-	// there is no user yet. Required, at most 256 octets. Failures in a row
-	// are counted by it, and a code is valid for its subject only. A mailbox,
-	// or a number that begins with "+", counts by the form that goes over the
-	// wire, however it is typed.
+	// there is no user yet. A code is valid for its subject only, and failures
+	// in a row are counted by subject. An e-mail address, or a number that
+	// begins with "+", is one subject in all its spellings. Required, at most
+	// 256 octets.
 	Subject string
 
-	// To holds the addresses at which the person can be reached. A phone number is read as people
-	// write it, see Config.Region. Required.
+	// To holds the addresses of the person. A phone number may be written as
+	// people write it; if it has no country code, Config.Region is its country.
+	// At least one address is required.
 	//
-	// Limits know an address by the form that goes over the wire: an e-mail
-	// address in lower case, its domain in ASCII, in Unicode's form NFC. Tags
-	// behind a plus sign and dots are not folded, since only some providers
+	// All spellings of an e-mail address count as one against the limits: in
+	// lower case, in Unicode's form NFC, with the domain in ASCII. Dots and tags
+	// after a plus sign make different addresses, since only some providers
 	// ignore them.
 	To channel.Recipient
 
 	// Purpose is the use of the code, such as "login", at most 64 printable ASCII
-	// characters. A code for one purpose does not pass for another. Messages
-	// are worded for it if the wording knows it, as wording.Payment.
+	// characters. A code for one purpose does not pass for another. The message
+	// is worded for the purposes of package wording, such as wording.Payment.
 	Purpose string
 
-	// Binding ties the code to something else, such as a payment's amount and
-	// payee (PSD2 RTS 2018/389 Art. 5) or a browser session: Verify must be
-	// given the same octets. At most 64 KiB.
+	// Binding ties the code to other data, such as a payment's amount and payee
+	// (PSD2 RTS 2018/389 Art. 5) or a browser session: Verify must be called
+	// with the same octets. At most 64 KiB. Default: none.
 	Binding []byte
 
-	// Details are shown in the message: the amount and the payee of a payment.
+	// Details are shown in the message, such as the amount and payee of a payment.
 	// At most 200 characters on one line. Default: none.
 	Details string
 
-	// Language is a BCP 47 tag or an Accept-Language value. Default: that of
-	// the phone number's country, else Config.Wording.Default.
+	// Language is a BCP 47 tag or an Accept-Language value. Default: the language
+	// of the phone number's country, else Config.Wording.Default.
 	Language string
 
-	// Route forces one route by name: a user's preference. Default: any.
+	// Route is the name of the only route to use, such as a user's preference.
+	// Default: any route.
 	Route string
 
-	// Priority decides which messages of a Queue go first: a payment's before
-	// a newsletter sign-up's. Default: store.Normal.
+	// Priority decides which messages of the Queue go first: for example, a
+	// payment's before a newsletter sign-up's. Default: store.Normal.
 	Priority store.Priority
 
-	// IP is the address of the person who asks, for Policy.PerIP and the
-	// Guard. The zero Addr: not limited.
+	// IP is the address of the person who asks, for Policy.PerIP and the Guard.
+	// Default: the zero Addr, which is not limited.
 	IP netip.Addr
 
-	// Known: the request comes from a device or session on which the subject
-	// was verified before, which the caller can prove, with a signed cookie for
-	// instance. Such requests have allowances of their own in
-	// Policy.PerRecipient and MaxFailures: strangers who use up those of a
-	// number or subject do not lock out its owner.
+	// Known: the request comes from a device or session on which the subject was
+	// verified before. The caller must have proof of that, such as a signed
+	// cookie. Known requests have allowances of their own in Policy.PerRecipient,
+	// MaxFailures and MaxRun: strangers who use up the others do not lock the
+	// person out.
 	Known bool
 
-	// Proven: the person has passed a step-up for this request, such as a
-	// captcha, which the Guard asked for with ReasonStepUp. A proof is for one
-	// number, and for one request.
+	// Proven: the person has passed the step-up that the Guard required with
+	// ReasonStepUp, such as a captcha. A proof must be accepted for one number
+	// and one request only.
 	Proven bool
 
-	// Signals are for the Guard's checks: a device's score, an app's
-	// attestation. At most 32, with names of at most 64 printable ASCII
-	// characters and values of at most 1 KiB. They are not stored.
+	// Signals are for the Guard's checks, such as a device's score or an app's
+	// attestation. At most 32, with names of 1 to 64 printable ASCII characters
+	// and values of at most 1 KiB. They are not stored.
 	Signals map[string]string
 
-	// Decoy answers a request for somebody who has no account: Send takes the
-	// same limits, asks the Guard, and returns the same answer, in the same
-	// time with Config.Async. Nothing is sent, and no code verifies the
-	// Challenge.
+	// Decoy: the person has no account, and the answer must not show it. Send
+	// takes the same limits, asks the Guard and returns the same answer, but
+	// nothing is sent, and no code verifies the Challenge.
 	//
-	// With Async, Send, Status, Resend and Verify call the store as often as
-	// for a real message. The only call that a decoy saves is that of the
-	// Tracker, since no provider gives it an id. It belongs to the worker that
-	// sends, so nobody who asks can measure it. Without Async, a decoy is
-	// faster by that call and by the provider's answer. Its State stays Sent: a
-	// page must not show whether a message was Delivered.
+	// With Config.Async the answer also takes the same time: Send, Status, Resend
+	// and Verify call the store as often as for a real message. Without Async, a
+	// decoy is faster by the provider's answer and one call of the Tracker. The
+	// State of a decoy stays Sent: a page must not show whether a message was
+	// Delivered.
 	Decoy bool
 
-	// IdempotencyKey makes a repeated Request return the challenge of the
-	// first, with Challenge.Repeated, as long as that lives. Nothing is sent
-	// again, unless no route took the first message, or its sender died. A
-	// challenge that was verified or cancelled meanwhile has that Outcome. At
-	// most 256 octets. Default: every Request is another.
+	// IdempotencyKey makes a repeated Request return the challenge of the first,
+	// with Challenge.Repeated, during the life of that challenge. Nothing is sent
+	// again, unless no route took the first message, or its sender died. The
+	// Outcome says if the challenge was verified or cancelled meanwhile. At most
+	// 256 octets. Default: each Request is a new one.
 	IdempotencyKey string
 
 	// RequestID marks the events of this request, at most 64 printable ASCII
 	// characters. Default: a random one.
 	RequestID string
 
-	// Reference is the caller's own, an order number for instance: it comes
-	// back in Challenge and Event. At most 128 printable ASCII characters.
+	// Reference is a value of the caller, such as an order number. Challenge and
+	// Event return it. At most 128 printable ASCII characters. Default: none.
 	Reference string
 }
 
@@ -134,7 +134,7 @@ func (q Request) LogValue() slog.Value { return slog.StringValue(q.String()) }
 // MarshalJSON is String.
 func (q Request) MarshalJSON() ([]byte, error) { return json.Marshal(q.String()) }
 
-// validate checks a request, and returns it in the form that is stored.
+// validate checks a request, and returns its stored form.
 func (s *Service) validate(q Request, t *tenant) (*sealedRequest, error) {
 	switch {
 	case q.Subject == "" || len(q.Subject) > maxSubject:
@@ -207,7 +207,7 @@ func (s *Service) validateAddresses(r *sealedRequest, t *tenant) error {
 	return nil
 }
 
-// served refuses what no route could carry, if the routes are known.
+// served refuses a request that no route serves, if the routes are known.
 func (q *sealedRequest) served(t *tenant) error {
 	routes := t.routes()
 	if routes == nil || q.fixed {
@@ -225,11 +225,11 @@ func (q *sealedRequest) served(t *tenant) error {
 	if !named {
 		return invalid("Route", "there is none of that name")
 	}
-	return invalid("To", "it has no address of a kind that a route needs")
+	return invalid("To", "it has no address that a route serves")
 }
 
-// normalizeEmail returns a mailbox as it is sent to: without white space around
-// it and in Unicode's form NFC. The error does not repeat it.
+// normalizeEmail returns the form of a mailbox that messages go to: without white space
+// around it and in Unicode's form NFC. The error does not repeat the mailbox.
 func normalizeEmail(address string) (string, error) {
 	address = norm.NFC.String(strings.TrimSpace(address))
 	return address, channel.Recipient{Email: address}.Validate()
@@ -315,8 +315,7 @@ func loggable(s string) string {
 	return s
 }
 
-// fixedCode returns an app reviewer's code. A recipient with a second address
-// is nobody's reviewer.
+// fixedCode returns an app reviewer's code. A recipient with a second address has none.
 func (s *Service) fixedCode(q *sealedRequest) (string, bool) {
 	if len(s.fixed) == 0 || q.to != (channel.Recipient{Phone: q.to.Phone, Email: q.to.Email}) ||
 		(q.to.Phone == "") == (q.to.Email == "") {

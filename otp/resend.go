@@ -39,13 +39,14 @@ type ResendRequest struct {
 	ID        string     // Challenge.ID
 	Subject   string     // as in the Request
 	Tenant    string     // as in the Request
-	Route     string     // only this route from now on: "send it by e-mail instead". Default: as before
-	IP        netip.Addr // of the person who asks, for Policy.PerIP; the Guard counts the Send's
+	Route     string     // the only route from now on: "send it by e-mail instead". Default: as before
+	IP        netip.Addr // of the person who asks, for Policy.PerIP; the Guard counts Request.IP
 	Proven    bool       // as in the Request, for this message
-	RequestID string     // marks the events of this send. Default: the Send's
+	RequestID string     // marks the events of this send. Default: Request.RequestID
 
-	// IdempotencyKey makes a repeated Resend return what the first did, with
-	// Challenge.Repeated. At most 256 octets. Default: every call is another.
+	// IdempotencyKey makes a repeated Resend return the challenge, with
+	// Challenge.Repeated, without another message. At most 256 octets. Default:
+	// each call is a new one.
 	IdempotencyKey string
 }
 
@@ -63,18 +64,18 @@ func (q ResendRequest) MarshalJSON() ([]byte, error) { return json.Marshal(q.Str
 
 func (q ResendRequest) ref() Ref { return Ref{q.ID, q.Subject, q.Tenant} }
 
-// Resend sends the challenge's code once more, in a message of its own that
-// tells the minutes left. Life is not extended: with under a minute left the
-// challenge counts as expired. Policy.Resend says with which route it begins.
+// Resend sends the challenge's code once more, in a new message that says how many
+// minutes are left. The life of the code is not extended. With less than a minute
+// left, the challenge counts as expired. Policy.Resend decides the first route.
 //
-// Challenge.Next says beforehand whether a Resend would be refused. It is
-// refused before its time and without a send left ([ErrWait]). If every address
-// is known to be wrong ([ErrUndelivered] of class channel.InvalidRecipient), the
-// person has to give another one for a new Send; if a route was asked for, only
-// the addresses that it needs count.
+// Challenge.Next says beforehand whether a Resend would be refused. A Resend before
+// Challenge.ResendAt, or with no send left, fails with [ErrWait]. If every address of
+// the person is known to be wrong, it fails with [ErrUndelivered] of class
+// channel.InvalidRecipient: the person must give another address for a new Send. If a
+// route was asked for, only the addresses that it serves count.
 //
-// If a message of the challenge is just being sent, the Resend follows it, or
-// with Config.Takeover zero it is refused as too soon.
+// If a message of the challenge is being sent, the Resend follows it. Without
+// Config.Async and Config.Takeover, such a Resend is refused as too soon.
 func (s *Service) Resend(ctx context.Context, q ResendRequest) (*Challenge, error) {
 	now := instant()
 	o, c, err := s.resend(ctx, q, now)
@@ -173,7 +174,7 @@ func (s *Service) resendOf(ctx context.Context, o *opened, q ResendRequest, toke
 	return c, err
 }
 
-// emitResend tells of a new code.
+// emitResend emits the event of a new code.
 func (s *Service) emitResend(ctx context.Context, o *opened, q ResendRequest, now time.Time) {
 	if o.NewCode && s.observed(ctx) {
 		e := s.event(EventGenerated, o, now)
@@ -182,7 +183,7 @@ func (s *Service) emitResend(ctx context.Context, o *opened, q ResendRequest, no
 	}
 }
 
-// mayResend refuses a Resend that comes too soon, or would help nobody.
+// mayResend refuses a Resend that comes too soon, or cannot reach the person.
 func (s *Service) mayResend(o *opened, d *delivery.Delivery, route string, now time.Time) error {
 	switch {
 	case o.Outcome != store.Open:

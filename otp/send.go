@@ -13,19 +13,20 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// noIP is nobody's address.
+// noIP is no address.
 var noIP netip.Addr
 
 // Send makes a code and has it delivered. It refuses bad input before anything
 // is stored, and stores before anything is sent.
 //
-// If no route took the message, Send returns the Challenge with an error of
-// [ErrUndelivered]. The code may still arrive if [channel.ClassOf] that error is
-// Unknown, so that a caller may show the field to type it in. A message that
-// surely did not go out is refunded to the limits.
+// If no route took the message, Send returns the Challenge and an error that matches
+// [ErrUndelivered]. If [channel.ClassOf] that error is channel.Unknown, the code may
+// still arrive, and the caller should show the field for it. A message that surely
+// did not go out is refunded to the limits.
 //
-// An [ErrUnavailable] without a Challenge means that nothing was sent. With one,
-// the message may still come, and counts against the limits.
+// If the store or the queue fails, the error matches [ErrUnavailable]. Without a
+// Challenge, nothing was sent. With a Challenge, the message may still come, and
+// counts against the limits.
 func (s *Service) Send(ctx context.Context, q Request) (*Challenge, error) {
 	now := instant()
 	if q.RequestID == "" {
@@ -128,9 +129,9 @@ func (s *Service) compose(q Request, req *sealedRequest, t *tenant, now time.Tim
 	return o, m, nil
 }
 
-// create stores a challenge for which held was taken, with a wake-up for when
-// its creator is dead. With an error nothing is stored, and held was refunded;
-// unless the error wraps errDoubt.
+// create stores a challenge that was charged held. With Takeover it enqueues a wake-up
+// first, for the case that this process dies. If it fails, nothing is stored and held is
+// refunded, unless the error wraps errDoubt: then the challenge may be stored.
 func (s *Service) create(ctx context.Context, o *opened, held delivery.Charge) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -169,8 +170,8 @@ func (s *Service) create(ctx context.Context, o *opened, held delivery.Charge) e
 // errDoubt means that a call may have been done although it failed.
 var errDoubt = errors.New("it may have been done")
 
-// deliver sends a message that was just asked for, or has it sent. If claimed,
-// the step is the caller's already.
+// deliver sends the message of a request or, with Async, wakes a worker to send it. If
+// claimed, the caller has claimed the step.
 func (s *Service) deliver(ctx context.Context, o *opened, m *channel.Message, claimed bool) (*Challenge, error) {
 	now := instant()
 	if s.c.Async {
@@ -263,7 +264,7 @@ func (s *Service) resume(ctx context.Context, o *opened, now time.Time) (*Challe
 	}})
 }
 
-// repeatedSoon is repeated for a request that another is just making.
+// repeatedSoon is repeated for a challenge that a parallel call is creating.
 func (s *Service) repeatedSoon(ctx context.Context, asked *opened) (c *Challenge, err error) {
 	for range 4 {
 		if c, err = s.repeated(ctx, asked); c != nil || err != nil || !sleep(ctx, 40*time.Millisecond) {
@@ -273,15 +274,15 @@ func (s *Service) repeatedSoon(ctx context.Context, asked *opened) (c *Challenge
 	return nil, nil
 }
 
-// A request is how a message is asked for.
+// A request holds the steps of Send and Resend that ask calls.
 type request struct {
 	apply    func(*delivery.Delivery) error
-	undo     func(context.Context) // refunds the takings, if nothing was recorded
-	recorded func(context.Context) // before anything is sent; nil: nothing is to be done
+	undo     func(context.Context) // called if nothing was recorded: refunds the charge
+	recorded func(context.Context) // called once it is recorded, before the message is sent; may be nil
 }
 
-// ask records that a message is asked for and, in a call that delivers, claims
-// it by the same swap.
+// ask records the request for a message. A call that delivers claims the message by the
+// same swap.
 func (s *Service) ask(ctx context.Context, o *opened, q request) (*Challenge, error) {
 	now := instant()
 	until, owner := now.Add(s.lease()), rand.Uint64()

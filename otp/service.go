@@ -17,8 +17,8 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A Service makes codes, has them delivered, and verifies them. Its methods
-// are safe for concurrent use, by several Services on one store, too.
+// A Service makes codes, has them delivered, and verifies them. Its methods are safe for
+// concurrent use. Several Services, in one process or many, may share a store.
 type Service struct {
 	c     Config
 	log   *slog.Logger
@@ -37,8 +37,8 @@ type Service struct {
 	dummy   store.Record // derives as long as a real one, and no code matches
 }
 
-// New returns a Service, or an error that names the field at fault. It keeps
-// no goroutine: see [Service.Work].
+// New returns a Service. If a field of c is wrong, the error names it. A Service starts
+// no goroutine of its own: see [Service.Work].
 func New(c Config) (*Service, error) {
 	heard := c.heard()
 	c = c.withDefaults()
@@ -114,7 +114,7 @@ func randomID() string {
 // a limit taken, even if the caller has gone.
 const afterwards = 5 * time.Second
 
-// bounded is the context of what must not depend on the caller's patience.
+// bounded returns a context for bookkeeping: it outlives the caller's, by afterwards.
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), afterwards)
 }

@@ -1,11 +1,11 @@
 package otp
 
-// Subject returns the names by which the Services of an application know a subject:
-// its tag, a keyed hash that stands in [Event.Subject] and in the Subject of a
-// store.Record, and the bucket that begins the IDs of the subject's records in a store.
-// By the tag an operator finds a person's events, and package otp/authenticator names
-// the subject of its own. Tenant is empty for the Service's own brand. k must be valid:
-// one that [New] accepts.
+// Subject returns the two names of a subject in an application's events and records. The
+// tag is a keyed hash: [Event.Subject], and the Subject of a store.Record. An operator
+// finds a person's events by it, and package otp/authenticator uses it as its own name of
+// the subject. The bucket begins the IDs of the subject's records in a store. Application
+// is Config.Application; tenant is empty for the Service's own brand. k must be a keyring
+// that [New] accepts.
 func (k Keyring) Subject(application, tenant, subject string) (tag, bucket string, err error) {
 	keys, err := k.application(application)
 	if err != nil {

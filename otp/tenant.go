@@ -12,11 +12,10 @@ import (
 	"github.com/otpcourier/otpcourier/otp/wording"
 )
 
-// A Tenant is one of several brands that one Service sends codes for. A
-// request names its tenant. Codes, limits, locks and idempotency keys of two
-// tenants have nothing to do with each other, even for the same subject and
-// address; the store, the workers and, unless a tenant has its own, the routes
-// are shared.
+// A Tenant is one of several brands in one Service. Requests name it by Request.Tenant.
+// Codes, limits, locks and idempotency keys of two tenants are separate, even for the
+// same subject and address. Tenants share the store and the workers, and they share the
+// routes unless a tenant has a Channel.
 type Tenant struct {
 	// Name is 1 to 64 printable ASCII characters. It must not change while
 	// challenges of the tenant live.
@@ -26,19 +25,22 @@ type Tenant struct {
 	// Config.Wording.
 	Wording wording.Config
 
-	// Channel carries the tenant's messages, and Receipts connects the receipts
-	// of its routes. Default: those of the Config.
+	// Channel carries the tenant's messages, and Receipts connects the receipts of
+	// its routes. Receipts must be nil if Channel is nil. Default: Config.Channel and
+	// Config.Receipts.
 	Channel  channel.Channel
 	Receipts *channel.Receipts
 
-	// Sender is Message.Sender. Default: the brand.
+	// Sender is channel.Message.Sender, for channels that send under the name of the
+	// message. Default: the brand.
 	Sender string
 
-	// Policy and Purposes are laid over those of the Config, field by field.
+	// Policy and Purposes are laid over Config.Policy and Config.Purposes, field by
+	// field: a zero field has the value of the Config.
 	Policy   Policy
 	Purposes map[string]Policy
 
-	// Region, Support: as in the Config. Default: those of the Config.
+	// Region and Support: as in the Config. Default: Config.Region, Config.Support.
 	Region  string
 	Support string
 }
@@ -48,10 +50,10 @@ type tenant struct {
 	name     string
 	words    *wording.Set
 	channel  channel.Channel
-	canceler channel.Canceler // nil: no route's channel is one
-	observer channel.Observer // nil: the channel is none
+	canceler channel.Canceler // nil: no route's channel implements one
+	observer channel.Observer // nil: the channel implements none
 	routed   bool             // the channel is a failover: it guards its routes itself
-	scope    string           // whose ids the providers give: the name of who has the channel
+	scope    string           // separates the ids of providers: the name of the tenant that owns the channel
 	sender   string
 	region   string
 	support  string
@@ -85,7 +87,7 @@ func (t *tenant) detach() {
 	}
 }
 
-// routes returns the routes that are known beforehand, or nil.
+// routes returns the routes of the channel, or nil if it does not list them.
 func (t *tenant) routes() []channel.Route {
 	if lister, ok := channel.As[channel.RouteLister](t.channel); ok {
 		return lister.Routes()
@@ -93,9 +95,10 @@ func (t *tenant) routes() []channel.Route {
 	return nil
 }
 
-// SetTenant adds a tenant, or replaces the one of that name, for the calls that
-// begin afterwards. It may be called while the Service is in use. A program that
-// starts passes its tenants as Config.Tenants, which is cheaper for many.
+// SetTenant adds a tenant, or replaces the tenant of that name, for the calls that begin
+// afterwards. It may be called while the Service is in use. At the start of a program,
+// Config.Tenants is cheaper for many tenants. If a field of t is wrong, or breaks a
+// clause of a profile, the error names it, and nothing is changed.
 func (s *Service) SetTenant(t Tenant) error {
 	ready, err := s.prepareTenant(t, "otp: Tenant.")
 	if err != nil {
@@ -114,8 +117,8 @@ func (s *Service) SetTenant(t Tenant) error {
 	return nil
 }
 
-// RemoveTenant forgets a tenant. Its challenges that still live are left alone:
-// they can neither be sent nor verified until the tenant is set again.
+// RemoveTenant removes a tenant, if there is one of that name. Its live challenges stay
+// in the store: they can neither be sent nor verified until the tenant is set again.
 func (s *Service) RemoveTenant(name string) {
 	if name != "" {
 		s.changeTenants(func(all map[string]*tenant) {
@@ -238,8 +241,7 @@ func (s *Service) prepareWith(t Tenant, words *wording.Set, base Policy, at stri
 	}
 	for purpose, p := range t.Purposes {
 		if !printable(purpose) {
-			return nil, fmt.Errorf("%sPurposes: %q is no purpose that a Request could have: use at most 64 printable "+
-				"ASCII characters", at, purpose)
+			return nil, fmt.Errorf("%sPurposes: %q must be at most 64 printable ASCII characters", at, purpose)
 		}
 		p = p.over(ready.policy)
 		if err := s.validatePolicy(p, fmt.Sprintf("%sPurposes[%q].", at, purpose)); err != nil {
@@ -248,7 +250,7 @@ func (s *Service) prepareWith(t Tenant, words *wording.Set, base Policy, at stri
 		ready.purposes[purpose] = &p
 	}
 	if ready.limited() && s.c.Limiter == nil {
-		return nil, fmt.Errorf("%sPolicy: it has limits, which need Config.Limiter: the Store is no Limiter", at)
+		return nil, fmt.Errorf("%sPolicy: its limits need Config.Limiter: the Store does not implement store.Limiter", at)
 	}
 	if err := validRegion(t.Region); err != nil {
 		return nil, fmt.Errorf("%sRegion: %w", at, err)
@@ -280,7 +282,7 @@ func (s *Service) validatePolicy(p Policy, at string) error {
 	return p.validate(at, s.bits)
 }
 
-// lint logs how the texts could be better.
+// lint logs the warnings about the tenant's texts.
 func (s *Service) lint(t *tenant) {
 	if !s.log.Enabled(context.Background(), slog.LevelInfo) { // it takes some milliseconds
 		return
@@ -303,8 +305,8 @@ func (s *Service) connect(t *tenant, from Tenant, at string) error {
 	if named {
 		for _, r := range lister.Routes() {
 			if r.Await > 0 && s.c.Queue == nil {
-				return fmt.Errorf("%sChannel: route %q has an Await, which needs Config.Queue: the Store is no Queue",
-					at, r.Name)
+				return fmt.Errorf("%sChannel: route %q has an Await, which needs Config.Queue: the Store does not "+
+					"implement store.Queue", at, r.Name)
 			}
 		}
 	}
@@ -313,28 +315,27 @@ func (s *Service) connect(t *tenant, from Tenant, at string) error {
 	}
 	switch {
 	case s.c.Tracker == nil:
-		return fmt.Errorf("%sReceipts: they need Config.Tracker: the Store is no Tracker", at)
+		return fmt.Errorf("%sReceipts: they need Config.Tracker: the Store does not implement store.Tracker", at)
 	case !named:
 		return fmt.Errorf("%sReceipts: they need routes with names: make Channel a failover.Channel, even of one route",
 			at)
 	}
 	t.receipts = from.Receipts
-	if old := s.tenant(t.name); old != nil && old.receipts == from.Receipts { // replaced by one that keeps them
+	if old := s.tenant(t.name); old != nil && old.receipts == from.Receipts { // the new tenant keeps them
 		return nil
 	}
 	scope := t.scope
 	err := from.Receipts.Attach(func(ctx context.Context, rc channel.Receipt) error {
-		return s.handleReceipt(ctx, scope,
-			rc)
+		return s.handleReceipt(ctx, scope, rc)
 	})
 	if err != nil {
-		return fmt.Errorf("%sReceipts: another Service has them, and each needs its own: %w", at, err)
+		return fmt.Errorf("%sReceipts: they belong to another Service, and each Service needs its own: %w", at, err)
 	}
 	return nil
 }
 
-// cancelerOf returns nil if no message could be withdrawn: a failover is a
-// Canceler even if none of its routes' channels is.
+// cancelerOf returns nil if no message can be withdrawn. It looks into a failover, which
+// is a Canceler even if none of its routes' channels is.
 func cancelerOf(c channel.Channel) channel.Canceler {
 	canceler, ok := channel.As[channel.Canceler](c)
 	if !ok {

@@ -13,7 +13,7 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A Verification is the code that a person typed, with its challenge and purpose.
+// A Verification asks whether a typed code is right.
 type Verification struct {
 	ID      string // Challenge.ID
 	Subject string // as in the Request
@@ -21,16 +21,17 @@ type Verification struct {
 	Purpose string // as in the Request
 	Binding []byte // as in the Request
 
-	// Code is as it was typed or pasted; see [Random.Normalize] for what is read.
+	// Code is the text that the person typed or pasted. [Random.Normalize] lists
+	// the forms that are read. Required.
 	Code string
 
 	// RequestID marks the event of this verification. Default: the Send's.
 	RequestID string
 
 	// IdempotencyKey makes a repeated call with the same Code return the result
-	// of the first, after a lost answer: it charges no second attempt, and a
-	// right code is right again. At most 256 octets, chosen by the caller and
-	// not by the person. Default: every call is another.
+	// of the first, for instance after a lost answer: no second attempt is
+	// charged, and a right code verifies again. The caller must choose it, not
+	// the person. At most 256 octets. Default: each call is a new one.
 	IdempotencyKey string
 }
 
@@ -46,15 +47,15 @@ func (v Verification) LogValue() slog.Value { return slog.StringValue(v.String()
 // MarshalJSON is String.
 func (v Verification) MarshalJSON() ([]byte, error) { return json.Marshal(v.String()) }
 
-// Verify returns a nil error if v.Code is the challenge's code. Of any number of
-// calls for one challenge at most one does, unless it is repeated with its
-// IdempotencyKey. The Challenge tells what was proven: who has control of one
-// of the addresses that Challenge.Used names, since a message went there.
+// Verify returns a nil error if v.Code is the challenge's code. At most one call for
+// a challenge succeeds, unless that call is repeated with its IdempotencyKey. It proves
+// that the person controls an address of one of the kinds in Challenge.Used.
 //
-// A code that is not of the generator's form is refused at no cost; any other
-// is charged before it is compared. Errors match [ErrInvalidCode] (with
-// AttemptsLeft if the code was wrong), [ErrWait] when the attempts are used up
-// or the subject is locked, or [ErrUnavailable], after which nobody is
+// A code that is not of the generator's form is refused and costs nothing. Any other
+// code is charged as an attempt before it is compared. The error matches
+// [ErrInvalidCode] if the code is not valid (AttemptsLeft is set if it was wrong),
+// [ErrWait] if the attempts are used up or the subject is locked, [ErrInvalidRequest]
+// if a field is wrong, and [ErrUnavailable] if the store failed: then nobody is
 // verified. With an error the Challenge is nil.
 func (s *Service) Verify(ctx context.Context, v Verification) (*Challenge, error) {
 	now := instant()
@@ -128,7 +129,7 @@ func (s *Service) verify(ctx context.Context, v Verification, now time.Time) (*s
 	return s.verified(ctx, r, token, now)
 }
 
-// wrong is the error of a code that was compared, and is not the challenge's.
+// wrong is the error of a code that differs from the challenge's.
 func wrong(r *store.Record, now time.Time) *Error {
 	e := &Error{Reason: ReasonWrong, AttemptsLeft: r.MaxAttempts - r.Attempts}
 	if r.LockedUntil.After(now) {
@@ -137,8 +138,8 @@ func wrong(r *store.Record, now time.Time) *Error {
 	return e
 }
 
-// verified closes the challenge of a right code. A record that was changed in
-// the store does not tell what the code proves, and stays open.
+// verified closes the challenge of a right code. If the record was changed in the store,
+// it stays open, since its request cannot be trusted.
 func (s *Service) verified(ctx context.Context, r *store.Record, token store.Token, now time.Time) (*store.Record,
 	*Challenge, error) {
 	before, repeated := r, r.Outcome != store.Open

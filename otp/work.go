@@ -10,12 +10,13 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// Work does the later steps: it delivers with Config.Async, takes over from
-// dead processes, and follows receipts that report failure or stay away. It
-// runs until ctx ends; then it waits for the deliveries under way and returns
-// ctx.Err(). A Service with Config.Async or Config.Takeover, or with routes
-// that await receipts, needs it running in at least one process. It may run in
-// any number of them.
+// Work delivers the messages of later steps. It delivers with Config.Async, takes over
+// from dead processes, and sends by the next route if a receipt reports failure or
+// stays away. It runs until ctx ends, waits for the deliveries under way, and returns
+// ctx.Err().
+//
+// With Config.Async, Config.Takeover, or a route with an Await, Work must run in at
+// least one process. It may run in any number of processes.
 func (s *Service) Work(ctx context.Context) error {
 	if s.c.Queue == nil {
 		return errors.New("otp: Work needs Config.Queue")
@@ -25,7 +26,7 @@ func (s *Service) Work(ctx context.Context) error {
 	return s.c.Queue.Run(ctx, s.c.Workers, s.look)
 }
 
-// pauses of a record that this process cannot serve, and another may.
+// Pauses before a look at a record that another process may open, and this one cannot.
 const (
 	foreignPause = time.Second
 	unknownPause = 5 * time.Second
@@ -79,15 +80,16 @@ type watch struct {
 	warned atomic.Int64
 }
 
-// silenceAfter is how long jobs may wait before that is logged, and often.
+// silenceAfter is the time that a job may wait before a warning, and silenceEvery the
+// least time between warnings.
 const (
 	silenceAfter = 10 * time.Second
 	silenceEvery = time.Minute
 )
 
-// watchWork looks from time to time, until a job that was enqueued has expired,
-// whether a worker has come for those that are due, unless Work runs in this
-// process. It keeps no goroutine.
+// watchWork warns if no worker takes due jobs: it looks from time to time until the latest
+// enqueued job has expired. It does nothing if Work runs in this process. It keeps no
+// goroutine.
 func (s *Service) watchWork(expires time.Time) {
 	if s.working.Load() > 0 {
 		return

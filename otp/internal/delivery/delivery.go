@@ -75,7 +75,7 @@ type Delivery struct {
 	Reached       int             // Sends when a message first arrived; 0: none has
 
 	// Charges holds the step's charge, zero if none is to be refunded, and
-	// behind it the charge of each send that was asked for and not yet begun.
+	// behind it the charge of each send that waits to begin.
 	Charges []Charge
 
 	Request string   // marks the events of the current send; empty: of the first send
@@ -108,7 +108,7 @@ func (d *Delivery) Clone() Delivery {
 	return c
 }
 
-// An Action is what is to be done about a challenge.
+// An Action is the due step for a challenge.
 type Action uint8
 
 // The actions.
@@ -126,7 +126,7 @@ type Move struct {
 	Step int       // of Send
 }
 
-// Next says what is due.
+// Next returns the due move.
 func (d *Delivery) Next(c Challenge, now time.Time) Move {
 	early := now.Before(d.At)
 	switch {
@@ -161,7 +161,7 @@ func (d *Delivery) leased() bool {
 	return d.Phase == Sending || d.Phase == Delivered && d.Send < d.Sends
 }
 
-// Claim begins an attempt at what is due, with a lease until then. It returns
+// Claim begins an attempt at the due step, with a lease until then. It returns
 // the charges of sends that were asked for, never begun, and are overtaken now.
 func (d *Delivery) Claim(c Challenge, now, until time.Time, owner uint64) (refund []Charge, ok bool) {
 	m := d.Next(c, now)
@@ -210,7 +210,7 @@ func (d *Delivery) older(m Message) {
 	}
 }
 
-// An Outcome is what a channel made of an attempt.
+// An Outcome is a channel's result of an attempt.
 type Outcome struct {
 	Message
 	Taken         bool            // by Message.Route, or by the only channel, which has no name
@@ -284,7 +284,7 @@ func (d *Delivery) conclude(a Attempt, o Outcome, more bool) (refund []Charge) {
 	if o.Taken {
 		d.SentAt = o.At
 	}
-	if o.Arrived || d.State == channel.Delivered { // said at once, or by a receipt that was faster
+	if o.Arrived || d.State == channel.Delivered { // said at once, or by an early receipt
 		d.delivers(o.Route)
 	}
 	switch {

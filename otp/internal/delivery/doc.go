@@ -1,7 +1,7 @@
 // Package delivery decides what happens to the messages of a challenge. It is a
 // state machine without I/O and without a clock: the Service keeps a [Delivery]
 // in the record of the challenge, applies one event at a time by
-// compare-and-swap, and asks [Delivery.Next] what is due.
+// compare-and-swap, and asks [Delivery.Next] for the due move.
 //
 // # Events are recorded, wake-ups only wake
 //

@@ -7,7 +7,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// A Receipt is what a provider says of a step's message, or of part Index of
+// A Receipt is a provider's report of a step's message, or of part Index of
 // Number.
 type Receipt struct {
 	Step          int

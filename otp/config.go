@@ -220,7 +220,7 @@ func (c Config) validate() error {
 	}
 	for _, t := range c.PhoneTypes {
 		if t < phone.Mobile || t > phone.Voicemail {
-			return fmt.Errorf("otp: Config.PhoneTypes: %d is not a type of number: use the constants of channel/phone", t)
+			return fmt.Errorf("otp: Config.PhoneTypes: %d is not a type of number: use those of channel/phone", t)
 		}
 	}
 	if err := c.Keys.validate("otp: Config.Keys"); err != nil {
@@ -255,7 +255,7 @@ func (c Config) validateGenerator() error {
 		return fmt.Errorf("otp: Config.Generator: its codes must have 4 to %d characters", maxCode)
 	}
 	if read, ok := normalizeFor(c.Generator, code); !ok || read != code {
-		return errors.New("otp: Config.Generator: its codes are not only letters and digits, so it must be a Normalizer")
+		return errors.New("otp: Config.Generator: its codes are not all letters and digits, so it must be a Normalizer")
 	}
 	return nil
 }

@@ -250,7 +250,7 @@ func (s *Service) prepareWith(t Tenant, words *wording.Set, base Policy, at stri
 		ready.purposes[purpose] = &p
 	}
 	if ready.limited() && s.c.Limiter == nil {
-		return nil, fmt.Errorf("%sPolicy: its limits need Config.Limiter: the Store does not implement store.Limiter", at)
+		return nil, fmt.Errorf("%sPolicy: limits need Config.Limiter: the Store does not implement store.Limiter", at)
 	}
 	if err := validRegion(t.Region); err != nil {
 		return nil, fmt.Errorf("%sRegion: %w", at, err)

@@ -5,68 +5,64 @@ import (
 	"time"
 )
 
-// A Limit allows Most takings of Key within any span of length Per. Key names
-// scope and span and holds nothing readable. Limits of one Key and different Per
-// are counted apart; limits that differ only in Most, Shadow, N or Peek count the
-// same takings.
+// A Limit allows at most Most takings of Key within any span of the length Per. Limits
+// with the same Key and Per count the same takings, even if Most, Shadow, N or Peek
+// differ. Limits with another Per are counted separately.
 type Limit struct {
-	Key    string
+	Key    string        // names scope and span; it must hold nothing readable
 	Most   int           // at least 1; a backend must count up to math.MaxInt32
 	Per    time.Duration // over 0
-	Shadow bool          // never refuses, only reports
+	Shadow bool          // the limit only reports, and never refuses
 
-	// N is how many takings Take takes, all or none, and Give returns. Zero
-	// means one. A limit never allows an N over Most. N is never negative.
+	// N is the number of takings that Take takes, all or none, and that Give returns.
+	// Zero means one; N must not be negative. If N is over Most, the limit refuses.
 	N int
 
-	// Peek makes Take only look: the limit refuses, or reports in Shadow, as
-	// if it were to be taken from, and keeps no taking. Give returns nothing
-	// to it.
+	// Peek makes Take only look: the limit refuses or reports like any other, but
+	// takes nothing. Give returns nothing to it.
 	Peek bool
 }
 
-// Takings returns N, or one if that is zero.
+// Takings returns N, or one if N is zero.
 func (l Limit) Takings() int { return max(l.N, 1) }
 
 // A Decision is a Limiter's answer.
 type Decision struct {
 	Allowed    bool
-	RetryAfter time.Duration // when refused: until every enforced limit would allow; else 0
-	Over       []int         // indexes of the limits that were over, shadow ones included
-
-	// Waits are, for each of Over, how long until that limit would allow.
-	Waits []time.Duration
+	RetryAfter time.Duration   // if refused: the time until every enforced limit would allow; else 0
+	Over       []int           // indexes of the limits that were over, including shadow limits
+	Waits      []time.Duration // for each of Over, the time until that limit would allow
 }
 
-// A Limiter counts takings over sliding spans. Whatever the bursts and
-// wherever a span begins, no more than Most takings fall into any Per; an
-// approximation may refuse early, never late.
+// A Limiter counts takings over sliding spans: no more than Most takings may fall into any
+// span of the length Per, wherever it begins. An approximation may refuse too early, but
+// must not allow too much.
 type Limiter interface {
-	// Take takes N from each limit or, if an enforced one is over, from
-	// none, atomically. A limit is over if N more would exceed Most. A shadow
-	// limit that is over takes nothing and does not refuse.
+	// Take takes N from each limit, in one atomic step. If an enforced limit is over,
+	// Take takes nothing from any limit, and the Decision is not Allowed. A limit is
+	// over if N more would exceed Most. A shadow limit that is over takes nothing and
+	// does not refuse.
 	//
-	// If several limits name one Key and Per, each takes its own N, in the
-	// order of limits: a limit is over if its N, and what those before it
-	// take, would exceed its Most.
+	// If several limits have one Key and Per, each takes its own N, in their order: a
+	// limit is over if its N, and the takings of the limits before it, would exceed
+	// its Most.
 	//
-	// A Most under 1, a Per of 0 or less, and a negative N are errors that are
-	// none of this package's; nothing was taken. ErrFull: there is no room to
-	// count, and nothing was taken.
+	// ErrFull: there is no room to count. For a Most under 1, a Per of 0 or less, or a
+	// negative N, Take returns an error without a sentinel. With an error nothing was
+	// taken.
 	Take(ctx context.Context, now time.Time, limits ...Limit) (Decision, error)
 
-	// Give returns to each limit N of the takings that were made at taken, the
-	// now of that Take; fewer if there are fewer. A limit that has no such
-	// taking is left alone: a Give after a Take whose answer was lost is safe,
-	// and so is a Give that is repeated. If Most is so large that a backend
-	// counts approximately, other takings of about that time are returned.
+	// Give returns to each limit N of the takings made at taken, the now of their Take;
+	// fewer if there are fewer. A limit without such takings is left alone. So a Give
+	// is safe after a Take whose answer was lost, and safe to repeat. If Most is so
+	// large that a backend counts approximately, other takings of about that time are
+	// returned.
 	//
-	// If taken is the zero time, Give returns the latest N takings of each
-	// limit, whenever they were made; fewer if there are fewer. A caller that
-	// repeats such a Give returns more.
+	// If taken is the zero time, Give returns the latest N takings of each limit;
+	// fewer if there are fewer. Such a Give is not safe to repeat: it returns more.
 	//
-	// If several limits name one Key and Per, each returns its own N. Limits
-	// out of range are errors, as for Take. A limit without takings leaves
-	// nothing in the backend.
+	// If several limits have one Key and Per, each returns its own N. Limits out of
+	// range are errors, as for Take. A limit without takings must leave nothing in the
+	// backend.
 	Give(ctx context.Context, taken, now time.Time, limits ...Limit) error
 }

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Priority orders jobs that are due: higher first, however long the lower
-// ones have been due. A job that waits too long expires, and is a [DeadLetter].
+// A Priority orders due jobs: a higher priority always goes first, however long the jobs of
+// a lower one have waited. A job that waits too long expires, and is a [DeadLetter].
 type Priority int8
 
-// The priorities: a payment before a newsletter sign-up.
+// The priorities. For example, a payment goes before a newsletter sign-up.
 const (
 	Low    Priority = -1
 	Normal Priority = 0
@@ -51,86 +51,84 @@ func (p *Priority) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A Job is a wake-up: look at a challenge. It holds no code, no address, and no
-// cause. The worker reads the challenge to learn what is due, and there may be
-// nothing.
+// A Job is a wake-up: "look at this challenge". It holds no code, no address, and no cause.
+// The worker reads the challenge to see if anything is due.
 type Job struct {
-	Challenge string // required
+	Challenge string // Record.ID; required
 	Priority  Priority
-	NotBefore time.Time // zero: at once; a handler gets it as it was added, each time that the job comes
-	Expires   time.Time // required: the job is dropped from then on
+	NotBefore time.Time // when the job is due; zero: at once. Each handler gets it as enqueued
+	Expires   time.Time // the job is dropped from then on; required
 }
 
-// A Queue hands jobs to workers, each at least once. Several jobs of one
-// challenge, even if alike, are several jobs; workers may have them at one time.
+// A Queue hands jobs to workers, each at least once. Several jobs of one challenge, even
+// if they are equal, are several jobs. Workers may have them at the same time.
 type Queue interface {
-	// Enqueue adds j, or does nothing if j could not be due before it expires.
-	// A job without Challenge or Expires, or of an invalid priority, is
-	// refused. ErrFull.
+	// Enqueue adds j. If j would expire before it is due, Enqueue does nothing. For a
+	// job without Challenge or Expires, or with an invalid priority, it returns an
+	// error without a sentinel.
+	//
+	// ErrFull: there is no room for j.
 	Enqueue(ctx context.Context, j Job) error
 
-	// Run calls handle for jobs that are due, in at most workers goroutines,
-	// until ctx ends. Then it waits for the handlers that run, whose context
-	// is ctx's without its cancellation, and returns ctx.Err(). Several Runs,
-	// in several processes, share the jobs.
+	// Run calls handle for due jobs, in at most workers goroutines, until ctx ends.
+	// Then it waits for the running handlers, whose context outlives ctx, and returns
+	// ctx.Err(). Several Runs, in several processes, share the jobs.
 	//
-	// If handle returns the zero time, the job is done. If it returns another
-	// time, the job is due again then, and its failures are counted anew; if
-	// it would have expired by then, it is done. If handle returns an error,
-	// with whatever time, or panics, or its process dies, the job is due again
-	// after a pause that grows from failure to failure, until the job expires
-	// or has failed as often as the backend says.
+	// If handle returns the zero time, the job is done. If it returns another time,
+	// the job is due again then, and its failures are counted anew; if the job expires
+	// by then, it is done. If handle returns an error or panics, or its process dies,
+	// the job is due again after a pause that grows with each failure, until the job
+	// expires or reaches the backend's number of failures. The time is ignored with an
+	// error.
 	//
-	// A job stays with its worker as long as the worker's process lives and
-	// reaches the backend, however long the handler takes: the process sends
-	// heartbeats. If they cease, the process counts as dead, and another worker
-	// gets the job, within seconds. The process may live, having been stopped
-	// or cut off. Its report of a job that was handed out anew changes
-	// nothing: the job is neither ended nor handed out once more by it.
+	// A worker keeps its job as long as its process lives and reaches the backend,
+	// however long the handler takes: the process sends heartbeats. If they cease, the
+	// process counts as dead, and another worker gets the job within seconds. If that
+	// process was only stopped or cut off, its later report of the job must change
+	// nothing.
 	Run(ctx context.Context, workers int, handle Handler) error
 }
 
-// A Handler does what a job asks for, and says when the job is to come again.
-// The zero time: not any more.
+// A Handler handles a job, and returns the time at which the job is due again; zero: the
+// job is done.
 type Handler func(ctx context.Context, j Job) (again time.Time, err error)
 
-// An Inspector is a Queue that tells what it holds. A Queue may do without;
-// those of this module are Inspectors.
+// An Inspector is a [Queue] that reports its jobs. A Queue may do without it. The queues of
+// this module are Inspectors.
 type Inspector interface {
 	// Stats counts the jobs.
 	Stats(ctx context.Context) (Stats, error)
 
-	// Dead returns up to n dead letters, the newest first. The newest 1000
-	// are kept, for a day each.
+	// Dead returns up to n dead letters, the newest first. A queue must keep the
+	// newest 1000, each for a day.
 	Dead(ctx context.Context, n int) ([]DeadLetter, error)
 }
 
-// Stats counts the jobs of a Queue at one moment. A job that has expired may
-// count as before until a worker finds it.
+// Stats counts the jobs of a Queue at one moment. An expired job may count as before until
+// a worker finds it.
 type Stats struct {
-	High, Normal, Low int           // due, and with no worker yet
-	Delayed           int           // wait for NotBefore, to come again, or out the pause after a failure
+	High, Normal, Low int           // due, without a worker
+	Delayed           int           // not due: before NotBefore, before their next time, or after a failure
 	Running           int           // with a worker
-	Oldest            time.Duration // how long the first due job has been due; 0: none is
+	Oldest            time.Duration // the time since the oldest due job became due; 0: no job is due
 	Dead              int           // dead letters
 }
 
-// A DeadLetter is a job that ended without success. It is there to be seen, not
-// to be tried again.
+// A DeadLetter is a job that ended without success. It is a report: it is not tried again.
 type DeadLetter struct {
 	Job      Job
-	Attempts int // how often it was handed out since it last succeeded in coming again
+	Attempts int // how often a worker got the job, since a handler last returned a time for it
 	Reason   Reason
 	At       time.Time // when it ended
 }
 
-// Reason is why a job ended without success.
+// A Reason says why a job ended without success.
 type Reason uint8
 
 // The reasons.
 const (
 	Late   Reason = iota + 1 // it expired while it waited for a worker, or would have before another attempt
-	Failed                   // it failed as often as it may
+	Failed                   // it reached the backend's number of failures
 )
 
 var reasonNames = [...]string{Late: "late", Failed: "failed"}

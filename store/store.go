@@ -9,19 +9,20 @@ import (
 	"time"
 )
 
-// Errors of a Store. When one is returned, nothing has been charged or changed.
+// Errors of the contracts. If a method returns one of them, it has charged and changed
+// nothing.
 var (
 	ErrExists    = errors.New("store: challenge exists")
 	ErrNotFound  = errors.New("store: no such challenge")
 	ErrExpired   = errors.New("store: challenge expired")
-	ErrClosed    = errors.New("store: challenge closed") // Record.Outcome says how
-	ErrExhausted = errors.New("store: no attempts left") // of this challenge
-	ErrLocked    = errors.New("store: subject locked")   // until Record.LockedUntil
-	ErrConflict  = errors.New("store: revision has moved on")
-	ErrFull      = errors.New("store: full") // no live record is ever evicted to make room
+	ErrClosed    = errors.New("store: challenge closed")  // Record.Outcome is Verified or Cancelled
+	ErrExhausted = errors.New("store: no attempts left")  // Record.Attempts has reached MaxAttempts
+	ErrLocked    = errors.New("store: subject locked")    // until Record.LockedUntil
+	ErrConflict  = errors.New("store: value has changed") // the revision or the old value is not current
+	ErrFull      = errors.New("store: full")              // a backend must not evict a live record to make room
 )
 
-// Outcome is how a challenge ended.
+// An Outcome says whether and how a challenge was closed.
 type Outcome uint8
 
 // The outcomes.
@@ -59,33 +60,33 @@ func (o *Outcome) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A Token names a call. A call that is repeated with the token of the first
-// changes nothing more, and has the result of the first: a caller whose answer
-// was lost asks again. Callers draw tokens at random, or derive them from all
-// that the call is about. No token is zero.
+// A Token names a call. A call that is repeated with the token of the first changes
+// nothing more, and has the result of the first. So a caller whose answer was lost may
+// call again. A token must not be zero. It must be random, or derived from all parameters
+// of the call.
 type Token uint64
 
 // A Record is one challenge. A store keeps it from Create until Expires.
 type Record struct {
 	// Written by Create, never changed.
 
-	ID      string // bucket "-" random; the bucket is shared by the challenges of a Subject, as far as it can be
-	Subject string // keyed hash of the subject: names its run of failures
-	Group   string // keyed hash of what CancelAll may tell apart; at most 16 octets
+	ID      string // bucket "-" random; challenges of one Subject have one bucket, as far as possible
+	Subject string // keyed hash of the subject: the name of its run of failures
+	Group   string // keyed hash of the purpose, for CancelAll; at most 16 octets
 	Key     string // names the application, and the key that derives the code and seals; opaque to a store
 	Salt    []byte // random; with the key it gives the code; the token of Create
 	Sealed  []byte // recipient, wording, binding; opaque to a store
 	Created time.Time
-	Expires time.Time // fixed: a resend does not extend it
-	NewCode bool      // each send has a code of its own
+	Expires time.Time // a resend does not extend it
+	NewCode bool      // each send has its own code
 
 	MaxAttempts int           // of this challenge, at least 1
-	MaxFailures int           // in a row, of the subject; 0: no lock
-	Lock        time.Duration // for how long MaxFailures lock the subject, and a run of failures is remembered
+	MaxFailures int           // consecutive failures that lock the subject; 0: no lock
+	Lock        time.Duration // length of that lock; a run of failures is kept for as long
 
-	// MaxRun failures of the subject without a Verified, locks
-	// notwithstanding, lock it for RunLife. They are remembered for RunLife
-	// after the latest (NIST SP 800-63B-4 §3.2.2). 0: no such lock.
+	// MaxRun failures of the subject since its latest Verified lock the subject for
+	// RunLife; a lock by MaxFailures does not end this count. The failures are kept for
+	// RunLife after the latest (NIST SP 800-63B-4 §3.2.2). 0: no such lock.
 	MaxRun  int
 	RunLife time.Duration
 
@@ -93,87 +94,90 @@ type Record struct {
 
 	Attempts    int // charged so far
 	Outcome     Outcome
-	LockedUntil time.Time // of the subject; zero: not locked
+	LockedUntil time.Time // end of the subject's lock; zero: not locked
 	Delivery    []byte    // replaced by Update; opaque to a store
-	Revision    uint64    // counts Updates
+	Revision    uint64    // number of Updates
 }
 
-// A Store keeps challenges and, by subject, the run of consecutive failures.
+// A Store keeps challenges and, for each subject, the run of consecutive failures.
 //
-// If a record exists, it is returned with an error too. Records handed in and
-// out are the caller's own: a store copies.
+// Until now reaches its Expires, a challenge is found. From then on a method returns
+// ErrExpired, or ErrNotFound once the backend has collected the challenge.
 //
-// A challenge is found until now reaches its Expires. From then on a method
-// returns ErrExpired, or ErrNotFound once the backend has collected it.
+// If a method fails and the challenge's record exists, it must return the record with the
+// error. A store must copy records: a caller may change the records that it passed or got.
 type Store interface {
-	// Create stores r with Attempts 0 and Revision 0, and sets these fields in
-	// r. Delivery is stored as it is. If a record of the same ID and the same
-	// Salt exists, the call is a repeat and changes nothing.
+	// Create stores r with Attempts 0 and Revision 0, and sets these fields in r.
+	// Delivery is stored as given.
+	// If a record of the same ID and the same Salt exists, the call is a repeat and
+	// changes nothing.
 	//
-	// ErrExists: a record of this ID, and of another Salt, has not expired.
-	// ErrLocked: the subject is locked; r.LockedUntil is set. ErrFull, in this
-	// order.
+	// Errors, in this order: ErrExists, if a live record has this ID and another
+	// Salt; ErrLocked, if the subject is locked (r.LockedUntil is set); ErrFull.
 	Create(ctx context.Context, r *Record, now time.Time) error
 
-	// Get returns the challenge, closed or not, with LockedUntil as it is now.
+	// Get returns the challenge, open or closed, with LockedUntil as it is now.
 	//
-	// ErrNotFound, ErrExpired.
+	// Errors: ErrNotFound, ErrExpired.
 	Get(ctx context.Context, id string, now time.Time) (*Record, error)
 
-	// Attempt charges one attempt to the challenge and one failure to the
-	// subject's run, in one atomic step, and returns the record as charged.
-	// Only then may the caller compare a code. The run outlives the challenge
-	// and is forgotten Lock after its latest failure. The charge that brings
-	// the run to MaxFailures locks the subject for Lock: LockedUntil is set in
+	// Attempt charges one attempt to the challenge and one failure to the subject, in
+	// one atomic step, and returns the charged record. The caller must not compare a
+	// code before.
+	//
+	// A failure counts twice. First, it counts in the subject's run. The run outlives
+	// the challenge, and is forgotten Lock after its latest failure. The failure that
+	// brings the run to MaxFailures locks the subject for Lock: LockedUntil is set in
 	// the record, and this caller may still compare.
 	//
-	// An Attempt with a token that the challenge was charged for before is a
-	// repeat: it charges nothing, and returns the record as it is now, closed
-	// or not, with Attempts as it was after that charge.
+	// Second, it counts among the failures since the latest Verified, which a lock
+	// does not end. They are forgotten RunLife after the latest, and not before the
+	// run is. The failure that brings them to MaxRun locks the subject for RunLife,
+	// or for Lock if that is longer. When that lock ends, the count begins anew.
 	//
-	// The failures since the latest Verified are counted, too, locks
-	// notwithstanding. They are forgotten RunLife after the latest, and not
-	// before the run is. The charge
-	// that brings them to MaxRun locks the subject for RunLife, or for longer
-	// if Lock is longer. When that lock ends, the subject starts anew.
+	// MaxFailures, Lock, MaxRun and RunLife are taken from the charged challenge. If
+	// challenges of one subject differ in them, the run is kept until the latest
+	// expiry among its failures. The challenge that reaches MaxFailures sets the
+	// lock: the lock, and the run, end at now + its Lock.
 	//
-	// MaxFailures, Lock, MaxRun and RunLife are those of the challenge that is charged. If
-	// challenges of one subject differ in them, the run is kept until the
-	// latest expiry among its failures; the challenge that reaches MaxFailures
-	// sets the lock, which ends at now + its Lock, and the run with it.
+	// If the challenge was charged with the same token before, the call is a repeat:
+	// it charges nothing, and returns the record as it is now, open or closed, with
+	// Attempts as it was after that charge.
 	//
-	// ErrNotFound, ErrExpired, ErrClosed, ErrLocked, ErrExhausted (Attempts
-	// has reached MaxAttempts), ErrFull (no room to remember the failure), in
-	// this order.
+	// Errors, in this order: ErrNotFound, ErrExpired, ErrClosed, ErrLocked,
+	// ErrExhausted (Attempts has reached MaxAttempts), ErrFull (no room for the
+	// failure).
 	Attempt(ctx context.Context, id string, t Token, now time.Time) (*Record, error)
 
-	// Finish closes the challenge as o, which is not Open. Of any number of
-	// tokens exactly one gets a nil error, and gets it again if it repeats the
-	// call with the same o. Verified ends the subject's run of failures, its
-	// count for MaxRun, and its lock; a repeat does not.
+	// Finish closes the challenge with the outcome o, which must not be Open. Exactly
+	// one token gets a nil error. It gets a nil error again if it repeats the call
+	// with the same o. Verified ends the subject's run of failures, its count for
+	// MaxRun, and its lock; a repeat does not.
 	//
-	// ErrNotFound, ErrExpired, ErrClosed.
+	// Errors: ErrNotFound, ErrExpired, ErrClosed.
 	Finish(ctx context.Context, id string, o Outcome, t Token, now time.Time) (*Record, error)
 
-	// Update replaces Delivery and counts Revision up, if Revision is still
-	// revision. It is allowed on a closed challenge.
+	// Update replaces Delivery and adds one to Revision, if Revision is still
+	// revision. The challenge may be closed.
 	//
-	// ErrNotFound, ErrExpired, ErrConflict (with the newer record).
+	// Errors: ErrNotFound, ErrExpired, ErrConflict (with the newer record).
 	Update(ctx context.Context, id string, revision uint64, delivery []byte, now time.Time) (*Record, error)
 
-	// CancelAll closes, as Cancelled, the challenges of a subject that are open
-	// and were created before now, those of one group or, if group is empty,
-	// all. bucket begins their IDs. It holds for challenges that expire by
-	// until: the store remembers the call until then, and needs no list of
-	// challenges. ErrFull.
+	// CancelAll closes, with the outcome Cancelled, the open challenges of a subject
+	// that were created before now: those of the group or, if group is empty, all.
+	// bucket begins their IDs. The store keeps a mark of the call until the time
+	// until, so it needs no list of challenges; a challenge that expires later may
+	// stay open.
+	//
+	// Errors: ErrFull.
 	CancelAll(ctx context.Context, bucket, subject, group string, until, now time.Time) error
 }
 
-// A Forgetter is a [Store] that can end a subject's run of failures without a
-// Verified: to unlock a person who was identified in another way, and to erase.
+// A Forgetter is a [Store] that can end a subject's run of failures without a Verified:
+// to unlock a person who was identified in another way, and to erase a person's data.
 type Forgetter interface {
-	// Forget ends the subject's run of failures, its count for MaxRun, and its
-	// lock. Marks of CancelAll stay. bucket begins the IDs of the subject's
-	// challenges. A subject without a run is no error.
+	// Forget ends the subject's run of failures, its count for MaxRun, and its lock.
+	// Marks of CancelAll stay. bucket begins the IDs of the subject's challenges. If
+	// the subject has no run, Forget returns nil.
 	Forget(ctx context.Context, bucket, subject string, now time.Time) error
 }

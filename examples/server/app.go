@@ -70,6 +70,7 @@ type app struct {
 	svc     *otp.Service
 	api     http.Handler
 	courier *failover.Channel
+	figures *figures
 
 	mailRoute string // the first that needs an e-mail address; empty: none
 	opened    []channel.Channel
@@ -120,6 +121,7 @@ func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channe
 			return err
 		}
 	}
+	a.figures = newFigures(c, st, s.vault, log)
 	a.svc, err = otp.New(otp.Config{
 		Channel: a.courier, Receipts: receipts, Store: st, Keys: keys, Application: c.Name,
 		Wording: wording.Config{Brand: c.Brand, Origin: s.origin(c)}, Region: c.Region,
@@ -128,7 +130,7 @@ func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channe
 		// If a process dies while it sends a message, another sends it after that.
 		Takeover: 10 * time.Second,
 		Guard:    watch,
-		Events:   s.sender.events(c.Name),
+		Events:   told(s.sender.events(c.Name), a.figures.event),
 		Logger:   log,
 	})
 	if err != nil {
@@ -159,6 +161,17 @@ func (a *app) up() bool {
 	return slices.ContainsFunc(a.courier.Health(), func(r failover.RouteHealth) bool { return !r.Open })
 }
 
+// told has each of several functions told of events; nil ones are left out.
+func told(all ...func(context.Context, otp.Event)) func(context.Context, otp.Event) {
+	return func(ctx context.Context, e otp.Event) {
+		for _, f := range all {
+			if f != nil {
+				f(ctx, e)
+			}
+		}
+	}
+}
+
 // close ends Work, then the channels, which deliver their last receipts.
 func (a *app) close(ctx context.Context) {
 	a.stop()
@@ -167,5 +180,8 @@ func (a *app) close(ctx context.Context) {
 		if c, ok := c.(interface{ Shutdown(context.Context) error }); ok {
 			_ = c.Shutdown(ctx) // if the time is over, it is cut off
 		}
+	}
+	if a.figures != nil {
+		a.figures.close()
 	}
 }

@@ -115,11 +115,19 @@ func newVault(c cabinet, keys otp.Keyring) (*vault, error) {
 
 // write seals a value.
 func (v *vault) write(ctx context.Context, name string, value any, life time.Duration) error {
-	text, err := json.Marshal(value)
+	sealed, err := v.seal(name, value)
 	if err != nil {
 		return err
 	}
-	return v.put(ctx, name, v.aead.Seal(nil, nil, text, []byte(name)), life)
+	return v.put(ctx, name, sealed, life)
+}
+
+func (v *vault) seal(name string, value any) ([]byte, error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	return v.aead.Seal(nil, nil, text, []byte(name)), nil
 }
 
 // read opens what get or take returned.
@@ -127,6 +135,10 @@ func (v *vault) read(name string, sealed []byte, err error, into any) error {
 	if err != nil {
 		return err
 	}
+	return v.open(name, sealed, into)
+}
+
+func (v *vault) open(name string, sealed []byte, into any) error {
 	text, err := v.aead.Open(nil, nil, sealed, []byte(name))
 	if err != nil {
 		return errors.New("a value in the store does not open: other OTP_KEYS, or it was changed")

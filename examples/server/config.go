@@ -108,7 +108,7 @@ type route struct {
 type apiKey struct {
 	ID       string         `json:"id"`
 	SHA256   string         `json:"sha256"`             // of the whole key
-	Scopes   []string       `json:"scopes"`             // verifications, pages, webhooks
+	Scopes   []string       `json:"scopes"`             // see scopes
 	Networks []netip.Prefix `json:"networks,omitempty"` // of the client; default: any
 	Rate     int            `json:"rate,omitempty"`     // requests a minute; default: 600
 	Expires  time.Time      `json:"expires,omitzero"`
@@ -132,9 +132,11 @@ const (
 	scopeVerifications = "verifications" // create, look at, resend, check, cancel
 	scopePages         = "pages"         // make hosted pages, and ask what has come of them
 	scopeWebhooks      = "webhooks"      // test them, list what failed, send it again
+	scopeStats         = "stats"         // figures
+	scopeEvents        = "events"        // the log of events, addresses masked
 )
 
-var scopes = []string{scopeVerifications, scopePages, scopeWebhooks}
+var scopes = []string{scopeVerifications, scopePages, scopeWebhooks, scopeStats, scopeEvents}
 
 // readConfig reads the file, and the variables that take the place of its fields.
 func readConfig(path string, env func(string) string) (*config, error) {

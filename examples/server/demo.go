@@ -31,16 +31,18 @@ type phones struct {
 	codes map[string]string
 	sent  int
 
+	receipts bool // the network says that messages were delivered
+
 	begun, slow chan struct{} // for tests: tells that a message has begun, and holds it up; nil: neither
 }
 
 // open is an opener whose routes all end at the phones.
-func (p *phones) open(_ string, r route, _ channel.ReceiptFunc) (channel.Channel, channel.Address, error) {
+func (p *phones) open(_ string, r route, receipt channel.ReceiptFunc) (channel.Channel, channel.Address, error) {
 	kind := channel.Phone
 	if r.Name == "email" {
 		kind = channel.Email
 	}
-	return channel.Func(func(_ context.Context, m *channel.Message) (channel.Submission, error) {
+	return channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
 		if p.slow != nil {
 			p.begun <- struct{}{}
 			<-p.slow
@@ -49,7 +51,11 @@ func (p *phones) open(_ string, r route, _ channel.ReceiptFunc) (channel.Channel
 		defer p.mu.Unlock()
 		p.codes[m.To.Of(kind)] = m.Code
 		p.sent++
-		return channel.Submission{State: channel.Sent}, nil
+		id := fmt.Sprint("m", p.sent)
+		if p.receipts {
+			_ = receipt(ctx, channel.Receipt{ProviderID: id, State: channel.Delivered, At: time.Now()}) // in memory
+		}
+		return channel.Submission{State: channel.Sent, ProviderIDs: []string{id}}, nil
 	}), kind, nil
 }
 

@@ -44,11 +44,16 @@ type server struct {
 
 	public, admin net.Listener
 	draining      atomic.Bool
+
+	streams atomic.Int32
+	ending  context.Context // ends the streams
+	end     context.CancelFunc
 }
 
 // newServer starts the applications and listens. Run serves.
 func newServer(ctx context.Context, c *config, keys otp.Keyring, open opener, log *slog.Logger) (_ *server, err error) {
 	s := &server{c: c, log: log, apps: map[string]*app{}}
+	s.ending, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
 			s.close(ctx)
@@ -140,6 +145,7 @@ func (s *server) run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.draining.Store(true)
+	s.end()
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	return errors.Join(failed, public.Shutdown(stopping), admin.Shutdown(stopping))
@@ -149,6 +155,7 @@ func (s *server) run(ctx context.Context) error {
 func (s *server) close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
+	s.end()
 	for _, l := range []net.Listener{s.public, s.admin} {
 		if l != nil {
 			_ = l.Close() // it may be closed
@@ -193,6 +200,8 @@ func (s *server) handler() http.Handler {
 	mux.Handle("POST "+pagesPath, s.admitted(scopePages, s.createPage))
 	mux.Handle("GET "+pagesPath+"/{id}", s.admitted(scopePages, s.getPage))
 	s.hookCalls(mux)
+	mux.Handle("GET /v1/stats", s.admitted(scopeStats, s.getStats))
+	mux.Handle("GET /v1/events", s.admitted(scopeEvents, s.getEvents))
 	if s.gate.tokens != nil {
 		mux.HandleFunc("POST /oauth/token", s.token)
 	}

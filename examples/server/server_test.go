@@ -376,7 +376,7 @@ func TestConfig(t *testing.T) {
 		"oauth: with a store":             {`"public_url": "https://verify.shop.example",`, ``},
 		"public_url":                      {`"https://verify.shop.example"`, `"verify"`},
 		"applications[0].keys[0].sha256":  {`"sha256": "`, `"sha256": "0`},
-		"applications[0].keys[0].scopes":  {`["verifications", "pages", "webhooks"]`, `["everything"]`},
+		"applications[0].keys[0].scopes":  {`"scopes": ["verifications", "pages"`, `"scopes": ["everything"`},
 		"applications[0].keys[0].rate":    {`"rate": 600`, `"rate": -1`},
 		"proxies: it is required":         {`"proxies": ["127.0.0.0/8"],`, ``},
 		"cert and key":                    {`"listen"`, `"cert": "x.pem", "listen"`},

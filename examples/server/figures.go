@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/phone"
+	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/store"
+)
+
+// The kinds of figures.
+const (
+	kindRequested      = "requested"       // by country
+	kindSent           = "sent"            // messages, by route and country
+	kindUndelivered    = "undelivered"     // messages, by route and country
+	kindDelivered      = "delivered"       // messages, by route and country
+	kindVerified       = "verified"        // by route and country
+	kindRefused        = "refused"         // by operation and reason
+	kindFailedTry      = "failed_try"      // of a route that then left the message to the next: by route and class
+	kindToDelivery     = "to_delivery"     // by route and index into edges: seconds from submission to delivery
+	kindToVerification = "to_verification" // by route and index into edges: seconds from creation
+)
+
+// A field is a kind and what it is counted by. All parts are bounded: routes are those
+// of the file, countries have phone numbers, the rest are constants of the library.
+type field struct{ kind, a, b string }
+
+// MarshalText returns kind/a/b, in which only a may have a slash.
+//
+//nolint:unparam // encoding.TextMarshaler has an error
+func (f field) MarshalText() ([]byte, error) { return []byte(f.kind + "/" + f.a + "/" + f.b), nil }
+
+// UnmarshalText reads what MarshalText returns.
+func (f *field) UnmarshalText(text []byte) error {
+	kind, rest, _ := strings.Cut(string(text), "/")
+	a, b, ok := cutLast(rest, "/")
+	if *f = (field{kind, a, b}); !ok {
+		return errors.New("a field must be of the form kind/a/b")
+	}
+	return nil
+}
+
+type counters map[field]int64
+
+const (
+	maxFields = 1000 // of a shard; more countries than that are counted as other
+	otherName = "other"
+)
+
+func (c counters) add(f field) {
+	if _, ok := c[f]; !ok && len(c) >= maxFields {
+		f.b = otherName
+	}
+	c[f]++
+}
+
+// sum adds up a kind, of the route and the country unless they are empty.
+func (c counters) sum(kind, route, country string) (n int64) {
+	for f, k := range c {
+		if f.kind == kind && (route == "" || f.a == "" || f.a == route) && (country == "" || f.b == country) {
+			n += k
+		}
+	}
+	return n
+}
+
+// edges are the upper bounds of the histograms, in seconds.
+var edges = []float64{1, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300}
+
+func edgeOf(d time.Duration) string {
+	i, _ := slices.BinarySearch(edges, d.Seconds())
+	return strconv.Itoa(i)
+}
+
+// quantile reads q off a histogram, in seconds, in a straight line between its edges;
+// false: it is empty. More than the last edge is read as the last edge.
+func (c counters) quantile(kind, route string, q float64) (float64, bool) {
+	var seen float64
+	total := float64(c.sum(kind, route, ""))
+	low := 0.0
+	for i, high := range edges {
+		n := float64(c.sum(kind, route, strconv.Itoa(i)))
+		if n > 0 && seen+n >= q*total {
+			return low + (high-low)*(q*total-seen)/n, true
+		}
+		seen, low = seen+n, high
+	}
+	return low, total > 0
+}
+
+// A level is a length of buckets, and for how long they are kept.
+type level struct {
+	name         string
+	length, life time.Duration
+}
+
+var levels = []level{
+	{"minute", time.Minute, 8 * time.Hour},
+	{"hour", time.Hour, 35 * 24 * time.Hour},
+	{"day", 24 * time.Hour, 400 * 24 * time.Hour},
+}
+
+// A bucket is a span of time that is counted in: a place in levels, and how many of its
+// lengths have passed since 1970.
+type bucket struct {
+	level int
+	index int64
+}
+
+func (l level) index(at time.Time) int64 { return at.Unix() / int64(l.length/time.Second) }
+
+func (l level) start(index int64) time.Time {
+	return time.Unix(index*int64(l.length/time.Second), 0).UTC()
+}
+
+// Figures count what becomes of an application's verifications, and log the latest
+// events. A verification counts in the bucket in which it was created, whenever the
+// rest of it happens, so that a ratio compares like with like and is never over one.
+//
+// Each process counts into shards of its own and writes them within a second. What is
+// read is the sum over all processes, those that have ended included.
+type figures struct {
+	app    string
+	routes []string
+	store  store.Store
+	vault  *vault
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	shards  map[bucket]*shard
+	entries []entry // not in the log yet
+	dropped int     // entries that had no room
+
+	// Of the writer: what is on its way into the log and where to, and how many entries
+	// it has logged in that hour.
+	chunk  *chunk
+	tail   position
+	hourly int
+
+	writing sync.WaitGroup
+	stop    context.CancelFunc
+}
+
+func newFigures(a application, st store.Store, v *vault, log *slog.Logger) *figures {
+	f := &figures{app: a.Name, store: st, vault: v, log: log, shards: map[bucket]*shard{}}
+	for _, r := range a.Routes {
+		f.routes = append(f.routes, r.Name)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	f.stop = stop
+	f.writing.Go(func() { f.write(ctx) })
+	return f
+}
+
+// event is for otp.Config.Events. It waits for no store.
+func (f *figures) event(_ context.Context, e otp.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.count(&e, time.Now())
+	if len(f.entries) < maxEntries {
+		f.entries = append(f.entries, entryOf(&e))
+	} else {
+		f.dropped++
+	}
+}
+
+func (f *figures) count(e *otp.Event, now time.Time) {
+	route, country := e.Route, e.Region
+	if route != "" && !slices.Contains(f.routes, route) {
+		route = otherName
+	}
+	if country != "" && !phone.ValidRegion(country) {
+		country = otherName
+	}
+	born := e.Created
+	add := func(kind, a, b string) { f.add(born, now, field{kind, a, b}) }
+	if e.Kind == otp.EventRefused {
+		born = e.At
+		add(kindRefused, string(e.Operation), string(e.Reason))
+	}
+	if e.Fixed || e.Decoy { // nothing was sent
+		return
+	}
+	switch e.Kind {
+	case otp.EventGenerated:
+		add(kindRequested, "", country)
+	case otp.EventSent:
+		for _, h := range e.Hops {
+			if h.Err != nil {
+				add(kindFailedTry, h.Route, h.Class.String())
+			}
+		}
+		if e.State == channel.Failed {
+			add(kindUndelivered, route, country)
+			return
+		}
+		add(kindSent, route, country)
+		if e.State == channel.Delivered {
+			add(kindDelivered, route, country)
+		}
+	case otp.EventReceipt:
+		if e.State != channel.Delivered {
+			add(kindUndelivered, route, country)
+			return
+		}
+		add(kindDelivered, route, country)
+		if !e.Sent.IsZero() {
+			add(kindToDelivery, route, edgeOf(e.At.Sub(e.Sent)))
+		}
+	case otp.EventVerified:
+		add(kindVerified, route, country)
+		add(kindToVerification, route, edgeOf(e.At.Sub(e.Created)))
+	case otp.EventRejected:
+		born = e.At
+		add(kindRefused, "verify", string(e.Reason))
+	}
+}
+
+// add counts in the buckets of each level.
+func (f *figures) add(at, now time.Time, to field) {
+	for i, l := range levels {
+		if now.Sub(at) > l.life {
+			continue
+		}
+		b := bucket{i, l.index(at)}
+		s := f.shards[b]
+		if s == nil {
+			s = &shard{counters: counters{}}
+			f.shards[b] = s
+		}
+		s.add(to)
+		s.dirty, s.touched = true, now
+	}
+}

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/memstore"
+)
+
+func testVault(t *testing.T) *vault {
+	t.Helper()
+	v, err := newVault(&memoryCabinet{values: map[string]kept{}}, otp.NewKeyring())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func testFigures(t *testing.T, st store.Store, v *vault) *figures {
+	t.Helper()
+	a := application{Name: "shop", Routes: []route{{Name: "sms"}, {Name: "email"}}}
+	return newFigures(a, st, v, slog.New(slog.NewTextHandler(t.Output(), nil)))
+}
+
+// life is what becomes of a verification: sent by SMS in 2 s, verified after 8 s.
+func lifeOf(id string, born time.Time) []otp.Event {
+	e := otp.Event{Challenge: id, Created: born, Region: "GB", To: channel.Recipient{Phone: "+44******5601"}}
+	next := func(kind otp.EventKind, after time.Duration, state channel.State) otp.Event {
+		out := e
+		out.Kind, out.At, out.State = kind, born.Add(after), state
+		if kind != otp.EventGenerated {
+			out.Route, out.Step, out.Sent = "sms", 1, born
+		}
+		return out
+	}
+	return []otp.Event{next(otp.EventGenerated, 0, 0), next(otp.EventSent, time.Second, channel.Sent),
+		next(otp.EventReceipt, 2*time.Second, channel.Delivered), next(otp.EventRejected, 5*time.Second, 0),
+		next(otp.EventVerified, 8*time.Second, 0)}
+}
+
+// wantOf is what lifeOf counts, n times.
+func wantOf(n int64) counters {
+	return counters{{kindRequested, "", "GB"}: n, {kindSent, "sms", "GB"}: n, {kindDelivered, "sms", "GB"}: n,
+		{kindVerified, "sms", "GB"}: n, {kindRefused, "verify", ""}: n, {kindToDelivery, "sms", "1"}: n,
+		{kindToVerification, "sms", "5"}: n}
+}
+
+// sumOf reads what was counted from a time on, for as long.
+func sumOf(t *testing.T, f *figures, level int, from time.Time, long time.Duration) counters {
+	t.Helper()
+	all, err := f.read(t.Context(), level, from, from.Add(long))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return total(all)
+}
+
+// A faulty store fails at times, before or after it has done as asked.
+type faulty struct {
+	store.Store
+	mu   sync.Mutex
+	dice *rand.Rand
+}
+
+var errFault = errors.New("the connection is gone")
+
+func (f *faulty) fault() (before, after error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch f.dice.IntN(4) {
+	case 0:
+		return errFault, nil
+	case 1:
+		return nil, errFault
+	}
+	return nil, nil
+}
+
+func (f *faulty) Create(ctx context.Context, r *store.Record, now time.Time) error {
+	before, after := f.fault()
+	if before != nil {
+		return before
+	}
+	return errors.Join(f.Store.Create(ctx, r, now), after)
+}
+
+func (f *faulty) Update(ctx context.Context, id string, revision uint64, value []byte, now time.Time,
+) (*store.Record, error) {
+	before, after := f.fault()
+	if before != nil {
+		return nil, before
+	}
+	r, err := f.Store.Update(ctx, id, revision, value, now)
+	if after != nil {
+		return nil, after
+	}
+	return r, err
+}
+
+// Three processes count at once, over a store that loses calls and answers. Another
+// reads the sum of all, at each level, and each entry of the log once.
+func TestFiguresAreExact(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st, v := memstore.New(memstore.Config{}), testVault(t)
+		const processes, callers, each = 3, 4, 50
+		var calling sync.WaitGroup
+		begun := time.Now()
+		var all []*figures
+		for p := range processes {
+			f := testFigures(t, &faulty{Store: st, dice: rand.New(rand.NewPCG(1, uint64(p)))}, v)
+			all = append(all, f)
+			for c := range callers {
+				calling.Go(func() {
+					for i := range each {
+						born := time.Now()
+						for _, e := range lifeOf(fmt.Sprintf("%d-%d-%d", p, c, i), born) {
+							time.Sleep(time.Until(e.At))
+							f.event(t.Context(), e)
+						}
+					}
+				})
+			}
+		}
+		calling.Wait()
+		time.Sleep(time.Minute) // until the last write that fails is repeated
+		for _, f := range all {
+			f.close()
+		}
+		f := testFigures(t, st, v)
+		defer f.close()
+		const n = processes * callers * each
+		for i := range levels {
+			if diff := cmp.Diff(wantOf(n), sumOf(t, f, i, begun, time.Hour), cmp.AllowUnexported(field{})); diff != "" {
+				t.Errorf("by the %s: %s", levels[i].name, diff)
+			}
+		}
+		seen := map[string]bool{}
+		at := &position{hour: hourOf(time.Now()), chunk: -1}
+		last := time.Now()
+		for at != nil {
+			found, next, err := f.before(t.Context(), *at, 7, matching("", "", ""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range found {
+				if key := e.Verification + e.Kind; seen[key] {
+					t.Errorf("%s is there twice", key)
+				} else {
+					seen[key] = true
+				}
+				if e.At.Sub(last) > time.Minute { // as long as a write may be late here
+					t.Errorf("an entry of %v is older than one of %v", e.At, last)
+				}
+				last = e.At
+			}
+			at = next
+		}
+		if len(seen) != 5*n {
+			t.Errorf("the log has %d entries, want %d", len(seen), 5*n)
+		}
+	})
+}
+
+// A verification counts when it was created, though it is verified an hour later by
+// another process.
+func TestCohorts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st, v := memstore.New(memstore.Config{}), testVault(t)
+		one, other := testFigures(t, st, v), testFigures(t, st, v)
+		born := time.Now()
+		life := lifeOf("x", born)
+		one.event(t.Context(), life[0])
+		one.event(t.Context(), life[1])
+		time.Sleep(time.Hour)
+		one.close()
+		life[4].At = time.Now()
+		other.event(t.Context(), life[4])
+		other.close()
+		first, err := other.read(t.Context(), 0, born, born.Add(time.Minute))
+		if err != nil || len(first) != 1 {
+			t.Fatal(len(first), err)
+		}
+		want := counters{{kindRequested, "", "GB"}: 1, {kindSent, "sms", "GB"}: 1, {kindVerified, "sms", "GB"}: 1,
+			{kindToVerification, "sms", "15"}: 1}
+		if diff := cmp.Diff(want, first[0], cmp.AllowUnexported(field{})); diff != "" {
+			t.Error(diff)
+		}
+		if p50, ok := first[0].quantile(kindToVerification, "sms", 0.5); !ok || p50 != 300 {
+			t.Errorf("got %v %v", p50, ok)
+		}
+		time.Sleep(8 * time.Hour) // minutes are gone by then, hours are not
+		if c := sumOf(t, other, 0, born, time.Second); len(c) != 0 {
+			t.Errorf("minutes live on: %v", c)
+		}
+		if c := sumOf(t, other, 1, born, time.Second); c.sum(kindVerified, "", "") != 1 {
+			t.Errorf("hours are gone: %v", c)
+		}
+	})
+}
+
+// No caller can make figures grow: names that are not known are others, and so are
+// fields without room.
+func TestFieldsAreBounded(t *testing.T) {
+	t.Parallel()
+	f := &figures{routes: []string{"sms"}, shards: map[bucket]*shard{}}
+	now := time.Now()
+	for i := range 3000 {
+		f.count(&otp.Event{Kind: otp.EventSent, At: now, Created: now, Route: fmt.Sprint("route", i),
+			State: channel.Sent, Region: fmt.Sprint("X", i)}, now)
+	}
+	for _, s := range f.shards {
+		if len(s.counters) != 1 || s.sum(kindSent, otherName, otherName) != 3000 {
+			t.Errorf("got %v", s.counters)
+		}
+	}
+	c := counters{}
+	for i := range 5000 {
+		c.add(field{kindSent, "sms", fmt.Sprint(i)})
+	}
+	if len(c) != maxFields+1 || c.sum(kindSent, "", "") != 5000 {
+		t.Errorf("%d fields, %d in all", len(c), c.sum(kindSent, "", ""))
+	}
+	for i := range 2 * maxEntries {
+		f.event(t.Context(), otp.Event{At: now, Challenge: fmt.Sprint(i)})
+	}
+	if len(f.entries) != maxEntries || f.dropped != maxEntries {
+		t.Errorf("%d entries wait, %d were dropped", len(f.entries), f.dropped)
+	}
+}
+
+// Quantiles are read off in a straight line between the edges.
+func TestQuantile(t *testing.T) {
+	t.Parallel()
+	c := counters{}
+	for i := range 100 {
+		c.add(field{kindToDelivery, "sms", edgeOf(time.Duration(i) * 100 * time.Millisecond)}) // 0 to 9.9 s
+	}
+	for q, want := range map[float64]float64{0.5: 5, 0.99: 9.9, 0.1: 1} {
+		if got, ok := c.quantile(kindToDelivery, "sms", q); !ok || got < want-0.3 || got > want+0.3 {
+			t.Errorf("q %v: got %v, want %v", q, got, want)
+		}
+	}
+	if _, ok := c.quantile(kindToDelivery, "email", 0.5); ok {
+		t.Error("an empty histogram has a quantile")
+	}
+}

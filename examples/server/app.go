@@ -71,6 +71,7 @@ type app struct {
 	api     http.Handler
 	courier *failover.Channel
 	figures *figures
+	metrics *appMetrics
 
 	mailRoute string // the first that needs an e-mail address; empty: none
 	opened    []channel.Channel
@@ -87,6 +88,9 @@ func (s *server) newApp(a application, keys otp.Keyring, open opener) (_ *app, e
 		}
 	}()
 	receipts := &channel.Receipts{}
+	if out.metrics, err = s.metrics.of(a); err != nil {
+		return nil, fmt.Errorf("application %s: %w", a.Name, err)
+	}
 	var routes []channel.Route
 	for _, r := range a.Routes {
 		c, kind, err := open(a.Name, r, receipts.For(r.Name))
@@ -94,7 +98,7 @@ func (s *server) newApp(a application, keys otp.Keyring, open opener) (_ *app, e
 			return nil, fmt.Errorf("application %s, route %s: %w", a.Name, r.Name, err)
 		}
 		out.opened = append(out.opened, c)
-		routes = append(routes, channel.Route{Name: r.Name, Channel: c, Address: kind})
+		routes = append(routes, out.metrics.Route(channel.Route{Name: r.Name, Channel: c, Address: kind}))
 		if kind == channel.Email && out.mailRoute == "" {
 			out.mailRoute = r.Name
 		}
@@ -117,7 +121,7 @@ func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channe
 	}
 	var watch otp.Guard
 	if c.Guard != nil {
-		if watch, err = c.Guard.guard(st, keys, log); err != nil {
+		if watch, err = c.Guard.guard(st, keys, a.metrics, log); err != nil {
 			return err
 		}
 	}
@@ -130,7 +134,7 @@ func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channe
 		// If a process dies while it sends a message, another sends it after that.
 		Takeover: 10 * time.Second,
 		Guard:    watch,
-		Events:   told(s.sender.events(c.Name), a.figures.event),
+		Events:   a.metrics.Events(told(s.sender.events(c.Name), a.figures.event)),
 		Logger:   log,
 	})
 	if err != nil {
@@ -141,19 +145,22 @@ func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channe
 	if err != nil {
 		return err
 	}
+	if err := a.metrics.observe(a, st); err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop = stop
 	a.working.Go(func() { _ = a.svc.Work(ctx) }) // until stop
 	return nil
 }
 
-func (c *guardConfig) guard(l store.Limiter, keys otp.Keyring, log *slog.Logger) (*guard.Guard, error) {
+func (c *guardConfig) guard(l store.Limiter, keys otp.Keyring, m *appMetrics, log *slog.Logger) (*guard.Guard, error) {
 	countries := map[string]guard.Country{}
 	for _, code := range c.Countries {
 		countries[code] = guard.Country{}
 	}
 	return guard.New(guard.Config{Limiter: l, Index: keys.Index, Countries: countries, Budget: c.Budget,
-		Shadow: c.Shadow, Logger: log})
+		Shadow: c.Shadow, Alert: m.alert, Logger: log})
 }
 
 // up reports whether a route is left that messages go by.

@@ -74,6 +74,9 @@ type application struct {
 	// there are ReturnURLs, since people then use the hosted page; else none.
 	Origin string `json:"origin,omitempty"`
 
+	// Purposes are those that the metrics tell apart, see /metrics. Default: none.
+	Purposes []string `json:"purposes,omitempty"`
+
 	// Guard refuses SMS pumping, flooding and overspending, see otp/guard.
 	// Default: none.
 	Guard *guardConfig `json:"guard,omitempty"`

@@ -36,6 +36,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"go.opentelemetry.io/otel"
+
 	"github.com/otpcourier/otpcourier/otp"
 )
 
@@ -96,6 +98,7 @@ func serveFile(ctx context.Context, args []string, env func(string) string, out 
 		return err
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("a metric failed", "error", err) }))
 	s, err := newServer(ctx, c, keys, openRoute(env), log)
 	if err != nil {
 		return err

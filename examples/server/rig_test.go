@@ -129,6 +129,7 @@ type rig struct {
 	watch  *client
 	log    *syncBuffer
 	keys   otp.Keyring
+	open   opener
 	stop   func() error // ends the server, once
 }
 
@@ -153,6 +154,12 @@ func (s *syncBuffer) String() string {
 // start runs the demo's configuration, changed by change, which may be nil.
 func start(t testing.TB, change func(*config)) *rig {
 	t.Helper()
+	return startWith(t, change, func(p *phones) opener { return p.open })
+}
+
+// startWith has an opener of its own.
+func startWith(t testing.TB, change func(*config), open func(*phones) opener) *rig {
+	t.Helper()
 	c, shopKey, bankKey, err := demoConfig()
 	if err != nil {
 		t.Fatal(err)
@@ -164,6 +171,7 @@ func start(t testing.TB, change func(*config)) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, people: &phones{codes: map[string]string{}}, keys: otp.NewKeyring()}
+	r.open = open(r.people)
 	r.shop, r.bank = &client{key: shopKey}, &client{key: bankKey}
 	return r.serve(c)
 }
@@ -175,7 +183,7 @@ func (r *rig) serve(c *config) *rig {
 	if _, ok := t.(*testing.B); ok {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	s, err := newServer(t.Context(), c, r.keys, r.people.open, logger)
+	s, err := newServer(t.Context(), c, r.keys, r.open, logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,8 +203,9 @@ func (r *rig) serve(c *config) *rig {
 		}
 	})
 	h := &http.Client{Transport: &checked{t, transport}}
-	return &rig{t: t, s: s, people: r.people, keys: r.keys, log: log, stop: stop, shop: &client{s.url(), r.shop.key, h},
-		bank: &client{s.url(), r.bank.key, h}, watch: &client{s.adminURL(), "", h}}
+	return &rig{t: t, s: s, people: r.people, keys: r.keys, open: r.open, log: log, stop: stop,
+		shop: &client{s.url(), r.shop.key, h}, bank: &client{s.url(), r.bank.key, h},
+		watch: &client{s.adminURL(), "", h}}
 }
 
 // request is a request of a client.

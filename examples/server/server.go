@@ -40,7 +40,8 @@ type server struct {
 	vault *vault
 	apps  map[string]*app
 
-	sender *sender // of webhooks
+	sender  *sender // of webhooks
+	metrics *metrics
 
 	public, admin net.Listener
 	draining      atomic.Bool
@@ -52,7 +53,7 @@ type server struct {
 
 // newServer starts the applications and listens. Run serves.
 func newServer(ctx context.Context, c *config, keys otp.Keyring, open opener, log *slog.Logger) (_ *server, err error) {
-	s := &server{c: c, log: log, apps: map[string]*app{}}
+	s := &server{c: c, log: log, apps: map[string]*app{}, metrics: newMetrics()}
 	s.ending, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -131,7 +132,11 @@ func (s *server) adminURL() string { return "http://" + s.admin.Addr().String() 
 // end, Work ends, the channels end, the store is closed.
 func (s *server) run(ctx context.Context) error {
 	defer s.close(ctx)
-	public := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+	handler, err := s.metrics.timed(s.handler())
+	if err != nil {
+		return err
+	}
+	public := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
 	admin := &http.Server{Handler: s.adminHandler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
@@ -167,6 +172,7 @@ func (s *server) close(ctx context.Context) {
 	if s.sender != nil {
 		s.sender.close(ctx)
 	}
+	s.metrics.close(ctx)
 	if s.state != nil {
 		s.state.close()
 	}
@@ -195,8 +201,9 @@ func (s *server) handler() http.Handler {
 			a.api.ServeHTTP(w, r)
 			return nil
 		})
-	mux.Handle(apiPath, verifications)
-	mux.Handle(apiPath+"/", verifications)
+	for _, pattern := range []string{"", "/", "/{id}", "/{id}/resend", "/{id}/check"} { // as metrics name them
+		mux.Handle(apiPath+pattern, verifications)
+	}
 	mux.Handle("POST "+pagesPath, s.admitted(scopePages, s.createPage))
 	mux.Handle("GET "+pagesPath+"/{id}", s.admitted(scopePages, s.getPage))
 	s.hookCalls(mux)
@@ -250,10 +257,11 @@ func callerOf(r *http.Request) (otphttp.Caller, error) {
 }
 
 // adminHandler is for machines that watch: /healthz says that the process lives,
-// /readyz that it can serve.
+// /readyz that it can serve; /metrics is for Prometheus.
 func (s *server) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.Handle("GET /metrics", s.metrics.handler())
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		state := s.ready(r.Context())
 		w.Header().Set("Content-Type", "application/json")

@@ -19,12 +19,13 @@ import (
 	"github.com/otpcourier/otpcourier/store/redisstore"
 )
 
-// A backend is a store with limits, receipts and a queue.
+// A backend is a store with limits, receipts and a queue that says how long it is.
 type backend interface {
 	store.Store
 	store.Limiter
 	store.Tracker
 	store.Queue
+	store.Inspector
 }
 
 // A state is where the server keeps all that outlives a request: a Redis, a database of

@@ -118,6 +118,9 @@ func testShared(t *testing.T, store string, kill func()) {
 	kill()
 	r.want(r.shop, "503 unavailable, with Retry-After", "GET", at, "", "Otp-Subject", "ann")
 	r.want(r.watch, "503 ", "GET", "/readyz", "")
+	if !strings.Contains(r.metrics(), `otp_challenges_total{application="shop",`) {
+		t.Error("/metrics has nothing while the store is down")
+	}
 	if resp, err := http.Get(r.s.adminURL() + "/healthz"); err != nil || resp.StatusCode != http.StatusOK {
 		t.Error("a process whose store is down is not dead")
 	} else {

@@ -358,7 +358,7 @@ func testKilled(t *testing.T, store string) {
 		t.Fatal(err)
 	}
 	p := startProcess(t, path, "OTP_KEYS="+string(text))
-	r := &rig{t: t, people: &phones{codes: map[string]string{}}, keys: keys, shop: &client{}, bank: &client{}}
+	r := &rig{t: t, keys: keys, open: (&phones{codes: map[string]string{}}).open, shop: &client{}, bank: &client{}}
 	r.want(&client{p.url, secret, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}, "202 ", "POST",
 		"/v1/webhooks/main/test", "")
 	first := e.wait(t, 1)[0]

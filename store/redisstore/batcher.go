@@ -10,13 +10,12 @@ import (
 	"time"
 )
 
-// A batcher sends requests in batches: a trip to the server, or a script there,
-// costs more than what one request brings. If there is room for another batch, a
-// request is sent at once. Otherwise it waits, and is sent with the others that
-// wait.
+// A batcher sends requests in batches, since a trip to the server, or a script there,
+// costs more than the work of one request. If there is room for another batch, a request
+// is sent at once. Otherwise it waits, and is sent with the other waiting requests.
 type batcher[Q, A any] struct {
 	maxBatch    int           // requests in a batch
-	maxInFlight int           // batches that are sent at one time
+	maxInFlight int           // batches under way
 	timeout     time.Duration // of a request
 
 	// send replies to each request of a batch.
@@ -83,8 +82,8 @@ func (b *batcher[Q, A]) ask(ctx context.Context, query Q) (answer A, err error) 
 	return answer, err
 }
 
-// sendAlone sends r without another goroutine, which would cost as much as the
-// rest of a trip.
+// sendAlone sends r in the caller's goroutine: another goroutine would cost as much as
+// the rest of a trip.
 func (b *batcher[Q, A]) sendAlone(ctx context.Context, r *request[Q, A]) (answer A, err error) {
 	within, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()

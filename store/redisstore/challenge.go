@@ -150,7 +150,7 @@ func (s *Store) Update(
 }
 
 // CancelAll implements store.Store. The bucket is the part of the IDs before the first
-// "-". A call whose until has come does nothing.
+// "-". If until is not after now, CancelAll does nothing.
 func (s *Store) CancelAll(
 	ctx context.Context, bucket, subject, group string, until, now time.Time,
 ) error {
@@ -189,8 +189,8 @@ func (s *Store) Forget(ctx context.Context, bucket, subject string, _ time.Time)
 	return err
 }
 
-// onChallenge runs a script that returns the record as it was before. If the answer
-// is done, the caller makes the effect in r too.
+// onChallenge runs a script that returns the record from before the call. If the answer is
+// done, the caller must make the same change in r.
 func (s *Store) onChallenge(
 	ctx context.Context, sc *script, id string, args ...any,
 ) (r *store.Record, a answer, _ error) {

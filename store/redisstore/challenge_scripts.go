@@ -15,7 +15,7 @@ package redisstore
 //
 // The runs of a bucket share one key: the name of a run's own key would depend on the
 // record, and a script may only touch its KEYS. A call that adds a run may remove
-// runs that are forgotten, see sweepRuns.
+// forgotten runs, see sweepRuns.
 //
 // The scripts are most of the cost of a call for the server. In Lua a call of any
 // function costs as much as ten lines, and a new string costs 11 instructions a
@@ -41,9 +41,9 @@ const loadRun = `
 local run = call('HGET', KEYS[1], subject)
 `
 
-// readRun reads what loadRun has. A run that is forgotten counts as none. closed tells
-// whether the challenge is: by a Finish, which made the record longer, or by a mark;
-// then cancelled is headCancelled. marks are the marks that are still needed.
+// readRun reads the run and the marks that loadRun has loaded. A forgotten run counts as
+// no run. closed is true if a Finish closed the challenge, which made the record longer,
+// or a mark did; then cancelled is headCancelled. marks are the live marks.
 const readRun = `
 local closed, failures, ends, locked, total, life, kept, marks, cancelled =
 	(#c - tokens) % @token == 1, 0, 0, 0, 0, 0, 0, '', 0
@@ -63,7 +63,7 @@ if run then
 end
 `
 
-// writeRun stores the run and the marks, and has the hash live until needed at least.
+// writeRun stores the run and the marks, and extends the hash's time to live to needed.
 const writeRun = `
 local soon = kept < needed + @slack.micros
 if soon then kept = needed + @(slack.micros + slack.micros) end
@@ -75,9 +75,9 @@ if soon then
 end
 `
 
-// sweepRuns ends a script that has added a run. For one subject in 8 it looks at 24
-// runs picked at random, and removes those that are forgotten and have no marks that
-// are needed: at most half of the runs are dead.
+// sweepRuns ends a script after it added a run. For one subject in 8 it looks at 24
+// random runs, and removes the forgotten ones without live marks. So at most half of the
+// runs are dead.
 const sweepRuns = `
 if not run and subject:byte(@record.subject.length) < 32 then
 	local some, dead = call('HRANDFIELD', KEYS[1], '24', 'WITHVALUES'), {}
@@ -105,11 +105,11 @@ if locked == 1 then return struct.pack('>BI8', head + @head.locked, ends) .. c e
 return head > 0 and string.char(head) .. c or c
 `
 
-// scriptCreate stores a record, unless a challenge of its ID lives.
+// scriptCreate stores a record, unless there is a live challenge of its ID.
 //
 //	ARGV[2..4]  subject's field in the hash of runs, record, life in milliseconds
-//	returns     a head: done; exists, with the record that lives; locked, with the
-//	            lock's end
+//	returns     a head: done; exists, with the live record; locked, with the lock's
+//	            end
 var scriptCreate = newScript(mayFill + `
 local now = struct.unpack('@stamp[time]', ARGV[1])
 local c = redis.call('GET', KEYS[2])

@@ -11,11 +11,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Check looks for settings of the server, or of all masters of a
-// *redis.ClusterClient, that would lose stored data. It returns a warning for each,
-// and logs it. A program should call it at its start. If a server does not let the
-// user see its configuration, as hosted servers do, Check does not warn of it. It
-// returns an error if a server does not answer.
+// Check looks for settings that would lose stored data: of the server, or of all masters
+// of a *redis.ClusterClient. It returns a warning for each, and logs it. A program should
+// call it at its start. Hosted servers may hide their configuration from the user; Check
+// does not warn of hidden settings. It returns an error if a server does not answer.
 func (s *Store) Check(ctx context.Context) (warnings []string, err error) {
 	warnings, err = bounded(ctx, s, func(ctx context.Context) ([]string, error) {
 		if cluster, ok := s.client.(*redis.ClusterClient); ok {
@@ -29,7 +28,7 @@ func (s *Store) Check(ctx context.Context) (warnings []string, err error) {
 	return warnings, err
 }
 
-// examineAll examines the masters. A warning that several of them earn is given once.
+// examineAll examines the masters. It returns equal warnings of several masters once.
 func examineAll(ctx context.Context, cluster *redis.ClusterClient) (warnings []string, err error) {
 	var mu sync.Mutex
 	err = cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
@@ -71,7 +70,7 @@ func fields(info string) map[string]string {
 	return m
 }
 
-// risks returns the warnings that an INFO earns. A field that is missing earns none.
+// risks returns the warnings about an INFO. A missing field causes none.
 func risks(info map[string]string) (warnings []string) {
 	var major int
 	if v := info["redis_version"]; v != "" {

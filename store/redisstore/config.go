@@ -11,41 +11,37 @@ import (
 
 // Config configures a Store.
 type Config struct {
-	// Client is required, and stays the caller's to close. If it is a
-	// *redis.Client, calls that come at one time share pipelines. With its option
-	// ContextTimeoutEnabled, a call that is alone saves a goroutine; if the
-	// context of such a call is cancelled before its deadline, the call may wait
-	// for the server's answer, for Timeout at most.
+	// Client is required. The caller closes it. If it is a *redis.Client, calls at the
+	// same time share pipelines. With its option ContextTimeoutEnabled, a single call
+	// saves a goroutine; if the context of such a call is cancelled before its deadline,
+	// the call may wait for the server's answer, for Timeout at most.
 	Client Client
 
-	// Prefix begins the name of every key. Stores of different prefixes share
-	// nothing. It must not contain braces. Default "otp:".
+	// Prefix begins the name of every key. Stores with different prefixes share no
+	// data. It must not contain braces. Default "otp:".
 	Prefix string
 
-	// Timeout bounds each call, whatever the client's own options and however
-	// often the client tries again. Default 3 s.
+	// Timeout bounds each call, including the client's retries. Default 3 s.
 	Timeout time.Duration
 
-	// MaxParked bounds the receipts that are kept because they came before their
-	// submission. Each has up to 4096 bytes. Choose it so that they take at most
-	// half of the server's memory: anyone who can make receipts up can park them.
-	//
-	// The receipts are spread over 256 shards. Each shard has room for an equal
-	// part of MaxParked, rounded up, and for the 16 receipts of one message at
-	// least, so the minimum is 4096. Default 1 << 16.
+	// MaxParked bounds the parked receipts, which came before their submission. Each
+	// has up to 4096 octets. They should take at most half of the server's memory, since
+	// an attacker who forges receipts can park them. The receipts are spread over 256
+	// shards with equal parts of MaxParked, rounded up. The minimum is 4096, 16 for each
+	// shard. Default 1 << 16.
 	MaxParked int
 
-	// MaxJobs bounds the jobs that wait or are with a worker. Default 1 << 20.
+	// MaxJobs bounds the unfinished jobs. Default 1 << 20.
 	MaxJobs int
 
-	// JobAttempts is how often a job whose handler fails is handed out. Default
-	// 64, which last over 30 min: longer than otp lets a code live. With fewer, a
-	// message that no carrier took may become a dead letter before its last try,
-	// and stay counted against the limits.
+	// JobAttempts is the number of times that a failing job is handed out. Default 64,
+	// which takes over 30 min: longer than the life of a short code. With fewer, a
+	// message that no carrier took may become a dead letter before its last try, and
+	// stay counted against the limits.
 	JobAttempts int
 
-	// Logger gets the warnings of Check, the jobs that fail, and that Run does not
-	// reach the server. Default: discards.
+	// Logger gets the warnings of Check, failed jobs, and failures of Run to reach the
+	// server. Default: slog.DiscardHandler.
 	Logger *slog.Logger
 }
 

@@ -21,11 +21,11 @@ var _ store.Credentials = (*Store)(nil)
 //	KEYS[1]  the value
 var scriptLoad = newScript(reads + `return redis.call('GET', KEYS[1]) or ''`)
 
-// swapText replaces a value. Values have no life.
+// swapText replaces a value. Values have no time to live.
 //
 //	KEYS[1]     the value
 //	ARGV[1..2]  old, new; "" is none
-//	returns     1, or 0 if the value is another
+//	returns     1, or 0 if the value differs from old
 const swapText = `
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then
@@ -51,7 +51,7 @@ func (s *Store) credentialsKey(subject string) []string {
 }
 
 // Load implements store.Credentials. If the server may evict keys, Load returns an
-// error: a value that was evicted would look like none.
+// error, since an evicted value would look like no value.
 func (s *Store) Load(ctx context.Context, subject string) ([]byte, error) {
 	if err := s.keepsValues(ctx); err != nil {
 		return nil, err
@@ -97,11 +97,11 @@ func (s *Store) Swap(ctx context.Context, subject string, old, new []byte) error
 	return nil
 }
 
-// How long the answer counts that a server evicts nothing.
+// keepingTime is the time for which the answer of keepsValues counts.
 const keepingTime = time.Minute
 
-// keeping is until when it is known that no server evicts keys: nanoseconds since 1970,
-// 0 if it is not known.
+// keeping is the end of the time for which no server is known to evict keys, in
+// nanoseconds since 1970; 0: unknown.
 type keeping struct{ until atomic.Int64 }
 
 // keepsValues returns an error if the server, or a master of the Cluster, may evict
@@ -125,8 +125,8 @@ func (s *Store) keepsValues(ctx context.Context) error {
 	return nil
 }
 
-// evicts returns an error if a server may evict keys. A server that does not let its
-// user see its configuration, as hosted servers do, counts as a server without.
+// evicts returns an error if a server may evict keys. A hosted server that hides its
+// configuration counts as a server that does not.
 func (s *Store) evicts(ctx context.Context) error {
 	_, err := bounded(ctx, s, func(ctx context.Context) (struct{}, error) {
 		if cluster, ok := s.client.(*redis.ClusterClient); ok {
@@ -139,8 +139,7 @@ func (s *Store) evicts(ctx context.Context) error {
 	return err
 }
 
-// policyOf returns an error if the server's policy is to evict keys when memory is
-// short.
+// policyOf returns an error if the server's policy evicts keys.
 func policyOf(ctx context.Context, client Client) error {
 	cmd := redis.NewStringCmd(ctx, "info", "memory")
 	_ = client.Process(ctx, cmd)

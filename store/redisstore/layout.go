@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// The values that Redis keeps, and those that scripts are given, begin with
-// fields at fixed places. A layout, a struct of fields, states each of them once:
-// the codecs in Go use its fields, and the scripts name them. The tag of a field
-// is its type for Lua's struct.pack: I and a number of bytes, i if it may be negative,
-// c and a number of bytes, or B for one byte. Integers are big-endian.
+// Values in Redis, and arguments of scripts, begin with fields at fixed places. A layout,
+// a struct of fields, states each of them once: the codecs in Go use its fields, and the
+// scripts name them. The tag of a field is its type for Lua's struct.pack: I and a number
+// of bytes, i if it may be negative, c and a number of bytes, or B for one byte. Integers
+// are big-endian.
 //
-// Version: no value says which format it has. If the format of a value changes
-// after a release, change the name of its key, so that processes of two releases
-// never read each other's values: records are "c" and the rest of the ID, runs of
-// failures "f", limits "w", a Tracker's entries "r" and its parked receipts "p",
-// credentials "v", and jobs are under the tag {queue}. A value that does not fit its layout makes
-// the call fail; it is neither repaired nor removed.
+// Version: no value names its format. If the format of a value changes after a release,
+// the name of its key must change, so that processes of two releases never read each
+// other's values: records are "c" and the rest of the ID, runs of failures "f", limits
+// "w", a Tracker's entries "r" and its parked receipts "p", credentials "v", and jobs are
+// under the tag {queue}. If a value does not fit its layout, the call fails; the value is
+// neither repaired nor removed.
 var (
 	recordLayout  = layoutOf[recordFields]()
 	closingLayout = layoutOf[closingFields]()
@@ -62,18 +62,18 @@ type closingFields struct {
 // runFields are a subject's run of failures. The marks of CancelAll follow them.
 type runFields struct {
 	Failures field `lua:"I4"` // in a row since the latest lock
-	Ends     field `lua:"I8"` // when these are forgotten
+	Ends     field `lua:"I8"` // when Failures are forgotten
 	Locked   field `lua:"B"`  // 1: Ends is the end of a lock
-	Total    field `lua:"I4"` // in a row, locks notwithstanding
-	Life     field `lua:"I8"` // when these are forgotten
-	Kept     field `lua:"I8"` // until when the hash of runs lives at least
+	Total    field `lua:"I4"` // since the latest Verified, for MaxRun
+	Life     field `lua:"I8"` // when Total is forgotten
+	Kept     field `lua:"I8"` // the hash of runs lives until then, or longer
 }
 
-// markFields are a mark of CancelAll: the open challenges of a group that were
-// created before Time are cancelled. A subject has one mark for each group at most.
+// markFields are a mark of CancelAll: it cancels the open challenges of a group created
+// before Time. A subject has at most one mark for each group.
 type markFields struct {
 	Group field `lua:"c17"` // see groupField; of the empty group: all challenges
-	Ends  field `lua:"I8"`  // until when the mark is kept
+	Ends  field `lua:"I8"`  // when the mark is forgotten
 	Time  field `lua:"I8"`
 }
 
@@ -109,7 +109,7 @@ type spanFields struct {
 // jobFields begin a job in the queue.
 type jobFields struct {
 	Rank     field `lua:"B"`  // see rank
-	Attempts field `lua:"I4"` // how often the job was handed out since it was added, or last came again as told
+	Attempts field `lua:"I4"` // how often the job was handed out since Enqueue, or since its handler last succeeded
 	Expires  field `lua:"I8"`
 	Due      field `lua:"I8"`
 	Nonce    field `lua:"c8"` // random: no two jobs are equal
@@ -128,7 +128,7 @@ type finishFields struct {
 	Closing field `lua:"c9"` // see closingFields
 }
 
-// A field is a part of a value that has a fixed place.
+// A field is a part of a value, at a fixed place.
 type field struct {
 	at     int // offset in bytes: 0 for the first field
 	length int
@@ -150,7 +150,7 @@ func (f field) put(b []byte, n uint64) {
 	}
 }
 
-// end returns the offset of what follows the field.
+// end returns the offset after the field.
 func (f field) end() int { return f.at + f.length }
 
 // layoutOf places the fields of L one after the other.
@@ -181,7 +181,7 @@ func layoutOf[L any]() (layout L) {
 //	@(cell.length - 1)      a sum of numbers
 var placeholder = regexp.MustCompile(`@\(([^)]*)\)|@([a-z]+)\[([a-z_ ]*)\]|@([a-z_]+(?:\.[a-z_]+)*)`)
 
-// luaNames are the values of the placeholders that are a name.
+// luaNames are the values of the placeholders with names.
 var luaNames = namesOf(map[string]any{
 	"record": recordLayout, "run": runLayout, "mark": markLayout, "cell": cellLayout, "last": lastLayout,
 	"limit": limitLayout, "span": spanLayout, "job": jobLayout, "stamp": stampLayout, "finish": finishLayout,
@@ -196,7 +196,7 @@ func namesOf(layouts map[string]any) map[string]string {
 	for layout, fields := range layouts {
 		v, length := reflect.ValueOf(fields), 0
 		for i := range v.NumField() {
-			f := v.Field(i).Interface().(field) // layouts have nothing but fields
+			f := v.Field(i).Interface().(field) // a layout has only fields
 			name := layout + "." + snakeCase(v.Type().Field(i).Name)
 			names[name+".from"] = strconv.Itoa(f.at + 1)
 			names[name+".to"] = strconv.Itoa(f.end())

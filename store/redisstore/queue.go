@@ -14,17 +14,17 @@ var (
 	_ store.Inspector = (*Store)(nil)
 )
 
-// How Run keeps time. Each Run sends a heartbeat for the jobs that it has. If a job
-// had none for staleAfter, it is given to another Run: within 5 s after a process
-// died its jobs are due again, and a process may miss two heartbeats.
+// The times of Run. Each Run sends a heartbeat for its jobs. If a job had no heartbeat for
+// staleAfter, another Run gets it: within 5 s after a process died, its jobs are due
+// again. A process may miss two heartbeats.
 const (
 	heartbeatEvery = time.Second
 	staleAfter     = 3500 * time.Millisecond
 	longestBlock   = time.Second // waiting for the wake key; another Run may have taken its token
 )
 
-// How often Run removes consumers, and after how long without a sign of life. A
-// consumer that is alive may be among them: Redis makes it again when it gets a job.
+// The interval at which Run removes consumers, and the time without a sign of life before
+// it does. A live consumer may be among them: Redis makes it again when it gets a job.
 const (
 	tidyEvery    = time.Minute
 	consumerIdle = 5 * time.Minute
@@ -37,8 +37,8 @@ const (
 	doublings  = 5
 )
 
-// jobAttempts is how often a job is handed out by default. The pauses between,
-// of 1, 2, 4, 8, 16 and 58 times 32 s, are 31 min 27 s.
+// jobAttempts is the default of Config.JobAttempts. The pauses between 64 attempts, of 1,
+// 2, 4, 8, 16 and 58 times 32 s, take 31 min 27 s.
 const jobAttempts = 64
 
 // Bounds of the scripts.
@@ -78,8 +78,7 @@ func newQueue(s *Store, cfg Config) queue {
 	return q
 }
 
-// readTimeout returns for how long c waits for a reply. 0: it is unknown, or c waits
-// for ever.
+// readTimeout returns how long c waits for a reply; 0: unknown, or without a bound.
 func readTimeout(c Client) time.Duration {
 	switch c := c.(type) {
 	case interface{ Options() *redis.Options }:

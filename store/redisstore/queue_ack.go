@@ -9,24 +9,24 @@ import (
 // maxResults bounds the results that one script records.
 const maxResults = 500
 
-// How a job ends that was handed out.
+// The ends of a job with a worker.
 const (
 	endDone   = "done"   // its handler succeeded
-	endAgain  = "again"  // it is due once more: when its handler said, or after a pause
+	endAgain  = "again"  // it is due once more: at its handler's time, or after a pause
 	endBack   = "back"   // it is due at once, as if it had not been handed out
 	endLate   = "late"   // dead letter: store.Late
 	endFailed = "failed" // dead letter: store.Failed
 )
 
-// A result says how a job ended that was handed out.
+// A result is the end of a job with a worker.
 type result struct {
 	streamEntry
 	end string // one of the above
-	job string // as it is from now on; empty if it is done
+	job string // its new form; empty if it is done
 }
 
-// recordResults records results until r.drained is closed, and then, until last
-// ends, those that are left.
+// recordResults records results until r.drained is closed. Then it records the rest, until
+// last ends.
 func (r *runner) recordResults(ctx, last context.Context) {
 	for {
 		select {
@@ -39,8 +39,8 @@ func (r *runner) recordResults(ctx, last context.Context) {
 	}
 }
 
-// recordBatches records the results that there are. If that fails it tries again,
-// until stop is closed.
+// recordBatches records the results at hand. If it fails, it tries again until stop is
+// closed.
 func (r *runner) recordBatches(ctx context.Context, stop <-chan struct{}) {
 	for {
 		r.mu.Lock()
@@ -65,8 +65,7 @@ func (r *runner) recordBatches(ctx context.Context, stop <-chan struct{}) {
 	}
 }
 
-// ackArgs returns the ARGV of scriptAck. Jobs that are done are in the order of the
-// streams.
+// ackArgs returns the ARGV of scriptAck. Done jobs are in the order of the streams.
 func ackArgs(batch []result) []any {
 	var done [3]int
 	args := make([]any, 4, 4+4*len(batch))

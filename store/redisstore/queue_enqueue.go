@@ -28,8 +28,8 @@ func (s *Store) Enqueue(ctx context.Context, j store.Job) error {
 	return err
 }
 
-// enqueues returns the batcher of new jobs: one script adds a batch, as a script for
-// each job is most of what a queue costs.
+// enqueues returns the batcher of new jobs. One script adds a batch, since a script for
+// each job would be most of the cost of a queue.
 func (s *Store) enqueues() *batcher[string, struct{}] {
 	return &batcher[string, struct{}]{timeout: s.timeout, maxBatch: maxNewJobs, maxInFlight: 1, send: s.addJobs}
 }

@@ -12,11 +12,10 @@ import (
 // rank is a priority in the scripts: 1 for High, 2, 3 for Low.
 func rank(p store.Priority) int { return 2 - int(p) }
 
-// encodeJob returns the stored form of j, which is due at due, and was not
-// handed out:
+// encodeJob returns the stored form of a new job j, due at due:
 //
 //	the fields of jobLayout
-//	what no script reads: NotBefore, a varint; Challenge
+//	NotBefore, a varint; Challenge: no script reads these
 //
 // Version: see jobLayout. A release that changes this format changes queueTag; of
 // a job of another format decodeJob returns an error, and Run drops the job.
@@ -31,8 +30,7 @@ func encodeJob(j store.Job, due int64) string {
 	return string(append(b, j.Challenge...))
 }
 
-// dueThen returns an encoded job as it is due the next time, having been handed out
-// so often.
+// dueThen returns an encoded job with its next time and its number of attempts.
 func dueThen(job string, due int64, attempts int) string {
 	b := []byte(job)
 	jobLayout.Due.put(b, uint64(due))
@@ -42,7 +40,7 @@ func dueThen(job string, due int64, attempts int) string {
 
 var errJob = errors.New("redisstore: a job in the queue is damaged")
 
-// decodeJob returns a job that encodeJob wrote, and how often it was handed out.
+// decodeJob returns a job of encodeJob, and its number of attempts.
 func decodeJob(s string) (j store.Job, attempts int, _ error) {
 	at := &jobLayout
 	if len(s) < at.Rest.at {

@@ -16,25 +16,24 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// Run implements store.Queue. A job whose handler fails is due again after 1,
-// 2, 4, 8, 16 s, and then every 32 s, until it expires or has been handed out
-// Config.JobAttempts times since it last came again as told. A handler that ends its
-// goroutine has failed.
+// Run implements store.Queue. If a handler fails, its job is due again after 1, 2, 4, 8,
+// 16 s, and then every 32 s, until the job expires or was handed out Config.JobAttempts
+// times since a handler last returned a time for it. A handler that ends its goroutine has
+// failed.
 //
-// A job is with one worker as long as the worker's process lives and reaches the
-// server, however long the handler takes. If the process dies, another worker gets
-// the job within 5 s; if the job had been handed out for the last time, it becomes a
-// dead letter. When ctx ends, Run gives back the jobs that it has fetched and not
-// begun.
+// A worker keeps its job as long as its process lives and reaches the server, however long
+// the handler takes. If the process dies, another worker gets the job within 5 s; if that
+// was the last attempt, the job becomes a dead letter. When ctx ends, Run gives back the
+// jobs that it fetched and did not begin.
 //
-// Run outlives the server's restarts and failovers: it tries again, after pauses of
-// up to a second, and logs when it begins to and when it has succeeded. If ctx ends
-// meanwhile, Run returns within twice Config.Timeout of its last handler, and the
-// jobs whose end it could not record come again.
+// Run outlives restarts and failovers of the server. It tries again after pauses of up to
+// a second, and logs the first failure and the next success. If ctx ends meanwhile, Run
+// returns within twice Config.Timeout of its last handler. If it could not record the end
+// of a job, the job comes again.
 //
-// Run holds one of the client's connections while it waits for jobs, and takes up
-// to two more from time to time: the client's PoolSize should have three for each
-// Run, in addition to those that handlers and other callers need.
+// Run holds one of the client's connections while it waits for jobs, and takes up to two
+// more from time to time. So the client's PoolSize should have three connections for each
+// Run, in addition to those of handlers and other callers.
 func (s *Store) Run(ctx context.Context, workers int, handle store.Handler) error {
 	if workers < 1 || handle == nil {
 		return errors.New("redisstore: Run without workers or handler")
@@ -86,7 +85,7 @@ func newRunner(s *Store, workers int, handle store.Handler) *runner {
 }
 
 func (r *runner) run(ctx context.Context) error {
-	lasting := context.WithoutCancel(ctx) // for what must be done when ctx has ended too
+	lasting := context.WithoutCancel(ctx) // for the work after ctx has ended
 	last, cancel := context.WithCancel(lasting)
 	defer cancel()
 	var others sync.WaitGroup
@@ -176,8 +175,8 @@ func (r *runner) wake(ctx context.Context) {
 	_, _ = r.s.run(ctx, scriptWake, []string{r.wakeKey()})
 }
 
-// fetch begins as many as n jobs. It returns how many, and when the next job is
-// due, zero if that is not known.
+// fetch begins up to n jobs. It returns their number, and the time at which the next job
+// is due; zero: unknown.
 func (r *runner) fetch(ctx, lasting context.Context, n int) (begun int, next time.Time, err error) {
 	cmd, err := r.s.run(lasting, scriptFetch, r.s.queue.keys, micros(time.Now()), n, r.consumer)
 	if err != nil {
@@ -208,7 +207,7 @@ func (r *runner) begin(ctx context.Context, at streamEntry, job string) {
 	r.mu.Unlock()
 	j, attempts, err := decodeJob(job)
 	switch {
-	case err != nil: // no handler could read it, and no reader of dead letters
+	case err != nil: // neither a handler nor a reader of dead letters could read it
 		r.s.logger.ErrorContext(ctx, err.Error())
 		r.finish(result{streamEntry: at, end: endDone})
 	case ctx.Err() != nil:
@@ -218,12 +217,12 @@ func (r *runner) begin(ctx context.Context, at streamEntry, job string) {
 	}
 }
 
-// A handedJob is a job that was handed out.
+// A handedJob is a job with this worker.
 type handedJob struct {
 	streamEntry
 	store.Job
 	encoded  string
-	attempts int // this one included
+	attempts int // including this one
 }
 
 var errExited = errors.New("redisstore: handler ended its goroutine")
@@ -247,8 +246,7 @@ func (r *runner) call(ctx context.Context, j handedJob) {
 	again, err = r.handle(context.WithoutCancel(ctx), j.Job)
 }
 
-// resultOf returns the result of j, whose handler has succeeded, and said when the
-// job comes again.
+// resultOf returns the result of j, whose handler succeeded and returned again.
 func resultOf(j handedJob, again time.Time) result {
 	due := max(microsUp(again), micros(time.Now()))
 	if again.IsZero() || due >= micros(j.Expires) {
@@ -270,7 +268,7 @@ func (r *runner) failureOf(j handedJob) result {
 	return result{j.streamEntry, end, dueThen(j.encoded, microsUp(due), j.attempts)}
 }
 
-// finish frees the worker, and has the result recorded.
+// finish frees the worker and queues the result for recordResults.
 func (r *runner) finish(res result) {
 	r.mu.Lock()
 	r.running--

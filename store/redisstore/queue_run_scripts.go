@@ -2,12 +2,12 @@ package redisstore
 
 // The scripts of Run. For their KEYS see queuePreamble.
 
-// scriptFetch hands out jobs, the highest priority first. Of a backlog that has
-// expired it buries a part, and puts a token into the wake key: the server does
-// nothing else meanwhile.
+// scriptFetch hands out jobs, the highest priority first. If a backlog has expired, it
+// buries a part of it and puts a token into the wake key, since the server does nothing
+// else while a script runs.
 //
 //	ARGV     now, most jobs, consumer
-//	returns  when the next job is due that is not yet, 0 if there is none; then of
+//	returns  the time at which the next delayed job is due, 0 if there is none; then of
 //	         each job: job, stream entry
 var scriptFetch = newScript(anyhow + queuePreamble + `
 local now, most, reply = tonumber(ARGV[1]), tonumber(ARGV[2]), {0}
@@ -54,19 +54,18 @@ end
 return reply
 `)
 
-// scriptAck ends jobs that were handed out: those that are done, and those with
-// another end unless they were handed out anew since.
+// scriptAck ends jobs of a worker. A job that another worker has got meanwhile keeps its
+// state, unless it is done.
 //
-//	ARGV     now; of each priority, how many jobs are done; their stream entries in
+//	ARGV     now; of each priority, the number of done jobs; their stream entries in
 //	         order; then of each of the other jobs: rank, stream entry, end (endAgain,
 //	         endBack, endLate or endFailed), job
 //	returns  1
 //
-// To find an entry in a stream takes longer than all else that is done to a job. So
-// the jobs that are done and before all that are pending are cut off the stream in
-// one piece. That is safe if all their entries were pending: then the server has
-// not forgotten which jobs were handed out, as it does if it loses its latest
-// writes, and each job before the last of them that is not pending is done.
+// To find an entry in a stream takes longer than all other work on a job. So done jobs
+// before the first pending one are cut off the stream in one piece. This is safe if all
+// their entries were pending: then the server has not lost its latest writes, so it knows
+// which jobs workers have, and each earlier job that is not pending is done.
 var scriptAck = newScript(anyhow + queuePreamble + `
 local now, at = tonumber(ARGV[1]), 5
 local function before(id, other)
@@ -125,14 +124,13 @@ end
 return 1
 `)
 
-// scriptHeartbeat keeps a consumer's jobs its own. It gives back jobs that the
-// consumer does not know of, because the reply with them was lost, and jobs of any
-// consumer that has sent no heartbeat for them for long. A job that was handed out
-// less than half a second ago may have been on its way when the consumer sent its
-// heartbeat: it stays.
+// scriptHeartbeat extends a consumer's hold of its jobs. It gives back jobs that the
+// consumer does not know, because the reply with them was lost, and jobs of any consumer
+// that had no heartbeat for long. A job stays if it was handed out less than half a second
+// ago: its reply may have been on its way when the consumer sent the heartbeat.
 //
-//	ARGV     now, consumer, long in milliseconds, most attempts; then of each job
-//	         that the consumer has: rank, stream entry
+//	ARGV     now, consumer, long in milliseconds, most attempts; then of each of the
+//	         consumer's jobs: rank, stream entry
 //	returns  1
 var scriptHeartbeat = newScript(anyhow + queuePreamble + `
 local now, mine = tonumber(ARGV[1]), {{}, {}, {}}
@@ -173,8 +171,7 @@ end
 return 1
 `)
 
-// scriptTidy removes consumers that have no jobs: one that leaves, and those that
-// have been idle for long.
+// scriptTidy removes consumers without jobs: the one that leaves, and idle ones.
 //
 //	ARGV     consumer that leaves, long in milliseconds
 //	returns  1

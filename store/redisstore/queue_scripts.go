@@ -2,18 +2,17 @@ package redisstore
 
 // The scripts of the queue have the same first KEYS:
 //
-//	KEYS[1..3]  streams of the jobs that are due: High, Normal, Low
-//	KEYS[4]     sorted set of the jobs that are not due yet, by when they are
+//	KEYS[1..3]  streams of the due jobs: High, Normal, Low
+//	KEYS[4]     sorted set of the delayed jobs, by the time at which they are due
 //	KEYS[5]     stream of dead letters
 //	KEYS[6]     wake key, a list: it holds a token while some Run must look for jobs
 //
-// Times are microseconds since 1970 by the callers' clocks. How long a job has been
-// with a worker is by the server's clock. A job begins with the fields of
-// jobLayout.
+// Times are microseconds since 1970 by the callers' clocks; only the time of a job with
+// its worker is measured by the server's clock. A job begins with the fields of jobLayout.
 //
-// A stream has the consumer group "jobs", and each Run is a consumer. A job that
-// waits, in a stream or in the sorted set, is not pending in the group. A job that is
-// pending is with a worker. A job that is done is deleted.
+// A stream has the consumer group "jobs", and each Run is a consumer. A job with a worker
+// is pending in the group; a waiting job, in a stream or in the sorted set, is not. A done
+// job is deleted.
 
 // queuePreamble begins the scripts of the queue.
 //
@@ -90,7 +89,7 @@ end
 //	ARGV     now, most jobs; then each job
 //	returns  how many it has added
 //
-// It has no nonce: if its reply is lost, jobs that are due may come twice.
+// It has no nonce: if its reply is lost, due jobs may come twice.
 var scriptEnqueue = newScript(mayFill + queuePreamble + `
 local now, room, added = tonumber(ARGV[1]), tonumber(ARGV[2]), 0
 room = room - redis.call('ZCARD', KEYS[4])
@@ -130,10 +129,9 @@ return added
 // scriptStats counts jobs.
 //
 //	ARGV     now
-//	returns  ten integers: how many jobs it has promoted; of each priority, how many
-//	         wait and how many are with a worker; how many are not due yet; since
-//	         when the first that waits has been due, 0 if none waits; how many dead
-//	         letters there are
+//	returns  ten integers: jobs that it has promoted; of each priority, waiting jobs
+//	         and jobs with a worker; delayed jobs; the time at which the oldest waiting
+//	         job became due, 0 if none waits; dead letters
 var scriptStats = newScript(anyhow + queuePreamble + `
 local now = tonumber(ARGV[1])
 local reply, oldest = {promote(now)}, nil

@@ -19,7 +19,7 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 		if err != nil || len(v) != 10 {
 			return store.Stats{}, unreadable("stats", err)
 		}
-		if v[0] >= promotes { // there may be more that are due
+		if v[0] >= promotes { // more jobs may be due
 			continue
 		}
 		st := store.Stats{

@@ -30,7 +30,7 @@ func groupField(group string) string {
 // maxGroup is the greatest length of a group.
 const maxGroup = 16
 
-// checkGroup refuses a group that is too long.
+// checkGroup refuses a group longer than maxGroup.
 func checkGroup(group string) error {
 	if len(group) > maxGroup {
 		return fmt.Errorf("redisstore: Group of %d bytes, over %d", len(group), maxGroup)
@@ -38,7 +38,7 @@ func checkGroup(group string) error {
 	return nil
 }
 
-// check refuses a record that cannot be kept as it is.
+// check refuses a record that cannot be stored without a change.
 func check(r *store.Record) error {
 	switch {
 	case r.ID == "":
@@ -57,22 +57,22 @@ func check(r *store.Record) error {
 	return checkGroup(r.Group)
 }
 
-// wholeTime returns a time from its microseconds since 1970 and what it has below one,
-// in nanoseconds.
+// wholeTime returns a time from its whole microseconds since 1970 and the nanoseconds
+// beyond them.
 func wholeTime(micros int64, below uint64) time.Time {
 	return time.UnixMicro(micros).Add(time.Duration(below)).UTC()
 }
 
-// encode returns r as Create stores it: one string, so that a script reads it in
-// one call and appends to it.
+// encode returns the form of r that Create stores: one string, so that a script reads it
+// in one call and appends to it.
 //
 //	the fields of recordLayout
-//	what no script reads: what Created, Expires, Lock and RunLife have below a
-//	microsecond, four varints; NewCode, 1 byte; Key, Subject, Salt and Sealed, each after its
-//	length
+//	no script reads these: the nanoseconds of Created, Expires, Lock and RunLife beyond
+//	whole microseconds, four varints; NewCode, 1 byte; Key, Subject, Salt and Sealed, each
+//	after its length
 //	Delivery
 //	the nonces of the latest four Updates, the latest first
-//	the tokens of the Attempts that were charged, in order
+//	the tokens of the charged Attempts, in order
 //	the fields of closingLayout, if the challenge is closed
 //
 // Version: see recordLayout. A release that changes this format changes the "c"
@@ -119,8 +119,8 @@ func appendString[T string | []byte](b []byte, s T) []byte {
 
 var errRecord = errors.New("redisstore: a record that cannot be read")
 
-// decode returns the record that packed holds, with memory of its own, and the
-// tokens of its attempts. An empty part is nil.
+// decode returns the record in packed, with memory of its own, and the tokens of its
+// attempts. An empty part is nil.
 func decode(id, packed string) (r *store.Record, tokens string, _ error) {
 	at := &recordLayout
 	if len(packed) < at.Rest.at {
@@ -159,7 +159,7 @@ func decode(id, packed string) (r *store.Record, tokens string, _ error) {
 	return r, tokens, nil
 }
 
-// attemptOf returns which of the attempts was charged for t, counted from 1.
+// attemptOf returns the number of the attempt charged for t, from 1.
 func attemptOf(tokens string, t store.Token) (n int) {
 	for n = 1; len(tokens) > tokenLen && tokenAt(tokens) != t; n++ {
 		tokens = tokens[tokenLen:]

@@ -19,10 +19,9 @@ import (
 // its KEYS, and in one slot.
 type script struct{ source, hash any }
 
-// The first line of a script. Only if it begins with "#!lua" does Redis refuse, on
-// a single server too, what a Cluster would refuse. A script that may fill the
-// server fails if the server is out of memory. Other scripts run also then: a right
-// code is accepted on a full server.
+// The first line of a script. If it begins with "#!lua", a single server refuses the same
+// scripts as a Cluster. If the server is out of memory, a script that may fill it fails;
+// other scripts still run, so that a right code is accepted on a full server.
 const (
 	mayFill = "#!lua\n"
 	anyhow  = "#!lua flags=allow-oom\n"
@@ -62,7 +61,7 @@ const (
 	headEnd       byte = 1 << 6   // no head is as great
 )
 
-// luaConstants are placeholders of the scripts: names, and what they are in Go.
+// luaConstants are placeholders of the scripts: names, and their values in Go.
 var luaConstants = map[string]any{
 	"status.done": done, "status.exists": exists, "status.expired": expired, "status.closed": closed,
 	"status.exhausted": exhausted, "status.locked": locked, "status.conflict": conflict,
@@ -81,8 +80,8 @@ const (
 	nonceLen = 8
 )
 
-// A nonce names a call that its caller has no token for. It is random, so that no
-// other process gives the same name to a call of its own. It is no secret.
+// A nonce names a call without a token. It is random, so that no other process gives the
+// same name to another call. It is no secret.
 func nonce() uint64 { return rand.Uint64() }
 
 // nonceBytes is a nonce as it is kept.

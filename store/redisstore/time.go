@@ -6,8 +6,8 @@ import "time"
 // up to latest, in the year 2255.
 const latest = 1 << 53
 
-// slack is how much longer than asked for Redis keeps a key. The clocks of the
-// processes decide what has expired, and may differ by as much.
+// slack is the time that Redis keeps a key longer than needed. The clocks of the processes
+// decide when a value expires, and may differ by up to slack.
 const slack = time.Minute
 
 // micros returns t in microseconds, as the nearest time that Redis can keep. A
@@ -33,8 +33,8 @@ func instant(micros int64) time.Time {
 	return time.UnixMicro(micros).UTC()
 }
 
-// lifetime returns the life, in milliseconds, of a key that is needed for so many
-// microseconds.
+// lifetime returns the time to live, in milliseconds, of a key that is needed for a number
+// of microseconds.
 func lifetime(micros int64) int64 {
 	return max(micros, 0)/1000 + 1 + slack.Milliseconds()
 }

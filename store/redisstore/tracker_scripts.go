@@ -5,8 +5,8 @@ package redisstore
 //	KEYS[1]     the entry of a key, a hash: m, the message; x, when the entry
 //	            expires; n, the number of parked receipts; 1 to n, each of these after
 //	            the nonce of the call that parked it
-//	KEYS[2]     its shard, a sorted set: the receipts that are parked in the shard's
-//	            entries, by when they expire
+//	KEYS[2]     its shard, a sorted set: the parked receipts of the shard's entries, by
+//	            the time at which they expire
 //	ARGV[1..3]  now, expires, the entry's name in its shard
 //
 // Version: see recordLayout. A release that changes this format changes the "r" and

@@ -36,7 +36,7 @@ func StartSentinel(t testing.TB, directives ...string) *Sentinel {
 		s.Addrs = append(s.Addrs, watcher.Addr)
 	}
 	err := eventually(func() error {
-		// The replica is connected a moment before it is sent what is written.
+		// The replica is connected a moment before writes reach it.
 		info, err := ask(master.Addr, "INFO", "replication")
 		if err == nil && !strings.Contains(field(info, "slave0"), "state=online") {
 			err = errors.New("the replica does not follow")
@@ -67,7 +67,7 @@ func (s *Sentinel) watched(addr string, sentinels int) error {
 	return nil
 }
 
-// Master returns the server that is the master by the Sentinels.
+// Master returns the present master, by the Sentinels.
 func (s *Sentinel) Master() (*Server, error) {
 	var err error
 	for _, addr := range s.Addrs {

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// AOF are the directives of a server that keeps its data through Kill and Restart:
-// every write that it has answered.
+// AOF are the directives of a server that keeps every answered write through Kill and
+// Restart.
 const AOF = "appendonly yes\nappendfsync always"
 
 // A Server is a redis-server.
@@ -41,8 +41,8 @@ func Start(t testing.TB, directives ...string) *Server {
 	return s
 }
 
-// New is Start for programs that are not tests. The server keeps its files in dir, and
-// the caller must Kill it.
+// New is Start for programs other than tests. The server keeps its files in dir, and the
+// caller must Kill it.
 func New(dir string, directives ...string) (*Server, error) {
 	return start(dir, nil, directives...)
 }

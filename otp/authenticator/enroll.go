@@ -36,7 +36,7 @@ type Request struct {
 	// confirmed. Default: none.
 	Replaces string
 
-	// Key is the key of a hard token, or of an app that has one already. Default: a
+	// Key is the key of a hard token, or the existing key of an app. Default: a
 	// new key for an app, with 160 random bits, SHA-1, six digits and 30 s. All apps
 	// support this set, and only this one.
 	Key *Key

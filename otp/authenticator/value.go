@@ -27,7 +27,7 @@ type run struct {
 
 const forever = 1<<62 - 1
 
-// locked returns the error of a run that is locked at now, or nil.
+// locked returns the error of a locked run, or nil if the run is not locked at now.
 func (r *run) locked(now int64) error {
 	switch {
 	case r.until == forever:

@@ -10,7 +10,7 @@
 //	record, err = mem.Finish(ctx, record.ID, store.Verified, token, time.Now())
 //
 // When the process ends, everything is lost. Credentials must outlive a process, so
-// use those of a memstore only for tests and demonstrations.
+// a memstore's are only for tests and demonstrations.
 //
 // # Errors
 //
@@ -22,7 +22,7 @@
 // All methods are safe for concurrent use. Challenges, runs of failures, calls of
 // CancelAll, limits and receipts are each spread over 64 locks; jobs have one lock,
 // and credentials another. No lock is held while a job is handled. Only Run uses
-// goroutines, and there is nothing to close.
+// goroutines. A Store need not be closed.
 //
 // # Room
 //
@@ -41,9 +41,9 @@
 //
 // # Cancelling all
 //
-// A call of CancelAll takes one entry for its subject and group until its until,
-// however many challenges it cancels. A repeated call takes no other entry. A group
-// may have 16 octets; Create refuses a longer one.
+// A call of CancelAll takes one entry for its subject and group until the time until,
+// however many challenges it cancels. A repeated call takes no other entry. A group may
+// have up to 16 octets; Create refuses a longer one.
 //
 // # Times and names
 //
@@ -70,11 +70,11 @@ type Config struct {
 
 	MaxCredentials int // subjects with credentials; default 1 << 20
 
-	// JobAttempts is how often in a row a job may fail. Default 64, which takes
-	// over 30 min.
+	// JobAttempts is the number of failures in a row after which a job is given up.
+	// Default 64, which takes over 30 min.
 	JobAttempts int
 
-	Logger *slog.Logger // gets the failed jobs; default: discards
+	Logger *slog.Logger // gets the failed jobs; default slog.DiscardHandler
 }
 
 // validate fills in the defaults. Every Config is valid.

@@ -39,7 +39,7 @@ func (s *Store) Run(ctx context.Context, workers int, handle store.Handler) erro
 
 // work handles jobs, one after the other, until ctx ends.
 func (q *queue) work(ctx context.Context, handle store.Handler) {
-	defer q.signal() // the token may have come to a worker that was about to leave
+	defer q.signal() // a worker that is leaving may have got the token
 	for ctx.Err() == nil {
 		j, wait := q.take(nanos(time.Now()))
 		if j == nil {

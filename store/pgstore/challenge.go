@@ -34,7 +34,7 @@ const (
 	maxSubject = 1024 // octets of a subject: an index has no room for long ones
 )
 
-// check refuses a record that cannot be kept as it is.
+// check refuses a record that cannot be stored without a change.
 func check(r *store.Record) error {
 	switch {
 	case r.ID == "":
@@ -53,7 +53,7 @@ func check(r *store.Record) error {
 	return checkSubject(r.Subject, r.Group)
 }
 
-// checkSubject refuses a subject or a group that is too long.
+// checkSubject refuses a subject longer than maxSubject, or a group longer than maxGroup.
 func checkSubject(subject, group string) error {
 	if len(subject) > maxSubject || len(group) > maxGroup {
 		return fmt.Errorf("pgstore: Subject of %d octets, over %d, or Group of %d, over %d",
@@ -137,7 +137,7 @@ func (s *Store) Update(
 	return s.onChallenge(ctx, s.sql.update, id, int64(revision), octets(delivery), nanos(now))
 }
 
-// CancelAll implements store.Store. A call whose until has come does nothing.
+// CancelAll implements store.Store. If until is not after now, CancelAll does nothing.
 func (s *Store) CancelAll(
 	ctx context.Context, bucket, subject, group string, until, now time.Time,
 ) error {
@@ -160,8 +160,8 @@ func (s *Store) Forget(ctx context.Context, bucket, subject string, _ time.Time)
 	return err
 }
 
-// checkBucket refuses what CancelAll and Forget cannot use. The subject alone finds its
-// row; the bucket is for stores that are spread over servers.
+// checkBucket refuses a bucket and subject that CancelAll and Forget cannot use. The subject
+// alone finds its row; the bucket is for stores spread over servers.
 func checkBucket(bucket, subject, group string) error {
 	if strings.Contains(bucket, "-") {
 		return fmt.Errorf("pgstore: a bucket %q", bucket)

@@ -15,8 +15,8 @@ import (
 // minVersion is the oldest server that the functions run on.
 const minVersion = 140000
 
-// Check looks at the server and at the poolers before it. A program should
-// call it at its start, after [Store.Migrate] where that is the program's task.
+// Check looks at the server and at the poolers before it. A program should call it at its
+// start, after [Store.Migrate] if the program calls that.
 //
 // It returns an error if the Store cannot work: the server does not answer, is a standby or
 // read-only, is older than 14, or lacks the schema of this release; or a pooler loses
@@ -64,7 +64,7 @@ func (s *Store) Check(ctx context.Context) (warnings []string, err error) {
 	return warnings, ctx.Err()
 }
 
-// settings are those of the server that Check looks at.
+// settings are the server's settings that Check reads.
 type settings struct{ readOnly, fsync, pages, commit, vacuum, isolation string }
 
 func (s settings) risks() (warnings []string) {
@@ -136,8 +136,8 @@ func (s *Store) checkStatements(ctx context.Context) error {
 	return nil
 }
 
-// hearsItself tells whether a notification that the Store sends comes to a connection that
-// it opens to listen.
+// hearsItself reports whether a notification of the Store reaches the connection on which
+// it listens.
 func (s *Store) hearsItself(ctx context.Context) bool {
 	within, cancel := s.within(ctx)
 	defer cancel()

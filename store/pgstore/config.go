@@ -17,30 +17,28 @@ const defaultSchema = "otpcourier"
 
 // Config configures a Store.
 type Config struct {
-	// DB is required, and stays the caller's to close.
+	// DB is required. The caller closes it.
 	DB DB
 
-	// Schema holds all tables and functions. Stores of different schemas share
-	// nothing. It is up to 50 lower-case letters, digits and "_", and begins with a
+	// Schema holds all tables and functions. Stores with different schemas share no
+	// data. It must be up to 50 lower-case letters, digits and "_", and begin with a
 	// letter. Default "otpcourier".
 	Schema string
 
 	// Timeout bounds each call. Default 3 s.
 	Timeout time.Duration
 
-	// MaxParked bounds the receipts that are kept because they came before their
-	// submission. Each has up to 4096 bytes. Choose it so that they take at most
-	// half of the server's disk: anyone who can make receipts up can park them.
-	//
-	// The receipts are spread over 256 shards. Each shard has room for an equal
-	// part of MaxParked, rounded up, and for the 16 receipts of one message at
-	// least, so the minimum is 4096. Default 1 << 16.
+	// MaxParked bounds the parked receipts, which came before their submission. Each
+	// has up to 4096 octets. They should take at most half of the server's disk, since
+	// an attacker who forges receipts can park them. The receipts are spread over 256
+	// shards with equal parts of MaxParked, rounded up. The minimum is 4096, 16 for each
+	// shard. Default 1 << 16.
 	MaxParked int
 
-	// JobAttempts is how often a job whose handler fails is handed out. Default
-	// 64, which last over 30 min: longer than otp lets a code live. With fewer, a
-	// message that no carrier took may become a dead letter before its last try,
-	// and stay counted against the limits.
+	// JobAttempts is the number of times that a failing job is handed out. Default 64,
+	// which takes over 30 min: longer than the life of a short code. With fewer, a
+	// message that no carrier took may become a dead letter before its last try, and
+	// stay counted against the limits.
 	JobAttempts int
 
 	// Listen opens the connection on which new jobs are announced to a Run; Run closes it.
@@ -49,12 +47,12 @@ type Config struct {
 	// connection out of it; otherwise Run looks for jobs each second only.
 	Listen func(ctx context.Context) (*pgx.Conn, error)
 
-	// Logger gets the warnings of Check, the jobs that fail, and that Run does not
-	// reach the server. Default: discards.
+	// Logger gets the warnings of Check, failed jobs, and failures of Run to reach the
+	// server. Default: slog.DiscardHandler.
 	Logger *slog.Logger
 }
 
-// validate refuses what New cannot use, and fills in the defaults.
+// validate refuses a Config that cannot work, and fills in the defaults.
 func (c *Config) validate() error {
 	if c.DB == nil {
 		return errors.New("pgstore: Config.DB: is required")

@@ -12,8 +12,8 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// A Migration is a step of the schema. Steps of a release are never changed; a later
-// release adds steps, and what they change the release before can still work with.
+// A Migration is a step of the schema. The steps of a release never change. A later release
+// adds steps, and the release before it still works after them.
 type Migration struct {
 	Number int    // from 1, without gaps
 	Name   string // of [a-z_]
@@ -45,13 +45,13 @@ func Migrations(schema string) ([]Migration, error) {
 	return all, nil
 }
 
-// Migrate brings the schema to this release: it applies the steps that are missing, each in
-// a transaction. Processes that start at one time may all call it. The database's user must
+// Migrate brings the schema to this release: it applies the missing steps, each in a
+// transaction. Processes that start at the same time may all call it. The database's user must
 // own the schema or, if there is none, be allowed to create it; the user of the Store needs
 // USAGE on the schema, EXECUTE on its functions, and SELECT, INSERT, UPDATE and DELETE on its
 // tables.
 //
-// Steps take locks on what they create or change, and are not bounded by Config.Timeout.
+// Steps lock the objects that they create or change. Config.Timeout does not bound them.
 func (s *Store) Migrate(ctx context.Context) error {
 	all, err := Migrations(s.schema)
 	if err != nil {
@@ -78,7 +78,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 	}
 }
 
-// version returns the number of the latest step that was applied; 0: none.
+// version returns the number of the latest applied step; 0: none.
 func (s *Store) version(ctx context.Context) (int, error) {
 	var there bool
 	table := inSchema("otpcourier.migrations", s.schema)

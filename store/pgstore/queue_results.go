@@ -8,7 +8,7 @@ import (
 // maxResults bounds the results that one statement records.
 const maxResults = 500
 
-// How a job ends that was handed out.
+// The ends of a job with a worker.
 const (
 	endDone   int16 = iota // its handler succeeded
 	endLate                // dead letter: store.Late
@@ -16,16 +16,16 @@ const (
 	endAgain               // it is due once more
 )
 
-// A result says how a job ended that was handed out.
+// A result is the end of a job with a worker.
 type result struct {
 	hold
 	end      int16
 	due      int64 // of endAgain
-	attempts int   // of endAgain: as they count from now on
+	attempts int   // of endAgain: the new number of attempts
 }
 
-// recordResults records results until r.drained is closed, and then, until last
-// ends, those that are left.
+// recordResults records results until r.drained is closed. Then it records the rest, until
+// last ends.
 func (r *runner) recordResults(ctx, last context.Context) {
 	for {
 		select {
@@ -38,8 +38,8 @@ func (r *runner) recordResults(ctx, last context.Context) {
 	}
 }
 
-// recordBatches records the results that there are. If that fails it tries again,
-// until stop is closed.
+// recordBatches records the results at hand. If it fails, it tries again until stop is
+// closed.
 func (r *runner) recordBatches(ctx context.Context, stop <-chan struct{}) {
 	for {
 		r.mu.Lock()

@@ -12,25 +12,24 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// Run implements store.Queue. A job whose handler fails is due again after 1,
-// 2, 4, 8, 16 s, and then every 32 s, until it expires or has been handed out
-// Config.JobAttempts times since it last came again as told. A handler that ends its
-// goroutine has failed.
+// Run implements store.Queue. If a handler fails, its job is due again after 1, 2, 4, 8,
+// 16 s, and then every 32 s, until the job expires or was handed out Config.JobAttempts
+// times since a handler last returned a time for it. A handler that ends its goroutine has
+// failed.
 //
-// A job is with one worker as long as the worker's process lives and reaches the
-// server, however long the handler takes. If the process dies, another worker gets
-// the job within 5 s; if the job had been handed out for the last time, it becomes a
-// dead letter. The end of a job counts only for the worker that has it: a worker that
-// was taken for dead changes nothing. When ctx ends, Run gives back the jobs that it
-// has fetched and not begun.
+// A worker keeps its job as long as its process lives and reaches the server, however long
+// the handler takes. If the process dies, another worker gets the job within 5 s; if that
+// was the last attempt, the job becomes a dead letter. A worker that lost its job changes
+// nothing when it reports the job's end. When ctx ends, Run gives back the jobs that it
+// fetched and did not begin.
 //
-// Run outlives the server's restarts: it tries again, after pauses of up to a second,
-// and logs when it begins to and when it has succeeded. If ctx ends meanwhile, Run
-// returns within twice Config.Timeout of its last handler, and the jobs whose end it
-// could not record come again.
+// Run outlives restarts of the server. It tries again after pauses of up to a second, and
+// logs the first failure and the next success. If ctx ends meanwhile, Run returns within
+// twice Config.Timeout of its last handler. If it could not record the end of a job, the
+// job comes again.
 //
-// Run keeps one connection for announcements of new jobs, see Config.Listen, and takes up to two
-// more from time to time. It needs a DB that is safe for concurrent use.
+// Run keeps one connection for announcements of new jobs, see Config.Listen, and takes up to
+// two more from time to time. Config.DB must be safe for concurrent use.
 func (s *Store) Run(ctx context.Context, workers int, handle store.Handler) error {
 	if workers < 1 || handle == nil {
 		return errors.New("pgstore: Run without workers or handler")
@@ -38,7 +37,7 @@ func (s *Store) Run(ctx context.Context, workers int, handle store.Handler) erro
 	return newRunner(s, workers, handle).run(ctx)
 }
 
-// A hold is a job that a worker was handed: it counts as long as the lease is the job's.
+// A hold is a worker's claim to a job: it counts as long as the job has the lease.
 type hold struct{ id, lease int64 }
 
 // A runner is one call of Run. The goroutine of Run fetches jobs and sends
@@ -72,7 +71,7 @@ func newRunner(s *Store, workers int, handle store.Handler) *runner {
 }
 
 func (r *runner) run(ctx context.Context) error {
-	lasting := context.WithoutCancel(ctx) // for what must be done when ctx has ended too
+	lasting := context.WithoutCancel(ctx) // for the work after ctx has ended
 	last, cancel := context.WithCancel(lasting)
 	defer cancel()
 	var others sync.WaitGroup
@@ -139,8 +138,7 @@ func (r *runner) await(stop <-chan struct{}, next time.Time) {
 	}
 }
 
-// fetch begins as many as n jobs. It returns how many, and when to look again at the
-// latest.
+// fetch begins up to n jobs. It returns their number, and the latest time for the next look.
 func (r *runner) fetch(ctx, lasting context.Context, n int) (begun int, next time.Time, err error) {
 	lease := rand.Int64()
 	within, cancel := r.s.within(lasting)
@@ -177,11 +175,11 @@ func (r *runner) fetch(ctx, lasting context.Context, n int) (begun int, next tim
 	return len(jobs), next, nil
 }
 
-// A handedJob is a job that was handed out.
+// A handedJob is a job with this worker.
 type handedJob struct {
 	hold
 	store.Job
-	attempts int // this one included
+	attempts int // including this one
 }
 
 // begin starts the handler of a job, unless ctx has ended meanwhile.
@@ -218,8 +216,7 @@ func (r *runner) call(ctx context.Context, j handedJob) {
 	again, err = r.handle(context.WithoutCancel(ctx), j.Job)
 }
 
-// resultOf returns the result of j, whose handler has succeeded, and said when the
-// job comes again.
+// resultOf returns the result of j, whose handler succeeded and returned again.
 func resultOf(j handedJob, again time.Time) result {
 	due := max(nanos(again), nanos(time.Now()))
 	if again.IsZero() || due >= nanos(j.Expires) {
@@ -241,7 +238,7 @@ func (r *runner) failureOf(j handedJob) result {
 	return result{j.hold, end, nanos(due), j.attempts}
 }
 
-// finish frees the worker, and has the result recorded.
+// finish frees the worker and queues the result for recordResults.
 func (r *runner) finish(res result) {
 	r.mu.Lock()
 	r.running--

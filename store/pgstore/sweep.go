@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// How expired rows are removed: each process that works removes a few, as often as it has
-// to. A row goes when it has expired by the process's clock and by the server's: a process
-// whose clock is ahead must not remove rows that others need.
+// Each process that makes calls removes a few expired rows from time to time. A row must have
+// expired by the process's clock and by the server's: a process whose clock is ahead must not
+// remove rows that others need.
 const (
 	sweepEvery = time.Second
 	sweepRows  = 500 // of each table
 )
 
-// tidy removes expired rows, if that is due. It is called after the work of a call, whose
+// tidy removes expired rows, if its time has come. It runs after the work of a call, whose
 // result does not depend on it.
 func (s *Store) tidy(ctx context.Context, now time.Time) {
 	began := time.Now()

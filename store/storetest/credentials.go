@@ -51,7 +51,7 @@ func (v *vault) has(want string) {
 	}
 }
 
-// swap swaps, and checks what Swap says and the value that is there after it.
+// swap swaps, and checks the answer of Swap and the value after it.
 func (v *vault) swap(old, new string) {
 	v.Helper()
 	if err := v.Swap(v.Context(), v.subject, octets(old), octets(new)); err != nil {

@@ -273,8 +273,8 @@ func neverExceeded(t tester, l store.Limiter) {
 	}
 }
 
-// randomStep moves g's time and takes from limits. Now and then it gives back what
-// it took, then or earlier.
+// randomStep moves g's time and takes from limits. Now and then it gives back these takings
+// or earlier ones.
 func randomStep(g *gauge, rnd *rand.Rand, limits []store.Limit, oracles []*oracle) {
 	g.Helper()
 	per := limits[rnd.IntN(len(limits))].Per

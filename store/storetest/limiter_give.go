@@ -44,7 +44,7 @@ func (g *gauge) takeAt(after []time.Duration, limits ...store.Limit) []time.Time
 }
 
 func give(t tester, l store.Limiter) {
-	// Of takings at 0, 10 and 20 minutes each is returned once. Each that is left
+	// Of takings at 0, 10 and 20 minutes each is returned once. Each remaining taking
 	// must count until an hour after it, and no longer.
 	for i := range 3 {
 		g := &gauge{t, l, start()}

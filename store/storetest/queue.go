@@ -138,7 +138,7 @@ func (w *workshop) is(got, want store.Job) {
 	}
 }
 
-// last is a job that comes when all others that are due have come.
+// last is a job that comes after all other due jobs.
 func last() store.Job {
 	return newJob(func(j *store.Job) {
 		j.Priority, j.NotBefore = store.Low, time.Now().Add(100*time.Millisecond)

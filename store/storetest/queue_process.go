@@ -9,9 +9,8 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A Process is a process that works on a queue, apart from its memory. The case runs
-// its workers by Run, and decides how they die. A [Line] has Stop and Resume for
-// backends that are reached over a network:
+// A Process stands for a process that works on a queue. The case runs its workers by Run,
+// and decides how they die. For a backend behind a network, a [Line] has Stop and Resume:
 //
 //	Process: func(t *testing.T, q store.Queue) storetest.Process {
 //		line := &storetest.Line{}
@@ -20,13 +19,13 @@ import (
 type Process struct {
 	store.Queue
 
-	// Stop stops the process's clock, as the backend sees it: none of its calls
-	// reaches the backend, and no answer comes, until Resume. A connection may
-	// be held or cut. Without a Resume the process is dead.
+	// Stop separates the process from the backend: until Resume, none of its calls
+	// reaches the backend, and no answer comes. Connections may be held or cut.
+	// Without a Resume the process is dead.
 	Stop func()
 
-	// Resume ends Stop. The process goes on as if nothing had been: what it has
-	// held or tries again reaches the backend.
+	// Resume ends Stop. The calls that the process held back, and those that it
+	// repeats, reach the backend.
 	Resume func()
 }
 
@@ -152,7 +151,7 @@ func deadWorker(t tester, q store.Queue) {
 	}
 }
 
-// formerWorker has a process stop that has three jobs. When they are with other
+// formerWorker stops a process with three jobs. When they are with other
 // workers it goes on, and reports their ends: one is done, one failed, one is to come
 // again.
 func formerWorker(t tester, q store.Queue) {
@@ -188,7 +187,7 @@ func formerWorker(t tester, q store.Queue) {
 		receive(w, taken, "a job, in the process that is to stop,")
 	}
 	p.Stop()
-	end() // it begins no more, and does not get what the heirs fail
+	end() // it begins no more jobs, and does not get those that the heirs fail
 	heirs := w.heirs(len(ends))
 	defer heirs.stop()
 	p.Resume()
@@ -203,7 +202,7 @@ func formerWorker(t tester, q store.Queue) {
 	}
 }
 
-// heirs are the workers that get the jobs of a process that has stopped.
+// heirs are the workers that get the jobs of a stopped process.
 type heirs struct {
 	visits <-chan visit // after the first of each job
 	fail   func()       // ends the first visits

@@ -44,7 +44,7 @@ func (f *fixture) create(edit ...func(*store.Record)) string {
 	return r.ID
 }
 
-// wants checks that a call returned an error that is want, and a record.
+// wants checks that a call returned the error want, and a record.
 func (f *fixture) wants(op string, r *store.Record, err, want error) *store.Record {
 	f.Helper()
 	if !errors.Is(err, want) {

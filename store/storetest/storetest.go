@@ -10,22 +10,21 @@
 //		})
 //	}
 //
-// Each case is a subtest whose log begins with the rule it enforces. The cases
-// use identifiers of their own, so they and other programs may share a backend. If
-// the backend collects garbage by the time that its calls bring, as memstore does,
-// each case needs a backend of its own.
+// Each case is a subtest whose log begins with the rule it enforces. The cases use
+// identifiers of their own, so they may share a backend with each other and with other
+// programs. If a backend collects garbage by the time of its calls, as memstore does, each
+// case needs a new backend.
 //
-// The cases pass whole microseconds as times. They begin at the clock's now and move
-// on from there without waiting. Only the cases of a Queue wait for the clock, as
-// its contract has no now: some seconds at most, and up to twice Harness.Takeover, if
-// the backend is right and gives a failing job up after three attempts. Fewer are too
-// few for the cases. In virtual time they do not wait.
+// The cases pass whole microseconds as times. They begin at the present and move on from
+// there without waiting. Only the cases of a Queue wait for the clock, since its methods
+// have no time: a correct backend that gives up a failing job after three attempts takes
+// some seconds, and up to twice Harness.Takeover. Three attempts are the least that the
+// cases need. In virtual time the cases do not wait.
 //
-// A queue that outlives its processes sets Harness.Process, so that cases can kill a
-// worker, stop it, and have it go on when its jobs are with others.
+// For a queue that outlives its processes, set Harness.Process: the cases then kill a
+// worker, stop it, and let it go on after others have got its jobs.
 //
-// A case that tries at random logs how to replay it: STORETEST_SEED=… in the
-// environment makes it begin with that seed.
+// A random case logs its seed. To replay it, set STORETEST_SEED in the environment.
 package storetest
 
 import (
@@ -46,8 +45,8 @@ import (
 )
 
 // A Harness opens the contracts to test. If a function is nil, its contract is not
-// tested. Each function is called once per case, and may register clean-ups. Each
-// case needs a Queue of its own, because it counts the jobs.
+// tested. Each function is called once per case, and may register clean-ups. Queue must
+// return a new queue each time, since a case counts the jobs.
 type Harness struct {
 	Store   func(*testing.T) store.Store
 	Limiter func(*testing.T) store.Limiter
@@ -58,21 +57,20 @@ type Harness struct {
 	// if the backend's Swap does not. The cases remove their records.
 	Credentials func(*testing.T) store.Credentials
 
-	// Live returns how many keys backend still holds at now. One of the functions
-	// above opened backend. After each case Live must come down to 0 when
-	// everything stored has expired: no key is without a life. Some cases of a
-	// Limiter call it in between, too: what was given back leaves no key. Nil: not
-	// tested.
+	// Live returns the number of keys that backend holds at now; one of the functions
+	// above returned backend. After each case Live must come down to 0 once everything
+	// stored has expired, since every key must expire. Some cases of a Limiter call it
+	// earlier, since a limit without takings must leave no key. Nil: not tested.
 	Live func(backend any, now time.Time) int
 
-	// Process opens another process on the queue q, which Queue has returned. It
-	// shares q's jobs over connections of its own, which the case can stop. It
-	// may register clean-ups. Nil: a queue does not outlive its process, and no
-	// worker dies in the cases.
+	// Process opens another process on the queue q, which Queue has returned. It must
+	// share q's jobs over connections of its own, which the case can stop. It may
+	// register clean-ups. Nil: no worker dies in the cases, as for a queue that does
+	// not outlive its process.
 	Process func(t *testing.T, q store.Queue) Process
 
-	// Takeover is within how long a dead worker's job comes to another. Default
-	// 5 s.
+	// Takeover is the longest time until another worker gets a dead worker's job.
+	// Default 5 s.
 	Takeover time.Duration
 
 	// Virtual runs each case in a bubble of testing/synctest, where waiting
@@ -81,7 +79,7 @@ type Harness struct {
 	Virtual bool
 }
 
-// Run runs the conformance suites for what h opens.
+// Run runs the conformance suite of each contract that h opens.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	runSuite(t, h, "Store", h.Store, storeCases())
@@ -108,7 +106,7 @@ type tester interface {
 	processes() processes
 }
 
-// A host is the tester of a backend that is under test.
+// A host is the tester of a real backend.
 type host struct {
 	*testing.T
 	count  func(now time.Time) int // nil: the harness has no Live

@@ -26,5 +26,5 @@
 //
 // A method that fails without returning an error fails the test. All methods are safe
 // for concurrent use. On Linux the servers die with the test's process, however the
-// process ends. On other systems they outlive a process that is killed.
+// process ends. On other systems they outlive a killed process.
 package pgtest

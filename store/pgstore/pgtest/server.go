@@ -81,7 +81,7 @@ func StopShared() {
 // Schema returns the name of a schema that no other test has.
 func Schema() string { return "t" + strings.ToLower(rand.Text()) }
 
-// New is Start for programs that are not tests. The caller must Close the server.
+// New is Start for programs other than tests. The caller must Close the server.
 func New(settings ...string) (*Server, error) {
 	program, err := serverProgram("postgres")
 	if err != nil {
@@ -150,7 +150,7 @@ func (s *Server) Restart() error {
 			return nil
 		}
 		p.kill()
-		// Processes of a server that was killed may still hold its memory.
+		// Processes of a killed server may still hold its memory.
 		if !strings.Contains(s.place.log(), "still in use") || time.Now().After(end) {
 			return err
 		}

@@ -40,7 +40,7 @@
 // address, the requests from a network, and a subject's failures in a row. The
 // defaults are within NIST SP 800-63B-4 §3.1.3.2 and §3.2.2, and PCI DSS 8.3.4;
 // PSD2 (RTS 2018/389 Art. 4) asks for a MaxFailures of 5. [Config.Profiles] holds a
-// Service to a standard, and names each clause that its Config breaks.
+// Service to a standard.
 //
 // An attempt is charged before the code is compared, so parallel guesses gain
 // nothing. If several calls have the right code, one of them verifies.
@@ -62,10 +62,10 @@
 //
 // # Starting and stopping
 //
-// Start the channels, then New, then Work in a goroutine, then the HTTP server.
-// Stop in the opposite order. Shut down the HTTP server, so that no Send begins.
-// Then end the context of Work and wait for it. Then shut down the channels, which
-// hand over their last receipts, and close the store. PRODUCTION.md has the code.
+// Start the channels, then New, then Work in a goroutine, then the HTTP server. Stop in
+// the opposite order: shut down the HTTP server, so that no Send begins; end the context
+// of Work and wait for it; shut down the channels, which hand over their last receipts;
+// close the store. PRODUCTION.md has the code.
 //
 // # Events
 //

@@ -11,17 +11,17 @@
 //	})
 //	submission, err := sms.Send(ctx, message)
 //
-// A [channel.Router] picks the routes: [List] always picks the same, [ByCountry]
-// decides by the recipient's number, [ByWeight] draws at random in proportion. A
-// program may bring its own. [Learn] reorders the routes of another Router by what
-// it has seen of them: see LEARN.md in this folder.
+// A [channel.Router] picks the routes: [List] always picks the same, [ByCountry] decides
+// by the recipient's number, and [ByWeight] draws at random in proportion. A program may
+// have its own Router. [Learn] reorders the routes of another Router by their success.
 //
-// Routes that Message.Last names are tried after the others: a resend names the
-// routes by which nothing has arrived.
+// A route is skipped if the message cannot use it: the recipient lacks its kind of
+// address, Message.Invalid rules that kind out, Message.Tried names the route, or
+// Message.Route is set and names another. Routes in Message.Last are tried after the
+// others: a Resend lists there the routes by which no message has arrived.
 //
-// A route is skipped if the message cannot use it: the recipient lacks its kind
-// of address, Message.Invalid rules that kind out, Message.Tried names the route,
-// or Message.Route is set and names another.
+// Two pages in this package's folder say more: ROUTING.md about shares of time, breakers
+// and nested failovers; LEARN.md about [Learn].
 //
 // # After a failure
 //
@@ -35,60 +35,24 @@
 //	Misconfigured     next route; logged as an error; the second opens the breaker
 //	Expired           stop
 //
-// Route.Classes overrules the class that a channel gives to a protocol code. An
-// error without a class is Unknown.
+// Route.Classes overrules the class that a channel gives to a protocol code. An error
+// without a class is Unknown. After Unknown a person may get the same code twice, by two
+// routes: a code that does not come costs more than a code that comes twice.
 //
-// After Unknown a person may get the same code twice, by two routes. That is the
-// default because the code is the same, and a code that does not come costs more
-// than a code that comes twice.
+// # Time and breakers
 //
-// # Time
+// Each route has an equal share of the time until ctx or the code ends. So a route that
+// hangs does not use up the time of the next. Each route has a circuit breaker, by name:
+// after failures in a row the route is skipped, until a message probes it. If no other
+// route takes the message, and it surely was not sent, a skipped route is tried anyway.
 //
-// A try ends with ctx, at Message.Expires, after Config.TryTimeout, or after the
-// route's share of the time that is left for the routes that can follow, whichever
-// is first. So a route that hangs does not use up the time of the routes behind
-// it, its retries included. A share is a second at least; if that leaves no time for others, or ctx ends,
-// Submission.More tells that routes are left. If the channel cannot say more
-// when its try ends, the try is Unknown, and the next route is tried.
-//
-// If a pause could not end before the deadline, or if a provider asks for more
-// than Config.MaxPause, the next route is tried at once. If no usable route
-// follows, a Throttled may ask for any pause within the deadline. Nothing is tried
-// after ctx or the code has ended.
-//
-// # Breakers
-//
-// Each route has a circuit breaker, by name. It opens after Breaker.Failures
-// failures in a row, or after two of class Misconfigured, of several recipients.
-// While it is open, the route is skipped: its hop is a Temporary with
-// [ErrBreakerOpen] that took no time. If no other route takes the message, and
-// it surely was not sent, a route that was skipped is tried anyway. After
-// Breaker.Open one message is let through as a probe. If the probe succeeds, the
-// breaker closes; if it fails, the breaker stays open.
-//
-//   - Unreachable, InvalidRecipient, and Temporary with Error.AboutRecipient count
-//     as successes: the route did answer.
-//   - Unknown and other Temporary count as failures.
-//   - Throttled and Expired do not count.
-//   - A try that was cancelled does not count.
-//   - A try that the caller's deadline or Message.Expires cut short counts as a
-//     failure only if it had at least half of Send's time: the routes before may
-//     have used up the rest.
-//
-// # Routes and names
-//
-// A name always means the same channel. Within one answer of a Router, a name that
+// A name must always mean the same channel. Within one answer of a Router, a name that
 // comes again is skipped.
-//
-// A failover must not be a route of another failover: Message.Route and Tried name
-// routes of the outer one, receipts those of the inner one, and neither would find
-// the other's. New refuses it; if the routes are not known before Send, the hop is
-// Misconfigured. Put the inner routes into the outer Router, which may ask other
-// Routers and join their answers.
 //
 // # Errors
 //
-// An error of Send is a [channel.Error]. Its class is the most severe class of a hop:
+// An error of [Channel.Send] is a [channel.Error]. Its class is the most severe class of a
+// hop:
 //
 //   - Unknown: the message may be out
 //   - Expired: no other Send can help
@@ -105,10 +69,8 @@
 //
 // # Concurrency
 //
-// A [Channel] is safe for concurrent use. It calls each route's channel by
-// [channel.Try], with a copy of the message: a channel that panics, changes its
-// message, or ignores its context harms only its own try, which is Unknown. Such
-// a channel is named in the log.
-//
-// If Message.Allow is set, it is asked before each route.
+// A [Channel] is safe for concurrent use. It calls each route's channel by [channel.Try],
+// with a copy of the message. So a channel that panics, changes its message, or ignores its
+// context harms only its own try, which is Unknown; the log names such a channel. If
+// Message.Allow is set, it is called before each route.
 package failover

@@ -10,31 +10,30 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// entries are the providers on the package's page, by name.
-func entries(t *testing.T) map[string]string {
+// A row is a provider in PROVIDERS.md.
+type row struct{ values, states, webhooks string }
+
+// rows are the providers in PROVIDERS.md, by name.
+func rows(t *testing.T) map[string]row {
 	t.Helper()
-	page, err := os.ReadFile("doc.go")
+	page, err := os.ReadFile("PROVIDERS.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]string{}
-	_, list, _ := strings.Cut(string(page), "# The providers")
-	list, _, _ = strings.Cut(list, "// # ")
-	text := strings.NewReplacer("\n//     ", " ", "\n// ", "\n").Replace("\n" + list)
-	for line := range strings.SplitSeq(text, "\n") {
-		if entry, ok := strings.CutPrefix(line, "  - "); ok {
-			name, rest, _ := strings.Cut(entry, " ")
-			all[strings.TrimRight(name, ".,")] = rest
+	all := map[string]row{}
+	for line := range strings.SplitSeq(string(page), "\n") {
+		if cells := strings.Split(line, " | "); len(cells) == 5 && strings.HasPrefix(line, "| `") {
+			all[strings.Trim(cells[0], "| `")] = row{cells[1], cells[2], strings.TrimSpace(cells[3])}
 		}
 	}
 	return all
 }
 
-// The package's page has each profile that comes with it, with its values, its
-// states, whether it is polled and cancels, and how its webhooks are signed.
+// PROVIDERS.md has each profile of the package, with its values, its states, whether it is
+// polled and cancels, and how its webhooks are signed.
 func TestPageListsProviders(t *testing.T) {
 	t.Parallel()
-	page := entries(t)
+	page := rows(t)
 	for _, name := range builtIns() {
 		entry, ok := page[name]
 		if !ok {
@@ -47,8 +46,8 @@ func TestPageListsProviders(t *testing.T) {
 			t.Fatal(err)
 		}
 		for value, dflt := range p.spec.Values {
-			optional := regexp.MustCompile(`\([^)]*\b` + value + `\b[^)]*\)`).MatchString(entry)
-			named := regexp.MustCompile(`\b` + value + `\b`).MatchString(entry)
+			optional := regexp.MustCompile(`\([^)]*\b` + value + `\b[^)]*\)`).MatchString(entry.values)
+			named := regexp.MustCompile(`\b` + value + `\b`).MatchString(entry.values)
 			switch {
 			case value == "url" && dflt != nil:
 			case !named:
@@ -57,15 +56,13 @@ func TestPageListsProviders(t *testing.T) {
 				t.Errorf("%s: the value %s is required, but in parentheses", name, value)
 			}
 		}
-		_, after, _ := strings.Cut(entry, "States: ")
-		states, _, _ := strings.Cut(after, ".")
-		if want := p.describeStates(); states != want {
-			t.Errorf("%s: the page has states %q, want %q", name, states, want)
+		if want := p.describeStates(); entry.states != want {
+			t.Errorf("%s: the page has states %q, want %q", name, entry.states, want)
 		}
-		if want, signed := p.signs(), strings.Contains(entry, ". Signed"); signed != want {
+		if want, signed := p.signs(), strings.HasPrefix(entry.webhooks, "Signed"); signed != want {
 			t.Errorf("%s: the page says that webhooks are signed: %t, want %t", name, signed, want)
 		}
-		if named := p.spec.Webhook != nil; named != regexp.MustCompile(`Signed|Not signed`).MatchString(entry) {
+		if named := p.spec.Webhook != nil; named != (entry.webhooks != "") {
 			t.Errorf("%s: it has a webhook: %t", name, named)
 		}
 	}

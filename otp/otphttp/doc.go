@@ -15,25 +15,25 @@
 //	POST   /verifications/{id}/check   check   code, purpose, binding   200 and a Challenge: the code was right
 //	DELETE /verifications/{id}         cancel                           204
 //
-// Only a right code is answered 2xx by check, so that a caller who looks at
-// nothing but the status lets nobody in. The members of the bodies are those of
-// [otp.Request], [otp.ResendRequest] and [otp.Verification] in snake case: see
-// [CreateBody], [ResendBody] and [CheckBody]. A [Caller] that is a backend names
-// the person in the body as "subject", and for status and cancel in the header
-// Otp-Subject, percent-encoded: URLs come into logs, and a subject may be an
-// address. For a Caller that is a person both are left out.
+// Check answers 2xx only for a right code, so a caller that looks only at the status lets
+// no wrong code pass. The members of the bodies are the fields of [otp.Request],
+// [otp.ResendRequest] and [otp.Verification] in snake case: see [CreateBody], [ResendBody]
+// and [CheckBody]. If the [Caller] is a backend, it names the person: by the member
+// "subject" or, for status and cancel, by the header Otp-Subject, percent-encoded. The
+// subject is not in the URL, since URLs come into logs, and a subject may be an address.
+// If the Caller is a person, both are left out.
 //
-// Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07) works for
-// create, resend and check: after a lost answer the same request with the same
-// key has the answer of the first, a right code included. Keys are each caller's
-// own, and for one tenant, subject and purpose; to resend and check they are for
-// one verification. Create with another address under the same key is a conflict.
+// Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07) works for create, resend
+// and check: after a lost answer, the same request with the same key has the answer of the
+// first, also for a right code. A key belongs to its caller, tenant, subject and purpose;
+// for resend and check, to one verification. Create with another address under the same
+// key is a conflict.
 //
 // # Problems
 //
-// [ProblemOf] turns an error of the Service into an answer by this table. Each
-// answer has "type", "title", "status" and "reason"; the member "retry_after" is
-// that of the header Retry-After, in seconds, rounded up.
+// [ProblemOf] turns an error of the Service into an answer by this table. Each answer has
+// "type", "title", "status" and "reason". The member "retry_after" has the value of the
+// header Retry-After, in seconds, rounded up.
 //
 //	error      status  reason              more members                title
 //	wrong      422     code_refused        attempts_left, retry_after  The code is wrong or has expired.
@@ -58,25 +58,24 @@
 //	           503     unavailable         retry_after, verification   Please try again in a moment.
 //	full       503     unavailable         retry_after, verification   Please try again in a moment.
 //
-// To calls other than check, which name a challenge to look at and not to guess
-// at, three of these errors are another answer:
+// All calls but check have other answers for three of these errors, since nobody guesses a
+// code by them:
 //
 //	not_found  404     not_found                                       There is no such verification.
 //	expired    404     not_found                                       There is no such verification.
 //	closed     409     closed                                          It was verified or cancelled.
 //
-// Requests that do not reach the Service are answered with the reasons
-// unauthorized (401, or what Authenticate says), malformed (400), not_found
-// (404), method_not_allowed (405), too_large (413) and unsupported_media_type
-// (415).
+// Requests that do not reach the Service have the reasons unauthorized (401, or the status
+// of Authenticate's error), malformed (400), not_found (404), method_not_allowed (405),
+// too_large (413) and unsupported_media_type (415).
 //
 // # For embedders
 //
-//   - Serve it over TLS, by an http.Server with ReadTimeout: this package bounds
-//     the size of a body, not its time.
-//   - Do not call it from a page with an API key. For people, Authenticate reads
-//     the session's cookie and sets [Caller].Subject, Config.Verified learns what
-//     was verified, and http.CrossOriginProtection stands in front.
-//   - The address that [otp.Policy].PerIP counts is the person's: a backend tells
-//     it as "client_ip"; for a person it is the connection's, see [Proxies].
+//   - Serve it over TLS, by an http.Server with ReadTimeout: this package bounds the size
+//     of a body, not its time.
+//   - A page must not hold an API key. For people, Authenticate reads the session's cookie
+//     and sets [Caller].Subject, Config.Verified is called after each verification, and
+//     http.CrossOriginProtection wraps the Handler.
+//   - [otp.Policy].PerIP counts the person's address. A backend passes it as "client_ip";
+//     for a person it is the address of the connection, see [Proxies].
 package otphttp

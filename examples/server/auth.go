@@ -64,7 +64,8 @@ type gate struct {
 	keys    atomic.Pointer[map[string]*apiKey] // by ID
 	limiter store.Limiter
 	proxies otphttp.Proxies
-	tokens  *tokens // nil: API keys only
+	tokens  *tokens // nil: none of our own
+	issuers []*issuer
 }
 
 // setKeys takes the place of the keys before.
@@ -76,6 +77,13 @@ func (g *gate) setKeys(c *config) {
 		}
 	}
 	g.keys.Store(&keys)
+}
+
+// close ends what loads the keys of issuers.
+func (g *gate) close() {
+	for _, i := range g.issuers {
+		i.set.close()
+	}
 }
 
 // find returns the key of a token, nil if there is none. It takes as long for an
@@ -104,15 +112,16 @@ func (g *gate) admit(r *http.Request, scope string) (*apiKey, *otphttp.Problem) 
 	now, from := time.Now(), g.proxies.ClientAddr(r)
 	failures := store.Limit{Key: "auth/" + network(from), Most: maxFailures, Per: blockFor}
 	k := g.find(token, now)
-	if k == nil && g.tokens != nil {
-		k = g.byToken(token, now)
+	var err error
+	if k == nil {
+		k, err = g.byToken(r.Context(), token, now)
 	}
 	if k == nil {
+		failures.Peek = errors.Is(err, errUnknownKey) || errors.Is(err, errKeysDown) // it may be valid soon
 		if _, p := g.take(r.Context(), now, failures); p != nil {
 			return nil, p
 		}
-		return nil, refusal(http.StatusUnauthorized, "unauthorized", "The API key is not valid.",
-			`Bearer realm="otp", error="invalid_token"`)
+		return nil, invalid(err)
 	}
 	failures.Peek = true
 	rate := store.Limit{Key: "key/" + k.ID, Most: k.Rate, Per: time.Minute}
@@ -131,6 +140,21 @@ func (g *gate) admit(r *http.Request, scope string) (*apiKey, *otphttp.Problem) 
 			`Bearer realm="otp", error="insufficient_scope", scope="`+scope+`"`)
 	}
 	return k, nil
+}
+
+// invalid is the answer to a key or token that is not valid, or cannot be told to be.
+func invalid(err error) *otphttp.Problem {
+	if errors.Is(err, errKeysDown) {
+		p := refusal(http.StatusServiceUnavailable, "unavailable", "Please try again in a moment.", "")
+		p.RetryAfter, p.Detail = 5, err.Error()
+		return p
+	}
+	p := refusal(http.StatusUnauthorized, "unauthorized", "The API key is not valid.",
+		`Bearer realm="otp", error="invalid_token"`)
+	if !errors.Is(err, errOtherIssuer) {
+		p.Detail = err.Error()
+	}
+	return p
 }
 
 // policy is RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers-11.

@@ -44,6 +44,8 @@ type config struct {
 	ProxyHeader string         `json:"proxy_header,omitempty"`
 	// OAuth has POST /oauth/token trade API keys for access tokens of ten minutes.
 	OAuth bool `json:"oauth,omitempty"`
+	// Issuers are identity providers whose access tokens open the API.
+	Issuers []issuer `json:"issuers,omitempty"`
 	// ProblemTypes is the beginning of the type of each problem.
 	ProblemTypes string `json:"problem_types,omitempty"`
 
@@ -129,6 +131,8 @@ func (d *duration) UnmarshalText(text []byte) error {
 	*d = duration(parsed)
 	return err
 }
+
+const defaultRate = 600 // requests a minute
 
 // The scopes of a key.
 const (
@@ -221,6 +225,11 @@ func (c *config) validate(env func(string) string) error {
 			ids[k.ID] = true
 		}
 	}
+	for j := range c.Issuers {
+		if err := c.Issuers[j].complete(c); err != nil {
+			return fmt.Errorf("issuers[%d].%w", j, err)
+		}
+	}
 	return nil
 }
 
@@ -257,7 +266,7 @@ func (k *apiKey) complete(app string) (err error) {
 		return errors.New("sha256: it must be 64 hexadecimal digits")
 	}
 	if k.Rate == 0 {
-		k.Rate = 600
+		k.Rate = defaultRate
 	}
 	switch {
 	case !idForm.MatchString(k.ID):

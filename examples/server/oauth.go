@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -86,8 +88,24 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
-// byToken returns the key that a token stands for, with the scopes of both.
-func (g *gate) byToken(token string, now time.Time) *apiKey {
+// byToken returns the key that an access token stands for, or why it stands for none.
+func (g *gate) byToken(ctx context.Context, token string, now time.Time) (*apiKey, error) {
+	if k := g.byOurToken(token, now); k != nil {
+		return k, nil
+	}
+	for _, i := range g.issuers {
+		if k, err := i.key(ctx, token, now); !errors.Is(err, errOtherIssuer) {
+			return k, err
+		}
+	}
+	return nil, errOtherIssuer
+}
+
+// byOurToken returns the key that a token stands for, with the scopes of both.
+func (g *gate) byOurToken(token string, now time.Time) *apiKey {
+	if g.tokens == nil {
+		return nil
+	}
 	c, ok := g.tokens.read(token, now)
 	if !ok {
 		return nil

@@ -69,6 +69,10 @@ func newServer(ctx context.Context, c *config, keys otp.Keyring, open opener, lo
 	}
 	s.gate = &gate{limiter: limiter, proxies: otphttp.Proxies{Networks: c.Proxies, Header: c.ProxyHeader}}
 	s.gate.setKeys(c)
+	for _, i := range c.Issuers {
+		i.set = newKeySet(i.Keys, log)
+		s.gate.issuers = append(s.gate.issuers, &i)
+	}
 	if s.vault, err = newVault(s.state.cabinet(), keys); err != nil {
 		return nil, err
 	}
@@ -171,6 +175,9 @@ func (s *server) close(ctx context.Context) {
 	}
 	if s.sender != nil {
 		s.sender.close(ctx)
+	}
+	if s.gate != nil {
+		s.gate.close()
 	}
 	s.metrics.close(ctx)
 	if s.state != nil {

@@ -373,6 +373,7 @@ func TestConfig(t *testing.T) {
 		"webhooks[0].secrets":             {`"$OTP_WEBHOOK_SECRET"`, `"$UNSET"`},
 		"applications[0].return_urls[0]":  {`"https://shop.example/"`, `"shop.example"`},
 		"applications[0].countries[0]":    {`"countries": ["GB", "IE", "FR", "DE"],`, `"countries": ["UK"],`},
+		"issuers[0].applications":         {`{"shop-backend": "shop"}`, `{"shop-backend": "bank"}`},
 		"oauth: with a store":             {`"public_url": "https://verify.shop.example",`, ``},
 		"public_url":                      {`"https://verify.shop.example"`, `"verify"`},
 		"applications[0].keys[0].sha256":  {`"sha256": "`, `"sha256": "0`},

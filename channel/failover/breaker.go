@@ -15,16 +15,15 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// BreakerConfig sets when a route is skipped. Each route has a breaker of its own,
-// by name.
+// BreakerConfig sets when a route is skipped. Each route has its own breaker, by name.
 type BreakerConfig struct {
-	// Failures is how many failures in a row open the breaker, or two of class
-	// Misconfigured. They must be of two recipients at least: one person's
-	// address never closes a route for everybody. With 1, one failure of
-	// anybody opens it. Default 5.
+	// Failures is the number of failures in a row that opens the breaker. Two failures
+	// of class Misconfigured open it, too. The failures must concern at least two
+	// recipients, so that one person's address does not close a route for everybody;
+	// with 1, a single failure opens it. Default 5.
 	Failures int
 
-	// Open is how long the route is skipped before one message probes it.
+	// Open is the time for which the route is skipped, before one message probes it.
 	// Default 30 s.
 	Open time.Duration
 }
@@ -32,8 +31,8 @@ type BreakerConfig struct {
 // RouteHealth is the state of a route's breaker.
 type RouteHealth struct {
 	Route string
-	Open  bool      // skipped, or about to be probed
-	Since time.Time // when it opened or closed last; zero: it never did
+	Open  bool      // the route is skipped, or about to be probed
+	Since time.Time // when the breaker last opened or closed; zero: never
 }
 
 const (
@@ -41,7 +40,7 @@ const (
 	// At that number, a new breaker replaces a closed breaker.
 	maxBreakers = 1024
 
-	// probing is the RetryAfter of a route that is being probed.
+	// probing is the RetryAfter of a route during its probe.
 	probing = time.Second
 )
 

@@ -229,6 +229,6 @@ func (c *Channel) Cancel(ctx context.Context, m *channel.Message, s channel.Subm
 // message.
 func (c *Channel) Routes() []channel.Route { return slices.Clone(c.routes) }
 
-// Health returns the state of each route's breaker, by name. A route that was
-// never tried and is not known beforehand is not among them.
+// Health returns the state of each route's breaker, by name. If the Router does not list
+// its routes, only routes that were tried before are included.
 func (c *Channel) Health() []RouteHealth { return c.breakers.health(c.routes) }

@@ -45,11 +45,11 @@ type Learning struct {
 	// message. Default 0.
 	Seed uint64
 
-	// Shadow keeps the given order, and reports what it would be.
+	// Shadow keeps the given order, and only reports the learned one.
 	Shadow bool
 
-	// Shared is where processes exchange evidence; [Learner.Run] does so. Default: each
-	// process learns alone.
+	// Shared holds the evidence of all processes; [Learner.Run] exchanges it. Default:
+	// each process learns alone.
 	Shared Shared
 
 	// Name is the name of the evidence in Shared, at most 64 characters. Learners with
@@ -63,8 +63,8 @@ type Learning struct {
 	Logger *slog.Logger
 }
 
-// A Learner is a [channel.Router] that reorders the routes of another by what it has
-// seen of them. Make one with [Learn]. It is safe for concurrent use.
+// A Learner is a [channel.Router] that reorders the routes of another Router by their
+// success. Make one with [Learn]. It is safe for concurrent use.
 type Learner struct {
 	c        Learning
 	known    []channel.Route // nil: not known beforehand
@@ -84,12 +84,12 @@ var (
 	_ channel.Observer    = (*Learner)(nil)
 )
 
-// Learn returns a router that reorders the routes of c.Router. The page LEARN.md of this
-// package tells how, and what it is worth. It needs to be told of verifications: an
-// otp.Service does so if the Learner is the Router of its failover. A Router that wraps
-// a Learner must be a [channel.Observer] and pass on each call.
+// Learn returns a router that reorders the routes of c.Router. The page LEARN.md in this
+// package's folder explains the method and its measured benefit. A Learner needs reports of
+// verifications: an otp.Service sends them if the Learner is the Router of its failover. A
+// Router that wraps a Learner must be a [channel.Observer] and pass on each call.
 //
-// The error names the field that is missing or out of range.
+// If a field is missing or out of range, the error names it.
 func Learn(c Learning) (*Learner, error) {
 	p, err := c.validate()
 	if err != nil {

@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// Shared is where processes exchange evidence: a value for each region, of at most 4096
-// printable ASCII characters, that stays until it is replaced. Every store.Credentials
-// is one, memstore, redisstore and a table included. The values hold names of routes and
-// counts, and nothing of a person.
+// Shared holds the evidence that processes exchange: a value for each region, of at most
+// 4096 printable ASCII characters, that stays until it is replaced. Every store.Credentials
+// is a Shared, such as a memstore, a redisstore or a table. The values hold names of routes
+// and counts, and no data of a person. A Shared must be safe for concurrent use.
 type Shared interface {
-	// Load returns the value of a key, nil if there is none.
+	// Load returns the value of a key, or nil if there is none.
 	Load(ctx context.Context, key string) ([]byte, error)
 
-	// Swap replaces the value old by new in one atomic step if it is still old, and
-	// else returns an error. If old is empty, there must be no value yet.
+	// Swap replaces the value old by new in one atomic step, if the value is still old.
+	// Otherwise it returns an error. If old is empty, there must be no value yet.
 	Swap(ctx context.Context, key string, old, new []byte) error
 }
 
@@ -39,8 +39,8 @@ func (l *Learner) current(now time.Time) bool {
 }
 
 // Run exchanges evidence with Learning.Shared at once and every Learning.Interval, until
-// ctx ends; then it hands over the rest, within 10 s, and returns ctx's error. One
-// Run is enough for a process. Without Shared it returns an error at once.
+// ctx ends. Then it hands over the rest, within 10 s, and returns ctx's error. A process
+// needs one Run. Without Shared, Run returns an error at once.
 func (l *Learner) Run(ctx context.Context) error {
 	if l.c.Shared == nil {
 		return errors.New("failover: Learner.Run needs Learning.Shared")
@@ -124,9 +124,9 @@ func (l *Learner) exchangeRegion(ctx context.Context, region string) error {
 	return nil
 }
 
-// swapped replaces the value of a key by what change makes of it, unless that is the
-// same, and returns what change returned beside. A Swap that failed is a conflict if the
-// value is another by then.
+// swapped replaces the value of a key by the result of change, unless they are equal, and
+// returns the second result of change. If a Swap fails and the value has changed, it is a
+// conflict.
 func swapped[T any](ctx context.Context, s Shared, key string, change func(old []byte) ([]byte, T)) (
 	result T, err error) {
 	old, err := s.Load(ctx, key)

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// codes maps a provider's codes to what they mean. A key is a code, "500-599" for
+// codes maps a provider's codes to their meanings. A key is a code, "500-599" for
 // a range of numbers, or "REJECTED*" for a prefix. A code goes before a range,
 // a range before a prefix, and a long prefix before a short one.
 type codes[T any] struct {

@@ -43,11 +43,11 @@ func (c *Channel) prepareWebhook(v *transport.Validator) {
 
 // WebhookHandler serves the provider's webhooks. It answers
 //
-//   - 200 once Config.Receipt has accepted the reports that are news, and for
-//     reports of no interest; a repeated report is no news
-//   - 401 to a request that is not signed as the profile says
+//   - 200 once Config.Receipt has accepted all new reports, and for reports without
+//     a use; a repeated report is not new
+//   - 401 to a request without the profile's signature
 //   - 400, 405 and 413 to a request that is no webhook, or takes over 10 s
-//   - 404 if the profile has no webhook, or Config.Values has not its secret
+//   - 404 if the profile has no webhook, or Config.Values lacks its secret
 //   - 503 if Receipt returns an error, and after Close: a provider that repeats
 //     webhooks posts this one again
 //

@@ -13,7 +13,7 @@ import (
 // A target is the phone and the SIM that a message goes to.
 type target struct {
 	device string // empty: the phone that serves the API
-	sim    int    // 0: what is set on the phone
+	sim    int    // 0: the setting of the phone
 }
 
 // A slot is a SIM that could be used.

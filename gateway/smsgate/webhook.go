@@ -46,8 +46,7 @@ var events = map[string]string{"sms:sent": "Sent", "sms:delivered": "Delivered",
 // WebhookHandler serves the phones' webhooks, which [Channel.RegisterWebhooks]
 // registers. It answers
 //
-//   - 200 once Config.Receipt has accepted a report that is news, and for events
-//     of no interest
+//   - 200 once Config.Receipt has accepted a new report, and for events without a use
 //   - 401 without the right signature and time: the header X-Signature is the
 //     HMAC-SHA-256 of body and X-Timestamp under one of the phone's keys
 //   - 409 to a webhook that was accepted before

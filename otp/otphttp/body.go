@@ -19,9 +19,9 @@ import (
 // and signals may have 32 KiB.
 const maxBody = 128 << 10
 
-// CreateBody is the body of create. Its members are those of [otp.Request]. A
-// Caller that is a person may give the first five only: Details would be a text of
-// their own in a message of the brand.
+// CreateBody is the body of create. Its members are the fields of [otp.Request]. If the
+// Caller is a person, only the first five may be set: with Details, for example, people
+// could put their own text into a message of the brand.
 type CreateBody struct {
 	Purpose  string `json:"purpose,omitempty"`
 	To       *To    `json:"to,omitempty"`
@@ -40,8 +40,8 @@ type CreateBody struct {
 	Signals   map[string]string `json:"signals,omitempty"`
 }
 
-// ResendBody is the body of resend. Its members are those of [otp.ResendRequest].
-// A Caller that is a person may give the first only.
+// ResendBody is the body of resend. Its members are fields of [otp.ResendRequest]. If the
+// Caller is a person, only Route may be set.
 type ResendBody struct {
 	Route string `json:"route,omitempty"`
 
@@ -50,8 +50,8 @@ type ResendBody struct {
 	Proven   bool   `json:"proven,omitempty"`
 }
 
-// CheckBody is the body of check. Its members are those of [otp.Verification]. A
-// Caller that is a person must not give the last.
+// CheckBody is the body of check. Its members are fields of [otp.Verification]. If the
+// Caller is a person, Subject must be empty.
 type CheckBody struct {
 	Code    string `json:"code"`
 	Purpose string `json:"purpose,omitempty"`
@@ -60,9 +60,9 @@ type CheckBody struct {
 	Subject string `json:"subject,omitempty"`
 }
 
-// ReadBody reads the body of a request, a JSON object of at most 128 KiB, into v,
-// whose members are all that it may have. The Problem is nil if that went well. It
-// is for an embedder's further calls.
+// ReadBody reads the body of a request, a JSON object of at most 128 KiB, into v. Members
+// that v lacks are refused. The Problem is nil if the body was read. It is for further
+// calls of an embedder.
 func ReadBody(w http.ResponseWriter, r *http.Request, v any) *Problem {
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
 		return &Problem{Status: http.StatusUnsupportedMediaType, Reason: "unsupported_media_type",
@@ -116,7 +116,7 @@ func isMember(name string) bool {
 // names.
 func (c *Caller) subjectOf(named string, at FieldError) (string, *Problem) {
 	switch {
-	case c.Subject == "" && strings.ContainsRune(named, utf8.RuneError): // it stands for what is no character
+	case c.Subject == "" && strings.ContainsRune(named, utf8.RuneError): // from invalid UTF-8
 		at.Detail = "it is not Unicode"
 		return "", wrong(at)
 	case c.Subject == "":

@@ -74,8 +74,8 @@ func (c *Caller) recipient(to *To) (channel.Recipient, *Problem) {
 	return channel.Recipient(*to), nil
 }
 
-// languageOf returns what a person's browser accepts. A backend's says nothing
-// about the person.
+// languageOf returns the languages that a person's browser accepts. A backend's header says
+// nothing about the person.
 func languageOf(r *http.Request, c *Caller) string {
 	if c.Subject == "" {
 		return ""

@@ -8,7 +8,7 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// A Challenge is what the API shows of an [otp.Challenge].
+// A Challenge is the API's form of an [otp.Challenge].
 type Challenge struct {
 	ID        string   `json:"id"`
 	Status    string   `json:"status"` // pending, verified, cancelled
@@ -17,13 +17,13 @@ type Challenge struct {
 	Reference string   `json:"reference,omitempty"`
 	To        To       `json:"to"` // masked
 	Delivery  Delivery `json:"delivery"`
-	Used      []string `json:"used,omitempty"` // kinds of address that a message went to: what a right code proves
+	Used      []string `json:"used,omitempty"` // kinds of address that a message went to: a right code proves one of them
 
 	Created      time.Time  `json:"created"`
 	Expires      time.Time  `json:"expires"`
 	ExpiresIn    int        `json:"expires_in"` // seconds from the answer, since clocks differ
 	ResendAt     *time.Time `json:"resend_at,omitempty"`
-	ResendIn     *int       `json:"resend_in,omitempty"` // seconds from the answer; absent: none is left
+	ResendIn     *int       `json:"resend_in,omitempty"` // seconds from the answer; absent: no resend is possible
 	SendsLeft    int        `json:"sends_left"`
 	AttemptsLeft int        `json:"attempts_left"`
 	Alternatives []string   `json:"alternatives,omitempty"`
@@ -38,7 +38,7 @@ type To struct {
 	Chat  string `json:"chat,omitempty"`
 }
 
-// Delivery is what became of the latest message.
+// Delivery is the state of the latest message.
 type Delivery struct {
 	State     channel.State `json:"state"`
 	Delivered bool          `json:"delivered"` // a message was reported delivered
@@ -49,7 +49,7 @@ type Delivery struct {
 // statuses are the outcomes in the words of the API.
 var statuses = map[store.Outcome]string{store.Open: "pending", store.Verified: "verified", store.Cancelled: "cancelled"}
 
-// ChallengeOf returns what the API shows of a challenge at a time.
+// ChallengeOf returns the API's form of a challenge; now is the time of the answer.
 func ChallengeOf(c *otp.Challenge, now time.Time) Challenge {
 	shown := Challenge{ID: c.ID, Status: statuses[c.Outcome], Next: c.Next, Purpose: c.Purpose, Reference: c.Reference,
 		To: To(c.To.Masked()), Delivery: Delivery{State: c.State, Delivered: c.Delivered, Route: c.Route},

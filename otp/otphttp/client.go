@@ -21,10 +21,10 @@ type Proxies struct {
 	Header string
 }
 
-// ClientAddr returns the address of the person: going through the header from the
-// right, the first that is none of a proxy. The text left of it is the person's
-// own claim, and not read. If an entry is no address, the address is that of the
-// proxy that added it, so that the person is limited and not let off.
+// ClientAddr returns the address of the person. It reads the header from the right, and
+// returns the first address outside Networks. The text left of it is the person's own
+// claim, and is not read. If an entry is not an address, ClientAddr returns the address of
+// the proxy that added the entry, so that a limit still holds.
 func (p Proxies) ClientAddr(r *http.Request) netip.Addr {
 	at := addrOf(r.RemoteAddr)
 	if !p.lists(at) {

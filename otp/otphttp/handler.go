@@ -16,7 +16,7 @@ import (
 	"github.com/otpcourier/otpcourier/otp"
 )
 
-// A Service is what the API calls: an [otp.Service], or a wrapper of one.
+// A Service handles the API's calls: an [otp.Service], or a wrapper of one.
 type Service interface {
 	Send(context.Context, otp.Request) (*otp.Challenge, error)
 	Status(context.Context, otp.Ref) (*otp.Challenge, error)
@@ -27,25 +27,24 @@ type Service interface {
 
 var _ Service = (*otp.Service)(nil)
 
-// A Caller is who makes a request, as the embedder's authentication knows them.
+// A Caller is the authenticated caller of a request: a person, or a backend.
 type Caller struct {
-	// ID names the caller: of the API key, or of the session. Each has
-	// idempotency keys of its own. Required: a Caller without one is answered
-	// 401.
+	// ID names the caller, such as the ID of the API key or of the session. Each ID
+	// has its own idempotency keys. Required: a Caller without an ID is answered 401.
 	ID string
 
-	// Tenant is the brand that all calls are for.
+	// Tenant is the brand of all calls, by otp.Tenant.Name. Default: the Config's own.
 	Tenant string
 
-	// Subject is the person, if the caller is the person's own browser or app.
-	// Such a caller cannot name another one, nor what the Service trusts a
-	// backend to tell: see [CreateBody]. Empty: the caller is a backend, which
-	// names the person in each request.
+	// Subject is the person, if the caller is the person's own browser or app. Such a
+	// caller can name no other person, and may not set the members that only a backend
+	// may set: see [CreateBody]. Empty: the caller is a backend, and names the person
+	// in each request.
 	Subject string
 
-	// To are the addresses that messages go to, if they are known; the request
-	// must then give none. Set it for a Subject that has an account: a form
-	// that sends a code to any number is a way to pump messages.
+	// To holds the known addresses of the person. If it is set, a request must give no
+	// address. Set it for a Subject with an account, since a form that sends a code to
+	// any number is a way to pump messages. Default: the request has the addresses.
 	To channel.Recipient
 }
 
@@ -66,9 +65,9 @@ func (c Caller) MarshalJSON() ([]byte, error) { return json.Marshal(c.String()) 
 type Config struct {
 	Service Service
 
-	// Authenticate returns who makes a request. A *[Problem] as error is the
-	// answer: 403, or 429 for too many failures. Another error is answered 401,
-	// and not shown.
+	// Authenticate returns the caller of a request. If the error is a *[Problem], it is
+	// the answer, such as 403, or 429 for too many failures. Another error is answered
+	// 401, and its text is not shown.
 	Authenticate func(*http.Request) (Caller, error)
 
 	// Prepare completes a request before it is sent: Proven, after a captcha
@@ -76,17 +75,17 @@ type Config struct {
 	// *Problem is the answer. Default: none.
 	Prepare func(*http.Request, *otp.Request) error
 
-	// Verified is called for each right code before the answer is written, and
-	// may add a cookie to it: that the person is verified is for the Purpose of
-	// the Challenge only. It is called again if the call is repeated with its
-	// Idempotency-Key. An error is answered in place of 200, though the code is
-	// used up. Default: none.
+	// Verified is called for each right code before the answer is written, and may add
+	// a cookie to it. The verification holds only for the Purpose of the Challenge. If
+	// the call is repeated with its Idempotency-Key, Verified is called again. If it
+	// returns an error, the error is the answer, and the code is used up. Default: none.
 	Verified func(http.ResponseWriter, *http.Request, *otp.Challenge) error
 
-	// Path is where the calls are. Default: "/verifications".
+	// Path begins the paths of the calls. Default: "/verifications".
 	Path string
 
-	// Proxies finds the address of a Caller that is a person.
+	// Proxies are the proxies before the Handler. They are used to find the address of
+	// a person. Default: none, the address of the connection.
 	Proxies Proxies
 
 	// TypeBase is the beginning of Problem.Type, which each reason completes:
@@ -131,7 +130,7 @@ func New(c Config) (*Handler, error) {
 	return h, nil
 }
 
-// serve answers a call, or returns what is wrong with it.
+// serve answers a call, or returns the Problem with it.
 type serve func(http.ResponseWriter, *http.Request, *Caller) *Problem
 
 // route has the methods of one pattern served, and others answered 405.

@@ -15,9 +15,9 @@ import (
 // TypeBase is the beginning of Problem.Type unless Config.TypeBase has another.
 const TypeBase = "https://pkg.go.dev/github.com/otpcourier/otpcourier/otp/otphttp#"
 
-// A Problem is the answer to a request that was refused (RFC 9457). It is an
-// error, so that Config.Authenticate and Config.Prepare can return one; a client
-// in Go can decode an answer into it.
+// A Problem is the answer to a refused request (RFC 9457). It is an error, so that
+// Config.Authenticate and Config.Prepare can return one. A client in Go may decode an
+// answer into it.
 type Problem struct { //nolint:errname // it is RFC 9457's problem, and an error only to be returned
 	Type   string `json:"type"`   // TypeBase and the Reason, unless set
 	Title  string `json:"title"`  // for the person, in English: the same for each Problem of a Reason
@@ -30,7 +30,7 @@ type Problem struct { //nolint:errname // it is RFC 9457's problem, and an error
 	Alternatives []string     `json:"alternatives,omitempty"` // kinds of address: "email"
 	Support      string       `json:"support,omitempty"`
 	Errors       []FieldError `json:"errors,omitempty"`
-	Verification *Challenge   `json:"verification,omitempty"` // there is one, and its message may come yet
+	Verification *Challenge   `json:"verification,omitempty"` // exists, and its message may still come
 
 	Header http.Header `json:"-"` // further header fields of the answer
 }
@@ -45,7 +45,7 @@ type FieldError struct {
 // Error names the reason.
 func (p *Problem) Error() string { return "otphttp: " + p.Reason + ": " + p.Title }
 
-// Write answers a request. A client that has gone is no error.
+// Write answers a request. It ignores errors of the connection.
 func (p *Problem) Write(w http.ResponseWriter) {
 	out := *p
 	if out.Type == "" {

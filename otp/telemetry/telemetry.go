@@ -36,7 +36,7 @@ type Config struct {
 	// none.
 	Purposes, Countries, Routes []string
 
-	// Price returns what the message of an event costs, in Currency. Event.Route,
+	// Price returns the price of an event's message, in Currency. Event.Route,
 	// Region and the number of its Providers, which equals its parts, tell
 	// the tariff. It is called for messages that a route took or may have taken,
 	// and must be quick and safe for concurrent use. Default: no otp.message.cost.

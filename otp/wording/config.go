@@ -63,7 +63,7 @@ type Data struct {
 	Minutes   int       // rest of the code's life: 1 to 10080
 	Try       int       // number of the message for this challenge: 1 to 99; optional
 	Requested time.Time // time of the request, shown to the minute in UTC; optional
-	// Details says what the code confirms, for example the amount and payee of
+	// Details describes the act that the code confirms, for example the amount and payee of
 	// a payment. It must be one line of at most 200 characters. It may have
 	// isolates of Unicode (UAX #9), each with its end, but no other
 	// bidirectional control. Optional.

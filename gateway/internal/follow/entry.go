@@ -8,7 +8,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 )
 
-// An entry is what is known of a message. Follower.mu guards it.
+// An entry is the known state of a message. Follower.mu guards it.
 type entry struct {
 	id, messageID string
 	expires       time.Time

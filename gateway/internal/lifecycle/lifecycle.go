@@ -101,7 +101,7 @@ func (l *Lifecycle) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Close is Shutdown that cuts off what is under way. It may be called again.
+// Close is Shutdown, but cuts off the calls under way. It may be called again.
 func (l *Lifecycle) Close() error {
 	l.calls.CutOff()
 	_ = l.Follower.Close() // cuts off, where Shutdown waits

@@ -139,7 +139,7 @@ func (b *Browser) Call(method string, params map[string]any, result any) {
 	}
 }
 
-// Eval runs JavaScript from outside the page and decodes what it returns.
+// Eval runs JavaScript from outside the page and decodes its result.
 func (b *Browser) Eval(script string, result any) {
 	b.t.Helper()
 	var answer struct {
@@ -220,7 +220,7 @@ func (b *Browser) Press(text string) {
 	b.Then(text, b.Enter)
 }
 
-// Text returns what the page says.
+// Text returns the text of the page.
 func (b *Browser) Text() (s string) {
 	b.t.Helper()
 	b.Eval("document.body.innerText", &s)
@@ -232,8 +232,8 @@ func quote(s string) string {
 	return string(b)
 }
 
-// Screenshot returns what is seen, as PNG, and keeps it where OTPCOURIER_SCREENSHOTS
-// names a directory.
+// Screenshot returns the visible part of the page as PNG. If OTPCOURIER_SCREENSHOTS names a
+// directory, it also writes NAME.png there.
 func (b *Browser) Screenshot(name string) []byte {
 	b.t.Helper()
 	var shot struct{ Data string }
@@ -250,8 +250,7 @@ func (b *Browser) Screenshot(name string) []byte {
 	return raw
 }
 
-// Log returns what the console was told: violations of the page's policy, above
-// all.
+// Log returns the messages of the console, above all violations of the page's policy.
 func (b *Browser) Log() []string { return b.log }
 
 // Show lays a page out that comes from no server.

@@ -113,8 +113,8 @@ const (
 	alarmed = 0.5  // probability of loss at which an alarm begins
 	cleared = 0.02 // at which it ends
 
-	// longest is how long an alarm keeps messages out of the totals. A loss that
-	// lasts longer is what the route usually does.
+	// longest is the time for which an alarm keeps messages out of the totals. A longer
+	// loss counts as the route's usual state.
 	longest = 2 * time.Hour
 )
 
@@ -127,8 +127,8 @@ func (c *Cell) messages() float64 {
 	return n
 }
 
-// weight returns the weight of a slot's messages in the totals. Messages that were sent
-// during a loss tell nothing about what the route usually does.
+// weight returns the weight of a slot's messages in the totals. Messages sent during a
+// loss say nothing about the route's usual state.
 func (c *Cell) weight(loss float64) float64 {
 	switch {
 	case loss > alarmed && c.alarm == 0:
@@ -143,7 +143,7 @@ func (c *Cell) weight(loss float64) float64 {
 }
 
 // leave empties the place of slot n, whose counts are of the slot before in that place.
-// They join the totals, with the weight w where they tell what the route usually does.
+// They join the totals, with the weight w where they concern the route's usual state.
 func (c *Cell) leave(n int64, w float64, p *Params) {
 	q := &c.ring[n%Slots]
 	c.doubt = c.step(c.doubt, q, c.silence[Slots], c.muteness[Slots], p)

@@ -17,7 +17,7 @@ type Challenge struct {
 	Reference string   `json:"reference,omitempty"`
 	To        To       `json:"to"` // masked
 	Delivery  Delivery `json:"delivery"`
-	Used      []string `json:"used,omitempty"` // kinds of address that a message went to: a right code proves one of them
+	Used      []string `json:"used,omitempty"` // kinds of address that a message went to: a code proves one
 
 	Created      time.Time  `json:"created"`
 	Expires      time.Time  `json:"expires"`

@@ -38,7 +38,7 @@ func tables(t *testing.T) (all, named map[otp.Reason]row) {
 	t.Helper()
 	page := strings.ReplaceAll(read(t, "doc.go"), "\n//\t           ", "    ") // long names have a line to themselves
 	_, page, _ = strings.Cut(page, "//\terror ")
-	first, second, found := strings.Cut(page, "To calls other than check")
+	first, second, found := strings.Cut(page, "All calls but check")
 	if !found {
 		t.Fatal("doc.go has no second table")
 	}

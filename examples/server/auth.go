@@ -39,23 +39,26 @@ func newKey(id string) (secret string, kept apiKey, err error) {
 	_, _ = rand.Read(random) // never fails, see crypto/rand
 	secret = keyPrefix + id + "_" + base64.RawURLEncoding.EncodeToString(random)
 	sum := sha256.Sum256([]byte(secret))
-	return secret, apiKey{ID: id, SHA256: fmt.Sprintf("%x", sum), Scopes: scopes}, nil
+	return secret, apiKey{ID: id, SHA256: fmt.Sprintf("%x", sum), Scopes: slices.Clone(scopes)}, nil
 }
 
 // printKey prints a new API key for the client, and the entry for the file.
 func printKey(args []string, out io.Writer) error {
-	if len(args) != 1 {
-		return errors.New("key needs the name of the key, such as shop1")
+	if len(args) == 0 {
+		return errors.New("key needs the name of the key, such as shop1, and may have scopes after it")
 	}
 	secret, kept, err := newKey(args[0])
 	if err != nil {
 		return err
 	}
+	if len(args) > 1 {
+		kept.Scopes = args[1:]
+	}
 	entry, err := json.Marshal(kept)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "for the client, once:   %s\nfor the file's keys:    %s\n", secret, entry)
+	_, err = fmt.Fprintf(out, "for the client, once:   %s\nfor the file:           %s\n", secret, entry)
 	return err
 }
 
@@ -71,6 +74,9 @@ type gate struct {
 // setKeys takes the place of the keys before.
 func (g *gate) setKeys(c *config) {
 	keys := map[string]*apiKey{}
+	for i := range c.Operators {
+		keys[c.Operators[i].ID] = &c.Operators[i]
+	}
 	for _, a := range c.Applications {
 		for i := range a.Keys {
 			keys[a.Keys[i].ID] = &a.Keys[i]
@@ -135,7 +141,7 @@ func (g *gate) admit(r *http.Request, scope string) (*apiKey, *otphttp.Problem) 
 	switch {
 	case len(k.Networks) > 0 && !slices.ContainsFunc(k.Networks, func(n netip.Prefix) bool { return n.Contains(from) }):
 		return nil, refusal(http.StatusForbidden, "forbidden", "The API key is not for this address.", "")
-	case !slices.Contains(k.Scopes, scope):
+	case !k.may(scope):
 		return nil, refusal(http.StatusForbidden, "forbidden", "The API key is not for this call.",
 			`Bearer realm="otp", error="insufficient_scope", scope="`+scope+`"`)
 	}

@@ -49,6 +49,10 @@ type config struct {
 	// ProblemTypes is the beginning of the type of each problem.
 	ProblemTypes string `json:"problem_types,omitempty"`
 
+	// Operators sign in to the dashboard, on the listener of Admin. Their keys have the
+	// scope dashboard, and no other.
+	Operators []apiKey `json:"operators,omitempty"`
+
 	Applications []application `json:"applications"`
 
 	hookWaits []time.Duration // between tries of a webhook, for tests; nil: the default
@@ -118,7 +122,7 @@ type apiKey struct {
 	Rate     int            `json:"rate,omitempty"`     // requests a minute; default: 600
 	Expires  time.Time      `json:"expires,omitzero"`
 
-	app string // the application's name
+	app string // the application's name; empty: an operator's
 	sum []byte
 }
 
@@ -141,6 +145,7 @@ const (
 	scopeWebhooks      = "webhooks"      // test them, list what failed, send it again
 	scopeStats         = "stats"         // figures
 	scopeEvents        = "events"        // the log of events, addresses masked
+	scopeDashboard     = "dashboard"     // of operators only: all applications' figures and events
 )
 
 var scopes = []string{scopeVerifications, scopePages, scopeWebhooks, scopeStats, scopeEvents}
@@ -199,6 +204,16 @@ func (c *config) validate(env func(string) string) error {
 		return errors.New("proxies: it is required, since public_url is https and there is no cert")
 	}
 	names, ids := map[string]bool{}, map[string]bool{}
+	for i := range c.Operators {
+		k := &c.Operators[i]
+		if err := k.complete("", []string{scopeDashboard}); err != nil {
+			return fmt.Errorf("operators[%d].%w", i, err)
+		}
+		if ids[k.ID] {
+			return fmt.Errorf("operators[%d].id: another key has it", i)
+		}
+		ids[k.ID] = true
+	}
 	for i := range c.Applications {
 		a := &c.Applications[i]
 		at := fmt.Sprintf("applications[%d]", i)
@@ -216,7 +231,7 @@ func (c *config) validate(env func(string) string) error {
 		}
 		for j := range a.Keys {
 			k := &a.Keys[j]
-			if err := k.complete(a.Name); err != nil {
+			if err := k.complete(a.Name, scopes); err != nil {
 				return fmt.Errorf("%s.keys[%d].%w", at, j, err)
 			}
 			if ids[k.ID] {
@@ -260,7 +275,11 @@ func (a *application) validateWebhooks(at string, env func(string) string) error
 	return nil
 }
 
-func (k *apiKey) complete(app string) (err error) {
+// may reports whether a key has a scope.
+func (k *apiKey) may(scope string) bool { return slices.Contains(k.Scopes, scope) }
+
+// complete returns an error that names the field, as if a scope is none of allowed.
+func (k *apiKey) complete(app string, allowed []string) (err error) {
 	k.app = app
 	if k.sum, err = hex.DecodeString(k.SHA256); err != nil || len(k.sum) != 32 {
 		return errors.New("sha256: it must be 64 hexadecimal digits")
@@ -272,13 +291,13 @@ func (k *apiKey) complete(app string) (err error) {
 	case !idForm.MatchString(k.ID):
 		return errors.New("id: it must be 1 to 16 of a-z and 0-9")
 	case len(k.Scopes) == 0:
-		return fmt.Errorf("scopes: it needs one of %q", scopes)
+		return fmt.Errorf("scopes: it needs one of %q", allowed)
 	case k.Rate < 0:
 		return errors.New("rate: it is negative")
 	}
 	for _, s := range k.Scopes {
-		if !slices.Contains(scopes, s) {
-			return fmt.Errorf("scopes: %q is none of %q", s, scopes)
+		if !slices.Contains(allowed, s) {
+			return fmt.Errorf("scopes: %q is none of %q", s, allowed)
 		}
 	}
 	return nil

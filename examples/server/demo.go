@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -186,57 +185,6 @@ func demo(ctx context.Context, out io.Writer) error {
 		}
 	}
 	return nil
-}
-
-// serveDemo serves the applications of the demo until ctx ends. It prints messages, and
-// a link to the hosted page.
-func serveDemo(ctx context.Context, env func(string) string, out io.Writer) error {
-	c, shopKey, _, err := demoConfig()
-	if err != nil {
-		return err
-	}
-	c.Listen, c.Admin = cmp.Or(env("OTP_LISTEN"), "127.0.0.1:8080"), cmp.Or(env("OTP_ADMIN"), "127.0.0.1:8081")
-	for i := range c.Applications {
-		c.Applications[i].Routes = []route{{"sms", "console:phone"}, {"email", "console:email"}}
-	}
-	if err := c.validate(env); err != nil {
-		return err
-	}
-	s, err := newServer(ctx, c, otp.NewKeyring(), openRoute(env), slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	ended := make(chan error, 1)
-	go func() { ended <- s.run(ctx) }()
-	link, err := s.demoPage(ctx, shopKey)
-	if err != nil {
-		stop()
-		return errors.Join(err, <-ended)
-	}
-	fmt.Fprintf(out, "API on %s, health on %s\nAPI key of an application: %s\nhosted page, works once: %s\n", s.url(),
-		s.adminURL(), shopKey, link)
-	return <-ended
-}
-
-// demoPage makes a page as a backend does, and returns the link to it.
-func (s *server) demoPage(ctx context.Context, key string) (string, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url()+pagesPath,
-		strings.NewReader(`{"subject":"you","purpose":"sign-up","return_url":"https://shop.example/"}`))
-	if err != nil {
-		return "", err
-	}
-	r.Header.Set("Authorization", "Bearer "+key)
-	r.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = resp.Body.Close() }() // it is read
-	var made pageState
-	err = json.NewDecoder(resp.Body).Decode(&made)
-	return made.URL, err
 }
 
 // converse is the conversation of the demo.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -258,3 +259,14 @@ func matching(verification, request, any string) func(*entry) bool {
 				e.To != nil && (any == e.To.Phone || any == e.To.Email || any == e.To.Push || any == e.To.Chat))
 	}
 }
+
+// Address is where the message went, masked.
+func (e entry) Address() string {
+	if e.To == nil {
+		return ""
+	}
+	return cmp.Or(e.To.Phone, e.To.Email, e.To.Push, e.To.Chat)
+}
+
+// Time is when it was.
+func (e entry) Time() string { return e.At.Format("15:04:05") }

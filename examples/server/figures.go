@@ -30,7 +30,8 @@ const (
 )
 
 // A field is a kind and what it is counted by. All parts are bounded: routes are those
-// of the file, countries have phone numbers, the rest are constants of the library.
+// of the file, countries have phone numbers, the rest are constants of the library. What
+// is not known is other.
 type field struct{ kind, a, b string }
 
 // MarshalText returns kind/a/b, in which only a may have a slash.
@@ -103,7 +104,7 @@ type level struct {
 }
 
 var levels = []level{
-	{"minute", time.Minute, 8 * time.Hour},
+	{"minute", time.Minute, 13 * time.Hour},
 	{"hour", time.Hour, 35 * 24 * time.Hour},
 	{"day", 24 * time.Hour, 400 * 24 * time.Hour},
 }
@@ -177,7 +178,7 @@ func (f *figures) count(e *otp.Event, now time.Time) {
 	if route != "" && !slices.Contains(f.routes, route) {
 		route = otherName
 	}
-	if country != "" && !phone.ValidRegion(country) {
+	if !phone.ValidRegion(country) { // as that of an e-mail address
 		country = otherName
 	}
 	born := e.Created
@@ -194,7 +195,7 @@ func (f *figures) count(e *otp.Event, now time.Time) {
 		add(kindRequested, "", country)
 	case otp.EventSent:
 		for _, h := range e.Hops {
-			if h.Err != nil {
+			if h.Err != nil && !h.Skipped {
 				add(kindFailedTry, h.Route, h.Class.String())
 			}
 		}

@@ -202,7 +202,7 @@ func TestCohorts(t *testing.T) {
 		if p50, ok := first[0].quantile(kindToVerification, "sms", 0.5); !ok || p50 != 300 {
 			t.Errorf("got %v %v", p50, ok)
 		}
-		time.Sleep(8 * time.Hour) // minutes are gone by then, hours are not
+		time.Sleep(13 * time.Hour) // minutes are gone by then, hours are not
 		if c := sumOf(t, other, 0, born, time.Second); len(c) != 0 {
 			t.Errorf("minutes live on: %v", c)
 		}

@@ -7,8 +7,8 @@
 //
 //	go run .
 //
-// This serves until it is stopped, with the same two applications, prints the messages,
-// and an address at which to try the hosted page:
+// This serves until it is stopped, with the same two applications. It prints messages,
+// and links to the hosted page and to the dashboard, which has traffic to show:
 //
 //	go run . -serve -demo
 //
@@ -17,6 +17,7 @@
 //
 //	export OTP_KEYS="$(go run . keys)"       # the secrets that codes are derived from
 //	go run . key shop1                       # an API key, and its entry in the file
+//	go run . key ann dashboard               # an operator's, for the dashboard
 //	go run . migrate -config config.json     # in PostgreSQL, if the server's user may make no tables
 //	go run . -serve -config config.json
 //

@@ -167,7 +167,7 @@ func (r *rig) pageState(c *client, id string) (out pageState) {
 const signUp = `{"subject":"ann","purpose":"sign-up","language":"en","reference":"order-7",
 	"return_url":"https://shop.example/done?x=1"}`
 
-// go run . -serve -demo prints a link that opens the page.
+// go run . -serve -demo prints links that open the page and the dashboard.
 func TestServeDemo(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())
@@ -185,6 +185,21 @@ func TestServeDemo(t *testing.T) {
 	}
 	v := newVisitor(t, link)
 	v.get(link).says("Shop", `name="phone"`)
+	lines.Scan()
+	_, board, _ := strings.Cut(lines.Text(), "dashboard: ")
+	lines.Scan()
+	_, key, _ := strings.Cut(lines.Text(), "key: ")
+	o := newOperatorClient(t, strings.TrimSuffix(board, "/dashboard?application=bank"))
+	o.post("/dashboard/sign-in", "key", key)
+	for end := time.Now().Add(time.Minute); ; {
+		_, text, _ := o.post("/dashboard?application=bank")
+		if strings.Contains(text, "Germany") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the dashboard says %s", text)
+		}
+	}
 	http.DefaultClient.CloseIdleConnections()
 	stop()
 	if err := <-ended; err != nil {

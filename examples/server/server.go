@@ -42,6 +42,7 @@ type server struct {
 
 	sender  *sender // of webhooks
 	metrics *metrics
+	keys    otp.Keyring
 
 	public, admin net.Listener
 	draining      atomic.Bool
@@ -53,7 +54,7 @@ type server struct {
 
 // newServer starts the applications and listens. Run serves.
 func newServer(ctx context.Context, c *config, keys otp.Keyring, open opener, log *slog.Logger) (_ *server, err error) {
-	s := &server{c: c, log: log, apps: map[string]*app{}, metrics: newMetrics()}
+	s := &server{c: c, log: log, keys: keys, apps: map[string]*app{}, metrics: newMetrics()}
 	s.ending, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -263,10 +264,11 @@ func callerOf(r *http.Request) (otphttp.Caller, error) {
 	return c, nil
 }
 
-// adminHandler is for machines that watch: /healthz says that the process lives,
-// /readyz that it can serve; /metrics is for Prometheus.
+// adminHandler is for operators, and for machines that watch: /healthz says that the
+// process lives, /readyz that it can serve; /metrics is for Prometheus.
 func (s *server) adminHandler() http.Handler {
 	mux := http.NewServeMux()
+	s.operators(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.Handle("GET /metrics", s.metrics.handler())
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {

@@ -30,8 +30,8 @@ type stats struct {
 // A statsRow has what became of the verifications that were created in a bucket.
 type statsRow struct {
 	Start   time.Time `json:"start"`
-	Route   *string   `json:"route,omitempty"`   // empty: no message has gone yet
-	Country *string   `json:"country,omitempty"` // empty: it is not known
+	Route   *string   `json:"route,omitempty"` // empty: no message has gone yet
+	Country *string   `json:"country,omitempty"`
 
 	Requested   int64 `json:"requested"`
 	Sent        int64 `json:"sent"`

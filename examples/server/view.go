@@ -173,6 +173,11 @@ func (s *server) render(w http.ResponseWriter, status int, name string, v *view)
 	if slices.Contains(rightToLeft, v.Lang) {
 		v.Dir = "rtl"
 	}
+	s.execute(w, status, name, v.Lang, v)
+}
+
+// execute answers a template in a language.
+func (s *server) execute(w http.ResponseWriter, status int, name, lang string, v any) {
 	var b strings.Builder
 	if err := templates.ExecuteTemplate(&b, name, v); err != nil {
 		s.log.Error("a page was not written", "page", name, "error", err)
@@ -180,7 +185,7 @@ func (s *server) render(w http.ResponseWriter, status int, name string, v *view)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Language", v.Lang)
+	w.Header().Set("Content-Language", lang)
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(b.String())) // the person may have gone
 }

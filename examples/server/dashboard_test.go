@@ -1,0 +1,214 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/otpcourier/otpcourier/otp/otptest/browsertest"
+)
+
+// startOperated starts a server with an operator, whose key it returns.
+func startOperated(t *testing.T) (r *rig, key string) {
+	t.Helper()
+	key, kept, err := newKey("ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept.Scopes = []string{scopeDashboard}
+	r = start(t, func(c *config) {
+		c.Operators = []apiKey{kept}
+		c.Applications[0].Region = "GB"
+	})
+	r.people.receipts = true
+	return r, key
+}
+
+// An operatorClient is a browser without script that keeps cookies.
+type operatorClient struct {
+	t    *testing.T
+	http *http.Client
+	url  string
+}
+
+func newOperatorClient(t *testing.T, admin string) *operatorClient {
+	t.Helper()
+	jar, _ := cookiejar.New(nil)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &operatorClient{t, &http.Client{Transport: plainly{transport}, Jar: jar},
+		strings.Replace(admin, "http:", "https:", 1)} // for the cookie, which is for TLS only
+}
+
+// plainly speaks HTTP where a proxy would have ended TLS.
+type plainly struct{ base http.RoundTripper }
+
+func (p plainly) RoundTrip(r *http.Request) (*http.Response, error) {
+	q := r.Clone(r.Context())
+	q.URL.Scheme = "http"
+	return p.base.RoundTrip(q)
+}
+
+// post sends a form; no fields: it gets.
+func (o *operatorClient) post(path string, fields ...string) (status int, text, at string) {
+	o.t.Helper()
+	q, err := http.NewRequestWithContext(o.t.Context(), http.MethodGet, o.url+path, nil)
+	if len(fields) > 0 {
+		form := url.Values{}
+		for i := 0; i < len(fields); i += 2 {
+			form.Set(fields[i], fields[i+1])
+		}
+		body := strings.NewReader(form.Encode())
+		q, err = http.NewRequestWithContext(o.t.Context(), http.MethodPost, o.url+path, body)
+		q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	resp, err := o.http.Do(q)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return resp.StatusCode, string(body), resp.Request.URL.RequestURI()
+}
+
+// The dashboard opens to operators only, as long as their key is in the file, and shows
+// neither a code nor an address nor a subject.
+func TestDashboard(t *testing.T) {
+	t.Parallel()
+	r, key := startOperated(t)
+	live := r.follow(t, r.shop, "", "")
+	login := strings.Replace(annsLogin, `"subject":"ann"`, `"reference":"`+marked+`","subject":"ann"`, 1)
+	id := r.want(r.shop, "201 pending", "POST", apiPath, login).body.ID
+	code := r.people.read("+447912345601")
+	r.want(r.shop, "200 verified", "POST", apiPath+"/"+id+"/check", checkBody(code))
+	live.until("verified")
+
+	o := newOperatorClient(t, r.s.adminURL())
+	for _, path := range []string{"/dashboard", "/dashboard/events", "/dashboard?find=" + id} {
+		if status, text, _ := o.post(path); status != http.StatusUnauthorized || strings.Contains(text, id) {
+			t.Errorf("%s: %d to anybody", path, status)
+		}
+	}
+	if status, _, _ := o.post("/dashboard/search", "text", "x"); status != http.StatusUnauthorized {
+		t.Errorf("a search: %d to anybody", status)
+	}
+	for _, wrong := range []string{"", "x", key + "x", r.shop.key} {
+		if status, _, _ := o.post("/dashboard/sign-in", "key", wrong); status != 401 && status != 403 {
+			t.Errorf("%q: %d", wrong, status)
+		}
+	}
+	r.want(&client{r.shop.url, key, r.shop.http}, "403 forbidden", "GET", "/v1/stats", "") // a key for the dashboard
+	status, text, _ := o.post("/dashboard/sign-in", "key", key)
+	if status != http.StatusOK || !strings.Contains(text, id) || !strings.Contains(text, "United Kingdom") {
+		t.Fatalf("got %d %s", status, text)
+	}
+	said := text
+	for _, find := range [][2]string{{"id", id}, {"address", "07912 345601"}, {"address", "+447912345601"},
+		{"address", "+44******5601"}, {"address", "ann@example.com"}, {"subject", "ann"}, {"id", marked}} {
+		_, text, at := o.post("/dashboard/search", "application", "shop", "kind", find[0], "text", find[1])
+		if !strings.Contains(text, "<bdi>"+id) {
+			t.Errorf("%q was not found at %s", find, at)
+		}
+		if strings.Contains(at, "345601") || strings.Contains(at, "=ann") {
+			t.Errorf("the address of the page is %s", at)
+		}
+		said += text + at
+	}
+	if _, text, _ := o.post("/dashboard?application=bank"); strings.Contains(text, id) {
+		t.Error("one application shows another's events")
+	}
+	for _, secret := range []string{code, "447912345601", "ann@example", ">ann<", key, r.shop.key, "<script>alert"} {
+		if strings.Contains(said, secret) {
+			t.Errorf("%q is shown:\n%s", secret, said)
+		}
+	}
+	r.s.gate.setKeys(&config{Applications: r.s.c.Applications}) // SIGHUP, of a file without the operator
+	if status, _, _ := o.post("/dashboard"); status != http.StatusUnauthorized {
+		t.Errorf("%d to an operator no more", status)
+	}
+}
+
+// Ten wrong keys block the address; signing out ends the session.
+func TestOperatorBlock(t *testing.T) {
+	t.Parallel()
+	r, key := startOperated(t)
+	o := newOperatorClient(t, r.s.adminURL())
+	if status, _, _ := o.post("/dashboard/sign-in", "key", key); status != http.StatusOK {
+		t.Fatal(status)
+	}
+	if status, _, _ := o.post("/dashboard/sign-out", "x", "x"); status != http.StatusUnauthorized {
+		t.Errorf("signed out: %d", status)
+	}
+	for range maxFailures {
+		o.post("/dashboard/sign-in", "key", "guess")
+	}
+	status, text, _ := o.post("/dashboard/sign-in", "key", key)
+	if status != http.StatusTooManyRequests || !strings.Contains(text, "seconds") {
+		t.Errorf("got %d %s", status, text)
+	}
+}
+
+// TestRealChromiumDashboard looks at the dashboard, narrow and wide, light and dark, from
+// either side, audits it by axe-core, and follows the events.
+func TestRealChromiumDashboard(t *testing.T) {
+	t.Parallel()
+	r, key := startOperated(t)
+	b := browsertest.Start(t)
+	w := &walk{Browser: b, t: t, r: r, lang: "en"}
+	live := r.follow(t, r.shop, "", "")
+	r.s.apps["shop"].figures.remember(time.Now())
+	id := r.want(r.shop, "201 pending", "POST", apiPath, strings.Replace(annsLogin, `"subject"`,
+		`"reference":"`+marked+`","subject"`, 1)).body.ID
+	live.until("receipt")
+	look := func(page string) {
+		t.Helper()
+		for _, scheme := range []string{"light", "dark"} {
+			for _, width := range []int{360, 1280} {
+				w.lookAt(page, scheme, width)
+				for _, found := range w.Axe() {
+					t.Errorf("%s, %s, %d wide: %s", page, scheme, width, found)
+				}
+			}
+		}
+	}
+	w.Open(r.s.adminURL() + "/dashboard?application=shop")
+	look("sign-in")
+	w.TypeIn("key", "otpk_guess")
+	look("sign-in-error")
+	w.TypeIn("key", key)
+	w.until("the tail is followed", `!document.getElementById("pause").hidden`)
+	look("dashboard")
+	w.Eval(`for (const d of document.querySelectorAll("details")) d.open = true`, nil)
+	w.Eval(`document.documentElement.dir = "rtl"`, nil)
+	look("dashboard-rtl-open")
+	second := r.want(r.shop, "201 pending", "POST", apiPath, strings.Replace(annsLogin, "5601", "5602", 1)).body.ID
+	w.until("a new event comes", `document.getElementById("log").textContent.includes("`+second+`")`)
+	w.Eval(`document.getElementById("pause").click()`, nil)
+	var paused string
+	if w.Eval(`document.getElementById("pause").textContent`, &paused); paused != "Go on" {
+		t.Errorf("paused, the button says %q", paused)
+	}
+	w.TypeIn("text", marked)
+	var scripts int
+	w.Eval(`document.scripts.length`, &scripts)
+	if text := w.Text(); scripts != 1 || !strings.Contains(text, marked) || !strings.Contains(text, id) ||
+		strings.Contains(text, second) {
+		t.Errorf("%d scripts; the search found %s", scripts, text)
+	}
+	look("search")
+	for _, line := range w.Log() {
+		if !strings.Contains(line, "401 (Unauthorized)") { // the forms for the key
+			t.Errorf("the console says %q", line)
+		}
+	}
+}

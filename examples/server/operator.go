@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/phone"
+	"github.com/otpcourier/otpcourier/otp"
+)
+
+const (
+	operatorCookie = "__Host-otp-operator"
+	operatorLife   = 8 * time.Hour // then the operator signs in again
+)
+
+// operators serves the dashboard. Each call but that of signing in needs the cookie.
+func (s *server) operators(mux *http.ServeMux) {
+	protected := http.NewCrossOriginProtection()
+	handle := func(pattern string, h http.HandlerFunc) { mux.Handle(pattern, headers(protected.Handler(h))) }
+	handle("POST /dashboard/sign-in", s.signIn)
+	handle("POST /dashboard/sign-out", s.signOut)
+	handle("GET /dashboard", s.operator(s.showBoard))
+	handle("GET /dashboard/events", s.operator(func(w http.ResponseWriter, r *http.Request, a *app) {
+		if p := s.follow(w, r, a, matching("", "", "")); p != nil {
+			s.refuse(w, p)
+		}
+	}))
+	handle("POST /dashboard/search", s.operator(func(w http.ResponseWriter, r *http.Request, a *app) {
+		q := url.Values{"application": {a.name}, "find": {a.searched(r, s.keys)}}
+		http.Redirect(w, r, "/dashboard?"+q.Encode(), http.StatusSeeOther)
+	}))
+	mux.Handle("GET /static/", headers(http.StripPrefix("/static/", http.FileServerFS(static))))
+}
+
+// signIn trades an operator's key for a cookie. Wrong keys block an address as those of
+// the API do.
+func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
+	r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(r.PostFormValue("key")))
+	k, p := s.gate.admit(r, scopeDashboard)
+	value := secret()
+	if p == nil {
+		err := s.vault.write(r.Context(), secretName("operator", value), k.ID, operatorLife)
+		if err != nil {
+			p = s.unavailable(r, err)
+		}
+	}
+	if p != nil {
+		text := p.Title
+		if p.RetryAfter > 0 {
+			text += fmt.Sprintf(" Try again in %d seconds.", p.RetryAfter)
+		}
+		s.askKey(w, r, p.Status, text)
+		return
+	}
+	http.SetCookie(w, &http.Cookie{Name: operatorCookie, Value: value, Path: "/",
+		MaxAge: int(operatorLife / time.Second), Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	http.Redirect(w, r, "/dashboard?"+url.Values{"application": {r.FormValue("application")}}.Encode(),
+		http.StatusSeeOther)
+}
+
+// askKey answers the form for the key, which then leads to the application asked for.
+func (s *server) askKey(w http.ResponseWriter, r *http.Request, status int, problem string) {
+	s.execute(w, status, "sign-in.html", "en", struct{ Problem, Application string }{problem,
+		r.FormValue("application")})
+}
+
+func (s *server) signOut(w http.ResponseWriter, r *http.Request) {
+	if c, err := r.Cookie(operatorCookie); err == nil {
+		_, _ = s.vault.take(r.Context(), secretName("operator", c.Value)) // else it ends by itself
+	}
+	http.SetCookie(w, &http.Cookie{Name: operatorCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true,
+		SameSite: http.SameSiteStrictMode})
+	http.Redirect(w, r, "/dashboard", http.StatusSeeOther)
+}
+
+// signedIn reports whether a request has the cookie of a key that is still an operator's.
+func (s *server) signedIn(r *http.Request) bool {
+	c, err := r.Cookie(operatorCookie)
+	if err != nil {
+		return false
+	}
+	var id string
+	name := secretName("operator", c.Value)
+	sealed, err := s.vault.get(r.Context(), name)
+	if s.vault.read(name, sealed, err, &id) != nil {
+		return false
+	}
+	k := (*s.gate.keys.Load())[id]
+	return k != nil && k.may(scopeDashboard) && (k.Expires.IsZero() || time.Now().Before(k.Expires))
+}
+
+// operator has a request served for the application that it names, by default the first.
+func (s *server) operator(do func(http.ResponseWriter, *http.Request, *app)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
+		if !s.signedIn(r) {
+			s.askKey(w, r, http.StatusUnauthorized, "")
+			return
+		}
+		a := s.apps[r.FormValue("application")]
+		if a == nil {
+			a = s.apps[s.c.Applications[0].Name]
+		}
+		do(w, r, a)
+	}
+}
+
+// searched returns what entries of the log have in place of what the operator typed, so
+// that no address of a page has a whole number or a subject.
+func (a *app) searched(r *http.Request, keys otp.Keyring) string {
+	typed := strings.TrimSpace(r.PostFormValue("text"))
+	switch r.PostFormValue("kind") {
+	case "address":
+		if n, err := phone.Parse(typed, a.config.Region); err == nil {
+			typed = n.E164
+		}
+		if !strings.Contains(typed, "*") { // it was copied from the log
+			typed = channel.Mask(typed)
+		}
+	case "subject":
+		tag, _, err := keys.Subject(a.name, "", typed)
+		if err == nil {
+			typed = tag
+		}
+	}
+	return typed
+}

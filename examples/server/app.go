@@ -18,6 +18,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel/console"
 	"github.com/otpcourier/otpcourier/channel/failover"
 	"github.com/otpcourier/otpcourier/otp"
+	"github.com/otpcourier/otpcourier/otp/authenticator"
 	"github.com/otpcourier/otpcourier/otp/guard"
 	"github.com/otpcourier/otpcourier/otp/otphttp"
 	"github.com/otpcourier/otpcourier/otp/wording"
@@ -72,6 +73,8 @@ type app struct {
 	courier *failover.Channel
 	figures *figures
 	metrics *appMetrics
+
+	authenticators *authenticator.Service // nil: none
 
 	mailRoute string // the first that needs an e-mail address; empty: none
 	opened    []channel.Channel
@@ -138,6 +141,9 @@ func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channe
 		Logger:   log,
 	})
 	if err != nil {
+		return err
+	}
+	if a.authenticators, err = c.newAuthenticators(st, keys, log); err != nil {
 		return err
 	}
 	a.api, err = otphttp.New(otphttp.Config{Service: a.svc, Authenticate: callerOf, Path: apiPath,

@@ -87,6 +87,10 @@ type application struct {
 	// Default: none.
 	Guard *guardConfig `json:"guard,omitempty"`
 
+	// Authenticator names the application in the authenticator apps of its people: 1
+	// to 64 octets without a colon. Default: it has no authenticators.
+	Authenticator string `json:"authenticator,omitempty"`
+
 	// Webhooks receive what becomes of the application's verifications.
 	Webhooks []webhook `json:"webhooks,omitempty"`
 
@@ -146,9 +150,12 @@ const (
 	scopeStats         = "stats"         // figures
 	scopeEvents        = "events"        // the log of events, addresses masked
 	scopeDashboard     = "dashboard"     // of operators only: all applications' figures and events
+
+	scopeAuthenticators = "authenticators" // enrol, confirm, check, recover, remove, unlock
 )
 
-var scopes = []string{scopeVerifications, scopePages, scopeWebhooks, scopeStats, scopeEvents}
+var scopes = []string{scopeVerifications, scopePages, scopeWebhooks, scopeStats, scopeEvents,
+	scopeAuthenticators}
 
 // readConfig reads the file, and the variables that take the place of its fields.
 func readConfig(path string, env func(string) string) (*config, error) {

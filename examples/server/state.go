@@ -19,13 +19,14 @@ import (
 	"github.com/otpcourier/otpcourier/store/redisstore"
 )
 
-// A backend is a store with limits, receipts and a queue that says how long it is.
+// A backend is a store with limits, receipts, a queue that says how long it is, and credentials.
 type backend interface {
 	store.Store
 	store.Limiter
 	store.Tracker
 	store.Queue
 	store.Inspector
+	store.Credentials
 }
 
 // A state is where the server keeps all that outlives a request: a Redis, a database of

@@ -72,3 +72,24 @@ func ExampleReceipts() {
 	// carrier-a 7 delivered
 	// <nil>
 }
+
+// A program acts on the class of an error: it says whether the message may have gone out.
+func ExampleClassOf() {
+	refused := &channel.Error{Class: channel.Temporary, Op: "push: notify", Code: "503"}
+	for _, err := range []error{refused, errors.New("connection reset")} {
+		fmt.Println(channel.ClassOf(err))
+	}
+	// Output:
+	// temporary
+	// unknown
+}
+
+// An optional interface is found through wrappers, such as a failover.
+func ExampleAs() {
+	var c channel.Channel = channel.Func(func(context.Context, *channel.Message) (channel.Submission, error) {
+		return channel.Submission{State: channel.Sent}, nil
+	})
+	_, ok := channel.As[channel.Canceler](c)
+	fmt.Println("can withdraw a message:", ok)
+	// Output: can withdraw a message: false
+}

@@ -3,6 +3,7 @@ package channeltest_test
 import (
 	"context"
 	"fmt"
+	"testing"
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/channeltest"
@@ -24,4 +25,27 @@ func ExampleFake() {
 	// failed [] fake: send: throttled (0x58)
 	// sent [carrier-a-1] <nil>
 	// 2 calls, 1 accepted
+}
+
+// The test of a channel runs the suite with hooks for the provider behind it. Here the
+// fake is its own provider.
+func ExampleRun() {
+	TestConformance := func(t *testing.T) {
+		channeltest.Run(t, channeltest.Harness{
+			Address:     channel.Phone,
+			ProviderIDs: true,
+			New: func(testing.TB) channeltest.Subject {
+				fake := &channeltest.Fake{Name: "carrier-a"}
+				return channeltest.Subject{
+					Channel:  fake,
+					Accepted: func() int { return len(fake.Accepted()) },
+					Refuse: func(class channel.Class) bool {
+						fake.Then = channeltest.Refuse(class, "42")
+						return class != channel.Unknown
+					},
+				}
+			},
+		})
+	}
+	_ = TestConformance
 }

@@ -229,3 +229,53 @@ func ExampleLearn() {
 	// 1. carrier-b, given as 2: lifted: it has the better estimate or price, or those before it are doubted
 	// 2. carrier-a, given as 1: doubted: its messages may get lost
 }
+
+// A page for operators shows which routes are skipped.
+func ExampleChannel_Health() {
+	down := &channeltest.Fake{Then: channeltest.Refuse(channel.Temporary, "0x08")}
+	sms, err := failover.New(failover.Config{
+		Router: failover.List(
+			channel.Route{Name: "carrier-a", Channel: down, Address: channel.Phone},
+			channel.Route{Name: "carrier-b", Channel: &channeltest.Fake{}, Address: channel.Phone},
+		),
+		Breaker: failover.BreakerConfig{Failures: 1},
+	})
+	if err != nil {
+		panic(err)
+	}
+	if _, err := sms.Send(context.Background(), channeltest.Message(channel.Phone, "k3v9.1")); err != nil {
+		panic(err)
+	}
+	for _, route := range sms.Health() {
+		fmt.Println(route.Route, "is skipped:", route.Open)
+	}
+	// Output:
+	// carrier-a is skipped: true
+	// carrier-b is skipped: false
+}
+
+// A Router of one's own: payments go by the expensive carrier only.
+func ExampleNew_router() {
+	cheap := channel.Route{Name: "cheap", Channel: &channeltest.Fake{}, Address: channel.Phone}
+	good := channel.Route{Name: "good", Channel: &channeltest.Fake{}, Address: channel.Phone}
+	sms, err := failover.New(failover.Config{
+		Router: channel.RouterFunc(func(_ context.Context, m *channel.Message) ([]channel.Route, error) {
+			if m.Purpose == "payment" {
+				return []channel.Route{good}, nil
+			}
+			return []channel.Route{cheap, good}, nil
+		}),
+	})
+	if err != nil {
+		panic(err)
+	}
+	for _, purpose := range []string{"login", "payment"} {
+		m := channeltest.Message(channel.Phone, "k3v9."+purpose)
+		m.Purpose = purpose
+		s, err := sms.Send(context.Background(), m)
+		fmt.Println(purpose, "by", s.Route, err)
+	}
+	// Output:
+	// login by cheap <nil>
+	// payment by good <nil>
+}

@@ -21,8 +21,8 @@ type Key struct {
 	Counter bool          // HOTP, RFC 4226; default TOTP, RFC 6238
 	App     bool          // of an app on a phone, whose clock the network sets: no drift is followed
 	Hash    oath.Hash     // default SHA1: all apps and most hard tokens support no other
-	Digits  int           // 6 to 8
-	Period  time.Duration // TOTP: a step, whole seconds from 1 to 120 (NIST SP 800-63B-4 §3.1.4.2)
+	Digits  int           // 6 to 8; required
+	Period  time.Duration // TOTP: a step, 1 to 120 whole seconds (NIST SP 800-63B-4 §3.1.4.2); required
 	Moving  uint64        // HOTP: the next counter
 	Drift   int           // TOTP: steps by which the token's clock is ahead, −1000 to 1000
 

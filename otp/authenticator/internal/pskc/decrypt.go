@@ -61,7 +61,7 @@ func openCBC(block cipher.Block, sealed []byte) ([]byte, error) {
 	cipher.NewCBCDecrypter(block, sealed[:size]).CryptBlocks(plain, sealed[size:])
 	padding := int(plain[len(plain)-1])
 	if padding < 1 || padding > size {
-		return nil, errors.New("the padding is wrong, so the key is, too")
+		return nil, errors.New("the padding is wrong, as with a wrong key")
 	}
 	return plain[:len(plain)-padding], nil
 }

@@ -53,7 +53,7 @@ func newOpener(c *container, o Options) (*opener, error) {
 	if c.MAC.Key != nil && b.missing == nil {
 		key, err := b.decrypt(c.MAC.Key)
 		if err != nil {
-			return nil, fmt.Errorf("the key of the MAC does not open, is the key or the password right: %w", err)
+			return nil, fmt.Errorf("the key of the MAC does not open: the key or the password is wrong: %w", err)
 		}
 		b.macKey = key
 	}

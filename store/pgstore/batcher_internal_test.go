@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -18,7 +19,8 @@ func TestBatcherDropsAbandonedJobs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sent []string
 		first := true
-		b := &batcher{timeout: 3 * time.Second, send: func(ctx context.Context, batch []newJob) error {
+		b := &batcher[newJob, struct{}]{timeout: 3 * time.Second, patience: 3 * time.Second, maxBatch: 9, send: func(
+			ctx context.Context, batch []newJob) ([]struct{}, error) {
 			for _, j := range batch {
 				sent = append(sent, j.Challenge)
 			}
@@ -26,11 +28,11 @@ func TestBatcherDropsAbandonedJobs(t *testing.T) {
 				first = false
 				<-ctx.Done()
 			}
-			return ctx.Err()
+			return make([]struct{}, len(batch)), ctx.Err()
 		}}
 		add := func(ctx context.Context, challenge string, want error) {
 			go func() {
-				err := b.add(ctx, newJob{Job: store.Job{Challenge: challenge}})
+				_, err := b.ask(ctx, newJob{Job: store.Job{Challenge: challenge}})
 				if !errors.Is(err, want) {
 					t.Errorf("add of %s: %v, want %v", challenge, err, want)
 				}
@@ -52,4 +54,55 @@ func TestBatcherDropsAbandonedJobs(t *testing.T) {
 			t.Errorf("sending %v with %d waiting, want neither", b.sending, len(b.waiting))
 		}
 	})
+}
+
+// TestBatcherTakesOver: a batch that hangs holds the next ones up for the patience only.
+func TestBatcherTakesOver(t *testing.T) {
+	t.Parallel()
+	for _, alone := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			hang := make(chan struct{})
+			b := &batcher[string, string]{timeout: 3 * time.Second, patience: time.Second, maxBatch: 9}
+			b.send = func(_ context.Context, batch []string) ([]string, error) {
+				if batch[0] == "first" && !alone {
+					time.Sleep(time.Millisecond) // until the second waits
+				}
+				if slices.Contains(batch, "hangs") {
+					<-hang
+				}
+				return batch, nil
+			}
+			answers := make(chan string, 9)
+			ask := func(query string) {
+				go func() {
+					answer, err := b.ask(t.Context(), query)
+					answers <- fmt.Sprint(answer, err)
+				}()
+				synctest.Wait()
+			}
+			if !alone {
+				ask("first")
+			}
+			ask("hangs")
+			if !alone {
+				if got := <-answers; got != "first<nil>" {
+					t.Errorf("answer %q, want that to the first", got)
+				}
+				synctest.Wait()
+			}
+			began := time.Now()
+			ask("waits")
+			if got := <-answers; got != "waits<nil>" || time.Since(began) != time.Second {
+				t.Errorf("answer %q after %v, want that to the call that waits, after 1s", got, time.Since(began))
+			}
+			close(hang)
+			if got := <-answers; got != "hangs<nil>" {
+				t.Errorf("answer %q, want that to the call that hung", got)
+			}
+			synctest.Wait()
+			if b.sending {
+				t.Error("a batch is under way, want none")
+			}
+		})
+	}
 }

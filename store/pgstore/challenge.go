@@ -109,14 +109,6 @@ func (s *Store) Get(ctx context.Context, id string, now time.Time) (*store.Recor
 // errNoToken refuses a call without a token: all such calls would be repeats of one.
 var errNoToken = errors.New("pgstore: the token is zero")
 
-// Attempt implements store.Store.
-func (s *Store) Attempt(ctx context.Context, id string, t store.Token, now time.Time) (*store.Record, error) {
-	if t == 0 {
-		return nil, errNoToken
-	}
-	return s.onChallenge(ctx, s.sql.attempt, id, int64(t), nanos(now))
-}
-
 // Finish implements store.Store.
 func (s *Store) Finish(
 	ctx context.Context, id string, o store.Outcome, t store.Token, now time.Time,
@@ -172,26 +164,45 @@ func checkBucket(bucket, subject, group string) error {
 // onChallenge runs a function that returns a challenge. The first of its arguments is the
 // digest of the ID.
 func (s *Store) onChallenge(ctx context.Context, sql, id string, args ...any) (*store.Record, error) {
-	var status, outcome, attempts, maxAttempts, maxFailures, maxRun *int
-	var locked, created, expires, lock, life, revision *int64
-	var newCode *bool
-	var subject, group, key, salt, sealed, delivery []byte
-	into := []any{
-		&status, &attempts, &outcome, &locked, &created, &expires, &lock, &life, &revision, &maxAttempts, &maxFailures,
-		&maxRun, &newCode, &subject, &group, &key, &salt, &sealed, &delivery,
-	}
-	if err := s.row(ctx, into, sql, append([]any{digest(id)}, args...)...); err != nil {
+	var status, outcome *int
+	var locked *int64
+	var a answer
+	fields := append([]any{&status, &outcome, &locked}, a.fields()...)
+	if err := s.row(ctx, fields, sql, append([]any{digest(id)}, args...)...); err != nil {
 		return nil, err
 	}
 	if status == nil {
 		return nil, store.ErrNotFound
 	}
+	r := a.record(id)
+	r.Outcome, r.LockedUntil = store.Outcome(*outcome), instant(*locked)
+	return r, refusal(*status)
+}
+
+// An answer has the columns of a challenge that all statements return. They are NULL if there
+// is none.
+type answer struct {
+	attempts, maxAttempts, maxFailures, maxRun  *int
+	created, expires, lock, life, revision      *int64
+	newCode                                     *bool
+	subject, group, key, salt, sealed, delivery []byte
+}
+
+// fields are those of challengeFields, from attempts on.
+func (a *answer) fields() []any {
+	return []any{
+		&a.attempts, &a.created, &a.expires, &a.lock, &a.life, &a.revision, &a.maxAttempts, &a.maxFailures, &a.maxRun,
+		&a.newCode, &a.subject, &a.group, &a.key, &a.salt, &a.sealed, &a.delivery,
+	}
+}
+
+// record returns the challenge, as open and its subject not locked.
+func (a *answer) record(id string) *store.Record {
 	return &store.Record{
-		ID: id, Subject: string(subject), Group: string(group), Key: string(key), Salt: orNil(salt),
-		Sealed: orNil(sealed), Created: instant(*created), Expires: instant(*expires), NewCode: *newCode,
-		MaxAttempts: *maxAttempts, MaxFailures: *maxFailures, Lock: time.Duration(*lock),
-		MaxRun: *maxRun, RunLife: time.Duration(*life),
-		Attempts: *attempts, Outcome: store.Outcome(*outcome), LockedUntil: instant(*locked), Delivery: orNil(delivery),
-		Revision: uint64(*revision),
-	}, refusal(*status)
+		ID: id, Subject: string(a.subject), Group: string(a.group), Key: string(a.key), Salt: orNil(a.salt),
+		Sealed: orNil(a.sealed), Created: instant(*a.created), Expires: instant(*a.expires), NewCode: *a.newCode,
+		MaxAttempts: *a.maxAttempts, MaxFailures: *a.maxFailures, Lock: time.Duration(*a.lock),
+		MaxRun: *a.maxRun, RunLife: time.Duration(*a.life),
+		Attempts: *a.attempts, Delivery: orNil(a.delivery), Revision: uint64(*a.revision),
+	}
 }

@@ -14,9 +14,10 @@
 // The server must be PostgreSQL 14 or later, with PL/pgSQL, which every database has unless
 // its owner dropped it. The client is github.com/jackc/pgx/v5.
 //
-// Each method of Store, Limiter, Tracker and Credentials is one statement and one round trip.
-// The statement calls a function of the schema, which locks only a row of its subject, limit
-// or key. A wrong code writes one row, of its subject, and none of the challenge.
+// Each method of Store, Limiter, Tracker and Credentials is one statement and one round trip,
+// and locks only a row of its subject, limit or key. A wrong code writes one row, of its
+// subject, and none of the challenge. Only an Attempt takes a second statement, if it is
+// refused, is repeated, or locks the subject.
 //
 // # Schema
 //
@@ -53,8 +54,10 @@
 // # Concurrency
 //
 // With a *pgxpool.Pool all methods are safe for concurrent use. Only Run works in the
-// background. A Store need not be closed: the caller closes the pool. Calls of Enqueue at
-// the same time share statements.
+// background. A Store need not be closed: the caller closes the pool. Calls of Attempt at
+// the same time share statements, and so do calls of Enqueue: one commit serves up to 128 or
+// 256 of them. If a statement of attempts hangs for a tenth of Config.Timeout, the next
+// attempts do not wait for it.
 //
 // # Operation
 //

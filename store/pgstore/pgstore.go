@@ -45,7 +45,8 @@ type Store struct {
 	pace     time.Duration // of heartbeats
 	listen   func(context.Context) (*pgx.Conn, error)
 	sql      statements
-	enqueues *batcher
+	enqueues *batcher[newJob, struct{}]
+	charges  *batcher[charge, *store.Record]
 	swept    atomic.Int64 // when the latest sweep began: nanoseconds since 1970
 	sweeps   bool
 }
@@ -61,7 +62,12 @@ func New(cfg Config) (*Store, error) {
 		parked: max((cfg.MaxParked+shards-1)/shards, maxParked), attempts: cfg.JobAttempts,
 		pace: heartbeatEvery, listen: cfg.Listen, sql: newStatements(cfg.Schema),
 	}
-	s.enqueues = &batcher{timeout: s.timeout, send: s.addJobs}
+	s.enqueues = &batcher[newJob, struct{}]{
+		timeout: s.timeout, patience: s.timeout, maxBatch: maxNewJobs, send: s.addJobs,
+	}
+	s.charges = &batcher[charge, *store.Record]{
+		timeout: s.timeout, patience: s.timeout / chargePatience, maxBatch: maxCharges, send: s.charge,
+	}
 	_, inTx := cfg.DB.(pgx.Tx) // a sweep would hold its locks until the transaction ends
 	s.sweeps = !inTx
 	if pool, ok := cfg.DB.(*pgxpool.Pool); ok && s.listen == nil {

@@ -43,6 +43,9 @@ const (
 // rank is a priority in the tables: 0 for High, 1, 2 for Low.
 func rank(p store.Priority) int16 { return int16(store.High - p) }
 
+// maxNewJobs bounds the jobs that one statement adds.
+const maxNewJobs = 256
+
 // A newJob is a job as it is added.
 type newJob struct {
 	store.Job
@@ -64,11 +67,12 @@ func (s *Store) Enqueue(ctx context.Context, j store.Job) error {
 	if due >= nanos(j.Expires) {
 		return nil
 	}
-	return s.enqueues.add(ctx, newJob{j, due})
+	_, err := s.enqueues.ask(ctx, newJob{j, due})
+	return err
 }
 
-// addJobs adds a batch.
-func (s *Store) addJobs(ctx context.Context, batch []newJob) error {
+// addJobs adds a batch. The answers mean nothing.
+func (s *Store) addJobs(ctx context.Context, batch []newJob) ([]struct{}, error) {
 	n := len(batch)
 	ranks, challenges := make([]int16, n), make([][]byte, n)
 	due, expires, notBefore := make([]int64, n), make([]int64, n), make([]int64, n)
@@ -80,7 +84,7 @@ func (s *Store) addJobs(ctx context.Context, batch []newJob) error {
 		}
 	}
 	_, err := s.exec(ctx, s.sql.enqueue, ranks, due, expires, notBefore, challenges, nanos(time.Now()))
-	return err
+	return make([]struct{}, n), err
 }
 
 // Stats implements store.Inspector. It reads all jobs.

@@ -2,7 +2,7 @@ package pgstore
 
 // statements are the SQL of the calls, with the names of the schema.
 type statements struct {
-	get, attempt, finish, update, create, cancelAll, forget string
+	get, charge, chargeAll, attempt, finish, update, create, cancelAll, forget string
 
 	take, give, track, match string
 
@@ -13,15 +13,35 @@ type statements struct {
 	sweep string
 }
 
-// challengeFields are read by Store.onChallenge, in this order.
-const challengeFields = `SELECT status, attempts, outcome, locked_until, created, expires, lock, run_life, revision,
+// challengeFields are read into an answer, in this order.
+const challengeFields = `SELECT status, outcome, locked_until, attempts, created, expires, lock, run_life, revision,
 	max_attempts, max_failures, max_run, new_code, subject, grp, key, salt, sealed, delivery FROM otpcourier.`
+
+// chargeOne is Attempt, if nothing speaks against it. See charge_all in the migrations.
+const chargeOne = `UPDATE otpcourier.subjects u SET
+	failures = CASE WHEN u.ends > $3::bigint THEN u.failures + 1 ELSE 1 END,
+	total = CASE WHEN u.life > $3 THEN u.total + 1 ELSE 1 END,
+	ends = greatest(u.ends, $3 + t.lock), life = greatest(u.life, u.ends, $3 + t.lock, $3 + t.run_life),
+	charged = u.charged || t.id, tokens = u.tokens || $2::bigint, until = u.until || t.expires,
+	kept = greatest(u.kept, otpcourier.hours(greatest(u.ends, u.life, $3 + t.lock, $3 + t.run_life, t.expires)))
+	FROM otpcourier.challenges t
+	WHERE t.id = $1::uuid AND t.expires > $3 AND t.outcome = 0 AND t.lock > 0
+	AND u.subject = t.subject AND u.marked IS NULL AND u.closed <= $3
+	AND NOT u.locked AND u.failures < t.max_failures - 1 AND u.total < t.max_run - 1
+	AND (u.until[1] + otpcourier.slack() > $3) IS NOT FALSE AND array_position(u.tokens, $2) IS NULL
+	AND coalesce(cardinality(array_positions(u.charged, t.id)), 0) < t.max_attempts
+	RETURNING cardinality(array_positions(u.charged, t.id)), t.created, t.expires, t.lock, t.run_life, t.revision,
+	t.max_attempts, t.max_failures, t.max_run, t.new_code, t.subject, t.grp, t.key, t.salt, t.sealed, t.delivery`
 
 // newStatements returns the statements of a schema.
 func newStatements(schema string) statements {
 	q := func(text string) string { return inSchema(text, schema) }
 	return statements{
-		get:     q(challengeFields + `look($1::uuid, $2::bigint)`),
+		get:    q(challengeFields + `look($1::uuid, $2::bigint)`),
+		charge: q(chargeOne),
+		chargeAll: q(`SELECT place, attempts, created, expires, lock, run_life, revision, max_attempts, max_failures,
+			max_run, new_code, subject, grp, key, salt, sealed, delivery FROM otpcourier.charge_all($1::uuid[], $2::bigint[], $3::bigint[],
+			$4::integer[], $5::integer[], $6::bigint[])`),
 		attempt: q(challengeFields + `attempt($1::uuid, $2::bigint, $3::bigint)`),
 		finish:  q(challengeFields + `finish($1::uuid, $2::integer, $3::bigint, $4::bigint)`),
 		update:  q(challengeFields + `revise($1::uuid, $2::bigint, $3::bytea, $4::bigint)`),

@@ -47,7 +47,7 @@ CREATE TABLE otpcourier.subjects (
 	total        integer NOT NULL DEFAULT 0, -- in a row, locks notwithstanding
 	kept         integer NOT NULL, -- hours since 1970: the row is garbage from then on
 	locked       boolean NOT NULL DEFAULT false,
-	closed       uuid, -- the challenge that Finish closed last
+	closed       bigint NOT NULL DEFAULT 0, -- when the last challenge expires of those that Finish closed
 	charged      uuid[], -- the challenge of each Attempt that was charged, in order
 	tokens       bigint[], -- its token
 	until        bigint[], -- when its challenge expires
@@ -160,7 +160,7 @@ BEGIN
 	RETURN a;
 END $$;
 
--- attempt is Attempt.
+-- attempt is Attempt of any call. Most are charged by chargeOne in statements.go, or by charge_all.
 CREATE FUNCTION otpcourier.attempt(_id uuid, _token bigint, _now bigint) RETURNS otpcourier.answer
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -170,35 +170,11 @@ DECLARE
 	over bigint;
 	at integer;
 BEGIN
-	-- In most calls nothing speaks against the charge, and it locks nothing: one UPDATE does it.
-	-- If it waits for another call, its conditions on u are looked at anew, but t and v stay as
-	-- they were: v tells whether a challenge was closed meanwhile.
-	UPDATE otpcourier.subjects u SET
-		failures = CASE WHEN u.ends > _now THEN u.failures + 1 ELSE 1 END,
-		total = CASE WHEN u.life > _now THEN u.total + 1 ELSE 1 END,
-		ends = greatest(u.ends, _now + t.lock), life = greatest(u.life, u.ends, _now + t.lock, _now + t.run_life),
-		locked = false,
-		charged = u.charged || _id, tokens = u.tokens || _token, until = u.until || t.expires,
-		kept = greatest(u.kept,
-			otpcourier.hours(greatest(u.ends, u.life, _now + t.lock, _now + t.run_life, t.expires)))
-		FROM otpcourier.challenges t JOIN otpcourier.subjects v ON v.subject = t.subject
-		WHERE t.id = _id AND t.expires > _now AND t.outcome = 0 AND t.lock > 0
-		AND u.subject = t.subject AND u.marked IS NULL AND u.closed IS NOT DISTINCT FROM v.closed
-		AND (NOT u.locked OR u.ends <= _now) AND u.failures < t.max_failures - 1 AND u.total < t.max_run - 1
-		AND coalesce(u.until[1] + otpcourier.slack() > _now, true) AND array_position(u.tokens, _token) IS NULL
-		AND coalesce(cardinality(array_positions(u.charged, _id)), 0) < t.max_attempts
-		RETURNING 0, cardinality(array_positions(u.charged, _id)), 0, 0, t.created, t.expires, t.lock, t.run_life, t.revision, t.max_attempts,
-		t.max_failures, t.max_run, t.new_code, t.subject, t.grp, t.key, t.salt, t.sealed, t.delivery
-		INTO a;
-	IF FOUND THEN
-		RETURN a;
-	END IF;
-
 	s := otpcourier.subject_of(_id, _now);
 	SELECT 0, 0, t.outcome, 0, t.created, t.expires, t.lock, t.run_life, t.revision, t.max_attempts,
 		t.max_failures, t.max_run, t.new_code, t.subject, t.grp, t.key, t.salt, t.sealed, t.delivery
 		INTO a FROM otpcourier.challenges t WHERE t.id = _id;
-	IF NOT FOUND THEN
+	IF NOT FOUND OR s.subject IS NULL THEN -- it was made after subject_of looked for it
 		RETURN NULL;
 	END IF;
 	IF s.ends <= _now THEN
@@ -266,6 +242,51 @@ BEGIN
 	RETURN a;
 END $$;
 
+-- charge_all is Attempt of several calls: for each challenge one at least. It charges all calls of
+-- a challenge if nothing speaks against any, and returns how many attempts there were then, with
+-- the place of the challenge in _ids. It waits for no other statement: it passes over a subject
+-- whose row is locked, and over the second of two challenges of a subject. Those and all that are
+-- refused are left to attempt. Its plan is always the same: nested loops over indexes, in whatever
+-- state the tables are.
+--
+--	_first, _last  times of a challenge's first and last call
+--	_froms, _tos   the part of _tokens that is of its calls; no token is there twice
+--
+-- t and q are as they were when the statement began, but the conditions on u are looked at anew if
+-- u was changed since: u.closed tells whether t may have been closed meanwhile.
+CREATE FUNCTION otpcourier.charge_all(_ids uuid[], _first bigint[], _last bigint[], _froms integer[], _tos integer[],
+	_tokens bigint[])
+RETURNS TABLE (place bigint, attempts integer, created bigint, expires bigint, lock bigint, run_life bigint,
+	revision bigint, max_attempts integer, max_failures integer, max_run integer, new_code boolean, subject bytea,
+	grp bytea, key bytea, salt bytea, sealed bytea, delivery bytea)
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY UPDATE otpcourier.subjects u SET
+		failures = CASE WHEN u.ends > q.one THEN u.failures ELSE 0 END + q.n,
+		total = CASE WHEN u.life > q.one THEN u.total ELSE 0 END + q.n,
+		ends = greatest(u.ends, q.now + t.lock), life = greatest(u.life, u.ends, q.now + t.lock, q.now + t.run_life),
+		charged = u.charged || array_fill(t.id, ARRAY[q.n]), tokens = u.tokens || q.tokens,
+		until = u.until || array_fill(t.expires, ARRAY[q.n]),
+		kept = greatest(u.kept, otpcourier.hours(greatest(u.ends, u.life, q.now + t.lock, q.now + t.run_life,
+			t.expires)))
+		FROM (SELECT p.id, p.one, p.now, _tokens[p.a:p.z] AS tokens, p.z - p.a + 1 AS n, p.place
+			FROM unnest(_ids, _first, _last, _froms, _tos) WITH ORDINALITY AS p (id, one, now, a, z, place)) AS q
+		CROSS JOIN LATERAL (SELECT c.* FROM otpcourier.challenges c WHERE c.id = q.id LIMIT 1) AS t
+		CROSS JOIN LATERAL (SELECT FROM otpcourier.subjects v WHERE v.subject = t.subject
+			FOR NO KEY UPDATE SKIP LOCKED) AS l
+		WHERE t.expires > q.now AND t.outcome = 0 AND t.lock > q.now - q.one
+		AND u.subject = t.subject AND u.marked IS NULL AND u.closed <= q.one
+		AND NOT u.locked AND u.failures < t.max_failures - q.n AND u.total < t.max_run - q.n
+		AND (u.until[1] + otpcourier.slack() > q.now) IS NOT FALSE AND (u.tokens && q.tokens) IS NOT TRUE
+		AND coalesce(cardinality(array_positions(u.charged, t.id)), 0) <= t.max_attempts - q.n
+		RETURNING q.place, cardinality(array_positions(u.charged, t.id)), t.created, t.expires, t.lock, t.run_life,
+		t.revision, t.max_attempts, t.max_failures, t.max_run, t.new_code, t.subject, t.grp, t.key, t.salt, t.sealed,
+		t.delivery;
+END $$;
+
 -- finish is Finish.
 CREATE FUNCTION otpcourier.finish(_id uuid, _outcome integer, _token bigint, _now bigint) RETURNS otpcourier.answer
 LANGUAGE plpgsql AS $$
@@ -277,7 +298,7 @@ BEGIN
 	SELECT 0, 0, t.outcome, 0, t.created, t.expires, t.lock, t.run_life, t.revision, t.max_attempts,
 		t.max_failures, t.max_run, t.new_code, t.subject, t.grp, t.key, t.salt, t.sealed, t.delivery
 		INTO a FROM otpcourier.challenges t WHERE t.id = _id;
-	IF NOT FOUND THEN
+	IF NOT FOUND OR s.subject IS NULL THEN -- it was made after subject_of looked for it
 		RETURN NULL;
 	END IF;
 	IF s.locked AND s.ends > _now THEN
@@ -303,12 +324,12 @@ BEGIN
 	a.outcome := _outcome;
 	IF _outcome = 1 THEN -- without a run, the row is needed for less long
 		a.locked_until := 0;
-		UPDATE otpcourier.subjects t SET closed = _id, failures = 0, ends = 0, locked = false, total = 0, life = 0,
+		UPDATE otpcourier.subjects t SET closed = greatest(t.closed, a.expires), failures = 0, ends = 0, locked = false, total = 0, life = 0,
 			kept = otpcourier.hours(greatest(_now, a.expires,
 				(SELECT max(x) FROM unnest(t.until || t.marked_until) AS x)))
 			WHERE t.subject = a.subject;
 	ELSE
-		UPDATE otpcourier.subjects t SET closed = _id WHERE t.subject = a.subject;
+		UPDATE otpcourier.subjects t SET closed = greatest(t.closed, a.expires) WHERE t.subject = a.subject;
 	END IF;
 	RETURN a;
 END $$;

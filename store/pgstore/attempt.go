@@ -1,0 +1,113 @@
+package pgstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/otpcourier/otpcourier/store"
+)
+
+// How attempts are charged together. The more calls one commit serves, the less each waits for
+// the disk, and the fewer connections are busy. If a connection hangs, the next batch goes by
+// another after a tenth of Config.Timeout.
+const (
+	maxCharges     = 128
+	chargePatience = 10
+)
+
+// A charge is a call of Attempt.
+type charge struct {
+	id    string
+	token store.Token
+	now   time.Time
+}
+
+// Attempt implements store.Store. Calls that come at one time share statements. A call that is
+// refused, that is repeated, or that locks the subject takes a second statement.
+func (s *Store) Attempt(ctx context.Context, id string, t store.Token, now time.Time) (*store.Record, error) {
+	if t == 0 {
+		return nil, errNoToken
+	}
+	within, cancel := s.within(ctx)
+	defer cancel()
+	r, err := s.charges.ask(ctx, charge{id, t, now})
+	if r != nil || err != nil {
+		return r, err
+	}
+	return s.onChallenge(within, s.sql.attempt, id, int64(t), nanos(now))
+}
+
+// charge charges the attempts of a batch against which nothing speaks, and returns their
+// records. For the others, which it leaves as they are, it returns nil.
+func (s *Store) charge(ctx context.Context, batch []charge) ([]*store.Record, error) {
+	records := make([]*store.Record, len(batch))
+	if len(batch) > 1 {
+		return records, s.chargeAll(ctx, batch, records)
+	}
+	c := batch[0]
+	var a answer
+	err := s.row(ctx, a.fields(), s.sql.charge, digest(c.id), int64(c.token), nanos(c.now))
+	if err == nil {
+		records[0] = a.record(c.id)
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = nil
+	}
+	return records, err
+}
+
+// chargeAll is charge of several attempts. Those of one challenge are next to each other in the
+// statement, in the order of their times.
+func (s *Store) chargeAll(ctx context.Context, batch []charge, records []*store.Record) error {
+	order := make([]int, len(batch))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int {
+		return cmp.Or(cmp.Compare(batch[i].id, batch[j].id), batch[i].now.Compare(batch[j].now))
+	})
+	var (
+		ids         []pgtype.UUID
+		first, last []int64
+		froms, tos  []int32 // from 1
+		tokens      []int64
+		calls       []int // of the batch, one for each token
+	)
+	for _, i := range order {
+		c, n := batch[i], len(ids)-1
+		if n < 0 || batch[calls[len(calls)-1]].id != c.id {
+			ids, first, last = append(ids, digest(c.id)), append(first, nanos(c.now)), append(last, 0)
+			froms, tos = append(froms, int32(len(tokens)+1)), append(tos, 0)
+			n++
+		} else if slices.Contains(tokens[froms[n]-1:], int64(c.token)) { // a repeat
+			continue
+		}
+		tokens, calls = append(tokens, int64(c.token)), append(calls, i)
+		last[n], tos[n] = nanos(c.now), int32(len(tokens))
+	}
+	rows, err := s.db.Query(ctx, s.sql.chargeAll, ids, first, last, froms, tos, tokens)
+	if err != nil {
+		return failure(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var place int
+		var a answer
+		if err := rows.Scan(append([]any{&place}, a.fields()...)...); err != nil {
+			return failure(err)
+		}
+		charged := calls[froms[place-1]-1 : tos[place-1]]
+		for k, i := range charged {
+			r := a.record(batch[i].id)
+			r.Attempts -= len(charged) - 1 - k
+			records[i] = r
+		}
+	}
+	return failure(rows.Err())
+}

@@ -55,6 +55,7 @@ func (s *Store) hangUp(ctx context.Context, conn *pgx.Conn) {
 // The loops of a runner that need the server.
 const (
 	fetching = iota
+	beating
 	recording
 	listening
 	loops

@@ -74,20 +74,3 @@ func (s *Store) ack(ctx context.Context, batch []result) error {
 	_, err := s.exec(ctx, s.sql.ack, ids, leases, ends, due, attempts, nanos(time.Now()))
 	return err
 }
-
-// heartbeat tells the server which jobs this Run has, and removes expired rows.
-func (r *runner) heartbeat(ctx context.Context) error {
-	var ids, leases []int64
-	r.mu.Lock()
-	for h := range r.held {
-		ids, leases = append(ids, h.id), append(leases, h.lease)
-	}
-	r.mu.Unlock()
-	r.lastHeartbeat = time.Now()
-	now := nanos(r.lastHeartbeat)
-	_, err := r.s.exec(ctx, r.s.sql.heartbeat, ids, leases, staleAfter, r.s.attempts, now)
-	if err == nil {
-		r.s.tidy(ctx, r.lastHeartbeat)
-	}
-	return err
-}

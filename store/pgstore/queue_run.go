@@ -29,7 +29,7 @@ import (
 // job comes again.
 //
 // Run keeps one connection for announcements of new jobs, see Config.Listen, and takes up to
-// two more from time to time. Config.DB must be safe for concurrent use.
+// three more from time to time. Config.DB must be safe for concurrent use.
 func (s *Store) Run(ctx context.Context, workers int, handle store.Handler) error {
 	if workers < 1 || handle == nil {
 		return errors.New("pgstore: Run without workers or handler")
@@ -40,16 +40,14 @@ func (s *Store) Run(ctx context.Context, workers int, handle store.Handler) erro
 // A hold is a worker's claim to a job: it counts as long as the job has the lease.
 type hold struct{ id, lease int64 }
 
-// A runner is one call of Run. The goroutine of Run fetches jobs and sends
-// heartbeats, each handler has a goroutine, another records results, and another
-// listens.
+// A runner is one call of Run. The goroutine of Run fetches jobs, and each handler has a
+// goroutine. Others send heartbeats, record results, listen, and remove expired rows.
 type runner struct {
-	s             *Store
-	workers       int
-	handle        store.Handler
-	handlers      sync.WaitGroup
-	link          link
-	lastHeartbeat time.Time
+	s        *Store
+	workers  int
+	handle   store.Handler
+	handlers sync.WaitGroup
+	link     link
 
 	freed   chan struct{} // holds a token when a handler has ended
 	woken   chan struct{} // holds a token when there may be jobs
@@ -77,6 +75,8 @@ func (r *runner) run(ctx context.Context) error {
 	var others sync.WaitGroup
 	others.Go(func() { r.recordResults(lasting, last) })
 	others.Go(func() { r.listen(ctx) })
+	others.Go(func() { r.beat(last) })
+	others.Go(func() { r.sweep(last) })
 	for r.step(ctx, lasting) {
 	}
 	r.handlers.Wait()
@@ -95,46 +95,31 @@ func (r *runner) step(ctx, lasting context.Context) (more bool) {
 	if ended && running == 0 {
 		return false
 	}
-	var err error
-	if time.Since(r.lastHeartbeat) >= r.s.pace {
-		err = r.heartbeat(lasting)
+	if ended || running == r.workers {
+		<-r.freed
+		return true
 	}
-	switch {
-	case err != nil:
-	case ended || running == r.workers:
-		r.await(nil, time.Time{})
-	default:
-		var n int
-		var next time.Time
-		if n, next, err = r.fetch(ctx, lasting, r.workers-running); err == nil && n < r.workers-running {
-			r.await(ctx.Done(), next)
-		}
-	}
+	n, next, err := r.fetch(ctx, lasting, r.workers-running)
 	if err != nil {
 		r.link.failed(ctx, fetching, err, ctx.Done())
-	} else {
-		r.link.works(ctx, fetching)
+		return true
+	}
+	r.link.works(ctx, fetching)
+	if n < r.workers-running {
+		r.await(ctx, next)
 	}
 	return true
 }
 
-// await waits until a handler has ended, a heartbeat or the next job is due, or stop is
-// closed. If next is not zero, it also waits for new jobs.
-func (r *runner) await(stop <-chan struct{}, next time.Time) {
-	until := r.lastHeartbeat.Add(r.s.pace)
-	woken := r.woken
-	if next.IsZero() {
-		woken = nil
-	} else if next.Before(until) {
-		until = next
-	}
-	timer := time.NewTimer(time.Until(until))
+// await waits until a handler has ended, there may be new jobs, the next job is due, or ctx ends.
+func (r *runner) await(ctx context.Context, next time.Time) {
+	timer := time.NewTimer(time.Until(next))
 	defer timer.Stop()
 	select {
 	case <-r.freed:
-	case <-woken:
+	case <-r.woken:
 	case <-timer.C:
-	case <-stop:
+	case <-ctx.Done():
 	}
 }
 

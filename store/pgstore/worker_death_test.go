@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -168,6 +169,43 @@ func TestRealPostgresQueueHeartbeat(t *testing.T) {
 	if len(jobs) > 0 {
 		t.Errorf("job %+v came while its worker was at it", <-jobs)
 	}
+}
+
+// hangingFetch is a DB whose fetches hang from the second on, until the end of their context.
+type hangingFetch struct {
+	pgstore.DB
+	fetches atomic.Int32
+}
+
+func (d *hangingFetch) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if strings.Contains(sql, "fetch(") && d.fetches.Add(1) > 1 {
+		<-ctx.Done()
+	}
+	return d.DB.Query(ctx, sql, args...)
+}
+
+// TestRealPostgresQueueHeartbeatAlone checks that a worker is not taken for dead while a fetch of
+// its Run hangs.
+func TestRealPostgresQueueHeartbeatAlone(t *testing.T) {
+	t.Parallel()
+	other := open(t, pgstore.Config{})
+	s := open(t, pgstore.Config{DB: &hangingFetch{DB: other.db}, Schema: other.schema, Timeout: patience})
+	add(t, other, store.Job{Challenge: "slow"})
+	jobs, release := make(chan store.Job, 10), make(chan struct{})
+	work(t, s, 2, func(_ context.Context, j store.Job) (time.Time, error) {
+		jobs <- j
+		<-release
+		return time.Time{}, nil
+	})
+	receive(t, jobs, patience, "the job")
+	work(t, other, 1, forward(jobs))
+	select {
+	case j := <-jobs:
+		t.Errorf("job %+v came while its worker was at it", j)
+	case <-time.After(5 * time.Second):
+	}
+	close(release)
+	awaitStats(t, other, "a job done", nothing)
 }
 
 // TestRealPostgresQueueFormerOwner checks that a worker that was taken for dead changes

@@ -14,7 +14,7 @@ var (
 	_ store.Inspector = (*Store)(nil)
 )
 
-// How Run keeps time. Each Run sends a heartbeat for the jobs that it has, and then looks
+// How Run keeps time. Each Run sends a heartbeat for the jobs that it has, and looks
 // for jobs, whether it has heard of any or not. If a job had no heartbeat for staleAfter, it
 // is given to another Run: within 5 s after a process died its jobs are due again, and a
 // process may miss two heartbeats.
@@ -68,6 +68,9 @@ func (s *Store) Enqueue(ctx context.Context, j store.Job) error {
 		return nil
 	}
 	_, err := s.enqueues.ask(ctx, newJob{j, due})
+	if err == nil {
+		s.tidy(ctx, time.Now())
+	}
 	return err
 }
 

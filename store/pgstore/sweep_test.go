@@ -90,3 +90,24 @@ func TestRealPostgresSweepInBatches(t *testing.T) {
 		}
 	}
 }
+
+// TestRealPostgresSweepJobs: without a Run, calls of Enqueue make dead letters of jobs that have
+// expired, and leave those alone that have not, or that a worker has.
+func TestRealPostgresSweepJobs(t *testing.T) {
+	t.Parallel()
+	s := open(t, pgstore.Config{})
+	add(t, s, store.Job{Challenge: "held"}, store.Job{Challenge: "expired"}, store.Job{Challenge: "lives"})
+	s.exec(t, `UPDATE SCHEMA.jobs SET expires = $1 WHERE challenge <> 'lives'`, time.Now().Add(-2*time.Minute).UnixNano())
+	s.exec(t, `UPDATE SCHEMA.jobs SET lease = 7, beat = now() WHERE challenge = 'held'`)
+	s.SweepAtOnce()
+	add(t, s, store.Job{Challenge: "new"})
+	st, err := s.Stats(t.Context())
+	if want := (store.Stats{Normal: 2, Running: 1, Dead: 1}); err != nil || st.Normal != want.Normal ||
+		st.Running != want.Running || st.Dead != want.Dead {
+		t.Fatalf("%+v, error %v; want %+v", st, err, want)
+	}
+	dead, err := s.Dead(t.Context(), 10)
+	if err != nil || len(dead) != 1 || dead[0].Job.Challenge != "expired" || dead[0].Reason != store.Late {
+		t.Errorf("dead letters %+v, error %v; want the expired job, late", dead, err)
+	}
+}

@@ -165,15 +165,32 @@ BEGIN
 	END IF;
 END $$;
 
--- sweep_jobs removes up to _most dead letters of more than a day.
+-- sweep_jobs removes up to _most dead letters of more than a day, and makes dead letters of jobs that
+-- have expired and that no worker took. It looks at the first _most jobs of each rank, and returns
+-- how many it removed.
 CREATE FUNCTION otpcourier.sweep_jobs(_now bigint, _most integer) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
+	late bigint[];
+	ends bigint[];
 	m integer;
 BEGIN
 	DELETE FROM otpcourier.dead_letters WHERE id IN (
 		SELECT d.id FROM otpcourier.dead_letters d WHERE d.at <= _now - 86400000000000
 		ORDER BY d.id LIMIT _most FOR UPDATE SKIP LOCKED);
 	GET DIAGNOSTICS m = ROW_COUNT;
+	SELECT array_agg(first.id) INTO late FROM generate_series(0, 2) AS r,
+		LATERAL (SELECT j.id, j.expires FROM otpcourier.jobs j WHERE j.lease IS NULL AND j.rank = r AND j.due <= _now
+			ORDER BY j.due, j.id LIMIT _most) AS first
+		WHERE first.expires < _now - otpcourier.slack();
+	IF late IS NOT NULL THEN
+		SELECT array_agg(p.id), array_agg(p.expires) INTO late, ends
+			FROM (SELECT j.id, j.expires FROM otpcourier.jobs j
+				WHERE j.id = ANY (late) AND j.lease IS NULL FOR UPDATE SKIP LOCKED) AS p;
+	END IF;
+	IF late IS NOT NULL THEN
+		PERFORM otpcourier.bury(late, array_fill(1::smallint, ARRAY[cardinality(late)]), ends);
+		m := greatest(m, cardinality(late));
+	END IF;
 	RETURN m;
 END $$;

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,7 +23,7 @@ type Config struct {
 
 	// Schema holds all tables and functions. Stores with different schemas share no
 	// data. It must be up to 50 lower-case letters, digits and "_", and begin with a
-	// letter. Default "otpcourier".
+	// letter, but not with "pg_". Default "otpcourier".
 	Schema string
 
 	// Timeout bounds each call. Default 3 s.
@@ -71,11 +72,14 @@ func (c *Config) validate() error {
 	)
 }
 
-// plainName is a name that needs no quotes in SQL.
+// plainName is a name without quotes and capitals.
 var plainName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,49}$`)
 
 func checkSchema(schema string) error {
-	if !plainName.MatchString(schema) {
+	switch {
+	case strings.HasPrefix(schema, "pg_"):
+		return fmt.Errorf("pgstore: Config.Schema: %q: the server keeps names that begin with pg_ for itself", schema)
+	case !plainName.MatchString(schema):
 		return fmt.Errorf("pgstore: Config.Schema: %q is not up to 50 of a-z, 0-9 and _, a letter first", schema)
 	}
 	return nil

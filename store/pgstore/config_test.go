@@ -26,9 +26,11 @@ func TestNewRefuses(t *testing.T) {
 		"pgstore: Config.DB: is required":                {},
 		"pgstore: Config.Schema: \"Otp\"" + schema:       {DB: db, Schema: "Otp"},
 		"pgstore: Config.Schema: \"otp; DROP\"" + schema: {DB: db, Schema: "otp; DROP"},
-		"pgstore: Config.Timeout: -1s is negative":       {DB: db, Timeout: -time.Second},
-		"pgstore: Config.MaxParked: -1 is negative":      {DB: db, MaxParked: -1},
-		"pgstore: Config.JobAttempts: -3 is negative":    {DB: db, JobAttempts: -3},
+		"pgstore: Config.Schema: \"pg_otp\": the server keeps names that begin with pg_ for itself": {
+			DB: db, Schema: "pg_otp"},
+		"pgstore: Config.Timeout: -1s is negative":    {DB: db, Timeout: -time.Second},
+		"pgstore: Config.MaxParked: -1 is negative":   {DB: db, MaxParked: -1},
+		"pgstore: Config.JobAttempts: -3 is negative": {DB: db, JobAttempts: -3},
 	} {
 		if _, err := pgstore.New(cfg); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)

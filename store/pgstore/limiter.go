@@ -35,9 +35,9 @@ type limitArgs struct {
 	shadow, peek []bool
 }
 
-// encodeLimits validates limits and names their rows. Limits of one Key and different Per
-// are counted apart.
-func encodeLimits(limits []store.Limit) (limitArgs, error) {
+// encodeLimits validates limits and names their rows and locks. Limits of one Key and different
+// Per are counted apart. The locks of a database are of all its schemas.
+func (s *Store) encodeLimits(limits []store.Limit) (limitArgs, error) {
 	var a limitArgs
 	for _, l := range limits {
 		if l.Most < 1 || l.Per <= 0 || l.N < 0 {
@@ -48,7 +48,7 @@ func encodeLimits(limits []store.Limit) (limitArgs, error) {
 		if l.Most > exactMost {
 			step = per / coarsePer
 		}
-		a.locks = append(a.locks, first8(id))
+		a.locks = append(a.locks, s.locks^first8(id))
 		a.ids = append(a.ids, id)
 		a.most = append(a.most, int64(l.Most))
 		a.per = append(a.per, int64(per))
@@ -68,7 +68,7 @@ func first8(id pgtype.UUID) int64 { return int64(binary.BigEndian.Uint64(id.Byte
 //
 // Limits hold across processes if their clocks differ by less than Per.
 func (s *Store) Take(ctx context.Context, now time.Time, limits ...store.Limit) (store.Decision, error) {
-	a, err := encodeLimits(limits)
+	a, err := s.encodeLimits(limits)
 	if err != nil {
 		return store.Decision{}, err
 	}
@@ -104,10 +104,10 @@ func decide(limits []store.Limit, waits []int64) store.Decision {
 // Give implements store.Limiter. Up to a Most of 64 it returns the takings of that
 // nanosecond; above that, those of the same hundred-and-twenty-eighth of Per.
 func (s *Store) Give(ctx context.Context, taken, _ time.Time, limits ...store.Limit) error {
-	if _, err := encodeLimits(limits); err != nil {
+	if _, err := s.encodeLimits(limits); err != nil {
 		return err
 	}
-	a, err := encodeLimits(slices.DeleteFunc(slices.Clone(limits), func(l store.Limit) bool { return l.Peek }))
+	a, err := s.encodeLimits(slices.DeleteFunc(slices.Clone(limits), func(l store.Limit) bool { return l.Peek }))
 	if err != nil || len(a.ids) == 0 {
 		return cmp.Or(err, ctx.Err())
 	}

@@ -23,7 +23,7 @@ func TestMigrations(t *testing.T) {
 	}
 	for i, m := range all {
 		if m.Number != i+1 || m.Name == "" || strings.Contains(m.SQL, "otpcourier") ||
-			!strings.Contains(m.SQL, "shop.") || !strings.Contains(m.SQL, "INSERT INTO shop.migrations") {
+			!strings.Contains(m.SQL, `"shop".`) || !strings.Contains(m.SQL, `INSERT INTO "shop".migrations`) {
 			t.Errorf("step %d: number %d, name %q:\n%s", i+1, m.Number, m.Name, m.SQL)
 		}
 	}
@@ -46,6 +46,26 @@ func TestRealPostgresMigrate(t *testing.T) {
 	}
 	wg.Wait()
 	checked(t, s, "", noFsync)
+}
+
+// TestRealPostgresReservedSchema: a schema may have the name of a word of SQL.
+func TestRealPostgresReservedSchema(t *testing.T) {
+	t.Parallel()
+	s, err := pgstore.New(pgstore.Config{DB: sharedPool(t), Schema: "order"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	checked(t, s, "", noFsync) // also that it hears its notifications
+	now := time.Now()
+	if err := s.Create(t.Context(), challenge("abc-1", now), now); err != nil {
+		t.Error(err)
+	}
+	if r, err := s.Attempt(t.Context(), "abc-1", token(), now); err != nil || r.Attempts != 1 {
+		t.Errorf("Attempt: %+v, error %v", r, err)
+	}
 }
 
 // TestRealPostgresPlainSQL: a migration tool applies the steps, and a user without any other

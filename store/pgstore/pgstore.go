@@ -38,6 +38,7 @@ var (
 type Store struct {
 	db       DB
 	schema   string
+	locks    int64 // tells the advisory locks of the schema from those of others
 	timeout  time.Duration
 	logger   *slog.Logger
 	parked   int           // receipts per shard
@@ -58,7 +59,7 @@ func New(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		db: cfg.DB, schema: cfg.Schema, timeout: cfg.Timeout, logger: cfg.Logger,
+		db: cfg.DB, schema: cfg.Schema, locks: lockNumber(cfg.Schema), timeout: cfg.Timeout, logger: cfg.Logger,
 		parked: max((cfg.MaxParked+shards-1)/shards, maxParked), attempts: cfg.JobAttempts,
 		pace: heartbeatEvery, listen: cfg.Listen, sql: newStatements(cfg.Schema),
 	}
@@ -151,7 +152,12 @@ func digest(s string) pgtype.UUID {
 	return pgtype.UUID{Bytes: [16]byte(sum[:16]), Valid: true}
 }
 
-// inSchema returns text with the names of schema in place of those of the default.
+// inSchema returns text with the names of schema in place of those of the default. The name is in
+// quotes: it may be a word of SQL, such as "order".
 func inSchema(text, schema string) string {
-	return strings.ReplaceAll(text, defaultSchema, schema)
+	return strings.NewReplacer(
+		`'`+defaultSchema+`.`, `'`+schema+`.`, // channels
+		`"`+defaultSchema+`.`, `"`+schema+`.`,
+		defaultSchema, `"`+schema+`"`,
+	).Replace(text)
 }

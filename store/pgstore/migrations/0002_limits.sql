@@ -14,7 +14,8 @@ CREATE TABLE otpcourier.limits (
 
 CREATE INDEX limits_kept ON otpcourier.limits (kept);
 
--- lock_limits locks limits, by their first eight bytes, until the end of the transaction.
+-- lock_limits locks limits, by numbers that the schema and the limit give, until the end of the
+-- transaction.
 -- The callers give them in order, so that no two wait for each other. A limit without
 -- takings has no row, so it is not the row that is locked.
 CREATE FUNCTION otpcourier.lock_limits(_locks bigint[]) RETURNS void

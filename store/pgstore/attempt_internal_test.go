@@ -88,6 +88,33 @@ func subjects(t *testing.T, s *Store) (all string) {
 	return all
 }
 
+const randomLife = 5 * time.Minute
+
+func randomRecord(random *rand.Rand, id string, now time.Time) store.Record {
+	seconds := func(n int) time.Duration { return time.Duration(random.IntN(n)) * time.Second }
+	return store.Record{
+		ID: id, Subject: fmt.Sprint("subject ", random.IntN(6)), Salt: []byte("salt"), Sealed: []byte("sealed"),
+		Created: now, Expires: now.Add(randomLife), MaxAttempts: 1 + random.IntN(6), MaxFailures: random.IntN(30),
+		MaxRun: random.IntN(40), Lock: seconds(40), RunLife: seconds(600), Group: "g",
+	}
+}
+
+// randomCalls returns some for challenges of ids. Some repeat one of the latest calls.
+func randomCalls(random *rand.Rand, ids []string, before []charge, now time.Time) (batch []charge) {
+	for range 2 + random.IntN(12) {
+		c := charge{ids[random.IntN(len(ids))], store.Token(random.Uint64() | 1), now}
+		if random.IntN(4) == 0 { // a clock that is behind
+			c.now = now.Add(-time.Duration(random.IntN(90)) * time.Second)
+		}
+		if all := slices.Concat(before, batch); random.IntN(6) == 0 && len(all) > 0 {
+			first := all[max(0, len(all)-1-random.IntN(30))]
+			c.id, c.token = first.id, first.token
+		}
+		batch = append(batch, c)
+	}
+	return batch
+}
+
 // TestRealPostgresChargeTogether: attempts that are charged together have the results, and leave
 // the state, that they have one after the other.
 func TestRealPostgresChargeTogether(t *testing.T) {
@@ -98,7 +125,6 @@ func TestRealPostgresChargeTogether(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	now := time.Unix(1_800_000_000, 0)
-	life := 5 * time.Minute
 	var ids []string
 	var calls []charge
 	seen, refused := map[error]int{}, 0
@@ -107,10 +133,7 @@ func TestRealPostgresChargeTogether(t *testing.T) {
 		for len(ids) < 8 || random.IntN(4) == 0 {
 			id := fmt.Sprintf("abc-%d-%d", round, len(ids))
 			ids = append(ids, id)
-			r := store.Record{ID: id, Subject: fmt.Sprint("subject ", random.IntN(6)), Salt: []byte("salt"),
-				Sealed: []byte("sealed"), Created: now, Expires: now.Add(life), MaxAttempts: 1 + random.IntN(6),
-				MaxFailures: random.IntN(30), MaxRun: random.IntN(40), Lock: time.Duration(random.IntN(40)) * time.Second,
-				RunLife: time.Duration(random.IntN(600)) * time.Second, Group: "g"}
+			r := randomRecord(random, id, now)
 			for _, s := range both {
 				copied := r
 				if err := s.Create(t.Context(), &copied, now); err != nil && !errors.Is(err, store.ErrLocked) {
@@ -119,24 +142,14 @@ func TestRealPostgresChargeTogether(t *testing.T) {
 			}
 		}
 		ids = ids[max(0, len(ids)-10):]
-		var batch []charge
-		for range 2 + random.IntN(12) {
-			c := charge{ids[random.IntN(len(ids))], store.Token(random.Uint64() | 1), now}
-			if random.IntN(4) == 0 { // a clock that is behind
-				c.now = now.Add(-time.Duration(random.IntN(90)) * time.Second)
-			}
-			if random.IntN(6) == 0 && len(calls) > 0 { // a repeat
-				before := calls[max(0, len(calls)-1-random.IntN(30))]
-				c.id, c.token = before.id, before.token
-			}
-			batch, calls = append(batch, c), append(calls, c)
-		}
+		batch := randomCalls(random, ids, calls, now)
+		calls = append(calls, batch...)
 		got, order := asBatch(t, together, batch)
 		for _, i := range order {
 			want := alone(t, apart, batch[i])
 			if !reflect.DeepEqual(got[i], want) {
-				t.Fatalf("round %d, %+v:\ntogether %+v, %v\napart    %+v, %v", round, batch[i], got[i].record, got[i].err,
-					want.record, want.err)
+				t.Fatalf("round %d, %+v:\ntogether %+v, %v\napart    %+v, %v", round, batch[i],
+					got[i].record, got[i].err, want.record, want.err)
 			}
 			seen[want.err]++
 			if want.record != nil && want.record.LockedUntil.After(now) {
@@ -154,7 +167,8 @@ func TestRealPostgresChargeTogether(t *testing.T) {
 			case 1:
 				_, _ = s.Finish(t.Context(), id, store.Cancelled, 7, now)
 			case 2:
-				err := s.CancelAll(t.Context(), "abc", fmt.Sprint("subject ", end.IntN(6)), "", now.Add(life), now)
+				subject := fmt.Sprint("subject ", end.IntN(6))
+				err := s.CancelAll(t.Context(), "abc", subject, "", now.Add(randomLife), now)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -40,8 +40,9 @@ func newStatements(schema string) statements {
 		get:    q(challengeFields + `look($1::uuid, $2::bigint)`),
 		charge: q(chargeOne),
 		chargeAll: q(`SELECT place, attempts, created, expires, lock, run_life, revision, max_attempts, max_failures,
-			max_run, new_code, subject, grp, key, salt, sealed, delivery FROM otpcourier.charge_all($1::uuid[], $2::bigint[], $3::bigint[],
-			$4::integer[], $5::integer[], $6::bigint[])`),
+			max_run, new_code, subject, grp, key, salt, sealed, delivery
+			FROM otpcourier.charge_all($1::uuid[], $2::bigint[], $3::bigint[], $4::integer[], $5::integer[],
+				$6::bigint[])`),
 		attempt: q(challengeFields + `attempt($1::uuid, $2::bigint, $3::bigint)`),
 		finish:  q(challengeFields + `finish($1::uuid, $2::integer, $3::bigint, $4::bigint)`),
 		update:  q(challengeFields + `revise($1::uuid, $2::bigint, $3::bytea, $4::bigint)`),

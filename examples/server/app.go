@@ -2,67 +2,22 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
-	"github.com/otpcourier/otpcourier/channel/console"
 	"github.com/otpcourier/otpcourier/channel/failover"
 	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/otp/authenticator"
 	"github.com/otpcourier/otpcourier/otp/guard"
 	"github.com/otpcourier/otpcourier/otp/otphttp"
 	"github.com/otpcourier/otpcourier/otp/wording"
-	"github.com/otpcourier/otpcourier/smpp"
-	"github.com/otpcourier/otpcourier/smtp"
 	"github.com/otpcourier/otpcourier/store"
 )
-
-// An opener opens the channel of a route. An error repeats no URL, since it may
-// hold a password.
-type opener func(app string, r route, receipt channel.ReceiptFunc) (channel.Channel, channel.Address, error)
-
-// openRoute opens real services.
-func openRoute(env func(string) string) opener {
-	return func(app string, r route, receipt channel.ReceiptFunc) (channel.Channel, channel.Address, error) {
-		u, err := url.Parse(r.URL)
-		if err != nil {
-			return nil, 0, errors.New("that is no URL")
-		}
-		password, given := u.User.Password()
-		if !given {
-			password = env("OTP_PASSWORD_" + strings.ToUpper(strings.ReplaceAll(app+"_"+r.Name, "-", "_")))
-		}
-		switch u.Scheme {
-		case "console":
-			var kind channel.Address
-			err := kind.UnmarshalText([]byte(u.Opaque))
-			return console.New(os.Stderr), kind, err
-		case "smpps":
-			c, err := smpp.New(smpp.Config{Addr: u.Host, TLS: &tls.Config{}, SystemID: u.User.Username(),
-				Password: password, Sender: u.Query().Get("sender"), Receipt: receipt})
-			return c, channel.Phone, err
-		case "smtp", "smtps":
-			mode := smtp.StartTLS
-			if u.Scheme == "smtps" {
-				mode = smtp.ImplicitTLS
-			}
-			c, err := smtp.New(smtp.Config{Addr: u.Host, TLS: mode, Username: u.User.Username(), Password: password,
-				From: u.Query().Get("from")})
-			return c, channel.Email, err
-		}
-		return nil, 0, errors.New("the URL must begin with smpps:, smtp:, smtps: or console:phone")
-	}
-}
 
 // An app is an application at work.
 type app struct {
@@ -78,13 +33,14 @@ type app struct {
 
 	mailRoute string // the first that needs an e-mail address; empty: none
 	opened    []channel.Channel
+	hooks     map[string]http.Handler // by route: what takes the receipts of its provider
 	working   sync.WaitGroup
 	stop      context.CancelFunc // ends Work
 }
 
 // newApp starts an application. Its Work goes on until close.
 func (s *server) newApp(a application, keys otp.Keyring, open opener) (_ *app, err error) {
-	out := &app{name: a.Name, config: a, stop: func() {}}
+	out := &app{name: a.Name, config: a, hooks: map[string]http.Handler{}, stop: func() {}}
 	defer func() {
 		if err != nil {
 			out.close(context.Background())
@@ -101,6 +57,9 @@ func (s *server) newApp(a application, keys otp.Keyring, open opener) (_ *app, e
 			return nil, fmt.Errorf("application %s, route %s: %w", a.Name, r.Name, err)
 		}
 		out.opened = append(out.opened, c)
+		if provider, ok := channel.As[webhookTaker](c); ok {
+			out.hooks[r.Name] = provider.WebhookHandler()
+		}
 		routes = append(routes, out.metrics.Route(channel.Route{Name: r.Name, Channel: c, Address: kind}))
 		if kind == channel.Email && out.mailRoute == "" {
 			out.mailRoute = r.Name

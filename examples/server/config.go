@@ -108,12 +108,15 @@ type guardConfig struct {
 }
 
 // A route is a way to people: smpps://user@host:2776?sender=Shop,
-// smtp://user@host:587?from=codes@shop.example, smtps:, or console:phone and
-// console:email, which print. A password that the URL leaves out is that of the
+// smtp://user@host:587?from=codes@shop.example, smtps:, provider:twilio, or console:phone
+// and console:email, which print. A password that the URL leaves out is that of the
 // variable OTP_PASSWORD_APPLICATION_ROUTE.
 type route struct {
 	Name string `json:"name"`
 	URL  string `json:"url"`
+	// Values are those of a provider, see gateway/provider. One that begins with "$" is the
+	// name of a variable. The provider reports to /hooks/APPLICATION/ROUTE.
+	Values map[string]string `json:"values,omitempty"`
 }
 
 // An apiKey is what is kept of an API key: 256 random bits need no slow hash. A

@@ -35,12 +35,12 @@ func serveDemo(ctx context.Context, env func(string) string, out io.Writer) erro
 	c.Operators = []apiKey{kept}
 	c.Listen, c.Admin = cmp.Or(env("OTP_LISTEN"), "127.0.0.1:8080"), cmp.Or(env("OTP_ADMIN"), "127.0.0.1:8081")
 	shop, bank := &c.Applications[0], &c.Applications[1]
-	shop.Routes = []route{{"sms", "console:phone"}, {"email", "console:email"}}
+	shop.Routes = []route{{Name: "sms", URL: "console:phone"}, {Name: "email", URL: "console:email"}}
 	bank.Routes = []route{{Name: "carrier-a"}, {Name: "carrier-b"}}
 	if err := c.validate(env); err != nil {
 		return err
 	}
-	people, console := &crowd{}, openRoute(env)
+	people, console := &crowd{}, openRoute(env, slog.New(slog.DiscardHandler))
 	open := func(app string, r route, receipt channel.ReceiptFunc) (channel.Channel, channel.Address, error) {
 		if app == bank.Name {
 			return people.open(app, r, receipt)

@@ -24,8 +24,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// A provider is an identity provider: its JWKS, and how often it was read.
-type provider struct {
+// An identity is an identity provider: its JWKS, and how often it was read.
+type identity struct {
 	*httptest.Server
 	mu     sync.Mutex
 	set    any // as JSON; nil: it is down
@@ -33,7 +33,7 @@ type provider struct {
 	signer map[string]crypto.Signer
 }
 
-var providerKeys = sync.OnceValue(func() map[string]crypto.Signer {
+var identityKeys = sync.OnceValue(func() map[string]crypto.Signer {
 	r, _ := rsa.GenerateKey(rand.Reader, 2048)
 	e, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	_, d, _ := ed25519.GenerateKey(rand.Reader)
@@ -41,8 +41,8 @@ var providerKeys = sync.OnceValue(func() map[string]crypto.Signer {
 	return map[string]crypto.Signer{"rsa": r, "ec": e, "ed": d, "next": next}
 })
 
-func newProvider(t testing.TB, kids ...string) *provider {
-	p := &provider{signer: providerKeys()}
+func newIdentity(t testing.TB, kids ...string) *identity {
+	p := &identity{signer: identityKeys()}
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -59,7 +59,7 @@ func newProvider(t testing.TB, kids ...string) *provider {
 }
 
 // publish replaces the set; without kids the provider is down.
-func (p *provider) publish(kids ...string) {
+func (p *identity) publish(kids ...string) {
 	var set jose.JSONWebKeySet
 	for _, kid := range kids {
 		set.Keys = append(set.Keys, jose.JSONWebKey{Key: p.signer[kid].Public(), KeyID: kid, Use: "sig"})
@@ -71,19 +71,19 @@ func (p *provider) publish(kids ...string) {
 	}
 }
 
-func (p *provider) count() int {
+func (p *identity) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.reads
 }
 
 // issuer is the provider as the file has it.
-func (p *provider) issuer() issuer {
+func (p *identity) issuer() issuer {
 	return issuer{Issuer: "https://id.example", Audience: "otp", Keys: p.URL, DangerouslyPlaintext: true,
 		Applications: map[string]string{"backend": "shop"}, Scopes: map[string]string{"otp.use": scopeVerifications}}
 }
 
-func (p *provider) known(t testing.TB) *issuer {
+func (p *identity) known(t testing.TB) *issuer {
 	i := p.issuer()
 	if err := i.complete(&config{Applications: []application{{Name: "shop"}}}); err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func compact(header, claims members, sign func([]byte) []byte) string {
 }
 
 // token signs with a key of the provider.
-func (p *provider) token(header, claims members, kid string) string {
+func (p *identity) token(header, claims members, kid string) string {
 	return compact(header, claims, func(text []byte) (sig []byte) {
 		sum := sha256.Sum256(text)
 		switch k := p.signer[kid].(type) {
@@ -142,7 +142,7 @@ func (p *provider) token(header, claims members, kid string) string {
 
 var algorithmOf = map[string]string{"rsa": "RS256", "ec": "ES256", "ed": "EdDSA", "next": "EdDSA"}
 
-func (p *provider) good(kid string, now time.Time) string {
+func (p *identity) good(kid string, now time.Time) string {
 	return p.token(header(kid, algorithmOf[kid]), claimsAt(now), kid)
 }
 
@@ -150,7 +150,7 @@ func (p *provider) good(kid string, now time.Time) string {
 // scope says.
 func TestIssuer(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t, "rsa", "ec", "ed")
+	p := newIdentity(t, "rsa", "ec", "ed")
 	r := start(t, func(c *config) { c.Issuers = []issuer{p.issuer()}; c.OAuth = true })
 	as := func(token string) *client { return &client{r.shop.url, token, r.shop.http} }
 	now := time.Now()
@@ -185,7 +185,7 @@ func TestIssuer(t *testing.T) {
 // While no key could ever be read a token is answered 503, and API keys go on.
 func TestIssuerDown(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t)
+	p := newIdentity(t)
 	r := start(t, func(c *config) { c.Issuers = []issuer{p.issuer()} })
 	as := &client{r.shop.url, p.good("rsa", time.Now()), r.shop.http}
 	for range 2 * maxFailures {
@@ -200,7 +200,7 @@ func TestIssuerDown(t *testing.T) {
 // The attacks on a token, each of which a good one is changed to.
 func TestIssuerAttacks(t *testing.T) {
 	t.Parallel()
-	p, now := newProvider(t, "rsa", "ec", "ed"), time.Unix(1.8e9, 0)
+	p, now := newIdentity(t, "rsa", "ec", "ed"), time.Unix(1.8e9, 0)
 	i := p.known(t)
 	head, claims := header("rsa", "RS256"), claimsAt(now)
 	if k, err := i.key(t.Context(), p.token(head, claims, "rsa"), now); err != nil || k.app != "shop" ||
@@ -278,7 +278,7 @@ func TestIssuerAttacks(t *testing.T) {
 
 func TestIssuerConfig(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t)
+	p := newIdentity(t)
 	for want, change := range map[string]func(*issuer){
 		"issuer":       func(i *issuer) { i.Issuer = "" },
 		"audience":     func(i *issuer) { i.Audience = "" },

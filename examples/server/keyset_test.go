@@ -22,7 +22,7 @@ import (
 // and unknown ones cause a read a minute.
 func TestKeyRotation(t *testing.T) {
 	t.Parallel()
-	p, now := newProvider(t, "rsa"), time.Unix(1.8e9, 0)
+	p, now := newIdentity(t, "rsa"), time.Unix(1.8e9, 0)
 	s := p.known(t).set
 	step := 0
 	want := func(want error, kid string, reads int) {
@@ -85,7 +85,7 @@ func TestKeysHang(t *testing.T) {
 		asked <- struct{}{}
 		<-release
 		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{
-			{Key: providerKeys()["ed"].Public(), KeyID: "ed"}}})
+			{Key: identityKeys()["ed"].Public(), KeyID: "ed"}}})
 	}))
 	defer web.Close()
 	s := newKeySet(web.URL, slog.New(slog.DiscardHandler))
@@ -122,7 +122,7 @@ func TestKeySets(t *testing.T) {
 	if err != nil {
 		t.Skip(err) // a Go that makes none
 	}
-	keys := providerKeys()
+	keys := identityKeys()
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: keys["rsa"].Public(), KeyID: "good"},
 		{Key: short.Public(), KeyID: "short"}, {Key: []byte(strings.Repeat("x", 32)), KeyID: "secret"},
 		{Key: keys["ec"].Public(), KeyID: "other use", Use: "enc"}, {Key: keys["ed"], KeyID: "private"}}}

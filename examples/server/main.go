@@ -100,7 +100,7 @@ func serveFile(ctx context.Context, args []string, env func(string) string, out 
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("a metric failed", "error", err) }))
-	s, err := newServer(ctx, c, keys, openRoute(env), log)
+	s, err := newServer(ctx, c, keys, openRoute(env, log), log)
 	if err != nil {
 		return err
 	}

@@ -215,6 +215,7 @@ func (s *server) handler() http.Handler {
 	mux.Handle("POST "+pagesPath, s.admitted(scopePages, s.createPage))
 	mux.Handle("GET "+pagesPath+"/{id}", s.admitted(scopePages, s.getPage))
 	s.hookCalls(mux)
+	mux.HandleFunc("/hooks/{application}/{route}", s.receipts)
 	s.authenticatorCalls(mux)
 	mux.Handle("GET /v1/stats", s.admitted(scopeStats, s.getStats))
 	mux.Handle("GET /v1/events", s.admitted(scopeEvents, s.getEvents))

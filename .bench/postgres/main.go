@@ -3,7 +3,7 @@
 //
 //	go -C .bench run ./postgres
 //
-// or with -mode verify, queue, fill or day, -rounds 9, -time 1s, -challenges 1000000.
+// or with -mode verify, queue, fill, partitions or day, -rounds 9, -time 1s, -challenges 1000000.
 //
 // It starts a server of its own, which shares the processors with it and syncs its files,
 // and calls it with 1, 16 and 64 goroutines through one pgxpool: the barest UPDATE of a
@@ -20,6 +20,9 @@
 //
 // Mode fill compares fill factors of the table that wrong codes write: calls a second, which
 // part of the updates was HOT, and what the table then takes.
+//
+// Mode partitions compares a plain table of challenges, whose expired rows are deleted in batches,
+// with one that is partitioned by expiry: rows a second, the longest time of a row, and the size.
 //
 // Mode day passes 24 hours of traffic through the Store, with the time of each call given, as
 // fast as it goes: challenges come evenly, each has three limits, two wrong codes and a right
@@ -54,13 +57,14 @@ func main() {
 }
 
 func run() error {
-	mode := flag.String("mode", "all", "verify, queue, fill, day or all")
+	mode := flag.String("mode", "all", "verify, queue, fill, partitions, day or all")
 	rounds := flag.Int("rounds", 5, "rounds, of which the median counts")
 	each := flag.Duration("time", 300*time.Millisecond, "of each run, about")
 	challenges := flag.Int("challenges", 100_000, "challenges in the 24 hours")
 	flag.Parse()
 	modes := map[string]func(b *bench) error{
-		"verify": measureVerify, "queue": measureQueue, "fill": measureFill, "day": measureDay,
+		"verify": measureVerify, "queue": measureQueue, "fill": measureFill, "partitions": measurePartitions,
+		"day": measureDay,
 	}
 	if flag.NArg() > 0 || *rounds < 1 || *each <= 0 || (*mode != "all" && modes[*mode] == nil) {
 		flag.Usage()
@@ -74,7 +78,7 @@ func run() error {
 	}
 	defer server.Close()
 	b := &bench{context.Background(), server.URL(), *rounds, *each, *challenges}
-	for _, name := range []string{"verify", "queue", "fill", "day"} {
+	for _, name := range []string{"verify", "queue", "fill", "partitions", "day"} {
 		if *mode == "all" || *mode == name {
 			if err := modes[name](b); err != nil {
 				return err

@@ -130,8 +130,7 @@ func (g *gate) admit(r *http.Request, scope string) (*apiKey, *otphttp.Problem) 
 		return nil, invalid(err)
 	}
 	failures.Peek = true
-	rate := store.Limit{Key: "key/" + k.ID, Most: k.Rate, Per: time.Minute}
-	if over, p := g.take(r.Context(), now, failures, rate); p != nil {
+	if over, p := g.take(r.Context(), now, failures, k.limit()); p != nil {
 		if len(over) > 0 && !slices.Contains(over, 0) {
 			p.Title = "Too many requests with this API key."
 			p.Header = http.Header{"Ratelimit-Policy": {k.policy()}}
@@ -161,6 +160,11 @@ func invalid(err error) *otphttp.Problem {
 		p.Detail = err.Error()
 	}
 	return p
+}
+
+// limit counts the requests of a key, those for a token, too.
+func (k *apiKey) limit() store.Limit {
+	return store.Limit{Key: "key/" + k.ID, Most: k.Rate, Per: time.Minute}
 }
 
 // policy is RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers-11.

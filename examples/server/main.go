@@ -22,7 +22,7 @@
 //	go run . -serve -config config.json
 //
 // OTP_LISTEN, OTP_ADMIN and OTP_STORE take the place of the fields of the file.
-// SIGHUP reads the API keys of the file anew, SIGTERM ends the program once the
+// SIGHUP reads the API keys and the secrets of webhooks of the file anew, SIGTERM ends the program once the
 // requests and messages under way have ended.
 package main
 

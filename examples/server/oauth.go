@@ -136,7 +136,11 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 	failures := store.Limit{Key: "auth/" + network(s.gate.proxies.ClientAddr(r)), Most: maxFailures, Per: blockFor}
 	failed := err1 != nil || err2 != nil || k == nil || k.ID != id
 	failures.Peek = !failed
-	if _, p := s.gate.take(r.Context(), now, failures); p != nil {
+	limits := []store.Limit{failures}
+	if !failed {
+		limits = append(limits, k.limit())
+	}
+	if _, p := s.gate.take(r.Context(), now, limits...); p != nil {
 		w.Header().Set("Retry-After", strconv.Itoa(p.RetryAfter))
 		refuse(p.Status, "temporarily_unavailable")
 		return

@@ -74,6 +74,32 @@ func TestTokenBlock(t *testing.T) {
 	off.want(off.shop, "404 not_found", "POST", "/oauth/token", "{}")
 }
 
+// A key gets no more tokens than it may make requests.
+func TestTokenRate(t *testing.T) {
+	t.Parallel()
+	r := start(t, func(c *config) { c.OAuth, c.Applications[0].Keys[0].Rate = true, 3 })
+	post := func() (status int, retryAfter string) {
+		q := r.request(r.shop, http.MethodPost, "/oauth/token", "grant_type=client_credentials")
+		q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		q.SetBasicAuth("shop1", r.shop.key)
+		resp, err := r.shop.http.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode, resp.Header.Get("Retry-After")
+	}
+	for range 2 {
+		if got, _ := post(); got != http.StatusOK {
+			t.Errorf("got %d", got)
+		}
+	}
+	r.want(r.shop, "404 not_found", "GET", apiPath+"/x", "", "Otp-Subject", "ann")
+	if got, retry := post(); got != http.StatusTooManyRequests || retry == "" {
+		t.Errorf("got %d, Retry-After %q", got, retry)
+	}
+}
+
 // What is no token of ours, or none any more.
 func TestTokens(t *testing.T) {
 	t.Parallel()

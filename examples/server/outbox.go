@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,7 +23,7 @@ const maxPending = 4096
 // written to the outbox and sent from there, at least once, by whichever process.
 // The order is not promised; a receiver orders by timestamp.
 type sender struct {
-	apps    map[string][]webhook
+	apps    atomic.Pointer[map[string][]webhook]
 	vault   *vault
 	queues  map[string]store.Queue // of each endpoint; a job is a name in the vault
 	clients map[bool]*http.Client  // true: to private networks, too
@@ -46,9 +47,10 @@ type pending struct {
 // newSender starts the queues that open makes. Each endpoint has its own, so that one
 // that hangs delays no other.
 func newSender(c *config, v *vault, open func(prefix string) (backend, error), log *slog.Logger) (*sender, error) {
-	s := &sender{apps: map[string][]webhook{}, vault: v, queues: map[string]store.Queue{}, log: log, waits: waits,
+	s := &sender{vault: v, queues: map[string]store.Queue{}, log: log, waits: waits,
 		pending: make(chan pending, maxPending),
 		clients: map[bool]*http.Client{false: newHookClient(false), true: newHookClient(true)}}
+	apps := map[string][]webhook{}
 	for _, a := range c.Applications {
 		for _, h := range a.Webhooks {
 			name := a.Name + "/" + h.Name
@@ -57,9 +59,10 @@ func newSender(c *config, v *vault, open func(prefix string) (backend, error), l
 				return nil, err
 			}
 			s.queues[name] = q
-			s.apps[a.Name] = a.Webhooks
+			apps[a.Name] = a.Webhooks
 		}
 	}
+	s.apps.Store(&apps)
 	if c.hookWaits != nil {
 		s.waits = c.hookWaits
 	}
@@ -78,7 +81,7 @@ func newSender(c *config, v *vault, open func(prefix string) (backend, error), l
 // for nothing: if the outbox cannot be written as fast as events come, some are
 // dropped, and counted.
 func (s *sender) events(app string) func(context.Context, otp.Event) {
-	if len(s.apps[app]) == 0 {
+	if len(s.of(app)) == 0 {
 		return nil
 	}
 	return func(ctx context.Context, e otp.Event) {
@@ -126,7 +129,7 @@ func (s *sender) write(ctx context.Context) {
 			continue
 		}
 		body := encode(n)
-		for _, h := range s.apps[p.app] {
+		for _, h := range s.of(p.app) {
 			if !h.wants(n.Type) {
 				continue
 			}
@@ -149,14 +152,33 @@ func (s *sender) enqueue(ctx context.Context, m *message) error {
 	return q.Enqueue(ctx, store.Job{Challenge: m.name(), Expires: time.Now().Add(hookLife)})
 }
 
+// of returns the webhooks of an application.
+func (s *sender) of(app string) []webhook { return (*s.apps.Load())[app] }
+
 // endpoint finds a webhook of the file.
-func (s *sender) endpoint(app, name string) *webhook {
-	for i := range s.apps[app] {
-		if h := &s.apps[app][i]; h.Name == name {
-			return h
-		}
+func (s *sender) endpoint(app, name string) *webhook { return findWebhook(s.of(app), name) }
+
+func findWebhook(all []webhook, name string) *webhook {
+	if i := slices.IndexFunc(all, func(h webhook) bool { return h.Name == name }); i >= 0 {
+		return &all[i]
 	}
 	return nil
+}
+
+// setSecrets takes the secrets of a file that was read again. All else of a webhook stays.
+func (s *sender) setSecrets(c *config) {
+	next := map[string][]webhook{}
+	for app, hooks := range *s.apps.Load() {
+		next[app] = slices.Clone(hooks)
+		for _, a := range c.Applications {
+			for i := range next[app] {
+				if h := findWebhook(a.Webhooks, next[app][i].Name); a.Name == app && h != nil {
+					next[app][i].keys = h.keys
+				}
+			}
+		}
+	}
+	s.apps.Store(&next)
 }
 
 // load reads a message. errGone: it was delivered.

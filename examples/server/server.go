@@ -186,15 +186,16 @@ func (s *server) close(ctx context.Context) {
 	}
 }
 
-// reload takes the API keys of the file. The rest of it is read at the start only.
+// reload takes the API keys and the secrets of webhooks from the file. The rest of it is read at the start only.
 func (s *server) reload(path string, env func(string) string) {
 	c, err := readConfig(path, env)
 	if err != nil {
-		s.log.Error("the API keys stay as they are", "error", err)
+		s.log.Error("the API keys and secrets stay as they are", "error", err)
 		return
 	}
 	s.gate.setKeys(c)
-	s.log.Info("the API keys were read", "keys", len(*s.gate.keys.Load()))
+	s.sender.setSecrets(c)
+	s.log.Info("the API keys and secrets were read", "keys", len(*s.gate.keys.Load()))
 }
 
 // handler is what clients see.

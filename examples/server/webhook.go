@@ -29,7 +29,7 @@ type webhook struct {
 	Name string `json:"name"`
 	URL  string `json:"url"`
 	// Secrets are "whsec_" and the base64 of 24 to 64 octets. While a secret
-	// rotates there are two, and each signs. A secret that begins with "$" is the
+	// rotates there are two, and each signs; SIGHUP reads them anew. A secret that begins with "$" is the
 	// name of a variable.
 	Secrets []string `json:"secrets"`
 	// DangerouslyPlaintext lets the URL begin with http:, for one machine.

@@ -43,8 +43,9 @@ type Client struct {
 }
 
 var (
-	_ channel.Channel  = (*Client)(nil)
-	_ channel.Canceler = (*Client)(nil)
+	_ channel.Plaintexter = (*Client)(nil)
+	_ channel.Channel     = (*Client)(nil)
+	_ channel.Canceler    = (*Client)(nil)
 )
 
 // String is Config.String.
@@ -353,4 +354,10 @@ func (c *Client) reportUnmatched(u unmatched) {
 func (c *Client) slowed(rate float64) {
 	c.log().Warn("smpp: throttled, slowing down", "system_id", c.config.SystemID, "messages_per_second", rate)
 	c.emit(Event{Kind: EventThrottled, Rate: rate})
+}
+
+// Plaintext implements channel.Plaintexter: it reports whether
+// Config.DangerouslyPlaintext permits connections without TLS.
+func (c *Client) Plaintext() bool {
+	return c.config.DangerouslyPlaintext
 }

@@ -2,6 +2,7 @@ package smpp
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"slices"
@@ -32,6 +33,9 @@ func (m Inbound) GoString() string { return "smpp.Inbound{" + m.String() + "}" }
 
 // LogValue masks the message.
 func (m Inbound) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// MarshalJSON is String: it keeps the addresses and the text out of logs.
+func (m Inbound) MarshalJSON() ([]byte, error) { return json.Marshal(m.String()) }
 
 // receive takes a deliver_sm or data_sm. It never blocks, because the reader
 // must not stop. Each must be answered, because an SMSC repeats an unanswered

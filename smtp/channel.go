@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -43,6 +44,7 @@ type Channel struct {
 }
 
 var _ channel.Channel = (*Channel)(nil)
+var _ channel.Plaintexter = (*Channel)(nil)
 
 // New returns a channel, without connecting to the relay. If a field of c is
 // wrong, the error names it.
@@ -172,4 +174,10 @@ func (c *Channel) Shutdown(ctx context.Context) error {
 func (c *Channel) Close() error {
 	c.lifecycle.CutOff()
 	return c.Shutdown(context.Background())
+}
+
+// Plaintext implements channel.Plaintexter: it reports whether
+// Config.DangerouslyPlaintext permits connections without TLS.
+func (c *Channel) Plaintext() bool {
+	return slices.ContainsFunc(c.settings.relays, func(r Relay) bool { return r.DangerouslyPlaintext })
 }

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -47,6 +48,9 @@ func (k DKIMKey) GoString() string { return "smtp.DKIMKey{" + k.Selector + "}" }
 
 // LogValue keeps the key out of logs.
 func (k DKIMKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
+
+// MarshalJSON is String: it keeps the key out of logs.
+func (k DKIMKey) MarshalJSON() ([]byte, error) { return json.Marshal(k.String()) }
 
 // isUsable reports whether receivers accept signatures by the key.
 func (k DKIMKey) isUsable() bool {

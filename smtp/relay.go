@@ -3,6 +3,7 @@ package smtp
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"log/slog"
 	"math"
 	"net"
@@ -52,6 +53,9 @@ func (r Relay) GoString() string { return "smtp.Relay{" + r.Addr + "}" }
 
 // LogValue keeps the password out of logs.
 func (r Relay) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+// MarshalJSON is String: it keeps the password out of logs.
+func (r Relay) MarshalJSON() ([]byte, error) { return json.Marshal(r.String()) }
 
 // A Rate bounds the messages per second to a relay. The zero value sets no
 // bound. If there is no room for a message now, it goes to a fallback with room.

@@ -30,6 +30,7 @@ type Channel struct {
 }
 
 var _ channel.Channel = (*Channel)(nil)
+var _ channel.Plaintexter = (*Channel)(nil)
 
 // ErrClosed is the cause of errors after Close or Shutdown.
 var ErrClosed = errors.New("provider: channel closed")
@@ -118,3 +119,9 @@ func (c *Channel) Shutdown(ctx context.Context) error { return c.life.Shutdown(c
 // Close refuses further messages and webhooks and cuts off the calls under way,
 // which return at once. It may be called again.
 func (c *Channel) Close() error { return c.life.Close() }
+
+// Plaintext implements channel.Plaintexter: it reports whether
+// Config.DangerouslyPlaintext permits connections without TLS.
+func (c *Channel) Plaintext() bool {
+	return c.config.DangerouslyPlaintext
+}

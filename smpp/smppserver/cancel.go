@@ -2,6 +2,7 @@ package smppserver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,6 +47,9 @@ func (r CancelRequest) GoString() string { return "smppserver.CancelRequest{" + 
 
 // LogValue keeps addresses out of logs.
 func (r CancelRequest) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+// MarshalJSON is String: it keeps the addresses out of logs.
+func (r CancelRequest) MarshalJSON() ([]byte, error) { return json.Marshal(r.String()) }
 
 // withdraw checks a cancel_sm and hands it to Config.Cancel.
 func (s *Session) withdraw(f wire.Frame) {

@@ -3,6 +3,7 @@ package smppserver
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
@@ -222,3 +223,6 @@ func (b BindRequest) GoString() string { return "smppserver.BindRequest{" + b.St
 func (b BindRequest) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("system_id", b.SystemID), slog.Any("remote", b.RemoteAddr))
 }
+
+// MarshalJSON is String: it keeps the password out of logs.
+func (b BindRequest) MarshalJSON() ([]byte, error) { return json.Marshal(b.String()) }

@@ -1,6 +1,7 @@
 package smppserver
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -36,6 +37,9 @@ func (m MobileMessage) GoString() string { return "smppserver.MobileMessage{" + 
 
 // LogValue keeps the text and the addresses out of logs.
 func (m MobileMessage) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// MarshalJSON is String: it keeps the text and the addresses out of logs.
+func (m MobileMessage) MarshalJSON() ([]byte, error) { return json.Marshal(m.String()) }
 
 // DeliverMessage queues a message for a system_id and returns at once. The server
 // sends it as a receipt, see [Server.Deliver]: over any receiving session, and again

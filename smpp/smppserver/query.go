@@ -2,6 +2,7 @@ package smppserver
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"time"
@@ -41,6 +42,9 @@ func (r QueryRequest) GoString() string { return "smppserver.QueryRequest{" + r.
 
 // LogValue keeps the address out of logs.
 func (r QueryRequest) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+// MarshalJSON is String: it keeps the addresses out of logs.
+func (r QueryRequest) MarshalJSON() ([]byte, error) { return json.Marshal(r.String()) }
 
 // A QueryResult is the state of a message.
 type QueryResult struct {

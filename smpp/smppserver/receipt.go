@@ -1,6 +1,7 @@
 package smppserver
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -58,6 +59,9 @@ func (r DeliveryReceipt) GoString() string { return "smppserver.DeliveryReceipt{
 
 // LogValue keeps addresses out of logs.
 func (r DeliveryReceipt) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+// MarshalJSON is String: it keeps the addresses out of logs.
+func (r DeliveryReceipt) MarshalJSON() ([]byte, error) { return json.Marshal(r.String()) }
 
 // validate returns an error that names the first invalid field. The error does
 // not hold its value.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -128,6 +129,9 @@ func (m Submit) GoString() string { return "smppserver.Submit{" + m.String() + "
 
 // LogValue keeps text and addresses out of logs.
 func (m Submit) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// MarshalJSON is String: it keeps the text and the addresses out of logs.
+func (m Submit) MarshalJSON() ([]byte, error) { return json.Marshal(m.String()) }
 
 // StatusOf returns the answer for a handler's error: the [smpp.Status] in its
 // tree, or StatusOfClass of its class.

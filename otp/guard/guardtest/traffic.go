@@ -71,7 +71,6 @@ func index(list []Country) map[string]Country {
 
 // Mixes of countries, by weight.
 var (
-	Small  = map[string]float64{"GB": 0.92, "FR": 0.05, "US": 0.03}
 	Medium = map[string]float64{
 		"US": 0.30, "GB": 0.25, "DE": 0.18, "FR": 0.10, "ES": 0.07, "SG": 0.05, "BR": 0.03, "NG": 0.01,
 		"PK": 0.006, "UZ": 0.004,

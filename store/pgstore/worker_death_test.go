@@ -171,15 +171,16 @@ func TestRealPostgresQueueHeartbeat(t *testing.T) {
 	}
 }
 
-// hangingFetch is a DB whose fetches hang from the second on, until the end of their context.
+// hangingFetch is a DB whose fetches hang from the second on, until release is closed.
 type hangingFetch struct {
 	pgstore.DB
 	fetches atomic.Int32
+	release chan struct{}
 }
 
 func (d *hangingFetch) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	if strings.Contains(sql, "fetch(") && d.fetches.Add(1) > 1 {
-		<-ctx.Done()
+		<-d.release
 	}
 	return d.DB.Query(ctx, sql, args...)
 }
@@ -189,9 +190,10 @@ func (d *hangingFetch) Query(ctx context.Context, sql string, args ...any) (pgx.
 func TestRealPostgresQueueHeartbeatAlone(t *testing.T) {
 	t.Parallel()
 	other := open(t, pgstore.Config{})
-	s := open(t, pgstore.Config{DB: &hangingFetch{DB: other.db}, Schema: other.schema, Timeout: patience})
-	add(t, other, store.Job{Challenge: "slow"})
 	jobs, release := make(chan store.Job, 10), make(chan struct{})
+	db := &hangingFetch{DB: other.db, release: release}
+	s := open(t, pgstore.Config{DB: db, Schema: other.schema, Timeout: patience})
+	add(t, other, store.Job{Challenge: "slow"})
 	work(t, s, 2, func(_ context.Context, j store.Job) (time.Time, error) {
 		jobs <- j
 		<-release
@@ -202,7 +204,7 @@ func TestRealPostgresQueueHeartbeatAlone(t *testing.T) {
 	select {
 	case j := <-jobs:
 		t.Errorf("job %+v came while its worker was at it", j)
-	case <-time.After(5 * time.Second):
+	case <-time.After(7 * time.Second):
 	}
 	close(release)
 	awaitStats(t, other, "a job done", nothing)

@@ -66,7 +66,7 @@ func stats(t tester, q store.Queue) {
 	if longest := time.Since(begin) + time.Millisecond; st.Oldest > longest {
 		w.Errorf("a job has been due for %v, which was added %v ago", st.Oldest, longest)
 	}
-	w.pause(begin.Add(300 * time.Millisecond))
+	w.pause(time.Now().Add(300 * time.Millisecond))
 	if st := wantStats(w, in, st); st.Oldest < 200*time.Millisecond {
 		w.Errorf("a job has been due for %v, which was added more than 300ms ago", st.Oldest)
 	}

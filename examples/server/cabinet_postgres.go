@@ -13,7 +13,7 @@ import (
 )
 
 // A postgresCabinet is for any number of processes. Its table is values, in a schema of its
-// own. The clocks of the processes decide what has expired, as in pgstore.
+// own. The clocks of the processes decide whether a value has expired, as in pgstore.
 type postgresCabinet struct {
 	pool  *pgxpool.Pool
 	table string

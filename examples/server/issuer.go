@@ -23,13 +23,14 @@ type issuer struct {
 	Audience string `json:"audience"` // must be in its aud
 	// Keys is where the public keys are (JWKS, RFC 7517): an https URL, or a file.
 	Keys string `json:"keys"`
-	// Algorithms are those that it signs by: RS256, ES256 and EdDSA. Default: all three.
+	// Algorithms may be RS256, ES256 and EdDSA. A token signed by another is refused.
+	// Default: all three.
 	Algorithms []string `json:"algorithms,omitempty"`
-	// Type is the typ of a token. Default: at+jwt. If your issuer has none but JWT, its
-	// audience must be one that no ID token has.
+	// Type is the typ of a token. Default: at+jwt. If your issuer writes JWT into all its
+	// tokens, the audience must differ from the client_id, which ID tokens have there.
 	Type string `json:"type,omitempty"`
-	// Claim names the member that says whose token it is, and Applications which
-	// application that is. Default: client_id.
+	// Claim names the member with the client's name. Default: client_id. Applications has
+	// the application of each client; tokens of other clients are refused.
 	Claim        string            `json:"claim,omitempty"`
 	Applications map[string]string `json:"applications"`
 	// Scopes are the issuer's names for those of this server. Default: the same.
@@ -124,7 +125,7 @@ func (i *issuer) key(ctx context.Context, token string, now time.Time) (*apiKey,
 	return i.stands(all)
 }
 
-// validate checks what is signed.
+// validate checks the typ and the claims of a token whose signature is right.
 func (i *issuer) validate(header jose.Header, claims jwt.Claims, now time.Time) error {
 	typ, _ := header.ExtraHeaders[jose.HeaderType].(string)
 	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")

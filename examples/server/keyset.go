@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	keysFresh = 10 * time.Minute // then they are loaded anew, so that one that was withdrawn ends
+	keysFresh = 10 * time.Minute // then they are loaded again, and a withdrawn key ends
 	keysPause = time.Minute      // from one load to the next, whatever tokens ask for
 	keysLife  = 24 * time.Hour   // how long known keys go on while none can be loaded
 	keysSize  = 512 << 10        // octets

@@ -133,7 +133,7 @@ func migrate(ctx context.Context, args []string, env func(string) string, out io
 	if err != nil {
 		return err
 	}
-	s, err := openState(ctx, c)
+	s, err := openState(ctx, c, slog.New(slog.NewTextHandler(out, nil)))
 	if err != nil {
 		return err
 	}

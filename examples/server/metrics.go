@@ -24,8 +24,8 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// metrics is what Prometheus reads at /metrics. What is of an application has the label
-// application.
+// metrics are those that Prometheus reads at /metrics. The metrics of an application have
+// its name as the label application.
 type metrics struct {
 	registry  *prometheus.Registry
 	providers []*sdk.MeterProvider

@@ -12,7 +12,7 @@ import (
 const receiptRate = 3000
 
 // A webhookTaker is a channel whose provider reports to it over HTTP, as those of
-// gateway/provider do. Its handler bounds the body, and refuses what is not signed.
+// gateway/provider do. Its handler bounds the body, and refuses reports without the right signature.
 type webhookTaker interface{ WebhookHandler() http.Handler }
 
 // receipts is /hooks/{application}/{route}: what became of messages, told by the provider

@@ -61,7 +61,7 @@ func newServer(ctx context.Context, c *config, keys otp.Keyring, open opener, lo
 			s.close(ctx)
 		}
 	}()
-	if s.state, err = openState(ctx, c); err != nil {
+	if s.state, err = openState(ctx, c, log); err != nil {
 		return nil, err
 	}
 	limiter, err := s.state.open(gatePrefix, log)

@@ -57,9 +57,9 @@ func (c *config) prefixes() []string {
 	return all
 }
 
-// openState connects to the store of the file. In PostgreSQL it makes the tables that are
-// missing, and returns an error if the server may lose what it is given.
-func openState(ctx context.Context, c *config) (*state, error) {
+// openState connects to the store of the file. In PostgreSQL it makes missing tables, and
+// returns an error if the server cannot be relied on, see pgstore's Check.
+func openState(ctx context.Context, c *config, log *slog.Logger) (*state, error) {
 	u, err := url.Parse(c.Store)
 	switch {
 	case c.Store == "":
@@ -74,25 +74,24 @@ func openState(ctx context.Context, c *config) (*state, error) {
 	case u.Scheme == "postgres", u.Scheme == "postgresql":
 		options, err := pgxpool.ParseConfig(c.Store)
 		if err == nil {
-			return openPostgres(ctx, c, options, u.Query().Has("pool_max_conns"))
+			if !u.Query().Has("pool_max_conns") { // each queue takes up to three, see pgstore
+				options.MaxConns = 4 + 3*int32(len(c.prefixes())) //nolint:gosec // as many as the file has
+			}
+			return openPostgres(ctx, c, options, log)
 		}
 	}
 	return nil, errors.New("store: it is no URL, as redis://user:password@host:6379/0 or " +
 		"postgres://user:password@host/database")
 }
 
-func openPostgres(ctx context.Context, c *config, options *pgxpool.Config, sized bool) (*state, error) {
-	all := c.prefixes()
-	if !sized {
-		options.MaxConns = 4 + 3*int32(len(all)) //nolint:gosec // each queue takes up to three, see pgstore
-	}
+func openPostgres(ctx context.Context, c *config, options *pgxpool.Config, log *slog.Logger) (*state, error) {
 	pool, err := pgxpool.NewWithConfig(ctx, options)
 	if err != nil {
 		return nil, errors.New("store: no pool can be made of the URL")
 	}
 	s := &state{pool: pool}
-	for _, prefix := range all {
-		if err := s.migrate(ctx, prefix); err != nil {
+	for _, prefix := range c.prefixes() {
+		if err := s.migrate(ctx, prefix, log); err != nil {
 			s.close()
 			return nil, err
 		}
@@ -104,9 +103,10 @@ func openPostgres(ctx context.Context, c *config, options *pgxpool.Config, sized
 	return s, nil
 }
 
-// migrate brings the schema of a store to this release, and checks the server.
-func (s *state) migrate(ctx context.Context, prefix string) error {
-	st, err := pgstore.New(pgstore.Config{DB: s.pool, Schema: schemaOf(prefix)})
+// migrate brings the schema of a store to this release, and checks the server once. The
+// log has the warnings.
+func (s *state) migrate(ctx context.Context, prefix string, log *slog.Logger) error {
+	st, err := pgstore.New(pgstore.Config{DB: s.pool, Schema: schemaOf(prefix), Logger: log})
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (s *state) open(prefix string, log *slog.Logger) (backend, error) {
 	return memstore.New(memstore.Config{Logger: log}), nil
 }
 
-// cabinet returns where the server keeps what is not the stores'.
+// cabinet returns the cabinet beside the stores.
 func (s *state) cabinet() cabinet {
 	switch {
 	case s.redis != nil:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -132,13 +133,14 @@ func testShared(t *testing.T, store string, kill func()) {
 func TestRealPostgresRights(t *testing.T) {
 	t.Parallel()
 	owner := newDatabase(t)
-	inPostgres(t, owner, `CREATE ROLE server_only LOGIN;
+	role := pgtest.Schema()
+	inPostgres(t, owner, strings.ReplaceAll(`CREATE ROLE server_only LOGIN;
 		ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO server_only;
-		ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO server_only`)
+		ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO server_only`, "server_only", role))
 	less := changeURL(t, owner, func(u *url.URL) {
 		q := u.Query()
-		q.Set("user", "server_only")
-		u.RawQuery, u.User = q.Encode(), url.User("server_only")
+		q.Set("user", role)
+		u.RawQuery, u.User = q.Encode(), url.User(role)
 	})
 	path := t.TempDir() + "/config.json"
 	file := fmt.Sprintf(`{"store":%q,"applications":[{"name":"shop","brand":"Shop",
@@ -147,9 +149,10 @@ func TestRealPostgresRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := map[string]string{}
+	var out bytes.Buffer
 	migrate := func() error {
-		return run(t.Context(), []string{"migrate", "-config", path}, func(name string) string { return env[name] },
-			&bytes.Buffer{})
+		get := func(name string) string { return env[name] }
+		return run(t.Context(), []string{"migrate", "-config", path}, get, &out)
 	}
 	if err := migrate(); err == nil || !strings.Contains(err.Error(), "let its owner run the argument migrate") {
 		t.Errorf("without the right to make tables: %v", err)
@@ -157,6 +160,9 @@ func TestRealPostgresRights(t *testing.T) {
 	env["OTP_STORE"] = owner
 	if err := migrate(); err != nil {
 		t.Fatal(err)
+	}
+	if n := strings.Count(out.String(), "fsync"); n != 1 { // is off in the tests' PostgreSQL
+		t.Errorf("%d warnings: %s", n, &out)
 	}
 	r := start(t, func(c *config) { c.Store, c.Applications = less, c.Applications[:1] })
 	at := apiPath + "/" + r.want(r.shop, "201 pending", "POST", apiPath, annsLogin).body.ID
@@ -170,7 +176,7 @@ func TestWrongStore(t *testing.T) {
 	t.Parallel()
 	for _, wrong := range []string{"mysql://user:pass-word@host/db", "redis://user:pass-word@host:x/", "://pass-word",
 		"postgres://user:pass-word@127.0.0.1:1/db", "postgres://user:pass-word@host:x/db"} {
-		s, err := openState(t.Context(), &config{Store: wrong})
+		s, err := openState(t.Context(), &config{Store: wrong}, slog.New(slog.DiscardHandler))
 		if err == nil || !strings.HasPrefix(err.Error(), "store: ") || strings.Contains(err.Error(), "pass-word") {
 			t.Errorf("%s: got %v %v", wrong, s, err)
 		}
@@ -191,7 +197,7 @@ func TestCabinets(t *testing.T) {
 	for name, shared := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, err := openState(t.Context(), &config{Store: shared(t)})
+			s, err := openState(t.Context(), &config{Store: shared(t)}, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}

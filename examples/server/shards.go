@@ -16,7 +16,7 @@ const (
 	// writeEvery leaves time to write within the second that a killed process may lose.
 	writeEvery = 500 * time.Millisecond
 	// idle shards are forgotten. Another event of their bucket begins another shard.
-	idle = 10 * time.Minute
+	idle = time.Hour
 
 	readers = 32 // calls of the store at one time, for one question
 )

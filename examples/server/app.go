@@ -154,6 +154,6 @@ func (a *app) close(ctx context.Context) {
 		}
 	}
 	if a.figures != nil {
-		a.figures.close()
+		a.figures.close(ctx)
 	}
 }

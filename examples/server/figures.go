@@ -148,6 +148,7 @@ type figures struct {
 
 	writing sync.WaitGroup
 	stop    context.CancelFunc
+	giveUp  context.CancelFunc // ends a write under way
 }
 
 func newFigures(a application, st store.Store, v *vault, log *slog.Logger) *figures {
@@ -155,9 +156,10 @@ func newFigures(a application, st store.Store, v *vault, log *slog.Logger) *figu
 	for _, r := range a.Routes {
 		f.routes = append(f.routes, r.Name)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	f.stop = stop
-	f.writing.Go(func() { f.write(ctx) })
+	patient, giveUp := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(patient)
+	f.stop, f.giveUp = stop, giveUp
+	f.writing.Go(func() { f.write(ctx, patient) })
 	return f
 }
 

@@ -137,10 +137,10 @@ func TestFiguresAreExact(t *testing.T) {
 		calling.Wait()
 		time.Sleep(time.Minute) // until the last write that fails is repeated
 		for _, f := range all {
-			f.close()
+			f.close(t.Context())
 		}
 		f := testFigures(t, st, v)
-		defer f.close()
+		defer f.close(t.Context())
 		const n = processes * callers * each
 		for i := range levels {
 			if diff := cmp.Diff(wantOf(n), sumOf(t, f, i, begun, time.Hour), cmp.AllowUnexported(field{})); diff != "" {
@@ -186,10 +186,10 @@ func TestCohorts(t *testing.T) {
 		one.event(t.Context(), life[0])
 		one.event(t.Context(), life[1])
 		time.Sleep(2 * time.Hour)
-		one.close()
+		one.close(t.Context())
 		life[4].At = time.Now()
 		other.event(t.Context(), life[4])
-		other.close()
+		other.close(t.Context())
 		first, err := other.read(t.Context(), 0, born, born.Add(time.Minute))
 		if err != nil || len(first) != 1 {
 			t.Fatal(len(first), err)

@@ -52,8 +52,8 @@ func newSalt() []byte {
 	return salt
 }
 
-// write writes what is counted until ctx ends, and then once more.
-func (f *figures) write(ctx context.Context) {
+// write writes what is counted until ctx ends, and then once more, unless patient has ended.
+func (f *figures) write(ctx, patient context.Context) {
 	tick := time.NewTicker(writeEvery)
 	defer tick.Stop()
 	for more, failing := true, false; more; {
@@ -62,7 +62,7 @@ func (f *figures) write(ctx context.Context) {
 			more = false
 		case <-tick.C:
 		}
-		writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		writing, cancel := context.WithTimeout(patient, 5*time.Second)
 		err := errors.Join(f.writeShards(writing), f.writeLog(writing))
 		if err != nil && !failing {
 			f.log.Error("figures: they are not written until the store is back", "error", err)
@@ -72,8 +72,10 @@ func (f *figures) write(ctx context.Context) {
 	}
 }
 
-// close writes the last figures.
-func (f *figures) close() {
+// close writes the last figures, until ctx ends.
+func (f *figures) close(ctx context.Context) {
+	defer f.giveUp()
+	defer context.AfterFunc(ctx, f.giveUp)()
 	f.stop()
 	f.writing.Wait()
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,7 +19,6 @@ type following struct {
 	t     *testing.T
 	lines *bufio.Scanner
 	text  strings.Builder
-	event *openapi3.Schema
 }
 
 // follow opens a stream and waits until it has begun.
@@ -36,14 +36,19 @@ func (r *rig) follow(t *testing.T, c *client, query, lastID string) *following {
 	if kind := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || kind != "text/event-stream" {
 		t.Fatalf("got %d %s", resp.StatusCode, kind)
 	}
-	d, err := openapi3.NewLoader().LoadFromData(openAPI)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &following{t: t, lines: bufio.NewScanner(resp.Body), event: d.Components.Schemas["Event"].Value}
+	f := &following{t: t, lines: bufio.NewScanner(resp.Body)}
 	f.lines.Scan()
 	return f
 }
+
+// eventSchema is that of openapi.yaml.
+var eventSchema = sync.OnceValues(func() (*openapi3.Schema, error) {
+	d, err := openapi3.NewLoader().LoadFromData(openAPI)
+	if err != nil {
+		return nil, err
+	}
+	return d.Components.Schemas["Event"].Value, nil
+})
 
 // next waits for the next event; nil: the stream has ended.
 func (f *following) next() *entry {
@@ -60,7 +65,11 @@ func (f *following) next() *entry {
 			f.t.Fatal(err)
 		}
 		_ = json.Unmarshal([]byte(text), &any)
-		if err := f.event.VisitJSON(any, openapi3.EnableFormatValidation()); err != nil {
+		schema, err := eventSchema()
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if err := schema.VisitJSON(any, openapi3.EnableFormatValidation()); err != nil {
 			f.t.Errorf("%s does not fit openapi.yaml: %v", text, err)
 		}
 		return &e

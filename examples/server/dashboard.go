@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/otpcourier/otpcourier/store"
 )
 
 // A span is what the dashboard shows: so many values, each of so many buckets.
@@ -37,6 +39,8 @@ const (
 	// people typed is likely to be of pumped numbers.
 	suspectSent, suspectShare = 20, 35
 	shownEntries              = 20
+	// An older message in the queue shows that there are too few workers, or none.
+	slowQueue = 10 * time.Second
 )
 
 // A board is what the template of the dashboard sees.
@@ -54,6 +58,7 @@ type board struct {
 	Find, Older string // what was searched for, and the cursor of older entries
 	Entries     []entry
 
+	queue          store.Stats
 	values, before []counters // of the span, and of the one before it
 	open           int        // values at the end whose codes can still be typed
 }
@@ -89,6 +94,9 @@ func (s *server) showBoard(w http.ResponseWriter, r *http.Request, a *app) {
 	err := b.read(r.Context(), a, now)
 	if err == nil {
 		err = b.readEntries(r, a, now)
+	}
+	if queue, ok := a.figures.store.(store.Inspector); ok && err == nil {
+		b.queue, err = queue.Stats(r.Context())
 	}
 	if err != nil {
 		s.unavailable(r, err).Write(w)
@@ -181,11 +189,14 @@ func (b *board) fill(a *app) {
 	b.Tiles = []tile{
 		{"Requests", strconv.FormatInt(sum(kindRequested), 10), "", false},
 		{"Messages sent", strconv.FormatInt(sum(kindSent), 10), "", false},
-		{"Delivered", came, "before: " + percent(b.delivered(before, b.Country)), false},
-		{"Verified", percent(conversion), "before: " + percent(usual), conversion < 0.8*usual},
+		{"Delivered", came, percent(b.delivered(before, b.Country)) + " before", false},
+		{"Verified", percent(conversion), percent(usual) + " before", conversion < 0.8*usual},
 		{"Time to delivery", took(kindToDelivery), "p50 / p99, all countries", false},
 		{"Time to the right code", took(kindToVerification), "p50 / p99, all countries", false},
 		{"Routes up", fmt.Sprintf("%d of %d", up, len(routes)), "seen from this process", up < len(routes)},
+		{"Messages that wait", strconv.Itoa(b.queue.High + b.queue.Normal + b.queue.Low),
+			fmt.Sprintf("for up to %.0f s; dead letters: %d", b.queue.Oldest.Seconds(), b.queue.Dead),
+			b.queue.Oldest > slowQueue},
 	}
 	b.fillCountries(ripe, all, before)
 }

@@ -111,7 +111,7 @@ func testFiguresOfProcesses(t *testing.T, store string) {
 	path := t.TempDir() + "/config.json"
 	file := fmt.Sprintf(`{"listen":"127.0.0.1:0","admin":"127.0.0.1:0","store":%q,"applications":[{"name":"shop",
 		"brand":"Shop","routes":[{"name":"sms","url":"console:phone"}],
-		"keys":[{"id":"shop1","sha256":%q,"rate":1000000,"scopes":["verifications","stats","events"]}]}]}`, store, k.SHA256)
+		"keys":[{"id":"shop1","sha256":%q,"rate":1000000,"scopes":["verifications","stats"]}]}]}`, store, k.SHA256)
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,8 @@ type Countries struct {
 	// region is not known, and recipients without a number. Default: none.
 	Default []channel.Route
 
-	// Everyone are the routes after those, for every number: e-mail, push.
-	// Default: none.
+	// Everyone lists routes for every number, such as e-mail or push. They follow the
+	// routes of the region. Default: none.
 	Everyone []channel.Route
 
 	// Region returns the region of a number in E.164, and false if it has none,

@@ -266,8 +266,8 @@ func (d *dispatch) tryContext(ctx context.Context, start, until time.Time) (cont
 	return context.WithDeadline(ctx, limit)
 }
 
-// resultOf returns the result of a failed try for the route's breaker, by the
-// rules of the package comment.
+// resultOf returns the result of a failed try for the route's breaker, by the rules of
+// ROUTING.md.
 func (d *dispatch) resultOf(ctx, try context.Context, a channel.Hop) result {
 	switch a.Class {
 	case channel.Misconfigured:

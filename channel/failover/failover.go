@@ -143,8 +143,8 @@ func (c *Channel) Plan(ctx context.Context, m *channel.Message) ([]channel.Route
 	return append(plan, open...), nil
 }
 
-// Observe passes on what became of a message to the Router, if it is a
-// [channel.Observer], as that of [Learn] is. A panic there is logged only.
+// Observe passes the fate of a message on to the Router, if the Router is a
+// [channel.Observer], such as a [Learner]. A panic there is only logged.
 func (c *Channel) Observe(f channel.Feedback) {
 	o, ok := c.router.(channel.Observer)
 	if !ok {

@@ -16,8 +16,8 @@ import (
 
 // Learning says how routes are reordered; see [Learn].
 type Learning struct {
-	// Router gives the routes of a message. Its order is the order that evidence must
-	// speak against. Required. A route that it does not give is never used.
+	// Router picks the routes of a message. Its order holds until evidence speaks against
+	// it. A route that it does not pick is never used. Required.
 	Router channel.Router
 
 	// Region returns the region of a number in E.164, and false if it has none, as
@@ -37,12 +37,12 @@ type Learning struct {
 	// Price returns the price of one message, and Worth is the worth of a verified
 	// code in the same unit. A route is chosen by its share verified less price/Worth:
 	// a route that costs 0.02 more must verify 0.02/Worth more. Price is called for
-	// each route and message, concurrently. Default: prices are of no account.
+	// each route and message, concurrently. Default: prices do not count.
 	Price func(region, route string) float64
 	Worth float64
 
-	// Seed begins the draws. Two Learners with one Seed draw the same for the same
-	// message. Default 0.
+	// Seed is the seed of the random draws. Two Learners with the same Seed draw the same
+	// for the same message. Default 0.
 	Seed uint64
 
 	// Shadow keeps the given order, and only reports the learned one.

@@ -13,7 +13,7 @@ import (
 
 // Config describes a [Channel]. Logged or printed with %v it shows no secret.
 type Config struct {
-	// Phones are those that may poll. At least one is required.
+	// Phones are the phones that may poll. At least one is required.
 	Phones []Phone
 
 	// Receipt is called with the phones' reports. If it returns an error, the

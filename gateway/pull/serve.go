@@ -45,8 +45,8 @@ type pollMessage struct {
 	Content string `json:"content"`
 }
 
-// ServeHTTP answers a phone: GET says that this is the right place, POST takes
-// its reports and hands out messages.
+// ServeHTTP answers a phone. GET confirms to the app that the URL is right. POST
+// takes the phone's reports and hands out messages.
 func (c *Channel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.TLS == nil && !c.config.DangerouslyPlaintext {
 		refusePoll(w, http.StatusForbidden, "TLS is required")

@@ -75,7 +75,7 @@ func (c *Channel) Plaintext() bool { return c.config.DangerouslyPlaintext }
 // the server has already counts as accepted.
 //
 // The error is an *[channel.Error] whose Code is the HTTP status, "503". The
-// package comment lists the classes.
+// page OPERATING.md lists the classes.
 func (c *Channel) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
 	if err := c.send(ctx, m); err != nil {
 		c.life.NotSent(ctx, err)

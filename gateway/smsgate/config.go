@@ -26,8 +26,8 @@ type Config struct {
 	// path, a phone itself, "http://192.168.1.20:8080". Default Cloud.
 	URL string
 
-	// Username and Password are those that the app shows under cloud, private or
-	// local server. Required.
+	// Username and Password are shown by the app, under cloud, private or local server.
+	// Required.
 	Username, Password string
 
 	// JWT exchanges the password for tokens that may send, read and cancel
@@ -49,14 +49,14 @@ type Config struct {
 	Devices []Device
 
 	// SIM is the slot to send with, 1 to 3, on phones whose Device has none.
-	// Default 0: the SIM of the recipient's country, if the server knows the
-	// SIMs' numbers, or else the SIM that is set on the phone. If Devices names
-	// one phone only, or a phone serves the API itself, the server is not asked
-	// for the SIMs: list each with its Countries.
+	// Default 0: the SIM of the recipient's country, if the server knows the SIMs'
+	// numbers, else the SIM set on the phone. If Devices names only one phone, or a
+	// phone serves the API itself, the server is not asked for the SIMs: list each SIM
+	// with its Countries.
 	SIM int
 
-	// ActiveWithin leaves out phones that the server has not seen for that
-	// long; the server counts in hours. Default 0: none is left out.
+	// ActiveWithin leaves out phones that the server has not seen for this time. The
+	// server counts in hours. Default 0: no phone is left out.
 	ActiveWithin time.Duration
 
 	// Priority is the priority of messages on the phone, -128 to 127. From 100
@@ -88,11 +88,12 @@ type Config struct {
 	// Default 2 s.
 	PollInterval time.Duration
 
-	// SigningKeys sign the webhooks of phones whose Device has no key. Several
-	// are for the time of a change. Default: none.
+	// SigningKeys sign the webhooks of phones whose Device has no key. There may be
+	// several while a key is changed. Default: none.
 	SigningKeys []string
 
-	// WebhookWindow is how far a webhook's time may be from ours. Default 5 min.
+	// WebhookWindow is the largest difference between a webhook's time and this
+	// process's clock. Default 5 min.
 	WebhookWindow time.Duration
 
 	// Timeout bounds one message, including the choice of a phone and all
@@ -110,12 +111,12 @@ type Device struct {
 	ID  string // the device id that the app shows; required
 	SIM int    // slot, 1 to 3; default 0: Config.SIM
 
-	// Countries, as ISO 3166-1 alpha-2, are those that this SIM is preferred
-	// for. Default: that of the SIM's own number, if the server knows it.
+	// Countries are the countries of recipients for which this SIM is preferred, in ISO
+	// 3166-1 alpha-2. Default: the country of the SIM's number, if the server knows it.
 	Countries []string
 
-	// SigningKeys sign the phone's webhooks, as the app shows under webhooks.
-	// Several are for the time of a change. Default: Config.SigningKeys.
+	// SigningKeys sign the phone's webhooks, as the app shows under webhooks. There may
+	// be several while a key is changed. Default: Config.SigningKeys.
 	SigningKeys []string
 }
 

@@ -44,7 +44,7 @@
 //	profile, err := provider.ParseProfile(data)
 //	sms, err := provider.New(provider.Config{Profile: profile, Values: values})
 //
-// PROVIDERS.md says how a profile comes into the package.
+// PROFILES.md says how a profile is written, and PROVIDERS.md how it comes into the package.
 //
 // # Errors
 //

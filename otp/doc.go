@@ -31,8 +31,8 @@
 // the addresses that requests came from, sealed with AES-256-GCM.
 //
 // Anyone with write access to the store can reset its counters and keep guessing.
-// No write to the store makes a code live longer, or makes more codes valid: life,
-// limits and the number of codes are derived with the code, or signed.
+// No write makes a code live longer, or makes more codes valid: life, limits and the
+// number of codes are derived with the code, or signed.
 //
 // # Limits
 //

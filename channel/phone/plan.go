@@ -1,7 +1,6 @@
 package phone
 
 import (
-	"regexp"
 	"sync"
 	"sync/atomic"
 
@@ -12,14 +11,14 @@ import (
 // that share it, the main one first.
 type numbering struct {
 	plans []*plan
-	trunk *regexp.Regexp // the prefix that may be dialled before a national number; nil: none
+	trunk *prefix // that may be dialled before a national number; nil: none
 }
 
 // A plan is the numbering plan of a region, as libphonenumber's metadata has
 // it.
 type plan struct {
 	region  string
-	leading *regexp.Regexp // if not nil, it matches the numbers of the region
+	leading *prefix // if not nil, it matches the numbers of the region
 	general ranges
 	special []ranges // the types that take precedence, in their order
 	fixed   ranges
@@ -30,8 +29,8 @@ type plan struct {
 // ranges are the numbers of a type.
 type ranges struct {
 	kind    Type
-	lengths uint32                // as bits
-	pattern func() *regexp.Regexp // compiles the pattern at first use; nil if there are no such numbers
+	lengths uint32          // as bits
+	pattern func() *matcher // compiles the pattern at first use; nil if there are no such numbers
 }
 
 // numberings caches the numbering of each calling code. Two goroutines may make
@@ -57,7 +56,7 @@ func numberingOf(code int) *numbering {
 			continue
 		}
 		if p := metadata.GetNationalPrefixForParsing(); len(n.plans) == 0 && p != "" {
-			n.trunk = regexp.MustCompile("^(?:" + p + ")")
+			n.trunk = newPrefix(p)
 		}
 		n.plans = append(n.plans, newPlan(region, metadata))
 	}
@@ -92,7 +91,7 @@ func newPlan(region string, m *phonenumbers.PhoneMetadata) *plan {
 		alike:   m.GetSameMobileAndFixedLinePattern(),
 	}
 	if leading := m.GetLeadingDigits(); leading != "" {
-		p.leading = regexp.MustCompile("^(?:" + leading + ")")
+		p.leading = newPrefix(leading)
 	}
 	for _, r := range []ranges{
 		newRanges(Premium, m.GetPremiumRate()),
@@ -120,7 +119,7 @@ func newRanges(kind Type, d *phonenumbers.PhoneNumberDesc) ranges {
 	if p == "" {
 		return r
 	}
-	r.pattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("^(?:" + p + ")$") })
+	r.pattern = sync.OnceValue(func() *matcher { return newMatcher(p) })
 	for _, length := range d.GetPossibleLength() {
 		r.lengths |= 1 << max(0, length)
 	}
@@ -131,7 +130,7 @@ func newRanges(kind Type, d *phonenumbers.PhoneNumberDesc) ranges {
 }
 
 func (r *ranges) have(national string) bool {
-	return r.pattern != nil && fits(r.lengths, national) && r.pattern().MatchString(national)
+	return r.pattern != nil && fits(r.lengths, national) && r.pattern().whole(national)
 }
 
 func fits(lengths uint32, national string) bool { return lengths>>len(national)&1 == 1 }
@@ -163,7 +162,7 @@ func (p *plan) typeOf(national string) Type {
 func (n *numbering) find(national string) (*plan, Type) {
 	for _, p := range n.plans {
 		switch {
-		case len(n.plans) == 1 || p.leading != nil && p.leading.MatchString(national):
+		case len(n.plans) == 1 || p.leading != nil && p.leading.matches(national):
 			return p, p.typeOf(national)
 		case p.leading != nil:
 		default:
@@ -178,9 +177,5 @@ func (n *numbering) find(national string) (*plan, Type) {
 // hasTrunk reports whether a national number seems to begin with a trunk
 // prefix, which an E.164 number must not have.
 func (n *numbering) hasTrunk(national string) bool {
-	if n.trunk == nil {
-		return false
-	}
-	at := n.trunk.FindStringIndex(national)
-	return at != nil && at[1] > 0
+	return n.trunk != nil && n.trunk.cuts(national)
 }

@@ -66,3 +66,26 @@ type Limiter interface {
 	// backend.
 	Give(ctx context.Context, taken, now time.Time, limits ...Limit) error
 }
+
+// An Opener is a [Store] and [Limiter] that takes from limits and creates a challenge in
+// one atomic step, and so in one round trip. It is optional: without one, a caller calls
+// Take and then Create, and Give if Create refuses. A wrapper that embeds a backend and
+// changes Take or Create must change Open, too.
+type Opener interface {
+	Limiter
+
+	// Open takes from limits as Take does and, if they allow it, creates r as Create
+	// does: both or neither. If a limit is over, the Decision says so, the error is nil,
+	// and nothing is created.
+	//
+	// If a record of the same ID and the same Salt exists, the call is a repeat: it is
+	// allowed, and takes and changes nothing. So a caller whose answer was lost may call
+	// again, and the limits count once.
+	//
+	// ErrExists and ErrLocked, in this order, come before the limits: nothing is taken.
+	// ErrFull. An error that is errors.ErrUnsupported means that the backend cannot take
+	// these limits and create this record in one step: if they are on different servers,
+	// or if a limit is Shadow or Peek. Nothing was done; the caller calls Take and
+	// Create.
+	Open(ctx context.Context, r *Record, now time.Time, limits ...Limit) (Decision, error)
+}

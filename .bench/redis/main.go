@@ -17,7 +17,8 @@
 //	RATIO redis verify-wrong goroutines=64 vs=nothing 0.60
 //
 // where verify is Service.Verify, and store-verify what the Store does for it: one
-// call for a wrong code, two for a right one. The Store joins calls that come
+// call for a wrong code, two for a right one. Send has the default limits: send is to an
+// e-mail address, send-phone to a number in E.164, each to a new person. The Store joins calls that come
 // together into pipelines; the scripts beside it are called one by one.
 //
 // The queue is measured by jobs that one half of the goroutines enqueue while

@@ -26,7 +26,7 @@ import (
 var goroutines = []int{1, 16, 64, 256}
 
 // bars are the cases that have to keep up with the barest scripts.
-var bars = []string{"store-verify-wrong", "store-verify-right", "verify-wrong", "verify-right", "send"}
+var bars = []string{"store-verify-wrong", "store-verify-right", "verify-wrong", "verify-right", "send", "send-phone"}
 
 const perChallenge = 4 // wrong codes, of the five that are compared
 
@@ -172,7 +172,8 @@ func storeTests(ctx context.Context, client *redis.Client) ([]test, error) {
 		{"store-create", func(n int) (call, error) { return func(i int) error { return r.create(i) }, nil }},
 		{"store-verify-wrong", r.wrong},
 		{"store-verify-right", r.right},
-		{"send", s.sends},
+		{"send", s.sends(email)},
+		{"send-phone", s.sends(mobile)},
 		{"verify-wrong", s.wrong},
 		{"verify-right", s.right},
 	}, nil
@@ -233,9 +234,17 @@ func (s *service) deliver(_ context.Context, m *channel.Message) (channel.Submis
 	return channel.Submission{State: channel.Sent}, nil
 }
 
-func (s *service) send(i int) (otp.Verification, error) {
+func email(i int) channel.Recipient {
+	return channel.Recipient{Email: "user-" + strconv.Itoa(i) + "@example.com"}
+}
+
+func mobile(i int) channel.Recipient {
+	return channel.Recipient{Phone: "+447" + strconv.Itoa(400_000_000+i%90_000_000)}
+}
+
+func (s *service) send(i int, to channel.Recipient) (otp.Verification, error) {
 	subject := "user-" + strconv.Itoa(i)
-	c, err := s.Send(s.ctx, otp.Request{Subject: subject, To: channel.Recipient{Email: subject + "@example.com"}})
+	c, err := s.Send(s.ctx, otp.Request{Subject: subject, To: to})
 	if err != nil {
 		return otp.Verification{}, err
 	}
@@ -244,14 +253,16 @@ func (s *service) send(i int) (otp.Verification, error) {
 	return otp.Verification{ID: c.ID, Subject: subject, Code: right}, nil
 }
 
-func (s *service) sends(int) (call, error) {
-	return func(i int) error { _, err := s.send(i); return err }, nil
+func (s *service) sends(to func(i int) channel.Recipient) func(int) (call, error) {
+	return func(int) (call, error) {
+		return func(i int) error { _, err := s.send(i, to(i)); return err }, nil
+	}
 }
 
 func (s *service) prepare(n int) ([]otp.Verification, error) {
 	all := make([]otp.Verification, n)
 	return all, inParallel(32, n, func(i int) (err error) {
-		all[i], err = s.send(i)
+		all[i], err = s.send(i, email(i))
 		return err
 	})
 }

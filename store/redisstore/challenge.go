@@ -65,9 +65,15 @@ func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) erro
 	at, subject := micros(now), subjectField(r.Subject)
 	life := lifetime(micros(r.Expires) - at)
 	a, err := s.challenge(ctx, scriptCreate, s.challengeKeys(r.ID), timeOnly(at), subject, encode(r, subject), life)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	return created(r, a)
+}
+
+// created reads the answer to a Create of r.
+func created(r *store.Record, a answer) error {
+	switch {
 	case a.status == store.ErrExists: //nolint:errorlint // one of refusals
 		lives, _, err := decode(r.ID, a.record)
 		if err != nil {
@@ -82,8 +88,13 @@ func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) erro
 	case a.status != nil:
 		return a.status
 	}
-	r.Attempts, r.Revision, r.Outcome, r.LockedUntil = 0, 0, store.Open, time.Time{}
+	begin(r)
 	return nil
+}
+
+// begin sets the fields of a record that has just been created.
+func begin(r *store.Record) {
+	r.Attempts, r.Revision, r.Outcome, r.LockedUntil = 0, 0, store.Open, time.Time{}
 }
 
 // Get implements store.Store.
@@ -141,7 +152,10 @@ func (s *Store) Update(
 	ctx context.Context, id string, revision uint64, delivery []byte, now time.Time,
 ) (*store.Record, error) {
 	given := string(delivery) // the client may read it after Update has returned
-	r, a, err := s.onChallenge(ctx, scriptUpdate, id, stamp(micros(now), nonce()), revision, given)
+	at := &updateLayout
+	b := append(make([]byte, 0, at.Revision.end()), stamp(micros(now), nonce())...)[:at.Revision.end()]
+	at.Revision.put(b, revision)
+	r, a, err := s.onChallenge(ctx, scriptUpdate, id, b, given)
 	if a.done() {
 		r.Revision++
 		r.Delivery = bytesOf(given)
@@ -216,13 +230,9 @@ func (s *Store) onChallenge(
 
 // challenge runs a script of challenges.
 func (s *Store) challenge(ctx context.Context, sc *script, keys []string, args ...any) (answer, error) {
-	cmd, err := s.run(ctx, sc, keys, args...)
+	text, err := s.text(ctx, sc, keys, args...)
 	if err != nil {
 		return answer{}, err
-	}
-	text, err := cmd.Text()
-	if err != nil {
-		return answer{}, fmt.Errorf("redisstore: %w", err)
 	}
 	return unpack(text)
 }

@@ -7,8 +7,8 @@ package redisstore
 //	         runFields, and then the subject's marks, see markFields
 //	KEYS[2]  a challenge of the bucket: a string, see encode; scriptCancelAll has none
 //	ARGV[1]  the call's time and its name, see stampFields: of Attempt the caller's
-//	         token, of Update a nonce; of Create and Get the time only; of Finish see
-//	         finishFields
+//	         token; of Create and Get the time only; of Finish and Update see
+//	         finishFields and updateFields
 //
 // All but scriptCreate and scriptCancelAll return the record as it was before the
 // call, see replyRecord.
@@ -214,21 +214,23 @@ local now, closing = read('@finish[time closing]', ARGV[1])
 
 // scriptUpdate replaces Delivery.
 //
-//	ARGV[2..3]  revision, delivery
+//	ARGV[1..2]  see updateFields, delivery
 //	returns     the record; expired, conflict
+//
+// A call that had its effect before finds another revision, and only then looks for its
+// nonce.
 var scriptUpdate = newScript(anyhow + loadChallenge + `
-local now, nonce = read('@stamp[time name]', ARGV[1])
-local revision, nonces = read('@record[revision nonces]', c)
-` + loadFields + loadRun + readRun + `
-local recent = c:sub(nonces + 1, tokens)
-local again = recent:find(nonce, 1, true)
-local status = not again and (expires <= now and @status.expired or revision ~= tonumber(ARGV[2]) and @status.conflict)
+local now, nonce, wanted = read('@update[time name revision]', ARGV[1])
+local revision, nonces, tokens, expires, subject = read('@record[revision nonces tokens expires subject]', c)
+` + loadRun + readRun + `
+local again = revision ~= wanted and c:sub(nonces + 1, tokens):find(nonce, 1, true)
+local status = not again and (expires <= now and @status.expired or revision ~= wanted and @status.conflict)
 if not again and not status then
-	local delivery = read('@record[delivery]', c, @record.delivery.from)
-	recent = nonce .. recent:sub(1, @(nonce + nonce + nonce))
-	nonces = delivery + #ARGV[3]
+	local delivery, recent = read('@record[delivery]', c, @record.delivery.from), nonce
+	if nonces < tokens then recent = nonce .. c:sub(nonces + 1, math.min(tokens, nonces + @(nonce + nonce + nonce))) end
+	nonces = delivery + #ARGV[2]
 	call('SET', KEYS[2], struct.pack('@record[revision nonces tokens]', revision + 1, nonces, nonces + #recent) ..
-		c:sub(@record.expires.from, delivery) .. ARGV[3] .. recent .. c:sub(tokens + 1), 'KEEPTTL')
+		c:sub(@record.expires.from, delivery) .. ARGV[2] .. recent .. c:sub(tokens + 1), 'KEEPTTL')
 end
 ` + replyRecord)
 

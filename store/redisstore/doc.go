@@ -17,6 +17,12 @@
 // round trip. On a Cluster, [Store.Take] of limits in different slots is one trip to
 // each slot.
 //
+// [Store.Open] takes limits and creates a challenge in one script. So a Send of otp in
+// the call is two trips: Open, and Update for the outcome. On a Cluster it is three: the
+// limits of an address and the challenge of a subject are in different slots, and a
+// challenge must not be created before its limits allow it. So Open is not supported
+// there, and otp calls Take, whose slots are asked at one time, and then Create.
+//
 // The page OPERATING.md in this package's folder says what happens when a reply, a server
 // or its memory is lost, and which settings of the server matter. Call [Store.Check] at
 // the start of a program: it warns of settings that lose data.

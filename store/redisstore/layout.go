@@ -32,6 +32,7 @@ var (
 	jobLayout     = layoutOf[jobFields]()
 	stampLayout   = layoutOf[stampFields]()
 	finishLayout  = layoutOf[finishFields]()
+	updateLayout  = layoutOf[updateFields]()
 )
 
 // recordFields begin a challenge's record. Times are microseconds since 1970. The
@@ -128,6 +129,13 @@ type finishFields struct {
 	Closing field `lua:"c9"` // see closingFields
 }
 
+// updateFields are the time of an Update, its nonce, and the revision that it replaces.
+type updateFields struct {
+	Time     field `lua:"I8"`
+	Name     field `lua:"c8"`
+	Revision field `lua:"I8"`
+}
+
 // A field is a part of a value, at a fixed place.
 type field struct {
 	at     int // offset in bytes: 0 for the first field
@@ -185,7 +193,7 @@ var placeholder = regexp.MustCompile(`@\(([^)]*)\)|@([a-z]+)\[([a-z_ ]*)\]|@([a-
 var luaNames = namesOf(map[string]any{
 	"record": recordLayout, "run": runLayout, "mark": markLayout, "cell": cellLayout, "last": lastLayout,
 	"limit": limitLayout, "span": spanLayout, "job": jobLayout, "stamp": stampLayout, "finish": finishLayout,
-	"closing": closingLayout,
+	"closing": closingLayout, "update": updateLayout,
 })
 
 func namesOf(layouts map[string]any) map[string]string {

@@ -130,19 +130,21 @@ func (s *Store) takeTogether(ctx context.Context, now int64, all []countedLimit,
 		return nil
 	}
 	keys, args := encodeLimits(now, all)
-	cmd, err := s.run(ctx, scriptTake, keys, args...)
-	if err != nil {
+	answer, err := s.text(ctx, scriptTake, keys, args...)
+	if err != nil || answer == "" {
 		return err
 	}
-	answer, err := cmd.Text()
-	if err != nil || answer != "" && len(answer) != 8*len(all) {
-		return unreadable("limits taken", err)
+	return readWaits(answer, all, waits)
+}
+
+// readWaits fills in how long the call has to wait for each limit.
+func readWaits(answer string, all []countedLimit, waits []int64) error {
+	if len(answer) != 8*len(all) {
+		return unreadable("limits taken", nil)
 	}
 	p := parser{rest: answer}
 	for _, c := range all {
-		if answer != "" {
-			waits[c.index] = p.int64()
-		}
+		waits[c.index] = p.int64()
 	}
 	return nil
 }

@@ -135,6 +135,19 @@ func (s *Store) run(ctx context.Context, sc *script, keys []string, args ...any)
 	return s.calls.ask(ctx, call{sc, append(words, args...)})
 }
 
+// text runs a script whose reply is a string.
+func (s *Store) text(ctx context.Context, sc *script, keys []string, args ...any) (string, error) {
+	cmd, err := s.run(ctx, sc, keys, args...)
+	if err != nil {
+		return "", err
+	}
+	text, err := cmd.Text()
+	if err != nil {
+		return "", fmt.Errorf("redisstore: %w", err)
+	}
+	return text, nil
+}
+
 // calls returns the batcher of scripts that c runs. If there is one server, a batch
 // is a pipeline. On a Cluster each script is sent alone: in a batch it would wait
 // for the slowest node.

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -32,6 +33,10 @@ func (s *naive) Take(_ context.Context, now time.Time, limits ...store.Limit) (s
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.take(now, limits), nil
+}
+
+func (s *naive) take(now time.Time, limits []store.Limit) store.Decision {
 	d := store.Decision{Allowed: true}
 	asked := map[store.Limit]int{}
 	var take []store.Limit
@@ -62,7 +67,25 @@ func (s *naive) Take(_ context.Context, now time.Time, limits ...store.Limit) (s
 			s.limits[k] = append(s.limits[k], now)
 		}
 	}
-	return d, nil
+	return d
+}
+
+func (s *naive) Open(_ context.Context, r *store.Record, now time.Time, limits ...store.Limit) (store.Decision, error) {
+	if err := checkLimits(limits); err != nil {
+		return store.Decision{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.recs[r.ID]
+	repeat := old != nil && bytes.Equal(old.Salt, r.Salt)
+	until := s.lockedUntil(r.Subject, now)
+	if old == nil && until.IsZero() {
+		if d := s.take(now, limits); !d.Allowed {
+			return d, nil
+		}
+	}
+	err := s.create(r, now)
+	return store.Decision{Allowed: err == nil || repeat}, err
 }
 
 // window returns the takings that count at now, oldest first.

@@ -106,6 +106,10 @@ type naiveMark struct{ at, until time.Time }
 func (s *naive) Create(_ context.Context, r *store.Record, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.create(r, now)
+}
+
+func (s *naive) create(r *store.Record, now time.Time) error {
 	old := s.recs[r.ID]
 	if old != nil && now.Before(old.Expires) {
 		if !bytes.Equal(old.Salt, r.Salt) {

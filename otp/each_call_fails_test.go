@@ -15,9 +15,19 @@ import (
 type mode struct {
 	async    bool
 	takeover time.Duration
+	opens    bool // a faulty backend is a store.Opener
 }
 
-var modes = []mode{{false, 0}, {false, lease}, {true, 0}, {true, lease}}
+var modes = []mode{{}, {takeover: lease}, {async: true}, {async: true, takeover: lease}, {opens: true},
+	{async: true, opens: true}, {async: true, takeover: lease, opens: true}}
+
+// creates names the call that creates a challenge.
+func (m mode) creates() string {
+	if m.opens && m.takeover == 0 {
+		return "Open"
+	}
+	return "Create"
+}
 
 func (m mode) apply(c *otp.Config) { c.Async, c.Takeover = m.async, m.takeover }
 
@@ -47,7 +57,7 @@ func TestEachCallFails(t *testing.T) {
 }
 
 func eachCallFails(t *testing.T, m mode, after bool, n int) string {
-	f := &faulty{backend: newStore(t), fail: n, after: after}
+	f := &faulty{backend: newStore(t), fail: n, after: after, opens: m.opens}
 	r := newRig(t, func(c *otp.Config) {
 		m.apply(c)
 		c.Store, c.Policy.PerRecipient = f, []otp.Rate{{Most: 3, Per: time.Hour}}

@@ -14,6 +14,7 @@ import (
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/otp/wording"
+	"github.com/otpcourier/otpcourier/store"
 )
 
 // A historyPlan is what one history is like, drawn from its seed.
@@ -108,7 +109,11 @@ func (h *history) start() *historyProc {
 	policy := otp.Policy{Life: h.pl.life, Waits: h.pl.waits, SentWait: h.pl.waits[0] * 4 / 3, MaxAttempts: h.pl.guesses,
 		MaxFailures: 100, NewCode: h.pl.newCode, PerRecipient: []otp.Rate{{Most: h.pl.most, Per: time.Hour}},
 		PerIP: []otp.Rate{{Most: 100, Per: time.Hour}}}
-	p.svc, err = otp.New(otp.Config{Channel: routes, Store: p, Keys: h.keys, Receipts: &p.rc, Async: h.pl.async,
+	var s store.Store = p
+	if h.w.dice("opener").IntN(2) == 0 {
+		s = historyOpener{p}
+	}
+	p.svc, err = otp.New(otp.Config{Channel: routes, Store: s, Keys: h.keys, Receipts: &p.rc, Async: h.pl.async,
 		Takeover: h.pl.takeover, Wording: wording.Config{Brand: "MyBank"}, Policy: policy})
 	if err != nil {
 		panic(err)

@@ -71,11 +71,7 @@ func (s *Service) take(ctx context.Context, q *sealedRequest, p *Policy, kinds c
 	if ctx.Err() != nil || len(limits) == 0 {
 		return c, gone(ctx)
 	}
-	until := time.Now().Add(afterwards)
-	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) { // a caller without time is not kept waiting
-		until = deadline
-	}
-	taking, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
+	taking, cancel := taking(ctx)
 	defer cancel()
 	d, err := s.c.Limiter.Take(taking, now, limits...)
 	switch {
@@ -85,11 +81,26 @@ func (s *Service) take(ctx context.Context, q *sealedRequest, p *Policy, kinds c
 		}
 		return c, s.storeError(nil, err, now)
 	case !d.Allowed:
-		return c, &Error{Reason: ReasonLimited, RetryAfter: d.RetryAfter, Alternatives: q.to.Kinds() &^ kinds}
+		return c, limited(q, kinds, d)
 	case ctx.Err() != nil:
 		s.give(ctx, limits, now)
 	}
 	return c, gone(ctx)
+}
+
+// taking is the context of a call that takes from limits: it ends, if it has to be, after
+// its caller has gone, and does not keep a caller without time waiting.
+func taking(ctx context.Context) (context.Context, context.CancelFunc) {
+	until := time.Now().Add(afterwards)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
+		until = deadline
+	}
+	return context.WithDeadline(context.WithoutCancel(ctx), until)
+}
+
+// limited is the error of a message that a limit refused.
+func limited(q *sealedRequest, kinds channel.Address, d store.Decision) error {
+	return &Error{Reason: ReasonLimited, RetryAfter: d.RetryAfter, Alternatives: q.to.Kinds() &^ kinds}
 }
 
 // gone is the error of a caller that does not wait any more.
@@ -103,13 +114,18 @@ func gone(ctx context.Context) error {
 // refund gives charges of o back.
 func (s *Service) refund(ctx context.Context, o *opened, charges ...delivery.Charge) {
 	for _, c := range charges {
-		ip := netip.Addr{}
-		if c.Network {
-			ip = o.req.ip
-		}
-		s.give(ctx, s.limits(o.req, o.policy, c.Kinds, ip), c.At)
+		s.give(ctx, s.limitsOf(o, c), c.At)
 		s.unsent(ctx, o.req, c)
 	}
+}
+
+// limitsOf lists the limits that a charge of o was taken from.
+func (s *Service) limitsOf(o *opened, c delivery.Charge) []store.Limit {
+	ip := netip.Addr{}
+	if c.Network {
+		ip = o.req.ip
+	}
+	return s.limits(o.req, o.policy, c.Kinds, ip)
 }
 
 // give returns limits taken at taken, except those whose window has passed; the

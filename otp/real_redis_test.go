@@ -72,6 +72,16 @@ func withQueue(s interface {
 	store.Limiter
 	store.Tracker
 }, queue *memstore.Store) backend {
+	if o, ok := s.(store.Opener); ok {
+		return struct {
+			store.Store
+			store.Forgetter
+			store.Opener
+			store.Tracker
+			store.Queue
+			store.Inspector
+		}{s, s, o, s, queue, queue}
+	}
 	return struct {
 		store.Store
 		store.Forgetter

@@ -14,11 +14,11 @@ import (
 
 var perHour = []otp.Rate{{Most: 1, Per: time.Hour}}
 
-// createLost returns a service with a worker, whose store loses the answer to
-// Create.
+// createLost returns a service with a worker, whose store loses the answer to the
+// call that creates a challenge.
 func createLost(t *testing.T, m mode, policy func(*otp.Policy)) (*rig, *faulty) {
 	t.Helper()
-	f := &faulty{backend: newStore(t), after: true, down: "Create"}
+	f := &faulty{backend: newStore(t), after: true, down: m.creates(), opens: m.opens}
 	r := newRig(t, func(c *otp.Config) {
 		m.apply(c)
 		c.Store = f
@@ -81,9 +81,10 @@ func TestUndeliveredAfterCreateAnswerLost(t *testing.T) {
 // nobody will send costs nothing.
 func TestUnfinishedCounts(t *testing.T) {
 	t.Parallel()
-	for _, keyed := range []bool{false, true} {
+	for i := range 4 {
+		keyed, m := i%2 == 1, mode{opens: i > 1}
 		synctest.Test(t, func(t *testing.T) {
-			f := &faulty{backend: newStore(t), after: true, down: "Create"}
+			f := &faulty{backend: newStore(t), after: true, down: m.creates(), opens: m.opens}
 			r := newRig(t, func(c *otp.Config) { c.Store, c.Policy.PerRecipient = f, perHour })
 			q := otp.Request{Subject: "u1", To: both}
 			want := otp.Reason("")
@@ -99,7 +100,7 @@ func TestUnfinishedCounts(t *testing.T) {
 			}
 			f.setDown("")
 			if _, err := r.Send(t.Context(), otp.Request{Subject: "u1", To: both}); otp.ReasonOf(err) != want {
-				t.Errorf("keyed=%v: then %v, want %q", keyed, err, want)
+				t.Errorf("keyed=%v, %+v: then %v, want %q", keyed, m, err, want)
 			}
 		})
 	}
@@ -232,10 +233,10 @@ func TestTakenOverTooLate(t *testing.T) {
 func TestCallerLeaves(t *testing.T) {
 	t.Parallel()
 	for _, m := range modes {
-		for _, at := range []string{"Get", "Take", "Enqueue", "Create"} {
+		for _, at := range []string{"Get", "Take", "Enqueue", m.creates()} {
 			for _, lost := range []bool{false, true} { // the call fails, too
 				synctest.Test(t, func(t *testing.T) {
-					f := &faulty{backend: newStore(t)}
+					f := &faulty{backend: newStore(t), opens: m.opens}
 					r := newRig(t, func(c *otp.Config) {
 						m.apply(c)
 						c.Store, c.Policy.PerRecipient, c.Policy.PerIP = f, perHour, perHour
@@ -261,8 +262,8 @@ func TestCallerLeaves(t *testing.T) {
 					f.hooks(nil, nil)
 					work(t, r.Service)
 					<-time.After(time.Minute)
-					stored := f.calledOf("Create") > 0
-					if !stored && (err == nil || r.total() != 0 || c != nil && at != "Create") {
+					stored := f.calledOf(m.creates()) > 0
+					if !stored && (err == nil || r.total() != 0 || c != nil && at != m.creates()) {
 						t.Errorf("%+v, leaves at %s: %+v, %v, %d messages", m, at, c, err, r.total())
 					}
 					if !stored { // else the same request goes on with it

@@ -22,7 +22,7 @@ func TestCreateAnswerLost(t *testing.T) {
 	t.Parallel()
 	for _, m := range modes {
 		synctest.Test(t, func(t *testing.T) {
-			f := &faulty{backend: newStore(t), down: "Create", after: true}
+			f := &faulty{backend: newStore(t), down: m.creates(), after: true, opens: m.opens}
 			r := newRig(t, func(c *otp.Config) {
 				m.apply(c)
 				c.Store = f
@@ -31,7 +31,7 @@ func TestCreateAnswerLost(t *testing.T) {
 			ctx, leave := context.WithCancel(t.Context()) // as callers do whose time is up
 			defer leave()
 			f.hook = func(what string) {
-				if what == "Create" {
+				if what == m.creates() {
 					leave()
 				}
 			}
@@ -61,31 +61,35 @@ func TestCreateAnswerLost(t *testing.T) {
 // nothing from that.
 func TestCreateAnswerLostLate(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := &faulty{backend: newStore(t), down: "Create", after: true}
-		r := newRig(t, func(c *otp.Config) { c.Store = f })
-		r.a.hook = func(*channel.Message, string) { <-time.After(3 * time.Second) }
-		request := otp.Request{Subject: "u1", To: both, IdempotencyKey: "k"}
-		var once sync.Once
-		f.hook = func(what string) {
-			if what != "Create" {
-				return
-			}
-			once.Do(func() {
-				<-time.After(lease)
-				go func() { _, _ = r.Send(t.Context(), request) }()
-				<-time.After(time.Second)
-			})
+	for _, m := range []mode{{}, {opens: true}} {
+		synctest.Test(t, func(t *testing.T) { createAnswerLostLate(t, m) })
+	}
+}
+
+func createAnswerLostLate(t *testing.T, m mode) {
+	f := &faulty{backend: newStore(t), down: m.creates(), after: true, opens: m.opens}
+	r := newRig(t, func(c *otp.Config) { c.Store = f })
+	r.a.hook = func(*channel.Message, string) { <-time.After(3 * time.Second) }
+	request := otp.Request{Subject: "u1", To: both, IdempotencyKey: "k"}
+	var once sync.Once
+	f.hook = func(what string) {
+		if what != m.creates() {
+			return
 		}
-		_, err := r.Send(t.Context(), request)
-		wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)
-		f.setDown("")
-		r.send(t, request)
-		<-time.After(time.Minute)
-		if r.total() != 1 {
-			t.Errorf("messages %v", r.sent())
-		}
-	})
+		once.Do(func() {
+			<-time.After(lease)
+			go func() { _, _ = r.Send(t.Context(), request) }()
+			<-time.After(time.Second)
+		})
+	}
+	_, err := r.Send(t.Context(), request)
+	wantReason(t, err, otp.ReasonUnavailable, otp.ErrUnavailable)
+	f.setDown("")
+	r.send(t, request)
+	<-time.After(time.Minute)
+	if r.total() != 1 {
+		t.Errorf("%+v: messages %v", m, r.sent())
+	}
 }
 
 // A request that is repeated while its message is on the way, or again, sends

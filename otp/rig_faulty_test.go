@@ -28,6 +28,8 @@ type faulty struct {
 	after bool // only the answer is lost
 	what  string
 
+	opens bool // it is a store.Opener, too: see newRig
+
 	down string            // the calls that fail, by name
 	err  error             // what they fail with; default errDown
 	pre  func(what string) // at the start of each

@@ -140,7 +140,11 @@ func (r *rig) another(t testing.TB) *otp.Service {
 		r.receipts = &channel.Receipts{}
 		r.cfg.Receipts = r.receipts
 	}
-	s, err := otp.New(r.cfg)
+	cfg := r.cfg
+	if f, ok := cfg.Store.(*faulty); ok && f.opens {
+		cfg.Store = opener{f}
+	}
+	s, err := otp.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,9 @@ func TestRoundTrips(t *testing.T) {
 		do    op // nil: the Send itself
 	}{
 		{"Send in the call", inCall, 0, "Get Take Create Track Update", nil},
+		{"Send in the call, one step", opens(inCall), 0, "Get Open Track Update", nil},
+		{"Send, Async, one step", opens(async), 0, "Get Open Enqueue", nil},
+		{"Send in the call, Takeover, one step", opens(takeover), 0, "Get Take Enqueue Create Track Update", nil},
 		{"Send in the call, awaited", inCall, time.Minute, "Get Take Create Track Enqueue Update", nil},
 		{"Send in the call, Takeover", takeover, 0, "Get Take Enqueue Create Track Update", nil},
 		{"Send in the call, Takeover, awaited", takeover, time.Minute, "Get Take Enqueue Create Track Update", nil},
@@ -90,6 +93,14 @@ func TestRoundTrips(t *testing.T) {
 				t.Errorf("%s: %q, want %q", row.name, got, row.want)
 			}
 		})
+	}
+}
+
+// opens is a mode with a store that is a store.Opener.
+func opens(mode func(*otp.Config)) func(*otp.Config) {
+	return func(c *otp.Config) {
+		mode(c)
+		c.Store = historyOpener{c.Store.(*historyProc)}
 	}
 }
 

@@ -65,33 +65,18 @@ func (s *Service) send(ctx context.Context, q Request, now time.Time) (*Challeng
 			return c, err
 		}
 	}
-	held, err := s.charge(ctx, req, o.policy, firstKind(ctx, t, m), req.ip, now,
-		asking{subject: q.Subject, ip: req.ip, signals: q.Signals})
+	held := delivery.Charge{At: now, Kinds: firstKind(ctx, t, m), Network: req.ip.IsValid()}
+	err = s.consult(ctx, req, held.Kinds, now, asking{subject: q.Subject, ip: req.ip, signals: q.Signals})
+	counted := err == nil
 	if errors.Is(err, errDropped) { // answered as if it were sent
 		req.decoy = true
 		o, m, err = s.compose(q, req, t, now)
 	}
-	if err != nil {
-		if keyed && ReasonOf(err) == ReasonLimited { // perhaps by the same request at the same time
-			if c, failed := s.repeatedSoon(ctx, o); c != nil || failed != nil {
-				return c, failed
-			}
-		}
-		return nil, err
+	if err == nil {
+		err = s.create(ctx, o, held)
 	}
-	if err := s.create(ctx, o, held); err != nil {
-		if errors.Is(err, store.ErrExists) && keyed { // the same request at the same time
-			return s.repeatedSoon(ctx, o)
-		}
-		refused := s.storeError(o.Record, err, now)
-		switch {
-		case !errors.Is(err, errDoubt):
-			return nil, refused
-		case !keyed && !s.takesOver(): // nobody will send it
-			s.refund(ctx, o, held)
-			return nil, refused
-		}
-		return s.challenge(o), refused
+	if err != nil {
+		return s.uncreated(ctx, o, held, keyed, counted, err)
 	}
 	if s.observed(ctx) {
 		s.emit(ctx, s.event(EventGenerated, o, now))
@@ -129,14 +114,112 @@ func (s *Service) compose(q Request, req *sealedRequest, t *tenant, now time.Tim
 	return o, m, nil
 }
 
-// create stores a challenge that was charged held. With Takeover it enqueues a wake-up
-// first, for the case that this process dies. If it fails, nothing is stored and held is
-// refunded, unless the error wraps errDoubt: then the challenge may be stored.
+// uncreated is the answer to a request for which create failed. counted tells that the
+// Guard counted its message.
+func (s *Service) uncreated(ctx context.Context, o *opened, held delivery.Charge, keyed, counted bool, err error) (
+	*Challenge, error) {
+	doubt := errors.Is(err, errDoubt)
+	if doubt && !keyed && !s.takesOver() { // nobody will send it
+		patience := afterwards
+		if s.opens(o.req) { // the caller has waited for that long
+			patience = time.Second
+		}
+		s.giveWithin(ctx, patience, s.limitsOf(o, held), held.At)
+		doubt = false
+	}
+	if counted && !doubt {
+		s.unsent(ctx, o.req, held)
+	}
+	if keyed && (ReasonOf(err) == ReasonLimited || errors.Is(err, store.ErrExists)) { // by the same request, perhaps
+		if c, failed := s.repeatedSoon(ctx, o); c != nil || failed != nil {
+			return c, failed
+		}
+	}
+	if ReasonOf(err) == "" {
+		err = s.storeError(o.Record, err, o.Created)
+	}
+	if doubt {
+		return s.challenge(o), err
+	}
+	return nil, err
+}
+
+// opens reports whether create takes from the limits and stores the record in one step.
+// With Takeover it does not: the wake-up has to be there before the record, and is only
+// for a message that the limits allow.
+func (s *Service) opens(q *sealedRequest) bool {
+	return s.opener != nil && (s.c.Takeover == 0 || q.fixed)
+}
+
+// create takes held from the limits and stores a challenge, with a wake-up for when
+// its creator is dead. With an error nothing is taken and nothing stored, unless the
+// error wraps errDoubt.
 func (s *Service) create(ctx context.Context, o *opened, held delivery.Charge) error {
+	if s.opens(o.req) {
+		if err := s.createTaking(ctx, o, held); !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	if _, err := s.take(ctx, o.req, o.policy, held.Kinds, o.req.ip, held.At); err != nil {
+		return err
+	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	now := instant()
-	until := now.Add(s.lease())
+	until, err := s.begin(o, held)
+	if err == nil && s.c.Takeover > 0 && !o.req.fixed {
+		err = s.wake(ctx, o, until)
+	}
+	if err == nil {
+		now := instant()
+		err = again(ctx, func() error { return s.c.Store.Create(ctx, o.Record, now) })
+		if err != nil && !isAnswer(err) { // it may be stored
+			return errors.Join(errDoubt, err)
+		}
+	}
+	if err != nil {
+		s.give(ctx, s.limitsOf(o, held), held.At)
+	}
+	return err
+}
+
+// createTaking is create by one call of a store.Opener. It returns
+// errors.ErrUnsupported if the store needs two.
+func (s *Service) createTaking(ctx context.Context, o *opened, held delivery.Charge) error {
+	limits := s.limitsOf(o, held)
+	if len(limits) == 0 {
+		return errors.ErrUnsupported
+	}
+	if _, err := s.begin(o, held); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return gone(ctx)
+	}
+	ctx, cancel := taking(ctx)
+	defer cancel()
+	var d store.Decision
+	together := true
+	err := again(ctx, func() (err error) {
+		if d, err = s.opener.Open(ctx, o.Record, held.At, limits...); errors.Is(err, errors.ErrUnsupported) {
+			together, err = false, nil
+		}
+		return err
+	})
+	switch {
+	case !together:
+		return errors.ErrUnsupported
+	case err != nil && !isAnswer(err): // it may be stored
+		return errors.Join(errDoubt, err)
+	case err == nil && !d.Allowed:
+		return limited(o.req, held.Kinds, d)
+	}
+	return err
+}
+
+// begin encodes the delivery that a record is created with, and returns the end of its
+// lease.
+func (s *Service) begin(o *opened, held delivery.Charge) (until time.Time, err error) {
+	until = instant().Add(s.lease())
 	d := delivery.New(o.Created, until, rand.Uint64(), held)
 	switch {
 	case o.req.fixed:
@@ -145,26 +228,8 @@ func (s *Service) create(ctx context.Context, o *opened, held delivery.Charge) e
 		d = delivery.New(o.Created, time.Time{}, 0, held)
 	}
 	o.delivery, o.encoded = &d, d.Encode()
-	var err error
-	if o.Delivery, err = s.keys.sign(o.Record, o.encoded); err != nil {
-		s.refund(ctx, o, held)
-		return err
-	}
-	if s.c.Takeover > 0 && !o.req.fixed {
-		if err := s.wake(ctx, o, until); err != nil {
-			s.refund(ctx, o, held)
-			return err
-		}
-	}
-	err = again(ctx, func() error { return s.c.Store.Create(ctx, o.Record, now) })
-	switch {
-	case err == nil:
-		return nil
-	case !isAnswer(err): // it may be stored
-		return errors.Join(errDoubt, err)
-	}
-	s.refund(ctx, o, held)
-	return err
+	o.Delivery, err = s.keys.sign(o.Record, o.encoded)
+	return until, err
 }
 
 // errDoubt means that a call may have been done although it failed.

@@ -26,6 +26,8 @@ type Service struct {
 	bits  float64           // of a code
 	fixed map[string]string // code by address
 
+	opener store.Opener // the Store, if it is the Limiter, too; else nil
+
 	own       *tenant // the Config's
 	tenants   atomic.Pointer[map[string]*tenant]
 	tenantsMu sync.Mutex // held while the map is replaced
@@ -41,6 +43,10 @@ type Service struct {
 // no goroutine of its own: see [Service.Work].
 func New(c Config) (*Service, error) {
 	heard := c.heard()
+	var opener store.Opener
+	if c.Limiter == nil {
+		opener, _ = c.Store.(store.Opener)
+	}
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -49,7 +55,7 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{c: c, log: c.Logger, keys: keys, bits: bitsOf(c.Generator)}
+	s := &Service{c: c, log: c.Logger, keys: keys, bits: bitsOf(c.Generator), opener: opener}
 	if s.fixed, err = s.fixedCodes(); err != nil {
 		return nil, err
 	}

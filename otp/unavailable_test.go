@@ -21,10 +21,11 @@ import (
 // afterwards, with one message.
 func TestQueueDown(t *testing.T) {
 	t.Parallel()
-	for _, m := range []mode{{true, 0}, {false, lease}, {true, lease}} {
+	for _, m := range []mode{{async: true}, {takeover: lease}, {async: true, takeover: lease},
+		{async: true, opens: true}} {
 		for _, lost := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
-				f := &faulty{backend: newStore(t), down: "Enqueue", after: lost, err: errNoQueue}
+				f := &faulty{backend: newStore(t), down: "Enqueue", after: lost, err: errNoQueue, opens: m.opens}
 				r := newRig(t, func(c *otp.Config) {
 					m.apply(c)
 					c.Store, c.Policy.PerRecipient, c.Policy.PerIP = f, perHour, perHour
@@ -211,7 +212,10 @@ func TestStoreDown(t *testing.T) {
 					ch := r.send(t, otp.Request{})
 					time.Sleep(time.Minute)
 					sent := r.total()
-					f := &faulty{backend: r.store, down: c.down}
+					f := &faulty{backend: r.store, down: c.down, opens: m.opens}
+					if c.call == "Send" && (c.down == "Create" || c.down == "Take" && m.creates() == "Open") {
+						f.down = m.creates()
+					}
 					r.cfg.Store = f
 					down := r.another(t)
 					right := otp.Verification{ID: ch.ID, Subject: "u1", Code: r.a.messages()[0].Code}
@@ -324,6 +328,8 @@ func TestFull(t *testing.T) {
 	}{
 		{"Create", 0, store.ErrFull, otp.ReasonFull, ""},
 		{"Create", lease, store.ErrFull, otp.ReasonFull, ""},
+		{"Open", 0, store.ErrFull, otp.ReasonFull, ""},
+		{"Open", 0, errDown, otp.ReasonUnavailable, ""}, // so nothing was taken
 		{"Create", 0, errDown, otp.ReasonUnavailable, otp.ReasonLimited},
 		{"Create", lease, errDown, otp.ReasonUnavailable, otp.ReasonLimited},
 		{"Take", 0, store.ErrFull, otp.ReasonFull, ""},
@@ -332,7 +338,7 @@ func TestFull(t *testing.T) {
 		{"Enqueue", lease, errDown, otp.ReasonUnavailable, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			f := &faulty{backend: newStore(t), down: c.what, err: c.err}
+			f := &faulty{backend: newStore(t), down: c.what, err: c.err, opens: c.what == "Open"}
 			r := newRig(t, func(cfg *otp.Config) {
 				cfg.Store, cfg.Async, cfg.Takeover, cfg.Policy.PerRecipient = f, true, c.takeover, perHour
 			})

@@ -32,7 +32,7 @@ func TestOpenMutants(t *testing.T) {
 			store.Decision, error) {
 			return s.Take(ctx, now, l...)
 		}},
-		{"takes from the first limit only", "open both", func(s *naive, r *store.Record, now time.Time, l []store.Limit) (
+		{"takes from the first limit", "open both", func(s *naive, r *store.Record, now time.Time, l []store.Limit) (
 			store.Decision, error) {
 			return s.Open(ctx, r, now, l[0])
 		}},

@@ -10,9 +10,9 @@ import (
 
 func openCases() []testCase[store.Store] {
 	return []testCase[store.Store]{
-		{"open both", "if the limits allow it, Open takes from each and creates the record as given", opening(openBoth)},
+		{"open both", "if the limits allow, Open takes from each and creates the record as given", opening(openBoth)},
 		{"open neither", "if a limit is over, Open creates nothing and takes from none", opening(openNeither)},
-		{"open again", "an Open of the same ID and Salt is a repeat: it is allowed, and takes nothing", opening(openAgain)},
+		{"open again", "an Open of the same ID and Salt is a repeat: allowed, it takes nothing", opening(openAgain)},
 		{"open refused", "an Open that ErrExists or ErrLocked refuses takes nothing, and they come before the limits",
 			opening(openRefused)},
 		{"open given back", "Give finds the takings of an Open by its now", opening(openGivenBack)},

@@ -32,6 +32,7 @@ type sentence struct {
 	field  string
 	source string
 	tmpl   *texttemplate.Template
+	parts  []part // if the template has nothing but these
 }
 
 // field returns the name of a Wording's field, for errors.
@@ -95,6 +96,7 @@ func (c *words) parse(w Wording, general *words) error {
 		if c.say[i].tmpl, err = c.parseText(src.name, *src.text); err != nil {
 			return err
 		}
+		c.say[i].parts = partsOf(c.say[i].tmpl)
 	}
 	var missing string
 	if c.minutes, missing = w.Minutes.complete(c.rule); missing != "" {

@@ -190,7 +190,16 @@ func (r *scratch) sentence(s *sentence) string {
 	if s.tmpl == nil {
 		return s.source
 	}
-	return r.execute(s.field, s.tmpl)
+	if s.parts == nil || r.err != nil {
+		return r.execute(s.field, s.tmpl)
+	}
+	r.buf.Reset()
+	for _, p := range s.parts {
+		if r.buf.WriteString(p.text); p.field != nil {
+			r.buf.WriteString(p.field(&r.f))
+		}
+	}
+	return r.buf.String()
 }
 
 // executor is a template of text/template or html/template.

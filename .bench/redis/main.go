@@ -64,14 +64,14 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	server, err := redistest.New(dir)
 	if err != nil {
 		return err
 	}
 	defer server.Kill()
 	client := redis.NewClient(&redis.Options{Addr: server.Addr, PoolSize: 300, ContextTimeoutEnabled: true})
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	ctx := context.Background()
 	if err := client.Ping(ctx).Err(); err != nil {
 		return err

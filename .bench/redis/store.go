@@ -169,7 +169,7 @@ func storeTests(ctx context.Context, client *redis.Client) ([]test, error) {
 				return six.EvalSha(ctx, client, []string{tag + "c", tag + "f"}, 5, 10, 300_000).Err()
 			}, six.Load(ctx, client).Err()
 		}},
-		{"store-create", func(n int) (call, error) { return func(i int) error { return r.create(i) }, nil }},
+		{"store-create", func(int) (call, error) { return r.create, nil }},
 		{"store-verify-wrong", r.wrong},
 		{"store-verify-right", r.right},
 		{"send", s.sends(email)},
@@ -275,7 +275,7 @@ func (s *service) right(n int) (call, error) {
 func (s *service) wrong(n int) (call, error) {
 	all, err := s.prepare(n/perChallenge + 1)
 	for i, v := range all {
-		digit := byte('0' + (v.Code[0]-'0'+1)%10)
+		digit := '0' + (v.Code[0]-'0'+1)%10
 		all[i].Code = string(digit) + v.Code[1:]
 	}
 	return func(i int) error {

@@ -8,6 +8,10 @@ import (
 // A Limit allows at most Most takings of Key within any span of the length Per. Limits
 // with the same Key and Per count the same takings, even if Most, Shadow, N or Peek
 // differ. Limits with another Per are counted separately.
+//
+// A Key may hold [Of]: the thing before it, and the name of one of its counts after it.
+// A backend may keep the counts of a thing together, which is faster if calls name them
+// together. A thing may have at most 16.
 type Limit struct {
 	Key    string        // names scope and span; it must hold nothing readable
 	Most   int           // at least 1; a backend must count up to math.MaxInt32
@@ -22,6 +26,9 @@ type Limit struct {
 	// takes nothing. Give returns nothing to it.
 	Peek bool
 }
+
+// Of separates, in the Key of a Limit, a thing and the name of one of its counts.
+const Of = "\x1f"
 
 // Takings returns N, or one if N is zero.
 func (l Limit) Takings() int { return max(l.N, 1) }

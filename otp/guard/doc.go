@@ -101,10 +101,11 @@
 // Everything counted is in Config.Limiter, under keys that are hashes keyed by
 // Index, and ends by itself:
 //
-//	guard/network, guard/block, guard/volume, guard/unverified,   a day
-//	guard/total, guard/budget, guard/perday
-//	guard/budget/hour                                             an hour
-//	guard/alert                                                   ten minutes
+//	guard/network             messages of a network                     a day
+//	guard/block               block and volume, of a block of numbers   a day
+//	guard/country             unverified and perday, of a country       a day
+//	guard/all                 total and budget                          a day; an hour
+//	guard/alert               which alerts were sent                    ten minutes
 //
 // A block is 10,000 numbers: no key belongs to one person. See [otp.Service.Erase]
 // for the keys that do. A change of Index forgets all counts. The lists of a

@@ -35,15 +35,16 @@ var (
 	_ otp.Settler = (*Guard)(nil)
 )
 
-// key names the counter of a rule. It holds nothing readable.
-func (g *Guard) key(rule, what string) string {
+// key names a thing that rules count, such as a block or a country. It holds nothing
+// readable.
+func (g *Guard) key(kind, what string) string {
 	m := g.macs.Get().(hash.Hash)
 	m.Reset()
 	var b [80]byte
-	m.Write(append(append(append(b[:0], rule...), 0), what...))
+	m.Write(append(append(append(b[:0], kind...), 0), what...))
 	sum := m.Sum(b[:0])
 	g.macs.Put(m)
-	return "guard/" + rule + "/" + base64.RawURLEncoding.EncodeToString(sum[:16])
+	return "guard/" + kind + "/" + base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 func newMACs(index []byte) func() any {

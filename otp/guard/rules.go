@@ -99,31 +99,37 @@ func (g *Guard) rules(a *otp.Attempt, s *settings) []rule {
 		shown, block := blockOf(a.Phone.E164)
 		b := s.limits.Block
 		soft, hard := g.messages(s.limits.Volume, price, s.limits.Least)
+		key := g.key("block", block)
 		rules = append(rules,
-			rule{RuleBlock, shown, counted(g.key(RuleBlock, block), 1), b.StepUp, b.Refuse},
-			rule{RuleVolume, shown, counted(g.key(RuleVolume, block), 1), soft, hard})
+			rule{RuleBlock, shown, countedOf(key, RuleBlock, 1), b.StepUp, b.Refuse},
+			rule{RuleVolume, shown, countedOf(key, RuleVolume, 1), soft, hard})
 		country := a.Phone.Region
+		key = g.key("country", country)
 		soft, hard = g.messages(s.limits.Unverified, price, s.limits.Least)
 		perDay := s.country(country).PerDay
 		if tenth := max(perDay/10, 1); perDay > 0 && tenth < soft {
 			soft, hard = tenth, max(hard*tenth/soft, tenth)
 		}
-		rules = append(rules, rule{RuleUnverified, country, counted(g.key(RuleUnverified, country), 1), soft, hard})
+		rules = append(rules, rule{RuleUnverified, country, countedOf(key, RuleUnverified, 1), soft, hard})
 		if perDay > 0 {
-			rules = append(rules, rule{RulePerDay, country, counted(g.key(RulePerDay, country), 1), 0, perDay})
+			rules = append(rules, rule{RulePerDay, country, countedOf(key, RulePerDay, 1), 0, perDay})
 		}
 	}
 	t := s.limits.Total
 	soft := max(int(t.StepUp*float64(g.c.Budget)), s.limits.Least*price)
 	hard := max(int(t.Refuse*float64(g.c.Budget)), soft)
-	rules = append(rules, rule{RuleTotal, "", counted(g.key(RuleTotal, ""), price), soft, hard})
-	hour := counted(g.key(RuleBudget+"/hour", ""), price)
+	key := g.key("all", "")
+	rules = append(rules, rule{RuleTotal, "", countedOf(key, RuleTotal, price), soft, hard})
+	hour := countedOf(key, RuleBudget, price)
 	hour.Per = time.Hour
 	return append(rules, rule{RuleBudget, "hour", hour, 0, max(int(s.limits.Hour*float64(g.c.Budget)), 1)},
-		rule{RuleBudget, "day", counted(g.key(RuleBudget, ""), price), 0, g.c.Budget})
+		rule{RuleBudget, "day", countedOf(key, RuleBudget, price), 0, g.c.Budget})
 }
 
 func counted(key string, n int) store.Limit { return store.Limit{Key: key, Per: day, N: n} }
+
+// countedOf is a count of a thing: those of one are kept together.
+func countedOf(thing, name string, n int) store.Limit { return counted(thing+store.Of+name, n) }
 
 // messages returns thresholds that are shares of the budget, in messages of a
 // price.

@@ -26,7 +26,11 @@ var (
 	runLayout     = layoutOf[runFields]()
 	markLayout    = layoutOf[markFields]()
 	cellLayout    = layoutOf[cellFields]()
+	headLayout    = layoutOf[headFields]()
 	lastLayout    = layoutOf[lastFields]()
+	windowLayout  = layoutOf[windowFields]()
+	keyLayout     = layoutOf[keyFields]()
+	roomLayout    = layoutOf[roomFields]()
 	limitLayout   = layoutOf[limitFields]()
 	spanLayout    = layoutOf[spanFields]()
 	jobLayout     = layoutOf[jobFields]()
@@ -84,27 +88,54 @@ type cellFields struct {
 	Sum  field `lua:"I6"` // number of takings up to the end of this cell
 }
 
-// lastFields are the last cell of the log, and what follows it, up to the latest nonce.
+// headFields begin a string of windows. Those of two strings are equal only if the
+// windows are the same, in the same order, and with the same steps.
+type headFields struct {
+	Number field `lua:"B"`  // of windows
+	Sign   field `lua:"c4"` // of their tags and steps; 0: they are not those of a call
+}
+
+// keyFields are a string of windows as scriptTake needs it for most calls.
+type keyFields struct {
+	Head   field `lua:"I5"` // headFields as a number
+	Number field `lua:"B"`  // of windows
+	Life   field `lua:"I6"` // milliseconds
+}
+
+// lastFields are the last cell of a window.
 type lastFields struct {
-	Time   field `lua:"I8"`
-	Sum    field `lua:"I6"`
+	Time field `lua:"I8"`
+	Held field `lua:"I6"` // number of takings in all cells
+	Step field `lua:"I6"` // how long the cell is, in microseconds
+}
+
+// windowFields are the rest of a window, apart from the cells before the last.
+type windowFields struct {
+	Tag    field `lua:"c4"` // names the window among those of its string
 	Before field `lua:"I6"` // number of takings before the first cell
-	Cells  field `lua:"I2"` // their number
-	Nonce  field `lua:"c8"`
+	Cells  field `lua:"I2"` // number of the cells before the last
 }
 
 // limitFields are a limit as Take and Give give it to their scripts.
 type limitFields struct {
 	Most   field `lua:"I6"` // a limit of more has this many
 	Number field `lua:"I6"` // of takings
-	Key    field `lua:"I2"` // 4 times which of KEYS the window has, from 1; and the flags limitShadow and limitPeek
+	Window field `lua:"I2"` // 4 times which of the spanFields, from 1; and limitShadow, limitPeek
 }
 
-// spanFields are the common fields of the limits of one key.
+// roomFields are a window as scriptTake needs it for most calls.
+type roomFields struct {
+	Take field `lua:"I6"` // takings of all its limits
+	Room field `lua:"I6"` // if fewer takings than these are held, each of its limits allows; 0: it may not
+}
+
+// spanFields are a window as Take and Give give it to their scripts.
 type spanFields struct {
-	Per  field `lua:"I6"` // microseconds
+	Key  field `lua:"I2"` // which of KEYS
+	Tag  field `lua:"c4"` // see windowFields
 	Step field `lua:"I6"` // how long a cell is, in microseconds
 	Keep field `lua:"I6"` // for how long a cell is kept, in microseconds
+	Per  field `lua:"I6"` // microseconds
 }
 
 // jobFields begin a job in the queue.
@@ -191,7 +222,8 @@ var placeholder = regexp.MustCompile(`@\(([^)]*)\)|@([a-z]+)\[([a-z_ ]*)\]|@([a-
 
 // luaNames are the values of the placeholders with names.
 var luaNames = namesOf(map[string]any{
-	"record": recordLayout, "run": runLayout, "mark": markLayout, "cell": cellLayout, "last": lastLayout,
+	"record": recordLayout, "run": runLayout, "mark": markLayout, "cell": cellLayout, "head": headLayout,
+	"last": lastLayout, "window": windowLayout, "key": keyLayout, "room": roomLayout,
 	"limit": limitLayout, "span": spanLayout, "job": jobLayout, "stamp": stampLayout, "finish": finishLayout,
 	"closing": closingLayout, "update": updateLayout,
 })

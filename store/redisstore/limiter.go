@@ -2,10 +2,12 @@ package redisstore
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
+	"hash/crc32"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,8 +26,16 @@ const (
 	coarsePer = 128
 )
 
-// mostNonces is how many calls a window remembers, to know a repeated call.
-const mostNonces = 8
+// mostNonces is how many calls a string of windows remembers, to know a repeated call.
+const mostNonces = 4
+
+// beginning is how much scriptTake reads of a string of windows: all of a few exact
+// ones, and of others what it mostly needs.
+const beginning = 320
+
+// mostWindows is how many windows a string has at most: their lastFields and the nonces
+// are in its beginning.
+const mostWindows = 12
 
 // The flags of limitFields.
 const (
@@ -39,7 +49,8 @@ const giveBack = 3 * time.Second
 // A countedLimit is a limit of a call.
 type countedLimit struct {
 	store.Limit
-	key   string // of its window
+	key   string // of the string that has its window
+	tag   string // of its window, see windowFields
 	index int    // in the call's limits
 }
 
@@ -66,8 +77,12 @@ func (s *Store) countedLimits(ctx context.Context, limits []store.Limit) ([]coun
 		if l.Most < 1 || l.Per <= 0 || l.N < 0 {
 			return nil, fmt.Errorf("redisstore: limit %q: Most %d, Per %v, N %d", l.Key, l.Most, l.Per, l.N)
 		}
-		name := digest(l.Key + "\x00" + strconv.FormatInt(int64(l.Per), 36))
-		all[i] = countedLimit{l, s.prefix + "w" + name, i}
+		name := l.Key + "\x00" + strconv.FormatInt(int64(l.Per), 36)
+		all[i] = countedLimit{l, s.prefix + "w" + digest(name), "", i}
+		if thing, _, ok := strings.Cut(l.Key, store.Of); ok {
+			all[i].key = s.prefix + "w" + digest(thing)
+		}
+		all[i].tag = string(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(name))))
 	}
 	return all, ctx.Err()
 }
@@ -147,60 +162,6 @@ func readWaits(answer string, all []countedLimit, waits []int64) error {
 		waits[c.index] = p.int64()
 	}
 	return nil
-}
-
-// encodeLimits returns the KEYS and ARGV of a script: each window once.
-func encodeLimits(at int64, all []countedLimit) (keys []string, args []any) {
-	keys, args = make([]string, 0, len(all)), make([]any, 3, 3+len(all))
-	limits := make([]byte, 0, limitLayout.Key.end()*len(all))
-	spans := make([]byte, 0, spanLayout.Keep.end()*len(all))
-	for _, c := range all {
-		k := slices.Index(keys, c.key)
-		if k < 0 {
-			k, keys, args = len(keys), append(keys, c.key), append(args, nil)
-			spans = append(spans, make([]byte, spanLayout.Keep.end())...)
-		}
-		limits = c.encode(limits, k+1)
-		step := c.encodeSpan(spans[k*spanLayout.Keep.end():])
-		args[3+k] = lifetime(c.per() + step)
-	}
-	args[0], args[1], args[2] = stamp(at, nonce()), limits, spans
-	return keys, args
-}
-
-// encode appends a limit as the scripts read it, see limitFields.
-func (c countedLimit) encode(to []byte, key int) []byte {
-	at := &limitLayout
-	key *= 4
-	if c.Shadow {
-		key |= limitShadow
-	}
-	if c.Peek {
-		key |= limitPeek
-	}
-	to = append(to, make([]byte, at.Key.end())...)
-	b := to[len(to)-at.Key.end():]
-	at.Most.put(b, uint64(min(int64(c.Most), mostTakings)))
-	at.Number.put(b, uint64(min(int64(c.Takings()), mostTakings)))
-	at.Key.put(b, uint64(key))
-	return to
-}
-
-// mostTakings is a Most that no limit reaches: half of the greatest number in a cell.
-const mostTakings = 1<<47 - 1
-
-// encodeSpan writes the common fields of the limits of a key, see spanFields, and
-// returns the step. If several take from the key, the longest counts.
-func (c countedLimit) encodeSpan(b []byte) (step int64) {
-	at := &spanLayout
-	step = int64(at.Step.get(string(b)))
-	if !c.Peek {
-		step = max(step, c.step())
-	}
-	at.Per.put(b, uint64(c.per()))
-	at.Step.put(b, uint64(step))
-	at.Keep.put(b, uint64(c.per()+min(c.per(), slack.Microseconds())))
-	return step
 }
 
 // byKey returns all in groups of one key.

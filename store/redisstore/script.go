@@ -70,7 +70,8 @@ var luaConstants = map[string]any{
 	"end.again": endAgain, "end.back": endBack, "end.late": endLate, "end.failed": endFailed,
 	"promotes": promotes, "dead_letters": deadLetters,
 
-	"token": tokenLen, "nonce": nonceLen, "most_nonces": mostNonces, "limit_peek": limitPeek,
+	"token": tokenLen, "nonce": nonceLen, "nonces": mostNonces * nonceLen, "limit_peek": limitPeek,
+	"beginning": beginning, "most_windows": mostWindows,
 	"slack.millis": slack.Milliseconds(), "slack.micros": slack.Microseconds(),
 }
 

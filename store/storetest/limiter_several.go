@@ -12,6 +12,7 @@ func severalCases() []testCase[store.Limiter] {
 		{"several at once", "Take takes N from each limit, all or none, and RetryAfter is until N fit", severalAtOnce},
 		{"more than most", "an N over Most is never allowed", moreThanMost},
 		{"one key several times", "the N of each limit that names a key add up", oneKeySeveral},
+		{"counts of a thing", "limits of one thing are counted apart", countsOfThing},
 		{"peek", "a limit to peek at refuses, or reports in shadow, and keeps no taking", peek},
 		{"waits", "Waits has, for each limit of Over, how long until it would allow", waits},
 		{"give several", "Give returns N of the takings of one time, and no more than there are", giveSeveral},
@@ -78,6 +79,32 @@ func oneKeySeveral(t tester, l store.Limiter) {
 		g.Fatalf("6 and 3 of 10: %+v, want it allowed", d)
 	}
 	g.allowed(1, lim)
+}
+
+// countsOfThing names the limits of a thing together, one alone, and in another order.
+func countsOfThing(t tester, l store.Limiter) {
+	g := &gauge{t, l, start()}
+	thing := unique("limit-")
+	of := func(name string, most int, per time.Duration) store.Limit {
+		return store.Limit{Key: thing + store.Of + name, Most: most, Per: per}
+	}
+	a, b, c := of("a", 5, time.Hour), of("b", 4, time.Hour), of("a", 100, 24*time.Hour)
+	for _, limits := range [][]store.Limit{{a, b, c}, {a}, {c, b}, {b, a, c}} {
+		if d := g.take(limits...); !d.Allowed {
+			g.Fatalf("%+v, want it allowed", d)
+		}
+		g.now = g.now.Add(time.Minute)
+	}
+	g.give(g.now.Add(-3*time.Minute), a)
+	if d := g.take(a, b, c); !d.Allowed {
+		g.Errorf("%+v, want it allowed: two of 5 and three of 4 are taken", d)
+	}
+	if d := g.take(a, b, c); d.Allowed || !slices.Equal(d.Over, []int{1}) {
+		g.Errorf("%+v, want it refused with Over [1]", d)
+	}
+	g.allowed(2, a)
+	g.allowed(0, b)
+	g.allowed(96, c)
 }
 
 func peek(t tester, l store.Limiter) {

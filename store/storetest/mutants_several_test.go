@@ -41,6 +41,9 @@ func TestSeveralMutants(t *testing.T) {
 				return b.naive.Take(t.Context(), now, limits...)
 			}
 		}},
+		{"counts what is of one thing together", "counts of a thing", func(b *badLimiter) {
+			b.take = b.each(func(l *store.Limit) { l.Key, _, _ = strings.Cut(l.Key, store.Of) })
+		}},
 		{"takes what it peeks at", "peek", func(b *badLimiter) {
 			b.take = b.each(func(l *store.Limit) { l.Peek = false })
 		}},

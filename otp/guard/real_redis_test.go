@@ -41,12 +41,12 @@ func brief(trace []guardtest.Attempt, most int) []guardtest.Attempt {
 // sent what, who was refused, and by which rule.
 func wantEqualReports(t *testing.T, l store.Limiter, attempts int) {
 	t.Helper()
-	for _, s := range guardtest.UnderAttack() {
-		trace := brief(s.Make(0), attempts)
+	for _, s := range attacks() {
+		trace := brief(s.trace, attempts)
 		var reports [2]map[string]*guardtest.Tally
 		var rules [2]map[string]int
 		for i, l := range []store.Limiter{memstore.New(memstore.Config{}), l} {
-			g := newGuard(t, l, s, func(c *guard.Config) { c.Index = []byte(s.Name + string(index)) })
+			g := newGuard(t, l, s.Scenario, func(c *guard.Config) { c.Index = []byte(s.Name + string(index)) })
 			u := &guardtest.Under{Guard: g, Limiter: prefixed{l, s.Name}, Rules: map[string]int{}}
 			reports[i], rules[i] = guardtest.Replay(trace, u), u.Rules
 			if u.Err != nil {

@@ -3,6 +3,7 @@ package guard_test
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,18 +31,58 @@ func newGuard(t testing.TB, l store.Limiter, s guardtest.Scenario, change func(*
 	return g
 }
 
-// replay runs a scenario against a guard with the default limits.
-func replay(t testing.TB, l store.Limiter, s guardtest.Scenario, seed uint64, without ...string) (
-	report map[string]*guardtest.Tally) {
+type report = map[string]*guardtest.Tally
+
+// replay replays a trace against a guard with the default limits, in memory.
+func replay(t testing.TB, s guardtest.Scenario, trace []guardtest.Attempt, without ...string) report {
 	t.Helper()
+	l := memstore.New(memstore.Config{})
 	g := newGuard(t, l, s, nil)
 	guard.Without(g, without...)
-	u := &guardtest.Under{Guard: g, Limiter: l, Rules: map[string]int{}}
-	report = guardtest.Replay(s.Make(seed), u)
+	u := &guardtest.Under{Guard: g, Limiter: l}
+	r := guardtest.Replay(trace, u)
 	if u.Err != nil {
 		t.Fatal(u.Err)
 	}
-	return report
+	return r
+}
+
+// An attacked is a scenario with an attack, its trace, and its report.
+type attacked struct {
+	guardtest.Scenario
+	trace []guardtest.Attempt
+	once  sync.Once
+	rep   report
+}
+
+// attacks are all of them, by name. Each is replayed once, whichever test needs it first.
+var attacks = sync.OnceValue(func() map[string]*attacked {
+	all := map[string]*attacked{}
+	for _, s := range guardtest.UnderAttack() {
+		all[s.Name] = &attacked{Scenario: s, trace: during(s.Make(0))}
+	}
+	return all
+})
+
+func (a *attacked) report(t testing.TB) report {
+	t.Helper()
+	a.once.Do(func() { a.rep = replay(t, a.Scenario, a.trace) })
+	return a.rep
+}
+
+// during returns the part of a trace that counts during its attack: the attack, the
+// people meanwhile, and those of the day before. No rule counts for longer.
+func during(trace []guardtest.Attempt) []guardtest.Attempt {
+	var from, to time.Duration
+	for _, a := range trace {
+		if a.Label != guardtest.Legit {
+			if to == 0 {
+				from = a.At - 25*time.Hour
+			}
+			to = a.At
+		}
+	}
+	return slices.DeleteFunc(trace, func(a guardtest.Attempt) bool { return a.At < from || a.At > to })
 }
 
 func share(n int, of *guardtest.Tally) float64 { return float64(n) / float64(of.Attempts) }
@@ -54,7 +95,7 @@ func TestAttacks(t *testing.T) {
 	for _, s := range guardtest.UnderAttack() {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			report := replay(t, memstore.New(memstore.Config{}), s, 0)
+			report := attacks()[s.Name].report(t)
 			people := report["legit/attack"]
 			t.Logf("%d of %d messages sent; people: %.2f %% refused, %.2f %% stepped up", report[s.Name].Sent,
 				report[s.Name].Attempts, 100*share(people.Refused, people), 100*share(people.SteppedUp, people))
@@ -78,7 +119,7 @@ func TestPeace(t *testing.T) {
 			if testing.Short() && s.PerDay > 10_000 {
 				t.Skip("large")
 			}
-			people := replay(t, memstore.New(memstore.Config{}), s, 0)[guardtest.Legit]
+			people := replay(t, s, s.Make(0))[guardtest.Legit]
 			refused, stepped := share(people.Refused, people), share(people.SteppedUp, people)
 			t.Logf("%d messages: %.3f %% refused, %.3f %% stepped up", people.Attempts, 100*refused, 100*stepped)
 			if refused > s.Refused || stepped > s.SteppedUp {
@@ -92,17 +133,13 @@ func TestPeace(t *testing.T) {
 // more than the budget of a day.
 func TestEachRuleIsNeeded(t *testing.T) {
 	t.Parallel()
-	attacks := map[string]guardtest.Scenario{}
-	for _, s := range guardtest.UnderAttack() {
-		attacks[s.Name] = s
-	}
 	for rule, attack := range map[string]string{guard.RuleNetwork: "server", guard.RuleBlock: "hidden",
 		guard.RuleVolume: "converts50", guard.RuleUnverified: "expensive", guard.RuleTotal: "spray"} {
 		t.Run(rule, func(t *testing.T) {
 			t.Parallel()
-			s := attacks[attack]
-			with := replay(t, memstore.New(memstore.Config{}), s, 0)[attack].Sent
-			without := replay(t, memstore.New(memstore.Config{}), s, 0, rule)[attack].Sent
+			s := attacks()[attack]
+			with := s.report(t)[attack].Sent
+			without := replay(t, s.Scenario, s.trace, rule)[attack].Sent
 			t.Logf("%s: %d messages lost, %d without the rule", attack, with, without)
 			if without < with*3/2 || without <= s.Lost {
 				t.Errorf("%s: %d messages lost with rule %s, %d without", attack, with, rule, without)

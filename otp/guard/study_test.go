@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/otpcourier/otpcourier/otp/guard/guardtest"
-	"github.com/otpcourier/otpcourier/store/memstore"
 )
 
 // studied are the messages that each attack gets with the rules of the study that
@@ -53,7 +52,7 @@ func TestPerfectBots(t *testing.T) {
 		}
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			report := replayTrace(t, s, withPerfectBots(i, s.Make(0)))
+			report := replay(t, s, withPerfectBots(i, attacks()[s.Name].trace))
 			people := report["legit/attack"]
 			t.Logf("%d messages sent; people: %.2f %% refused, %.2f %% stepped up", report[s.Name].Sent,
 				100*share(people.Refused, people), 100*share(people.SteppedUp, people))
@@ -66,17 +65,6 @@ func TestPerfectBots(t *testing.T) {
 func withPerfectBots(i int, trace []guardtest.Attempt) []guardtest.Attempt {
 	k := guardtest.Attacks[i]
 	k.Solves = 1
-	people := slices.DeleteFunc(trace, func(a guardtest.Attempt) bool { return a.Label != guardtest.Legit })
+	people := slices.DeleteFunc(slices.Clone(trace), func(a guardtest.Attempt) bool { return a.Label != guardtest.Legit })
 	return guardtest.Merge(people, k.Make(150+uint64(i)))
-}
-
-func replayTrace(t *testing.T, s guardtest.Scenario, trace []guardtest.Attempt) map[string]*guardtest.Tally {
-	t.Helper()
-	l := memstore.New(memstore.Config{})
-	u := &guardtest.Under{Guard: newGuard(t, l, s, nil), Limiter: l, Rules: map[string]int{}}
-	report := guardtest.Replay(trace, u)
-	if u.Err != nil {
-		t.Fatal(u.Err)
-	}
-	return report
 }

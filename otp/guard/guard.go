@@ -106,6 +106,9 @@ func (g *Guard) Check(ctx context.Context, a otp.Attempt) (otp.Verdict, error) {
 // judge makes the verdict of a decision, and alerts.
 func (g *Guard) judge(ctx context.Context, a *otp.Attempt, p *plan, d store.Decision) (v otp.Verdict) {
 	for n, i := range d.Over {
+		if i < 0 || i >= len(p.lines) {
+			continue
+		}
 		l := p.lines[i]
 		if l.rule == RuleBudget && l.key == "day" {
 			g.tellBudget(ctx, a, 100)
@@ -123,12 +126,15 @@ func (g *Guard) judge(ctx context.Context, a *otp.Attempt, p *plan, d store.Deci
 		if l.action > v.Action {
 			v = otp.Verdict{Action: l.action, Rule: l.rule, Key: l.key}
 		}
-		if l.action == v.Action {
+		if l.action == v.Action && n < len(d.Waits) {
 			v.RetryAfter = max(v.RetryAfter, d.Waits[n])
 		}
 	}
-	if d.Allowed {
+	switch {
+	case d.Allowed:
 		return otp.Verdict{}
+	case v.Action == otp.Allow: // a Limiter that refuses, and does not say why
+		v.Action, v.RetryAfter = otp.Refuse, max(d.RetryAfter, 0)
 	}
 	return g.told(ctx, a, v, false)
 }

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"strings"
+	"unicode"
 
 	"github.com/otpcourier/otpcourier/otp"
 )
@@ -17,17 +18,21 @@ const (
 	Start             // messages again
 )
 
-// keywords are those of carriers and of the CTIA, in English and French.
+// keywords are those of carriers and of the CTIA, in English and French, and what
+// people type for them in some other languages.
 var keywords = map[string]Keyword{
 	"STOP": Stop, "STOPALL": Stop, "UNSUBSCRIBE": Stop, "CANCEL": Stop, "END": Stop, "QUIT": Stop, "REVOKE": Stop,
-	"OPTOUT": Stop, "OPT-OUT": Stop, "REMOVE": Stop, "TD": Stop, "ARRET": Stop, "ARRÊT": Stop,
+	"OPTOUT": Stop, "OPT-OUT": Stop, "OPT OUT": Stop, "STOP ALL": Stop, "REMOVE": Stop, "TD": Stop,
+	"ARRET": Stop, "ARRÊT": Stop, "ARRE\u0302T": Stop, "ALTO": Stop, "PARAR": Stop, "STOPP": Stop, "СТОП": Stop,
 	"START": Start, "UNSTOP": Start, "YES": Start,
 }
 
 // ReadKeyword reads a message that a person has sent. The whole message must be
-// the keyword, in any case; white space and punctuation around it are ignored.
+// the keyword, in any case; signs around it that are no letters and no digits are
+// ignored.
 func ReadKeyword(text string) Keyword {
-	return keywords[strings.ToUpper(strings.Trim(text, " \t\r\n.,;:!?\"'«»“”"))]
+	sign := func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+	return keywords[strings.ToUpper(strings.TrimFunc(text, sign))]
 }
 
 // A List keeps the numbers that want no messages: a table of the embedder's. Its

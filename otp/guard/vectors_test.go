@@ -408,3 +408,24 @@ func TestDeadStore(t *testing.T) {
 		t.Errorf("dead: %+v, %v", v, err)
 	}
 }
+
+// An answering is a Limiter that gives one answer.
+type answering store.Decision
+
+func (d answering) Take(context.Context, time.Time, ...store.Limit) (store.Decision, error) {
+	return store.Decision(d), nil
+}
+func (d answering) Give(context.Context, time.Time, time.Time, ...store.Limit) error { return nil }
+
+// A Limiter that refuses, and says nothing of use about it, is believed.
+func TestOddLimiter(t *testing.T) {
+	t.Parallel()
+	for _, d := range []answering{{}, {RetryAfter: time.Minute}, {Over: []int{-1, 99}}, {Over: []int{0}},
+		{Over: []int{0, 1}, Waits: []time.Duration{-5}}} {
+		b := newBench(t, func(c *guard.Config) { c.Limiter = d })
+		if v, err := b.Check(context.Background(), b.stranger(1)); err != nil || v.Action != otp.Refuse ||
+			v.RetryAfter < 0 {
+			t.Errorf("%+v: %+v, error %v", d, v, err)
+		}
+	}
+}

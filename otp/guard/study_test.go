@@ -65,6 +65,7 @@ func TestPerfectBots(t *testing.T) {
 func withPerfectBots(i int, trace []guardtest.Attempt) []guardtest.Attempt {
 	k := guardtest.Attacks[i]
 	k.Solves = 1
-	people := slices.DeleteFunc(slices.Clone(trace), func(a guardtest.Attempt) bool { return a.Label != guardtest.Legit })
+	bot := func(a guardtest.Attempt) bool { return a.Label != guardtest.Legit }
+	people := slices.DeleteFunc(slices.Clone(trace), bot)
 	return guardtest.Merge(people, k.Make(150+uint64(i)))
 }

@@ -123,7 +123,7 @@ func (g *gate) admit(r *http.Request, scope string) (*apiKey, *otphttp.Problem) 
 		k, err = g.byToken(r.Context(), token, now)
 	}
 	if k == nil {
-		failures.Peek = errors.Is(err, errUnknownKey) || errors.Is(err, errKeysDown) // it may be valid soon
+		failures.Peek = !errors.Is(err, errOtherIssuer) && !errors.Is(err, errSignature) // it is no guess
 		if _, p := g.take(r.Context(), now, failures); p != nil {
 			return nil, p
 		}

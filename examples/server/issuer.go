@@ -93,14 +93,16 @@ func (i *issuer) complete(c *config) error {
 	return nil
 }
 
+// Errors of tokens, whose text is fixed. After the first two an address has guessed wrong.
 var (
 	errOtherIssuer = errors.New("the token is of another issuer, or is none")
+	errSignature   = errors.New("the signature is wrong")
+	errExpired     = errors.New("the token has expired")
 	errUnknownKey  = errors.New("the issuer has no such key")
 	errKeysDown    = errors.New("the keys of the issuer cannot be read")
 )
 
-// key returns the key that a token stands for. The errors above say that the signature
-// was not looked at; the text of any is fixed.
+// key returns the key that a token stands for, or why it stands for none.
 func (i *issuer) key(ctx context.Context, token string, now time.Time) (*apiKey, error) {
 	t, err := jwt.ParseSigned(token, i.algorithms) // none, HS256 and the like are no algorithms
 	if err != nil {
@@ -117,7 +119,7 @@ func (i *issuer) key(ctx context.Context, token string, now time.Time) (*apiKey,
 	}
 	all := map[string]any{}
 	if t.Claims(key, &claims, &all) != nil {
-		return nil, errors.New("the signature is wrong")
+		return nil, errSignature
 	}
 	if err := i.validate(header, claims, now); err != nil {
 		return nil, err
@@ -138,7 +140,7 @@ func (i *issuer) validate(header jose.Header, claims jwt.Claims, now time.Time) 
 	case errors.Is(err, jwt.ErrInvalidAudience):
 		return errors.New("the aud is another")
 	case errors.Is(err, jwt.ErrExpired):
-		return errors.New("the token has expired")
+		return errExpired
 	case err != nil:
 		return errors.New("the token is of a time to come")
 	}

@@ -171,8 +171,16 @@ func TestIssuer(t *testing.T) {
 		t.Errorf("the keys were read %d times", p.count())
 	}
 
-	// A kid that is unknown is no guess: it blocks nobody. A wrong signature is one.
-	for range 2 * maxFailures {
+	// A kid that is unknown is no guess, nor is a token that has expired: they block nobody.
+	// A wrong signature is one.
+	ten, err := r.s.gate.tokens.issue(&apiKey{ID: "shop1"}, scopes, now.Add(-tokenLife))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := p.good("rsa", now.Add(-time.Hour))
+	for range maxFailures {
+		r.want(as(ten), "401 unauthorized", "GET", apiPath+"/x", "", "Otp-Subject", "ann")
+		r.want(as(old), "401 unauthorized", "GET", apiPath+"/x", "", "Otp-Subject", "ann")
 		r.want(as(p.good("next", now)), "401 unauthorized", "GET", apiPath+"/x", "", "Otp-Subject", "ann")
 	}
 	forged := p.token(header("rsa", "RS256"), claimsAt(now), "ed")

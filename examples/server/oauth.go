@@ -63,7 +63,8 @@ func (t *tokens) issue(k *apiKey, granted []string, now time.Time) (string, erro
 	return signed + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(t.key, []byte(signed))), nil
 }
 
-// read returns the claims of a token of ours that is valid now.
+// read returns the claims of a token of ours, and whether it is valid now. A token whose
+// signature is wrong has none.
 func (t *tokens) read(token string, now time.Time) (c claims, ok bool) {
 	signed, signature, ok := cutLast(token, ".")
 	header, body, _ := strings.Cut(signed, ".")
@@ -90,8 +91,8 @@ func cutLast(s, sep string) (before, after string, found bool) {
 
 // byToken returns the key that an access token stands for, or why it stands for none.
 func (g *gate) byToken(ctx context.Context, token string, now time.Time) (*apiKey, error) {
-	if k := g.byOurToken(token, now); k != nil {
-		return k, nil
+	if k, err := g.byOurToken(token, now); !errors.Is(err, errOtherIssuer) {
+		return k, err
 	}
 	for _, i := range g.issuers {
 		if k, err := i.key(ctx, token, now); !errors.Is(err, errOtherIssuer) {
@@ -102,23 +103,26 @@ func (g *gate) byToken(ctx context.Context, token string, now time.Time) (*apiKe
 }
 
 // byOurToken returns the key that a token stands for, with the scopes of both.
-func (g *gate) byOurToken(token string, now time.Time) *apiKey {
+func (g *gate) byOurToken(token string, now time.Time) (*apiKey, error) {
 	if g.tokens == nil {
-		return nil
+		return nil, errOtherIssuer
 	}
 	c, ok := g.tokens.read(token, now)
-	if !ok {
-		return nil
+	switch {
+	case !ok && c.Issuer == g.tokens.issuer: // it has claims, so that the signature is right
+		return nil, errExpired
+	case !ok:
+		return nil, errOtherIssuer
 	}
 	k := (*g.keys.Load())[c.Subject]
 	if k == nil || !k.Expires.IsZero() && !now.Before(k.Expires) {
-		return nil
+		return nil, errors.New("the API key of the token is no more")
 	}
 	granted := *k
 	granted.Scopes = slices.DeleteFunc(strings.Fields(c.Scope), func(s string) bool {
 		return !slices.Contains(k.Scopes, s)
 	})
-	return &granted
+	return &granted, nil
 }
 
 // token is POST /oauth/token, of RFC 6749 §4.4 (client credentials): the client's name

@@ -15,11 +15,10 @@
 //
 // # The rules
 //
-// A message that is unverified is counted until its code is typed. A verified
-// session takes back what it counted, and two messages more: that is Page's
-// CUSUM (a repeated probability ratio test) of 50 % against 20 % verified, which
-// does not depend on volume and breaks even at 36 %. All counts are over the
-// last 24 hours, unless the table says otherwise.
+// An unverified message counts until its code is typed. A verified session takes its
+// messages back, and two more: this is Page's CUSUM (a repeated probability ratio test)
+// of 50 % against 20 % verified, which does not depend on volume and breaks even at 36 %.
+// All counts are over the last 24 hours, unless the table says otherwise.
 //
 //	rule       counts                                step-up over           refuses over
 //	country    a country that is not in Countries                           at once
@@ -40,61 +39,29 @@
 //	perday     all messages, by country with PerDay                         PerDay
 //	check      Config.Checks                         as the check says
 //
-// The messages to one number are counted by otp.Policy.PerRecipient, as without
-// a guard. Messages to e-mail and apps are held to network, total and budget.
+// Messages to one number are also limited by otp.Policy.PerRecipient, as without a guard.
+// Messages to e-mail and apps are held to network, total and budget only.
 //
-// The step-up column holds for people without a proof. Request.Proven, after a
-// captcha for instance, lifts a message to the other column. A number or device
-// that was verified before, Request.Known, is counted too, and never refused by
-// block, unverified and total: an attack cannot lock customers out. Volume holds
-// it to the other column.
+// The step-up column holds for people without a proof. With Request.Proven, for example
+// after a captcha, the last column holds. Messages that are Request.Known count, too, but
+// block, unverified and total never refuse them, so that an attack does not lock customers
+// out; volume holds them to the last column.
 //
-// In a country an attack gets 1 % of a day's budget, 1.5 % if it passes the
-// step-up, and two messages more for each person who verifies there meanwhile.
-// The one hard cap is the budget. Package guardtest has the traffic, and the
-// attacks, that the defaults were chosen with. The README of examples/guard has the
-// figures of each.
-//
-// A refused message is not counted: an attack that goes on does not keep a rule
-// closed for longer. A message that surely was not sent is given back, so that a
-// provider's outage closes nothing.
+// A refused message does not count, so a long attack does not keep a rule closed for
+// longer. A message that surely was not sent is given back, so a provider's outage closes
+// no rule.
 //
 // # Step-up
 //
-// Order the proofs by what they cost an attacker: a silent check of the network,
-// an app attestation or a passkey; a captcha that the server verifies, which
-// solvers pass for some dollars a thousand; another route, such as push or
-// e-mail; a message that the person sends. With StepUp false the step-up column
-// only alerts.
+// Order the proofs by their price for an attacker: a silent check of the network, an app
+// attestation or a passkey; a captcha verified by the server, which solvers pass for some
+// dollars a thousand; another route, such as push or e-mail; a message that the person
+// sends. With StepUp false the step-up column only alerts.
 //
 // # Rollout
 //
-// Run two weeks in Shadow: nothing is refused, and Alert tells each message that
-// would be. If people are among them, raise Limits, or set Conversion if fewer
-// than 40 % of sessions are verified on a usual day. Then switch Shadow off. A
-// new limit begins in Shadow again, for one purpose by Config.Purposes.
-//
-// # Why these thresholds
-//
-// The study before this package asked for a proof over 20 messages of a network and
-// over 2 % of the budget in total, and refused over 3 % for volume and unverified, and
-// over 10 % in total. With these thresholds two attacks break their bounds, and a spray
-// has 5.3 % of people refused. One threshold of the study at a time, the rest as they
-// are now, in messages that an attack gets:
-//
-//	threshold of the study    slow  spray, people refused  wide   probe  converts50
-//	all                       289   1703, 5.3 %            1247   708    532
-//	network 20                163   1915, 0.4 %            1121   708    280
-//	volume 3 %                163   1915, 0.4 %            1121   630    532
-//	unverified 3 %            289   2116, 0.3 %            1247   630    280
-//	total 2 and 10 %          163   1816, 0.4 %            1121   630    280
-//	none                      163   1915, 0.4 %            1121   630    280
-//	bound                     200   2200, 2 %              1250   660    550
-//
-// So network is lower for probe, unverified for slow and wide, and volume halves what
-// bots get that type their codes. Total is higher for people: while bots that pass
-// each step-up spray, 10.1 % of people are refused and not 15.8 %, for 3,769 messages
-// and not 2,714. The price is in wide: 0.8 % of people are refused and not 0.0 %.
+// Begin in Shadow for two weeks. The page TUNING.md in this package's folder says how, and
+// why the thresholds are as they are.
 //
 // # Keys and retention
 //

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
@@ -30,8 +31,9 @@ type whole interface {
 type backend struct {
 	name  string
 	store whole
-	bare  func() error          // the cheapest call to the server
-	size  func() (int64, error) // octets that it holds
+	bare  func() error                            // the cheapest call to the server
+	fill  func(from, to int, now time.Time) error // nil: by Create
+	size  func() (int64, error)                   // octets that it holds
 	close func()
 }
 
@@ -84,6 +86,21 @@ func openRedis(ctx context.Context, _ int) (*backend, error) {
 	}, err
 }
 
+// What Create of pendingRecord does, for many: call by call it takes minutes.
+const (
+	fillSubjects = `INSERT INTO otpcourier.subjects (subject, kept)
+		SELECT convert_to('subject-of-'||lpad(i::text, 11, '0'), 'UTF8'), otpcourier.hours($3::bigint + 1800000000000)
+		FROM generate_series($1::bigint, $2::bigint) AS i`
+	fillChallenges = `INSERT INTO otpcourier.challenges (id, created, expires, lock, run_life, max_attempts,
+		max_failures, max_run, new_code, subject, grp, key, salt, sealed, delivery)
+		SELECT encode(substr(sha256(convert_to('b'||lpad((i % 10000)::text, 4, '0')||'-'||i, 'UTF8')), 1, 16),
+		'hex')::uuid,
+		$3::bigint, $3::bigint + 1800000000000, 1800000000000, 2592000000000000, 5, 10, 100, false,
+		convert_to('subject-of-'||lpad(i::text, 11, '0'), 'UTF8'), 'group of 16 byte', '2026-11',
+		substr(s, 1, 16), substr(s||s||s||s, 1, 120), substr(s||s, 1, 60)
+		FROM generate_series($1::bigint, $2::bigint) AS i, sha256(convert_to(i::text, 'UTF8')) AS s`
+)
+
 func openPostgres(ctx context.Context, _ int) (*backend, error) {
 	server, err := pgtest.New("fsync = on", "full_page_writes = on", "shared_buffers = 256MB", "max_wal_size = 4GB")
 	if err != nil {
@@ -103,6 +120,14 @@ func openPostgres(ctx context.Context, _ int) (*backend, error) {
 		bare: func() error {
 			var one int
 			return pool.QueryRow(ctx, "SELECT 1").Scan(&one)
+		},
+		fill: func(from, to int, now time.Time) error {
+			for _, text := range []string{fillSubjects, fillChallenges} {
+				if _, err := pool.Exec(ctx, text, from, to-1, now.UnixNano()); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 		size: func() (n int64, err error) {
 			err = pool.QueryRow(ctx, `SELECT sum(pg_total_relation_size(relid))::bigint FROM pg_stat_user_tables

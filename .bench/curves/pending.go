@@ -55,49 +55,25 @@ func measurePending(b *bench) ([]table, error) {
 }
 
 func (b *bench) pendingOf(t *table, back *backend, most int) error {
-	empty, err := back.size()
-	if err != nil {
-		return err
-	}
 	codes, err := newCodes(b.ctx, back.store, 0)
 	if err != nil {
 		return err
 	}
-	now, guessed := time.Now(), 0
-	for n, filled := 1000, 0; n <= most; n *= 10 {
-		if err := inAll(callers, n-filled, func(i int) error {
-			return back.store.Create(b.ctx, pendingRecord(filled+i, now), now)
-		}); err != nil {
-			return err
-		}
-		size, err := back.size()
+	now := time.Now()
+	for first, n := 0, 1000; n <= most; first, n = n, n*10 {
+		octets, err := b.fill(back, first, n, now)
 		if err != nil {
 			return err
 		}
-		machine, first := speed(), filled // those of before have been guessed at
-		filled = n
-		wrong, err := measure(callers, guesses*(n-first), b.each, func(i int) error {
-			at := first + i%(n-first)*stride%(n-first)
-			_, err := back.store.Attempt(b.ctx, pendingID(at), store.Token(mathrand.Uint64()|1), now)
-			return err
-		})
+		machine := speed()
+		wrong, share, err := b.wrongCodes(back, first, n, now)
 		if err != nil {
 			return err
-		}
-		guessed += n
-		share := "–"
-		if back.bare != nil {
-			bare, err := measure(callers, math.MaxInt, b.each/4, func(int) error { return back.bare() })
-			if err != nil {
-				return err
-			}
-			share = fmt.Sprintf("%.2f", wrong.rate/bare.rate)
 		}
 		code, left, err := b.codes(back, codes)
 		if err != nil {
 			return err
 		}
-		octets := (size - empty) / int64(n)
 		t.add(back.name, thousands(n), thousands(code.rate), micros(code.p99), micros(code.cpu.client),
 			micros(code.cpu.server), thousands(left), thousands(wrong.rate), share, micros(wrong.p99),
 			thousands(octets), machine)
@@ -105,6 +81,62 @@ func (b *bench) pendingOf(t *table, back *backend, most int) error {
 	}
 	runtime.KeepAlive(back.store)
 	return nil
+}
+
+// fill makes pending challenges, and returns what each takes.
+func (b *bench) fill(back *backend, from, to int, now time.Time) (octets int64, err error) {
+	before, err := back.size()
+	if err != nil {
+		return 0, err
+	}
+	fill := back.fill
+	if fill == nil {
+		fill = b.creates(back)
+	}
+	if err := fill(from, to, now); err != nil {
+		return 0, err
+	}
+	after, err := back.size()
+	return (after - before) / int64(to-from), err
+}
+
+// wrongCodes measures wrong codes for the challenges from first on: those before have been guessed
+// at. It also returns their rate by that of the cheapest call, before and after.
+func (b *bench) wrongCodes(back *backend, first, n int, now time.Time) (f figure, share string, err error) {
+	before, err := b.bare(back)
+	if err != nil {
+		return f, "", err
+	}
+	if f, err = measure(callers, guesses*(n-first), b.each, func(i int) error {
+		at := first + i%(n-first)*stride%(n-first)
+		_, err := back.store.Attempt(b.ctx, pendingID(at), store.Token(mathrand.Uint64()|1), now)
+		return err
+	}); err != nil {
+		return f, "", err
+	}
+	after, err := b.bare(back)
+	if before == 0 {
+		return f, "–", err
+	}
+	return f, fmt.Sprintf("%.2f", 2*f.rate/(before+after)), err
+}
+
+// creates fills a Store call by call.
+func (b *bench) creates(back *backend) func(from, to int, now time.Time) error {
+	return func(from, to int, now time.Time) error {
+		return inAll(callers, to-from, func(i int) error {
+			return back.store.Create(b.ctx, pendingRecord(from+i, now), now)
+		})
+	}
+}
+
+// bare returns how many of the cheapest calls the server answers in a second.
+func (b *bench) bare(back *backend) (float64, error) {
+	if back.bare == nil {
+		return 0, nil
+	}
+	f, err := measure(callers, math.MaxInt, b.each/4, func(int) error { return back.bare() })
+	return f.rate, err
 }
 
 // codes measures codes, and what each leaves in the Store.
@@ -121,9 +153,7 @@ func (b *bench) codes(back *backend, c *codes) (f figure, left int64, err error)
 	return f, (after - before) / int64(c.made-made), err
 }
 
-func pendingID(i int) string {
-	return "b" + strconv.FormatInt(int64(i)%16384, 32) + "-" + strconv.Itoa(i)
-}
+func pendingID(i int) string { return fmt.Sprintf("b%04d-%d", i%10_000, i) }
 
 // pendingRecord is as long as one of otp's.
 func pendingRecord(i int, now time.Time) *store.Record {

@@ -178,7 +178,7 @@ func (b *board) fill(a *app) {
 		if t == nil {
 			return "–"
 		}
-		return fmt.Sprintf("%.0f s / %.0f s", t.P50, t.P99)
+		return fmt.Sprintf("%.0f / %.0f s", t.P50, t.P99)
 	}
 	up, routes := 0, a.courier.Health()
 	for _, r := range routes {

@@ -71,10 +71,11 @@ func (k keys) group(tenant, purpose string) string {
 	return string(sum[:8])
 }
 
-// limitKey names a limit by its scope, "phone" or "ip", and its span.
+// limitKey names a limit by its scope, "phone" or "ip", and its span. The limits of one
+// address are counts of one thing.
 func (k keys) limitKey(tenant, scope, what string, per time.Duration) string {
 	sum := k.index.begin("limit").text(tenant).text(scope).text(what).end()
-	return scope + "/" + per.String() + "/" + base64.RawURLEncoding.EncodeToString(sum[:16])
+	return scope + "/" + base64.RawURLEncoding.EncodeToString(sum[:16]) + store.Of + per.String()
 }
 
 // token derives the name of a call from its parts. It is not zero.

@@ -80,12 +80,16 @@ func offline(t *testing.T, steps string) string {
 	lines := strings.Split(steps, "\n")
 	got := false
 	for i, line := range lines {
-		module, ok := strings.CutSuffix(strings.TrimPrefix(line, "go get "), "@latest")
-		folder, ours := strings.CutPrefix(module, library)
-		if ok && ours {
-			got = true
-			lines[i] = "go mod edit -replace=" + module + "=" + root + folder + " -require=" + module +
-				"@v0.0.0 && cat " + filepath.Join(root, "go.sum") + " >>go.sum"
+		modules, ok := strings.CutPrefix(line, "go get ")
+		if !ok || !strings.HasPrefix(modules, library) {
+			continue
+		}
+		got = true
+		lines[i] = "cat " + filepath.Join(root, "go.sum") + " >>go.sum"
+		for module := range strings.FieldsSeq(modules) {
+			module = strings.TrimSuffix(module, "@latest")
+			lines[i] += " && go mod edit -replace=" + module + "=" + root + strings.TrimPrefix(module, library) +
+				" -require=" + module + "@v0.0.0"
 		}
 	}
 	if !got {

@@ -11,7 +11,7 @@ import (
 //
 // A Key may hold [Of]: the thing before it, and the name of one of its counts after it.
 // A backend may keep the counts of a thing together, which is faster if calls name them
-// together. A thing may have at most 16.
+// together. A thing should have few, 16 at most: a call may read all of them.
 type Limit struct {
 	Key    string        // names scope and span; it must hold nothing readable
 	Most   int           // at least 1; a backend must count up to math.MaxInt32

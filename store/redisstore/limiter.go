@@ -27,7 +27,7 @@ const (
 )
 
 // mostNonces is how many calls a string of windows remembers, to know a repeated call.
-const mostNonces = 4
+const mostNonces = 8
 
 // beginning is how much scriptTake reads of a string of windows: all of a few exact
 // ones, and of others what it mostly needs.

@@ -4,7 +4,7 @@ package redisstore
 //
 //	number of windows, and a sign of them, see headFields
 //	of each window, its last cell, see lastFields
-//	nonces of the latest calls, the latest first: 4, zeros if there are fewer
+//	nonces of the latest calls, the latest first: 8, zeros if there are fewer
 //	of each window, the rest, see windowFields
 //	of each window, the cells before the last, in the order of their times: time;
 //	    number of takings up to its end; see cellFields

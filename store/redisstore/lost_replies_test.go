@@ -255,20 +255,25 @@ func TestRealRedisLostMeanwhile(t *testing.T) {
 	}
 	_, _ = direct.Attempt(ctx, "aaa-1", token(), now) // the scripts are there
 	_, _ = direct.Update(ctx, "aaa-1", 0, nil, now)
-	meanwhile := func(counts func(*store.Record) bool, mine, others func()) {
+	meanwhile := func(counts func() bool, mine, others func()) {
 		t.Helper()
 		var done sync.WaitGroup
 		proxy.LoseReplies(1, "evalsha")
 		done.Go(mine)
-		for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(time.Millisecond) {
-			if r, err := direct.Get(ctx, "aaa-1", now); err == nil && counts(r) {
-				break
-			}
+		for end := time.Now().Add(patience); time.Now().Before(end) && !counts(); {
+			<-time.After(time.Millisecond)
 		}
 		others()
 		done.Wait()
 	}
-	meanwhile(func(r *store.Record) bool { return r.Attempts == 2 }, func() {
+	record := func() *store.Record {
+		r, err := direct.Get(ctx, "aaa-1", now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	meanwhile(func() bool { return record().Attempts == 2 }, func() {
 		if r, err := s.Attempt(ctx, "aaa-1", token(), now); err != nil || r.Attempts != 2 {
 			t.Errorf("Attempt: %+v, error %v; want it to be the second", r, err)
 		}
@@ -277,7 +282,7 @@ func TestRealRedisLostMeanwhile(t *testing.T) {
 			_, _ = direct.Attempt(ctx, "aaa-1", token(), now)
 		}
 	})
-	meanwhile(func(r *store.Record) bool { return r.Revision == 2 }, func() {
+	meanwhile(func() bool { return record().Revision == 2 }, func() {
 		if r, err := s.Update(ctx, "aaa-1", 1, []byte("mine"), now); err != nil || r.Revision != 5 {
 			t.Errorf("Update: %+v, error %v; want revision 5", r, err)
 		}
@@ -288,6 +293,31 @@ func TestRealRedisLostMeanwhile(t *testing.T) {
 			}
 		}
 	})
+	taken := func() (n int) {
+		for ; n < 20; n++ {
+			l := store.Limit{Key: "thing" + store.Of + "a", Most: n + 1, Per: time.Hour, Peek: true}
+			if d, err := direct.Take(ctx, now, l); err != nil || d.Allowed {
+				return n
+			}
+		}
+		return n
+	}
+	limits := []store.Limit{{Key: "thing" + store.Of + "a", Most: 30, Per: time.Hour},
+		{Key: "thing" + store.Of + "b", Most: 30, Per: 24 * time.Hour}}
+	meanwhile(func() bool { return taken() == 1 }, func() {
+		if d, err := s.Take(ctx, now, limits...); err != nil || !d.Allowed {
+			t.Errorf("Take: %+v, error %v", d, err)
+		}
+	}, func() {
+		for range 7 {
+			if _, err := direct.Take(ctx, now, limits...); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if n := taken(); n != 8 {
+		t.Errorf("eight calls have taken %d", n)
+	}
 }
 
 // TestRealRedisLeftBehind: a call that goes on after it has returned does not

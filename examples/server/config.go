@@ -50,7 +50,7 @@ type config struct {
 	ProblemTypes string `json:"problem_types,omitempty"`
 
 	// Operators sign in to the dashboard, on the listener of Admin. Their keys have the
-	// scope dashboard, and no other.
+	// scope dashboard; those that also have operate may cancel and replay there.
 	Operators []apiKey `json:"operators,omitempty"`
 
 	Applications []application `json:"applications"`
@@ -153,6 +153,7 @@ const (
 	scopeStats         = "stats"         // figures
 	scopeEvents        = "events"        // the log of events, addresses masked
 	scopeDashboard     = "dashboard"     // of operators only: all applications' figures and events
+	scopeOperate       = "operate"       // of operators only: cancel verifications, replay webhooks
 
 	scopeAuthenticators = "authenticators" // enrol, confirm, check, recover, remove, unlock
 )
@@ -216,8 +217,11 @@ func (c *config) validate(env func(string) string) error {
 	names, ids := map[string]bool{}, map[string]bool{}
 	for i := range c.Operators {
 		k := &c.Operators[i]
-		if err := k.complete("", []string{scopeDashboard}); err != nil {
+		if err := k.complete("", []string{scopeDashboard, scopeOperate}); err != nil {
 			return fmt.Errorf("operators[%d].%w", i, err)
+		}
+		if !k.may(scopeDashboard) {
+			return fmt.Errorf("operators[%d].scopes: %s needs %s", i, scopeOperate, scopeDashboard)
 		}
 		if ids[k.ID] {
 			return fmt.Errorf("operators[%d].id: another key has it", i)

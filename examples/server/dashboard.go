@@ -57,6 +57,9 @@ type board struct {
 
 	Find, Older string // what was searched for, and the cursor of older entries
 	Entries     []entry
+	Open        []string // the verifications found that the operator may cancel
+	Webhooks    bool
+	Done        outcome // of the operator's action
 
 	queue          store.Stats
 	values, before []counters // of the span, and of the one before it
@@ -78,9 +81,10 @@ type countryRow struct {
 }
 
 // showBoard is GET /dashboard.
-func (s *server) showBoard(w http.ResponseWriter, r *http.Request, a *app) {
+func (s *server) showBoard(w http.ResponseWriter, r *http.Request, a *app, k *apiKey) {
 	b := &board{Application: a.name, Route: r.FormValue("route"), Country: r.FormValue("country"), Spans: spans,
-		Span: spans[0], Find: r.FormValue("find"), At: time.Now().UTC().Format("2 January 2006, 15:04:05")}
+		Span: spans[0], Find: r.FormValue("find"), At: time.Now().UTC().Format("2 January 2006, 15:04:05"),
+		Webhooks: len(s.sender.of(a.name)) > 0, Done: outcomes[r.FormValue("done")]}
 	if i := slices.IndexFunc(spans, func(p span) bool { return p.Name == r.FormValue("span") }); i > 0 {
 		b.Span = spans[i]
 	}
@@ -103,6 +107,9 @@ func (s *server) showBoard(w http.ResponseWriter, r *http.Request, a *app) {
 		return
 	}
 	b.fill(a)
+	if b.Find != "" && k.may(scopeOperate) {
+		b.Open = cancellable(b.Entries, now.Add(-a.config.life()))
+	}
 	s.execute(w, http.StatusOK, "dashboard.html", "en", b)
 }
 
@@ -119,9 +126,8 @@ func (b *board) read(ctx context.Context, a *app, now time.Time) error {
 		of := func(k int) counters { return total(all[k*p.merge : (k+1)*p.merge]) }
 		b.before, b.values = append(b.before, of(i)), append(b.values, of(p.values+i))
 	}
-	life := cmp.Or(time.Duration(a.config.Life), 5*time.Minute)
 	value := func(at time.Time) int64 { return l.index(at) / int64(p.merge) }
-	b.open = min(p.values, int(value(now)-value(now.Add(-life)))+1)
+	b.open = min(p.values, int(value(now)-value(now.Add(-a.config.life())))+1)
 	times := make([]string, p.values)
 	for i := range times {
 		times[i] = l.start(end - int64((p.values-i)*p.merge)).Format(timeForm(p.length()))
@@ -129,6 +135,9 @@ func (b *board) read(ctx context.Context, a *app, now time.Time) error {
 	b.draw(times)
 	return nil
 }
+
+// life is how long a code can be typed.
+func (a *application) life() time.Duration { return cmp.Or(time.Duration(a.Life), 5*time.Minute) }
 
 // readEntries reads the latest events, or those that were searched for.
 func (b *board) readEntries(r *http.Request, a *app, now time.Time) error {

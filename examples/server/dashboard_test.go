@@ -19,10 +19,12 @@ func startOperated(t *testing.T) (r *rig, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept.Scopes = []string{scopeDashboard}
+	kept.Scopes = []string{scopeDashboard, scopeOperate}
 	r = start(t, func(c *config) {
 		c.Operators = []apiKey{kept}
 		c.Applications[0].Region = "GB"
+		c.Applications[0].Webhooks = []webhook{{Name: "main", URL: "https://hooks.invalid/",
+			Secrets: []string{hookSecret}, Events: []string{"verification.cancelled"}}} // there are none
 	})
 	r.people.receipts = true
 	return r, key
@@ -33,6 +35,7 @@ type operatorClient struct {
 	t    *testing.T
 	http *http.Client
 	url  string
+	site string // Sec-Fetch-Site of forms; empty: none
 }
 
 func newOperatorClient(t *testing.T, admin string) *operatorClient {
@@ -40,8 +43,8 @@ func newOperatorClient(t *testing.T, admin string) *operatorClient {
 	jar, _ := cookiejar.New(nil)
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &operatorClient{t, &http.Client{Transport: plainly{transport}, Jar: jar},
-		strings.Replace(admin, "http:", "https:", 1)} // for the cookie, which is for TLS only
+	return &operatorClient{t: t, http: &http.Client{Transport: plainly{transport}, Jar: jar},
+		url: strings.Replace(admin, "http:", "https:", 1)} // for the cookie, which is for TLS only
 }
 
 // plainly speaks HTTP where a proxy would have ended TLS.
@@ -65,6 +68,9 @@ func (o *operatorClient) post(path string, fields ...string) (status int, text, 
 		body := strings.NewReader(form.Encode())
 		q, err = http.NewRequestWithContext(o.t.Context(), http.MethodPost, o.url+path, body)
 		q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if o.site != "" {
+			q.Header.Set("Sec-Fetch-Site", o.site)
+		}
 	}
 	if err != nil {
 		o.t.Fatal(err)
@@ -208,7 +214,19 @@ func TestRealChromiumDashboard(t *testing.T) {
 		strings.Contains(text, second) {
 		t.Errorf("%d scripts; the search found %s", scripts, text)
 	}
+	if !strings.Contains(w.Text(), "Cancel the verification") {
+		t.Error("an operator sees no form to cancel")
+	}
 	look("search")
+	given := &message{ID: "msg_1", App: "shop", Endpoint: "main", Type: "verification.sent", Tries: 8, At: time.Now()}
+	if err := r.s.vault.write(t.Context(), given.dead(), given, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	w.Open(r.s.adminURL() + "/dashboard/failures?application=shop&done=invalid")
+	if text := w.Text(); !strings.Contains(text, "msg_1") || !strings.Contains(text, "Send them again to main") {
+		t.Errorf("the page of failures says %s", text)
+	}
+	look("failures")
 	for _, line := range w.Log() {
 		if !strings.Contains(line, "401 (Unauthorized)") { // the forms for the key
 			t.Errorf("the console says %q", line)

@@ -31,7 +31,7 @@ func serveDemo(ctx context.Context, env func(string) string, out io.Writer) erro
 	if err != nil {
 		return err
 	}
-	kept.Scopes = []string{scopeDashboard}
+	kept.Scopes = []string{scopeDashboard, scopeOperate}
 	c.Operators = []apiKey{kept}
 	c.Listen, c.Admin = cmp.Or(env("OTP_LISTEN"), "127.0.0.1:8080"), cmp.Or(env("OTP_ADMIN"), "127.0.0.1:8081")
 	shop, bank := &c.Applications[0], &c.Applications[1]

@@ -24,15 +24,18 @@ func (s *server) operators(mux *http.ServeMux) {
 	handle("POST /dashboard/sign-in", s.signIn)
 	handle("POST /dashboard/sign-out", s.signOut)
 	handle("GET /dashboard", s.operator(s.showBoard))
-	handle("GET /dashboard/events", s.operator(func(w http.ResponseWriter, r *http.Request, a *app) {
+	handle("GET /dashboard/events", s.operator(func(w http.ResponseWriter, r *http.Request, a *app, _ *apiKey) {
 		if p := s.follow(w, r, a, matching("", "", "")); p != nil {
 			s.refuse(w, p)
 		}
 	}))
-	handle("POST /dashboard/search", s.operator(func(w http.ResponseWriter, r *http.Request, a *app) {
+	handle("POST /dashboard/search", s.operator(func(w http.ResponseWriter, r *http.Request, a *app, _ *apiKey) {
 		q := url.Values{"application": {a.name}, "find": {a.searched(r, s.keys)}}
-		http.Redirect(w, r, "/dashboard?"+q.Encode(), http.StatusSeeOther)
+		backTo(w, r, "/dashboard", q)
 	}))
+	handle("GET /dashboard/failures", s.operator(s.showFailures))
+	handle("POST /dashboard/cancel", s.operate(s.cancelVerification))
+	handle("POST /dashboard/replay", s.operate(s.replayWebhook))
 	mux.Handle("GET /static/", headers(http.StripPrefix("/static/", http.FileServerFS(static))))
 }
 
@@ -59,8 +62,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	http.SetCookie(w, &http.Cookie{Name: operatorCookie, Value: value, Path: "/",
 		MaxAge: int(operatorLife / time.Second), Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
-	http.Redirect(w, r, "/dashboard?"+url.Values{"application": {r.FormValue("application")}}.Encode(),
-		http.StatusSeeOther)
+	backTo(w, r, "/dashboard", url.Values{"application": {r.FormValue("application")}})
 }
 
 // askKey answers the form for the key, which then leads to the application asked for.
@@ -78,27 +80,31 @@ func (s *server) signOut(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/dashboard", http.StatusSeeOther)
 }
 
-// signedIn reports whether a request has the cookie of a key that is still an operator's.
-func (s *server) signedIn(r *http.Request) bool {
+// signedIn returns the key of a request's cookie if it is still an operator's, else nil.
+func (s *server) signedIn(r *http.Request) *apiKey {
 	c, err := r.Cookie(operatorCookie)
 	if err != nil {
-		return false
+		return nil
 	}
 	var id string
 	name := secretName("operator", c.Value)
 	sealed, err := s.vault.get(r.Context(), name)
 	if s.vault.read(name, sealed, err, &id) != nil {
-		return false
+		return nil
 	}
 	k := (*s.gate.keys.Load())[id]
-	return k != nil && k.may(scopeDashboard) && (k.Expires.IsZero() || time.Now().Before(k.Expires))
+	if k == nil || !k.may(scopeDashboard) || !k.Expires.IsZero() && !time.Now().Before(k.Expires) {
+		return nil
+	}
+	return k
 }
 
 // operator has a request served for the application that it names, by default the first.
-func (s *server) operator(do func(http.ResponseWriter, *http.Request, *app)) http.HandlerFunc {
+func (s *server) operator(do func(http.ResponseWriter, *http.Request, *app, *apiKey)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
-		if !s.signedIn(r) {
+		k := s.signedIn(r)
+		if k == nil {
 			s.askKey(w, r, http.StatusUnauthorized, "")
 			return
 		}
@@ -106,7 +112,7 @@ func (s *server) operator(do func(http.ResponseWriter, *http.Request, *app)) htt
 		if a == nil {
 			a = s.apps[s.c.Applications[0].Name]
 		}
-		do(w, r, a)
+		do(w, r, a, k)
 	}
 }
 

@@ -270,6 +270,38 @@ func (s *sender) buried(ctx context.Context, app, endpoint string) ([]*message, 
 	return all, nil
 }
 
+// failures lists the messages of an endpoint that were given up, 1000 at most.
+func (s *sender) failures(ctx context.Context, app, endpoint string) ([]failure, error) {
+	all, err := s.buried(ctx, app, endpoint)
+	out := []failure{}
+	for _, m := range all {
+		out = append(out, failure{m.ID, m.Type, m.Tries, m.Status, m.At.UTC()})
+	}
+	return out, err
+}
+
+// replay sends the messages of an endpoint that were given up once more, with all tries,
+// and calls an endpoint again that was gone.
+func (s *sender) replay(ctx context.Context, app, endpoint string) (replayed int, err error) {
+	if _, err := s.vault.take(ctx, offName(app, endpoint)); err != nil && !errors.Is(err, errGone) {
+		return 0, err
+	}
+	all, err := s.buried(ctx, app, endpoint)
+	if err != nil {
+		return 0, err
+	}
+	for i, m := range all {
+		m.Tries, m.Status = 0, 0
+		if err := s.enqueue(ctx, m); err != nil {
+			return i, err
+		}
+		if _, err := s.vault.take(ctx, m.dead()); err != nil && !errors.Is(err, errGone) {
+			return i, err
+		}
+	}
+	return len(all), nil
+}
+
 // hookCalls are the calls of the API for webhooks.
 func (s *server) hookCalls(mux *http.ServeMux) {
 	call := func(pattern string, do func(http.ResponseWriter, *http.Request, *app, *webhook) error) {
@@ -303,38 +335,19 @@ func (s *server) testHook(w http.ResponseWriter, r *http.Request, a *app, h *web
 }
 
 func (s *server) listFailures(w http.ResponseWriter, r *http.Request, a *app, h *webhook) error {
-	all, err := s.sender.buried(r.Context(), a.name, h.Name)
+	all, err := s.sender.failures(r.Context(), a.name, h.Name)
 	if err != nil {
 		return err
 	}
-	out := []failure{}
-	for _, m := range all {
-		out = append(out, failure{m.ID, m.Type, m.Tries, m.Status, m.At.UTC()})
-	}
-	writeJSON(w, http.StatusOK, map[string][]failure{"failures": out})
+	writeJSON(w, http.StatusOK, map[string][]failure{"failures": all})
 	return nil
 }
 
-// replayHook sends all that was given up once more, with all tries, and calls an
-// endpoint again that was gone.
 func (s *server) replayHook(w http.ResponseWriter, r *http.Request, a *app, h *webhook) error {
-	ctx := r.Context()
-	if _, err := s.vault.take(ctx, offName(a.name, h.Name)); err != nil && !errors.Is(err, errGone) {
-		return err
-	}
-	all, err := s.sender.buried(ctx, a.name, h.Name)
+	n, err := s.sender.replay(r.Context(), a.name, h.Name)
 	if err != nil {
 		return err
 	}
-	for _, m := range all {
-		m.Tries, m.Status = 0, 0
-		if err := s.sender.enqueue(ctx, m); err != nil {
-			return err
-		}
-		if _, err := s.vault.take(ctx, m.dead()); err != nil && !errors.Is(err, errGone) {
-			return err
-		}
-	}
-	writeJSON(w, http.StatusAccepted, map[string]int{"replayed": len(all)})
+	writeJSON(w, http.StatusAccepted, map[string]int{"replayed": n})
 	return nil
 }

@@ -288,6 +288,19 @@ func TestRetriesAndReplay(t *testing.T) {
 	}
 }
 
+// buried waits until n messages of shop's endpoint have been given up.
+func (r *rig) buried(n int) {
+	r.t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; runtime.Gosched() {
+		if all, err := r.s.sender.buried(r.t.Context(), "shop", "main"); err == nil && len(all) == n {
+			return
+		}
+		if time.Now().After(end) {
+			r.t.Fatalf("there are not %d failures", n)
+		}
+	}
+}
+
 // 410 ends all calls, until a replay.
 func TestGone(t *testing.T) {
 	t.Parallel()
@@ -297,27 +310,16 @@ func TestGone(t *testing.T) {
 		}
 	})
 	r := hooked(t, e, nil)
-	buried := func(n int) {
-		t.Helper()
-		for end := time.Now().Add(30 * time.Second); ; runtime.Gosched() {
-			if all, err := r.s.sender.buried(t.Context(), "shop", "main"); err == nil && len(all) == n {
-				return
-			}
-			if time.Now().After(end) {
-				t.Fatalf("there are not %d failures", n)
-			}
-		}
-	}
 	r.want(r.shop, "202 ", "POST", "/v1/webhooks/main/test", "")
-	buried(1)
+	r.buried(1)
 	r.want(r.shop, "202 ", "POST", "/v1/webhooks/main/test", "")
-	buried(2)
+	r.buried(2)
 	if n := len(e.wait(t, 1)); n != 1 {
 		t.Errorf("an endpoint that is gone was called %d times", n)
 	}
 	r.want(r.shop, "202 ", "POST", "/v1/webhooks/main/replay", "")
 	e.wait(t, 3)
-	buried(0)
+	r.buried(0)
 }
 
 // A process that is killed while it sends leaves the message to another, with the same

@@ -137,13 +137,10 @@ func (s *server) adminURL() string { return "http://" + s.admin.Addr().String() 
 // end, Work ends, the channels end, the store is closed.
 func (s *server) run(ctx context.Context) error {
 	defer s.close(ctx)
-	handler, err := s.metrics.timed(s.handler())
+	public, err := s.publicServer()
 	if err != nil {
 		return err
 	}
-	public := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
-		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
 	admin := &http.Server{Handler: s.adminHandler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		MaxHeaderBytes: 16 << 10, ErrorLog: public.ErrorLog}
 	served := make(chan error, 2)
@@ -159,6 +156,14 @@ func (s *server) run(ctx context.Context) error {
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	return errors.Join(failed, public.Shutdown(stopping), admin.Shutdown(stopping))
+}
+
+// publicServer serves what clients see.
+func (s *server) publicServer() (*http.Server, error) {
+	handler, err := s.metrics.timed(s.handler())
+	return &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}, err
 }
 
 // close ends what newServer started.

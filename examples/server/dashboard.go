@@ -60,6 +60,7 @@ type board struct {
 	Open        []string // the verifications found that the operator may cancel
 	Webhooks    bool
 	Done        outcome // of the operator's action
+	Down        bool    // nothing could be read
 
 	queue          store.Stats
 	values, before []counters // of the span, and of the one before it
@@ -95,22 +96,31 @@ func (s *server) showBoard(w http.ResponseWriter, r *http.Request, a *app, k *ap
 		b.Routes = append(b.Routes, choice{c.Name, c.Name})
 	}
 	now := time.Now()
-	err := b.read(r.Context(), a, now)
-	if err == nil {
-		err = b.readEntries(r, a, now)
+	if err := b.readAll(r, a, now); err != nil {
+		_ = s.unavailable(r, err) // logs it; the page says it
+		b.Down, b.Tiles = true, []tile{routesUp(a)}
+	} else {
+		b.fill(a)
 	}
-	if queue, ok := a.figures.store.(store.Inspector); ok && err == nil {
-		b.queue, err = queue.Stats(r.Context())
-	}
-	if err != nil {
-		s.unavailable(r, err).Write(w)
-		return
-	}
-	b.fill(a)
 	if b.Find != "" && k.may(scopeOperate) {
 		b.Open = cancellable(b.Entries, now.Add(-a.config.life()))
 	}
 	s.execute(w, http.StatusOK, "dashboard.html", "en", b)
+}
+
+// readAll reads all that the dashboard shows of the store, or returns an error in time to
+// say so.
+func (b *board) readAll(r *http.Request, a *app, now time.Time) error {
+	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+	defer cancel()
+	err := b.read(ctx, a, now)
+	if err == nil {
+		err = b.readEntries(ctx, a, now, r.FormValue("cursor"))
+	}
+	if queue, ok := a.figures.store.(store.Inspector); ok && err == nil {
+		b.queue, err = queue.Stats(ctx)
+	}
+	return err
 }
 
 // read reads the span, and the one before it.
@@ -140,12 +150,12 @@ func (b *board) read(ctx context.Context, a *app, now time.Time) error {
 func (a *application) life() time.Duration { return cmp.Or(time.Duration(a.Life), 5*time.Minute) }
 
 // readEntries reads the latest events, or those that were searched for.
-func (b *board) readEntries(r *http.Request, a *app, now time.Time) error {
+func (b *board) readEntries(ctx context.Context, a *app, now time.Time, cursor string) error {
 	at := position{hour: hourOf(now), chunk: -1}
-	if c, ok := parsePosition(r.FormValue("cursor")); ok {
+	if c, ok := parsePosition(cursor); ok {
 		at = c
 	}
-	found, next, err := a.figures.before(r.Context(), at, shownEntries, matching("", "", b.Find))
+	found, next, err := a.figures.before(ctx, at, shownEntries, matching("", "", b.Find))
 	if b.Entries = found; next != nil {
 		b.Older = next.String()
 	}
@@ -189,12 +199,6 @@ func (b *board) fill(a *app) {
 		}
 		return fmt.Sprintf("%.0f / %.0f s", t.P50, t.P99)
 	}
-	up, routes := 0, a.courier.Health()
-	for _, r := range routes {
-		if !r.Open {
-			up++
-		}
-	}
 	b.Tiles = []tile{
 		{"Requests", strconv.FormatInt(sum(kindRequested), 10), "", false},
 		{"Messages sent", strconv.FormatInt(sum(kindSent), 10), "", false},
@@ -202,12 +206,23 @@ func (b *board) fill(a *app) {
 		{"Verified", percent(conversion), percent(usual) + " before", conversion < 0.8*usual},
 		{"Time to delivery", took(kindToDelivery), "p50 / p99, all countries", false},
 		{"Time to the right code", took(kindToVerification), "p50 / p99, all countries", false},
-		{"Routes up", fmt.Sprintf("%d of %d", up, len(routes)), "seen from this process", up < len(routes)},
+		routesUp(a),
 		{"Messages that wait", strconv.Itoa(b.queue.High + b.queue.Normal + b.queue.Low),
 			fmt.Sprintf("for up to %.0f s; dead letters: %d", b.queue.Oldest.Seconds(), b.queue.Dead),
 			b.queue.Oldest > slowQueue},
 	}
 	b.fillCountries(ripe, all, before)
+}
+
+// routesUp is known even if the store is down.
+func routesUp(a *app) tile {
+	up, routes := 0, a.courier.Health()
+	for _, r := range routes {
+		if !r.Open {
+			up++
+		}
+	}
+	return tile{"Routes up", fmt.Sprintf("%d of %d", up, len(routes)), "seen from this process", up < len(routes)}
 }
 
 // fillCountries makes the countries' rows, the most requested first.

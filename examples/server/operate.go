@@ -130,8 +130,9 @@ func (s *server) showFailures(w http.ResponseWriter, r *http.Request, a *app, k 
 	for _, h := range s.sender.of(a.name) {
 		all, err := s.sender.failures(r.Context(), a.name, h.Name)
 		if err != nil {
-			s.refuse(w, s.unavailable(r, err))
-			return
+			_ = s.unavailable(r, err) // logs it; the page says it
+			p.Done = outcomes[string(otp.ReasonUnavailable)]
+			break
 		}
 		p.Webhooks = append(p.Webhooks, failedWebhook{h.Name, len(all), all[:min(len(all), shownFailures)]})
 	}

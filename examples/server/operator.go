@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -16,6 +20,41 @@ const (
 	operatorCookie = "__Host-otp-operator"
 	operatorLife   = 8 * time.Hour // then the operator signs in again
 )
+
+// A session is what the vault has of an operator who signed in.
+type session struct {
+	Key   string // its ID
+	Until time.Time
+}
+
+// sessions are copies of those that this process has read. While the store is down the
+// dashboard opens by them. Its methods are safe for concurrent use.
+type sessions struct {
+	mu   sync.Mutex
+	kept map[string]session // by name in the vault
+}
+
+func (s *sessions) put(name string, k session, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kept == nil {
+		s.kept = map[string]session{}
+	}
+	maps.DeleteFunc(s.kept, func(_ string, k session) bool { return !now.Before(k.Until) })
+	s.kept[name] = k
+}
+
+func (s *sessions) get(name string) session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kept[name]
+}
+
+func (s *sessions) drop(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.kept, name)
+}
 
 // operators serves the dashboard. Each call but that of signing in needs the cookie.
 func (s *server) operators(mux *http.ServeMux) {
@@ -47,7 +86,8 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
 	k, p := s.gate.admit(r, scopeDashboard)
 	value := secret()
 	if p == nil {
-		err := s.vault.write(r.Context(), secretName("operator", value), k.ID, operatorLife)
+		err := s.vault.write(r.Context(), secretName("operator", value),
+			session{k.ID, time.Now().Add(operatorLife)}, operatorLife)
 		if err != nil {
 			p = s.unavailable(r, err)
 		}
@@ -73,6 +113,7 @@ func (s *server) askKey(w http.ResponseWriter, r *http.Request, status int, prob
 
 func (s *server) signOut(w http.ResponseWriter, r *http.Request) {
 	if c, err := r.Cookie(operatorCookie); err == nil {
+		s.seen.drop(secretName("operator", c.Value))
 		_, _ = s.vault.take(r.Context(), secretName("operator", c.Value)) // else it ends by itself
 	}
 	http.SetCookie(w, &http.Cookie{Name: operatorCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true,
@@ -86,14 +127,23 @@ func (s *server) signedIn(r *http.Request) *apiKey {
 	if err != nil {
 		return nil
 	}
-	var id string
-	name := secretName("operator", c.Value)
-	sealed, err := s.vault.get(r.Context(), name)
-	if s.vault.read(name, sealed, err, &id) != nil {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	var kept session
+	name, now := secretName("operator", c.Value), time.Now()
+	sealed, err := s.vault.get(ctx, name)
+	err = s.vault.read(name, sealed, err, &kept)
+	switch {
+	case err == nil:
+		s.seen.put(name, kept, now)
+	case errors.Is(err, errGone):
+		s.seen.drop(name)
 		return nil
+	default:
+		kept = s.seen.get(name)
 	}
-	k := (*s.gate.keys.Load())[id]
-	if k == nil || !k.may(scopeDashboard) || !k.Expires.IsZero() && !time.Now().Before(k.Expires) {
+	k := (*s.gate.keys.Load())[kept.Key]
+	if k == nil || !k.may(scopeDashboard) || !now.Before(kept.Until) || !k.Expires.IsZero() && !now.Before(k.Expires) {
 		return nil
 	}
 	return k

@@ -43,6 +43,7 @@ type server struct {
 	sender  *sender // of webhooks
 	metrics *metrics
 	keys    otp.Keyring
+	seen    sessions
 
 	public, admin net.Listener
 	draining      atomic.Bool

@@ -81,9 +81,16 @@ func testShared(t *testing.T, store string, kill func()) {
 		defer mu.Unlock()
 		w.WriteHeader(fail)
 	})
-	r := hooked(t, e, func(c *config) { c.Store = store })
+	key, kept, err := newKey("ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept.Scopes = []string{scopeDashboard, scopeOperate}
+	r := hooked(t, e, func(c *config) { c.Store, c.Operators = store, []apiKey{kept} })
 	other := r.serve(r.s.c)
 	r.want(r.watch, "200 ready", "GET", "/readyz", "")
+	o := newOperatorClient(t, r.s.adminURL())
+	o.signIn(key)
 
 	created := r.want(r.shop, "201 pending", "POST", apiPath, annsLogin)
 	at := apiPath + "/" + created.body.ID
@@ -117,6 +124,7 @@ func testShared(t *testing.T, store string, kill func()) {
 	other.want(other.shop, "429 rate_limited, with Retry-After", "GET", at, "", "Otp-Subject", "ann")
 
 	kill()
+	o.storeDown(r, other, key, created.body.ID)
 	r.want(r.shop, "503 unavailable, with Retry-After", "GET", at, "", "Otp-Subject", "ann")
 	r.want(r.watch, "503 ", "GET", "/readyz", "")
 	if !strings.Contains(r.metrics(), `otp_challenges_total{application="shop",`) {
@@ -127,6 +135,46 @@ func testShared(t *testing.T, store string, kill func()) {
 	} else {
 		resp.Body.Close()
 	}
+}
+
+// storeDown holds a signed-in operator's view of two servers to an outage of their store:
+// the dashboard of the first, which knows the session, opens and says what is wrong.
+func (o *operatorClient) storeDown(r, other *rig, key, id string) {
+	o.t.Helper()
+	text := o.want(http.StatusOK, "cannot be read", "/dashboard?application=shop&find=x")
+	if !strings.Contains(text, "Routes up") || strings.Contains(text, "no figures yet") {
+		o.t.Errorf("the dashboard says %s", text)
+	}
+	const silent = "The store does not answer"
+	o.want(http.StatusOK, silent, "/dashboard/failures?application=shop")
+	o.want(http.StatusOK, silent, "/dashboard/replay", "application", "shop", "webhook", "main")
+	o.want(http.StatusOK, silent, "/dashboard/cancel", "application", "shop", "verification", id, "subject", "ann")
+	o.want(http.StatusServiceUnavailable, "unavailable", "/dashboard/events?application=shop")
+	resp, err := r.shop.http.Do(r.request(r.shop, http.MethodGet, "/v1/stats", ""))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	kind := resp.Header.Get("Content-Type")
+	if resp.StatusCode != http.StatusServiceUnavailable || kind != "application/problem+json" {
+		o.t.Errorf("/v1/stats: %d %s", resp.StatusCode, kind)
+	}
+	first := o.url
+	o.url = strings.Replace(other.s.adminURL(), "http:", "https:", 1)
+	o.want(http.StatusUnauthorized, "Sign in", "/dashboard")
+	o.want(http.StatusServiceUnavailable, "try again", "/dashboard/sign-in", "key", key)
+	o.url = first
+	at, err := url.Parse(o.url)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	kept := o.http.Jar.Cookies(at)
+	o.want(http.StatusUnauthorized, "Sign in", "/dashboard/sign-out", "x", "x")
+	for _, c := range kept {
+		c.Path, c.Secure = "/", true
+	}
+	o.http.Jar.SetCookies(at, kept) // by somebody who has copied them
+	o.want(http.StatusUnauthorized, "Sign in", "/dashboard")
 }
 
 // A database's user that may make no tables serves once their owner has made them.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 )
@@ -143,23 +142,5 @@ func TestOperate(t *testing.T) {
 		if strings.Contains(said, secret) {
 			t.Errorf("the log has %s:\n%s", secret, said)
 		}
-	}
-}
-
-// An operator's key that may not see the dashboard could not sign in.
-func TestOperateNeedsDashboard(t *testing.T) {
-	t.Parallel()
-	c, _, _, err := demoConfig()
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, kept, err := newKey("ann")
-	if err != nil {
-		t.Fatal(err)
-	}
-	kept.Scopes = []string{scopeOperate}
-	c.Operators = []apiKey{kept}
-	if err := c.validate(os.Getenv); err == nil || !strings.Contains(err.Error(), "operators[0].scopes") {
-		t.Errorf("got %v", err)
 	}
 }

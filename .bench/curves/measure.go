@@ -85,7 +85,7 @@ func speed() string {
 	return fmt.Sprintf("%.1f", f.rate*digests/1e6)
 }
 
-// heap returns the octets in use, and gives what is free back to the system.
+// heap frees unused memory and returns the octets in use.
 func heap() uint64 {
 	debug.FreeOSMemory()
 	runtime.GC()

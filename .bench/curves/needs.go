@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What the table of needs assumes; otp/CAPACITY.md names each.
+// The assumptions of the table of needs; otp/CAPACITY.md names each.
 const (
 	peak      = 10  // the busiest second has so many times the average
 	guessed   = 0.3 // wrong codes for each code

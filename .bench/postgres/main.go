@@ -22,7 +22,7 @@
 // part of the updates was HOT, and what the table then takes.
 //
 // Mode partitions compares a plain table of challenges, whose expired rows are deleted in batches,
-// with one that is partitioned by expiry: rows a second, the longest time of a row, and the size.
+// with a table partitioned by expiry: rows a second, the longest time of a row, and the size.
 //
 // Mode day passes 24 hours of traffic through the Store, with the time of each call given, as
 // fast as it goes: challenges come evenly, each has three limits, two wrong codes and a right

@@ -18,7 +18,7 @@ const (
 )
 
 // measurePartitions compares a plain table of challenges, whose expired rows are deleted in
-// batches, with one that is partitioned by expiry and loses whole partitions. Each row is
+// batches, with a table partitioned by expiry, which drops whole partitions. Each row is
 // inserted, read, updated and read.
 func measurePartitions(b *bench) error {
 	for _, partitioned := range []bool{false, true} {

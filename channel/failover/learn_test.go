@@ -234,7 +234,7 @@ func TestLearnExplores(t *testing.T) {
 	})
 }
 
-// All messages of one challenge have one draw: the plan is what is sent.
+// All messages of one challenge have one draw: the Learner sends as it has planned.
 func TestLearnPlansWhatItSends(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -69,8 +69,9 @@ func runs(t *testing.T, l *failover.Learner) (stop func()) {
 	return stop
 }
 
-// What one process sees another knows, and a third that starts later. Messages sent by
-// one and verified by the other are no loss. A dead store means the given order.
+// Each process learns from the messages of all, also one started later. A message sent by
+// one process and verified at another is no loss. With a dead store, routes keep the given
+// order.
 func TestLearnShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -18,8 +18,8 @@ func exchange(t testing.TB, w *ward, value []byte) []byte {
 	return value
 }
 
-// Two processes that exchange what they see know as much as one that sees all: sent by
-// one and verified by the other, too.
+// Two processes that exchange their evidence order routes as one process with all of it
+// does, also if one of them sends and the other verifies.
 func TestExchangeIsASum(t *testing.T) {
 	t.Parallel()
 	one, two, alone := newWard(nil), newWard(nil), newWard(nil)
@@ -124,8 +124,8 @@ func TestDamagedAndLong(t *testing.T) {
 	}
 }
 
-// FuzzDecode: what is read is written again as something that reads alike, and can be
-// used.
+// FuzzDecode: a value that was decoded can be used, and decodes alike after it was encoded
+// again.
 func FuzzDecode(f *testing.F) {
 	w := newWard(nil)
 	w.Keep()

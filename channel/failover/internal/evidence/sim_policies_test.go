@@ -92,8 +92,8 @@ func (l *learned) tell(now time.Time, what tale, p *person, route int, at time.T
 }
 
 // thompson draws from a Beta posterior for each route and country, whose evidence halves
-// every so often, and takes the routes by what was drawn. A message counts as a failure
-// until it is verified.
+// after a time, and orders the routes by their draws. A message counts as a failure until
+// it is verified.
 type thompson struct {
 	half  time.Duration
 	cells map[[2]int]*posterior

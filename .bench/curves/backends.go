@@ -29,18 +29,19 @@ type whole interface {
 
 // A backend is a Store with its server.
 type backend struct {
-	name  string
-	store whole
-	bare  func() error                            // the cheapest call to the server
-	fill  func(from, to int, now time.Time) error // nil: by Create
-	size  func() (int64, error)                   // octets that it holds
-	close func()
+	name    string
+	address string // for connect in another process; empty: of this process alone
+	store   whole
+	bare    func() error                            // the cheapest call to the server
+	fill    func(from, to int, now time.Time) error // nil: by Create
+	size    func() (int64, error)                   // octets that it holds
+	close   func()
 }
 
 var backends = []struct {
 	name string
 	open func(ctx context.Context, pending int) (*backend, error)
-}{{"memory", openMemory}, {"Redis", openRedis}, {"PostgreSQL", openPostgres}}
+}{{"memory", openMemory}, {"Redis", openRedis}, {"Redis Cluster", openCluster}, {"PostgreSQL", openPostgres}}
 
 func openMemory(_ context.Context, pending int) (*backend, error) {
 	room := 2*pending + 1<<22
@@ -61,29 +62,77 @@ func openRedis(ctx context.Context, _ int) (*backend, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	client := redis.NewClient(&redis.Options{Addr: server.Addr, PoolSize: 100, ContextTimeoutEnabled: true})
+	return overRedis(ctx, "Redis", dir, []string{server.Addr}, server.Kill)
+}
+
+// openCluster opens a Redis Cluster of three masters.
+func openCluster(ctx context.Context, _ int) (*backend, error) {
+	dir, err := os.MkdirTemp("", "bench-curves")
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := redistest.NewCluster(dir)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return overRedis(ctx, "Redis Cluster", dir, cluster.Addrs, cluster.Kill)
+}
+
+func overRedis(ctx context.Context, name, dir string, addrs []string, kill func()) (*backend, error) {
+	client := redisClient(addrs)
 	s, err := redisstore.New(redisstore.Config{Client: client})
 	return &backend{
-		name: "Redis", store: s,
+		name: name, address: "redis " + strings.Join(addrs, " "), store: s,
 		bare: func() error {
 			if err := client.Get(ctx, "bare").Err(); !errors.Is(err, redis.Nil) {
 				return err
 			}
 			return nil
 		},
-		size: func() (int64, error) {
-			info, err := client.Info(ctx, "memory").Result()
-			_, rest, _ := strings.Cut(info, "used_memory:")
-			used, _, _ := strings.Cut(rest, "\r")
-			n, bad := strconv.ParseInt(used, 10, 64)
-			return n, errors.Join(err, bad)
-		},
+		size: func() (int64, error) { return usedMemory(ctx, addrs) },
 		close: func() {
 			_ = client.Close()
-			server.Kill()
+			kill()
 			_ = os.RemoveAll(dir)
 		},
 	}, err
+}
+
+// redisClient returns a client of one server, or of a Cluster if there are several addresses.
+func redisClient(addrs []string) redis.UniversalClient {
+	return redis.NewUniversalClient(&redis.UniversalOptions{Addrs: addrs, PoolSize: 100, ContextTimeoutEnabled: true})
+}
+
+// usedMemory returns the octets that the servers hold.
+func usedMemory(ctx context.Context, addrs []string) (sum int64, err error) {
+	for _, addr := range addrs {
+		client := redis.NewClient(&redis.Options{Addr: addr})
+		info, err := client.Info(ctx, "memory").Result()
+		_, rest, _ := strings.Cut(info, "used_memory:")
+		used, _, _ := strings.Cut(rest, "\r")
+		n, bad := strconv.ParseInt(used, 10, 64)
+		if err := errors.Join(err, bad, client.Close()); err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+// connect opens the Store of a backend's server in another process. The caller closes it.
+func connect(ctx context.Context, address string) (s whole, closes func(), err error) {
+	kind, at, _ := strings.Cut(address, " ")
+	if kind == "redis" {
+		client := redisClient(strings.Fields(at))
+		s, err = redisstore.New(redisstore.Config{Client: client})
+		return s, func() { _ = client.Close() }, err
+	}
+	pool, err := pgxpool.New(ctx, at)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err = pgstore.New(pgstore.Config{DB: pool})
+	return s, pool.Close, err
 }
 
 // What Create of pendingRecord does, for many: call by call it takes minutes.
@@ -106,7 +155,8 @@ func openPostgres(ctx context.Context, _ int) (*backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := pgxpool.New(ctx, server.URL()+"&pool_max_conns=40&synchronous_commit=off")
+	url := server.URL() + "&synchronous_commit=off&pool_max_conns="
+	pool, err := pgxpool.New(ctx, url+"40")
 	if err != nil {
 		server.Close()
 		return nil, err
@@ -116,7 +166,7 @@ func openPostgres(ctx context.Context, _ int) (*backend, error) {
 		err = s.Migrate(ctx)
 	}
 	return &backend{
-		name: "PostgreSQL", store: s,
+		name: "PostgreSQL", address: "postgres " + url + "10", store: s,
 		bare: func() error {
 			var one int
 			return pool.QueryRow(ctx, "SELECT 1").Scan(&one)

@@ -4,8 +4,8 @@
 //
 //	go -C .bench run ./curves
 //
-// or with -most 1000000, -each 2s, -only pending,binds,tenants,workers,needs. With -write
-// ../otp/CAPACITY.md it replaces the tables of that page. In full it takes some six minutes and
+// or with -most 1000000, -each 2s, -only pending,binds,tenants,workers,processes,needs. With -write
+// ../otp/CAPACITY.md it replaces the tables of that page. In full it takes some eight minutes and
 // 6 GB, and needs redis-server and PostgreSQL.
 //
 // Client and server share the processors. CPU is that of both. Each row has the speed of the
@@ -62,15 +62,19 @@ var tables = []struct {
 	measure func(b *bench) ([]table, error)
 }{
 	{"pending", measurePending}, {"binds", measureBinds}, {"tenants", measureTenants}, {"workers", measureWorkers},
-	{"needs", computeNeeds},
+	{"processes", measureProcesses}, {"needs", computeNeeds},
 }
 
 func run() error {
 	most := flag.Int("most", 10_000_000, "pending challenges in memory; in Redis and PostgreSQL 1000000 at most")
 	each := flag.Duration("each", time.Second, "of each figure, about")
-	only := flag.String("only", "pending,binds,tenants,workers,needs", "tables to measure")
+	only := flag.String("only", "pending,binds,tenants,workers,processes,needs", "tables to measure")
 	write := flag.String("write", "", "page whose tables are replaced")
+	number := flag.String("child", "", "number of a process of the table of processes; the argument is its server")
 	flag.Parse()
+	if *number != "" {
+		return child(context.Background(), *number, flag.Arg(0), *each)
+	}
 	if flag.NArg() > 0 || *most < 1000 || *each <= 0 {
 		flag.Usage()
 		os.Exit(2)

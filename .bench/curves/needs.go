@@ -30,7 +30,7 @@ func computeNeeds(b *bench) ([]table, error) {
 	for _, codes := range []float64{1e6, 1e8} {
 		rate := peak * codes / dayLength.Seconds()
 		pending := rate * codeLife.Seconds()
-		for _, name := range []string{"Redis", "PostgreSQL"} {
+		for _, name := range []string{"Redis", "Redis Cluster", "PostgreSQL"} {
 			f, ok := b.found.stores[name]
 			if !ok {
 				continue

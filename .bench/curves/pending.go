@@ -174,6 +174,7 @@ func random(n int) []byte {
 type codes struct {
 	*otp.Service
 	ctx     context.Context
+	name    string // of this process's subjects
 	tenants int
 	made    int
 	mu      sync.Mutex
@@ -209,7 +210,7 @@ func (c *codes) one(int) error {
 	c.made++
 	n := c.made
 	c.mu.Unlock()
-	subject, tenant := "user-"+strconv.Itoa(n), ""
+	subject, tenant := "user-"+c.name+strconv.Itoa(n), ""
 	if c.tenants > 0 {
 		tenant = "tenant-" + strconv.Itoa(n%c.tenants)
 	}

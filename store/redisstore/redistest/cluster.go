@@ -2,6 +2,8 @@ package redistest
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 )
@@ -21,45 +23,81 @@ type Cluster struct {
 func StartCluster(t testing.TB, directives ...string) *Cluster {
 	t.Helper()
 	need(t)
-	const masters = 3
-	c := &Cluster{}
-	var buses []int
-	for range masters {
-		s, bus := startNode(t, directives)
-		c.Servers, c.Addrs, buses = append(c.Servers, s), append(c.Addrs, s.Addr), append(buses, bus)
+	c, err := NewCluster(t.TempDir(), directives...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for i, s := range c.Servers {
-		first, last := i*slots/masters, (i+1)*slots/masters-1
-		must(t, s, "CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(first), strconv.Itoa(last))
-		must(t, s, "CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1))
-	}
-	for i, s := range c.Servers[1:] {
-		must(t, c.Servers[0], "CLUSTER", "MEET", "127.0.0.1", s.portText(), strconv.Itoa(buses[i+1]))
-	}
-	for _, s := range c.Servers {
-		if err := eventually(func() error { return whole(s.Addr, masters) }); err != nil {
-			t.Fatalf("redistest: cluster: %v", err)
-		}
-	}
+	t.Cleanup(c.Kill)
 	return c
 }
 
+// NewCluster is StartCluster for programs other than tests. The servers keep their files below
+// dir, and the caller must Kill the cluster.
+func NewCluster(dir string, directives ...string) (*Cluster, error) {
+	const masters = 3
+	c := &Cluster{}
+	err := c.start(dir, masters, directives)
+	for _, s := range c.Servers {
+		if err == nil {
+			err = eventually(func() error { return whole(s.Addr, masters) })
+		}
+	}
+	if err != nil {
+		c.Kill()
+		return nil, fmt.Errorf("redistest: cluster: %w", err)
+	}
+	return c, nil
+}
+
+// Kill ends all servers at once (SIGKILL) and returns when they have.
+func (c *Cluster) Kill() {
+	for _, s := range c.Servers {
+		s.Kill()
+	}
+}
+
+// start starts the masters, gives each its slots, and has the first meet the others.
+func (c *Cluster) start(dir string, masters int, directives []string) error {
+	for i := range masters {
+		s, bus, err := startNode(filepath.Join(dir, strconv.Itoa(i)), directives)
+		if err != nil {
+			return err
+		}
+		c.Servers, c.Addrs = append(c.Servers, s), append(c.Addrs, s.Addr)
+		commands := [][]string{
+			{"CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i * slots / masters), strconv.Itoa((i+1)*slots/masters - 1)},
+			{"CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i + 1)},
+		}
+		for _, command := range commands {
+			if _, err := ask(s.Addr, command...); err != nil {
+				return err
+			}
+		}
+		if i == 0 {
+			continue
+		}
+		if _, err := ask(c.Addrs[0], "CLUSTER", "MEET", "127.0.0.1", s.portText(), strconv.Itoa(bus)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // startNode starts a node and returns the port of its bus as well.
-func startNode(t testing.TB, directives []string) (s *Server, bus int) {
-	t.Helper()
-	var err error
+func startNode(dir string, directives []string) (s *Server, bus int, err error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, 0, err
+	}
 	for range tries { // the bus may find its port taken
 		if bus, err = freePort(); err != nil {
 			break
 		}
 		own := []string{"cluster-enabled yes", "cluster-node-timeout 2000", fmt.Sprintf("cluster-port %d", bus)}
-		if s, err = New(t.TempDir(), append(own, directives...)...); err == nil {
-			t.Cleanup(s.Kill)
-			return s, bus
+		if s, err = New(dir, append(own, directives...)...); err == nil {
+			return s, bus, nil
 		}
 	}
-	t.Fatal(err)
-	return nil, 0
+	return nil, 0, err
 }
 
 // whole returns an error as long as a node does not know its whole cluster.
@@ -73,11 +111,4 @@ func whole(addr string, nodes int) error {
 		return fmt.Errorf("state %s with %s masters", state, known)
 	}
 	return nil
-}
-
-func must(t testing.TB, s *Server, command ...string) {
-	t.Helper()
-	if _, err := ask(s.Addr, command...); err != nil {
-		t.Fatalf("redistest: %s %s: %v", command[0], command[1], err)
-	}
 }

@@ -64,10 +64,30 @@ func (t *Telemetry) countSent(ctx context.Context, e *otp.Event) {
 	if e.State == channel.Delivered {
 		t.countMessage(ctx, e, "delivered", "")
 	}
+	t.countCost(ctx, e)
+}
+
+// countCost counts the price of each try that may have sent the message.
+func (t *Telemetry) countCost(ctx context.Context, e *otp.Event) {
 	if t.cost == nil || !t.cost.Enabled(ctx) {
 		return
 	}
-	if price := t.c.Price(*e); price > 0 {
+	if len(e.Hops) == 0 { // a channel without failover
+		t.addCost(ctx, *e)
+	}
+	for i := range e.Hops {
+		if h := &e.Hops[i]; h.MaySent() {
+			one := *e
+			if one.Route = h.Route; h.Err != nil {
+				one.Providers = nil
+			}
+			t.addCost(ctx, one)
+		}
+	}
+}
+
+func (t *Telemetry) addCost(ctx context.Context, e otp.Event) {
+	if price := t.c.Price(e); price > 0 {
 		t.cost.Add(ctx, price, t.of(&ofCost, t.route(e.Route), among(t.countries, e.Region), t.c.Currency).add...)
 	}
 }

@@ -36,10 +36,11 @@ type Config struct {
 	// none.
 	Purposes, Countries, Routes []string
 
-	// Price returns the price of an event's message, in Currency. Event.Route,
-	// Region and the number of its Providers, which equals its parts, tell
-	// the tariff. It is called for messages that a route took or may have taken,
-	// and must be quick and safe for concurrent use. Default: no otp.message.cost.
+	// Price returns the price of an event's message, in Currency. It is called once
+	// for each route that took the message or may have taken it. Event.Route is that
+	// route; Event.Region and the number of Event.Providers, which equals the message's
+	// parts, tell the tariff. Providers is empty if the route's answer was lost. Price
+	// must be quick and safe for concurrent use. Default: no otp.message.cost.
 	Price func(otp.Event) float64
 
 	// Currency is an ISO 4217 code in upper case, "EUR". Required with Price.

@@ -74,9 +74,6 @@ type gate struct {
 // setKeys takes the place of the keys before.
 func (g *gate) setKeys(c *config) {
 	keys := map[string]*apiKey{}
-	for i := range c.Operators {
-		keys[c.Operators[i].ID] = &c.Operators[i]
-	}
 	for _, a := range c.Applications {
 		for i := range a.Keys {
 			keys[a.Keys[i].ID] = &a.Keys[i]

@@ -49,9 +49,8 @@ type config struct {
 	// ProblemTypes is the beginning of the type of each problem.
 	ProblemTypes string `json:"problem_types,omitempty"`
 
-	// Operators sign in to the dashboard, on the listener of Admin. Their keys have the
-	// scope dashboard; those that also have operate may cancel and replay there.
-	Operators []apiKey `json:"operators,omitempty"`
+	// Operators sign in to the dashboard, on the listener of Admin.
+	Operators []operator `json:"operators,omitempty"`
 
 	Applications []application `json:"applications"`
 
@@ -129,7 +128,7 @@ type apiKey struct {
 	Rate     int            `json:"rate,omitempty"`     // requests a minute; default: 600
 	Expires  time.Time      `json:"expires,omitzero"`
 
-	app string // the application's name; empty: an operator's
+	app string // the application's name
 	sum []byte
 }
 
@@ -152,8 +151,6 @@ const (
 	scopeWebhooks      = "webhooks"      // test them, list what failed, send it again
 	scopeStats         = "stats"         // figures
 	scopeEvents        = "events"        // the log of events, addresses masked
-	scopeDashboard     = "dashboard"     // of operators only: all applications' figures and events
-	scopeOperate       = "operate"       // of operators only: cancel verifications, replay webhooks
 
 	scopeAuthenticators = "authenticators" // enrol, confirm, check, recover, remove, unlock
 )
@@ -216,17 +213,12 @@ func (c *config) validate(env func(string) string) error {
 	}
 	names, ids := map[string]bool{}, map[string]bool{}
 	for i := range c.Operators {
-		k := &c.Operators[i]
-		if err := k.complete("", []string{scopeDashboard, scopeOperate}); err != nil {
+		if err := c.Operators[i].complete(); err != nil {
 			return fmt.Errorf("operators[%d].%w", i, err)
 		}
-		if !k.may(scopeDashboard) {
-			return fmt.Errorf("operators[%d].scopes: %s needs %s", i, scopeOperate, scopeDashboard)
+		if slices.ContainsFunc(c.Operators[:i], func(o operator) bool { return o.Name == c.Operators[i].Name }) {
+			return fmt.Errorf("operators[%d].name: another has it", i)
 		}
-		if ids[k.ID] {
-			return fmt.Errorf("operators[%d].id: another key has it", i)
-		}
-		ids[k.ID] = true
 	}
 	for i := range c.Applications {
 		a := &c.Applications[i]

@@ -82,7 +82,7 @@ type countryRow struct {
 }
 
 // showBoard is GET /dashboard.
-func (s *server) showBoard(w http.ResponseWriter, r *http.Request, a *app, k *apiKey) {
+func (s *server) showBoard(w http.ResponseWriter, r *http.Request, a *app, o *operator) {
 	b := &board{Application: a.name, Route: r.FormValue("route"), Country: r.FormValue("country"), Spans: spans,
 		Span: spans[0], Find: r.FormValue("find"), At: time.Now().UTC().Format("2 January 2006, 15:04:05"),
 		Webhooks: len(s.sender.of(a.name)) > 0, Done: outcomes[r.FormValue("done")]}
@@ -102,7 +102,7 @@ func (s *server) showBoard(w http.ResponseWriter, r *http.Request, a *app, k *ap
 	} else {
 		b.fill(a)
 	}
-	if b.Find != "" && k.may(scopeOperate) {
+	if b.Find != "" && o.operates() {
 		b.Open = cancellable(b.Entries, now.Add(-a.config.life()))
 	}
 	s.execute(w, http.StatusOK, "dashboard.html", "en", b)

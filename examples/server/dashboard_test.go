@@ -12,22 +12,33 @@ import (
 	"github.com/otpcourier/otpcourier/otp/otptest/browsertest"
 )
 
-// startOperated starts a server with an operator, whose key it returns.
-func startOperated(t *testing.T) (r *rig, key string) {
+// startOperated starts a server with the operator ann.
+func startOperated(t *testing.T) *rig {
 	t.Helper()
-	key, kept, err := newKey("ann")
-	if err != nil {
-		t.Fatal(err)
-	}
-	kept.Scopes = []string{scopeDashboard, scopeOperate}
-	r = start(t, func(c *config) {
-		c.Operators = []apiKey{kept}
+	r := start(t, func(c *config) {
+		c.Operators = []operator{newOperator("ann", roleOperator)}
 		c.Applications[0].Region = "GB"
 		c.Applications[0].Webhooks = []webhook{{Name: "main", URL: "https://hooks.invalid/",
 			Secrets: []string{hookSecret}, Events: []string{"verification.cancelled"}}} // there are none
 	})
 	r.people.receipts = true
-	return r, key
+	return r
+}
+
+// newOperator returns an operator whose password is passwordOf the name, as cheap to check
+// as the file allows.
+func newOperator(name, role string) operator {
+	h := passwordHash{memory: minMemory, passes: 1, lanes: 1, salt: []byte("somesalt"), sum: make([]byte, 16)}
+	h.sum = h.of(passwordOf(name))
+	return operator{Name: name, Password: h.String(), Role: role, hash: h}
+}
+
+func passwordOf(name string) string { return name + "'s battery staple" }
+
+// signIn signs an operator in, and shows the page asked for.
+func (o *operatorClient) signIn(name string) (text string) {
+	o.t.Helper()
+	return o.want(http.StatusOK, "Sign out", "/dashboard/sign-in", "name", name, "password", passwordOf(name))
 }
 
 // An operatorClient is a browser without script that keeps cookies.
@@ -87,11 +98,11 @@ func (o *operatorClient) post(path string, fields ...string) (status int, text, 
 	return resp.StatusCode, string(body), resp.Request.URL.RequestURI()
 }
 
-// The dashboard opens to operators only, as long as their key is in the file, and shows
+// The dashboard opens to operators only, as long as they are in the file, and shows
 // neither a code nor an address nor a subject.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
-	r, key := startOperated(t)
+	r := startOperated(t)
 	live := r.follow(t, r.shop, "", "")
 	login := strings.Replace(annsLogin, `"subject":"ann"`, `"reference":"`+marked+`","subject":"ann"`, 1)
 	id := r.want(r.shop, "201 pending", "POST", apiPath, login).body.ID
@@ -108,15 +119,14 @@ func TestDashboard(t *testing.T) {
 	if status, _, _ := o.post("/dashboard/search", "text", "x"); status != http.StatusUnauthorized {
 		t.Errorf("a search: %d to anybody", status)
 	}
-	for _, wrong := range []string{"", "x", key + "x", r.shop.key} {
-		if status, _, _ := o.post("/dashboard/sign-in", "key", wrong); status != 401 && status != 403 {
-			t.Errorf("%q: %d", wrong, status)
-		}
+	for _, wrong := range [][2]string{{"", ""}, {"ann", ""}, {"ann", "x"}, {"ben", passwordOf("ann")},
+		{"ann", r.shop.key}} {
+		o.want(http.StatusUnauthorized, "name or the password is wrong", "/dashboard/sign-in", "name", wrong[0],
+			"password", wrong[1])
 	}
-	r.want(&client{r.shop.url, key, r.shop.http}, "403 forbidden", "GET", "/v1/stats", "") // a key for the dashboard
-	status, text, _ := o.post("/dashboard/sign-in", "key", key)
-	if status != http.StatusOK || !strings.Contains(text, id) || !strings.Contains(text, "United Kingdom") {
-		t.Fatalf("got %d %s", status, text)
+	text := o.signIn("ann")
+	if !strings.Contains(text, id) || !strings.Contains(text, "United Kingdom") {
+		t.Fatalf("got %s", text)
 	}
 	said := text
 	for _, find := range [][2]string{{"id", id}, {"address", "07912 345601"}, {"address", "+447912345601"},
@@ -133,34 +143,15 @@ func TestDashboard(t *testing.T) {
 	if _, text, _ := o.post("/dashboard?application=bank"); strings.Contains(text, id) {
 		t.Error("one application shows another's events")
 	}
-	for _, secret := range []string{code, "447912345601", "ann@example", ">ann<", key, r.shop.key, "<script>alert"} {
+	for _, secret := range []string{code, "447912345601", "ann@example", ">ann<", passwordOf("ann"), r.shop.key,
+		"<script>alert"} {
 		if strings.Contains(said, secret) {
 			t.Errorf("%q is shown:\n%s", secret, said)
 		}
 	}
-	r.s.gate.setKeys(&config{Applications: r.s.c.Applications}) // SIGHUP, of a file without the operator
+	r.s.login.set(&config{}) // SIGHUP, of a file without the operator
 	if status, _, _ := o.post("/dashboard"); status != http.StatusUnauthorized {
 		t.Errorf("%d to an operator no more", status)
-	}
-}
-
-// Ten wrong keys block the address; signing out ends the session.
-func TestOperatorBlock(t *testing.T) {
-	t.Parallel()
-	r, key := startOperated(t)
-	o := newOperatorClient(t, r.s.adminURL())
-	if status, _, _ := o.post("/dashboard/sign-in", "key", key); status != http.StatusOK {
-		t.Fatal(status)
-	}
-	if status, _, _ := o.post("/dashboard/sign-out", "x", "x"); status != http.StatusUnauthorized {
-		t.Errorf("signed out: %d", status)
-	}
-	for range maxFailures {
-		o.post("/dashboard/sign-in", "key", "guess")
-	}
-	status, text, _ := o.post("/dashboard/sign-in", "key", key)
-	if status != http.StatusTooManyRequests || !strings.Contains(text, "seconds") {
-		t.Errorf("got %d %s", status, text)
 	}
 }
 
@@ -168,7 +159,7 @@ func TestOperatorBlock(t *testing.T) {
 // either side, audits it by axe-core, and follows the events.
 func TestRealChromiumDashboard(t *testing.T) {
 	t.Parallel()
-	r, key := startOperated(t)
+	r := startOperated(t)
 	b := browsertest.Start(t)
 	w := &walk{Browser: b, t: t, r: r, lang: "en"}
 	live := r.follow(t, r.shop, "", "")
@@ -192,9 +183,10 @@ func TestRealChromiumDashboard(t *testing.T) {
 	}
 	w.Open(r.s.adminURL() + "/dashboard?application=shop")
 	look("sign-in")
-	w.TypeIn("key", "otpk_guess")
+	w.TypeIn("password", "guess")
 	look("sign-in-error")
-	w.TypeIn("key", key)
+	w.Eval(`document.getElementById("name").value = "ann"`, nil)
+	w.TypeIn("password", passwordOf("ann"))
 	w.until("the tail is followed", `!document.getElementById("pause").hidden`)
 	look("dashboard")
 	w.Eval(`for (const d of document.querySelectorAll("details")) d.open = true`, nil)
@@ -228,7 +220,7 @@ func TestRealChromiumDashboard(t *testing.T) {
 	}
 	look("failures")
 	for _, line := range w.Log() {
-		if !strings.Contains(line, "401 (Unauthorized)") { // the forms for the key
+		if !strings.Contains(line, "401 (Unauthorized)") { // the forms to sign in
 			t.Errorf("the console says %q", line)
 		}
 	}

@@ -27,12 +27,8 @@ func serveDemo(ctx context.Context, env func(string) string, out io.Writer) erro
 	if err != nil {
 		return err
 	}
-	operatorKey, kept, err := newKey("ann")
-	if err != nil {
-		return err
-	}
-	kept.Scopes = []string{scopeDashboard, scopeOperate}
-	c.Operators = []apiKey{kept}
+	password := secret()
+	c.Operators = []operator{{Name: "ann", Password: newPasswordHash(password).String(), Role: roleOperator}}
 	c.Listen, c.Admin = cmp.Or(env("OTP_LISTEN"), "127.0.0.1:8080"), cmp.Or(env("OTP_ADMIN"), "127.0.0.1:8081")
 	shop, bank := &c.Applications[0], &c.Applications[1]
 	shop.Routes = []route{{Name: "sms", URL: "console:phone"}, {Name: "email", URL: "console:email"}}
@@ -65,8 +61,8 @@ func serveDemo(ctx context.Context, env func(string) string, out io.Writer) erro
 	traffic.Go(func() { people.signIn(ctx, s.apps[bank.Name]) })
 	defer func() { stop(); traffic.Wait() }()
 	fmt.Fprintf(out, "API on %s, health on %s\nAPI key of an application: %s\nhosted page, works once: %s\n"+
-		"dashboard: %s/dashboard?application=bank\nits operator's key: %s\n", s.url(), s.adminURL(), shopKey, link,
-		s.adminURL(), operatorKey)
+		"dashboard: %s/dashboard?application=bank\nits operator: ann, password %s\n", s.url(), s.adminURL(), shopKey,
+		link, s.adminURL(), password)
 	return <-ended
 }
 

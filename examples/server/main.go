@@ -17,13 +17,13 @@
 //
 //	export OTP_KEYS="$(go run . keys)"       # the secrets that codes are derived from
 //	go run . key shop1                       # an API key, and its entry in the file
-//	go run . key ann dashboard               # an operator's, for the dashboard
+//	go run . password ann viewer             # an operator of the dashboard, by a password that it reads
 //	go run . migrate -config config.json     # in PostgreSQL, if the server's user may make no tables
 //	go run . -serve -config config.json
 //
 // OTP_LISTEN, OTP_ADMIN and OTP_STORE take the place of the fields of the file.
-// SIGHUP reads the API keys and the secrets of webhooks of the file anew, SIGTERM ends the program once the
-// requests and messages under way have ended.
+// SIGHUP reads the API keys, the secrets of webhooks and the operators of the file anew, SIGTERM ends the
+// program once the requests and messages under way have ended.
 package main
 
 import (
@@ -68,6 +68,8 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 		return err
 	case args[0] == "key":
 		return printKey(args[1:], out)
+	case args[0] == "password":
+		return printPassword(args[1:], os.Stdin, out)
 	case args[0] == "migrate":
 		return migrate(ctx, args[1:], env, out)
 	}
@@ -85,7 +87,8 @@ func serveFile(ctx context.Context, args []string, env func(string) string, out 
 		return err
 	}
 	if !*serve || f.NArg() > 0 {
-		return errors.New("the arguments are none, keys, key NAME, migrate, or -serve with -config FILE or -demo")
+		return errors.New("the arguments are none, keys, key NAME, password NAME ROLE, migrate, or -serve with " +
+			"-config FILE or -demo")
 	}
 	if *try {
 		return serveDemo(ctx, env, out)

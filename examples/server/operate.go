@@ -31,20 +31,20 @@ type outcome struct {
 	Good bool
 }
 
-// operate has a request served for operators whose key has the scope operate.
-func (s *server) operate(do func(http.ResponseWriter, *http.Request, *app, *apiKey)) http.HandlerFunc {
-	return s.operator(func(w http.ResponseWriter, r *http.Request, a *app, k *apiKey) {
-		if !k.may(scopeOperate) {
-			s.refuse(w, refusal(http.StatusForbidden, "forbidden", "This operator's key is for looking only.", ""))
+// operate has a request served for operators, not for viewers.
+func (s *server) operate(do func(http.ResponseWriter, *http.Request, *app, *operator)) http.HandlerFunc {
+	return s.operator(func(w http.ResponseWriter, r *http.Request, a *app, o *operator) {
+		if !o.operates() {
+			s.refuse(w, refusal(http.StatusForbidden, "forbidden", "A viewer may only look.", ""))
 			return
 		}
-		do(w, r, a, k)
+		do(w, r, a, o)
 	})
 }
 
 // acted logs an action of an operator, which may have failed.
-func (s *server) acted(r *http.Request, a *app, k *apiKey, action, id string, err error) {
-	log := s.log.With("key", k.ID, "application", a.name, "action", action, "id", id)
+func (s *server) acted(r *http.Request, a *app, o *operator, action, id string, err error) {
+	log := s.log.With("operator", o.Name, "application", a.name, "action", action, "id", id)
 	if err != nil {
 		log.WarnContext(r.Context(), "an operator's action failed", "error", err)
 		return
@@ -54,13 +54,13 @@ func (s *server) acted(r *http.Request, a *app, k *apiKey, action, id string, er
 
 // cancelVerification is POST /dashboard/cancel. The operator gives the subject, since the
 // log has its keyed hash only.
-func (s *server) cancelVerification(w http.ResponseWriter, r *http.Request, a *app, k *apiKey) {
+func (s *server) cancelVerification(w http.ResponseWriter, r *http.Request, a *app, o *operator) {
 	id, done := r.PostFormValue("verification"), "cancelled"
 	if !verificationForm.MatchString(id) {
 		id = ""
 	}
 	err := a.svc.Cancel(r.Context(), otp.Ref{ID: id, Subject: strings.TrimSpace(r.PostFormValue("subject"))})
-	if s.acted(r, a, k, "cancel", id, err); err != nil {
+	if s.acted(r, a, o, "cancel", id, err); err != nil {
 		if done = string(otp.ReasonOf(err)); outcomes[done].Text == "" {
 			done = string(otp.ReasonUnavailable)
 		}
@@ -69,14 +69,14 @@ func (s *server) cancelVerification(w http.ResponseWriter, r *http.Request, a *a
 }
 
 // replayWebhook is POST /dashboard/replay.
-func (s *server) replayWebhook(w http.ResponseWriter, r *http.Request, a *app, k *apiKey) {
+func (s *server) replayWebhook(w http.ResponseWriter, r *http.Request, a *app, o *operator) {
 	h, done := s.sender.endpoint(a.name, r.PostFormValue("webhook")), "replayed"
 	if h == nil {
 		s.refuse(w, refusal(http.StatusNotFound, "not_found", "There is no such webhook.", ""))
 		return
 	}
 	_, err := s.sender.replay(r.Context(), a.name, h.Name)
-	if s.acted(r, a, k, "replay", h.Name, err); err != nil {
+	if s.acted(r, a, o, "replay", h.Name, err); err != nil {
 		done = string(otp.ReasonUnavailable)
 	}
 	backTo(w, r, "/dashboard/failures", url.Values{"application": {a.name}, "done": {done}})
@@ -124,8 +124,8 @@ type failedWebhook struct {
 }
 
 // showFailures is GET /dashboard/failures: the messages of webhooks that were given up.
-func (s *server) showFailures(w http.ResponseWriter, r *http.Request, a *app, k *apiKey) {
-	p := failuresPage{Application: a.name, Brand: a.config.Brand, Operates: k.may(scopeOperate),
+func (s *server) showFailures(w http.ResponseWriter, r *http.Request, a *app, o *operator) {
+	p := failuresPage{Application: a.name, Brand: a.config.Brand, Operates: o.operates(),
 		Done: outcomes[r.FormValue("done")]}
 	for _, h := range s.sender.of(a.name) {
 		all, err := s.sender.failures(r.Context(), a.name, h.Name)

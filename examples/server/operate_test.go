@@ -7,39 +7,23 @@ import (
 )
 
 // startWithRoles starts a server with a viewer, an operator, and an endpoint that has
-// answered 410 to the news of a verification. It returns the verification and the keys.
-func startWithRoles(t *testing.T) (r *rig, e *endpoint, id string, keys map[string]string) {
+// answered 410 to the news of a verification. It returns the verification.
+func startWithRoles(t *testing.T) (r *rig, e *endpoint, id string) {
 	t.Helper()
 	e = newEndpoint(t, func(n int, w http.ResponseWriter) {
 		if n == 0 {
 			w.WriteHeader(http.StatusGone)
 		}
 	})
-	keys = map[string]string{}
 	r = hooked(t, e, func(c *config) {
 		c.Applications[0].Webhooks[0].Events = []string{"verification.created"}
-		for name, scopes := range map[string][]string{"viewer1": {scopeDashboard},
-			"operator1": {scopeDashboard, scopeOperate}} {
-			key, kept, err := newKey(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			kept.Scopes, keys[name] = scopes, key
-			c.Operators = append(c.Operators, kept)
-		}
+		c.Operators = []operator{newOperator("viewer1", roleViewer), newOperator("operator1", roleOperator)}
 	})
 	live := r.follow(t, r.shop, "", "")
 	id = r.want(r.shop, "201 pending", "POST", apiPath, annsLogin).body.ID
 	live.until("sent")
 	r.buried(1)
-	return r, e, id, keys
-}
-
-func (o *operatorClient) signIn(key string) {
-	o.t.Helper()
-	if status, text, _ := o.post("/dashboard/sign-in", "key", key); status != http.StatusOK {
-		o.t.Fatalf("signing in: %d %s", status, text)
-	}
+	return r, e, id
 }
 
 // want sends a form and holds the answer to its status and a text.
@@ -55,7 +39,7 @@ func (o *operatorClient) want(status int, says, path string, fields ...string) s
 // Viewers, other sites, and browsers that are not signed in change nothing.
 func TestViewerChangesNothing(t *testing.T) {
 	t.Parallel()
-	r, e, id, keys := startWithRoles(t)
+	r, e, id := startWithRoles(t)
 	cancel := []string{"application", "shop", "verification", id, "subject", "ann"}
 	replay := []string{"application", "shop", "webhook", "main"}
 	refused := func(o *operatorClient, status int) {
@@ -65,7 +49,7 @@ func TestViewerChangesNothing(t *testing.T) {
 	}
 	refused(newOperatorClient(t, r.s.adminURL()), http.StatusUnauthorized)
 	viewer := newOperatorClient(t, r.s.adminURL())
-	viewer.signIn(keys["viewer1"])
+	viewer.signIn("viewer1")
 	refused(viewer, http.StatusForbidden)
 	found := viewer.want(http.StatusOK, "<bdi>"+id, "/dashboard/search", "application", "shop", "text", id)
 	failed := viewer.want(http.StatusOK, "given up: 1<", "/dashboard/failures?application=shop")
@@ -73,7 +57,7 @@ func TestViewerChangesNothing(t *testing.T) {
 		t.Error("a viewer sees the forms of an operator")
 	}
 	operator := newOperatorClient(t, r.s.adminURL())
-	operator.signIn(keys["operator1"])
+	operator.signIn("operator1")
 	operator.site = "cross-site"
 	refused(operator, http.StatusForbidden)
 	operator.site = "same-site"
@@ -93,10 +77,10 @@ func TestViewerChangesNothing(t *testing.T) {
 // An operator cancels an open verification and replays webhooks, and the log says so.
 func TestOperate(t *testing.T) {
 	t.Parallel()
-	r, e, id, keys := startWithRoles(t)
+	r, e, id := startWithRoles(t)
 	live := r.follow(t, r.shop, "", "")
 	o := newOperatorClient(t, r.s.adminURL())
-	o.signIn(keys["operator1"])
+	o.signIn("operator1")
 	o.site = "same-origin"
 	search := func() string {
 		t.Helper()
@@ -131,14 +115,14 @@ func TestOperate(t *testing.T) {
 	r.buried(0)
 
 	said := r.log.String()
-	for _, want := range []string{`"an operator acted" key=operator1 application=shop action=cancel id=` + id,
-		`"an operator acted" key=operator1 application=shop action=replay id=main`,
-		`"an operator's action failed" key=operator1 application=bank action=cancel id=` + id} {
+	for _, want := range []string{`"an operator acted" operator=operator1 application=shop action=cancel id=` + id,
+		`"an operator acted" operator=operator1 application=shop action=replay id=main`,
+		`"an operator's action failed" operator=operator1 application=bank action=cancel id=` + id} {
 		if !strings.Contains(said, want) {
 			t.Errorf("the log has no %s:\n%s", want, said)
 		}
 	}
-	for _, secret := range []string{"eve@example.com", "447912345601", keys["operator1"]} {
+	for _, secret := range []string{"eve@example.com", "447912345601", passwordOf("operator1")} {
 		if strings.Contains(said, secret) {
 			t.Errorf("the log has %s:\n%s", secret, said)
 		}

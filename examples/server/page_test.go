@@ -188,9 +188,9 @@ func TestServeDemo(t *testing.T) {
 	lines.Scan()
 	_, board, _ := strings.Cut(lines.Text(), "dashboard: ")
 	lines.Scan()
-	_, key, _ := strings.Cut(lines.Text(), "key: ")
+	_, password, _ := strings.Cut(lines.Text(), "password ")
 	o := newOperatorClient(t, strings.TrimSuffix(board, "/dashboard?application=bank"))
-	o.post("/dashboard/sign-in", "key", key)
+	o.post("/dashboard/sign-in", "name", "ann", "password", password)
 	for end := time.Now().Add(time.Minute); ; {
 		_, text, _ := o.post("/dashboard?application=bank")
 		if strings.Contains(text, "Germany") {

@@ -43,7 +43,7 @@ type server struct {
 	sender  *sender // of webhooks
 	metrics *metrics
 	keys    otp.Keyring
-	seen    sessions
+	login   *login // of operators
 
 	public, admin net.Listener
 	draining      atomic.Bool
@@ -55,7 +55,7 @@ type server struct {
 
 // newServer starts the applications and listens. Run serves.
 func newServer(ctx context.Context, c *config, keys otp.Keyring, open opener, log *slog.Logger) (_ *server, err error) {
-	s := &server{c: c, log: log, keys: keys, apps: map[string]*app{}, metrics: newMetrics()}
+	s := &server{c: c, log: log, keys: keys, apps: map[string]*app{}, metrics: newMetrics(), login: newLogin(c)}
 	s.ending, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -192,16 +192,18 @@ func (s *server) close(ctx context.Context) {
 	}
 }
 
-// reload takes the API keys and the secrets of webhooks from the file. The rest of it is read at the start only.
+// reload takes the API keys, the secrets of webhooks and the operators from the file. The rest of it is read at the
+// start only.
 func (s *server) reload(path string, env func(string) string) {
 	c, err := readConfig(path, env)
 	if err != nil {
-		s.log.Error("the API keys and secrets stay as they are", "error", err)
+		s.log.Error("the API keys, secrets and operators stay as they are", "error", err)
 		return
 	}
 	s.gate.setKeys(c)
 	s.sender.setSecrets(c)
-	s.log.Info("the API keys and secrets were read", "keys", len(*s.gate.keys.Load()))
+	s.login.set(c)
+	s.log.Info("the API keys, secrets and operators were read", "keys", len(*s.gate.keys.Load()))
 }
 
 // handler is what clients see.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -365,6 +366,11 @@ func TestConfig(t *testing.T) {
 	if k := c.Applications[0].Keys[0]; c.Store != "redis://elsewhere:6379/0" || k.app != "shop" || len(k.sum) != 32 {
 		t.Errorf("got %+v", c)
 	}
+	text, err := json.Marshal(newOperator("ann", roleViewer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	twin := string(text) + ","
 	for want, change := range map[string][2]string{
 		"applications[0].name":            {`"name": "shop"`, `"name": "Shop!"`},
 		"applications[0].brand":           {`"brand": "Shop"`, `"brand": ""`},
@@ -379,11 +385,12 @@ func TestConfig(t *testing.T) {
 		"applications[0].keys[0].sha256":  {`"sha256": "`, `"sha256": "0`},
 		"applications[0].keys[0].scopes":  {`"scopes": ["verifications", "pages"`, `"scopes": ["everything"`},
 		"applications[0].keys[0].rate":    {`"rate": 600`, `"rate": -1`},
-		"operators[0].scopes":             {`["dashboard", "operate"]`, `["stats"]`},
-		"operate needs dashboard":         {`["dashboard", "operate"]`, `["operate"]`},
-		"operators[0].id":                 {`"id": "ann"`, `"id": "Ann"`},
+		"operators[0].role":               {`"role": "operator"`, `"role": "owner"`},
+		"operators[0].name: it must":      {`"name": "ann"`, `"name": "Ann"`},
+		"operators[1].name: another":      {`"operators": [`, `"operators": [` + twin},
+		"operators[0].password: it must":  {`"$argon2id$`, `"$argon2i$`},
+		"operators[0].password: m must":   {`$m=65536,`, `$m=1024,`},
 		"keys[1].scopes":                  {`["verifications"]`, `["dashboard"]`},
-		"keys[0].id: another":             {`"id": "ann"`, `"id": "shop1"`},
 		"proxies: it is required":         {`"proxies": ["127.0.0.0/8"],`, ``},
 		"cert and key":                    {`"listen"`, `"cert": "x.pem", "listen"`},
 		"unknown field":                   {`"listen"`, `"listne"`},

@@ -81,16 +81,13 @@ func testShared(t *testing.T, store string, kill func()) {
 		defer mu.Unlock()
 		w.WriteHeader(fail)
 	})
-	key, kept, err := newKey("ann")
-	if err != nil {
-		t.Fatal(err)
-	}
-	kept.Scopes = []string{scopeDashboard, scopeOperate}
-	r := hooked(t, e, func(c *config) { c.Store, c.Operators = store, []apiKey{kept} })
+	r := hooked(t, e, func(c *config) {
+		c.Store, c.Operators = store, []operator{newOperator("ann", roleOperator)}
+	})
 	other := r.serve(r.s.c)
 	r.want(r.watch, "200 ready", "GET", "/readyz", "")
 	o := newOperatorClient(t, r.s.adminURL())
-	o.signIn(key)
+	o.signIn("ann")
 
 	created := r.want(r.shop, "201 pending", "POST", apiPath, annsLogin)
 	at := apiPath + "/" + created.body.ID
@@ -124,7 +121,7 @@ func testShared(t *testing.T, store string, kill func()) {
 	other.want(other.shop, "429 rate_limited, with Retry-After", "GET", at, "", "Otp-Subject", "ann")
 
 	kill()
-	o.storeDown(r, other, key, created.body.ID)
+	o.storeDown(r, other, created.body.ID)
 	r.want(r.shop, "503 unavailable, with Retry-After", "GET", at, "", "Otp-Subject", "ann")
 	r.want(r.watch, "503 ", "GET", "/readyz", "")
 	if !strings.Contains(r.metrics(), `otp_challenges_total{application="shop",`) {
@@ -139,7 +136,7 @@ func testShared(t *testing.T, store string, kill func()) {
 
 // storeDown holds a signed-in operator's view of two servers to an outage of their store:
 // the dashboard of the first, which knows the session, opens and says what is wrong.
-func (o *operatorClient) storeDown(r, other *rig, key, id string) {
+func (o *operatorClient) storeDown(r, other *rig, id string) {
 	o.t.Helper()
 	text := o.want(http.StatusOK, "cannot be read", "/dashboard?application=shop&find=x")
 	if !strings.Contains(text, "Routes up") || strings.Contains(text, "no figures yet") {
@@ -162,7 +159,8 @@ func (o *operatorClient) storeDown(r, other *rig, key, id string) {
 	first := o.url
 	o.url = strings.Replace(other.s.adminURL(), "http:", "https:", 1)
 	o.want(http.StatusUnauthorized, "Sign in", "/dashboard")
-	o.want(http.StatusServiceUnavailable, "try again", "/dashboard/sign-in", "key", key)
+	o.want(http.StatusServiceUnavailable, "try again", "/dashboard/sign-in", "name", "ann", "password",
+		passwordOf("ann"))
 	o.url = first
 	at, err := url.Parse(o.url)
 	if err != nil {

@@ -91,7 +91,8 @@ func TestKeywords(t *testing.T) {
 		"Opt-Out": guard.Stop, "arrêt": guard.Stop, "td": guard.Stop, "unstop": guard.Start, "Yes!": guard.Start,
 		"please stop": guard.NoKeyword, "": guard.NoKeyword, "STOPPED": guard.NoKeyword, "(Stop)": guard.Stop,
 		"*STOP*": guard.Stop, "stop\u00a0": guard.Stop, "STOP 🙏": guard.Stop, "stop all": guard.Stop,
-		"arre\u0302t": guard.Stop, "стоп": guard.Stop, "¡Alto!": guard.Stop, "stop 1": guard.NoKeyword} {
+		"arre\u0302t": guard.Stop, "стоп": guard.Stop, "¡Alto!": guard.Stop, "stop 1": guard.NoKeyword,
+		"ＳＴＯＰ": guard.Stop, "ｓｔａｒｔ！": guard.Start} {
 		if got := guard.ReadKeyword(text); got != want {
 			t.Errorf("%q: %v, want %v", text, got, want)
 		}

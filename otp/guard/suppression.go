@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/otpcourier/otpcourier/otp"
 )
 
@@ -23,16 +25,16 @@ const (
 var keywords = map[string]Keyword{
 	"STOP": Stop, "STOPALL": Stop, "UNSUBSCRIBE": Stop, "CANCEL": Stop, "END": Stop, "QUIT": Stop, "REVOKE": Stop,
 	"OPTOUT": Stop, "OPT-OUT": Stop, "OPT OUT": Stop, "STOP ALL": Stop, "REMOVE": Stop, "TD": Stop,
-	"ARRET": Stop, "ARRÊT": Stop, "ARRE\u0302T": Stop, "ALTO": Stop, "PARAR": Stop, "STOPP": Stop, "СТОП": Stop,
+	"ARRET": Stop, "ARRÊT": Stop, "ALTO": Stop, "PARAR": Stop, "STOPP": Stop, "СТОП": Stop,
 	"START": Start, "UNSTOP": Start, "YES": Start,
 }
 
 // ReadKeyword reads a message that a person has sent. The whole message must be
-// the keyword, in any case; signs around it that are no letters and no digits are
-// ignored.
+// the keyword, in any case and width, with accents composed or not; signs around it that are
+// no letters and no digits are ignored.
 func ReadKeyword(text string) Keyword {
 	sign := func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
-	return keywords[strings.ToUpper(strings.TrimFunc(text, sign))]
+	return keywords[strings.ToUpper(strings.TrimFunc(norm.NFKC.String(text), sign))]
 }
 
 // A List keeps the numbers that want no messages: a table of the embedder's. Its

@@ -15,6 +15,7 @@ import (
 	"github.com/otpcourier/otpcourier/otp/authenticator"
 	"github.com/otpcourier/otpcourier/otp/guard"
 	"github.com/otpcourier/otpcourier/otp/otphttp"
+	"github.com/otpcourier/otpcourier/otp/telemetry"
 	"github.com/otpcourier/otpcourier/otp/wording"
 	"github.com/otpcourier/otpcourier/store"
 )
@@ -23,7 +24,7 @@ import (
 type app struct {
 	name    string
 	config  application
-	svc     *otp.Service
+	svc     *telemetry.Service
 	api     http.Handler
 	courier *failover.Channel
 	figures *figures
@@ -47,7 +48,7 @@ func (s *server) newApp(a application, keys otp.Keyring, open opener) (_ *app, e
 		}
 	}()
 	receipts := &channel.Receipts{}
-	if out.metrics, err = s.metrics.of(a); err != nil {
+	if out.metrics, err = s.metrics.of(a, s.tracer()); err != nil {
 		return nil, fmt.Errorf("application %s: %w", a.Name, err)
 	}
 	var routes []channel.Route
@@ -88,7 +89,7 @@ func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channe
 		}
 	}
 	a.figures = newFigures(c, st, s.vault, log)
-	a.svc, err = otp.New(otp.Config{
+	svc, err := otp.New(otp.Config{
 		Channel: a.courier, Receipts: receipts, Store: st, Keys: keys, Application: c.Name,
 		Wording: wording.Config{Brand: c.Brand, Origin: s.origin(c)}, Region: c.Region,
 		Support: c.Support, Async: c.Async,
@@ -102,6 +103,7 @@ func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channe
 	if err != nil {
 		return err
 	}
+	a.svc = a.metrics.Service(svc)
 	if a.authenticators, err = c.newAuthenticators(st, keys, log); err != nil {
 		return err
 	}

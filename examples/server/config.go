@@ -54,6 +54,7 @@ type config struct {
 
 	Applications []application `json:"applications"`
 
+	traces    string          // where spans go by OTLP, of the variable; empty: nowhere
 	hookWaits []time.Duration // between tries of a webhook, for tests; nil: the default
 }
 
@@ -186,6 +187,7 @@ func parseConfig(text []byte, env func(string) string) (*config, error) {
 			*field = v
 		}
 	}
+	c.traces = env(otlpEndpoint)
 	return c, c.validate(env)
 }
 

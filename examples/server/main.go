@@ -21,7 +21,8 @@
 //	go run . migrate -config config.json     # in PostgreSQL, if the server's user may make no tables
 //	go run . -serve -config config.json
 //
-// OTP_LISTEN, OTP_ADMIN and OTP_STORE take the place of the fields of the file.
+// OTP_LISTEN, OTP_ADMIN and OTP_STORE take the place of the fields of the file. OTEL_EXPORTER_OTLP_ENDPOINT names a
+// collector of traces.
 // SIGHUP reads the API keys, the secrets of webhooks and the operators of the file anew, SIGTERM ends the
 // program once the requests and messages under way have ended.
 package main
@@ -102,7 +103,7 @@ func serveFile(ctx context.Context, args []string, env func(string) string, out 
 		return err
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("a metric failed", "error", err) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("telemetry failed", "error", err) }))
 	s, err := newServer(ctx, c, keys, openRoute(env, log), log)
 	if err != nil {
 		return err

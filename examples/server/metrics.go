@@ -14,6 +14,7 @@ import (
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/metric"
 	sdk "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/phone"
@@ -84,12 +85,13 @@ type appMetrics struct {
 	alerts   metric.Int64Counter
 }
 
-func (m *metrics) of(a application) (*appMetrics, error) {
+func (m *metrics) of(a application, tracer trace.TracerProvider) (*appMetrics, error) {
 	p, err := m.provider(prometheus.Labels{"application": a.Name})
 	if err != nil {
 		return nil, err
 	}
-	t, err := telemetry.New(telemetry.Config{MeterProvider: p, Purposes: a.Purposes, Countries: phone.Regions()})
+	t, err := telemetry.New(telemetry.Config{MeterProvider: p, TracerProvider: tracer, Purposes: a.Purposes,
+		Countries: phone.Regions()})
 	if err != nil {
 		return nil, err
 	}

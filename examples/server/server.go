@@ -15,8 +15,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
 	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/otp/otphttp"
+	"github.com/otpcourier/otpcourier/otp/telemetry"
 	"github.com/otpcourier/otpcourier/store"
 )
 
@@ -42,6 +45,7 @@ type server struct {
 
 	sender  *sender // of webhooks
 	metrics *metrics
+	tracing *sdktrace.TracerProvider // nil: off
 	keys    otp.Keyring
 	login   *login // of operators
 
@@ -62,6 +66,13 @@ func newServer(ctx context.Context, c *config, keys otp.Keyring, open opener, lo
 			s.close(ctx)
 		}
 	}()
+	if s.tracing, err = newTracing(ctx, c.traces); err != nil {
+		return nil, err
+	}
+	if s.tracing != nil {
+		log = slog.New(telemetry.LogHandler(log.Handler()))
+		s.log = log
+	}
 	if s.state, err = openState(ctx, c, log); err != nil {
 		return nil, err
 	}
@@ -161,7 +172,7 @@ func (s *server) run(ctx context.Context) error {
 
 // publicServer serves what clients see.
 func (s *server) publicServer() (*http.Server, error) {
-	handler, err := s.metrics.timed(s.handler())
+	handler, err := s.metrics.timed(s.traced(s.handler()))
 	return &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}, err
@@ -187,6 +198,7 @@ func (s *server) close(ctx context.Context) {
 		s.gate.close()
 	}
 	s.metrics.close(ctx)
+	s.closeTracing(ctx)
 	if s.state != nil {
 		s.state.close()
 	}

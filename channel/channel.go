@@ -61,6 +61,17 @@ type Plaintexter interface {
 	Plaintext() bool
 }
 
+// A Prompter is a Channel that knows whether its Send keeps the contract of Channel
+// whatever a provider does. It is optional, and [Try] looks for it in the channel
+// itself only, not behind Unwrap.
+type Prompter interface {
+	// Prompt reports whether Send of c returns within a quarter of a second after
+	// its context ends, and runs no code of the embedder. Try then calls Send in
+	// the caller's goroutine. c is the channel that is asked: for a type that embeds
+	// the Prompter and has a Send of its own, Prompt must return false.
+	Prompt(c Channel) bool
+}
+
 // As returns the first of c and the channels that it wraps whose type is T,
 // usually an optional interface: channel.As[channel.Canceler](c). It follows
 // methods Unwrap() Channel.

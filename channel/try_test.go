@@ -107,6 +107,63 @@ func TestTryOfAStuckChannel(t *testing.T) {
 	})
 }
 
+// A prompter is a prompt channel.
+type prompter struct {
+	send func(m *channel.Message) (channel.Submission, error)
+}
+
+func (p *prompter) Send(_ context.Context, m *channel.Message) (channel.Submission, error) {
+	return p.send(m)
+}
+func (p *prompter) Prompt(c channel.Channel) bool { return c == p }
+
+// A wrapper embeds a prompt channel and never returns.
+type wrapper struct {
+	*prompter
+	release chan struct{}
+}
+
+func (w wrapper) Send(context.Context, *channel.Message) (channel.Submission, error) {
+	<-w.release
+	return channel.Submission{}, nil
+}
+
+// TestTryOfAPromptChannel: it is called with the message itself, and survives a panic.
+func TestTryOfAPromptChannel(t *testing.T) {
+	t.Parallel()
+	m, sent := new(channel.Message), channel.Submission{Route: "a"}
+	s, err := channel.Try(t.Context(), &prompter{func(got *channel.Message) (channel.Submission, error) {
+		if got != m {
+			t.Error("the message was copied")
+		}
+		return sent, nil
+	}}, m)
+	if err != nil || s.Route != sent.Route {
+		t.Errorf("%+v, %v", s, err)
+	}
+	s, err = channel.Try(t.Context(), &prompter{func(*channel.Message) (channel.Submission, error) {
+		panic("482910")
+	}}, m)
+	_, panicked := errors.AsType[*channel.PanicError](err)
+	if !panicked || channel.ClassOf(err) != channel.Unknown || strings.Contains(err.Error(), "482910") {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// TestTryOfAWrapper: a channel that embeds a prompt one may be stuck.
+func TestTryOfAWrapper(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		w := wrapper{&prompter{}, make(chan struct{})}
+		defer close(w.release)
+		if _, err := channel.Try(ctx, w, &channel.Message{}); !errors.Is(err, channel.ErrStuck) {
+			t.Error(err)
+		}
+	})
+}
+
 // nilError and nilWrapError panic as nil pointers do.
 type nilError struct{ text string }
 

@@ -46,6 +46,7 @@ var (
 	_ channel.Plaintexter = (*Client)(nil)
 	_ channel.Channel     = (*Client)(nil)
 	_ channel.Canceler    = (*Client)(nil)
+	_ channel.Prompter    = (*Client)(nil)
 )
 
 // String is Config.String.
@@ -119,7 +120,8 @@ func (c *Client) log() *slog.Logger { return c.config.Logger }
 //   - channel.Expired, channel.InvalidRecipient: nothing was sent.
 //
 // If ctx ends, or the message expires, during a write to an SMSC that does not read,
-// Send returns after the write, which lasts Config.WriteTimeout at most.
+// Send returns after the write. It lasts a fifth of a second at most if the client is
+// prompt, and Config.WriteTimeout otherwise; then the connection is lost.
 func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
 	if !c.life.Begin() {
 		return channel.Submission{State: channel.Failed}, submitError(channel.Temporary, ErrClosed)

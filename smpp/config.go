@@ -302,6 +302,7 @@ type Config struct {
 
 	tlvs    wire.TLVs              // of TLVs
 	hostTLS map[string]*tls.Config // by address; nil: plaintext
+	prompt  bool                   // Send runs no code of the embedder; see Client.Prompt
 
 	lookupHost func(ctx context.Context, host string) ([]string, error)
 }

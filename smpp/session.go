@@ -128,6 +128,9 @@ func newSession(c *Config, conn, raw net.Conn, in *wire.Reader) *session {
 		expiry: time.NewTimer(c.ResponseTimeout),
 		armed:  true,
 	}
+	if c.prompt {
+		s.out.FlushTimeout = min(promptly, c.WriteTimeout)
+	}
 	s.spare.New = func() any { return newCall() }
 	return s
 }

@@ -15,6 +15,17 @@ import (
 // maxShortCode is the largest number of digits of a short code.
 const maxShortCode = 8
 
+// promptly is the longest write of a Send of a prompt client. A Send writes only if
+// nothing is outstanding, and so nothing but its request waits for the SMSC to read.
+const promptly = 200 * time.Millisecond
+
+// Prompt implements channel.Prompter: it reports whether Send runs no code of the
+// embedder, because Config has none of MessageTLVs, Trace and Dial.
+func (c *Client) Prompt(asked channel.Channel) bool {
+	own, ok := asked.(*Client)
+	return ok && own == c && c.config.prompt
+}
+
 // compose fills in out, which stays off the heap, with the parts of m. If it
 // returns an error, nothing was sent.
 func (c *Client) compose(out *composed, m *channel.Message) error {

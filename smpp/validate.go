@@ -75,6 +75,7 @@ func (c *Config) validateBind(v *transport.Validator) {
 	v.Check(!c.TransmitterOnly || !c.Pair, "TransmitterOnly", "set together with Pair")
 	v.Check(!c.TransmitterOnly || c.Receipt == nil && c.Inbound == nil, "TransmitterOnly",
 		"set together with Receipt or Inbound: nothing comes over a transmitter")
+	c.prompt = c.Dial == nil && c.Trace == nil && c.MessageTLVs == nil
 	if c.Dial == nil {
 		c.Dial = new(net.Dialer).DialContext
 	}

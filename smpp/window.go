@@ -79,7 +79,7 @@ func (s *session) submit(c *call, m *wire.Message, now time.Time) error {
 // begin is submit without the write of a message that goes alone. If nothing is
 // outstanding and no other caller is about to send, the peer should have read
 // everything. The caller itself then writes. If the peer does not read, the caller
-// waits for WriteTimeout at most, even if its ctx ends. s.mu is held.
+// waits for the write, even if its ctx ends; see Send. s.mu is held.
 func (s *session) begin(c *call, m *wire.Message, now time.Time) (alone bool, err error) {
 	if s.state != sessionBound {
 		s.release(c)

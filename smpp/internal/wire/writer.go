@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"runtime"
@@ -20,6 +21,10 @@ var ErrStopped = errors.New("smpp: connection is closed")
 // that no other is about to append, it may use Add and Flush, and so write
 // without that goroutine. A Writer is safe for concurrent use.
 type Writer struct {
+	// FlushTimeout is the longest time of a Write within Flush. Zero: that of
+	// every Write.
+	FlushTimeout time.Duration
+
 	conn    net.Conn
 	timeout time.Duration // of each Write
 	wake    chan struct{}
@@ -84,10 +89,18 @@ func (w *Writer) add(frame func(b []byte) []byte) (batch uint64, err error) {
 	return w.batch, nil
 }
 
-// Flush writes the current batch before it returns, or leaves it to a goroutine
-// that is writing. It may take as long as a Write.
+// maxFlush is the longest batch that Flush writes. If everything before it was
+// read, the connection has room for it, and Write does not wait for the peer.
+const maxFlush = 4 << 10
+
+// Flush writes the current batch before it returns. It leaves the batch to Run if
+// it is longer than maxFlush, or if another goroutine is writing.
 func (w *Writer) Flush() {
-	if wrote, err := w.writeBatch(); err != nil || wrote && w.pending() {
+	if w.Queued() > maxFlush {
+		w.signal()
+		return
+	}
+	if wrote, err := w.writeBatch(cmp.Or(w.FlushTimeout, w.timeout)); err != nil || wrote && w.pending() {
 		w.signal() // Run continues, or returns the error
 	}
 }
@@ -147,7 +160,7 @@ func (w *Writer) Run() error {
 			// are about to append get into the same batch.
 			runtime.Gosched()
 			var err error
-			if more, err = w.writeBatch(); err != nil {
+			if more, err = w.writeBatch(w.timeout); err != nil {
 				return err
 			}
 		}
@@ -160,12 +173,12 @@ func (w *Writer) Run() error {
 
 // writeBatch writes the current batch, and reports whether it did. It does not
 // if the batch is empty or another goroutine is writing.
-func (w *Writer) writeBatch() (bool, error) {
+func (w *Writer) writeBatch(timeout time.Duration) (bool, error) {
 	batch, err := w.take()
 	if len(batch) == 0 {
 		return false, err
 	}
-	if err = w.conn.SetWriteDeadline(time.Now().Add(w.timeout)); err == nil {
+	if err = w.conn.SetWriteDeadline(time.Now().Add(timeout)); err == nil {
 		_, err = w.conn.Write(batch)
 	}
 	w.mu.Lock()

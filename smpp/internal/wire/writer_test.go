@@ -195,3 +195,35 @@ func TestWriterFlushFails(t *testing.T) {
 		}
 	})
 }
+
+// The Write of Flush has a time limit of its own, and Flush leaves a long batch to
+// Run.
+func TestWriterFlushIsShort(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		octets int
+		want   time.Duration
+	}{"short": {maxFlush, time.Second}, "long": {maxFlush + 1, time.Minute}} {
+		synctest.Test(t, func(t *testing.T) {
+			a, _ := net.Pipe()
+			w := NewWriter(a, time.Minute)
+			w.FlushTimeout = time.Second
+			ended := make(chan error, 1)
+			go func() { ended <- w.Run() }()
+			if _, err := w.Add(func(b []byte) []byte { return append(b, make([]byte, row.octets)...) }); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			w.Flush()
+			if flushed := time.Since(began); row.octets > maxFlush && flushed != 0 {
+				t.Errorf("%s: Flush took %v", name, flushed)
+			}
+			if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: Run: %v", name, err)
+			}
+			if took := time.Since(began); took != row.want {
+				t.Errorf("%s: took %v", name, took)
+			}
+		})
+	}
+}

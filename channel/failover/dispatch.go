@@ -135,9 +135,9 @@ func (d *dispatch) tried(name string) bool {
 func (d *dispatch) try(ctx context.Context, i int, forced bool) decision {
 	r := &d.routes[i]
 	b := d.c.breakers.get(r.Name)
-	until := d.shareUntil(i, time.Now())
+	start := time.Now()
+	until := d.shareUntil(i, start)
 	for tries := 1; ; tries++ {
-		start := time.Now()
 		if d.over(ctx, start) {
 			return stop
 		}
@@ -164,6 +164,7 @@ func (d *dispatch) try(ctx context.Context, i int, forced bool) decision {
 			d.ended = ctx.Err()
 			return stop
 		}
+		start = time.Now()
 	}
 }
 
@@ -305,9 +306,6 @@ func classify(r *channel.Route, err error) (channel.Class, string) {
 
 // record adds a hop to the Submission, and logs it if it failed.
 func (d *dispatch) record(ctx context.Context, a channel.Hop) {
-	if d.sub.Hops == nil {
-		d.sub.Hops = make([]channel.Hop, 0, 2)
-	}
 	d.sub.Hops = append(d.sub.Hops, a)
 	if a.Err == nil {
 		return

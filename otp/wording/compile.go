@@ -27,12 +27,13 @@ type words struct {
 	general *words
 }
 
-// sentence is a source: its template, or its text if it has no action.
+// sentence is a source: its parts, its template if it has more than these, or its text if
+// it has no action.
 type sentence struct {
 	field  string
 	source string
-	tmpl   *texttemplate.Template
-	parts  []part // if the template has nothing but these
+	parts  []part
+	tmpl   *texttemplate.Template // a thousand of them would be most of the heap
 }
 
 // field returns the name of a Wording's field, for errors.
@@ -92,11 +93,13 @@ func (c *words) parse(w Wording, general *words) error {
 		if !strings.Contains(*src.text, "{{") {
 			continue
 		}
-		var err error
-		if c.say[i].tmpl, err = c.parseText(src.name, *src.text); err != nil {
+		t, err := c.parseText(src.name, *src.text)
+		if err != nil {
 			return err
 		}
-		c.say[i].parts = partsOf(c.say[i].tmpl)
+		if c.say[i].parts = partsOf(t); c.say[i].parts == nil {
+			c.say[i].tmpl = t
+		}
 	}
 	var missing string
 	if c.minutes, missing = w.Minutes.complete(c.rule); missing != "" {

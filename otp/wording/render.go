@@ -187,11 +187,13 @@ func (r *scratch) paragraphs() {
 }
 
 func (r *scratch) sentence(s *sentence) string {
-	if s.tmpl == nil {
-		return s.source
-	}
-	if s.parts == nil || r.err != nil {
+	switch {
+	case s.tmpl != nil:
 		return r.execute(s.field, s.tmpl)
+	case s.parts == nil:
+		return s.source
+	case r.err != nil:
+		return ""
 	}
 	r.buf.Reset()
 	for _, p := range s.parts {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,19 +27,26 @@ type batcher[Q, A any] struct {
 
 	mu       sync.Mutex
 	waiting  []*request[Q, A]
-	inFlight int // batches
+	sent     [][]*request[Q, A] // batches of waiting requests that are under way
+	inFlight int                // batches, also of a caller that sends its own request
+	alarmed  bool               // lateness is checked when the time of some request is over
 }
 
 // A request is a query that waits for its answer.
 type request[Q, A any] struct {
-	query     Q
-	answer    A
-	err       error
-	replied   chan struct{} // closed with the reply; nil if the caller sends the request itself
-	abandoned atomic.Bool   // its caller has gone
+	query   Q
+	until   time.Time // when its time is over
+	answer  A
+	err     error
+	replied chan struct{} // closed with the reply; nil if the caller sends the request itself
+	over    atomic.Bool   // it has its reply, or its caller has gone
 }
 
+// reply replies to r. Any reply but the first is dropped.
 func (r *request[Q, A]) reply(answer A, err error) {
+	if !r.over.CompareAndSwap(false, true) {
+		return
+	}
 	r.answer, r.err = answer, err
 	if r.replied != nil {
 		close(r.replied)
@@ -62,24 +70,46 @@ func (b *batcher[Q, A]) ask(ctx context.Context, query Q) (answer A, err error) 
 		b.mu.Unlock()
 		return b.sendAlone(ctx, r)
 	}
-	r.replied = make(chan struct{})
+	r.replied, r.until = make(chan struct{}), time.Now().Add(b.timeout)
 	b.waiting = append(b.waiting, r)
+	if !b.alarmed {
+		b.alarmed = true
+		time.AfterFunc(b.timeout, b.replyLate)
+	}
 	b.mu.Unlock()
 	if room {
 		go b.sendAll(context.WithoutCancel(ctx))
 	}
-	timer := time.NewTimer(b.timeout)
-	defer timer.Stop()
 	select {
 	case <-r.replied:
 		return r.answer, r.err
 	case <-ctx.Done():
-		err = ctx.Err()
-	case <-timer.C:
-		err = b.late()
+		r.over.Store(true)
+		return answer, ctx.Err()
 	}
-	r.abandoned.Store(true)
-	return answer, err
+}
+
+// replyLate replies to the requests whose time is over. One timer serves all requests,
+// since a timer for each would cost as much as the rest of a wait.
+func (b *batcher[Q, A]) replyLate() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now, next := time.Now(), time.Time{}
+	for _, batch := range append(slices.Clip(b.sent), b.waiting) {
+		for _, r := range batch {
+			switch {
+			case r.over.Load():
+			case !now.Before(r.until):
+				var none A
+				r.reply(none, b.late())
+			case next.IsZero() || r.until.Before(next):
+				next = r.until
+			}
+		}
+	}
+	if b.alarmed = !next.IsZero(); b.alarmed {
+		time.AfterFunc(next.Sub(now), b.replyLate)
+	}
 }
 
 // sendAlone sends r in the caller's goroutine: another goroutine would cost as much as
@@ -121,9 +151,9 @@ func (b *batcher[Q, A]) leave(ctx context.Context) {
 // sendAll sends batches until no request waits. If a batch takes longer than the
 // timeout, another sendAll takes over, and this one ends with its batch.
 func (b *batcher[Q, A]) sendAll(ctx context.Context) {
+	var batch []*request[Q, A]
 	for {
-		batch := b.next()
-		if len(batch) == 0 {
+		if batch = b.next(batch); len(batch) == 0 {
 			return
 		}
 		late := time.AfterFunc(b.timeout, func() { b.sendAll(ctx) })
@@ -131,27 +161,41 @@ func (b *batcher[Q, A]) sendAll(ctx context.Context) {
 		b.send(within, batch)
 		cancel()
 		if !late.Stop() {
+			b.mu.Lock()
+			b.forget(batch)
+			b.mu.Unlock()
 			return
 		}
 	}
 }
 
-// next returns the next batch. If no request waits, it returns nothing and makes
-// room.
-func (b *batcher[Q, A]) next() (batch []*request[Q, A]) {
+// next returns the next batch, once the last has come back. If no request waits, it
+// returns nothing and makes room.
+func (b *batcher[Q, A]) next(last []*request[Q, A]) (batch []*request[Q, A]) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.forget(last)
+	batch = make([]*request[Q, A], 0, min(len(b.waiting), b.maxBatch))
 	n := 0
 	for ; n < len(b.waiting) && len(batch) < b.maxBatch; n++ {
-		if r := b.waiting[n]; !r.abandoned.Load() {
+		if r := b.waiting[n]; !r.over.Load() {
 			batch = append(batch, r)
 		}
 	}
-	b.waiting = b.waiting[n:]
+	b.waiting = slices.Delete(b.waiting, 0, n)
 	if len(batch) == 0 {
 		b.inFlight--
+	} else {
+		b.sent = append(b.sent, batch)
 	}
 	return batch
+}
+
+// forget removes a batch that has come back from sent. The caller holds mu.
+func (b *batcher[Q, A]) forget(batch []*request[Q, A]) {
+	if len(batch) > 0 {
+		b.sent = slices.DeleteFunc(b.sent, func(other []*request[Q, A]) bool { return other[0] == batch[0] })
+	}
 }
 
 // bounded calls f, for as long as the context and Config.Timeout allow.

@@ -84,7 +84,7 @@ func TestRequestsGoInBatches(t *testing.T) {
 			for _, b := range d.batches {
 				sizes[len(b)]++
 			}
-			if fmt.Sprint(sizes) != "map[1:3 3:2]" || d.inFlightNow() != 0 ||
+			if fmt.Sprint(sizes) != "map[1:3 3:2]" || d.inFlightNow() != 0 || len(d.sent) != 0 ||
 				time.Since(began) != 2700*time.Millisecond {
 				t.Errorf("keepsDeadline=%v: batches %v after %v, %d in flight", keepsDeadline, d.batches,
 					time.Since(began), d.inFlightNow())
@@ -146,6 +146,31 @@ func TestStuckBatchHoldsUpNoRequest(t *testing.T) {
 		<-time.After(20 * time.Second)
 		if n := d.inFlightNow(); n != 0 || len(d.batches) != 3 {
 			t.Errorf("batches %v, %d in flight", d.batches, n)
+		}
+	})
+}
+
+// TestEachRequestHasItsTime: a request returns when its own time is over, whether it was
+// sent or still waits. Nothing of it is left.
+func TestEachRequestHasItsTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newEcho(20 * time.Second)
+		began := time.Now()
+		var wg sync.WaitGroup
+		for i := range 16 { // two are sent, and after 3 s six more
+			wg.Go(func() {
+				if _, err := d.batcher.ask(t.Context(), i); !errors.Is(err, os.ErrDeadlineExceeded) ||
+					time.Since(began) != time.Duration(i)*time.Second/4+3*time.Second {
+					t.Errorf("%d: %v after %v", i, err, time.Since(began))
+				}
+			})
+			<-time.After(time.Second / 4)
+		}
+		wg.Wait()
+		<-time.After(time.Minute)
+		if n := d.inFlightNow(); n != 0 || len(d.sent) != 0 || len(d.waiting) != 0 || d.alarmed {
+			t.Errorf("%d in flight, %d sent, %d waiting, alarmed %v", n, len(d.sent), len(d.waiting), d.alarmed)
 		}
 	})
 }

@@ -20,11 +20,12 @@ var _ store.Store = (*Store)(nil)
 // does not look like one goes into the names as a digest.
 func (s *Store) challengeKeys(id string) []string {
 	bucket, rest, _ := strings.Cut(id, "-")
-	name := "c" + rest
+	kind := "c"
 	if !plain(rest) {
-		name = "x" + digest(id)
+		kind, rest = "x", digest(id)
 	}
-	return []string{s.runsKey(bucket), s.key(bucketTag(bucket), name)}
+	tag := bucketTag(bucket)
+	return []string{s.key(tag, "f"), s.prefix + "{" + tag + "}" + kind + rest}
 }
 
 // runsKey returns the key of the runs of failures of a bucket.
@@ -49,9 +50,12 @@ func plain(s string) bool {
 }
 
 // digest returns a name for s, of 128 bits.
-func digest(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return base64.RawURLEncoding.EncodeToString(sum[:16])
+func digest(s string) string { return string(appendDigest(nil, []byte(s))) }
+
+// appendDigest appends a name for s, of 128 bits.
+func appendDigest(to, s []byte) []byte {
+	sum := sha256.Sum256(s)
+	return base64.RawURLEncoding.AppendEncode(to, sum[:16])
 }
 
 // Create implements store.Store.
@@ -151,14 +155,17 @@ func (s *Store) Finish(
 func (s *Store) Update(
 	ctx context.Context, id string, revision uint64, delivery []byte, now time.Time,
 ) (*store.Record, error) {
-	given := string(delivery) // the client may read it after Update has returned
+	given := bytes.Clone(delivery) // the client may read it after Update has returned
 	at := &updateLayout
-	b := append(make([]byte, 0, at.Revision.end()), stamp(micros(now), nonce())...)[:at.Revision.end()]
+	b := appendStamp(make([]byte, 0, at.Revision.end()), micros(now), nonce())[:at.Revision.end()]
 	at.Revision.put(b, revision)
 	r, a, err := s.onChallenge(ctx, scriptUpdate, id, b, given)
 	if a.done() {
 		r.Revision++
-		r.Delivery = bytesOf(given)
+		r.Delivery = nil
+		if len(given) > 0 {
+			r.Delivery = given
+		}
 	}
 	return r, err
 }

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -50,7 +49,7 @@ const giveBack = 3 * time.Second
 type countedLimit struct {
 	store.Limit
 	key   string // of the string that has its window
-	tag   string // of its window, see windowFields
+	tag   uint32 // of its window, see windowFields
 	index int    // in the call's limits
 }
 
@@ -73,18 +72,31 @@ func (c countedLimit) step() int64 {
 // different Per are counted apart.
 func (s *Store) countedLimits(ctx context.Context, limits []store.Limit) ([]countedLimit, error) {
 	all := make([]countedLimit, len(limits))
+	name := make([]byte, 0, 96)
 	for i, l := range limits {
 		if l.Most < 1 || l.Per <= 0 || l.N < 0 {
 			return nil, fmt.Errorf("redisstore: limit %q: Most %d, Per %v, N %d", l.Key, l.Most, l.Per, l.N)
 		}
-		name := l.Key + "\x00" + strconv.FormatInt(int64(l.Per), 36)
-		all[i] = countedLimit{l, s.prefix + "w" + digest(name), "", i}
-		if thing, _, ok := strings.Cut(l.Key, store.Of); ok {
-			all[i].key = s.prefix + "w" + digest(thing)
+		name = append(append(name[:0], l.Key...), 0)
+		name = strconv.AppendInt(name, int64(l.Per), 36)
+		all[i] = countedLimit{Limit: l, tag: crc32.ChecksumIEEE(name), index: i}
+		thing := strings.Index(l.Key, store.Of)
+		switch {
+		case thing < 0:
+			all[i].key = s.windowsKey(name)
+		case i > 0 && strings.HasPrefix(limits[i-1].Key, l.Key[:thing+len(store.Of)]): // nearly always of one thing
+			all[i].key = all[i-1].key
+		default:
+			all[i].key = s.windowsKey(name[:thing])
 		}
-		all[i].tag = string(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(name))))
 	}
 	return all, ctx.Err()
+}
+
+// windowsKey returns the key of a string of windows.
+func (s *Store) windowsKey(name []byte) string {
+	key := append(make([]byte, 0, 64), s.prefix...)
+	return string(appendDigest(append(key, 'w'), name))
 }
 
 // Take implements store.Limiter. On one server it is one round trip. On a Cluster

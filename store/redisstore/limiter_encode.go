@@ -8,60 +8,84 @@ import (
 
 // A counted is a window of a call, with the limits that name it.
 type counted struct {
-	key, tag        string
+	key             string
+	tag             uint32
 	take, room      int64 // see roomFields
 	step, keep, per int64
-	number          int // of its spanFields, from 1
 }
 
 // encodeLimits returns the KEYS and ARGV of a script: each string once, each window
-// once.
+// once. They have room for those of a challenge.
 func encodeLimits(at int64, all []countedLimit) (keys []string, args []any) {
-	windows, of := make([]counted, 0, 8), make([]int, len(all))
-	for i, c := range all {
-		of[i] = slices.IndexFunc(windows, func(w counted) bool { return w.key == c.key && w.tag == c.tag })
-		if of[i] < 0 {
-			of[i], windows = len(windows), append(windows, c.window())
-			if !slices.Contains(keys, c.key) {
-				keys = append(keys, c.key)
-			}
+	windows := make([]counted, 0, 8)
+	for _, c := range all {
+		i, found := place(windows, c)
+		if !found {
+			windows = slices.Insert(windows, i, c.window())
 		}
-		windows[of[i]].add(c)
+		windows[i].add(c)
 	}
-	name := stamp(at, nonce())
-	rooms, spans := []byte(name), binary.BigEndian.AppendUint16(nil, uint16(len(windows)))
-	args = make([]any, 2, 2+len(keys))
-	number := 0
-	for k, key := range keys {
-		var own []*counted
-		for i := range windows {
-			if w := &windows[i]; w.key == key {
-				number++
-				w.number = number
-				own, spans = append(own, w), w.encodeSpan(spans, k+1)
-			}
-		}
-		begun := first(own, at, name[stampLayout.Name.at:])
+	number := len(windows)
+	keys, args = make([]string, 0, number+2), make([]any, 2, number+4)
+	rooms := make([]byte, 0, stampLayout.Name.end()+number*(keyLayout.Life.end()+roomLayout.Room.end()))
+	spans := make([]byte, 0, 2+number*spanLayout.Per.end()+len(all)*limitLayout.Window.end())
+	rooms = appendStamp(rooms, at, nonce())
+	name := rooms[stampLayout.Name.at:]
+	spans = binary.BigEndian.AppendUint16(spans, uint16(number))
+	for i := 0; i < number; {
+		own := windows[i:]
+		own = own[:sameKey(own)]
+		i += len(own)
+		keys = append(keys, own[0].key)
+		begun := first(own, at, name)
 		rooms = encodeKey(rooms, own, begun)
+		for _, w := range own {
+			spans = w.encodeSpan(spans, len(keys))
+		}
 		if !takes(own) {
 			begun = nil
 		}
 		args = append(args, begun)
 	}
-	for i, c := range all {
-		spans = c.encode(spans, windows[of[i]].number)
+	for _, c := range all {
+		i, _ := place(windows, c)
+		spans = c.encode(spans, i+1)
 	}
 	args[0], args[1] = rooms, spans
 	return keys, args
 }
 
+// place returns where the window of a limit is among windows, or where it belongs: the
+// windows of one key are together.
+func place(windows []counted, c countedLimit) (i int, found bool) {
+	end := len(windows)
+	for i, w := range windows {
+		if w.key == c.key {
+			if w.tag == c.tag {
+				return i, true
+			}
+			end = i + 1
+		}
+	}
+	return end, false
+}
+
+// sameKey returns how many windows there are before one of another key.
+func sameKey(windows []counted) int {
+	n := 1
+	for n < len(windows) && windows[n].key == windows[0].key {
+		n++
+	}
+	return n
+}
+
 // takes reports whether a call takes from any of windows.
-func takes(windows []*counted) bool {
-	return slices.ContainsFunc(windows, func(w *counted) bool { return w.take > 0 })
+func takes(windows []counted) bool {
+	return slices.ContainsFunc(windows, func(w counted) bool { return w.take > 0 })
 }
 
 // encodeKey appends keyFields, and the roomFields of windows. begun is their string.
-func encodeKey(to []byte, windows []*counted, begun []byte) []byte {
+func encodeKey(to []byte, windows []counted, begun []byte) []byte {
 	at := &keyLayout
 	to = append(to, make([]byte, at.Life.end())...)
 	b := to[len(to)-at.Life.end():]
@@ -79,14 +103,14 @@ func encodeKey(to []byte, windows []*counted, begun []byte) []byte {
 }
 
 // first returns the string of windows after a call that found none.
-func first(windows []*counted, at int64, name string) []byte {
+func first(windows []counted, at int64, name []byte) []byte {
 	n := len(windows)
 	tags := make([]byte, 0, 12*n)
 	b := make([]byte, headLayout.Sign.end(), headLayout.Sign.end()+n*(lastLayout.Step.end()+
 		windowLayout.Cells.end())+mostNonces*nonceLen)
 	headLayout.Number.put(b, uint64(n))
 	for _, w := range windows {
-		tags = binary.BigEndian.AppendUint64(append(tags, w.tag...), uint64(w.step))
+		tags = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(tags, w.tag), uint64(w.step))
 		var last [20]byte
 		if w.take > 0 {
 			lastLayout.Time.put(last[:], uint64(at+w.step))
@@ -98,7 +122,8 @@ func first(windows []*counted, at int64, name string) []byte {
 	headLayout.Sign.put(b, uint64(crc32.ChecksumIEEE(tags)))
 	b = append(append(b, name...), make([]byte, (mostNonces-1)*nonceLen)...)
 	for _, w := range windows {
-		b = append(append(b, w.tag...), make([]byte, windowLayout.Cells.end()-len(w.tag))...)
+		b = binary.BigEndian.AppendUint32(b, w.tag)
+		b = append(b, make([]byte, windowLayout.Cells.end()-windowLayout.Tag.end())...)
 	}
 	return b
 }
@@ -134,7 +159,7 @@ func (w *counted) encodeSpan(to []byte, key int) []byte {
 	to = append(to, make([]byte, at.Per.end())...)
 	b := to[len(to)-at.Per.end():]
 	at.Key.put(b, uint64(key))
-	copy(b[at.Tag.at:], w.tag)
+	at.Tag.put(b, uint64(w.tag))
 	at.Step.put(b, uint64(w.step))
 	at.Keep.put(b, uint64(w.keep))
 	at.Per.put(b, uint64(w.per))

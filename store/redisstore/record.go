@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/otpcourier/otpcourier/store"
@@ -138,15 +137,18 @@ func decode(id, packed string) (r *store.Record, tokens string, _ error) {
 	r.MaxRun = int(at.MaxRun.get(packed))
 	r.NewCode = p.byte() == 1
 	r.Key, r.Subject = p.string(), p.string()
-	r.Salt, r.Sealed = bytesOf(p.string()), bytesOf(p.string())
+	salt, sealed := p.string(), p.string()
 	group, delivery := int(packed[at.Group.at]), len(packed)-len(p.rest)
 	nonces, begin := int(at.Nonces.get(packed)), int(at.Tokens.get(packed))
 	if p.bad || group > maxGroup || int(at.Delivery.get(packed)) != delivery || nonces < delivery ||
 		begin < nonces || begin > len(packed) {
 		return nil, "", errRecord
 	}
-	r.Group = strings.Clone(packed[at.Group.at+1:][:group])
-	r.Delivery = bytesOf(packed[delivery:nonces])
+	r.Group = packed[at.Group.at+1:][:group]
+	own := make([]byte, 0, len(salt)+len(sealed)+nonces-delivery)
+	r.Salt, own = cut(append(own, salt...))
+	r.Sealed, own = cut(append(own, sealed...))
+	r.Delivery, _ = cut(append(own, packed[delivery:nonces]...))
 	tokens = packed[begin:]
 	if closing := len(tokens) - closingLayout.Token.end(); len(tokens)%tokenLen == 1 && closing >= 0 {
 		r.Outcome = store.Outcome(tokens[closing])
@@ -169,9 +171,11 @@ func attemptOf(tokens string, t store.Token) (n int) {
 
 func tokenAt(s string) store.Token { return store.Token(binary.BigEndian.Uint64([]byte(s[:tokenLen]))) }
 
-func bytesOf(s string) []byte {
-	if s == "" {
-		return nil
+// cut returns the bytes of b, nil if there are none, and the free memory behind them.
+func cut(b []byte) (part, free []byte) {
+	n := len(b)
+	if n > 0 {
+		part = b[:n:n]
 	}
-	return []byte(s)
+	return part, b[n:]
 }

@@ -91,10 +91,12 @@ func nonceBytes() string { return stamp(0, nonce())[stampLayout.Name.at:] }
 // stamp returns the time of a call, in microseconds, and its name, a token or a
 // nonce, as one argument.
 func stamp(micros int64, name uint64) string {
-	var b [8 + nonceLen]byte
-	stampLayout.Time.put(b[:], uint64(micros))
-	binary.BigEndian.PutUint64(b[stampLayout.Name.at:], name)
-	return string(b[:])
+	return string(appendStamp(make([]byte, 0, 8+nonceLen), micros, name))
+}
+
+func appendStamp(to []byte, micros int64, name uint64) []byte {
+	to = binary.BigEndian.AppendUint64(to, uint64(micros))
+	return binary.BigEndian.AppendUint64(to, name)
 }
 
 // timeOnly is the stamp of a call that needs no name.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -81,7 +80,7 @@ func (s *Service) swap(ctx context.Context, o *opened, worker bool, apply event)
 // write if only the answer was lost.
 func (s *Service) write(ctx context.Context, o *opened, d *delivery.Delivery, encoded []byte) (*opened, error) {
 	now := instant()
-	signed, err := s.keys.sign(o.Record, slices.Clip(encoded))
+	signed, err := s.keys.sign(o.Record, encoded)
 	if err != nil {
 		return nil, err
 	}

@@ -50,5 +50,5 @@ func (s *Service) HistoryID(public string) string {
 
 // HistoryLimitKey returns the key of an address's limit, by its kind: "phone".
 func (s *Service) HistoryLimitKey(kind, address string, per time.Duration) string {
-	return s.keys.limitKey("", kind, address, per)
+	return s.keys.limitsKey("", kind, address) + per.String()
 }

@@ -9,7 +9,6 @@ import (
 	mathrand "math/rand/v2"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/otpcourier/otpcourier/store"
 )
@@ -38,7 +37,7 @@ const publicLen = 26
 // A subjectTag is a keyed hash of a tenant and a subject.
 type subjectTag [16]byte
 
-func (t subjectTag) String() string { return base64.RawURLEncoding.EncodeToString(t[:]) }
+func (t subjectTag) String() string { return nameOf(t) }
 
 // knownRun ends the names of the runs of known devices.
 const knownRun = "+known"
@@ -71,11 +70,18 @@ func (k keys) group(tenant, purpose string) string {
 	return string(sum[:8])
 }
 
-// limitKey names a limit by its scope, "phone" or "ip", and its span. The limits of one
-// address are counts of one thing.
-func (k keys) limitKey(tenant, scope, what string, per time.Duration) string {
+// limitsKey begins the names of the limits of one address: its scope, "phone" or "ip", and
+// the address. The span of a limit follows. The limits are counts of one thing.
+func (k keys) limitsKey(tenant, scope, what string) string {
 	sum := k.index.begin("limit").text(tenant).text(scope).text(what).end()
-	return scope + "/" + base64.RawURLEncoding.EncodeToString(sum[:16]) + store.Of + per.String()
+	return scope + "/" + nameOf([16]byte(sum[:])) + store.Of
+}
+
+// nameOf returns 16 octets as text.
+func nameOf(octets [16]byte) string {
+	var text [22]byte
+	base64.RawURLEncoding.Encode(text[:], octets[:])
+	return string(text[:])
 }
 
 // token derives the name of a call from its parts. It is not zero.
@@ -149,8 +155,10 @@ func storedID(s string) (i id, ok bool) {
 
 // public returns the form that callers, channels and events know.
 func (k keys) public(i id) string {
+	var text [publicLen]byte
 	k.ids.Encrypt(i[:], i[:])
-	return idEncoding.EncodeToString(i[:])
+	idEncoding.Encode(text[:], i[:])
+	return string(text[:])
 }
 
 // parseID reads a public ID. It cannot tell whether the ID is of this application.

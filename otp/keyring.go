@@ -218,11 +218,11 @@ func (m *mac) uint(n uint64) *mac {
 
 // keys is the keyring of one application, ready for use.
 type keys struct {
-	current string
-	owner   string // names the application in records
-	byName  map[string]*prf
-	index   *prf
-	ids     cipher.Block // turns an ID of the store into a public one
+	keyID  string // the content of a record's Key: the owner, and the name of the current key
+	owner  string // names the application in records
+	byName map[string]*prf
+	index  *prf
+	ids    cipher.Block // turns an ID of the store into a public one
 }
 
 // application returns the keys of one application. Two that share a keyring
@@ -230,9 +230,10 @@ type keys struct {
 func (k Keyring) application(name string) (keys, error) {
 	root := newPRF(k.Index)
 	index := root.begin("application 1").text(name).end()
-	r := keys{current: k.Current, byName: map[string]*prf{}, index: newPRF(index[:])}
+	r := keys{byName: map[string]*prf{}, index: newPRF(index[:])}
 	owner, id := r.index.begin("owner").end(), r.index.begin("id").end()
 	r.owner = idEncoding.EncodeToString(owner[:5])
+	r.keyID = r.owner + "/" + k.Current
 	for name, key := range k.Keys {
 		r.byName[name] = newPRF(key)
 	}
@@ -257,9 +258,6 @@ var (
 	// program.
 	errVersion = errors.New("the challenge's record is of another version")
 )
-
-// keyID is the content of a record's Key.
-func (k keys) keyID() string { return k.owner + "/" + k.current }
 
 // of returns the key of a record.
 func (k keys) of(r *store.Record) (*prf, error) {

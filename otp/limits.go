@@ -20,9 +20,12 @@ var errLimited = errors.New("otp: the limit of this address is used up")
 func (s *Service) limits(q *sealedRequest, p *Policy, kinds channel.Address, ip netip.Addr) []store.Limit {
 	limits := make([]store.Limit, 0, 4)
 	add := func(rates []Rate, scope, what string) {
+		if len(rates) == 0 {
+			return
+		}
+		key := s.keys.limitsKey(q.tenant, scope, what)
 		for _, r := range rates {
-			limits = append(limits, store.Limit{Key: s.keys.limitKey(q.tenant, scope, what, r.Per), Most: r.Most,
-				Per: r.Per})
+			limits = append(limits, store.Limit{Key: key + r.Per.String(), Most: r.Most, Per: r.Per})
 		}
 	}
 	to, owner := wireForm(q.to), ""

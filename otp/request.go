@@ -242,9 +242,11 @@ func canonicalEmail(address string) string {
 	if at < 0 {
 		return strings.ToLower(address)
 	}
-	domain, err := idna.Lookup.ToASCII(address[at+1:])
-	if err != nil {
-		domain = address[at+1:]
+	domain := address[at+1:]
+	if !ascii(domain) || strings.Contains(strings.ToLower(domain), "xn--") { // idna lowers only the case of others
+		if encoded, err := idna.Lookup.ToASCII(domain); err == nil {
+			domain = encoded
+		}
 	}
 	return foldCase(address[:at]) + "@" + strings.ToLower(domain)
 }

@@ -156,7 +156,7 @@ func TestCodeKeySeparatesFields(t *testing.T) {
 	seen := map[[32]byte]string{}
 	add := func(name string, k keys, change func(r *store.Record), purpose, binding string, n int) {
 		t.Helper()
-		r := &store.Record{Key: k.keyID(), Salt: []byte("s"), ID: "id", Subject: "u1", Created: now,
+		r := &store.Record{Key: k.keyID, Salt: []byte("s"), ID: "id", Subject: "u1", Created: now,
 			Expires: now.Add(time.Minute), MaxAttempts: 5}
 		if change != nil {
 			change(r)
@@ -196,7 +196,7 @@ func TestSealIsBoundToItsRecord(t *testing.T) {
 	t.Parallel()
 	k := readyKeys(t, "bank", NewKeyring())
 	now := time.Now()
-	r := store.Record{Key: k.keyID(), ID: "id-1", Subject: "u1", Salt: make([]byte, saltLen), Created: now,
+	r := store.Record{Key: k.keyID, ID: "id-1", Subject: "u1", Salt: make([]byte, saltLen), Created: now,
 		Expires: now.Add(time.Minute)}
 	sealed, err := k.seal(&r, []byte("+447912345678"))
 	if err != nil {

@@ -33,7 +33,10 @@ func (s *Service) Send(ctx context.Context, q Request) (*Challenge, error) {
 		q.RequestID = randomID()
 	}
 	c, err := s.send(ctx, q, now)
-	if reason := ReasonOf(err); err != nil && reason != ReasonUndelivered && !s.quiet(err, now) {
+	if err == nil {
+		return c, nil
+	}
+	if reason := ReasonOf(err); reason != ReasonUndelivered && !s.quiet(err, now) {
 		e := Event{Kind: EventRefused, At: now, RequestID: loggable(q.RequestID), Purpose: loggable(q.Purpose),
 			Tenant: loggable(q.Tenant), Reference: loggable(q.Reference), To: q.To.Masked(), Operation: OperationSend,
 			Reason: reason, Err: err, Decoy: q.Decoy,
@@ -94,7 +97,7 @@ func (s *Service) compose(q Request, req *sealedRequest, t *tenant, now time.Tim
 	i := s.keys.newID(q.Tenant, tag, q.Purpose, q.IdempotencyKey)
 	p := t.of(q.Purpose)
 	r := &store.Record{ID: i.store(), Subject: tag.run(q.Known), Group: s.keys.group(q.Tenant, q.Purpose),
-		Key: s.keys.keyID(), Salt: newSalt(), Created: now, Expires: now.Add(p.Life), NewCode: p.NewCode,
+		Key: s.keys.keyID, Salt: newSalt(), Created: now, Expires: now.Add(p.Life), NewCode: p.NewCode,
 		MaxAttempts: p.MaxAttempts, MaxFailures: p.MaxFailures, Lock: p.Lock,
 		MaxRun: p.run(q.Known), RunLife: p.RunLife}
 	d := delivery.New(now, time.Time{}, 0, delivery.Charge{})
@@ -227,7 +230,7 @@ func (s *Service) begin(o *opened, held delivery.Charge) (until time.Time, err e
 	case s.c.Async:
 		d = delivery.New(o.Created, time.Time{}, 0, held)
 	}
-	o.delivery, o.encoded = &d, d.Encode()
+	*o.delivery, o.encoded = d, d.Encode()
 	o.Delivery, err = s.keys.sign(o.Record, o.encoded)
 	return until, err
 }

@@ -76,7 +76,7 @@ func (s *Service) makeDummy() error {
 		requestID: randomID(),
 		binding:   noBinding}
 	now := instant()
-	r := store.Record{ID: s.keys.newID("", subjectTag{}, "", "").store(), Key: s.keys.keyID(), Salt: newSalt(),
+	r := store.Record{ID: s.keys.newID("", subjectTag{}, "", "").store(), Key: s.keys.keyID, Salt: newSalt(),
 		Created: now, Expires: now.Add(time.Hour)}
 	var err error
 	if r.Sealed, err = s.keys.seal(&r, q.encode()); err != nil {

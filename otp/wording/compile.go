@@ -33,7 +33,7 @@ type sentence struct {
 	field  string
 	source string
 	parts  []part
-	tmpl   *texttemplate.Template // a thousand of them would be most of the heap
+	tmpl   *texttemplate.Template // nil if there are parts: a template takes much memory
 }
 
 // field returns the name of a Wording's field, for errors.

@@ -84,7 +84,7 @@ func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channe
 	}
 	var watch otp.Guard
 	if c.Guard != nil {
-		if watch, err = c.Guard.guard(st, keys, a.metrics, log); err != nil {
+		if watch, err = a.guard(st, keys, log); err != nil {
 			return err
 		}
 	}
@@ -121,13 +121,44 @@ func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channe
 	return nil
 }
 
-func (c *guardConfig) guard(l store.Limiter, keys otp.Keyring, m *appMetrics, log *slog.Logger) (*guard.Guard, error) {
+// guard returns the application's guard, which keeps to the budget by the prices of the
+// file. It is asked before a route is chosen, so that a message has the price of the first
+// route that could take it.
+func (a *app) guard(l store.Limiter, keys otp.Keyring, log *slog.Logger) (*guard.Guard, error) {
+	c, t := a.config.Guard, &a.config.tariff
 	countries := map[string]guard.Country{}
 	for _, code := range c.Countries {
 		countries[code] = guard.Country{}
 	}
-	return guard.New(guard.Config{Limiter: l, Index: keys.Index, Countries: countries, Budget: c.Budget,
-		Shadow: c.Shadow, Alert: m.alert, Logger: log})
+	out := guard.Config{Limiter: l, Index: keys.Index, Countries: countries, Shadow: c.Shadow, Alert: a.metrics.alert,
+		Logger: log}
+	budget, price := t.guardMoney()
+	if out.Budget = budget; t.currency != "" {
+		phones, others := a.firstRoute(true), a.firstRoute(false)
+		for _, code := range c.Countries {
+			if p := t.price(phones, code); 4*p > t.budget { // a guard spends a quarter in an hour
+				return nil, &priceError{"budget", fmt.Errorf("%s is less than four messages to %s by %s, of %s each",
+					t.budget, code, phones, p)}
+			}
+		}
+		out.Price = func(country string) int {
+			if country == "" {
+				return price(t.price(others, country))
+			}
+			return price(t.price(phones, country))
+		}
+	}
+	return guard.New(out)
+}
+
+// firstRoute returns the first route to phones, or to anything else; empty: there is none.
+func (a *app) firstRoute(phones bool) string {
+	for _, r := range a.courier.Routes() {
+		if r.Address == channel.Phone == phones {
+			return r.Name
+		}
+	}
+	return ""
 }
 
 // up reports whether a route is left that messages go by.

@@ -80,8 +80,18 @@ type application struct {
 	// there are ReturnURLs, since people then use the hosted page; else none.
 	Origin string `json:"origin,omitempty"`
 
-	// Purposes are those that the metrics tell apart, see /metrics. Default: none.
+	// Purposes are those that the figures and the metrics tell apart; all others are
+	// "other". Default: none.
 	Purposes []string `json:"purposes,omitempty"`
+
+	// Currency is the ISO 4217 code of the routes' prices. Default: there are no prices,
+	// and no spend is counted.
+	Currency string `json:"currency,omitempty"`
+
+	// Budget is what the messages of a day may cost, in Currency; without a Currency,
+	// how many messages a day may have. The guard keeps to it, and the dashboard shows it
+	// beside the spend. Required with a Guard.
+	Budget json.Number `json:"budget,omitempty"`
 
 	// Guard refuses SMS pumping, flooding and overspending, see otp/guard.
 	// Default: none.
@@ -94,15 +104,14 @@ type application struct {
 	// Webhooks receive what becomes of the application's verifications.
 	Webhooks []webhook `json:"webhooks,omitempty"`
 
-	waits []time.Duration // between sends, for tests; nil: the default
+	waits  []time.Duration // between sends, for tests; nil: the default
+	tariff tariff          // of Currency, Budget and the routes' prices
 
 	Keys []apiKey `json:"keys"`
 }
 
-// A guardConfig is what a guard cannot know: the messages that a day may cost, and the
-// countries of the application's people.
+// A guardConfig is what a guard cannot know: the countries of the application's people.
 type guardConfig struct {
-	Budget    int      `json:"budget"`
 	Countries []string `json:"countries"`
 	Shadow    bool     `json:"shadow,omitempty"` // alerts in the log, and refuses nothing
 }
@@ -117,6 +126,9 @@ type route struct {
 	// Values are those of a provider, see gateway/provider. One that begins with "$" is the
 	// name of a variable. The provider reports to /hooks/APPLICATION/ROUTE.
 	Values map[string]string `json:"values,omitempty"`
+	// Prices are what a message costs, or each part of a long SMS: "default", and the
+	// countries with a price of their own. Required if the application has a Currency.
+	Prices map[string]json.Number `json:"prices,omitempty"`
 }
 
 // An apiKey is what is kept of an API key: 256 random bits need no slow hash. A
@@ -234,7 +246,7 @@ func (c *config) validate(env func(string) string) error {
 			return fmt.Errorf("%s.routes: there is none", at)
 		}
 		names[a.Name] = true
-		if err := errors.Join(a.validatePages(at), a.validateWebhooks(at, env)); err != nil {
+		if err := errors.Join(a.validatePages(at), a.validatePrices(at), a.validateWebhooks(at, env)); err != nil {
 			return err
 		}
 		for j := range a.Keys {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -39,17 +38,20 @@ const (
 	// people typed is likely to be of pumped numbers.
 	suspectSent, suspectShare = 20, 35
 	shownEntries              = 20
+	// The figures that are not counted by country and purpose say so.
+	notSplit = "all countries and purposes"
 	// An older message in the queue shows that there are too few workers, or none.
 	slowQueue = 10 * time.Second
 )
 
 // A board is what the template of the dashboard sees.
 type board struct {
-	Application, Route, Country     string
-	Applications, Routes, Countries []choice
-	Span                            span
-	Spans                           []span
-	At                              string
+	Application, Route, Country, Purpose      string
+	Applications, Routes, Countries, Purposes []choice
+	Span                                      span
+	Spans                                     []span
+	At                                        string
+	Currency                                  string // empty: there are no prices
 
 	Tiles []tile
 	Rows  []countryRow
@@ -63,8 +65,9 @@ type board struct {
 	Down        bool    // nothing could be read
 
 	queue          store.Stats
-	values, before []counters // of the span, and of the one before it
+	values, before []counters // of the span, and of the one before it, and of the purpose
 	open           int        // values at the end whose codes can still be typed
+	today          money      // the spend of the day, of all routes, countries and purposes
 }
 
 type choice struct{ Value, Label string }
@@ -78,13 +81,15 @@ type countryRow struct {
 	Name                        string
 	Requested, Sent             int64
 	Delivered, Verified, Before string
+	Spend                       string
 	Suspect                     bool
 }
 
 // showBoard is GET /dashboard.
 func (s *server) showBoard(w http.ResponseWriter, r *http.Request, a *app, o *operator) {
-	b := &board{Application: a.name, Route: r.FormValue("route"), Country: r.FormValue("country"), Spans: spans,
-		Span: spans[0], Find: r.FormValue("find"), At: time.Now().UTC().Format("2 January 2006, 15:04:05"),
+	b := &board{Application: a.name, Route: r.FormValue("route"), Country: r.FormValue("country"),
+		Purpose: r.FormValue("purpose"), Spans: spans, Span: spans[0], Currency: a.config.Currency,
+		Find: r.FormValue("find"), At: time.Now().UTC().Format("2 January 2006, 15:04:05"),
 		Webhooks: len(s.sender.of(a.name)) > 0, Done: outcomes[r.FormValue("done")]}
 	if i := slices.IndexFunc(spans, func(p span) bool { return p.Name == r.FormValue("span") }); i > 0 {
 		b.Span = spans[i]
@@ -94,6 +99,9 @@ func (s *server) showBoard(w http.ResponseWriter, r *http.Request, a *app, o *op
 	}
 	for _, c := range a.config.Routes {
 		b.Routes = append(b.Routes, choice{c.Name, c.Name})
+	}
+	for _, purpose := range a.config.Purposes {
+		b.Purposes = append(b.Purposes, choice{purpose, purpose})
 	}
 	now := time.Now()
 	if err := b.readAll(r, a, now); err != nil {
@@ -114,6 +122,9 @@ func (b *board) readAll(r *http.Request, a *app, now time.Time) error {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
 	err := b.read(ctx, a, now)
+	if err == nil && b.Currency != "" {
+		err = b.readToday(ctx, a, now)
+	}
 	if err == nil {
 		err = b.readEntries(ctx, a, now, r.FormValue("cursor"))
 	}
@@ -122,6 +133,15 @@ func (b *board) readAll(r *http.Request, a *app, now time.Time) error {
 	}
 	return err
 }
+
+// readToday reads the spend of the day, which is one of UTC.
+func (b *board) readToday(ctx context.Context, a *app, now time.Time) error {
+	days, err := a.figures.read(ctx, len(levels)-1, now, now.Add(1))
+	b.today = money(total(days).sum(b.kindCost(), "", ""))
+	return err
+}
+
+func (b *board) kindCost() string { return kindCost + b.Currency }
 
 // read reads the span, and the one before it.
 func (b *board) read(ctx context.Context, a *app, now time.Time) error {
@@ -133,7 +153,13 @@ func (b *board) read(ctx context.Context, a *app, now time.Time) error {
 		return err
 	}
 	for i := range p.values {
-		of := func(k int) counters { return total(all[k*p.merge : (k+1)*p.merge]) }
+		of := func(k int) counters {
+			c := total(all[k*p.merge : (k+1)*p.merge])
+			if b.Purpose != "" {
+				c = c.ofPurpose(b.Purpose)
+			}
+			return c
+		}
 		b.before, b.values = append(b.before, of(i)), append(b.values, of(p.values+i))
 	}
 	value := func(at time.Time) int64 { return l.index(at) / int64(p.merge) }
@@ -204,12 +230,20 @@ func (b *board) fill(a *app) {
 		{"Messages sent", strconv.FormatInt(sum(kindSent), 10), "", false},
 		{"Delivered", came, percent(b.delivered(before, b.Country)) + " before", false},
 		{"Verified", percent(conversion), percent(usual) + " before", conversion < 0.8*usual},
-		{"Time to delivery", took(kindToDelivery), "p50 / p99, all countries", false},
-		{"Time to the right code", took(kindToVerification), "p50 / p99, all countries", false},
+		{"Time to delivery", took(kindToDelivery), "p50 / p99, " + notSplit, false},
+		{"Time to the right code", took(kindToVerification), "p50 / p99, " + notSplit, false},
 		routesUp(a),
 		{"Messages that wait", strconv.Itoa(b.queue.High + b.queue.Normal + b.queue.Low),
 			fmt.Sprintf("for up to %.0f s; dead letters: %d", b.queue.Oldest.Seconds(), b.queue.Dead),
 			b.queue.Oldest > slowQueue},
+	}
+	if t := &a.config.tariff; b.Currency != "" {
+		note := "all routes, countries and purposes"
+		if t.budget > 0 {
+			note = fmt.Sprintf("of %s a day, %s", t.budget.short(), note)
+		}
+		b.Tiles = append(b.Tiles, tile{"Spend today", b.today.short() + " " + b.Currency, note,
+			t.budget > 0 && b.today >= t.budget/5*4})
 	}
 	b.fillCountries(ripe, all, before)
 }
@@ -245,84 +279,11 @@ func (b *board) fillCountries(ripe, all, before counters) {
 		share := b.converted(ripe, code)
 		b.Rows = append(b.Rows, countryRow{names[code], all.sum(kindRequested, "", code),
 			all.sum(kindSent, b.Route, code), percent(b.delivered(all, code)), percent(share),
-			percent(b.converted(before, code)),
+			percent(b.converted(before, code)), money(all.sum(b.kindCost(), b.Route, code)).short(),
 			ripe.sum(kindSent, b.Route, code) >= suspectSent && share < suspectShare})
 	}
 	slices.SortFunc(b.Countries, func(a, b choice) int { return strings.Compare(a.Label, b.Label) })
 	slices.SortFunc(b.Rows, func(a, b countryRow) int {
 		return cmp.Or(cmp.Compare(b.Requested, a.Requested), strings.Compare(a.Name, b.Name))
 	})
-}
-
-// draw makes the plots.
-func (b *board) draw(times []string) {
-	of := func(name string, value func(i int) float64) series {
-		s := series{Name: name}
-		for i := range b.values {
-			s.Values = append(s.Values, value(i))
-		}
-		return s
-	}
-	funnel := &plot{ID: "funnel", Title: "From request to right code", Open: b.open}
-	for _, kind := range []string{kindRequested, kindSent, kindDelivered, kindVerified} {
-		funnel.Series = append(funnel.Series, of(kind, func(i int) float64 {
-			return float64(b.values[i].sum(kind, b.Route, b.Country))
-		}))
-	}
-	share := &plot{ID: "share", Title: "Right codes by route", Note: "of the messages of five steps", Unit: "%",
-		Open: b.open}
-	for _, s := range b.split(kindSent, func(f field) string { return f.a }) {
-		share.Series = append(share.Series, of(s.Name, func(i int) float64 {
-			if i >= len(b.values)-b.open {
-				return math.NaN()
-			}
-			c := total(b.values[max(0, i-4) : i+1])
-			return ratio(c.sum(kindVerified, s.Name, b.Country), c.sum(kindSent, s.Name, b.Country))
-		}))
-	}
-	took := &plot{ID: "took", Title: "Time to the right code", Note: "all countries", Unit: "s"}
-	for _, q := range []float64{0.5, 0.99} {
-		took.Series = append(took.Series, of(fmt.Sprintf("p%.0f", 100*q), func(i int) float64 {
-			if v, ok := b.values[i].quantile(kindToVerification, b.Route, q); ok {
-				return v
-			}
-			return math.NaN()
-		}))
-	}
-	both := func(f field) string { return f.a + " " + f.b }
-	b.Plots = []*plot{funnel, share, took,
-		{ID: "routes", Title: "Messages by route", Stacked: true,
-			Series: b.split(kindSent, func(f field) string { return f.a })},
-		{ID: "refused", Title: "Refusals by reason", Note: "wrong codes included", Stacked: true,
-			Series: b.split(kindRefused, both)},
-		{ID: "tries", Title: "Tries that failed", Note: "by route and class", Stacked: true,
-			Series: b.split(kindFailedTry, both)},
-	}
-	for _, p := range b.Plots {
-		p.Times, p.Series = times, fewer(p.Series)
-	}
-}
-
-// split makes a series of each name of a kind's fields, the largest first.
-func (b *board) split(kind string, name func(field) string) (all []series) {
-	sums, values := map[string]int64{}, map[string][]float64{}
-	for i, c := range b.values {
-		for f, n := range c {
-			if f.kind != kind || kind != kindRefused && b.Route != "" && f.a != b.Route ||
-				kind == kindSent && b.Country != "" && f.b != b.Country {
-				continue
-			}
-			if values[name(f)] == nil {
-				values[name(f)] = make([]float64, len(b.values))
-			}
-			values[name(f)][i] += float64(n)
-			sums[name(f)] += n
-		}
-	}
-	for _, name := range slices.SortedFunc(maps.Keys(values), func(a, b string) int {
-		return cmp.Or(cmp.Compare(sums[b], sums[a]), strings.Compare(a, b))
-	}) {
-		all = append(all, series{name, values[name]})
-	}
-	return all
 }

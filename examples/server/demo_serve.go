@@ -32,7 +32,11 @@ func serveDemo(ctx context.Context, env func(string) string, out io.Writer) erro
 	c.Listen, c.Admin = cmp.Or(env("OTP_LISTEN"), "127.0.0.1:8080"), cmp.Or(env("OTP_ADMIN"), "127.0.0.1:8081")
 	shop, bank := &c.Applications[0], &c.Applications[1]
 	shop.Routes = []route{{Name: "sms", URL: "console:phone"}, {Name: "email", URL: "console:email"}}
-	bank.Routes = []route{{Name: "carrier-a"}, {Name: "carrier-b"}}
+	bank.Routes = []route{
+		{Name: "carrier-a", Prices: map[string]json.Number{"default": "0.09", "GB": "0.031", "DE": "0.075",
+			"FR": "0.048", "US": "0.0079"}},
+		{Name: "carrier-b", Prices: map[string]json.Number{"default": "0.12", "GB": "0.04"}}}
+	bank.Currency, bank.Budget, bank.Purposes = "EUR", "500", []string{"login", "payment"}
 	if err := c.validate(env); err != nil {
 		return err
 	}
@@ -129,6 +133,17 @@ func drawCountry() (code, number string) {
 	return crowdCountries[0].code, crowdCountries[0].number
 }
 
+// drawPurpose returns what a person wants a code for: mostly to log in.
+func drawPurpose() string {
+	switch rand.IntN(20) {
+	case 0:
+		return "password"
+	case 1, 2, 3, 4:
+		return "payment"
+	}
+	return "login"
+}
+
 // signIn has people sign in to an application, up to three a second and 100 at one time,
 // until ctx ends.
 func (c *crowd) signIn(ctx context.Context, a *app) {
@@ -156,7 +171,8 @@ func (c *crowd) signIn(ctx context.Context, a *app) {
 func (c *crowd) person(ctx context.Context, a *app) {
 	_, number := drawCountry()
 	number += fmt.Sprintf("%04d", rand.IntN(10_000))
-	q := otp.Request{Subject: number, Purpose: "login", To: channel.Recipient{Phone: number}}
+	purpose := drawPurpose()
+	q := otp.Request{Subject: number, Purpose: purpose, To: channel.Recipient{Phone: number}}
 	sent, err := a.svc.Send(ctx, q)
 	for tries := 0; err == nil && tries < 3 && rand.IntN(8) > 0; tries++ {
 		select {
@@ -169,7 +185,7 @@ func (c *crowd) person(ctx context.Context, a *app) {
 		if rand.IntN(8) == 0 {
 			typed = "000000"
 		}
-		_, err = a.svc.Verify(ctx, otp.Verification{ID: sent.ID, Subject: number, Purpose: "login", Code: typed})
+		_, err = a.svc.Verify(ctx, otp.Verification{ID: sent.ID, Subject: number, Purpose: purpose, Code: typed})
 		if err == nil || !errors.Is(err, otp.ErrInvalidCode) {
 			return
 		}
@@ -201,7 +217,7 @@ func (f *figures) remember(now time.Time) {
 }
 
 func (f *figures) rememberOne(born, now time.Time, country string, share float64) {
-	e := otp.Event{Kind: otp.EventGenerated, Created: born, At: born, Region: country}
+	e := otp.Event{Kind: otp.EventGenerated, Created: born, At: born, Region: country, Purpose: drawPurpose()}
 	f.count(&e, now)
 	e.Kind, e.Route, e.State, e.Sent = otp.EventSent, f.routes[0], channel.Sent, born
 	if rand.IntN(10) == 0 {

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,40 +30,49 @@ const (
 	kindFailedTry      = "failed_try"      // of a route that then left the message to the next: by route and class
 	kindToDelivery     = "to_delivery"     // by route and index into edges: seconds from submission to delivery
 	kindToVerification = "to_verification" // by route and index into edges: seconds from creation
+	kindCost           = "cost_"           // with the currency; millionths of it, by route and country
 )
 
-// A field is a kind and what it is counted by. All parts are bounded: routes are those
-// of the file, countries have phone numbers, the rest are constants of the library. What
-// is not known is other.
-type field struct{ kind, a, b string }
+// A field is a kind and what it is counted by. All parts are bounded: routes and purposes
+// are those of the file, countries have phone numbers, the rest are constants of the
+// library. What is not known is other.
+type field struct {
+	kind, a, b string
+	purpose    string // of kinds with a country; else empty
+}
 
-// MarshalText returns kind/a/b, in which only a may have a slash.
+// MarshalText returns kind/a/b, and /purpose if there is one.
 //
 //nolint:unparam // encoding.TextMarshaler has an error
-func (f field) MarshalText() ([]byte, error) { return []byte(f.kind + "/" + f.a + "/" + f.b), nil }
+func (f field) MarshalText() ([]byte, error) {
+	text := f.kind + "/" + url.PathEscape(f.a) + "/" + f.b
+	if f.purpose != "" {
+		text += "/" + url.PathEscape(f.purpose)
+	}
+	return []byte(text), nil
+}
 
 // UnmarshalText reads what MarshalText returns.
 func (f *field) UnmarshalText(text []byte) error {
-	kind, rest, _ := strings.Cut(string(text), "/")
-	a, b, ok := cutLast(rest, "/")
-	if *f = (field{kind, a, b}); !ok {
-		return errors.New("a field must be of the form kind/a/b")
+	parts := append(strings.Split(string(text), "/"), "")
+	if n := len(parts); n != 4 && n != 5 {
+		return errors.New("a field must be of the form kind/a/b/purpose")
 	}
-	return nil
+	a, err := url.PathUnescape(parts[1])
+	purpose, failed := url.PathUnescape(parts[3])
+	*f = field{parts[0], a, parts[2], purpose}
+	return errors.Join(err, failed)
 }
 
 type counters map[field]int64
 
-const (
-	maxFields = 1000 // of a shard; more countries than that are counted as other
-	otherName = "other"
-)
+const otherName = "other"
 
-func (c counters) add(f field) {
-	if _, ok := c[f]; !ok && len(c) >= maxFields {
-		f.b = otherName
-	}
-	c[f]++
+// ofPurpose returns the figures of a purpose, and those that are not counted by purpose.
+func (c counters) ofPurpose(purpose string) counters {
+	out := maps.Clone(c)
+	maps.DeleteFunc(out, func(f field, _ int64) bool { return f.purpose != "" && f.purpose != purpose })
+	return out
 }
 
 // sum adds up a kind, of the route and the country unless they are empty.
@@ -129,11 +141,13 @@ func (l level) start(index int64) time.Time {
 // Each process counts into shards of its own and writes them within a second. What is
 // read is the sum over all processes, those that have ended included.
 type figures struct {
-	app    string
-	routes []string
-	store  store.Store
-	vault  *vault
-	log    *slog.Logger
+	app      string
+	routes   []string
+	purposes []string
+	tariff   tariff
+	store    store.Store
+	vault    *vault
+	log      *slog.Logger
 
 	mu      sync.Mutex
 	shards  map[bucket]*shard
@@ -152,7 +166,8 @@ type figures struct {
 }
 
 func newFigures(a application, st store.Store, v *vault, log *slog.Logger) *figures {
-	f := &figures{app: a.Name, store: st, vault: v, log: log, shards: map[bucket]*shard{}}
+	f := &figures{app: a.Name, purposes: a.Purposes, tariff: a.tariff, store: st, vault: v, log: log,
+		shards: map[bucket]*shard{}}
 	for _, r := range a.Routes {
 		f.routes = append(f.routes, r.Name)
 	}
@@ -175,16 +190,23 @@ func (f *figures) event(_ context.Context, e otp.Event) {
 	}
 }
 
-func (f *figures) count(e *otp.Event, now time.Time) {
-	route, country := e.Route, e.Region
-	if route != "" && !slices.Contains(f.routes, route) {
-		route = otherName
+// among returns value if it is listed or empty, else other.
+func among(list []string, value string) string {
+	if value == "" || slices.Contains(list, value) {
+		return value
 	}
+	return otherName
+}
+
+func (f *figures) count(e *otp.Event, now time.Time) {
+	route, country := among(f.routes, e.Route), e.Region
 	if !phone.ValidRegion(country) { // as that of an e-mail address
 		country = otherName
 	}
+	purpose := cmp.Or(among(f.purposes, e.Purpose), otherName)
 	born := e.Created
-	add := func(kind, a, b string) { f.add(born, now, field{kind, a, b}) }
+	add := func(kind, a, b string) { f.add(born, now, field{kind, a, b, ""}, 1) }
+	addOf := func(kind, route string, n int64) { f.add(born, now, field{kind, route, country, purpose}, n) }
 	if e.Kind == otp.EventRefused {
 		born = e.At
 		add(kindRefused, string(e.Operation), string(e.Reason))
@@ -194,32 +216,37 @@ func (f *figures) count(e *otp.Event, now time.Time) {
 	}
 	switch e.Kind {
 	case otp.EventGenerated:
-		add(kindRequested, "", country)
+		addOf(kindRequested, "", 1)
 	case otp.EventSent:
+		f.tariff.spent(e, func(route string, cost money) {
+			if cost > 0 {
+				addOf(kindCost+f.tariff.currency, among(f.routes, route), int64(cost))
+			}
+		})
 		for _, h := range e.Hops {
 			if h.Err != nil && !h.Skipped {
 				add(kindFailedTry, h.Route, h.Class.String())
 			}
 		}
 		if e.State == channel.Failed {
-			add(kindUndelivered, route, country)
+			addOf(kindUndelivered, route, 1)
 			return
 		}
-		add(kindSent, route, country)
+		addOf(kindSent, route, 1)
 		if e.State == channel.Delivered {
-			add(kindDelivered, route, country)
+			addOf(kindDelivered, route, 1)
 		}
 	case otp.EventReceipt:
 		if e.State != channel.Delivered {
-			add(kindUndelivered, route, country)
+			addOf(kindUndelivered, route, 1)
 			return
 		}
-		add(kindDelivered, route, country)
+		addOf(kindDelivered, route, 1)
 		if !e.Sent.IsZero() {
 			add(kindToDelivery, route, edgeOf(e.At.Sub(e.Sent)))
 		}
 	case otp.EventVerified:
-		add(kindVerified, route, country)
+		addOf(kindVerified, route, 1)
 		add(kindToVerification, route, edgeOf(e.At.Sub(e.Created)))
 	case otp.EventRejected:
 		born = e.At
@@ -227,8 +254,8 @@ func (f *figures) count(e *otp.Event, now time.Time) {
 	}
 }
 
-// add counts in the buckets of each level.
-func (f *figures) add(at, now time.Time, to field) {
+// add counts n in the buckets of each level.
+func (f *figures) add(at, now time.Time, to field, n int64) {
 	for i, l := range levels {
 		if now.Sub(at) > l.life {
 			continue
@@ -236,10 +263,10 @@ func (f *figures) add(at, now time.Time, to field) {
 		b := bucket{i, l.index(at)}
 		s := f.shards[b]
 		if s == nil {
-			s = &shard{counters: counters{}}
+			s = &shard{counters: counters{}, told: map[[2]string]bool{}}
 			f.shards[b] = s
 		}
-		s.add(to)
+		s.add(to, n)
 		s.dirty, s.touched = true, now
 	}
 }

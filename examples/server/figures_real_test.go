@@ -110,7 +110,8 @@ func testFiguresOfProcesses(t *testing.T, store string) {
 	}
 	path := t.TempDir() + "/config.json"
 	file := fmt.Sprintf(`{"listen":"127.0.0.1:0","admin":"127.0.0.1:0","store":%q,"applications":[{"name":"shop",
-		"brand":"Shop","routes":[{"name":"sms","url":"console:phone"}],
+		"brand":"Shop","currency":"EUR","routes":[{"name":"sms","url":"console:phone",
+		"prices":{"default":0.1,"GB":0.031001,"FR":0.07}}],
 		"keys":[{"id":"shop1","sha256":%q,"rate":1000000,"scopes":["verifications","stats"]}]}]}`, store, k.SHA256)
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		t.Fatal(err)
@@ -158,11 +159,12 @@ func testFiguresOfProcesses(t *testing.T, store string) {
 	r := (&rig{t: t, keys: keys, open: (&phones{codes: map[string]string{}}).open, shop: &client{key: secret},
 		bank: &client{}}).serve(read)
 	var got stats
-	r.get(r.shop, "/v1/stats?bucket=minute&by=country&from="+begun.UTC().Format(time.RFC3339), &got)
-	requested, went := map[string]int64{}, map[string]int64{}
+	r.get(r.shop, "/v1/stats?bucket=minute&group_by=country&from="+begun.UTC().Format(time.RFC3339), &got)
+	requested, went, spend := map[string]int64{}, map[string]int64{}, map[string]money{}
 	for _, row := range got.Rows {
 		requested[*row.Country] += row.Requested
 		went[*row.Country] += row.Sent
+		spend[*row.Country] += row.Cost.Amount
 	}
 	for i, l := range loads {
 		all := int64(len(l.answered))
@@ -175,6 +177,11 @@ func testFiguresOfProcesses(t *testing.T, store string) {
 			most, n)
 		if all == 0 || n < least || n > most || went[l.country] < least || went[l.country] > n {
 			t.Errorf("process %d: %d requested, %d sent; want %d to %d", i, n, went[l.country], least, most)
+		}
+	}
+	for country, price := range map[string]money{"GB": 31_001, "FR": 70_000, "DE": 100_000} {
+		if got, want := spend[country], price*money(went[country]); got != want {
+			t.Errorf("%d messages to %s cost %s, want %s", went[country], country, got, want)
 		}
 	}
 	if least := loads[0].before(killed.Add(-time.Second)); least == 0 {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/otpcourier/otpcourier/channel"
+	"github.com/otpcourier/otpcourier/channel/phone"
 	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/store"
 	"github.com/otpcourier/otpcourier/store/memstore"
@@ -30,13 +33,19 @@ func testVault(t *testing.T) *vault {
 
 func testFigures(t *testing.T, st store.Store, v *vault) *figures {
 	t.Helper()
-	a := application{Name: "shop", Routes: []route{{Name: "sms"}, {Name: "email"}}}
+	a := application{Name: "shop", Purposes: []string{"login"}, Currency: "EUR", Routes: []route{
+		{Name: "sms", Prices: map[string]json.Number{"default": "0.09", "GB": "0.031001"}},
+		{Name: "email", Prices: map[string]json.Number{"default": "0"}}}}
+	if err := a.validatePrices("shop"); err != nil {
+		t.Fatal(err)
+	}
 	return newFigures(a, st, v, slog.New(slog.NewTextHandler(t.Output(), nil)))
 }
 
 // life is what becomes of a verification: sent by SMS in 2 s, verified after 8 s.
 func lifeOf(id string, born time.Time) []otp.Event {
-	e := otp.Event{Challenge: id, Created: born, Region: "GB", To: channel.Recipient{Phone: "+44******5601"}}
+	e := otp.Event{Challenge: id, Created: born, Region: "GB", Purpose: "login",
+		To: channel.Recipient{Phone: "+44******5601"}}
 	next := func(kind otp.EventKind, after time.Duration, state channel.State) otp.Event {
 		out := e
 		out.Kind, out.At, out.State = kind, born.Add(after), state
@@ -52,9 +61,10 @@ func lifeOf(id string, born time.Time) []otp.Event {
 
 // wantOf is what lifeOf counts, n times.
 func wantOf(n int64) counters {
-	return counters{{kindRequested, "", "GB"}: n, {kindSent, "sms", "GB"}: n, {kindDelivered, "sms", "GB"}: n,
-		{kindVerified, "sms", "GB"}: n, {kindRefused, "verify", ""}: n, {kindToDelivery, "sms", "1"}: n,
-		{kindToVerification, "sms", "5"}: n}
+	return counters{{kindRequested, "", "GB", "login"}: n, {kindSent, "sms", "GB", "login"}: n,
+		{kindDelivered, "sms", "GB", "login"}: n, {kindVerified, "sms", "GB", "login"}: n,
+		{kindCost + "EUR", "sms", "GB", "login"}: 31001 * n, {kindRefused, "verify", "", ""}: n,
+		{kindToDelivery, "sms", "1", ""}: n, {kindToVerification, "sms", "5", ""}: n}
 }
 
 // sumOf reads what was counted from a time on, for as long.
@@ -194,8 +204,9 @@ func TestCohorts(t *testing.T) {
 		if err != nil || len(first) != 1 {
 			t.Fatal(len(first), err)
 		}
-		want := counters{{kindRequested, "", "GB"}: 1, {kindSent, "sms", "GB"}: 1, {kindVerified, "sms", "GB"}: 1,
-			{kindToVerification, "sms", "15"}: 1}
+		want := counters{{kindRequested, "", "GB", "login"}: 1, {kindSent, "sms", "GB", "login"}: 1,
+			{kindVerified, "sms", "GB", "login"}: 1, {kindCost + "EUR", "sms", "GB", "login"}: 31001,
+			{kindToVerification, "sms", "15", ""}: 1}
 		if diff := cmp.Diff(want, first[0], cmp.AllowUnexported(field{})); diff != "" {
 			t.Error(diff)
 		}
@@ -216,23 +227,16 @@ func TestCohorts(t *testing.T) {
 // fields without room.
 func TestFieldsAreBounded(t *testing.T) {
 	t.Parallel()
-	f := &figures{routes: []string{"sms"}, shards: map[bucket]*shard{}}
+	f := &figures{routes: []string{"sms"}, purposes: []string{"login"}, shards: map[bucket]*shard{}}
 	now := time.Now()
 	for i := range 3000 {
 		f.count(&otp.Event{Kind: otp.EventSent, At: now, Created: now, Route: fmt.Sprint("route", i),
-			State: channel.Sent, Region: fmt.Sprint("X", i)}, now)
+			State: channel.Sent, Region: fmt.Sprint("X", i), Purpose: fmt.Sprint("purpose", i)}, now)
 	}
 	for _, s := range f.shards {
 		if len(s.counters) != 1 || s.sum(kindSent, otherName, otherName) != 3000 {
 			t.Errorf("got %v", s.counters)
 		}
-	}
-	c := counters{}
-	for i := range 5000 {
-		c.add(field{kindSent, "sms", fmt.Sprint(i)})
-	}
-	if len(c) != maxFields+1 || c.sum(kindSent, "", "") != 5000 {
-		t.Errorf("%d fields, %d in all", len(c), c.sum(kindSent, "", ""))
 	}
 	for i := range 2 * maxEntries {
 		f.event(t.Context(), otp.Event{At: now, Challenge: fmt.Sprint(i)})
@@ -242,12 +246,89 @@ func TestFieldsAreBounded(t *testing.T) {
 	}
 }
 
+// In a shard without room for more pairs of country and purpose, the ratios of those that
+// it tells apart, and of the others, are still not over one, and no message is lost.
+func TestRatiosOfFullShards(t *testing.T) {
+	t.Parallel()
+	f := &figures{routes: []string{"sms"}, purposes: []string{"login", "a/b"}, shards: map[bucket]*shard{}}
+	now := time.Now()
+	var lives [][]otp.Event
+	for i, region := range slices.Concat(phone.Regions(), phone.Regions()) {
+		events := lifeOf("x", now)
+		for j := range events {
+			events[j].Region, events[j].Purpose = region, []string{"login", "a/b", "x"}[i%3]
+		}
+		lives = append(lives, events)
+	}
+	dice := rand.New(rand.NewPCG(1, 2))
+	for left := len(lives); left > 0; { // in any order between them
+		i := dice.IntN(len(lives))
+		if len(lives[i]) == 0 {
+			continue
+		}
+		f.count(&lives[i][0], now)
+		if lives[i] = lives[i][1:]; len(lives[i]) == 0 {
+			left--
+		}
+	}
+	for b, s := range f.shards {
+		if n := int64(len(lives)); s.sum(kindVerified, "", "") != n || s.sum(kindRequested, "", "") != n ||
+			s.ofPurpose("login").sum(kindSent, "", "") != n/3+1 {
+			t.Errorf("%s: %v", levels[b.level].name, s.counters)
+		}
+		other := 0
+		for pair, verified := range s.byPair(kindVerified) {
+			if requested := s.byPair(kindRequested)[pair]; verified > requested {
+				t.Errorf("%s: of %v %d are verified, and %d requested", levels[b.level].name, pair, verified, requested)
+			}
+			if pair[0] == otherName {
+				other++
+			}
+		}
+		if len(s.told) != maxTold || other != 3 {
+			t.Errorf("%d pairs are told apart; there are others of %d purposes", len(s.told), other)
+		}
+	}
+}
+
+// byPair sums a kind by country and purpose.
+func (s *shard) byPair(kind string) map[[2]string]int64 {
+	out := map[[2]string]int64{}
+	for f, n := range s.counters {
+		if f.kind == kind {
+			out[[2]string{f.b, f.purpose}] += n
+		}
+	}
+	return out
+}
+
+// Names come back as they were, whatever is in them.
+func TestFieldText(t *testing.T) {
+	t.Parallel()
+	for _, f := range []field{{kindSent, "a/b %2F", "GB", "c/d%"}, {kindRefused, "verify", "", ""},
+		{kindRequested, "", otherName, "login"}} {
+		text, err := json.Marshal(counters{f: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		back := counters{}
+		if err := json.Unmarshal(text, &back); err != nil || back[f] != 1 {
+			t.Errorf("%s became %v %v", text, back, err)
+		}
+	}
+	for _, bad := range []string{`{"sent":1}`, `{"sent/a/b/c/d":1}`, `{"sent/%/b/c":1}`} {
+		if err := json.Unmarshal([]byte(bad), &counters{}); err == nil {
+			t.Errorf("%s passes", bad)
+		}
+	}
+}
+
 // Quantiles are read off in a straight line between the edges.
 func TestQuantile(t *testing.T) {
 	t.Parallel()
 	c := counters{}
 	for i := range 100 {
-		c.add(field{kindToDelivery, "sms", edgeOf(time.Duration(i) * 100 * time.Millisecond)}) // 0 to 9.9 s
+		c[field{kindToDelivery, "sms", edgeOf(time.Duration(i) * 100 * time.Millisecond), ""}]++ // 0 to 9.9 s
 	}
 	for q, want := range map[float64]float64{0.5: 5, 0.99: 9.9, 0.1: 1} {
 		if got, ok := c.quantile(kindToDelivery, "sms", q); !ok || got < want-0.3 || got > want+0.3 {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/otpcourier/otpcourier/channel"
 	"github.com/otpcourier/otpcourier/channel/phone"
+	"github.com/otpcourier/otpcourier/otp"
 	"github.com/otpcourier/otpcourier/otp/guard"
 	"github.com/otpcourier/otpcourier/otp/telemetry"
 	"github.com/otpcourier/otpcourier/otp/telemetry/smpptelemetry"
@@ -90,8 +91,11 @@ func (m *metrics) of(a application, tracer trace.TracerProvider) (*appMetrics, e
 	if err != nil {
 		return nil, err
 	}
-	t, err := telemetry.New(telemetry.Config{MeterProvider: p, TracerProvider: tracer, Purposes: a.Purposes,
-		Countries: phone.Regions()})
+	c := telemetry.Config{MeterProvider: p, TracerProvider: tracer, Purposes: a.Purposes, Countries: phone.Regions()}
+	if c.Currency = a.Currency; c.Currency != "" {
+		c.Price = func(e otp.Event) float64 { return float64(a.tariff.ofEvent(&e)) / float64(unit) }
+	}
+	t, err := telemetry.New(c)
 	if err != nil {
 		return nil, err
 	}

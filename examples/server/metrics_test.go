@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -71,8 +72,12 @@ func TestMetrics(t *testing.T) {
 	r := startWith(t, func(c *config) {
 		a := &c.Applications[0]
 		a.Purposes = []string{"login"}
-		a.Guard = &guardConfig{Budget: 1000, Countries: []string{"GB"}}
-		a.Routes = append(a.Routes, route{Name: "smpp"})
+		a.Currency, a.Budget = "EUR", "1000"
+		for i := range a.Routes {
+			a.Routes[i].Prices = map[string]json.Number{"default": "0.09", "GB": "0.031"}
+		}
+		a.Guard = &guardConfig{Countries: []string{"GB"}}
+		a.Routes = append(a.Routes, route{Name: "smpp", Prices: a.Routes[0].Prices})
 	}, func(p *phones) opener { lines.people = p; return lines.open })
 	at := apiPath + "/" + r.want(r.shop, "201 pending", "POST", apiPath, annsLogin).body.ID
 	if err := lines.receipt(t.Context(), channel.Receipt{ProviderID: "sms-1", State: channel.Delivered}); err != nil {
@@ -97,8 +102,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s has only %q", file, names)
 		}
 		for _, name := range names {
-			// The server knows no prices.
-			if name != "otp_message_cost_total" && !strings.Contains(got, "\n"+name+"{") {
+			if !strings.Contains(got, "\n"+name+"{") {
 				t.Errorf("%s asks for %s, which /metrics has not", file, name)
 			}
 		}
@@ -106,6 +110,8 @@ func TestMetrics(t *testing.T) {
 	for _, want := range []string{
 		`otp_challenges_total{application="shop",geo_country_iso_code="GB",otp_purpose="login"} 1`,
 		`otp_challenges_total{application="bank",geo_country_iso_code="GB",otp_purpose="other"} 1`,
+		`otp_message_cost_total{application="shop",geo_country_iso_code="GB",otp_currency="EUR",otp_route="sms"} ` +
+			"0.031\n",
 		`http_route="/v1/verifications/{id}/check",le="`, `otp_route_status{application="shop",otp_route="smpp",`,
 		`otp_guard_alerts_total{application="shop",otp_guard_opened="false",otp_guard_rule="country"} 1`,
 		`otp_refusals_total{application="shop",otp_operation="send",otp_reason="guarded"} 1`,

@@ -12,6 +12,7 @@ import (
 type plot struct {
 	ID, Title, Note string
 	Unit            string // "%", "s" or none
+	Money           bool   // values are millionths
 	Stacked         bool   // bars; else lines
 	Series          []series
 	Times           []string // of each value
@@ -64,6 +65,9 @@ func (p *plot) top() float64 {
 			}
 		}
 		most = max(most, sum)
+	}
+	if p.Money && most == 0 {
+		return float64(unit)
 	}
 	scale := math.Pow(10, math.Floor(math.Log10(max(most, 1))))
 	for _, m := range []float64{1, 2, 4, 5, 8} {
@@ -183,6 +187,8 @@ func (p *plot) show(v float64) string {
 	switch {
 	case math.IsNaN(v):
 		return "–"
+	case p.Money:
+		return money(math.Round(v)).String()
 	case p.Unit != "":
 		return fmt.Sprintf("%.0f %s", v, p.Unit)
 	}

@@ -189,7 +189,8 @@ func TestBlock(t *testing.T) {
 func TestGuard(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(c *config) {
-		c.Applications[0].Guard = &guardConfig{Budget: 1000, Countries: []string{"GB"}}
+		c.Applications[0].Budget = "1000"
+		c.Applications[0].Guard = &guardConfig{Countries: []string{"GB"}}
 	})
 	create := func(c *client, number string) string {
 		a, err := c.ask(t.Context(), "POST", apiPath, `{"subject":"s`+number+`","to":{"phone":"`+number+`"}}`)
@@ -397,6 +398,9 @@ func TestConfig(t *testing.T) {
 		"applications: there is none":     {string(example), `{}`},
 		"something follows":               {string(example), string(example) + "{}"},
 		"applications[0].keys[1].id":      {`"id": "shop2"`, `"id": "shop1"`},
+		"routes[0].prices.GB: it must be": {`"GB": 0.031,`, `"GB": 3.1e-2,`},
+		"budget: it is required":          {`"budget": 400,`, ``},
+		"invalid number literal":          {`"budget": 400,`, `"budget": "much",`},
 		"unknown unit":                    {`"5m"`, `"5 minutes"`},
 	} {
 		_, err := parseConfig([]byte(strings.Replace(string(example), change[0], change[1], 1)), env)

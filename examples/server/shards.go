@@ -28,12 +28,29 @@ const (
 // whole, so that a write whose answer was lost is repeated and counts nothing twice.
 type shard struct {
 	counters
+	told    map[[2]string]bool // the pairs of country and purpose that have fields
 	dirty   bool
 	touched time.Time
 
 	salt     []byte // of the record; nil: there is none yet
 	number   int
 	revision uint64
+}
+
+// maxTold is how many pairs of country and purpose a shard tells apart. The countries of
+// further pairs are counted as other, in all kinds, so that a ratio still compares like
+// with like.
+const maxTold = 300
+
+func (s *shard) add(f field, n int64) {
+	if pair := [2]string{f.b, f.purpose}; f.purpose != "" && !s.told[pair] {
+		if len(s.told) >= maxTold {
+			f.b = otherName
+		} else {
+			s.told[pair] = true
+		}
+	}
+	s.counters[f] += n
 }
 
 func (f *figures) shardID(b bucket, number int) string {

@@ -32,6 +32,7 @@ type statsRow struct {
 	Start   time.Time `json:"start"`
 	Route   *string   `json:"route,omitempty"` // empty: no message has gone yet
 	Country *string   `json:"country,omitempty"`
+	Purpose *string   `json:"purpose,omitempty"`
 
 	Requested   int64 `json:"requested"`
 	Sent        int64 `json:"sent"`
@@ -39,9 +40,17 @@ type statsRow struct {
 	Delivered   int64 `json:"delivered"`
 	Verified    int64 `json:"verified"`
 
-	// Seconds; they are not counted by country.
+	Cost *cost `json:"cost,omitempty"` // nil: the application has no prices
+
+	// Seconds; they are not counted by country and purpose.
 	ToDelivery     *times `json:"to_delivery,omitempty"`
 	ToVerification *times `json:"to_verification,omitempty"`
+}
+
+// A cost is what messages cost.
+type cost struct {
+	Amount   money  `json:"amount"`
+	Currency string `json:"currency"`
 }
 
 type times struct {
@@ -65,33 +74,86 @@ func timesOf(c counters, kind, route string) *times {
 	return &times{p50, p99}
 }
 
-// rows splits the figures of a bucket by route or country, or not at all.
-func (c counters) rows(start time.Time, by string) (rows []statsRow) {
-	found := map[string]*statsRow{}
-	for f, n := range c {
-		key := map[string]string{"route": f.a, "country": f.b}[by]
-		row := cmp.Or(found[key], &statsRow{Start: start})
-		to := map[string]*int64{kindRequested: &row.Requested, kindSent: &row.Sent, kindUndelivered: &row.Undelivered,
-			kindDelivered: &row.Delivered, kindVerified: &row.Verified}[f.kind]
-		if to != nil {
-			*to += n
-			found[key] = row
+// groupings are what figures can be split by.
+var groupings = []string{"route", "country", "purpose"}
+
+// groupOf returns the names of a row, in the order of groupings. The row is not split by
+// the others, which are empty.
+func groupOf(f field, by []string) (group [3]string) {
+	for i, value := range [3]string{f.a, f.b, f.purpose} {
+		if slices.Contains(by, groupings[i]) {
+			group[i] = value
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(found)) {
-		row := found[key]
-		switch by {
-		case "route":
-			row.Route = &key
-		case "country":
-			row.Country = &key
+	return group
+}
+
+// rows splits the figures of a bucket by some of groupings, or not at all.
+func (c counters) rows(start time.Time, by []string, currency string) (rows []statsRow) {
+	found := map[[3]string]*statsRow{}
+	for f, n := range c {
+		group := groupOf(f, by)
+		row := found[group]
+		if row == nil {
+			row = &statsRow{Start: start}
+			if currency != "" {
+				row.Cost = &cost{Currency: currency}
+			}
 		}
-		if by == "" || by == "route" && key != "" {
-			row.ToDelivery, row.ToVerification = timesOf(c, kindToDelivery, key), timesOf(c, kindToVerification, key)
+		if to := row.counter(f.kind); to != nil {
+			*to += n
+			found[group] = row
+		}
+	}
+	for _, group := range slices.SortedFunc(maps.Keys(found), func(a, b [3]string) int {
+		return slices.Compare(a[:], b[:])
+	}) {
+		row := found[group]
+		for i, name := range []**string{&row.Route, &row.Country, &row.Purpose} {
+			if slices.Contains(by, groupings[i]) {
+				*name = &group[i]
+			}
+		}
+		if of := group[0]; len(by) == 0 || len(by) == 1 && of != "" {
+			row.ToDelivery, row.ToVerification = timesOf(c, kindToDelivery, of), timesOf(c, kindToVerification, of)
 		}
 		rows = append(rows, *row)
 	}
 	return rows
+}
+
+// counter returns where a kind counts; nil: nowhere.
+func (r *statsRow) counter(kind string) *int64 {
+	switch kind {
+	case kindRequested:
+		return &r.Requested
+	case kindSent:
+		return &r.Sent
+	case kindUndelivered:
+		return &r.Undelivered
+	case kindDelivered:
+		return &r.Delivered
+	case kindVerified:
+		return &r.Verified
+	}
+	if r.Cost != nil && kind == kindCost+r.Cost.Currency {
+		return (*int64)(&r.Cost.Amount)
+	}
+	return nil
+}
+
+// parseGroups reads "route,country": some of groupings, none of them twice.
+func parseGroups(text string) (by []string, ok bool) {
+	if text == "" {
+		return nil, true
+	}
+	for _, name := range strings.Split(text, ",") {
+		if !slices.Contains(groupings, name) || slices.Contains(by, name) {
+			return nil, false
+		}
+		by = append(by, name)
+	}
+	return by, true
 }
 
 func (c counters) refusals(start time.Time) (rows []refusalRow) {
@@ -110,11 +172,12 @@ func (c counters) refusals(start time.Time) (rows []refusalRow) {
 func (s *server) getStats(w http.ResponseWriter, r *http.Request, a *app, _ *apiKey) *otphttp.Problem {
 	q := r.URL.Query()
 	at := slices.IndexFunc(levels, func(l level) bool { return l.name == cmp.Or(q.Get("bucket"), "hour") })
+	by, ok := parseGroups(q.Get("group_by"))
 	switch {
 	case at < 0:
 		return wrong("", "bucket: it must be minute, hour or day")
-	case !slices.Contains([]string{"", "route", "country"}, q.Get("by")):
-		return wrong("", "by: it must be route or country")
+	case !ok:
+		return wrong("", "group_by: it must be some of route, country and purpose, with commas between them")
 	}
 	out := stats{To: time.Now().UTC(), Bucket: levels[at].name, Rows: []statsRow{}, Refusals: []refusalRow{}}
 	out.From = out.To.Add(-24 * levels[at].length)
@@ -137,7 +200,7 @@ func (s *server) getStats(w http.ResponseWriter, r *http.Request, a *app, _ *api
 	first := levels[at].index(out.From)
 	for i, c := range all {
 		start := levels[at].start(first + int64(i))
-		out.Rows = append(out.Rows, c.rows(start, q.Get("by"))...)
+		out.Rows = append(out.Rows, c.rows(start, by, a.config.tariff.currency)...)
 		out.Refusals = append(out.Refusals, c.refusals(start)...)
 	}
 	writeJSON(w, http.StatusOK, out)

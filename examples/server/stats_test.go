@@ -133,13 +133,13 @@ func TestStatsAndEvents(t *testing.T) {
 	}
 
 	var day stats
-	text := r.get(r.shop, "/v1/stats?bucket=day&by=route", &day)
+	text := r.get(r.shop, "/v1/stats?bucket=day&group_by=route", &day)
 	row := day.Rows[len(day.Rows)-1]
 	if *row.Route != "sms" || row.Sent != 1 || row.Delivered != 1 || row.Verified != 1 || row.ToVerification == nil ||
 		len(day.Refusals) != 1 || day.Refusals[0].Operation != "verify" || day.Refusals[0].Reason != "wrong" {
 		t.Errorf("got %s", text)
 	}
-	for _, query := range []string{"", "?by=country", "?bucket=minute&from=" + time.Now().Add(-time.Hour).UTC().
+	for _, query := range []string{"", "?group_by=country", "?bucket=minute&from=" + time.Now().Add(-time.Hour).UTC().
 		Format(time.RFC3339)} {
 		var all stats
 		text += r.get(r.shop, "/v1/stats"+query, &all)
@@ -168,7 +168,8 @@ func TestStatsAndEvents(t *testing.T) {
 	if e := elsewhere.until("sent"); e.Verification == id {
 		t.Errorf("another application is told of %+v", e)
 	}
-	for _, bad := range []string{"stats?bucket=year", "stats?by=subject", "stats?from=yesterday", "events?limit=0",
+	for _, bad := range []string{"stats?bucket=year", "stats?group_by=subject", "stats?group_by=route,route",
+		"stats?from=yesterday", "events?limit=0",
 		"stats?bucket=minute&from=2020-01-01T00:00:00Z", "stats?from=2999-01-01T00:00:00Z", "events?cursor=x"} {
 		r.want(r.shop, "400 invalid", "GET", "/v1/"+bad, "")
 	}

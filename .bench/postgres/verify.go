@@ -21,7 +21,9 @@ import (
 	"github.com/otpcourier/otpcourier/store/pgstore"
 )
 
-const perChallenge = 4 // wrong codes, of the five that are compared
+// perChallenge are the wrong codes of a challenge, of the five that are compared. Each comes after a
+// code of every other challenge.
+const perChallenge = 4
 
 // A test prepares n calls.
 type test struct {
@@ -108,7 +110,7 @@ func verifyTests(ctx context.Context, s *pgstore.Store, pool *pgxpool.Pool, sche
 			return func(i int) error {
 				var attempts int
 				var sealed []byte
-				return pool.QueryRow(ctx, barest, ids[i/perChallenge], time.Now().UnixNano()).Scan(&attempts, &sealed)
+				return pool.QueryRow(ctx, barest, ids[i%len(ids)], time.Now().UnixNano()).Scan(&attempts, &sealed)
 			}, err
 		}},
 		{"store-verify-wrong", r.wrong},
@@ -142,12 +144,12 @@ func record(i int, now time.Time) *store.Record {
 }
 
 func (r *raw) wrong(n int) (call, error) {
-	first := r.made
-	r.made += n/perChallenge + 1
+	first, made := r.made, n/perChallenge+1
+	r.made += made
 	return func(i int) error {
-			_, err := r.store.Attempt(r.ctx, id(first+i/perChallenge), token(), time.Now())
+			_, err := r.store.Attempt(r.ctx, id(first+i%made), token(), time.Now())
 			return err
-		}, inParallel(16, n/perChallenge+1, func(i int) error {
+		}, inParallel(16, made, func(i int) error {
 			now := time.Now()
 			return r.store.Create(r.ctx, record(first+i, now), now)
 		})
@@ -184,7 +186,7 @@ func (s *service) wrong(n int) (call, error) {
 		return nil
 	})
 	return func(i int) error {
-		if _, err := s.Verify(s.ctx, all[i/perChallenge]); !errors.Is(err, otp.ErrInvalidCode) {
+		if _, err := s.Verify(s.ctx, all[i%len(all)]); !errors.Is(err, otp.ErrInvalidCode) {
 			return fmt.Errorf("wrong code: %w", err)
 		}
 		return nil

@@ -3,22 +3,12 @@ package pgstore
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/otpcourier/otpcourier/store"
-)
-
-// How attempts are charged together. The more calls one commit serves, the less each waits for
-// the disk, and the fewer connections are busy. If a connection hangs, the next batch goes by
-// another after a tenth of Config.Timeout.
-const (
-	maxCharges     = 128
-	chargePatience = 10
 )
 
 // A charge is a call of Attempt.
@@ -34,13 +24,7 @@ func (s *Store) Attempt(ctx context.Context, id string, t store.Token, now time.
 	if t == 0 {
 		return nil, errNoToken
 	}
-	within, cancel := s.within(ctx)
-	defer cancel()
-	r, err := s.charges.ask(ctx, charge{id, t, now})
-	if r != nil || err != nil {
-		return r, err
-	}
-	return s.onChallenge(within, s.sql.attempt, id, int64(t), nanos(now))
+	return together(ctx, s, s.charges, charge{id, t, now}, s.sql.attempt, id, int64(t), nanos(now))
 }
 
 // charge charges the attempts of a batch against which nothing speaks, and returns their
@@ -51,14 +35,8 @@ func (s *Store) charge(ctx context.Context, batch []charge) ([]*store.Record, er
 		return records, s.chargeAll(ctx, batch, records)
 	}
 	c := batch[0]
-	var a answer
-	err := s.row(ctx, a.fields(), s.sql.charge, digest(c.id), int64(c.token), nanos(c.now))
-	if err == nil {
-		records[0] = a.record(c.id)
-	}
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = nil
-	}
+	var err error
+	records[0], err = s.onOpen(ctx, s.sql.charge, c.id, int64(c.token), nanos(c.now))
 	return records, err
 }
 
@@ -91,23 +69,12 @@ func (s *Store) chargeAll(ctx context.Context, batch []charge, records []*store.
 		tokens, calls = append(tokens, int64(c.token)), append(calls, i)
 		last[n], tos[n] = nanos(c.now), int32(len(tokens))
 	}
-	rows, err := s.db.Query(ctx, s.sql.chargeAll, ids, first, last, froms, tos, tokens)
-	if err != nil {
-		return failure(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var place int
-		var a answer
-		if err := rows.Scan(append([]any{&place}, a.fields()...)...); err != nil {
-			return failure(err)
-		}
-		charged := calls[froms[place-1]-1 : tos[place-1]]
+	return s.onSeveral(ctx, func(place int, a *answer) {
+		charged := calls[froms[place]-1 : tos[place]]
 		for k, i := range charged {
 			r := a.record(batch[i].id)
 			r.Attempts -= len(charged) - 1 - k
 			records[i] = r
 		}
-	}
-	return failure(rows.Err())
+	}, s.sql.chargeAll, ids, first, last, froms, tos, tokens)
 }

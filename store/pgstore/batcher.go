@@ -11,20 +11,21 @@ import (
 	"time"
 )
 
-// A batcher sends calls in batches, one at a time: a batch is one statement, one trip and one
-// commit. If none is under way, a call is sent at once, by its caller. Otherwise it waits, and goes
-// with the others that wait.
+// A batcher sends calls in batches: a batch is one statement, one trip and one commit. If fewer than
+// parallel are under way, a call is sent at once, by its caller. Otherwise it waits, and goes with the
+// others that wait.
 type batcher[Q, A any] struct {
 	timeout  time.Duration // of a call, and of a batch
 	patience time.Duration // the next batch does not wait for one that takes longer
 	maxBatch int           // calls of a batch
+	parallel int           // batches at one time, apart from those that take longer than the patience
 
 	// send returns the answer to each call of a batch.
 	send func(ctx context.Context, batch []Q) ([]A, error)
 
 	mu      sync.Mutex
 	waiting []*request[Q, A]
-	sending bool
+	sending int // batches under way
 }
 
 // A request is a call that waits for a batch.
@@ -43,8 +44,8 @@ func (b *batcher[Q, A]) ask(ctx context.Context, query Q) (answer A, err error) 
 		return answer, err
 	}
 	b.mu.Lock()
-	if !b.sending {
-		b.sending = true
+	if b.sending < b.parallel {
+		b.sending++
 		b.mu.Unlock()
 		return b.sendAlone(ctx, query)
 	}
@@ -88,7 +89,7 @@ func (b *batcher[Q, A]) leave(ctx context.Context) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.waiting) == 0 {
-		b.sending = false
+		b.sending--
 		return
 	}
 	go b.sendAll(ctx)
@@ -133,7 +134,8 @@ func (b *batcher[Q, A]) next() []*request[Q, A] {
 	batch := b.waiting[:n:n]
 	b.waiting = b.waiting[n:]
 	if n == 0 {
-		b.waiting, b.sending = nil, false
+		b.waiting = nil
+		b.sending--
 	}
 	return batch
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/otpcourier/otpcourier/store"
 )
 
@@ -73,7 +75,7 @@ func orNil(b []byte) []byte {
 	return b
 }
 
-// Create implements store.Store.
+// Create implements store.Store. A call that is refused or repeated takes a second statement.
 func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -81,24 +83,41 @@ func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) erro
 	if err := check(r); err != nil {
 		return err
 	}
+	within, cancel := s.within(ctx)
+	defer cancel()
+	args := rowOf(r, now)
+	made, err := s.exec(within, s.sql.create, args...)
 	var status int
 	var locked int64
-	err := s.row(ctx, []any{&status, &locked}, s.sql.create,
-		digest(r.ID), createdNanos(r.Created), nanos(r.Expires), int64(r.Lock), int64(r.RunLife), r.MaxAttempts,
-		r.MaxFailures, r.MaxRun, r.NewCode, octets(r.Subject), octets(r.Group), octets(r.Key), octets(r.Salt),
-		octets(r.Sealed), octets(r.Delivery), nanos(now))
+	if err == nil && made == 0 {
+		err = s.row(within, []any{&status, &locked}, s.sql.createAny, args...)
+	}
 	if err != nil {
 		return err
 	}
 	s.tidy(ctx, now)
-	if err := refusal(status); err != nil {
-		if errors.Is(err, store.ErrLocked) {
-			r.LockedUntil = instant(locked)
-		}
-		return err
+	return created(r, status, locked)
+}
+
+// rowOf returns the arguments of a statement that creates r.
+func rowOf(r *store.Record, now time.Time) []any {
+	return []any{
+		digest(r.ID), createdNanos(r.Created), nanos(r.Expires), int64(r.Lock), int64(r.RunLife), r.MaxAttempts,
+		r.MaxFailures, r.MaxRun, r.NewCode, octets(r.Subject), octets(r.Group), octets(r.Key), octets(r.Salt),
+		octets(r.Sealed), octets(r.Delivery), nanos(now),
 	}
-	r.Attempts, r.Revision, r.Outcome, r.LockedUntil = 0, 0, store.Open, time.Time{}
-	return nil
+}
+
+// created sets what the store keeps of r, and returns the error of its creation.
+func created(r *store.Record, status int, locked int64) error {
+	err := refusal(status)
+	switch {
+	case err == nil:
+		r.Attempts, r.Revision, r.Outcome, r.LockedUntil = 0, 0, store.Open, time.Time{}
+	case errors.Is(err, store.ErrLocked):
+		r.LockedUntil = instant(locked)
+	}
+	return err
 }
 
 // Get implements store.Store.
@@ -109,7 +128,9 @@ func (s *Store) Get(ctx context.Context, id string, now time.Time) (*store.Recor
 // errNoToken refuses a call without a token: all such calls would be repeats of one.
 var errNoToken = errors.New("pgstore: the token is zero")
 
-// Finish implements store.Store.
+// Finish implements store.Store. Calls as Verified that come at one time share statements. Such a call
+// takes a second statement if it is refused or repeated, or if another challenge of the subject was
+// closed that has not expired.
 func (s *Store) Finish(
 	ctx context.Context, id string, o store.Outcome, t store.Token, now time.Time,
 ) (*store.Record, error) {
@@ -119,14 +140,21 @@ func (s *Store) Finish(
 	if t == 0 {
 		return nil, errNoToken
 	}
-	return s.onChallenge(ctx, s.sql.finish, id, int(o), int64(t), nanos(now))
+	args := []any{int(o), int64(t), nanos(now)}
+	if o == store.Cancelled {
+		return s.onChallenge(ctx, s.sql.finishAny, id, args...)
+	}
+	return together(ctx, s, s.finishes, finishing{id, t, now}, s.sql.finishAny, id, args...)
 }
 
-// Update implements store.Store.
+// Update implements store.Store. Calls that come at one time share statements. A call takes a second
+// one if it is refused, if the challenge is closed, if the subject is locked, or if there was a
+// CancelAll.
 func (s *Store) Update(
 	ctx context.Context, id string, revision uint64, delivery []byte, now time.Time,
 ) (*store.Record, error) {
-	return s.onChallenge(ctx, s.sql.update, id, int64(revision), octets(delivery), nanos(now))
+	u := updating{id, int64(revision), octets(delivery), now}
+	return together(ctx, s, s.updates, u, s.sql.updateAny, id, u.revision, u.delivery, nanos(now))
 }
 
 // CancelAll implements store.Store. If until is not after now, CancelAll does nothing.
@@ -164,27 +192,27 @@ func checkBucket(bucket, subject, group string) error {
 // onChallenge runs a function that returns a challenge. The first of its arguments is the
 // digest of the ID.
 func (s *Store) onChallenge(ctx context.Context, sql, id string, args ...any) (*store.Record, error) {
-	var status, outcome *int
-	var locked *int64
+	var status, outcome int
+	var locked int64
 	var a answer
 	fields := append([]any{&status, &outcome, &locked}, a.fields()...)
-	if err := s.row(ctx, fields, sql, append([]any{digest(id)}, args...)...); err != nil {
+	err := s.row(ctx, fields, sql, append([]any{digest(id)}, args...)...)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, store.ErrNotFound
+	case err != nil:
 		return nil, err
 	}
-	if status == nil {
-		return nil, store.ErrNotFound
-	}
 	r := a.record(id)
-	r.Outcome, r.LockedUntil = store.Outcome(*outcome), instant(*locked)
-	return r, refusal(*status)
+	r.Outcome, r.LockedUntil = store.Outcome(outcome), instant(locked)
+	return r, refusal(status)
 }
 
-// An answer has the columns of a challenge that all statements return. They are NULL if there
-// is none.
+// An answer has the columns of a challenge that all statements return.
 type answer struct {
-	attempts, maxAttempts, maxFailures, maxRun  *int
-	created, expires, lock, life, revision      *int64
-	newCode                                     *bool
+	attempts, maxAttempts, maxFailures, maxRun  int
+	created, expires, lock, life, revision      int64
+	newCode                                     bool
 	subject, group, key, salt, sealed, delivery []byte
 }
 
@@ -200,9 +228,9 @@ func (a *answer) fields() []any {
 func (a *answer) record(id string) *store.Record {
 	return &store.Record{
 		ID: id, Subject: string(a.subject), Group: string(a.group), Key: string(a.key), Salt: orNil(a.salt),
-		Sealed: orNil(a.sealed), Created: instant(*a.created), Expires: instant(*a.expires), NewCode: *a.newCode,
-		MaxAttempts: *a.maxAttempts, MaxFailures: *a.maxFailures, Lock: time.Duration(*a.lock),
-		MaxRun: *a.maxRun, RunLife: time.Duration(*a.life),
-		Attempts: *a.attempts, Delivery: orNil(a.delivery), Revision: uint64(*a.revision),
+		Sealed: orNil(a.sealed), Created: instant(a.created), Expires: instant(a.expires), NewCode: a.newCode,
+		MaxAttempts: a.maxAttempts, MaxFailures: a.maxFailures, Lock: time.Duration(a.lock),
+		MaxRun: a.maxRun, RunLife: time.Duration(a.life),
+		Attempts: a.attempts, Delivery: orNil(a.delivery), Revision: uint64(a.revision),
 	}
 }

@@ -1,5 +1,5 @@
 // Package pgstore keeps challenges, limits, receipts, jobs and credentials in PostgreSQL. A
-// [Store] is a store.Store, Limiter, Tracker, Queue and Credentials. Any number of processes
+// [Store] is a store.Store, Opener, Limiter, Tracker, Queue and Credentials. Any number of processes
 // may share it, on one primary.
 //
 //	pool, err := pgxpool.New(ctx, "postgres://app@localhost/app")
@@ -14,10 +14,12 @@
 // The server must be PostgreSQL 14 or later, with PL/pgSQL, which every database has unless
 // its owner dropped it. The client is github.com/jackc/pgx/v5.
 //
-// Each method of Store, Limiter, Tracker and Credentials is one statement and one round trip,
+// Each method of Store, Limiter, Opener, Tracker and Credentials is one statement and one round trip,
 // and locks only a row of its subject, limit or key. A wrong code writes one row, of its
-// subject, and none of the challenge. Only an Attempt takes a second statement, if it is
-// refused, is repeated, or locks the subject.
+// subject, and none of the challenge. Four methods take a second statement if something speaks
+// against the call: a Create, an Attempt or a Finish that is refused or repeated, an Attempt that
+// locks the subject, a Finish while another challenge of the subject is closed and has not expired, an
+// Update that is refused or whose challenge is closed, and each of them after a CancelAll.
 //
 // # Schema
 //
@@ -55,9 +57,9 @@
 //
 // With a *pgxpool.Pool all methods are safe for concurrent use. Only Run works in the
 // background. A Store need not be closed: the caller closes the pool. Calls of Attempt at
-// the same time share statements, and so do calls of Enqueue: one commit serves up to 128 or
-// 256 of them. If a statement of attempts hangs for a tenth of Config.Timeout, the next
-// attempts do not wait for it.
+// the same time share statements, and so do calls of Finish as Verified, of Update, and of Enqueue:
+// one commit serves up to 128 calls, or 256 of Enqueue. Of each kind but Enqueue two statements may be
+// under way at one time. If one hangs for a tenth of Config.Timeout, the next calls do not wait for it.
 //
 // # Operation
 //

@@ -48,6 +48,8 @@ type Store struct {
 	sql      statements
 	enqueues *batcher[newJob, struct{}]
 	charges  *batcher[charge, *store.Record]
+	finishes *batcher[finishing, *store.Record]
+	updates  *batcher[updating, *store.Record]
 	swept    atomic.Int64 // when the latest sweep began: nanoseconds since 1970
 	sweeps   bool
 }
@@ -64,17 +66,37 @@ func New(cfg Config) (*Store, error) {
 		pace: heartbeatEvery, listen: cfg.Listen, sql: newStatements(cfg.Schema),
 	}
 	s.enqueues = &batcher[newJob, struct{}]{
-		timeout: s.timeout, patience: s.timeout, maxBatch: maxNewJobs, send: s.addJobs,
+		timeout: s.timeout, patience: s.timeout, maxBatch: maxNewJobs, parallel: 1, send: s.addJobs,
 	}
-	s.charges = &batcher[charge, *store.Record]{
-		timeout: s.timeout, patience: s.timeout / chargePatience, maxBatch: maxCharges, send: s.charge,
-	}
+	s.charges, s.finishes, s.updates = shared(s, s.charge), shared(s, s.finish), shared(s, s.update)
 	_, inTx := cfg.DB.(pgx.Tx) // a sweep would hold its locks until the transaction ends
 	s.sweeps = !inTx
 	if pool, ok := cfg.DB.(*pgxpool.Pool); ok && s.listen == nil {
 		s.listen = func(ctx context.Context) (*pgx.Conn, error) { return hijack(ctx, pool) }
 	}
 	return s, nil
+}
+
+// How calls on challenges share statements. The more calls one commit serves, the less each waits
+// for the disk, and the fewer connections are busy. While the server works for one batch, the process
+// reads the answer to the other. If a connection hangs, the next batch goes by another after a tenth
+// of Config.Timeout.
+const (
+	maxShared      = 128
+	parallelShared = 2
+	sharedPatience = 10
+)
+
+// shared returns a batcher for calls that return a record. A single connection runs one statement at a
+// time.
+func shared[Q any](s *Store, send func(context.Context, []Q) ([]*store.Record, error)) *batcher[Q, *store.Record] {
+	parallel := 1
+	if _, ok := s.db.(*pgxpool.Pool); ok {
+		parallel = parallelShared
+	}
+	return &batcher[Q, *store.Record]{
+		timeout: s.timeout, patience: s.timeout / sharedPatience, maxBatch: maxShared, parallel: parallel, send: send,
+	}
 }
 
 // hijack takes a connection out of the pool, which may then open another in its place.

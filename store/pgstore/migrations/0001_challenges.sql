@@ -37,15 +37,16 @@ CREATE TABLE otpcourier.challenges (
 CREATE INDEX challenges_expires ON otpcourier.challenges (expires);
 
 -- What is known of a subject. Create makes its row. Every Attempt, Finish, CancelAll and Forget
--- locks it first. An array that is NULL is empty. A lower fill factor makes no more updates HOT,
--- see .bench/postgres -mode fill: the rest moves kept, or is a first charge.
+-- locks it first. An array that is NULL is empty. Attempt and Finish change no column that has an
+-- index, so their updates are HOT if the page has room; .bench/postgres -mode fill compares fill
+-- factors.
 CREATE TABLE otpcourier.subjects (
 	subject      bytea PRIMARY KEY,
 	ends         bigint NOT NULL DEFAULT 0, -- when the run is forgotten, or its lock ends
 	life         bigint NOT NULL DEFAULT 0, -- when total is forgotten
 	failures     integer NOT NULL DEFAULT 0, -- in a row since the latest lock
 	total        integer NOT NULL DEFAULT 0, -- in a row, locks notwithstanding
-	kept         integer NOT NULL, -- hours since 1970: the row is garbage from then on
+	kept         integer NOT NULL, -- hours since 1970: then a sweep looks whether the row is needed
 	locked       boolean NOT NULL DEFAULT false,
 	closed       bigint NOT NULL DEFAULT 0, -- when the last challenge expires of those that Finish closed
 	charged      uuid[], -- the challenge of each Attempt that was charged, in order
@@ -58,8 +59,7 @@ CREATE TABLE otpcourier.subjects (
 
 CREATE INDEX subjects_kept ON otpcourier.subjects (kept);
 
--- hours returns the hour, since 1970, in which t has passed for an hour at least. Rows are
--- kept by the hour: most updates leave the index alone.
+-- hours returns the hour, since 1970, in which t has passed for an hour at least.
 CREATE FUNCTION otpcourier.hours(t bigint) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT (t / 3600000000000 + 2)::integer $$;
 
@@ -236,8 +236,7 @@ BEGIN
 	END IF;
 	UPDATE otpcourier.subjects t SET
 		failures = s.failures, ends = s.ends, locked = s.locked, total = s.total, life = s.life,
-		charged = s.charged || _id, tokens = s.tokens || _token, until = s.until || a.expires,
-		kept = greatest(t.kept, otpcourier.hours(greatest(s.ends, s.life, a.expires)))
+		charged = s.charged || _id, tokens = s.tokens || _token, until = s.until || a.expires
 		WHERE t.subject = a.subject;
 	RETURN a;
 END $$;
@@ -269,9 +268,7 @@ BEGIN
 		total = CASE WHEN u.life > q.one THEN u.total ELSE 0 END + q.n,
 		ends = greatest(u.ends, q.now + t.lock), life = greatest(u.life, u.ends, q.now + t.lock, q.now + t.run_life),
 		charged = u.charged || array_fill(t.id, ARRAY[q.n]), tokens = u.tokens || q.tokens,
-		until = u.until || array_fill(t.expires, ARRAY[q.n]),
-		kept = greatest(u.kept, otpcourier.hours(greatest(u.ends, u.life, q.now + t.lock, q.now + t.run_life,
-			t.expires)))
+		until = u.until || array_fill(t.expires, ARRAY[q.n])
 		FROM (SELECT p.id, p.one, p.now, _tokens[p.a:p.z] AS tokens, p.z - p.a + 1 AS n, p.place
 			FROM unnest(_ids, _first, _last, _froms, _tos) WITH ORDINALITY AS p (id, one, now, a, z, place)) AS q
 		CROSS JOIN LATERAL (SELECT c.* FROM otpcourier.challenges c WHERE c.id = q.id LIMIT 1) AS t
@@ -287,7 +284,7 @@ BEGIN
 		t.delivery;
 END $$;
 
--- finish is Finish.
+-- finish is Finish of any call. Most are done by finishOne in statements.go, or by finish_all.
 CREATE FUNCTION otpcourier.finish(_id uuid, _outcome integer, _token bigint, _now bigint) RETURNS otpcourier.answer
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -322,11 +319,10 @@ BEGIN
 	END IF;
 	UPDATE otpcourier.challenges t SET outcome = _outcome, winner = _token WHERE t.id = _id;
 	a.outcome := _outcome;
-	IF _outcome = 1 THEN -- without a run, the row is needed for less long
+	IF _outcome = 1 THEN
 		a.locked_until := 0;
-		UPDATE otpcourier.subjects t SET closed = greatest(t.closed, a.expires), failures = 0, ends = 0, locked = false, total = 0, life = 0,
-			kept = otpcourier.hours(greatest(_now, a.expires,
-				(SELECT max(x) FROM unnest(t.until || t.marked_until) AS x)))
+		UPDATE otpcourier.subjects t SET closed = greatest(t.closed, a.expires), failures = 0, ends = 0, locked = false,
+			total = 0, life = 0
 			WHERE t.subject = a.subject;
 	ELSE
 		UPDATE otpcourier.subjects t SET closed = greatest(t.closed, a.expires) WHERE t.subject = a.subject;
@@ -334,7 +330,36 @@ BEGIN
 	RETURN a;
 END $$;
 
--- revise is Update.
+-- finish_all is Finish as Verified of several calls. It closes the challenges against which nothing
+-- speaks, and returns them with the places of their calls. Like charge_all it leaves the others to
+-- finish, and waits for no subject. While it holds subjects, it may wait for a challenge: whoever has
+-- locked a challenge first waits for nothing.
+CREATE FUNCTION otpcourier.finish_all(_ids uuid[], _tokens bigint[], _nows bigint[])
+RETURNS TABLE (place bigint, attempts integer, created bigint, expires bigint, lock bigint, run_life bigint,
+	revision bigint, max_attempts integer, max_failures integer, max_run integer, new_code boolean, subject bytea,
+	grp bytea, key bytea, salt bytea, sealed bytea, delivery bytea)
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY WITH u AS (
+		UPDATE otpcourier.subjects u SET closed = greatest(u.closed, t.expires), failures = 0, ends = 0, locked = false,
+			total = 0, life = 0
+			FROM unnest(_ids, _tokens, _nows) WITH ORDINALITY AS q (id, token, now, place)
+			CROSS JOIN LATERAL (SELECT c.* FROM otpcourier.challenges c WHERE c.id = q.id LIMIT 1) AS t
+			CROSS JOIN LATERAL (SELECT FROM otpcourier.subjects v WHERE v.subject = t.subject
+				FOR NO KEY UPDATE SKIP LOCKED) AS l
+			WHERE t.expires > q.now AND t.outcome = 0
+			AND u.subject = t.subject AND u.marked IS NULL AND u.closed <= q.now
+			RETURNING q.place, q.token, t.id, coalesce(cardinality(array_positions(u.charged, t.id)), 0) AS attempts)
+		UPDATE otpcourier.challenges t SET outcome = 1, winner = u.token FROM u
+		WHERE t.id = u.id AND t.outcome = 0
+		RETURNING u.place, u.attempts, t.created, t.expires, t.lock, t.run_life, t.revision, t.max_attempts,
+		t.max_failures, t.max_run, t.new_code, t.subject, t.grp, t.key, t.salt, t.sealed, t.delivery;
+END $$;
+
+-- revise is Update of any call. Most are done by updateOne in statements.go, or by revise_all.
 CREATE FUNCTION otpcourier.revise(_id uuid, _revision bigint, _delivery bytea, _now bigint)
 RETURNS otpcourier.answer
 LANGUAGE plpgsql AS $$
@@ -352,26 +377,54 @@ BEGIN
 	RETURN a;
 END $$;
 
--- make is Create: it inserts r, unless a challenge of its ID lives.
-CREATE FUNCTION otpcourier.make(r otpcourier.challenges, _now bigint, OUT status integer, OUT locked_until bigint)
+-- revise_all is Update of several calls. It changes the challenges against which nothing speaks, and
+-- returns them with the places of their calls. It passes over challenges that are locked.
+CREATE FUNCTION otpcourier.revise_all(_ids uuid[], _revisions bigint[], _deliveries bytea[], _nows bigint[])
+RETURNS TABLE (place bigint, attempts integer, created bigint, expires bigint, lock bigint, run_life bigint,
+	revision bigint, max_attempts integer, max_failures integer, max_run integer, new_code boolean, subject bytea,
+	grp bytea, key bytea, salt bytea, sealed bytea, delivery bytea)
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY UPDATE otpcourier.challenges t SET delivery = q.delivery, revision = t.revision + 1
+		FROM unnest(_ids, _revisions, _deliveries, _nows) WITH ORDINALITY AS q (id, revision, delivery, now, place)
+		CROSS JOIN LATERAL (SELECT c.subject FROM otpcourier.challenges c WHERE c.id = q.id
+			FOR NO KEY UPDATE SKIP LOCKED) AS l
+		CROSS JOIN LATERAL (SELECT v.* FROM otpcourier.subjects v WHERE v.subject = l.subject LIMIT 1) AS u
+		WHERE t.id = q.id AND t.revision = q.revision AND t.expires > q.now AND t.outcome = 0
+		AND u.marked IS NULL AND NOT (u.locked AND u.ends > q.now)
+		RETURNING q.place, coalesce(cardinality(array_positions(u.charged, t.id)), 0), t.created, t.expires, t.lock,
+		t.run_life, t.revision, t.max_attempts, t.max_failures, t.max_run, t.new_code, t.subject, t.grp, t.key, t.salt,
+		t.sealed, t.delivery;
+END $$;
+
+-- make is Create of any call, and the part of Open that is not about limits: unless it is refused, it
+-- inserts r, if no challenge of its ID lives. Most challenges are made by createOne in statements.go.
+CREATE FUNCTION otpcourier.make(r otpcourier.challenges, _refused boolean, _now bigint,
+	OUT status integer, OUT locked_until bigint, OUT made boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
 	old record;
 	s record;
 	needed integer := otpcourier.hours(r.expires);
 BEGIN
+	made := false;
 	SELECT t.ends, t.locked, t.kept INTO s FROM otpcourier.subjects t WHERE t.subject = r.subject;
-	IF NOT FOUND THEN
-		INSERT INTO otpcourier.subjects (subject, kept) VALUES (r.subject, needed) ON CONFLICT DO NOTHING;
-	ELSIF s.kept < needed THEN
-		UPDATE otpcourier.subjects t SET kept = greatest(t.kept, needed) WHERE t.subject = r.subject;
-	END IF;
 	locked_until := CASE WHEN s.locked AND s.ends > _now THEN s.ends ELSE 0 END;
+	IF locked_until = 0 AND NOT _refused THEN
+		IF s.kept IS NULL THEN
+			INSERT INTO otpcourier.subjects (subject, kept) VALUES (r.subject, needed) ON CONFLICT DO NOTHING;
+		ELSIF s.kept < needed THEN
+			UPDATE otpcourier.subjects t SET kept = greatest(t.kept, needed) WHERE t.subject = r.subject;
+		END IF;
+	END IF;
 	LOOP
-		IF locked_until = 0 THEN
+		IF locked_until = 0 AND NOT _refused THEN
 			INSERT INTO otpcourier.challenges SELECT r.* ON CONFLICT DO NOTHING;
 			IF FOUND THEN
-				status := 0;
+				status := 0; made := true;
 				RETURN;
 			END IF;
 		END IF;
@@ -380,8 +433,8 @@ BEGIN
 			status := CASE WHEN old.salt = r.salt THEN 0 ELSE 6 END;
 			RETURN;
 		END IF;
-		IF locked_until > 0 THEN
-			status := 3;
+		IF locked_until > 0 OR _refused THEN
+			status := CASE WHEN locked_until > 0 THEN 3 ELSE 7 END;
 			RETURN;
 		END IF;
 		DELETE FROM otpcourier.challenges t WHERE t.id = r.id AND t.expires <= _now;
@@ -408,8 +461,7 @@ BEGIN
 		IF s.marked[i] = _grp THEN
 			s.marked_at[i] := greatest(s.marked_at[i], _now);
 			s.marked_until[i] := greatest(s.marked_until[i], _until);
-			UPDATE otpcourier.subjects t SET marked_at = s.marked_at, marked_until = s.marked_until,
-				kept = greatest(t.kept, otpcourier.hours(_until)) WHERE t.subject = _subject;
+			UPDATE otpcourier.subjects t SET marked_at = s.marked_at, marked_until = s.marked_until WHERE t.subject = _subject;
 			RETURN;
 		END IF;
 	END LOOP;
@@ -417,25 +469,34 @@ BEGIN
 		FROM unnest(s.marked, s.marked_at, s.marked_until) AS x (grp, at, lives)
 		WHERE x.lives + otpcourier.slack() > _now;
 	UPDATE otpcourier.subjects t SET
-		marked = s.marked || ARRAY[_grp], marked_at = s.marked_at || _now, marked_until = s.marked_until || _until,
-		kept = greatest(t.kept, otpcourier.hours(_until)) WHERE t.subject = _subject;
+		marked = s.marked || ARRAY[_grp], marked_at = s.marked_at || _now, marked_until = s.marked_until || _until
+		WHERE t.subject = _subject;
 END $$;
 
--- sweep_challenges removes up to _most challenges and as many subjects that are no longer
--- needed, and returns how many it removed. Rows that another call has locked stay.
+-- needed returns the hour, since 1970, until which the row of a subject is needed.
+CREATE FUNCTION otpcourier.needed(s otpcourier.subjects) RETURNS integer
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	RETURN greatest(s.kept, otpcourier.hours(greatest(s.ends, s.life, s.closed,
+		(SELECT max(x) FROM unnest(s.until || s.marked_until) AS x))));
+END $$;
+
+-- sweep_challenges removes up to _most challenges, and looks at as many subjects: it removes those
+-- that are no longer needed, and notes of the others until when they are. It returns how many
+-- rows it removed or looked at. Rows that another call has locked stay.
 CREATE FUNCTION otpcourier.sweep_challenges(_now bigint, _most integer) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
 	n integer;
-	m integer;
+	due tid[];
 BEGIN
 	DELETE FROM otpcourier.challenges WHERE ctid = ANY (ARRAY(
 		SELECT t.ctid FROM otpcourier.challenges t WHERE t.expires < _now - otpcourier.slack()
 		ORDER BY t.expires LIMIT _most FOR UPDATE SKIP LOCKED));
 	GET DIAGNOSTICS n = ROW_COUNT;
-	DELETE FROM otpcourier.subjects WHERE ctid = ANY (ARRAY(
-		SELECT t.ctid FROM otpcourier.subjects t WHERE t.kept <= _now / 3600000000000
-		ORDER BY t.kept LIMIT _most FOR UPDATE SKIP LOCKED));
-	GET DIAGNOSTICS m = ROW_COUNT;
-	RETURN n + m;
+	due := ARRAY(SELECT t.ctid FROM otpcourier.subjects t WHERE t.kept <= _now / 3600000000000
+		ORDER BY t.kept LIMIT _most FOR UPDATE SKIP LOCKED);
+	DELETE FROM otpcourier.subjects t WHERE t.ctid = ANY (due) AND otpcourier.needed(t) <= _now / 3600000000000;
+	UPDATE otpcourier.subjects t SET kept = otpcourier.needed(t) WHERE t.ctid = ANY (due);
+	RETURN n + cardinality(due);
 END $$;

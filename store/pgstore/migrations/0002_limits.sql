@@ -14,20 +14,6 @@ CREATE TABLE otpcourier.limits (
 
 CREATE INDEX limits_kept ON otpcourier.limits (kept);
 
--- lock_limits locks limits, by numbers that the schema and the limit give, until the end of the
--- transaction.
--- The callers give them in order, so that no two wait for each other. A limit without
--- takings has no row, so it is not the row that is locked.
-CREATE FUNCTION otpcourier.lock_limits(_locks bigint[]) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE
-	l bigint;
-BEGIN
-	FOREACH l IN ARRAY _locks LOOP
-		PERFORM pg_advisory_xact_lock(l);
-	END LOOP;
-END $$;
-
 -- wait returns how long a call has to wait for a limit of _most takings in _per, if it
 -- also takes _also.
 CREATE FUNCTION otpcourier.wait(l otpcourier.limits, _also bigint, _most bigint, _per bigint, _now bigint)
@@ -49,17 +35,15 @@ BEGIN
 	RETURN 0;
 END $$;
 
--- log adds _n takings to a limit's log.
-CREATE FUNCTION otpcourier.log(_id uuid, _n bigint, _per bigint, _step bigint, _now bigint) RETURNS void
-LANGUAGE plpgsql AS $$
+-- logged returns a limit, of which there may be no row yet, with _n more takings in its log.
+CREATE FUNCTION otpcourier.logged(l otpcourier.limits, _n bigint, _per bigint, _step bigint, _now bigint)
+RETURNS otpcourier.limits
+LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-	l otpcourier.limits;
+	cells integer := coalesce(cardinality(l.at), 0);
 	i integer;
-	cells integer;
 	old integer := 0;
 BEGIN
-	SELECT t.* INTO l FROM otpcourier.limits t WHERE t.id = _id;
-	cells := coalesce(cardinality(l.at), 0);
 	WHILE old < cells AND l.at[old + 1] <= _now - 2 * _per LOOP
 		old := old + 1;
 		l.total := l.total - l.n[old];
@@ -79,10 +63,74 @@ BEGIN
 		l.n := l.n[:i] || _n || l.n[i + 1:];
 	END IF;
 	l.total := coalesce(l.total, 0) + _n;
-	INSERT INTO otpcourier.limits AS t (id, total, kept, at, n)
-		VALUES (_id, l.total, otpcourier.hours(_now + _step + _per), l.at, l.n)
-		ON CONFLICT (id) DO UPDATE SET total = excluded.total, kept = greatest(t.kept, excluded.kept),
-			at = excluded.at, n = excluded.n;
+	RETURN l;
+END $$;
+
+-- What weigh returns: the rows of the limits, how long the call has to wait for each, whether it has
+-- to wait for any, and whether it is refused.
+CREATE TYPE otpcourier.weighed AS (rows otpcourier.limits[], waits bigint[], waiting boolean, refused boolean);
+
+-- weigh locks limits until the end of the transaction, and looks whether they have room. _locks are
+-- numbers that the schema and the limit give. The callers give them in order, so that no two wait
+-- for each other. A limit without takings has no row, so it is not the row that is locked.
+CREATE FUNCTION otpcourier.weigh(_locks bigint[], _ids uuid[], _most bigint[], _per bigint[], _n bigint[],
+	_shadow boolean[], _peek boolean[], _now bigint) RETURNS otpcourier.weighed
+LANGUAGE plpgsql AS $$
+DECLARE
+	l otpcourier.limits;
+	x bigint;
+	w bigint;
+	also bigint;
+	res otpcourier.weighed;
+BEGIN
+	FOREACH x IN ARRAY _locks LOOP
+		PERFORM pg_advisory_xact_lock(x);
+	END LOOP;
+	res.waiting := false; res.refused := false;
+	FOR i IN 1 .. cardinality(_ids) LOOP
+		SELECT t.* INTO l FROM otpcourier.limits t WHERE t.id = _ids[i];
+		w := 0;
+		also := _n[i];
+		FOR k IN 1 .. i - 1 LOOP
+			IF _ids[k] = _ids[i] AND res.waits[k] = 0 AND NOT _peek[k] THEN
+				also := also + _n[k];
+			END IF;
+		END LOOP;
+		IF coalesce(l.total, 0) + also > _most[i] THEN
+			w := otpcourier.wait(l, also, _most[i], _per[i], _now);
+		END IF;
+		res.rows[i] := l;
+		res.waits[i] := w;
+		IF w > 0 THEN
+			res.waiting := true;
+			res.refused := res.refused OR NOT _shadow[i];
+		END IF;
+	END LOOP;
+	RETURN res;
+END $$;
+
+-- charge_limits takes from the limits that a call does not have to wait for, as weigh found them.
+CREATE FUNCTION otpcourier.charge_limits(res otpcourier.weighed, _ids uuid[], _per bigint[], _step bigint[],
+	_n bigint[], _peek boolean[], _now bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+	l otpcourier.limits;
+BEGIN
+	FOR i IN 1 .. cardinality(_ids) LOOP
+		CONTINUE WHEN res.waits[i] > 0 OR _peek[i];
+		l := res.rows[i];
+		FOR k IN 1 .. i - 1 LOOP
+			IF _ids[k] = _ids[i] THEN -- it may have taken
+				SELECT t.* INTO l FROM otpcourier.limits t WHERE t.id = _ids[i];
+				EXIT;
+			END IF;
+		END LOOP;
+		l := otpcourier.logged(l, _n[i], _per[i], _step[i], _now);
+		INSERT INTO otpcourier.limits AS t (id, total, kept, at, n)
+			VALUES (_ids[i], l.total, otpcourier.hours(_now + _step[i] + _per[i]), l.at, l.n)
+			ON CONFLICT (id) DO UPDATE SET total = excluded.total, kept = greatest(t.kept, excluded.kept),
+				at = excluded.at, n = excluded.n;
+	END LOOP;
 END $$;
 
 -- take is Take: it takes from all limits or none, and returns how long the call has to
@@ -91,40 +139,33 @@ CREATE FUNCTION otpcourier.take(_locks bigint[], _ids uuid[], _most bigint[], _p
 	_n bigint[], _shadow boolean[], _peek boolean[], _now bigint) RETURNS bigint[]
 LANGUAGE plpgsql AS $$
 DECLARE
-	l otpcourier.limits;
-	w bigint;
-	also bigint;
-	waits bigint[];
-	refused boolean := false;
-	waiting boolean := false;
+	res otpcourier.weighed := otpcourier.weigh(_locks, _ids, _most, _per, _n, _shadow, _peek, _now);
 BEGIN
-	PERFORM otpcourier.lock_limits(_locks);
-	FOR i IN 1 .. cardinality(_ids) LOOP
-		also := _n[i];
-		FOR k IN 1 .. i - 1 LOOP
-			IF _ids[k] = _ids[i] AND waits[k] = 0 AND NOT _peek[k] THEN
-				also := also + _n[k];
-			END IF;
-		END LOOP;
-		w := 0;
-		SELECT t.* INTO l FROM otpcourier.limits t WHERE t.id = _ids[i];
-		IF coalesce(l.total, 0) + also > _most[i] THEN
-			w := otpcourier.wait(l, also, _most[i], _per[i], _now);
-		END IF;
-		waits := waits || w;
-		IF w > 0 THEN
-			waiting := true;
-			refused := refused OR NOT _shadow[i];
-		END IF;
-	END LOOP;
-	IF NOT refused THEN
-		FOR i IN 1 .. cardinality(_ids) LOOP
-			IF waits[i] = 0 AND NOT _peek[i] THEN
-				PERFORM otpcourier.log(_ids[i], _n[i], _per[i], _step[i], _now);
-			END IF;
-		END LOOP;
+	IF NOT res.refused THEN
+		PERFORM otpcourier.charge_limits(res, _ids, _per, _step, _n, _peek, _now);
 	END IF;
-	RETURN CASE WHEN waiting THEN waits END;
+	RETURN CASE WHEN res.waiting THEN res.waits END;
+END $$;
+
+-- open is Open: make and take, both or neither. The status of make is followed by 7: refused by a
+-- limit. The limits are weighed first and charged last, so that a call that meets another of the same
+-- ID takes nothing.
+CREATE FUNCTION otpcourier.open(r otpcourier.challenges, _locks bigint[], _ids uuid[], _most bigint[], _per bigint[],
+	_step bigint[], _n bigint[], _shadow boolean[], _peek boolean[], _now bigint,
+	OUT status integer, OUT locked_until bigint, OUT waits bigint[])
+LANGUAGE plpgsql AS $$
+DECLARE
+	res otpcourier.weighed := otpcourier.weigh(_locks, _ids, _most, _per, _n, _shadow, _peek, _now);
+	m record;
+BEGIN
+	m := otpcourier.make(r, res.refused, _now);
+	status := m.status; locked_until := m.locked_until;
+	IF m.made THEN
+		PERFORM otpcourier.charge_limits(res, _ids, _per, _step, _n, _peek, _now);
+	END IF;
+	IF m.made AND res.waiting OR m.status = 7 THEN
+		waits := res.waits;
+	END IF;
 END $$;
 
 -- give is Give: it returns to each limit takings of the first cell that may hold those of
@@ -134,11 +175,14 @@ RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
 	l otpcourier.limits;
+	x bigint;
 	k integer;
 	left_over bigint;
 	back bigint;
 BEGIN
-	PERFORM otpcourier.lock_limits(_locks);
+	FOREACH x IN ARRAY _locks LOOP
+		PERFORM pg_advisory_xact_lock(x);
+	END LOOP;
 	FOR i IN 1 .. cardinality(_ids) LOOP
 		SELECT t.* INTO l FROM otpcourier.limits t WHERE t.id = _ids[i];
 		CONTINUE WHEN NOT FOUND;

@@ -309,6 +309,23 @@ func TestPageToKnownAddresses(t *testing.T) {
 	}
 }
 
+// If the backend knows an address, a form with a number in it adds none: whoever has the link
+// would have the code come to their own phone.
+func TestPageTakesNoOtherAddress(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	id, link := r.newPage(`{"subject":"ann","to":{"email":"ann@example.com"},"return_url":"https://shop.example/"}`)
+	v := r.visit()
+	v.get(link).post("/verify/send", "phone", "+447912345699", "country", "GB").says("a***@example.com")
+	if code := r.people.read("+447912345699"); code != "" {
+		t.Error("the code went to the number of the form")
+	}
+	v.post("/verify/check", "code", r.people.read("ann@example.com")).says("You are verified")
+	if state := r.pageState(r.shop, id); !slices.Equal(state.Used, []string{"email"}) {
+		t.Errorf("got %+v", state)
+	}
+}
+
 // After the attempts the code is over, and the person starts again with another.
 func TestPageStartsAgain(t *testing.T) {
 	t.Parallel()

@@ -125,7 +125,7 @@ func (s *server) sendCode(r *http.Request, p *page, a *app) {
 		return
 	}
 	to := channel.Recipient(p.To)
-	if p.To.Phone == "" && (p.To.Email == "" || r.PostFormValue("phone") != "") {
+	if to == (channel.Recipient{}) { // else the backend said where to, and the person has no say in it
 		n, bad := a.number(r, p)
 		if bad != (problem{}) {
 			p.Problem = bad

@@ -52,7 +52,10 @@ func (p Proxies) ClientAddr(r *http.Request) netip.Addr {
 }
 
 func (p Proxies) lists(a netip.Addr) bool {
-	return a.IsValid() && slices.ContainsFunc(p.Networks, func(n netip.Prefix) bool { return n.Contains(a) })
+	return a.IsValid() && slices.ContainsFunc(p.Networks, func(n netip.Prefix) bool {
+		mapped := n.Addr().Is4In6() && n.Bits() >= 96 // ::ffff:192.0.2.0/120
+		return n.Contains(a) || a.Is4() && mapped && n.Contains(netip.AddrFrom16(a.As16()))
+	})
 }
 
 // addrOf reads an address with or without a port, as connections and proxies

@@ -57,6 +57,10 @@ func TestClientAddr(t *testing.T) {
 		if got := p.ClientAddr(req); got.String() != r.want {
 			t.Errorf("%s %s %q: got %v, want %s", r.peer, name, r.values, got, r.want)
 		}
+		p.Networks = []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/104"), proxies[1]} // the same in IPv6
+		if got := p.ClientAddr(req); got.String() != r.want {
+			t.Errorf("%s %s %q: of IPv4 in IPv6: got %v, want %s", r.peer, name, r.values, got, r.want)
+		}
 	}
 }
 

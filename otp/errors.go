@@ -47,23 +47,25 @@ type Reason string
 //	malformed            ErrInvalidCode                            422   the code is not right, try again
 //	not_found, expired,  ErrInvalidCode                            422   the code is not right, ask for a new one
 //	closed
-//	attempts_exhausted   ErrWait                                   429   ask for a new code
+//	attempts_exhausted   ErrWait                                   409   ask for a new code
 //	locked               ErrWait            RetryAfter, Support    429   come back at that time, or call support
 //	too_soon             ErrWait            RetryAfter             429   a new message can be sent at that time
-//	sends_exhausted      ErrWait            Alternatives, Support  429   use another address, or call support
+//	sends_exhausted      ErrWait            Alternatives, Support  409   use another address, or call support
 //	limited              ErrWait            RetryAfter,            429   come back at that time
 //	                                        Alternatives
 //	step_up              ErrWait            RetryAfter,            403   a captcha or another proof, then ask again
 //	                                        Alternatives
 //	guarded              ErrWait            RetryAfter,            429   use another address, or call support
 //	                                        Alternatives
-//	invalid              ErrInvalidRequest  Field                  400   the field is wrong
-//	conflict             ErrInvalidRequest  Field                  409   nothing: a bug of the caller
+//	invalid              ErrInvalidRequest  Field                  422   the field is wrong
+//	conflict             ErrInvalidRequest  Field                  422   nothing: a bug of the caller
 //	undelivered          ErrUndelivered     RetryAfter, Err        502   it could not be sent, use another address
 //	unavailable, full    ErrUnavailable                            503   come back in a minute
 //
 // Wrong, malformed, not_found, expired and closed must have one status and one text,
-// since an attacker must not learn which it was.
+// since an attacker must not learn which it was. Clients may repeat what was answered 429
+// by themselves. For attempts_exhausted and sends_exhausted no repeat can succeed, so they
+// are 409.
 const (
 	// ErrInvalidCode
 	ReasonWrong     Reason = "wrong"     // an attempt was charged

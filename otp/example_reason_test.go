@@ -21,15 +21,15 @@ var answers = map[otp.Reason]struct {
 	otp.ReasonNotFound:    {http.StatusUnprocessableEntity, invalidCode},
 	otp.ReasonExpired:     {http.StatusUnprocessableEntity, invalidCode},
 	otp.ReasonClosed:      {http.StatusUnprocessableEntity, invalidCode},
-	otp.ReasonAttempts:    {http.StatusTooManyRequests, text("That was the last try. Ask for a new code.")},
+	otp.ReasonAttempts:    {http.StatusConflict, text("That was the last try. Ask for a new code.")},
 	otp.ReasonLocked:      {http.StatusTooManyRequests, later},
 	otp.ReasonTooSoon:     {http.StatusTooManyRequests, later},
 	otp.ReasonLimited:     {http.StatusTooManyRequests, later},
-	otp.ReasonSends:       {http.StatusTooManyRequests, elsewhere},
+	otp.ReasonSends:       {http.StatusConflict, elsewhere},
 	otp.ReasonStepUp:      {http.StatusForbidden, text("Please solve the captcha.")},
 	otp.ReasonGuarded:     {http.StatusTooManyRequests, elsewhere},
-	otp.ReasonInvalid:     {http.StatusBadRequest, func(e *otp.Error) string { return e.Field + " is wrong." }},
-	otp.ReasonConflict:    {http.StatusConflict, text("Please start again.")},
+	otp.ReasonInvalid:     {http.StatusUnprocessableEntity, wrongField},
+	otp.ReasonConflict:    {http.StatusUnprocessableEntity, text("Please start again.")},
 	otp.ReasonUndelivered: {http.StatusBadGateway, text("The message could not be sent. Use another address.")},
 	otp.ReasonUnavailable: {http.StatusServiceUnavailable, text("Please try again in a minute.")},
 	otp.ReasonFull:        {http.StatusServiceUnavailable, text("Please try again in a minute.")},
@@ -40,8 +40,10 @@ func text(s string) func(*otp.Error) string { return func(*otp.Error) string { r
 // invalidCode is one text for all reasons of ErrInvalidCode.
 func invalidCode(*otp.Error) string { return "The code is wrong or has expired." }
 
+func wrongField(e *otp.Error) string { return e.Field + " is wrong." }
+
 func later(e *otp.Error) string {
-	return fmt.Sprintf("Please try again in %d s.", max(1, int(e.RetryAfter/time.Second)))
+	return fmt.Sprintf("Please try again in %d s.", max(1, int((e.RetryAfter+time.Second-1)/time.Second)))
 }
 
 func elsewhere(e *otp.Error) string {
@@ -72,6 +74,6 @@ func ExampleReason() {
 	// 422 The code is wrong or has expired.
 	// 422 The code is wrong or has expired.
 	// 429 Please try again in 20 s.
-	// 429 Please call +44 20 7946 0000.
-	// 400 To.Phone is wrong.
+	// 409 Please call +44 20 7946 0000.
+	// 422 To.Phone is wrong.
 }

@@ -224,7 +224,7 @@ func converse(ctx context.Context, out io.Writer, people *phones, shop, bank, wa
 		{"cancel, too late", "409 closed", shop, "DELETE", at, "", []string{"Otp-Subject", "ann"}},
 		{"another API key", "401 unauthorized", &client{shop.url, shop.key + "x", shop.http}, "POST", apiPath, create,
 			nil},
-		{"a number that is none", "400 invalid", shop, "POST", apiPath, `{"subject":"bob","to":{"phone":"+4412"}}`,
+		{"a number that is none", "422 invalid", shop, "POST", apiPath, `{"subject":"bob","to":{"phone":"+4412"}}`,
 			nil},
 		{"readiness", "200 ready", watch, "GET", "/readyz", "", nil},
 	} {

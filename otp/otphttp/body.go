@@ -15,9 +15,8 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// maxBody is the most octets of a body: a binding of 64 KiB is 86 KiB in base64,
-// and signals may have 32 KiB.
-const maxBody = 128 << 10
+// maxBody is the most octets of a body: a binding of 64 KiB is 86 KiB in base64.
+const maxBody = 96 << 10
 
 // CreateBody is the body of create. Its members are the fields of [otp.Request]. If the
 // Caller is a person, only the first five may be set: with Details, for example, people
@@ -60,7 +59,7 @@ type CheckBody struct {
 	Subject string `json:"subject,omitempty"`
 }
 
-// ReadBody reads the body of a request, a JSON object of at most 128 KiB, into v. Members
+// ReadBody reads the body of a request, a JSON object of at most 96 KiB, into v. Members
 // that v lacks are refused. The Problem is nil if the body was read. It is for further
 // calls of an embedder.
 func ReadBody(w http.ResponseWriter, r *http.Request, v any) *Problem {

@@ -116,6 +116,9 @@ func ref(r *http.Request, caller *Caller) (otp.Ref, *Problem) {
 		return otp.Ref{}, p
 	}
 	subject, p := caller.subjectOf(named, FieldError{Header: subjectField})
+	if p == nil && subject == "" {
+		p = wrong(FieldError{Header: subjectField, Detail: "it must name the person"})
+	}
 	return otp.Ref{ID: r.PathValue("id"), Subject: subject, Tenant: caller.Tenant}, p
 }
 

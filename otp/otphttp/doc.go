@@ -42,24 +42,24 @@
 //	expired    422     code_refused                                    The code is wrong or has expired.
 //	closed     422     code_refused                                    The code is wrong or has expired.
 //	attempts_exhausted
-//	           429     attempts_exhausted                              That was the last try. Ask for a new code.
+//	           409     attempts_exhausted                              That was the last try. Ask for a new code.
 //	locked     429     locked              retry_after, support        Too many wrong codes. Please come back later.
 //	too_soon   429     too_soon            retry_after                 A new message can be sent in a moment.
 //	sends_exhausted
-//	           429     sends_exhausted     alternatives, support       No more messages. Use another address.
+//	           409     sends_exhausted     alternatives, support       No more messages. Use another address.
 //	limited    429     limited             retry_after, alternatives   Too many messages. Please come back later.
 //	step_up    403     step_up             retry_after, alternatives   Please show that you are no machine.
 //	guarded    429     guarded             retry_after, alternatives   No message can be sent. Use another address.
-//	invalid    400     invalid             errors                      The request is wrong.
-//	conflict   409     conflict                                        The Idempotency-Key belongs to another request.
+//	invalid    422     invalid             errors                      The request is wrong.
+//	conflict   422     conflict                                        The Idempotency-Key belongs to another request.
 //	undelivered
 //	           502     undelivered         retry_after, verification   The message could not be sent.
 //	unavailable
 //	           503     unavailable         retry_after, verification   Please try again in a moment.
 //	full       503     unavailable         retry_after, verification   Please try again in a moment.
 //
-// All calls but check have other answers for three of these errors, since nobody guesses a
-// code by them:
+// Invalid is 400 if a header field is wrong. All calls but check have other answers for
+// three of these errors, since nobody guesses a code by them:
 //
 //	not_found  404     not_found                                       There is no such verification.
 //	expired    404     not_found                                       There is no such verification.

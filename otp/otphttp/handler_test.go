@@ -189,7 +189,7 @@ func TestCancel(t *testing.T) {
 		t.Errorf("204 has a body: %s", gone.Body)
 	}
 	a.ask("shop", "GET "+at, "", "Otp-Subject", "J%C3%B6rg 100%25").want(200, "")
-	for _, bad := range []string{"J\u00f6rg", "100%", "%ff", "%zz"} {
+	for _, bad := range []string{"", "J\u00f6rg", "100%", "%ff", "%zz"} {
 		a.ask("shop", "GET "+at, "", "Otp-Subject", bad).want(400, "invalid")
 	}
 }
@@ -224,7 +224,7 @@ func TestIdempotency(t *testing.T) {
 		if c := create("bank", `"k1"`, annsLogin).want(201, "").challenge(); c.ID == first.ID {
 			t.Error("two callers have met in one key")
 		}
-		create("shop", `"k1"`, strings.Replace(annsLogin, "5678", "5679", 1)).want(409, "conflict")
+		create("shop", `"k1"`, strings.Replace(annsLogin, "5678", "5679", 1)).want(422, "conflict")
 		if n := len(a.codes.Inbox.All()); n != 2 {
 			t.Errorf("%d messages were sent, want 2", n)
 		}
@@ -266,8 +266,8 @@ func TestRefusals(t *testing.T) {
 			t.Error("503 without Retry-After")
 		}
 		a.codes.Down(false)
-		a.ask("shop", "POST /verifications", `{"to":{"phone":"+447912345678"}}`).want(400, "invalid")
-		bad := a.ask("shop", "POST /verifications", `{"subject":"ann","to":{"phone":"123"}}`).want(400, "invalid").
+		a.ask("shop", "POST /verifications", `{"to":{"phone":"+447912345678"}}`).want(422, "invalid")
+		bad := a.ask("shop", "POST /verifications", `{"subject":"ann","to":{"phone":"123"}}`).want(422, "invalid").
 			problem()
 		if len(bad.Errors) != 1 || bad.Errors[0].Pointer != "/to/phone" || bad.Errors[0].Detail == "" {
 			t.Errorf("got %+v", bad.Errors)
@@ -310,18 +310,22 @@ func TestUnusable(t *testing.T) {
 		{"form", "shop", "POST /verifications", "subject=ann", 415, "unsupported_media_type",
 			[]string{"Content-Type", "application/x-www-form-urlencoded"}},
 		{"no type", "shop", "POST /verifications/x/resend", "", 415, "unsupported_media_type", nil},
-		{"large", "shop", "POST /verifications", `"` + strings.Repeat("x", 128<<10) + `"`, 413, "too_large", nil},
+		{"large", "shop", "POST /verifications", `"` + strings.Repeat("x", 96<<10) + `"`, 413, "too_large", nil},
+		{"not yet large", "shop", "POST /verifications", `"` + strings.Repeat("x", 96<<10-2) + `"`, 400, "malformed",
+			nil},
+		{"large, of another member", "shop", "POST /verifications/x/check",
+			`{"x":"` + strings.Repeat("x", 97<<10) + `"}`, 413, "too_large", nil},
 		{"unknown member", "shop", "POST /verifications", `{"subjekt":"ann"}`, 400, "malformed", nil},
 		{"another type", "shop", "POST /verifications", `{"to":{"phone":447912345678}}`, 400, "malformed", nil},
 		{"a list", "shop", "POST /verifications", `[]`, 400, "malformed", nil},
 		{"two", "shop", "POST /verifications", annsLogin + annsLogin, 400, "malformed", nil},
 		{"cut", "shop", "POST /verifications", `{"subject":`, 400, "malformed", nil},
 		{"no UTF-8", "shop", "POST /verifications", "{\"subject\":\"\xff\"}", 400, "malformed", nil},
-		{"half a surrogate", "shop", "POST /verifications", `{"subject":"\ud800","to":{"phone":"+447912345678"}}`, 400,
+		{"half a surrogate", "shop", "POST /verifications", `{"subject":"\ud800","to":{"phone":"+447912345678"}}`, 422,
 			"invalid", nil},
 		{"base64", "shop", "POST /verifications", `{"binding":"?"}`, 400, "malformed", nil},
-		{"client_ip", "shop", "POST /verifications", `{"subject":"a","client_ip":"here"}`, 400, "invalid", nil},
-		{"priority", "shop", "POST /verifications", `{"subject":"a","priority":"first"}`, 400, "invalid", nil},
+		{"client_ip", "shop", "POST /verifications", `{"subject":"a","client_ip":"here"}`, 422, "invalid", nil},
+		{"priority", "shop", "POST /verifications", `{"subject":"a","priority":"first"}`, 422, "invalid", nil},
 		{"empty key", "shop", "POST /verifications", annsLogin, 400, "invalid", []string{"Idempotency-Key", `""`}},
 		{"request id", "shop", "POST /verifications", annsLogin, 400, "invalid",
 			[]string{"Request-Id", strings.Repeat("x", 65)}},
@@ -369,7 +373,7 @@ func TestPerson(t *testing.T) {
 	for _, member := range []string{`"subject":"bob"`, `"subject":"ann"`, `"reference":"x"`, `"client_ip":"192.0.2.1"`,
 		`"priority":"low"`, `"details":"x"`, `"known":true`, `"proven":true`, `"decoy":true`, `"signals":{}`,
 		`"to":{"phone":"+447912345679"}`} {
-		a.ask("ann", "POST /verifications", "{"+member+"}").want(400, "invalid")
+		a.ask("ann", "POST /verifications", "{"+member+"}").want(422, "invalid")
 	}
 	c := a.ask("ann", "POST /verifications", `{"purpose":"login"}`, "Accept-Language", "fr, en;q=0.5").want(201, "").
 		challenge()
@@ -381,9 +385,9 @@ func TestPerson(t *testing.T) {
 	a.ask("ann", "GET "+at, "").want(200, "")
 	a.ask("ann", "GET "+at, "", "Otp-Subject", "bob").want(400, "invalid")
 	a.ask("new", "GET "+at, "").want(404, "not_found")
-	a.ask("ann", "POST "+at+"/check", checkBody("000000")).want(400, "invalid") // it names the subject
+	a.ask("ann", "POST "+at+"/check", checkBody("000000")).want(422, "invalid") // it names the subject
 	for _, member := range []string{`"proven":true`, `"client_ip":"192.0.2.1"`, `"subject":"ann"`} {
-		a.ask("ann", "POST "+at+"/resend", "{"+member+"}").want(400, "invalid")
+		a.ask("ann", "POST "+at+"/resend", "{"+member+"}").want(422, "invalid")
 	}
 	a.ask("ann", "POST "+at+"/resend", `{}`).want(429, "too_soon")
 	right := a.ask("ann", "POST "+at+"/check", `{"purpose":"login","code":"`+a.codes.Inbox.Code(phone)+`"}`)

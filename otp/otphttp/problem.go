@@ -101,16 +101,16 @@ var kinds = map[otp.Reason]kind{
 	otp.ReasonNotFound:  {http.StatusUnprocessableEntity, "code_refused", codeRefused},
 	otp.ReasonExpired:   {http.StatusUnprocessableEntity, "code_refused", codeRefused},
 	otp.ReasonClosed:    {http.StatusUnprocessableEntity, "code_refused", codeRefused},
-	otp.ReasonAttempts: {http.StatusTooManyRequests, "attempts_exhausted",
+	otp.ReasonAttempts: {http.StatusConflict, "attempts_exhausted",
 		"That was the last try. Ask for a new code."},
 	otp.ReasonLocked:  {http.StatusTooManyRequests, "locked", "Too many wrong codes. Please come back later."},
 	otp.ReasonTooSoon: {http.StatusTooManyRequests, "too_soon", "A new message can be sent in a moment."},
-	otp.ReasonSends:   {http.StatusTooManyRequests, "sends_exhausted", "No more messages. Use another address."},
+	otp.ReasonSends:   {http.StatusConflict, "sends_exhausted", "No more messages. Use another address."},
 	otp.ReasonLimited: {http.StatusTooManyRequests, "limited", "Too many messages. Please come back later."},
 	otp.ReasonStepUp:  {http.StatusForbidden, "step_up", "Please show that you are no machine."},
 	otp.ReasonGuarded: {http.StatusTooManyRequests, "guarded", "No message can be sent. Use another address."},
-	otp.ReasonInvalid: {http.StatusBadRequest, "invalid", "The request is wrong."},
-	otp.ReasonConflict: {http.StatusConflict, "conflict",
+	otp.ReasonInvalid: {http.StatusUnprocessableEntity, "invalid", "The request is wrong."},
+	otp.ReasonConflict: {http.StatusUnprocessableEntity, "conflict",
 		"The Idempotency-Key belongs to another request."},
 	otp.ReasonUndelivered: {http.StatusBadGateway, "undelivered", "The message could not be sent."},
 	otp.ReasonUnavailable: {http.StatusServiceUnavailable, "unavailable", "Please try again in a moment."},
@@ -148,7 +148,7 @@ func ProblemOf(call Call, err error) *Problem {
 	case otp.ReasonWrong:
 		p.AttemptsLeft = &e.AttemptsLeft
 	case otp.ReasonInvalid:
-		p.Errors = []FieldError{fieldError(e)}
+		return wrong(fieldError(e))
 	case otp.ReasonUnavailable, otp.ReasonFull:
 		p.RetryAfter = roundUp(unavailableFor)
 	}
@@ -184,8 +184,11 @@ func fieldError(e *otp.Error) FieldError {
 	return f
 }
 
-// wrong is a part of a request that does not reach the Service.
+// wrong is the answer to a request a part of which is wrong: 400 if it is a header field.
 func wrong(f FieldError) *Problem {
 	k := kinds[otp.ReasonInvalid]
+	if f.Header != "" {
+		k.status = http.StatusBadRequest
+	}
 	return &Problem{Status: k.status, Reason: k.reason, Title: k.title, Errors: []FieldError{f}}
 }

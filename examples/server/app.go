@@ -31,6 +31,7 @@ type app struct {
 	metrics *appMetrics
 
 	authenticators *authenticator.Service // nil: none
+	words          *wording.Set           // of its messages
 
 	mailRoute string // the first that needs an e-mail address; empty: none
 	opened    []channel.Channel
@@ -88,10 +89,14 @@ func (a *app) serve(s *server, c application, keys otp.Keyring, receipts *channe
 			return err
 		}
 	}
+	words := wording.Config{Brand: c.Brand, Origin: s.origin(c)}
+	if a.words, err = wording.New(words); err != nil {
+		return err
+	}
 	a.figures = newFigures(c, st, s.vault, log)
 	svc, err := otp.New(otp.Config{
 		Channel: a.courier, Receipts: receipts, Store: st, Keys: keys, Application: c.Name,
-		Wording: wording.Config{Brand: c.Brand, Origin: s.origin(c)}, Region: c.Region,
+		Wording: words, Region: c.Region,
 		Support: c.Support, Async: c.Async,
 		Policy: otp.Policy{Life: time.Duration(c.Life), Waits: c.waits},
 		// If a process dies while it sends a message, another sends it after that.

@@ -108,8 +108,8 @@ func (g *gate) find(token string, now time.Time) *apiKey {
 // admit returns the key of a request that may make it: known, from its networks,
 // with the scope, and within its rate.
 func (g *gate) admit(r *http.Request, scope string) (*apiKey, *otphttp.Problem) {
-	token, given := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !given {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") { // RFC 9110 §11.1
 		return nil, refusal(http.StatusUnauthorized, "unauthorized", "An API key is needed.", `Bearer realm="otp"`)
 	}
 	now, from := time.Now(), g.proxies.ClientAddr(r)

@@ -160,13 +160,13 @@ func TestAuthenticatorRefusals(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(c *config) { c.Applications[0].Authenticator = "Shop Ltd" })
 	for body, want := range map[string]string{
-		`{"subject":"ann"}`:                            "400 invalid",
-		`{"account":"ann"}`:                            "400 invalid",
-		`{"subject":"ann","account":"a:b"}`:            "400 invalid",
+		`{"subject":"ann"}`:                            "422 invalid",
+		`{"account":"ann"}`:                            "422 invalid",
+		`{"subject":"ann","account":"a:b"}`:            "422 invalid",
 		`{"subject":"ann","account":"a","secret":"x"}`: "400 malformed",
-		`{"subject":"ann","account":"a","title":"` + strings.Repeat("x", 257) + `"}`:    "400 invalid",
+		`{"subject":"ann","account":"a","title":"` + strings.Repeat("x", 257) + `"}`:    "422 invalid",
 		`{"subject":"ann","account":"` + strings.Repeat("x", 128<<10) + `"}`:            "413 too_large",
-		`{"subject":"ann","account":"a","replaces":"00000000000000000000000000000000"}`: "400 invalid",
+		`{"subject":"ann","account":"a","replaces":"00000000000000000000000000000000"}`: "422 invalid",
 	} {
 		r.want(r.shop, want, "POST", authenticatorsPath, body)
 	}

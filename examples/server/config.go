@@ -70,7 +70,7 @@ type application struct {
 	Routes  []route  `json:"routes"`           // in the order in which they are tried
 
 	// ReturnURLs are where a page may lead the person back to: the origin, and
-	// the beginning of the path. Countries are the countries that a page offers, as ISO
+	// the first segments of the path. Countries are the countries that a page offers, as ISO
 	// 3166-1 codes. Default: all.
 	ReturnURLs []string `json:"return_urls,omitempty"`
 	Countries  []string `json:"countries,omitempty"`
@@ -298,9 +298,21 @@ func (a *application) validateWebhooks(at string, env func(string) string) error
 // may reports whether a key has a scope.
 func (k *apiKey) may(scope string) bool { return slices.Contains(k.Scopes, scope) }
 
+// plainNetworks writes networks of IPv4 in IPv6, ::ffff:192.0.2.0/120, as those of IPv4,
+// which addresses are compared with.
+func plainNetworks(all []netip.Prefix) (plain []netip.Prefix) {
+	for _, n := range all {
+		if a := n.Addr(); a.Is4In6() && n.Bits() >= 96 {
+			n = netip.PrefixFrom(a.Unmap(), n.Bits()-96)
+		}
+		plain = append(plain, n)
+	}
+	return plain
+}
+
 // complete returns an error that names the field, as if a scope is none of allowed.
 func (k *apiKey) complete(app string, allowed []string) (err error) {
-	k.app = app
+	k.app, k.Networks = app, plainNetworks(k.Networks)
 	if k.sum, err = hex.DecodeString(k.SHA256); err != nil || len(k.sum) != 32 {
 		return errors.New("sha256: it must be 64 hexadecimal digits")
 	}

@@ -159,8 +159,11 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 		granted = asked
 	}
 	beyond := slices.ContainsFunc(granted, func(s string) bool { return !slices.Contains(k.Scopes, s) })
-	switch {
-	case r.PostFormValue("grant_type") != "client_credentials":
+	switch grant := r.PostFormValue("grant_type"); {
+	case grant == "":
+		refuse(http.StatusBadRequest, "invalid_request")
+		return
+	case grant != "client_credentials":
 		refuse(http.StatusBadRequest, "unsupported_grant_type")
 		return
 	case beyond:
@@ -172,6 +175,7 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusInternalServerError, "server_error")
 		return
 	}
+	w.Header().Set("Pragma", "no-cache") // RFC 6749 §5.1
 	writeJSON(w, http.StatusOK, map[string]any{"access_token": token, "token_type": "Bearer",
 		"expires_in": int(tokenLife / time.Second), "scope": strings.Join(granted, " ")})
 }

@@ -36,6 +36,9 @@ func TestClientCredentials(t *testing.T) {
 		"unsupported_grant_type": func(c *clientcredentials.Config) {
 			c.EndpointParams = map[string][]string{"grant_type": {"password"}}
 		},
+		"invalid_request": func(c *clientcredentials.Config) {
+			c.EndpointParams = map[string][]string{"grant_type": {""}}
+		},
 	} {
 		other := cc
 		change(&other)

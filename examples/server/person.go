@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -55,21 +56,30 @@ func (s *server) openLink(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable) // the link works once, and that is for the person
 		return
 	}
-	var id string
-	name := secretName("link", r.PathValue("link"))
-	sealed, err := s.vault.take(r.Context(), name)
-	if err := s.vault.read(name, sealed, err, &id); err != nil {
-		s.gone(w, r)
-		return
-	}
 	value := secret()
-	if err := s.vault.write(r.Context(), secretName("cookie", value), id, pageLife); err != nil {
-		s.gone(w, r)
+	if err := s.trade(r.Context(), r.PathValue("link"), value); err != nil {
+		s.notShown(w, r, err)
 		return
 	}
 	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: value, Path: "/", MaxAge: int(pageLife / time.Second),
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	http.Redirect(w, r, "/verify", http.StatusSeeOther)
+}
+
+// trade has a cookie open the page of a link, from now on in the link's place.
+func (s *server) trade(ctx context.Context, link, cookie string) error {
+	var id string
+	name := secretName("link", link)
+	sealed, err := s.vault.take(ctx, name)
+	if err = s.vault.read(name, sealed, err, &id); err != nil {
+		return err
+	}
+	p, err := s.page(ctx, id)
+	if err != nil {
+		return err
+	}
+	p.Until = time.Now().UTC().Add(pageLife)
+	return errors.Join(s.savePage(ctx, p), s.vault.write(ctx, secretName("cookie", cookie), id, pageLife))
 }
 
 // pageOf returns the page of the cookie, and its application. errGone: there is none.
@@ -100,18 +110,17 @@ func (s *server) form(do func(*http.Request, *page, *app)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 8<<10)
 		p, a, err := s.pageOf(r)
-		if err != nil {
-			s.gone(w, r)
-			return
+		var done *result
+		if err == nil {
+			done, err = s.result(r.Context(), p.ID)
 		}
-		done, err := s.result(r.Context(), p.ID)
-		if err == nil && done == nil {
+		if at := r.PostFormValue("at"); err == nil && done == nil && (at == "" || at == p.at()) {
 			p.Problem = problem{}
 			do(r, p, a)
-			err = s.vault.write(r.Context(), "page/"+p.ID, p, pageLife)
+			err = s.savePage(r.Context(), p)
 		}
 		if err != nil {
-			s.unavailable(r, err).Write(w)
+			s.notShown(w, r, err)
 			return
 		}
 		http.Redirect(w, r, "/verify", http.StatusSeeOther)

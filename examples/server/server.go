@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -244,10 +245,30 @@ func (s *server) handler() http.Handler {
 		mux.HandleFunc("POST /oauth/token", s.token)
 	}
 	s.person(mux)
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		s.refuse(w, refusal(http.StatusNotFound, "not_found", "There is nothing here.", ""))
-	})
+	mux.Handle("/", s.elsewhere(mux))
 	return mux
+}
+
+// elsewhere refuses requests that no pattern of mux serves: 405 if another method would be
+// served, else 404.
+func (s *server) elsewhere(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var allowed []string
+		for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodPost} {
+			q := &http.Request{Method: method, Host: r.Host, URL: r.URL}
+			if _, pattern := mux.Handler(q); pattern != "/" {
+				allowed = append(allowed, method)
+			}
+		}
+		if len(allowed) == 0 {
+			s.refuse(w, refusal(http.StatusNotFound, "not_found", "There is nothing here.", ""))
+			return
+		}
+		p := refusal(http.StatusMethodNotAllowed, "method_not_allowed",
+			"The method must be "+strings.Join(allowed, " or ")+".", "")
+		p.Header = http.Header{"Allow": {strings.Join(allowed, ", ")}}
+		s.refuse(w, p)
+	})
 }
 
 // refuse answers a Problem with the types of the file.
@@ -303,6 +324,7 @@ func (s *server) adminHandler() http.Handler {
 		}
 		_ = json.NewEncoder(w).Encode(state) // the client may have gone
 	})
+	mux.Handle("/", s.elsewhere(mux))
 	return mux
 }
 

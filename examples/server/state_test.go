@@ -114,6 +114,10 @@ func testShared(t *testing.T, store string, kill func()) {
 	}
 	r.want(r.shop, "404 not_found", "GET", pagesPath+"/%00", "")
 
+	_, link = r.newPage(signUp)
+	v.get(link).says("Enter your mobile number")
+	_, unopened := r.newPage(signUp)
+
 	guess := &client{r.shop.url, "otpk_shop1_guess", r.shop.http}
 	for range maxFailures {
 		r.want(guess, "401 unauthorized", "GET", at, "", "Otp-Subject", "ann")
@@ -124,6 +128,9 @@ func testShared(t *testing.T, store string, kill func()) {
 	o.storeDown(r, other, created.body.ID)
 	r.want(r.shop, "503 unavailable, with Retry-After", "GET", at, "", "Otp-Subject", "ann")
 	r.want(r.watch, "503 ", "GET", "/readyz", "")
+	v.post("/verify/send", "phone", "+447912345608").saysDown()
+	v.get("/verify").saysDown()
+	v.get(unopened).saysDown()
 	if !strings.Contains(r.metrics(), `otp_challenges_total{application="shop",`) {
 		t.Error("/metrics has nothing while the store is down")
 	}
@@ -131,6 +138,14 @@ func testShared(t *testing.T, store string, kill func()) {
 		t.Error("a process whose store is down is not dead")
 	} else {
 		resp.Body.Close()
+	}
+}
+
+// saysDown holds a page to what a person sees while the store is down.
+func (v *visitor) saysDown() {
+	v.t.Helper()
+	if v.says("Something is wrong on our side", "</html>"); v.status != http.StatusServiceUnavailable {
+		v.t.Errorf("got %d", v.status)
 	}
 }
 

@@ -54,11 +54,14 @@ func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) 
 }
 
 // startPiped starts a server in the bubble of a test, which is reached through pipes.
-func startPiped(t *testing.T) (*rig, *pipeListener) {
+func startPiped(t *testing.T, change ...func(*config)) (*rig, *pipeListener) {
 	t.Helper()
-	c, key, _, err := demoConfig()
+	c, shopKey, bankKey, err := demoConfig()
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, change := range change {
+		change(c)
 	}
 	if err := c.validate(func(string) string { return "" }); err != nil {
 		t.Fatal(err)
@@ -78,8 +81,9 @@ func startPiped(t *testing.T) (*rig, *pipeListener) {
 	t.Cleanup(func() { public.Close() })
 	transport := &http.Transport{DialContext: listener.dial}
 	t.Cleanup(transport.CloseIdleConnections)
-	shop := &client{"http://pipe", key, &http.Client{Transport: transport}}
-	return &rig{t: t, s: s, people: people, shop: shop}, listener
+	h := &http.Client{Transport: &checked{t, transport}}
+	return &rig{t: t, s: s, people: people, shop: &client{"http://pipe", shopKey, h},
+		bank: &client{"http://pipe", bankKey, h}}, listener
 }
 
 // A reader of the stream that reads nothing delays neither other readers nor Sends, and
@@ -88,6 +92,7 @@ func TestStuckReader(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r, listener := startPiped(t)
+		r.shop.http = &http.Client{Transport: r.shop.http.Transport.(*checked).base} // streams have no end to wait for
 		stuck, err := listener.dial(t.Context(), "", "")
 		if err != nil {
 			t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -127,6 +128,7 @@ type view struct {
 	Lang, Dir, Brand, Support, ReturnURL string
 
 	Problem     problem
+	At          string // see page.at
 	Click       string
 	Countries   []country
 	Country     string
@@ -190,28 +192,31 @@ func (s *server) execute(w http.ResponseWriter, status int, name, lang string, v
 	_, _ = w.Write([]byte(b.String())) // the person may have gone
 }
 
-// gone is for a link that was used, and for a browser without the cookie.
-func (s *server) gone(w http.ResponseWriter, r *http.Request) {
-	s.render(w, http.StatusGone, "gone.html", &view{Lang: s.language(r, nil)})
+// notShown answers a link that was used or a browser without the cookie (errGone), or says
+// that the store is down.
+func (s *server) notShown(w http.ResponseWriter, r *http.Request, err error) {
+	v := &view{Lang: s.language(r, nil)}
+	if errors.Is(err, errGone) {
+		s.render(w, http.StatusGone, "gone.html", v)
+		return
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(s.unavailable(r, err).RetryAfter))
+	s.render(w, http.StatusServiceUnavailable, "down.html", v)
 }
 
 // showPage shows where the person is. It changes nothing.
 func (s *server) showPage(w http.ResponseWriter, r *http.Request) {
 	p, a, err := s.pageOf(r)
-	if errors.Is(err, errGone) {
-		s.gone(w, r)
-		return
-	}
 	var done *result
 	if err == nil {
 		done, err = s.result(r.Context(), p.ID)
 	}
 	if err != nil {
-		s.unavailable(r, err).Write(w)
+		s.notShown(w, r, err)
 		return
 	}
 	v := &view{Lang: s.language(r, p), Brand: a.config.Brand, Support: a.config.Support, ReturnURL: p.ReturnURL,
-		Problem: p.Problem, Click: p.Click, Given: p.To.Phone != "" || p.To.Email != ""}
+		Problem: p.Problem, At: p.at(), Click: p.Click, Given: p.To.Phone != "" || p.To.Email != ""}
 	switch {
 	case done != nil:
 		s.render(w, http.StatusOK, "done.html", v)

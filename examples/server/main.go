@@ -19,6 +19,7 @@
 //	go run . key shop1                       # an API key, and its entry in the file
 //	go run . password ann viewer             # an operator of the dashboard, by a password that it reads
 //	go run . migrate -config config.json     # in PostgreSQL, if the server's user may make no tables
+//	go run . health -config config.json      # fails unless a server of the file lives on this machine
 //	go run . -serve -config config.json
 //
 // OTP_LISTEN, OTP_ADMIN and OTP_STORE take the place of the fields of the file. OTEL_EXPORTER_OTLP_ENDPOINT names a
@@ -73,6 +74,8 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 		return printPassword(args[1:], os.Stdin, out)
 	case args[0] == "migrate":
 		return migrate(ctx, args[1:], env, out)
+	case args[0] == "health":
+		return health(ctx, args[1:], env, out)
 	}
 	return serveFile(ctx, args, env, out)
 }
@@ -88,7 +91,7 @@ func serveFile(ctx context.Context, args []string, env func(string) string, out 
 		return err
 	}
 	if !*serve || f.NArg() > 0 {
-		return errors.New("the arguments are none, keys, key NAME, password NAME ROLE, migrate, or -serve with " +
+		return errors.New("the arguments are none, keys, key NAME, password NAME ROLE, migrate, health, or -serve with " +
 			"-config FILE or -demo")
 	}
 	if *try {

@@ -91,6 +91,12 @@ func (w *walk) lookAt(page, scheme string, width int) {
 	if ids := w.Dangling(); len(ids) > 0 {
 		t.Errorf("%s: nothing is described by %q", name, ids)
 	}
+	var faults []string
+	w.Eval(`[...document.querySelectorAll("[maxlength], [pattern], [style], script:not([src]), [onclick], :disabled")]
+		.map(e => e.outerHTML)`, &faults)
+	if len(faults) > 0 {
+		t.Errorf("%s: there is %q", name, faults)
+	}
 	if os.Getenv("OTPCOURIER_SCREENSHOTS") != "" {
 		w.Screenshot(name)
 	}

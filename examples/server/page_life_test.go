@@ -132,3 +132,26 @@ func TestPageTabs(t *testing.T) {
 		t.Errorf("got %+v", state)
 	}
 }
+
+// The link is traded for a cookie that only this host gets back, over TLS, and no script reads.
+func TestPageCookie(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	_, link := r.newPage(signUp)
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, link, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	resp, err := transport.RoundTrip(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	c := resp.Cookies()[0]
+	if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/verify" ||
+		c.Name != "__Host-otp-page" || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" ||
+		c.Domain != "" || c.MaxAge != 1800 || strings.Contains(link, c.Value) {
+		t.Errorf("got %d %v", resp.StatusCode, resp.Header)
+	}
+}

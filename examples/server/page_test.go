@@ -104,8 +104,14 @@ func (v *visitor) read(resp *http.Response, err error) *visitor {
 		v.t.Fatal(err)
 	}
 	v.page, v.status = html.UnescapeString(string(body)), resp.StatusCode
-	if csp := resp.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") {
-		v.t.Errorf("got policy %q", csp)
+	for name, want := range map[string]string{
+		"Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; " +
+			"img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+		"Referrer-Policy": "same-origin", "Permissions-Policy": "otp-credentials=(self)", "Cache-Control": "no-store",
+		"X-Content-Type-Options": "nosniff"} {
+		if got := resp.Header.Get(name); got != want {
+			v.t.Errorf("%s: got %q, want %q", name, got, want)
+		}
 	}
 	return v
 }
@@ -217,7 +223,7 @@ func TestPage(t *testing.T) {
 			r := start(t, func(c *config) { c.Store = url })
 			id, link := r.newPage(signUp)
 			v := r.visit()
-			v.get(link).says("Enter your mobile number", "United Kingdom", "(+44)", `<option value="SZ">Eswatini`)
+			v.get(link).says("Enter your mobile number", "United Kingdom", "\u2066(+44)\u2069", `<option value="SZ">Eswatini`)
 			if v.get(link); v.status != http.StatusGone {
 				t.Errorf("the link works twice: %d", v.status)
 			}
@@ -377,13 +383,14 @@ func TestPageRefusals(t *testing.T) {
 		t.Error("a country that the file does not allow is offered")
 	}
 	v.post("/verify/send", "phone", "+447912345601").says("We cannot send messages to this number")
-	for _, site := range []string{"cross-site", "same-site"} {
+	for _, from := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"},
+		{"Origin", "null"}, {"Origin", "https://evil.example"}} {
 		q, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, v.base+"/verify/send",
 			strings.NewReader("phone=%2B4915112345678"))
 		q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		q.Header.Set("Sec-Fetch-Site", site)
+		q.Header.Set(from[0], from[1])
 		if v.read(v.client.Do(q)); v.status != http.StatusForbidden {
-			t.Errorf("%s: got %d", site, v.status)
+			t.Errorf("%s: got %d", from, v.status)
 		}
 	}
 	if v := r.visit().get("/verify"); v.status != http.StatusGone {

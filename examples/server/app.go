@@ -33,16 +33,18 @@ type app struct {
 	authenticators *authenticator.Service // nil: none
 	words          *wording.Set           // of its messages
 
-	mailRoute string // the first that needs an e-mail address; empty: none
-	opened    []channel.Channel
-	hooks     map[string]http.Handler // by route: what takes the receipts of its provider
-	working   sync.WaitGroup
-	stop      context.CancelFunc // ends Work
+	countryHeader string // see config
+	mailRoute     string // the first that needs an e-mail address; empty: none
+	opened        []channel.Channel
+	hooks         map[string]http.Handler // by route: what takes the receipts of its provider
+	working       sync.WaitGroup
+	stop          context.CancelFunc // ends Work
 }
 
 // newApp starts an application. Its Work goes on until close.
 func (s *server) newApp(a application, keys otp.Keyring, open opener) (_ *app, err error) {
-	out := &app{name: a.Name, config: a, hooks: map[string]http.Handler{}, stop: func() {}}
+	out := &app{name: a.Name, config: a, countryHeader: s.c.CountryHeader, hooks: map[string]http.Handler{},
+		stop: func() {}}
 	defer func() {
 		if err != nil {
 			out.close(context.Background())

@@ -42,6 +42,10 @@ type config struct {
 	// address of the proxy, and one could use up the limits of all.
 	Proxies     []netip.Prefix `json:"proxies,omitempty"`
 	ProxyHeader string         `json:"proxy_header,omitempty"`
+	// CountryHeader is a header in which a proxy names the country that a person's address is
+	// of, as ISO 3166-1 code, such as CF-IPCountry. It is chosen beforehand in the hosted page's
+	// selector. Default: the country that the browser's languages name, if they name one.
+	CountryHeader string `json:"country_header,omitempty"`
 	// OAuth has POST /oauth/token trade API keys for access tokens of ten minutes.
 	OAuth bool `json:"oauth,omitempty"`
 	// Issuers are identity providers whose access tokens open the API.

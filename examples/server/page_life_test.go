@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -153,5 +154,37 @@ func TestPageCookie(t *testing.T) {
 		c.Name != "__Host-otp-page" || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" ||
 		c.Domain != "" || c.MaxAge != 1800 || strings.Contains(link, c.Value) {
 		t.Errorf("got %d %v", resp.StatusCode, resp.Header)
+	}
+}
+
+// The country of the selector is the one that a proxy names, else the one that the browser's
+// languages name, if the application serves it.
+func TestPageCountry(t *testing.T) {
+	t.Parallel()
+	r := start(t, func(c *config) {
+		c.CountryHeader = "CF-IPCountry"
+		c.Applications[0].Countries = []string{"CA", "DE", "FR"}
+	})
+	for _, c := range []struct{ header, languages, want string }{
+		{"", "", ""}, {"", "fr", ""}, {"", "fr-CA,fr;q=0.9", "CA"}, {"", "en-US, de-DE", "DE"}, {"", "en-GB", ""},
+		{"FR", "", "FR"}, {"FR", "de-DE", "FR"}, {"GB", "de-DE", "DE"}, {"XX", "", ""}, {"T1", "en-GB", ""},
+	} {
+		_, link := r.newPage(`{"subject":"ann","return_url":"https://shop.example/"}`)
+		v := r.visit()
+		v.get(link)
+		q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, v.base+"/verify", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Header.Set("Cf-Ipcountry", c.header)
+		q.Header.Set("Accept-Language", c.languages)
+		v.read(v.client.Do(q))
+		chosen := ""
+		if m := regexp.MustCompile(`<option value="(\w+)" selected>`).FindStringSubmatch(v.page); m != nil {
+			chosen = m[1]
+		}
+		if chosen != c.want {
+			t.Errorf("%+v: %q is chosen", c, chosen)
+		}
 	}
 }

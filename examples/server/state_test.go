@@ -113,6 +113,8 @@ func testShared(t *testing.T, store string, kill func()) {
 		t.Errorf("got %+v", state)
 	}
 	r.want(r.shop, "404 not_found", "GET", pagesPath+"/%00", "")
+	r.want(r.shop, "404 not_found", "GET", apiPath+"/%00", "", "Otp-Subject", "ann")
+	r.want(r.shop, "404 not_found", "GET", apiPath+"/"+strings.Repeat("a", 64), "", "Otp-Subject", "%00")
 
 	_, link = r.newPage(signUp)
 	v.get(link).says("Enter your mobile number")

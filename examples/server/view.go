@@ -110,9 +110,12 @@ func (a *app) serves(region string) bool {
 	return len(a.config.Countries) == 0 || slices.Contains(a.config.Countries, region)
 }
 
-// explicitRegion is the country that a browser's languages name: "en" alone is not
-// the United States.
+// explicitRegion is the country that a proxy names, or else the browser's languages: "en"
+// alone is not the United States.
 func (a *app) explicitRegion(r *http.Request) string {
+	if named := r.Header.Get(a.countryHeader); a.countryHeader != "" && phone.ValidRegion(named) && a.serves(named) {
+		return named
+	}
 	wanted, _, _ := language.ParseAcceptLanguage(r.Header.Get("Accept-Language"))
 	for _, t := range wanted {
 		if region, confidence := t.Region(); confidence == language.Exact && phone.ValidRegion(region.String()) &&

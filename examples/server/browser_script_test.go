@@ -143,8 +143,8 @@ func TestRealChromiumEnds(t *testing.T) {
 			code := r.people.read(fmt.Sprintf("+44791234563%d", i))
 			for range 5 {
 				code = other(code)
-				_, err := r.shop.ask(t.Context(), "POST", at+"/check", fmt.Sprintf(`{"subject":%q,"code":%q}`, subject, code))
-				if err != nil {
+				body := fmt.Sprintf(`{"subject":%q,"code":%q}`, subject, code)
+				if _, err := r.shop.ask(t.Context(), "POST", at+"/check", body); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -91,8 +91,8 @@ func serveFile(ctx context.Context, args []string, env func(string) string, out 
 		return err
 	}
 	if !*serve || f.NArg() > 0 {
-		return errors.New("the arguments are none, keys, key NAME, password NAME ROLE, migrate, health, or -serve with " +
-			"-config FILE or -demo")
+		return errors.New("the arguments are none, keys, key NAME, password NAME ROLE, migrate, health, or -serve " +
+			"with -config FILE or -demo")
 	}
 	if *try {
 		return serveDemo(ctx, env, out)

@@ -151,8 +151,8 @@ func TestPageCookie(t *testing.T) {
 	defer resp.Body.Close()
 	c := resp.Cookies()[0]
 	if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/verify" ||
-		c.Name != "__Host-otp-page" || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" ||
-		c.Domain != "" || c.MaxAge != 1800 || strings.Contains(link, c.Value) {
+		c.Name != "__Host-otp-page" || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode ||
+		c.Path != "/" || c.Domain != "" || c.MaxAge != 1800 || strings.Contains(link, c.Value) {
 		t.Errorf("got %d %v", resp.StatusCode, resp.Header)
 	}
 }

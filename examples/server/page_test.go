@@ -223,7 +223,8 @@ func TestPage(t *testing.T) {
 			r := start(t, func(c *config) { c.Store = url })
 			id, link := r.newPage(signUp)
 			v := r.visit()
-			v.get(link).says("Enter your mobile number", "United Kingdom", "\u2066(+44)\u2069", `<option value="SZ">Eswatini`)
+			v.get(link).says("Enter your mobile number", "United Kingdom", "\u2066(+44)\u2069",
+				`<option value="SZ">Eswatini`)
 			if v.get(link); v.status != http.StatusGone {
 				t.Errorf("the link works twice: %d", v.status)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -71,24 +72,26 @@ func inParallel(workers, n int, submit func(worker int) error) error {
 }
 
 // Ours: the public API, with a window that never makes a Send wait for it.
+type dialer = func(ctx context.Context, network, addr string) (net.Conn, error)
+
 type ours struct {
 	client *smpp.Client
 	window int
 }
 
 func openOurs(addr string, window int) (bound, error) {
-	c, err := openClient(addr, window)
+	c, err := openClient(addr, window, nil)
 	if err != nil {
 		return nil, err
 	}
 	return &ours{client: c, window: window}, nil
 }
 
-func openClient(addr string, window int) (*smpp.Client, error) {
+func openClient(addr string, window int, dial dialer) (*smpp.Client, error) {
 	c, err := smpp.New(smpp.Config{
 		Addr: addr, SystemID: systemID, Password: password,
 		DangerouslyPlaintext: true, // loopback; the others do not encrypt either
-		Window:               window,
+		Window:               window, Dial: dial,
 	})
 	if err != nil {
 		return nil, err

@@ -20,8 +20,8 @@ type child struct {
 	stdin io.Closer // closed: the child ends
 }
 
-func startServer() (*child, error) {
-	cmd, err := self(roleServer)
+func startServer(process func(role string, args ...string) (*exec.Cmd, error)) (*child, error) {
+	cmd, err := process(roleServer)
 	if err != nil {
 		return nil, err
 	}
@@ -80,11 +80,23 @@ func self(role string, args ...string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
+// single is self for a process that uses one core at most: the runtime of an idle
+// process would look for work on the cores that the client needs.
+func single(role string, args ...string) (*exec.Cmd, error) {
+	cmd, err := self(role, args...)
+	if err == nil {
+		cmd.Env = append(cmd.Env, "GOMAXPROCS=1")
+	}
+	return cmd, err
+}
+
 // A usage is what this process has used up.
 type usage struct {
 	at     time.Time
 	cpu    time.Duration
 	allocs uint64
+	octets uint64
+	gcs    uint32
 }
 
 func usageNow() (usage, error) {
@@ -95,5 +107,5 @@ func usageNow() (usage, error) {
 		return usage{}, err
 	}
 	cpu := time.Duration(r.Utime.Nano() + r.Stime.Nano())
-	return usage{at: time.Now(), cpu: cpu, allocs: mem.Mallocs}, nil
+	return usage{at: time.Now(), cpu: cpu, allocs: mem.Mallocs, octets: mem.TotalAlloc, gcs: mem.NumGC}, nil
 }

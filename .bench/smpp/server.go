@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/ajankovic/smpp/pdu"
 )
@@ -54,9 +55,10 @@ func accept(l net.Listener) {
 
 // answer serves one connection until its end.
 func answer(conn net.Conn) error {
-	in := bufio.NewReaderSize(conn, bufferSize)
+	read := &timedReader{conn: conn}
+	in := bufio.NewReaderSize(read, bufferSize)
 	var out []byte
-	for messages := uint64(1 << 36); ; messages++ { // ids of ten digits
+	for {
 		frame, err := nextFrame(in)
 		if errors.Is(err, errFraming) {
 			return err
@@ -64,7 +66,8 @@ func answer(conn net.Conn) error {
 		if err != nil { // the client is gone
 			return nil
 		}
-		out = appendAnswer(out, frame, messages)
+		out = appendAnswer(out, frame, read.at)
+		read.at++ // every message has an id of its own
 		unbound := commandOf(frame) == pdu.UnbindID
 		in.Discard(len(frame))
 		if wholeFrame(in) && !unbound {
@@ -75,6 +78,18 @@ func answer(conn net.Conn) error {
 		}
 		out = out[:0]
 	}
+}
+
+// A timedReader notes when it has read last, in ns.
+type timedReader struct {
+	conn net.Conn
+	at   int64
+}
+
+func (r *timedReader) Read(b []byte) (int, error) {
+	n, err := r.conn.Read(b)
+	r.at = time.Now().UnixNano()
+	return n, err
 }
 
 // nextFrame returns the next frame without consuming it.
@@ -103,7 +118,7 @@ func commandOf(frame []byte) pdu.CommandID {
 	return pdu.CommandID(binary.BigEndian.Uint32(frame[4:]))
 }
 
-func appendAnswer(out, frame []byte, message uint64) []byte {
+func appendAnswer(out, frame []byte, message int64) []byte {
 	id := commandOf(frame)
 	if id&response != 0 {
 		return out
@@ -119,7 +134,7 @@ func appendAnswer(out, frame []byte, message uint64) []byte {
 	switch {
 	case status != 0:
 	case id == pdu.SubmitSmID:
-		out = append(strconv.AppendUint(out, message, 16), 0)
+		out = append(strconv.AppendInt(out, message, 16), 0)
 	case id == pdu.BindTransceiverID:
 		out = append(out, "bench\x00"...)
 	}

@@ -134,7 +134,7 @@ func (l *load) arrivals(n int, rate float64, send func(worker, message int) erro
 	if err := errors.Join(err, err2, source.Wait()); err != nil {
 		return delays{}, err
 	}
-	return summary(all, before, after), nil
+	return summary(all, before, after, after.at.Sub(begin)), nil
 }
 
 // sendAll sends each message when it arrives, by as many goroutines as the window
@@ -157,8 +157,8 @@ func (l *load) sendAll(from io.Reader, s *schedule, all journeys, send func(work
 	})
 }
 
-func summary(all journeys, before, after usage) delays {
-	n, elapsed := float64(len(all)), after.at.Sub(before.at).Seconds()
+func summary(all journeys, before, after usage, took time.Duration) delays {
+	n, elapsed := float64(len(all)), took.Seconds()
 	d := delays{
 		Rate: n / elapsed,
 		Send: all.quantiles(written, done), Due: all.quantiles(due, done), Source: all.quantiles(due, written),

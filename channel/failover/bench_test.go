@@ -14,6 +14,11 @@ var submission = channel.Submission{ProviderIDs: []string{"1"}, State: channel.S
 
 func instantly(context.Context, *channel.Message) (channel.Submission, error) { return submission, nil }
 
+// A promptly is a prompt channel.
+type promptly struct{ channel.Func }
+
+func (promptly) Prompt(channel.Channel) bool { return true }
+
 // BenchmarkSend compares a channel called directly with the same one behind a
 // failover: what the failover costs.
 func BenchmarkSend(b *testing.B) {
@@ -36,6 +41,7 @@ func BenchmarkSend(b *testing.B) {
 	}{
 		{"direct", nil},
 		{"first", failover.List(phone("a", instantly), phone("b", instantly))},
+		{"prompt", failover.List(channel.Route{Name: "a", Channel: promptly{instantly}, Address: channel.Phone})},
 		{"second", failover.List(phone("a", refuse), phone("b", instantly))},
 		{"weighted", weighted},
 	} {

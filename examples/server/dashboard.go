@@ -238,7 +238,7 @@ func (b *board) fill(a *app) {
 			b.queue.Oldest > slowQueue},
 	}
 	if t := &a.config.tariff; b.Currency != "" {
-		note := "all routes, countries and purposes"
+		note := "the whole application"
 		if t.budget > 0 {
 			note = fmt.Sprintf("of %s a day, %s", t.budget.short(), note)
 		}

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +20,10 @@ func startOperated(t *testing.T) *rig {
 	t.Helper()
 	r := start(t, func(c *config) {
 		c.Operators = []operator{newOperator("ann", roleOperator)}
-		c.Applications[0].Region = "GB"
+		a := &c.Applications[0]
+		a.Region, a.Purposes, a.Currency, a.Budget = "GB", []string{"login", "payment"}, "EUR", "0.11"
+		a.Routes[0].Prices = map[string]json.Number{"default": "0.031"}
+		a.Routes[1].Prices = map[string]json.Number{"default": "0.0004"}
 		c.Applications[0].Webhooks = []webhook{{Name: "main", URL: "https://hooks.invalid/",
 			Secrets: []string{hookSecret}, Events: []string{"verification.cancelled"}}} // there are none
 	})
@@ -189,6 +195,12 @@ func TestRealChromiumDashboard(t *testing.T) {
 	w.TypeIn("password", passwordOf("ann"))
 	w.until("the tail is followed", `!document.getElementById("pause").hidden`)
 	look("dashboard")
+	var outside int
+	w.Eval(`[...document.querySelectorAll("figure > svg")].filter((s) => [...s.querySelectorAll("rect, path")].some(
+		(c) => c.getBoundingClientRect().right > s.getBoundingClientRect().right)).length`, &outside)
+	if outside > 0 || !strings.Contains(w.Text(), "Spend by route") {
+		t.Errorf("%d plots draw beyond their edge, or there is no spend: %s", outside, w.Text())
+	}
 	w.Eval(`for (const d of document.querySelectorAll("details")) d.open = true`, nil)
 	w.Eval(`document.documentElement.dir = "rtl"`, nil)
 	look("dashboard-rtl-open")
@@ -222,6 +234,48 @@ func TestRealChromiumDashboard(t *testing.T) {
 	for _, line := range w.Log() {
 		if !strings.Contains(line, "401 (Unauthorized)") { // the forms to sign in
 			t.Errorf("the console says %q", line)
+		}
+	}
+}
+
+// The dashboard shows the spend of the day beside the budget, by country and by route, and
+// splits its figures by purpose.
+func TestDashboardSpend(t *testing.T) {
+	t.Parallel()
+	r := startOperated(t)
+	live := r.follow(t, r.shop, "", "")
+	for i, purpose := range []string{"login", "login", "gift"} {
+		r.want(r.shop, "201 pending", "POST", apiPath, fmt.Sprintf(
+			`{"subject":"p%d","purpose":%q,"to":{"phone":"+44791234560%d"}}`, i, purpose, i))
+	}
+	for range 3 {
+		live.until("receipt")
+	}
+	o := newOperatorClient(t, r.s.adminURL())
+	o.signIn("ann")
+	row := func(requests, spend string) string {
+		return `<th scope="row">United Kingdom</th><td class="n">` + requests + `</td>.*<td class="n"><bdi>` + spend +
+			`</bdi></td><td></td>`
+	}
+	today := `<li class="bad">Spend today <b><bdi>0.093 EUR</bdi></b> ` +
+		`<small>Attention: of 0.11 a day, the whole application`
+	for query, want := range map[string][]string{
+		"":                             {row("3", "0.093"), today, `Spend by route <small>EUR</small>`},
+		"?purpose=login":               {row("2", "0.062"), today, `<option selected>login</option>`},
+		"?purpose=other&route=sms":     {row("1", "0.031"), today, `<option value="other" selected>`},
+		"?purpose=other&route=email":   {row("1", "0.00"), today},
+		"?purpose=payment":             {"There are no figures yet.", today},
+		"?purpose=x%22%3E&country=GB":  {"There are no figures yet.", today},
+		"?application=bank&purpose=gi": {"There are no figures yet."},
+	} {
+		_, text, _ := o.post("/dashboard" + query)
+		for _, form := range want {
+			if !regexp.MustCompile(form).MatchString(text) {
+				t.Errorf("%s: there is no %s in\n%s", query, form, text)
+			}
+		}
+		if has := strings.Contains(text, "Spend"); has == strings.Contains(query, "bank") {
+			t.Errorf("%s: the page has spend: %v", query, has)
 		}
 	}
 }

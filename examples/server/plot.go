@@ -110,6 +110,9 @@ func (p *plot) Marks() (marks []label) {
 // Growing is where the values still grow.
 func (p *plot) Growing() float64 { return p.x(float64(len(p.Times) - p.Open)) }
 
+// GrowingWidth is the width of Growing.
+func (p *plot) GrowingWidth() float64 { return plotRight - p.Growing() }
+
 // Line is the path of a series, with a gap where it has no value.
 func (p *plot) Line(s series) string {
 	var path strings.Builder

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -154,8 +153,28 @@ func (c *conns) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comma
 	return conn.Exec(ctx, sql, args...)
 }
 
-func (c *conns) Query(context.Context, string, ...any) (pgx.Rows, error) {
-	return nil, errors.New("not in a bubble")
+func (c *conns) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	conn, err := c.take()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := conn.Query(ctx, sql, args...)
+	if err != nil {
+		c.give(conn)
+		return nil, err
+	}
+	return &rowsOf{Rows: rows, give: sync.OnceFunc(func() { c.give(conn) })}, nil
+}
+
+// rowsOf give their connection back when they are closed.
+type rowsOf struct {
+	pgx.Rows
+	give func()
+}
+
+func (r *rowsOf) Close() {
+	r.Rows.Close()
+	r.give()
 }
 
 func (c *conns) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {

@@ -16,8 +16,10 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// maxPending bounds the events that wait to be written to the outbox.
-const maxPending = 4096
+const (
+	maxPending = 4096 // events that wait to be written to the outbox
+	writers    = 8    // that write them
+)
 
 // A sender tells applications what becomes of their verifications: each event is
 // written to the outbox and sent from there, at least once, by whichever process.
@@ -40,8 +42,9 @@ type sender struct {
 }
 
 type pending struct {
-	app string
-	e   otp.Event
+	app  string
+	e    otp.Event
+	done chan struct{} // closed once it is written or dropped
 }
 
 // newSender starts the queues that open makes. Each endpoint has its own, so that one
@@ -70,7 +73,9 @@ func newSender(c *config, v *vault, open func(prefix string) (backend, error), l
 	s.stop = stop
 	writing, giveUp := context.WithCancel(context.Background())
 	s.giveUp = giveUp
-	s.running.Go(func() { s.write(writing) })
+	for range writers {
+		s.running.Go(func() { s.write(writing) })
+	}
 	for _, q := range s.queues {
 		s.running.Go(func() { _ = q.Run(ctx, 4, s.send) }) // until close
 	}
@@ -78,14 +83,17 @@ func newSender(c *config, v *vault, open func(prefix string) (backend, error), l
 }
 
 // events is an application's otp.Config.Events; nil if it has no webhooks. It waits
-// for nothing: if the outbox cannot be written as fast as events come, some are
-// dropped, and counted.
+// for nothing, but the answer of a request does, see written. If the outbox cannot be
+// written as fast as events come, some are dropped, and counted.
 func (s *sender) events(app string) func(context.Context, otp.Event) {
 	if len(s.of(app)) == 0 {
 		return nil
 	}
 	return func(ctx context.Context, e otp.Event) {
-		if !s.accept(pending{app, e}) {
+		p := pending{app, e, make(chan struct{})}
+		if s.accept(p) {
+			await(ctx, p.done)
+		} else {
 			s.log.ErrorContext(ctx, "webhooks: an event was dropped", "dropped", s.dropped.Add(1))
 		}
 	}
@@ -124,19 +132,25 @@ func (s *sender) close(ctx context.Context) {
 // write puts the events into the outbox. Once ctx has ended it drops them.
 func (s *sender) write(ctx context.Context) {
 	for p := range s.pending {
-		id, n, ok := noticeOf(p.app, p.e)
-		if !ok {
+		s.writeOne(ctx, p)
+		close(p.done)
+	}
+}
+
+// writeOne puts an event into the outbox of each endpoint that wants it.
+func (s *sender) writeOne(ctx context.Context, p pending) {
+	id, n, ok := noticeOf(p.app, p.e)
+	if !ok {
+		return
+	}
+	body := encode(n)
+	for _, h := range s.of(p.app) {
+		if !h.wants(n.Type) {
 			continue
 		}
-		body := encode(n)
-		for _, h := range s.of(p.app) {
-			if !h.wants(n.Type) {
-				continue
-			}
-			m := &message{ID: id, App: p.app, Endpoint: h.Name, Type: n.Type, Body: body, At: time.Now()}
-			if err := s.enqueue(ctx, m); err != nil {
-				s.log.Error("webhooks: an event was dropped", "id", id, "dropped", s.dropped.Add(1), "error", err)
-			}
+		m := &message{ID: id, App: p.app, Endpoint: h.Name, Type: n.Type, Body: body, At: time.Now()}
+		if err := s.enqueue(ctx, m); err != nil {
+			s.log.Error("webhooks: an event was dropped", "id", id, "dropped", s.dropped.Add(1), "error", err)
 		}
 	}
 }

@@ -173,7 +173,7 @@ func (s *server) run(ctx context.Context) error {
 
 // publicServer serves what clients see.
 func (s *server) publicServer() (*http.Server, error) {
-	handler, err := s.metrics.timed(s.traced(s.handler()))
+	handler, err := s.metrics.timed(s.traced(s.sender.written(s.handler())))
 	return &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}, err

@@ -76,8 +76,9 @@ func (s *server) traced(h http.Handler) http.Handler {
 		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 		ctx, span := tracer.Start(ctx, "request", trace.WithSpanKind(trace.SpanKindServer))
 		defer span.End()
-		r, answer := r.WithContext(ctx), &answered{ResponseWriter: w, status: http.StatusOK}
+		q, answer := r.WithContext(ctx), &answered{ResponseWriter: w, status: http.StatusOK}
 		defer func() {
+			r.Pattern = q.Pattern // for metrics
 			method, route := "_OTHER", r.Pattern[strings.IndexByte(r.Pattern, ' ')+1:]
 			if slices.Contains(methods, r.Method) {
 				method = r.Method
@@ -89,7 +90,7 @@ func (s *server) traced(h http.Handler) http.Handler {
 				span.SetStatus(codes.Error, "")
 			}
 		}()
-		h.ServeHTTP(answer, r)
+		h.ServeHTTP(answer, q)
 	})
 }
 

@@ -90,6 +90,9 @@ func TestTraces(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
+	if !strings.Contains(r.metrics(), `http_route="/v1/verifications/{id}/check"`) {
+		t.Errorf("the metrics of requests lack their routes:\n%s", r.metrics())
+	}
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,10 @@ type cabinet interface {
 	list(ctx context.Context, prefix string) ([]string, error)
 }
 
-var errGone = errors.New("there is nothing of that name, or no more")
+var (
+	errGone   = errors.New("there is nothing of that name, or no more")
+	errSealed = errors.New("a value in the store does not open: other OTP_KEYS, or it was changed")
+)
 
 // A memoryCabinet is for one process. It holds at most maxValues, and refuses more.
 type memoryCabinet struct {
@@ -141,7 +144,7 @@ func (v *vault) read(name string, sealed []byte, err error, into any) error {
 func (v *vault) open(name string, sealed []byte, into any) error {
 	text, err := v.aead.Open(nil, nil, sealed, []byte(name))
 	if err != nil {
-		return errors.New("a value in the store does not open: other OTP_KEYS, or it was changed")
+		return errSealed
 	}
 	return json.Unmarshal(text, into)
 }

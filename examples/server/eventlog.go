@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
+	"compress/flate"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -14,11 +17,15 @@ import (
 )
 
 const (
-	logLife    = 24 * time.Hour
-	maxEntries = 500    // that wait for the writer; more are dropped
-	maxHourly  = 50_000 // entries of a process in an hour, about 15 MB; more are dropped
-	maxChunks  = 2000   // that one question looks at
-	straggle   = 5 * time.Second
+	logLife    = 72 * time.Hour
+	maxEntries = 500 // that wait for the writer; more are dropped
+
+	// What a process logs in an hour; more is dropped. TestRealLogOctets measures how
+	// many octets an entry has.
+	maxHourly, maxHourlyOctets = 50_000, 4 << 20
+
+	maxChunks = 2000 // that one question looks at
+	straggle  = 5 * time.Second
 )
 
 // An entry is an event as operators see it: no code, addresses masked, and of the
@@ -82,7 +89,7 @@ type chunk struct {
 }
 
 func (f *figures) chunkID(hour, number int64) string {
-	return fmt.Sprintf("log%d-%s-%d", hour, f.app, number)
+	return fmt.Sprintf("events%d-%s-%d", hour, f.app, number)
 }
 
 // logName is what a sealed chunk belongs to.
@@ -92,19 +99,22 @@ func (f *figures) logName() string { return "log/" + f.app }
 func (f *figures) writeLog(ctx context.Context) error {
 	now := time.Now()
 	if hour := hourOf(now); hour > f.tail.hour {
-		f.tail, f.hourly = position{hour: hour}, 0
+		f.tail, f.hourly, f.octets = position{hour: hour}, 0, 0
 	}
 	if f.chunk == nil {
-		entries := f.takeEntries(maxHourly - f.hourly)
+		room := maxHourly - f.hourly
+		if f.octets >= maxHourlyOctets {
+			room = 0
+		}
+		entries := f.takeEntries(room)
 		if len(entries) == 0 {
 			return nil
 		}
-		f.hourly += len(entries)
-		sealed, err := f.vault.seal(f.logName(), entries)
+		sealed, err := f.pack(entries)
 		if err != nil {
 			return err
 		}
-		f.chunk = &chunk{newSalt(), sealed}
+		f.chunk, f.hourly, f.octets = &chunk{newSalt(), sealed}, f.hourly+len(entries), f.octets+len(sealed)
 	}
 	ends := time.Unix((f.tail.hour+1)*3600, 0).Add(logLife) // all chunks of an hour at once: there are no gaps
 	for {
@@ -122,6 +132,29 @@ func (f *figures) writeLog(ctx context.Context) error {
 		}
 		return err
 	}
+}
+
+// pack seals entries as compressed JSON: members and masked addresses are alike.
+func (f *figures) pack(entries []entry) ([]byte, error) {
+	var b bytes.Buffer
+	if f.deflate == nil {
+		f.deflate, _ = flate.NewWriter(nil, flate.BestSpeed) // a level that there is
+	}
+	f.deflate.Reset(&b)
+	if err := errors.Join(json.NewEncoder(f.deflate).Encode(entries), f.deflate.Close()); err != nil {
+		return nil, err
+	}
+	return f.vault.aead.Seal(nil, nil, b.Bytes(), []byte(f.logName())), nil
+}
+
+// unpack reads what pack returned.
+func (f *figures) unpack(sealed []byte) (all []entry, err error) {
+	packed, err := f.vault.aead.Open(nil, nil, sealed, []byte(f.logName()))
+	if err != nil {
+		return nil, errSealed
+	}
+	err = json.NewDecoder(flate.NewReader(bytes.NewReader(packed))).Decode(&all)
+	return all, err
 }
 
 // takeEntries returns the entries that wait, as far as there is room for them.
@@ -179,7 +212,7 @@ func (f *figures) entriesOf(ctx context.Context, hour, number int64) (all []entr
 	if err != nil {
 		return nil, err
 	}
-	if err := f.vault.open(f.logName(), r.Sealed, &all); err != nil {
+	if all, err = f.unpack(r.Sealed); err != nil {
 		return nil, err
 	}
 	for i := range all {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"compress/flate"
 	"context"
 	"errors"
 	"log/slog"
@@ -155,10 +156,11 @@ type figures struct {
 	dropped int     // entries that had no room
 
 	// Of the writer: what is on its way into the log and where to, and how many entries
-	// it has logged in that hour.
-	chunk  *chunk
-	tail   position
-	hourly int
+	// and octets it has logged in that hour.
+	chunk          *chunk
+	tail           position
+	hourly, octets int
+	deflate        *flate.Writer
 
 	writing sync.WaitGroup
 	stop    context.CancelFunc

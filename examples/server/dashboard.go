@@ -188,12 +188,13 @@ func (b *board) readEntries(ctx context.Context, a *app, now time.Time, cursor s
 	return err
 }
 
-// ratio is a share in percent; NaN: of too few.
+// ratio is a share in percent; NaN: of too few. It is at most 100: a process that was killed
+// may not have come to count the whole of what another counted as a part.
 func ratio(part, whole int64) float64 {
 	if whole < enough {
 		return math.NaN()
 	}
-	return 100 * float64(part) / float64(whole)
+	return min(100, 100*float64(part)/float64(whole))
 }
 
 func percent(v float64) string { return (&plot{Unit: "%"}).show(v) }

@@ -101,7 +101,7 @@ func TestRealLogOctets(t *testing.T) {
 			}
 			for _, each := range []int{1, 10, 100} {
 				f := &figures{app: "shop" + strconv.Itoa(each), store: st, vault: testVault(t), log: discard}
-				before, sealed, n := used(t, at), 0, 0
+				before, n := used(t, at), 0
 				for n < 500 {
 					f.entries = realEntries(n, each)
 					if err := f.writeLog(t.Context()); err != nil {
@@ -109,7 +109,7 @@ func TestRealLogOctets(t *testing.T) {
 					}
 					n += each
 				}
-				sealed = f.octets / n
+				sealed := f.octets / n
 				t.Logf("%d entries a chunk: %d octets an entry, sealed; %d in the store", each, sealed,
 					(used(t, at)-before)/n)
 				if most := map[int]int{1: 350, 10: 170, 100: 140}[each]; sealed > most {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,7 @@ type load struct {
 
 	mu       sync.Mutex
 	answered []time.Time
+	ids      []string // of the verifications
 	unknown  int
 	told     bool
 }
@@ -51,7 +53,7 @@ func (l *load) run(t *testing.T, c *client, done <-chan struct{}) {
 			return
 		}
 		l.mu.Lock()
-		l.answered, l.unknown = append(l.answered, time.Now()), l.unknown-1
+		l.answered, l.unknown, l.ids = append(l.answered, time.Now()), l.unknown-1, append(l.ids, a.body.ID)
 		if !l.told && time.Since(l.answered[0]) > l.long {
 			l.told = true
 			close(l.enough)
@@ -112,7 +114,10 @@ func testFiguresOfProcesses(t *testing.T, store string) {
 	file := fmt.Sprintf(`{"listen":"127.0.0.1:0","admin":"127.0.0.1:0","store":%q,"applications":[{"name":"shop",
 		"brand":"Shop","currency":"EUR","routes":[{"name":"sms","url":"console:phone",
 		"prices":{"default":0.1,"GB":0.031001,"FR":0.07}}],
-		"keys":[{"id":"shop1","sha256":%q,"rate":1000000,"scopes":["verifications","stats"]}]}]}`, store, k.SHA256)
+		"webhooks":[{"name":"main","url":%q,"dangerously_plaintext":true,"private_network":true,"secrets":[%q],
+		"events":["verification.created"]}],
+		"keys":[{"id":"shop1","sha256":%q,"rate":1000000,"scopes":["verifications","stats"]}]}]}`, store,
+		busyEndpoint(t), hookSecret, k.SHA256)
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -187,8 +192,38 @@ func testFiguresOfProcesses(t *testing.T, store string) {
 	if least := loads[0].before(killed.Add(-time.Second)); least == 0 {
 		t.Error("the process was killed before a second of load")
 	}
+	checkOutbox(t, r.s, loads)
 	if strings.HasPrefix(store, "redis:") {
 		checkKeys(t, store, loads[0].numbers[1:])
+	}
+}
+
+// busyEndpoint is an endpoint that takes nothing, so that what it is sent stays in the outbox.
+func busyEndpoint(t *testing.T) string {
+	t.Helper()
+	e := newEndpoint(t, func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) })
+	return e.URL
+}
+
+// checkOutbox holds the outbox to having an event of each verification whose answer came,
+// those of the killed process as well.
+func checkOutbox(t *testing.T, s *server, loads []*load) {
+	t.Helper()
+	names, err := s.vault.list(t.Context(), "hook/shop/main/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, l := range loads {
+		lost := 0
+		for _, id := range l.ids {
+			n, _, _ := noticeOf("shop", otp.Event{Kind: otp.EventGenerated, Challenge: id})
+			if _, found := slices.BinarySearch(names, "hook/shop/main/"+n); !found {
+				lost++
+			}
+		}
+		if lost > 0 {
+			t.Errorf("process %d: %d of %d events are not in the outbox", i, lost, len(l.ids))
+		}
 	}
 }
 
@@ -213,7 +248,7 @@ func checkKeys(t *testing.T, store, number string) {
 	defer c.Close()
 	found := map[string]int{}
 	for it := c.Scan(t.Context(), 0, "*", 1000).Iterator(); it.Next(t.Context()); {
-		for _, kind := range []string{"minute", "hour", "day", "log"} {
+		for _, kind := range []string{"minute", "hour", "day", "events"} {
 			if !strings.Contains(it.Val(), "{"+kind) {
 				continue
 			}
@@ -229,5 +264,23 @@ func checkKeys(t *testing.T, store, number string) {
 	}
 	if len(found) != 4 {
 		t.Errorf("keys were found of %v", found)
+	}
+}
+
+// checkLives holds every key of a Redis to having a life, but those of authenticators (v),
+// which people remove.
+func checkLives(t *testing.T, addr string) {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: addr})
+	defer c.Close()
+	n := 0
+	for it := c.Scan(t.Context(), 0, "*", 1000).Iterator(); it.Next(t.Context()); n++ {
+		life, err := c.TTL(t.Context(), it.Val()).Result()
+		if err != nil || life <= 0 && !strings.HasSuffix(it.Val(), "}v") {
+			t.Errorf("%q lives for %v %v", it.Val(), life, err)
+		}
+	}
+	if n < 10 {
+		t.Errorf("there are %d keys only", n)
 	}
 }

@@ -29,6 +29,10 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == "-count" { // a test has started this program to count
+		count(os.Args[2:])
+		return
+	}
 	redis.SetLogger(silent{}) // of connections to servers that the tests have ended
 	code := m.Run()
 	pgtest.StopShared()

@@ -110,7 +110,7 @@ var harmless = []string{
 	"wording.Config", "wording.Error", "wording.Plural", "wording.Set", "wording.Warning", "wording.Wording",
 	"channel.Address", "channel.Canceler", "channel.Channel", "channel.Class", "channel.Error", "channel.Func",
 	"channel.FeedbackKind", "channel.Observer",
-	"channel.PanicError", "channel.Planner",
+	"channel.PanicError", "channel.Planner", "channel.Prompter",
 	"channel.Receipt", "channel.ReceiptFunc", "channel.Receipts", "channel.Retry", "channel.Route",
 	"channel.RouteLister", "channel.Router",
 	"channel.RouterFunc", "channel.State",

@@ -3,17 +3,11 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
-	"sync"
-	"sync/atomic"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/otpcourier/otpcourier/otp/otptest/browsertest"
 )
@@ -95,82 +89,4 @@ func TestRealGeneratedClient(t *testing.T) {
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, got %q, want %q\n%s", err, got, want, &stderr)
 	}
-}
-
-// BenchmarkHTTP measures calls over 16 connections of the loopback interface, the
-// client's own work included: go test -run '^$' -bench HTTP -benchtime 20000x.
-func BenchmarkHTTP(b *testing.B) {
-	r := start(b, func(c *config) {
-		c.Applications[0].Keys[0].Rate = 1_000_000_000
-	})
-	r.shop.http = &http.Client{}
-	var serial atomic.Int64
-	create := func(c *client) (string, string) {
-		n := serial.Add(1)
-		email := fmt.Sprintf("u%d@example.com", n)
-		a, err := c.ask(b.Context(), http.MethodPost, apiPath,
-			fmt.Sprintf(`{"subject":"u%d","purpose":"login","to":{"email":%q}}`, n, email))
-		if err != nil || a.status != http.StatusCreated {
-			b.Error(a, err)
-			return "", ""
-		}
-		return a.body.ID, email
-	}
-	b.Run("create", func(b *testing.B) {
-		measure(b, r, func(c *client, _ int) { create(c) })
-	})
-	b.Run("check", func(b *testing.B) {
-		type made struct{ id, email string }
-		all := make([]made, b.N)
-		for i := range all {
-			all[i].id, all[i].email = create(r.shop)
-		}
-		measure(b, r, func(c *client, i int) {
-			body := fmt.Sprintf(`{"subject":"%s","purpose":"login","code":"%s"}`,
-				strings.TrimSuffix(all[i].email, "@example.com"), r.people.read(all[i].email))
-			a, err := c.ask(b.Context(), http.MethodPost, apiPath+"/"+all[i].id+"/check", body)
-			if err != nil || a.status != http.StatusOK {
-				b.Error(a, err)
-			}
-		})
-	})
-}
-
-// cpu is the processor time of this process, client and server.
-func cpu(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// measure makes b.N calls over 16 connections, and reports their rate, the latency
-// that 99 of 100 keep to, and the processor time of a call, which other programs on
-// the machine disturb least.
-func measure(b *testing.B, r *rig, call func(c *client, i int)) {
-	const connections = 16
-	took := make([]time.Duration, b.N)
-	var next atomic.Int64
-	var all sync.WaitGroup
-	before := cpu(b)
-	b.ResetTimer()
-	for range connections {
-		all.Go(func() {
-			transport := &http.Transport{MaxConnsPerHost: 1}
-			defer transport.CloseIdleConnections()
-			c := &client{r.shop.url, r.shop.key, &http.Client{Transport: transport}}
-			for i := int(next.Add(1)) - 1; i < b.N; i = int(next.Add(1)) - 1 {
-				begun := time.Now()
-				call(c, i)
-				took[i] = time.Since(begun)
-			}
-		})
-	}
-	all.Wait()
-	b.StopTimer()
-	slices.Sort(took)
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
-	b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-µs/call")
-	b.ReportMetric(float64(took[b.N*99/100].Microseconds())/1000, "p99-ms")
 }

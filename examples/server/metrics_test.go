@@ -112,6 +112,8 @@ func TestMetrics(t *testing.T) {
 		`otp_challenges_total{application="bank",geo_country_iso_code="GB",otp_purpose="other"} 1`,
 		`otp_message_cost_total{application="shop",geo_country_iso_code="GB",otp_currency="EUR",otp_route="sms"} ` +
 			"0.031\n",
+		`http_server_request_duration_seconds_count{http_request_method="POST",http_response_status_code="422",` +
+			`http_route="/v1/verifications/{id}/check"} 1`,
 		`http_route="/v1/verifications/{id}/check",le="`, `otp_route_status{application="shop",otp_route="smpp",`,
 		`otp_guard_alerts_total{application="shop",otp_guard_opened="false",otp_guard_rule="country"} 1`,
 		`otp_refusals_total{application="shop",otp_operation="send",otp_reason="guarded"} 1`,

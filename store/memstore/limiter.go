@@ -45,7 +45,7 @@ func (s *Store) Take(ctx context.Context, now time.Time, limits ...store.Limit) 
 	if err := checkLimits(ctx, limits); err != nil {
 		return store.Decision{}, err
 	}
-	var array [16]countedLimit
+	var array [4]countedLimit // as many as a message has by default
 	t := taking{store: s, now: nanos(now), limits: array[:0]}
 	t.count(limits)
 	d, err := t.take()
@@ -169,7 +169,7 @@ func (s *Store) Give(ctx context.Context, taken, now time.Time, limits ...store.
 	if err := checkLimits(ctx, limits); err != nil {
 		return err
 	}
-	var array [8]countedLimit
+	var array [4]countedLimit
 	t := taking{store: s, now: nanos(now), limits: array[:0]}
 	t.count(limits)
 	t.lock()

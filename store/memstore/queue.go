@@ -115,12 +115,15 @@ func (q *queue) expire(j *job) {
 	}
 }
 
-// put makes j wait until due.
+// put makes j wait until due. If another job is due earlier, some worker waits for that
+// one already, or is about to look.
 func (q *queue) put(j *job, due int64) {
 	q.lastSeq++
 	j.dueAt, j.seq = due, q.lastSeq
 	heap.Push(&q.delayed, j)
-	q.signal()
+	if q.delayed.jobs[0] == j {
+		q.signal()
+	}
 }
 
 // signal makes a worker look for jobs: an idle worker, or the next to become idle.

@@ -186,8 +186,9 @@ func (b *breaker) allow() (done func(error), err error) {
 	return done, nil
 }
 
-// isOpen reports whether the route is skipped for now.
-func (b *breaker) isOpen() bool { return b.cb.State() == gobreaker.StateOpen }
+// isOpen reports whether the route is skipped for now. A breaker that has never opened is
+// asked without gobreaker's lock, which all messages share.
+func (b *breaker) isOpen() bool { return b.since.Load() != nil && b.cb.State() == gobreaker.StateOpen }
 
 // seed hashes addresses, so that none is kept.
 var seed = maphash.MakeSeed()

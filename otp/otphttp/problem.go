@@ -1,6 +1,7 @@
 package otphttp
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -61,8 +62,8 @@ func (p *Problem) Write(w http.ResponseWriter) {
 }
 
 func writeJSON(w http.ResponseWriter, status int, mediaType string, v any) {
-	body, err := json.Marshal(v)
-	if err != nil { // no value of this package has one
+	var body bytes.Buffer
+	if err := json.NewEncoder(&body).Encode(v); err != nil { // no value of this package has one
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
 	}
@@ -71,7 +72,7 @@ func writeJSON(w http.ResponseWriter, status int, mediaType string, v any) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // the client may have gone
+	_, _ = w.Write(body.Bytes()) // the client may have gone
 }
 
 // Call is one of the calls of the API.

@@ -98,7 +98,7 @@ func taking(ctx context.Context) (context.Context, context.CancelFunc) {
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
 		until = deadline
 	}
-	return context.WithDeadline(context.WithoutCancel(ctx), until)
+	return withTerm(context.WithoutCancel(ctx), until)
 }
 
 // limited is the error of a message that a limit refused.
@@ -146,7 +146,7 @@ func (s *Service) giveWithin(ctx context.Context, d time.Duration, limits []stor
 	if len(limits) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
+	ctx, cancel := withTerm(context.WithoutCancel(ctx), time.Now().Add(d))
 	defer cancel()
 	err := again(ctx, func() error { return s.c.Limiter.Give(ctx, taken, now, limits...) })
 	if err != nil {

@@ -80,7 +80,7 @@ func (s *Service) track(ctx context.Context, o *opened, a attempt) (early []repo
 	if s.c.Tracker == nil || a.err != nil || len(a.sub.ProviderIDs) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, afterwards/4)
+	ctx, cancel := withTerm(ctx, time.Now().Add(afterwards/4))
 	defer cancel()
 	for i := range a.sub.ProviderIDs {
 		err := persist(ctx, func() error {

@@ -122,5 +122,5 @@ const afterwards = 5 * time.Second
 
 // bounded returns a context for bookkeeping: it outlives the caller's, by afterwards.
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), afterwards)
+	return withTerm(context.WithoutCancel(ctx), time.Now().Add(afterwards))
 }

@@ -59,13 +59,15 @@ func (v Verification) MarshalJSON() ([]byte, error) { return json.Marshal(v.Stri
 // verified. With an error the Challenge is nil.
 func (s *Service) Verify(ctx context.Context, v Verification) (*Challenge, error) {
 	now := instant()
-	r, c, err := s.verify(ctx, v, now)
+	o, c, err := s.verify(ctx, v, now)
 	if !s.observed(ctx) || c != nil && c.Repeated {
 		return c, err
 	}
 	e := Event{Kind: EventVerified, At: now, Tenant: loggable(v.Tenant)}
-	if r != nil {
-		e = s.openEvent(EventVerified, r, now)
+	if o.req != nil {
+		e = s.event(EventVerified, &o, now)
+	} else if o.Record != nil {
+		e = s.openEvent(EventVerified, o.Record, now)
 	} else if validID(v.ID) {
 		_ = s.openEvent(EventVerified, &s.dummy, now) // takes as long
 		e.Challenge = v.ID
@@ -82,18 +84,19 @@ func (s *Service) Verify(ctx context.Context, v Verification) (*Challenge, error
 	return c, err
 }
 
-// verify returns the record with an error too, if there is one.
-func (s *Service) verify(ctx context.Context, v Verification, now time.Time) (*store.Record, *Challenge, error) {
+// verify returns the record with an error too, if there is one: opened if the code was
+// right, else the Record alone.
+func (s *Service) verify(ctx context.Context, v Verification, now time.Time) (o opened, _ *Challenge, _ error) {
 	typed, ok := normalizeFor(s.c.Generator, v.Code)
 	switch {
 	case !ok:
-		return nil, nil, &Error{Reason: ReasonMalformed}
+		return o, nil, &Error{Reason: ReasonMalformed}
 	case len(v.Purpose) > 64:
-		return nil, nil, invalid("Purpose", "it is longer than 64 octets")
+		return o, nil, invalid("Purpose", "it is longer than 64 octets")
 	case len(v.Binding) > maxBinding:
-		return nil, nil, invalid("Binding", "it is longer than 64 KiB")
+		return o, nil, invalid("Binding", "it is longer than 64 KiB")
 	case len(v.IdempotencyKey) > 256:
-		return nil, nil, invalid("IdempotencyKey", "it is longer than 256 octets")
+		return o, nil, invalid("IdempotencyKey", "it is longer than 256 octets")
 	}
 	binding, token := bind(v.Binding), randomToken()
 	i, tag, err := s.locate(Ref{v.ID, v.Subject, v.Tenant})
@@ -102,31 +105,30 @@ func (s *Service) verify(ctx context.Context, v Verification, now time.Time) (*s
 			_, _ = s.c.Store.Get(ctx, i.store(), now)
 			_, _ = s.right(&s.dummy, typed, v, binding)
 		}
-		return nil, nil, err
+		return o, nil, err
 	}
 	if v.IdempotencyKey != "" { // another code is another call
 		token = s.keys.token("verify", v.ID, v.IdempotencyKey, typed)
 	}
-	var r *store.Record
 	err = again(ctx, func() (err error) {
-		r, err = s.c.Store.Attempt(ctx, i.store(), token, now)
+		o.Record, err = s.c.Store.Attempt(ctx, i.store(), token, now)
 		return err
 	})
 	switch {
 	case errors.Is(err, store.ErrExhausted):
-		return r, nil, &Error{Reason: ReasonAttempts, Err: err}
+		return o, nil, &Error{Reason: ReasonAttempts, Err: err}
 	case err != nil:
 		_, _ = s.right(&s.dummy, typed, v, binding)
-		return r, nil, s.storeError(r, err, now)
+		return o, nil, s.storeError(o.Record, err, now)
 	}
-	right, err := s.right(r, typed, v, binding)
+	right, err := s.right(o.Record, typed, v, binding)
 	switch {
 	case err != nil:
-		return r, nil, s.openError(ctx, r, err)
-	case !right || !tag.runs(r.Subject):
-		return r, nil, wrong(r, now)
+		return o, nil, s.openError(ctx, o.Record, err)
+	case !right || !tag.runs(o.Subject):
+		return o, nil, wrong(o.Record, now)
 	}
-	return s.verified(ctx, r, token, now)
+	return s.verified(ctx, o.Record, token, now)
 }
 
 // wrong is the error of a code that differs from the challenge's.
@@ -140,30 +142,31 @@ func wrong(r *store.Record, now time.Time) *Error {
 
 // verified closes the challenge of a right code. If the record was changed in the store,
 // it stays open, since its request cannot be trusted.
-func (s *Service) verified(ctx context.Context, r *store.Record, token store.Token, now time.Time) (*store.Record,
+func (s *Service) verified(ctx context.Context, r *store.Record, token store.Token, now time.Time) (opened,
 	*Challenge, error) {
-	before, repeated := r, r.Outcome != store.Open
+	repeated := r.Outcome != store.Open
 	o, failed := s.open(r)
 	switch {
 	case errors.Is(failed, errTampered):
-		return r, nil, s.openError(ctx, r, failed)
+		return opened{Record: r}, nil, s.openError(ctx, r, failed)
 	case o != nil && o.req.decoy: // the code was guessed, and never sent
-		return r, nil, wrong(r, now)
+		return opened{Record: r}, nil, wrong(r, now)
 	}
+	closed := r
 	err := again(ctx, func() (err error) {
-		r, err = s.c.Store.Finish(ctx, before.ID, store.Verified, token, now)
+		closed, err = s.c.Store.Finish(ctx, r.ID, store.Verified, token, now)
 		return err
 	})
 	if err != nil {
-		return before, nil, s.storeError(before, err, now)
+		return opened{Record: r}, nil, s.storeError(r, err, now)
 	}
 	if failed == nil {
-		o, failed = s.with(o, r)
+		o, failed = s.with(o, closed)
 	}
 	if failed != nil { // of another version, for example: the code was right
 		s.log.ErrorContext(ctx, "otp: a verified challenge cannot be opened", "record", r.ID, "error", failed)
-		return r, &Challenge{ID: s.keys.publicOf(r.ID), Outcome: r.Outcome, Next: NextDone, Created: r.Created,
-			Expires: r.Expires}, nil
+		return opened{Record: closed}, &Challenge{ID: s.keys.publicOf(r.ID), Outcome: closed.Outcome, Next: NextDone,
+			Created: r.Created, Expires: r.Expires}, nil
 	}
 	s.recall(ctx, o)
 	if !repeated {
@@ -172,7 +175,7 @@ func (s *Service) verified(ctx context.Context, r *store.Record, token store.Tok
 	}
 	c := s.challenge(o)
 	c.Repeated = repeated
-	return r, c, nil
+	return *o, c, nil
 }
 
 // right compares a code.

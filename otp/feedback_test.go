@@ -158,7 +158,7 @@ func TestServiceLearns(t *testing.T) {
 		}
 		r := newRig(t, func(c *otp.Config) { c.Channel, c.Receipts = f, nil })
 		positions, explored := map[int]int{}, 0
-		for i := 0; i < 120 || explored == 0 && i < 1000; i++ { // what is explored is chance
+		for i := 0; i < 120 || explored == 0 && i < 1000; i++ { // the Learner explores by chance
 			subject := fmt.Sprint("u", i)
 			to := channel.Recipient{Phone: fmt.Sprintf("+4479123%05d", i)}
 			c := r.send(t, otp.Request{Subject: subject, To: to})

@@ -28,8 +28,9 @@ const timers = `
 	});`
 
 // TestRealChromiumHelp: a country is found by its first letters, an error has the focus, the
-// end of the code is told twice and moves nothing, what the network reports is told, WebOTP
-// fills no field that the person has filled, and the link of the last page leads away.
+// page announces the end of the code twice without moving the focus, and announces what the
+// network reports, WebOTP fills no field that the person has filled, and the link of the last page
+// leads away.
 func TestRealChromiumHelp(t *testing.T) {
 	t.Parallel()
 	shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -122,7 +122,7 @@ func (c *counter) before(at time.Time) (n int) {
 
 // Three processes count 100,000 events in one Redis, and one of them is killed. The sums
 // are exact but for its last second, at no time more of a cohort are verified than sent or
-// sent than requested, and another process adds to what is there.
+// sent than requested, and a process that starts later adds to the sums.
 func TestRealHundredThousandEvents(t *testing.T) {
 	t.Parallel()
 	at := stores["TestRealRedis"](t)

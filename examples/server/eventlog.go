@@ -20,8 +20,8 @@ const (
 	logLife    = 72 * time.Hour
 	maxEntries = 500 // that wait for the writer; more are dropped
 
-	// What a process logs in an hour; more is dropped. TestRealLogOctets measures how
-	// many octets an entry has.
+	// The most that a process logs in an hour; it drops the rest. TestRealLogOctets measures
+	// the octets of an entry.
 	maxHourly, maxHourlyOctets = 50_000, 4 << 20
 
 	maxChunks = 2000 // that one question looks at

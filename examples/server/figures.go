@@ -36,7 +36,7 @@ const (
 
 // A field is a kind and what it is counted by. All parts are bounded: routes and purposes
 // are those of the file, countries have phone numbers, the rest are constants of the
-// library. What is not known is other.
+// library. Unknown routes, purposes and countries are "other".
 type field struct {
 	kind, a, b string
 	purpose    string // of kinds with a country; else empty

@@ -110,8 +110,8 @@ func TestKeyForms(t *testing.T) {
 	}
 }
 
-// What a peer says that is no listed proxy changes nothing: neither who is blocked, nor where
-// a key may be used from, nor whose limit of messages counts.
+// A peer that is not a listed proxy can forge the header. That changes nothing: neither the blocked
+// address, nor the networks of a key, nor the limit of messages that counts.
 func TestForgedAddress(t *testing.T) {
 	t.Parallel()
 	near := ""

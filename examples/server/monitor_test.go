@@ -40,7 +40,7 @@ func newMonitor(t *testing.T, addr string) *monitor {
 	return m
 }
 
-// end returns what was sent.
+// end returns all commands that the server got.
 func (m *monitor) end() string {
 	m.conn.Close()
 	m.ended.Wait()

@@ -72,7 +72,7 @@ func TestPageLife(t *testing.T) {
 	})
 }
 
-// After wrong codes in a row the person is told how long to wait.
+// After wrong codes in a row the page says how long the person must wait.
 func TestPageLocked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -157,8 +157,8 @@ func TestPageCookie(t *testing.T) {
 	}
 }
 
-// The country of the selector is the one that a proxy names, else the one that the browser's
-// languages name, if the application serves it.
+// The selector shows the country that a proxy names, else the country of the browser's languages, if
+// the application serves it.
 func TestPageCountry(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(c *config) {

@@ -74,7 +74,7 @@ func (h passwordHash) String() string {
 // parsePasswordHash reads what String returns. An error repeats none of it.
 func parsePasswordHash(text string) (h passwordHash, err error) {
 	parts := append(strings.Split(text, "$"), make([]string, 6)...)
-	_, _ = fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &h.memory, &h.passes, &h.lanes) // String shows what was not read
+	_, _ = fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &h.memory, &h.passes, &h.lanes) // if it fails, String differs below
 	h.salt, _ = base64.RawStdEncoding.DecodeString(parts[4])
 	h.sum, _ = base64.RawStdEncoding.DecodeString(parts[5])
 	switch {

@@ -17,8 +17,8 @@ func measureProcesses(b *bench) ([]table, error) {
 		title: fmt.Sprintf("**Processes** that share a server, %d goroutines each. A code is as above. The Cluster is "+
 			"of three masters. Processes and servers share the processors here: beyond those, more processes can "+
 			"only show that they do not hinder each other.", callers),
-		heads: []string{"store", "processes", "codes/s", "p99 of a code, µs", "CPU of a code, µs: processes", "servers",
-			"SHA-256, million/s"},
+		heads: []string{"store", "processes", "codes/s", "p99 of a code, µs", "CPU of a code, µs: processes",
+			"servers", "SHA-256, million/s"},
 	}
 	for _, kind := range backends {
 		back, err := kind.open(b.ctx, 0)

@@ -8,8 +8,9 @@
 // It starts a server of its own, which shares the processors with it and syncs its files,
 // and calls it with 1, 16 and 64 goroutines through one pgxpool: the barest UPDATE of a
 // verification, which counts a guess in a row and does nothing else, what the Store does
-// for a wrong code, and Service.Verify of a wrong code. Rounds alternate between them. Between two
-// guesses in one row or challenge there is one in each other. Medians are printed, in calls a second, and then lines like
+// for a wrong code, and Service.Verify of a wrong code. Rounds alternate between them. Between
+// two guesses at a row or challenge there is one at each other. Medians are printed, in calls a
+// second, and then lines like
 //
 //	RATIO postgres verify-wrong sync=on goroutines=16 vs=update 0.91
 //

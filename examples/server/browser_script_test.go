@@ -64,7 +64,7 @@ func TestRealChromiumHelp(t *testing.T) {
 	w.Eval(`window.stays = true; late[0][1](); 0`, nil)
 	w.until("a minute is left", `document.getElementById("live").textContent.includes("one more minute")`)
 	w.Eval(`late[1][1](); 0`, nil)
-	w.until("the end is told", `document.getElementById("live").textContent.includes("Ask for a new one") && stays`)
+	w.until("the end is shown", `document.getElementById("live").textContent.includes("Ask for a new one") && stays`)
 
 	code := r.people.read(w.number)
 	w.Eval(`document.getElementById("code").value = "12"; deliver("`+code+`"); 0`, nil)

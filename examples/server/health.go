@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -14,13 +13,7 @@ import (
 // health asks the server of a file on this machine for /healthz, for a container that has no
 // other program to ask.
 func health(ctx context.Context, args []string, env func(string) string, out io.Writer) error {
-	f := flag.NewFlagSet("health", flag.ContinueOnError)
-	f.SetOutput(out)
-	path := f.String("config", "config.json", "configuration `file`")
-	if err := f.Parse(args); err != nil {
-		return err
-	}
-	c, err := readConfig(*path, env)
+	c, err := configOf("health", args, env, out)
 	if err != nil {
 		return err
 	}

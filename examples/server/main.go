@@ -128,15 +128,20 @@ func serveFile(ctx context.Context, args []string, env func(string) string, out 
 	return s.run(ctx)
 }
 
-// migrate makes the tables of a file's store, or brings them to this release.
-func migrate(ctx context.Context, args []string, env func(string) string, out io.Writer) error {
-	f := flag.NewFlagSet("migrate", flag.ContinueOnError)
+// configOf reads the file that the flag -config of an argument names.
+func configOf(argument string, args []string, env func(string) string, out io.Writer) (*config, error) {
+	f := flag.NewFlagSet(argument, flag.ContinueOnError)
 	f.SetOutput(out)
 	path := f.String("config", "config.json", "configuration `file`")
 	if err := f.Parse(args); err != nil {
-		return err
+		return nil, err
 	}
-	c, err := readConfig(*path, env)
+	return readConfig(*path, env)
+}
+
+// migrate makes the tables of a file's store, or brings them to this release.
+func migrate(ctx context.Context, args []string, env func(string) string, out io.Writer) error {
+	c, err := configOf("migrate", args, env, out)
 	if err != nil {
 		return err
 	}

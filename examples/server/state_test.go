@@ -152,7 +152,7 @@ func (v *visitor) saysDown() {
 }
 
 // storeDown holds a signed-in operator's view of two servers to an outage of their store:
-// the dashboard of the first, which knows the session, opens and says what is wrong.
+// the dashboard of the first, which knows the session, opens and names the fault.
 func (o *operatorClient) storeDown(r, other *rig, id string) {
 	o.t.Helper()
 	text := o.want(http.StatusOK, "cannot be read", "/dashboard?application=shop&find=x")
@@ -188,7 +188,7 @@ func (o *operatorClient) storeDown(r, other *rig, id string) {
 	for _, c := range kept {
 		c.Path, c.Secure = "/", true
 	}
-	o.http.Jar.SetCookies(at, kept) // by somebody who has copied them
+	o.http.Jar.SetCookies(at, kept) // a thief has copied them
 	o.want(http.StatusUnauthorized, "Sign in", "/dashboard")
 }
 

@@ -63,7 +63,7 @@ type Reason string
 //	unavailable, full    ErrUnavailable                            503   come back in a minute
 //
 // Wrong, malformed, not_found, expired and closed must have one status and one text,
-// since an attacker must not learn which it was. Clients may repeat what was answered 429
+// since an attacker must not learn the reason. Clients may repeat a request that got a 429
 // by themselves. For attempts_exhausted and sends_exhausted no repeat can succeed, so they
 // are 409.
 const (

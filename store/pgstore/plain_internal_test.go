@@ -33,8 +33,8 @@ func challenges(t *testing.T, s *Store) (all string) {
 	return all
 }
 
-// A pair is a Store that uses plain statements where it can, and one that calls functions only. Both
-// get the same calls.
+// A pair is two Stores that get the same calls: plain uses plain statements where it can, and by uses
+// functions only.
 type pair struct {
 	t         *testing.T
 	plain, by *Store

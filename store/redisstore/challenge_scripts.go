@@ -105,28 +105,41 @@ if locked == 1 then return struct.pack('>BI8', head + @head.locked, ends) .. c e
 return head > 0 and string.char(head) .. c or c
 `
 
+// placeRecord stores record under the key id, unless the script returns: there is a live
+// challenge of its ID, or the subject is locked. If there is a dead one, before has it, and
+// the record is not stored yet.
+const placeRecord = `
+local now = struct.unpack('@stamp[time]', ARGV[1])
+local before = not redis.call('SET', id, record, 'NX', 'PX', life) and redis.call('GET', id)
+if before and struct.unpack('@record[expires]', before, @record.expires.from) > now then
+	return '\@status.exists' .. before
+end
+local run = redis.call('HGET', runs, subject)
+if run then
+	local _, ends, locked = struct.unpack('@run[failures ends locked]', run)
+	if locked == 1 and ends > now then
+		if not before then redis.call('DEL', id) end
+		return struct.pack('>BI8', @(status.locked + head.locked), ends)
+	end
+end
+`
+
 // scriptCreate stores a record, unless there is a live challenge of its ID.
 //
 //	ARGV[2..4]  subject's field in the hash of runs, record, life in milliseconds
 //	returns     a head: done; exists, with the live record; locked, with the lock's
 //	            end
-var scriptCreate = newScript(mayFill + `
-local now = struct.unpack('@stamp[time]', ARGV[1])
-local c = redis.call('GET', KEYS[2])
-if c and struct.unpack('@record[expires]', c, @record.expires.from) > now then return '\@status.exists' .. c end
-local run = redis.call('HGET', KEYS[1], ARGV[2])
-if run then
-	local _, ends, locked = struct.unpack('@run[failures ends locked]', run)
-	if locked == 1 and ends > now then return struct.pack('>BI8', @(status.locked + head.locked), ends) end
-end
-redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
+var scriptCreate = newJoinedScript(mayFill + `
+local runs, id, subject, record, life = KEYS[1], KEYS[2], ARGV[2], ARGV[3], ARGV[4]
+` + placeRecord + `
+if before then redis.call('SET', id, record, 'PX', life) end
 return '\@status.done'
 `)
 
 // scriptGet changes nothing.
 //
 //	returns  the record; expired
-var scriptGet = newScript(reads + loadChallenge + `
+var scriptGet = newJoinedScript(reads + loadChallenge + `
 local now = read('@stamp[time]', ARGV[1])
 ` + loadFields + loadRun + readRun + `
 local status, again = expires <= now and @status.expired
@@ -136,7 +149,7 @@ local status, again = expires <= now and @status.expired
 // was charged for the token before.
 //
 //	returns  the record; expired, closed, locked, exhausted
-var scriptAttempt = newScript(mayFill + loadChallenge + `
+var scriptAttempt = newJoinedScript(mayFill + loadChallenge + `
 local now, token = read('@stamp[time name]', ARGV[1])
 local tokens, expires, subject, lock, run_life, max_run, max_failures, max_attempts = read(
 	'@record[tokens expires subject lock run_life max_run max_failures max_attempts]', c, @record.tokens.from)
@@ -185,7 +198,7 @@ if not status and not again then call('APPEND', KEYS[2], closing) end
 // way for a subject without marks.
 //
 //	returns  the record; expired, closed
-var scriptVerify = newScript(anyhow + loadChallenge + `
+var scriptVerify = newJoinedScript(anyhow + loadChallenge + `
 local now, closing = read('@finish[time closing]', ARGV[1])
 ` + loadFields + loadRun + `
 if now < expires and (#c - tokens) % @token == 0 and (not run or #run == @run.length) then
@@ -208,7 +221,7 @@ end
 // scriptCancel closes the challenge as Cancelled.
 //
 //	returns  the record; expired, closed
-var scriptCancel = newScript(anyhow + loadChallenge + `
+var scriptCancel = newJoinedScript(anyhow + loadChallenge + `
 local now, closing = read('@finish[time closing]', ARGV[1])
 ` + loadFields + loadRun + readRun + closeRecord + replyRecord)
 
@@ -219,7 +232,7 @@ local now, closing = read('@finish[time closing]', ARGV[1])
 //
 // A call that had its effect before finds another revision, and only then looks for its
 // nonce.
-var scriptUpdate = newScript(anyhow + loadChallenge + `
+var scriptUpdate = newJoinedScript(anyhow + loadChallenge + `
 local now, nonce, wanted = read('@update[time name revision]', ARGV[1])
 local revision, nonces, tokens, expires, subject = read('@record[revision nonces tokens expires subject]', c)
 ` + loadRun + readRun + `
@@ -238,7 +251,7 @@ end
 //
 //	ARGV[1]  subject's field in the hash of runs
 //	returns  1
-var scriptForget = newScript(anyhow + `
+var scriptForget = newJoinedScript(anyhow + `
 local call, read = redis.call, struct.unpack
 local run = call('HGET', KEYS[1], ARGV[1])
 if run and #run == @run.length then
@@ -254,7 +267,7 @@ return 1
 //
 //	ARGV[1..2]  the mark, see markFields; subject's field in the hash of runs
 //	returns     1
-var scriptCancelAll = newScript(mayFill + `
+var scriptCancelAll = newJoinedScript(mayFill + `
 local call, read = redis.call, struct.unpack
 local group, needed, now = read('@mark[group ends time]', ARGV[1])
 local subject, time = ARGV[2], now

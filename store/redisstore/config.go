@@ -12,7 +12,7 @@ import (
 // Config configures a Store.
 type Config struct {
 	// Client is required. The caller closes it. If it is a *redis.Client, calls at the
-	// same time share pipelines. With its option ContextTimeoutEnabled, a single call
+	// same time share pipelines and scripts. With its option ContextTimeoutEnabled, a single call
 	// saves a goroutine; if the context of such a call is cancelled before its deadline,
 	// the call may wait for the server's answer, for Timeout at most.
 	Client Client

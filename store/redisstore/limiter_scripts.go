@@ -113,7 +113,7 @@ end
 // beginning, and if it is whole, its life. Any other call goes the long way, takeAny. A
 // table costs as much as three numbers of struct.unpack, and to grow one as much as a call
 // of Redis. Numbers that go to Redis are strings.
-var scriptTake = newScript(mayFill + `
+var scriptTake = newJoinedScript(mayFill + `
 local call, read, pack = redis.call, struct.unpack, struct.pack
 local now, nonce, p = read('@stamp[time name]', ARGV[1])
 local made = {false, false, false, false, false, false, false, false}
@@ -277,7 +277,7 @@ return table.concat(waits)
 // the time is 0, it gives back the latest.
 //
 //	returns    0
-var scriptGive = newScript(anyhow + `
+var scriptGive = newJoinedScript(anyhow + `
 local call, read, pack = redis.call, struct.unpack, struct.pack
 local now, nonce = read('@stamp[time name]', ARGV[1])
 ` + windowsOf + `

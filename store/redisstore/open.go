@@ -71,24 +71,18 @@ func (s *Store) Open(
 //
 // The time is first in ARGV[1]. scriptTake is a function here, which finds its own KEYS
 // and ARGV, and returns an empty string if it has taken.
-var scriptOpen = newScript(mayFill + `
-local id, runs, record = table.remove(KEYS), table.remove(KEYS), ARGV[#ARGV - 1]
-local c = redis.call('GET', id)
-if c and struct.unpack('@record[expires]', c, @record.expires.from) > struct.unpack('@stamp[time]', ARGV[1]) then
-	return '\@status.exists' .. c
-end
-local run = redis.call('HGET', runs, record:sub(@record.subject.from, @record.subject.to))
-if run then
-	local _, ends, locked = struct.unpack('@run[failures ends locked]', run)
-	if locked == 1 and ends > struct.unpack('@stamp[time]', ARGV[1]) then
-		return struct.pack('>BI8', @(status.locked + head.locked), ends)
-	end
-end
+var scriptOpen = newJoinedScript(mayFill + `
+local id, runs, record, life = table.remove(KEYS), table.remove(KEYS), ARGV[#ARGV - 1], ARGV[#ARGV]
+local subject = record:sub(@record.subject.from, @record.subject.to)
+` + placeRecord + `
 local function take()
 ` + strings.TrimPrefix(scriptTake.source.(string), mayFill) + `
 end
 local waits = take()
-if waits ~= '' then return '\@status.done' .. waits end
-redis.call('SET', id, record, 'PX', ARGV[#ARGV])
+if waits ~= '' then
+	if not before then redis.call('DEL', id) end
+	return '\@status.done' .. waits
+end
+if before then redis.call('SET', id, record, 'PX', life) end
 return ''
 `)

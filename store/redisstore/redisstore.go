@@ -30,7 +30,7 @@ type Store struct {
 	queue     queue
 	parked    int         // receipts per shard
 	clustered atomic.Bool // on a Cluster, keys of different slots need scripts of their own
-	calls     *batcher[call, *redis.Cmd]
+	calls     *batcher[call, reply]
 	keeping   keeping
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,7 +18,10 @@ import (
 
 // A script is Lua that Redis runs in one step. All keys that it touches are among
 // its KEYS, and in one slot.
-type script struct{ source, hash any }
+type script struct {
+	source, hash any
+	joined       *script // runs several calls; nil if none does
+}
 
 // The first line of a script. If it begins with "#!lua", a single server refuses the same
 // scripts as a Cluster. If the server is out of memory, a script that may fill it fails;
@@ -32,7 +36,38 @@ const (
 func newScript(text string) *script {
 	source := expand(text)
 	sum := sha1.Sum([]byte(source)) // the name that EVALSHA takes
-	return &script{source, hex.EncodeToString(sum[:])}
+	return &script{source: source, hash: hex.EncodeToString(sum[:])}
+}
+
+// newJoinedScript is newScript for a script of which one EVALSHA may run several calls,
+// see join. Each reply is a string or a number, and a call that is repeated does no harm.
+func newJoinedScript(text string) *script {
+	s := newScript(text)
+	s.joined = newScript(join(text))
+	return s
+}
+
+// join returns the text of a script that runs several calls of the script of a text, one
+// after the other. An EVALSHA costs the server as much as three of its calls of Redis.
+//
+//	KEYS        those of the calls
+//	ARGV[1]     of each call, the number of its KEYS and of its ARGV, a byte each
+//	ARGV[2..]   those of the calls
+//	returns     their replies
+func join(text string) string {
+	flags, body, _ := strings.Cut(text, "\n")
+	return flags + `
+local function one(KEYS, ARGV)
+` + body + `
+end
+local replies, keys, args = {}, 1, 2
+for i = 1, #ARGV[1], 2 do
+	local k, a = ARGV[1]:byte(i, i + 1)
+	replies[(i + 1) / 2] = one({unpack(KEYS, keys, keys + k - 1)}, {unpack(ARGV, args, args + a - 1)})
+	keys, args = keys + k, args + a
+end
+return replies
+`
 }
 
 // The statuses of the scripts of challenges.
@@ -104,24 +139,24 @@ func timeOnly(micros int64) string { return stamp(micros, 0)[:stampLayout.Name.a
 
 // How scripts go to a single server.
 const (
-	maxPipelined = 128 // scripts in a pipeline
+	maxPipelined = 128 // calls in a pipeline
 	maxPipelines = 2   // at one time
+	maxJoined    = 32  // calls in one EVALSHA: no other client of the server waits for more
+	maxWords     = 64  // of a call that is joined with others
 )
 
-// A call is a script to run: EVALSHA, or EVAL, which brings the script.
+// A call is a script to run.
 type call struct {
 	script *script
-	words  []any
+	keys   []string
+	args   []any
 }
 
-func (c *call) command(ctx context.Context, eval bool) *redis.Cmd {
-	if eval {
-		c.words[0], c.words[1] = "eval", c.script.source
-	}
-	cmd := redis.NewCmd(ctx, c.words...)
-	cmd.SetFirstKeyPos(3)
-	return cmd
-}
+// A sent is a call on its way, and a reply its reply, as go-redis reads it.
+type (
+	sent  = request[call, reply]
+	reply = any
+)
 
 // run runs a script and returns its reply, which is not null. If the server is
 // out of memory and the script may fill it, the script is not run, and the error is
@@ -131,22 +166,22 @@ func (c *call) command(ctx context.Context, eval bool) *redis.Cmd {
 // anything must be given a token or a [nonce], by which it knows that it ran before,
 // unless it does no harm twice.
 func (s *Store) run(ctx context.Context, sc *script, keys []string, args ...any) (*redis.Cmd, error) {
-	words := append(make([]any, 0, 3+len(keys)+len(args)), "evalsha", sc.hash, len(keys))
-	for _, k := range keys {
-		words = append(words, k)
+	v, err := s.calls.ask(ctx, call{sc, keys, args})
+	if err != nil {
+		return nil, err
 	}
-	return s.calls.ask(ctx, call{sc, append(words, args...)})
+	return redis.NewCmdResult(v, nil), nil
 }
 
 // text runs a script whose reply is a string.
 func (s *Store) text(ctx context.Context, sc *script, keys []string, args ...any) (string, error) {
-	cmd, err := s.run(ctx, sc, keys, args...)
+	v, err := s.calls.ask(ctx, call{sc, keys, args})
 	if err != nil {
 		return "", err
 	}
-	text, err := cmd.Text()
-	if err != nil {
-		return "", fmt.Errorf("redisstore: %w", err)
+	text, ok := v.(string)
+	if !ok {
+		return "", unreadable("a text", nil)
 	}
 	return text, nil
 }
@@ -154,52 +189,20 @@ func (s *Store) text(ctx context.Context, sc *script, keys []string, args ...any
 // calls returns the batcher of scripts that c runs. If there is one server, a batch
 // is a pipeline. On a Cluster each script is sent alone: in a batch it would wait
 // for the slowest node.
-func calls(c Client, timeout time.Duration) *batcher[call, *redis.Cmd] {
-	b := &batcher[call, *redis.Cmd]{timeout: timeout, maxBatch: 1, maxInFlight: math.MaxInt}
+func calls(c Client, timeout time.Duration) *batcher[call, reply] {
+	b := &batcher[call, reply]{timeout: timeout, maxBatch: 1, maxInFlight: math.MaxInt}
 	one, _ := c.(*redis.Client)
 	if one != nil {
 		b.maxBatch, b.maxInFlight, b.keepsDeadline = maxPipelined, maxPipelines, one.Options().ContextTimeoutEnabled
 	}
-	b.send = func(ctx context.Context, batch []*request[call, *redis.Cmd]) {
-		for _, eval := range []bool{false, true} {
-			if batch = sendCalls(ctx, c, batch, eval); len(batch) == 0 {
+	b.send = func(ctx context.Context, batch []*sent) {
+		for _, m := range []manner{{joined: true}, {joined: true, eval: true}, {}, {eval: true}} {
+			if batch = m.send(ctx, c, batch); len(batch) == 0 {
 				return
 			}
 		}
 	}
 	return b
-}
-
-// sendCalls replies to a batch of calls, and returns those whose script the server does
-// not have: after a start, a failover, or SCRIPT FLUSH.
-func sendCalls(
-	ctx context.Context, c Client, batch []*request[call, *redis.Cmd], eval bool,
-) (unknown []*request[call, *redis.Cmd]) {
-	cmds := make([]redis.Cmder, len(batch))
-	for i, r := range batch {
-		cmds[i] = r.query.command(ctx, eval)
-	}
-	if one, ok := c.(*redis.Client); ok && len(cmds) > 1 {
-		p := one.Pipeline()
-		_ = p.BatchProcess(ctx, cmds...)
-		_, _ = p.Exec(ctx)
-	} else {
-		_ = c.Process(ctx, cmds[0]) // the commands hold the error
-	}
-	for i, r := range batch {
-		cmd, _ := cmds[i].(*redis.Cmd)
-		switch err := cmd.Err(); {
-		case err == nil:
-			r.reply(cmd, nil)
-		case !eval && redis.HasErrorPrefix(err, "NOSCRIPT"):
-			unknown = append(unknown, r)
-		case redis.HasErrorPrefix(err, "OOM"):
-			r.reply(nil, store.ErrFull)
-		default:
-			r.reply(nil, fmt.Errorf("redisstore: %w", err))
-		}
-	}
-	return unknown
 }
 
 // unreadable is the error of a reply that is not as its script makes it.

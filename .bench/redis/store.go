@@ -221,14 +221,18 @@ func (r *raw) right(n int) (call, error) {
 	}, inParallel(32, n, r.create)
 }
 
-// A service is one whose channel sends nothing and knows every code.
+// A service is one whose channel sends nothing.
 type service struct {
 	*otp.Service
 	ctx   context.Context
+	keeps bool     // the channel keeps the codes, for verifications
 	codes sync.Map // by challenge
 }
 
 func (s *service) deliver(_ context.Context, m *channel.Message) (channel.Submission, error) {
+	if !s.keeps {
+		return channel.Submission{State: channel.Sent}, nil
+	}
 	challenge, _, _ := strings.Cut(m.ID, ".")
 	s.codes.Store(challenge, m.Code)
 	return channel.Submission{State: channel.Sent}, nil
@@ -248,18 +252,22 @@ func (s *service) send(i int, to channel.Recipient) (otp.Verification, error) {
 	if err != nil {
 		return otp.Verification{}, err
 	}
-	code, _ := s.codes.LoadAndDelete(c.ID)
-	right, _ := code.(string)
-	return otp.Verification{ID: c.ID, Subject: subject, Code: right}, nil
+	v := otp.Verification{ID: c.ID, Subject: subject}
+	if code, ok := s.codes.LoadAndDelete(c.ID); ok {
+		v.Code, _ = code.(string)
+	}
+	return v, nil
 }
 
 func (s *service) sends(to func(i int) channel.Recipient) func(int) (call, error) {
 	return func(int) (call, error) {
+		s.keeps = false
 		return func(i int) error { _, err := s.send(i, to(i)); return err }, nil
 	}
 }
 
 func (s *service) prepare(n int) ([]otp.Verification, error) {
+	s.keeps = true
 	all := make([]otp.Verification, n)
 	return all, inParallel(32, n, func(i int) (err error) {
 		all[i], err = s.send(i, email(i))

@@ -57,6 +57,7 @@ import (
 	"log/slog"
 
 	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/internal/worker"
 )
 
 // Config configures a Store. The zero value is ready to use. A number of 0 or
@@ -89,7 +90,7 @@ func (c *Config) validate() {
 		{&c.MaxReceipts, 1 << 20},
 		{&c.MaxJobs, 1 << 20},
 		{&c.MaxCredentials, 1 << 20},
-		{&c.JobAttempts, jobAttempts},
+		{&c.JobAttempts, worker.Attempts},
 	} {
 		if *f.n <= 0 {
 			*f.n = f.byDefault

@@ -9,19 +9,8 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/internal/worker"
 )
-
-// firstPause is the pause after a job's first failure. Each further failure doubles
-// it, to 32 s.
-const (
-	firstPause = time.Second
-	doublings  = 5
-)
-
-// jobAttempts is the default number of a job's attempts. The pauses between them,
-// of 1, 2, 4, 8, 16 and 58 times 32 s, are 31 min 27 s. This is longer than otp
-// lets a code live, so the last try in a code's life can refund the code's charges.
-const jobAttempts = 64
 
 // longestIdle is the longest wait by a worker's timer, which does not notice a
 // change of the clock.
@@ -187,7 +176,7 @@ func (q *queue) finish(j *job, again time.Time, failed bool, now int64) {
 	q.running--
 	due := max(nanos(again), now)
 	if failed {
-		due = after(now, firstPause<<min(j.attempts-1, doublings))
+		due = after(now, worker.Pause(j.attempts))
 	}
 	held := j.at.slot != nil
 	alive := held && due < j.expires

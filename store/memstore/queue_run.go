@@ -3,12 +3,11 @@ package memstore
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/internal/worker"
 )
 
 // Run implements store.Queue. A job whose handler fails is due again after 1, 2,
@@ -65,21 +64,9 @@ func (q *queue) idle(ctx context.Context, wait time.Duration) {
 	}
 }
 
-var errExited = errors.New("memstore: handler ended its goroutine")
-
 // call passes j to handle, and finishes it however handle ends.
 func (q *queue) call(ctx context.Context, j *job, handle store.Handler) {
-	var again time.Time
-	err := errExited
-	defer func() {
-		if v := recover(); v != nil { // its text may hold a secret
-			err = fmt.Errorf("memstore: handler panicked with a %T at:\n%s", v, debug.Stack())
-		}
-		attempt := j.attempts
-		q.finish(j, again, err != nil, nanos(time.Now()))
-		if err != nil {
-			q.logger.WarnContext(ctx, "memstore: job failed", "challenge", j.Challenge, "attempt", attempt, "err", err)
-		}
-	}()
-	again, err = handle(context.WithoutCancel(ctx), j.Job)
+	worker.Call(ctx, q.logger, "memstore", handle, j.Job, j.attempts, func(again time.Time, failed bool) {
+		q.finish(j, again, failed, nanos(time.Now()))
+	})
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/otpcourier/otpcourier/store/internal/worker"
 )
 
 // defaultSchema is also what stands for the schema in statements and migrations.
@@ -68,7 +70,7 @@ func (c *Config) validate() error {
 	return cmp.Or(
 		notNegative("Timeout", &c.Timeout, 3*time.Second),
 		notNegative("MaxParked", &c.MaxParked, 1<<16),
-		notNegative("JobAttempts", &c.JobAttempts, jobAttempts),
+		notNegative("JobAttempts", &c.JobAttempts, worker.Attempts),
 	)
 }
 

@@ -23,17 +23,6 @@ const (
 	staleAfter     = 3500 * time.Millisecond
 )
 
-// The pause after a job's first failure. Each further failure doubles it, to
-// 32 s.
-const (
-	firstPause = time.Second
-	doublings  = 5
-)
-
-// jobAttempts is how often a job is handed out by default. The pauses between,
-// of 1, 2, 4, 8, 16 and 58 times 32 s, are 31 min 27 s.
-const jobAttempts = 64
-
 // deadLetters is how many of them are kept, and deadLife for how long.
 const (
 	deadLetters = 1000

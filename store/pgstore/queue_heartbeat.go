@@ -4,9 +4,11 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/otpcourier/otpcourier/store/internal/worker"
 )
 
-// beat sends a heartbeat at each pace until r.drained is closed. A heartbeat does not wait for
+// beat sends a heartbeat at each pace until r.Ended is closed. A heartbeat does not wait for
 // the one before, nor for anything else that Run does: while one connection hangs, the others tell
 // that the worker lives.
 func (r *runner) beat(ctx context.Context) {
@@ -17,14 +19,14 @@ func (r *runner) beat(ctx context.Context) {
 	for {
 		beats.Go(func() {
 			if err := r.heartbeat(ctx); err != nil {
-				r.link.failed(ctx, beating, err, r.drained)
+				r.Link.Failed(ctx, worker.Beating, err, r.Ended)
 			} else {
-				r.link.works(ctx, beating)
+				r.Link.Works(ctx, worker.Beating)
 			}
 		})
 		select {
 		case <-ticker.C:
-		case <-r.drained:
+		case <-r.Ended:
 			return
 		}
 	}
@@ -36,16 +38,14 @@ func (r *runner) heartbeat(ctx context.Context) error {
 	within, cancel := context.WithTimeout(ctx, staleAfter)
 	defer cancel()
 	var ids, leases []int64
-	r.mu.Lock()
-	for h := range r.held {
+	for _, h := range r.Held() {
 		ids, leases = append(ids, h.id), append(leases, h.lease)
 	}
-	r.mu.Unlock()
 	_, err := r.s.exec(within, r.s.sql.heartbeat, ids, leases, staleAfter, r.s.attempts, nanos(time.Now()))
 	return err
 }
 
-// sweep removes expired rows until r.drained is closed.
+// sweep removes expired rows until r.Ended is closed.
 func (r *runner) sweep(ctx context.Context) {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
@@ -53,7 +53,7 @@ func (r *runner) sweep(ctx context.Context) {
 		select {
 		case <-ticker.C:
 			r.s.tidy(ctx, time.Now())
-		case <-r.drained:
+		case <-r.Ended:
 			return
 		}
 	}

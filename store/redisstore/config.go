@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/otpcourier/otpcourier/store/internal/worker"
 )
 
 // Config configures a Store.
@@ -63,7 +65,7 @@ func (c *Config) validate() error {
 		notNegative("Timeout", &c.Timeout, 3*time.Second),
 		notNegative("MaxParked", &c.MaxParked, 1<<16),
 		notNegative("MaxJobs", &c.MaxJobs, 1<<20),
-		notNegative("JobAttempts", &c.JobAttempts, jobAttempts),
+		notNegative("JobAttempts", &c.JobAttempts, worker.Attempts),
 	)
 }
 

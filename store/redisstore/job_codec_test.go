@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/otpcourier/otpcourier/store"
 )
@@ -45,73 +44,6 @@ func TestJobCodec(t *testing.T) {
 	for n, bad := range map[int]string{0: "\x00", 1: "\xff", 5: "\x00\x20", 29: "\xff\xff\xff\xff\xff\xff\xff\x7f"} {
 		if j, _, err := decodeJob(good[:n] + bad + good[min(n+len(bad), len(good)-1):]); err == nil {
 			t.Errorf("%q at %d is read as %+v", bad, n, j)
-		}
-	}
-}
-
-// A job that always fails is not given up before a code of 30 min has ended.
-func TestJobAttempts(t *testing.T) {
-	t.Parallel()
-	client := redis.NewClient(&redis.Options{})
-	defer func() { _ = client.Close() }()
-	s, err := New(Config{Client: client})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := newRunner(s, 1, nil)
-	var waited time.Duration
-	job := encodeJob(store.Job{Challenge: "c", Expires: time.Now().Add(time.Hour)}, 7)
-	for {
-		j, attempts, err := decodeJob(job)
-		if err != nil {
-			t.Fatal(err)
-		}
-		began := time.Now()
-		j.Expires = began.Add(time.Hour)
-		v := r.failureOf(handedJob{Job: j, encoded: job, attempts: attempts + 1})
-		if v.end != endAgain {
-			if waited < 30*time.Minute || v.end != endFailed {
-				t.Errorf("%s after %d attempts, %v", v.end, attempts+1, waited)
-			}
-			return
-		}
-		job = v.job
-		waited += instant(int64(jobLayout.Due.get(job))).Sub(began).Truncate(time.Second)
-	}
-}
-
-// TestAgainForgetsFailures: a job that comes again as its handler said has not failed
-// yet; one that would come again when it has expired is done.
-func TestAgainForgetsFailures(t *testing.T) {
-	t.Parallel()
-	now := time.Now()
-	job := dueThen(encodeJob(store.Job{Challenge: "c", Expires: now.Add(time.Hour)}, 7), 7, 5)
-	j, _, err := decodeJob(job)
-	if err != nil {
-		t.Fatal(err)
-	}
-	handed := handedJob{Job: j, encoded: job, attempts: 6}
-	for name, c := range map[string]struct {
-		again time.Time
-		end   string
-	}{
-		"done":          {time.Time{}, endDone},
-		"in a minute":   {now.Add(time.Minute), endAgain},
-		"a minute ago":  {now.Add(-time.Minute), endAgain},
-		"at its end":    {j.Expires, endDone},
-		"after its end": {j.Expires.Add(time.Second), endDone},
-	} {
-		v := resultOf(handed, c.again)
-		if v.end != c.end || (v.job == "") != (v.end == endDone) {
-			t.Errorf("%s: %+v, want %s", name, v, c.end)
-		}
-		if v.end == endDone {
-			continue
-		}
-		due := instant(int64(jobLayout.Due.get(v.job)))
-		early := due.Before(now.Truncate(time.Microsecond)) || c.again.After(now) && due.Before(c.again)
-		if _, attempts, err := decodeJob(v.job); err != nil || attempts != 0 || early {
-			t.Errorf("%s: due %v with %d attempts, error %v", name, due, attempts, err)
 		}
 	}
 }

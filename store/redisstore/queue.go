@@ -30,17 +30,6 @@ const (
 	consumerIdle = 5 * time.Minute
 )
 
-// The pause after a job's first failure. Each further failure doubles it, to
-// 32 s.
-const (
-	firstPause = time.Second
-	doublings  = 5
-)
-
-// jobAttempts is the default of Config.JobAttempts. The pauses between 64 attempts, of 1,
-// 2, 4, 8, 16 and 58 times 32 s, take 31 min 27 s.
-const jobAttempts = 64
-
 // Bounds of the scripts.
 const (
 	promotes    = 200  // jobs that one script moves when they become due

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/internal/worker"
 )
 
 // Run implements store.Queue. If a handler fails, its job is due again after 1, 2, 4, 8,
@@ -57,31 +57,17 @@ func (e streamEntry) compare(other streamEntry) int {
 // A runner is one call of Run. The goroutine of Run fetches jobs and sends
 // heartbeats, each handler has a goroutine, and another records results.
 type runner struct {
+	*worker.Crew[streamEntry]
 	s             *Store
 	workers       int
-	handle        store.Handler
 	consumer      string // its name in the consumer group
-	handlers      sync.WaitGroup
-	link          link
 	lastHeartbeat time.Time
 	lastTidy      time.Time
-
-	freed   chan struct{} // holds a token when a handler has ended
-	results chan struct{} // holds a token when there are results
-	drained chan struct{} // closed when there will be no more results
-
-	mu      sync.Mutex
-	running int
-	held    map[streamEntry]struct{} // jobs with this consumer: running, or the result is not recorded
-	ended   []result                 // not recorded yet
 }
 
 func newRunner(s *Store, workers int, handle store.Handler) *runner {
-	return &runner{
-		s: s, workers: workers, handle: handle, consumer: rand.Text(), link: link{logger: s.logger},
-		freed: make(chan struct{}, 1), results: make(chan struct{}, 1), drained: make(chan struct{}),
-		held: map[streamEntry]struct{}{},
-	}
+	crew := worker.NewCrew[streamEntry]("redisstore", s.logger, s.queue.attempts, handle)
+	return &runner{Crew: crew, s: s, workers: workers, consumer: rand.Text()}
 }
 
 func (r *runner) run(ctx context.Context) error {
@@ -89,15 +75,14 @@ func (r *runner) run(ctx context.Context) error {
 	last, cancel := context.WithCancel(lasting)
 	defer cancel()
 	var others sync.WaitGroup
-	others.Go(func() { r.recordResults(lasting, last) })
+	others.Go(func() { r.Record(lasting, last, maxResults, r.ack) })
 	others.Go(func() {
 		<-ctx.Done()
 		r.wake(lasting)
 	})
 	for r.step(ctx, lasting) {
 	}
-	r.handlers.Wait()
-	close(r.drained)
+	r.End()
 	defer time.AfterFunc(r.s.timeout, cancel).Stop()
 	others.Wait()
 	r.tidy(last, r.consumer)
@@ -106,9 +91,7 @@ func (r *runner) run(ctx context.Context) error {
 
 // step does the next thing, and reports whether there is more to do.
 func (r *runner) step(ctx, lasting context.Context) (more bool) {
-	r.mu.Lock()
-	running := r.running
-	r.mu.Unlock()
+	running := r.Running()
 	ended := ctx.Err() != nil
 	if ended && running == 0 {
 		return false
@@ -129,9 +112,9 @@ func (r *runner) step(ctx, lasting context.Context) (more bool) {
 		}
 	}
 	if err != nil {
-		r.link.failed(ctx, fetching, err, ctx.Done())
+		r.Link.Failed(ctx, worker.Fetching, err, ctx.Done())
 	} else {
-		r.link.works(ctx, fetching)
+		r.Link.Works(ctx, worker.Fetching)
 	}
 	return true
 }
@@ -141,7 +124,7 @@ func (r *runner) awaitHandler() {
 	timer := time.NewTimer(time.Until(r.lastHeartbeat.Add(heartbeatEvery)))
 	defer timer.Stop()
 	select {
-	case <-r.freed:
+	case <-r.Freed:
 	case <-timer.C:
 	}
 }
@@ -193,94 +176,15 @@ func (r *runner) fetch(ctx, lasting context.Context, n int) (begun int, next tim
 		if job == "" {
 			return begun, next, errJob
 		}
-		r.begin(ctx, streamEntry{int64(jobLayout.Rank.get(job)), id}, job)
+		at := streamEntry{int64(jobLayout.Rank.get(job)), id}
+		j, attempts, err := decodeJob(job)
+		if err != nil { // neither a handler nor a reader of dead letters could read it
+			r.s.logger.ErrorContext(ctx, err.Error())
+			r.Drop(at)
+		} else {
+			r.Begin(ctx, worker.Job[streamEntry]{Job: j, Hold: at, Form: job, Attempts: attempts + 1})
+		}
 		begun++
 	}
 	return begun, next, nil
-}
-
-// begin starts the handler of a job, unless ctx has ended meanwhile.
-func (r *runner) begin(ctx context.Context, at streamEntry, job string) {
-	r.mu.Lock()
-	r.held[at] = struct{}{}
-	r.running++
-	r.mu.Unlock()
-	j, attempts, err := decodeJob(job)
-	switch {
-	case err != nil: // neither a handler nor a reader of dead letters could read it
-		r.s.logger.ErrorContext(ctx, err.Error())
-		r.finish(result{streamEntry: at, end: endDone})
-	case ctx.Err() != nil:
-		r.finish(result{at, endBack, dueThen(job, micros(time.Now()), attempts)})
-	default:
-		r.handlers.Go(func() { r.call(ctx, handedJob{at, j, job, attempts + 1}) })
-	}
-}
-
-// A handedJob is a job with this worker.
-type handedJob struct {
-	streamEntry
-	store.Job
-	encoded  string
-	attempts int // including this one
-}
-
-var errExited = errors.New("redisstore: handler ended its goroutine")
-
-// call hands j to the handler, and notes the result however the handler ends.
-func (r *runner) call(ctx context.Context, j handedJob) {
-	var again time.Time
-	err := errExited
-	defer func() {
-		if v := recover(); v != nil { // its text may hold a secret
-			err = fmt.Errorf("redisstore: handler panicked with a %T at:\n%s", v, debug.Stack())
-		}
-		if err == nil {
-			r.finish(resultOf(j, again))
-			return
-		}
-		r.finish(r.failureOf(j))
-		r.s.logger.WarnContext(ctx, "redisstore: job failed",
-			"challenge", j.Challenge, "attempt", j.attempts, "err", err)
-	}()
-	again, err = r.handle(context.WithoutCancel(ctx), j.Job)
-}
-
-// resultOf returns the result of j, whose handler succeeded and returned again.
-func resultOf(j handedJob, again time.Time) result {
-	due := max(microsUp(again), micros(time.Now()))
-	if again.IsZero() || due >= micros(j.Expires) {
-		return result{streamEntry: j.streamEntry, end: endDone}
-	}
-	return result{j.streamEntry, endAgain, dueThen(j.encoded, due, 0)}
-}
-
-// failureOf returns the result of j, whose handler has failed.
-func (r *runner) failureOf(j handedJob) result {
-	due := time.Now().Add(firstPause << min(j.attempts-1, doublings))
-	end := endAgain
-	switch {
-	case j.attempts >= r.s.queue.attempts:
-		end = endFailed
-	case !due.Before(j.Expires):
-		end = endLate
-	}
-	return result{j.streamEntry, end, dueThen(j.encoded, microsUp(due), j.attempts)}
-}
-
-// finish frees the worker and queues the result for recordResults.
-func (r *runner) finish(res result) {
-	r.mu.Lock()
-	r.running--
-	r.ended = append(r.ended, res)
-	r.mu.Unlock()
-	signal(r.freed)
-	signal(r.results)
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }

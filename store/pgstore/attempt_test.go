@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/internal/queuetest"
 	"github.com/otpcourier/otpcourier/store/pgstore"
 )
 
@@ -13,7 +14,7 @@ import (
 // then another of the subject, charges nothing.
 func TestRealPostgresAttemptWaits(t *testing.T) {
 	t.Parallel()
-	s, now := open(t, pgstore.Config{Timeout: patience}), time.Now()
+	s, now := open(t, pgstore.Config{Timeout: queuetest.Patience}), time.Now()
 	a, b := challenge("abc-a", now), challenge("abc-b", now)
 	b.Subject = a.Subject
 	a.MaxRun, a.RunLife = 100, time.Hour
@@ -42,7 +43,7 @@ func TestRealPostgresAttemptWaits(t *testing.T) {
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := receive(t, done, patience, "the Attempt"); !errors.Is(err, store.ErrClosed) {
+	if err := queuetest.Receive(t, done, queuetest.Patience, "the Attempt"); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("Attempt of a closed challenge: %v, want ErrClosed", err)
 	}
 	if r, err := s.Get(t.Context(), a.ID, now); err != nil || r.Attempts != 0 {

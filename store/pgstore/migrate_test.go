@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/internal/queuetest"
 	"github.com/otpcourier/otpcourier/store/pgstore"
 	"github.com/otpcourier/otpcourier/store/pgstore/pgtest"
 )
@@ -110,9 +111,9 @@ func TestRealPostgresPlainSQL(t *testing.T) {
 		t.Error(err)
 	}
 	jobs := make(chan store.Job, 1)
-	work(t, s, 1, forward(jobs))
-	add(t, s, store.Job{Challenge: "abc-1"})
-	receive(t, jobs, patience, "the job")
+	queuetest.Work(t, s, 1, queuetest.Forward(jobs))
+	queuetest.Add(t, s, store.Job{Challenge: "abc-1"})
+	queuetest.Receive(t, jobs, queuetest.Patience, "the job")
 }
 
 // TestRealPostgresNothingReadable: no table holds the name of a limit, of a provider's id or

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/internal/queuetest"
 	"github.com/otpcourier/otpcourier/store/pgstore"
 )
 
@@ -96,12 +97,12 @@ func TestRealPostgresSweepInBatches(t *testing.T) {
 func TestRealPostgresSweepJobs(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgstore.Config{})
-	add(t, s, store.Job{Challenge: "held"}, store.Job{Challenge: "expired"}, store.Job{Challenge: "lives"})
+	queuetest.Add(t, s, store.Job{Challenge: "held"}, store.Job{Challenge: "expired"}, store.Job{Challenge: "lives"})
 	past := time.Now().Add(-2 * time.Minute).UnixNano()
 	s.exec(t, `UPDATE SCHEMA.jobs SET expires = $1 WHERE challenge <> 'lives'`, past)
 	s.exec(t, `UPDATE SCHEMA.jobs SET lease = 7, beat = now() WHERE challenge = 'held'`)
 	s.SweepAtOnce()
-	add(t, s, store.Job{Challenge: "new"})
+	queuetest.Add(t, s, store.Job{Challenge: "new"})
 	st, err := s.Stats(t.Context())
 	if want := (store.Stats{Normal: 2, Running: 1, Dead: 1}); err != nil || st.Normal != want.Normal ||
 		st.Running != want.Running || st.Dead != want.Dead {

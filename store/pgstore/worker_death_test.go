@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,75 +12,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/internal/queuetest"
 	"github.com/otpcourier/otpcourier/store/pgstore"
 )
-
-// patience bounds how long a test waits for what has to come.
-const patience = 60 * time.Second
-
-// work runs s until the returned function is called, which waits for Run.
-func work(t testing.TB, s store.Queue, workers int, handle store.Handler) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx, workers, handle) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; !errors.Is(err, context.Canceled) {
-			t.Errorf("Run returned %v, want context.Canceled", err)
-		}
-	})
-	t.Cleanup(stop)
-	return stop
-}
-
-// forward is a handler that succeeds.
-func forward(c chan<- store.Job) store.Handler {
-	return func(_ context.Context, j store.Job) (time.Time, error) {
-		c <- j
-		return time.Time{}, nil
-	}
-}
-
-func receive[T any](t testing.TB, c <-chan T, within time.Duration, what string) T {
-	t.Helper()
-	timer := time.NewTimer(within)
-	defer timer.Stop()
-	select {
-	case v := <-c:
-		return v
-	case <-timer.C:
-		t.Fatalf("%s did not come within %v", what, within)
-		panic("unreachable")
-	}
-}
-
-func add(t testing.TB, s store.Queue, jobs ...store.Job) {
-	t.Helper()
-	for _, j := range jobs {
-		if j.Expires.IsZero() {
-			j.Expires = time.Now().Add(time.Hour)
-		}
-		if err := s.Enqueue(t.Context(), j); err != nil {
-			t.Fatalf("Enqueue: %v", err)
-		}
-	}
-}
-
-// awaitStats waits until ok says that the stats are right.
-func awaitStats(t testing.TB, s store.Inspector, what string, ok func(store.Stats) bool) {
-	t.Helper()
-	var st store.Stats
-	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
-		if st, err = s.Stats(t.Context()); err == nil && ok(st) {
-			return
-		}
-	}
-	t.Fatalf("Stats %+v, error %v; want %s", st, err, what)
-}
-
-func nothing(st store.Stats) bool { return st == store.Stats{} }
 
 // snatch takes the jobs that are due, as a worker that dies at once, under a lease.
 func snatch(t testing.TB, s *opened, lease int64) (jobs int) {
@@ -95,13 +28,13 @@ func TestRealPostgresQueueReclaim(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgstore.Config{JobAttempts: 2})
 	jobs := make(chan store.Job, 10)
-	add(t, s, store.Job{Challenge: "j"})
+	queuetest.Add(t, s, store.Job{Challenge: "j"})
 	if n := snatch(t, s, 1); n != 1 {
 		t.Fatalf("the dead worker took %d jobs, want 1", n)
 	}
 	died := time.Now()
-	stop := work(t, s, 1, forward(jobs))
-	j := receive(t, jobs, patience, "the job of the dead worker")
+	stop := queuetest.Work(t, s, 1, queuetest.Forward(jobs))
+	j := queuetest.Receive(t, jobs, queuetest.Patience, "the job of the dead worker")
 	if took := time.Since(died); took > 5*time.Second || took < 3*time.Second {
 		t.Errorf("it came %v after its worker had died, want 3 to 5 s", took)
 	}
@@ -110,16 +43,17 @@ func TestRealPostgresQueueReclaim(t *testing.T) {
 	}
 	stop()
 
-	add(t, s, store.Job{Challenge: "late", Expires: time.Now().Add(2 * time.Second)}, store.Job{Challenge: "poison"})
+	late := store.Job{Challenge: "late", Expires: time.Now().Add(2 * time.Second)}
+	queuetest.Add(t, s, late, store.Job{Challenge: "poison"})
 	snatch(t, s, 2)
-	stop = work(t, s, 1, func(_ context.Context, j store.Job) (time.Time, error) {
+	stop = queuetest.Work(t, s, 1, func(_ context.Context, j store.Job) (time.Time, error) {
 		if j.Challenge == "poison" {
 			return time.Time{}, errors.New("fails")
 		}
 		t.Errorf("job %+v came after it had expired", j)
 		return time.Time{}, nil
 	})
-	awaitStats(t, s, "two dead letters", func(st store.Stats) bool { return st == store.Stats{Dead: 2} })
+	queuetest.AwaitStats(t, s, "two dead letters", queuetest.Are(store.Stats{Dead: 2}))
 	stop()
 	dead, err := s.Dead(t.Context(), 10)
 	if err != nil || len(dead) != 2 {
@@ -141,10 +75,10 @@ func TestRealPostgresQueueLastDeath(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgstore.Config{JobAttempts: 1})
 	jobs := make(chan store.Job, 10)
-	add(t, s, store.Job{Challenge: "j"})
+	queuetest.Add(t, s, store.Job{Challenge: "j"})
 	snatch(t, s, 1)
-	work(t, s, 1, forward(jobs))
-	awaitStats(t, s, "a dead letter", func(st store.Stats) bool { return st == store.Stats{Dead: 1} })
+	queuetest.Work(t, s, 1, queuetest.Forward(jobs))
+	queuetest.AwaitStats(t, s, "a dead letter", queuetest.Are(store.Stats{Dead: 1}))
 	if len(jobs) > 0 {
 		t.Errorf("job %+v came once more", <-jobs)
 	}
@@ -161,11 +95,11 @@ func TestRealPostgresQueueHeartbeat(t *testing.T) {
 		<-time.After(6 * time.Second)
 		return time.Time{}, nil
 	}
-	work(t, s, 1, slow)
-	work(t, s, 1, slow)
-	add(t, s, store.Job{Challenge: "slow"})
-	receive(t, jobs, patience, "the job")
-	awaitStats(t, s, "a job done", nothing)
+	queuetest.Work(t, s, 1, slow)
+	queuetest.Work(t, s, 1, slow)
+	queuetest.Add(t, s, store.Job{Challenge: "slow"})
+	queuetest.Receive(t, jobs, queuetest.Patience, "the job")
+	queuetest.AwaitStats(t, s, "a job done", queuetest.Nothing)
 	if len(jobs) > 0 {
 		t.Errorf("job %+v came while its worker was at it", <-jobs)
 	}
@@ -192,22 +126,22 @@ func TestRealPostgresQueueHeartbeatAlone(t *testing.T) {
 	other := open(t, pgstore.Config{})
 	jobs, release := make(chan store.Job, 10), make(chan struct{})
 	db := &hangingFetch{DB: other.db, release: release}
-	s := open(t, pgstore.Config{DB: db, Schema: other.schema, Timeout: patience})
-	add(t, other, store.Job{Challenge: "slow"})
-	work(t, s, 2, func(_ context.Context, j store.Job) (time.Time, error) {
+	s := open(t, pgstore.Config{DB: db, Schema: other.schema, Timeout: queuetest.Patience})
+	queuetest.Add(t, other, store.Job{Challenge: "slow"})
+	queuetest.Work(t, s, 2, func(_ context.Context, j store.Job) (time.Time, error) {
 		jobs <- j
 		<-release
 		return time.Time{}, nil
 	})
-	receive(t, jobs, patience, "the job")
-	work(t, other, 1, forward(jobs))
+	queuetest.Receive(t, jobs, queuetest.Patience, "the job")
+	queuetest.Work(t, other, 1, queuetest.Forward(jobs))
 	select {
 	case j := <-jobs:
 		t.Errorf("job %+v came while its worker was at it", j)
 	case <-time.After(7 * time.Second):
 	}
 	close(release)
-	awaitStats(t, other, "a job done", nothing)
+	queuetest.AwaitStats(t, other, "a job done", queuetest.Nothing)
 }
 
 // TestRealPostgresQueueFormerOwner checks that a worker that was taken for dead changes
@@ -216,14 +150,14 @@ func TestRealPostgresQueueFormerOwner(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgstore.Config{})
 	jobs, release := make(chan store.Job, 10), make(chan struct{})
-	add(t, s, store.Job{Challenge: "j"})
+	queuetest.Add(t, s, store.Job{Challenge: "j"})
 	snatch(t, s, 7)
-	stop := work(t, s, 1, func(_ context.Context, j store.Job) (time.Time, error) {
+	stop := queuetest.Work(t, s, 1, func(_ context.Context, j store.Job) (time.Time, error) {
 		jobs <- j
 		<-release
 		return time.Time{}, errors.New("fails")
 	})
-	receive(t, jobs, patience, "the job of the dead worker")
+	queuetest.Receive(t, jobs, queuetest.Patience, "the job of the dead worker")
 	for ending := range 4 {
 		s.exec(t, `SELECT SCHEMA.ack(ARRAY(SELECT id FROM SCHEMA.jobs), ARRAY[7]::bigint[], ARRAY[$1]::smallint[],
 			ARRAY[0]::bigint[], ARRAY[0], $2)`, ending, time.Now().UnixNano())
@@ -234,9 +168,7 @@ func TestRealPostgresQueueFormerOwner(t *testing.T) {
 		}
 	}
 	close(release)
-	awaitStats(t, s, "the job to wait for its second attempt", func(st store.Stats) bool {
-		return st == store.Stats{Delayed: 1}
-	})
+	queuetest.AwaitStats(t, s, "the job to wait for its second attempt", queuetest.Are(store.Stats{Delayed: 1}))
 	stop()
 }
 
@@ -245,7 +177,7 @@ func TestRealPostgresQueueFormerOwner(t *testing.T) {
 func TestRealPostgresQueueHeartbeatWaitsForNone(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgstore.Config{})
-	add(t, s, store.Job{Challenge: "ends"}, store.Job{Challenge: "goes on"})
+	queuetest.Add(t, s, store.Job{Challenge: "ends"}, store.Job{Challenge: "goes on"})
 	snatch(t, s, 7)
 	s.exec(t, "UPDATE SCHEMA.jobs SET beat = 'epoch' WHERE challenge = 'goes on'")
 	tx, err := sharedPool(t).Begin(t.Context())
@@ -257,7 +189,7 @@ func TestRealPostgresQueueHeartbeatWaitsForNone(t *testing.T) {
 	now := time.Now().UnixNano()
 	recording.exec(t, `SELECT SCHEMA.ack(ARRAY(SELECT id FROM SCHEMA.jobs WHERE challenge = 'ends'), ARRAY[7]::bigint[],
 		ARRAY[0]::smallint[], ARRAY[0]::bigint[], ARRAY[0], $1)`, now)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), queuetest.Patience)
 	defer cancel()
 	heartbeat := strings.ReplaceAll(`SELECT SCHEMA.heartbeat(ARRAY(SELECT id FROM SCHEMA.jobs),
 		ARRAY[7, 7]::bigint[], '1h', 5, $1)`, "SCHEMA", s.schema)
@@ -274,7 +206,7 @@ func TestRealPostgresQueueHeartbeatWaitsForNone(t *testing.T) {
 func TestRealPostgresQueueDrains(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgstore.Config{})
-	add(t, s, store.Job{Challenge: "a"}, store.Job{Challenge: "b", Priority: store.High})
+	queuetest.Add(t, s, store.Job{Challenge: "a"}, store.Job{Challenge: "b", Priority: store.High})
 	// A lock holds the fetch up until ctx has ended.
 	tx, err := sharedPool(t).Begin(t.Context())
 	if err != nil {
@@ -296,7 +228,7 @@ func TestRealPostgresQueueDrains(t *testing.T) {
 	if err := tx.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := receive(t, done, patience, "the end of Run"); !errors.Is(err, context.Canceled) {
+	if err := queuetest.Receive(t, done, queuetest.Patience, "the end of Run"); !errors.Is(err, context.Canceled) {
 		t.Errorf("Run returned %v", err)
 	}
 	st, err := s.Stats(t.Context())
@@ -313,7 +245,7 @@ func TestRealPostgresQueueDrains(t *testing.T) {
 // awaitBlocked waits until a statement on the schema waits for a lock.
 func awaitBlocked(t testing.TB, s *opened) {
 	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
+	for end := time.Now().Add(queuetest.Patience); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
 		var n int
 		if err := s.db.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
 			WHERE wait_event_type = 'Lock' AND query LIKE '%'||$1||'%'`, s.schema).Scan(&n); err != nil {
@@ -334,7 +266,7 @@ func TestRealPostgresQueueWakes(t *testing.T) {
 	s.Pace(time.Hour)
 	jobs := make(chan store.Job, 10)
 	came := map[string]bool{}
-	stop := work(t, s, 1, func(_ context.Context, j store.Job) (again time.Time, _ error) {
+	stop := queuetest.Work(t, s, 1, func(_ context.Context, j store.Job) (again time.Time, _ error) {
 		if !came[j.Challenge] && strings.HasPrefix(j.Challenge, "again") {
 			again = time.Now().Add(50 * time.Millisecond)
 		}
@@ -342,14 +274,14 @@ func TestRealPostgresQueueWakes(t *testing.T) {
 		jobs <- j
 		return again, nil
 	})
-	add(t, adder, store.Job{Challenge: "first"})
-	receive(t, jobs, patience, "the first job")
+	queuetest.Add(t, adder, store.Job{Challenge: "first"})
+	queuetest.Receive(t, jobs, queuetest.Patience, "the first job")
 	for i := range 5 {
-		add(t, adder, store.Job{Challenge: fmt.Sprint("again", i)})
-		receive(t, jobs, patience, "a job")
-		receive(t, jobs, patience, "a job that comes again")
-		add(t, adder, store.Job{Challenge: "soon", NotBefore: time.Now().Add(100 * time.Millisecond)})
-		receive(t, jobs, patience, "a job that was added for soon")
+		queuetest.Add(t, adder, store.Job{Challenge: fmt.Sprint("again", i)})
+		queuetest.Receive(t, jobs, queuetest.Patience, "a job")
+		queuetest.Receive(t, jobs, queuetest.Patience, "a job that comes again")
+		queuetest.Add(t, adder, store.Job{Challenge: "soon", NotBefore: time.Now().Add(100 * time.Millisecond)})
+		queuetest.Receive(t, jobs, queuetest.Patience, "a job that was added for soon")
 	}
 	idle := time.Now()
 	stop()
@@ -364,9 +296,9 @@ func TestRealPostgresQueueDeaf(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgstore.Config{Listen: func(context.Context) (*pgx.Conn, error) { return nil, errors.New("no") }})
 	jobs := make(chan store.Job, 10)
-	work(t, s, 1, forward(jobs))
-	add(t, s, store.Job{Challenge: "first"})
-	receive(t, jobs, patience, "the first job")
-	add(t, s, store.Job{Challenge: "second"})
-	receive(t, jobs, patience, "the second job")
+	queuetest.Work(t, s, 1, queuetest.Forward(jobs))
+	queuetest.Add(t, s, store.Job{Challenge: "first"})
+	queuetest.Receive(t, jobs, queuetest.Patience, "the first job")
+	queuetest.Add(t, s, store.Job{Challenge: "second"})
+	queuetest.Receive(t, jobs, queuetest.Patience, "the second job")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/internal/queuetest"
 	"github.com/otpcourier/otpcourier/store/redisstore"
 	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
 )
@@ -260,7 +261,7 @@ func TestRealRedisLostMeanwhile(t *testing.T) {
 		var done sync.WaitGroup
 		proxy.LoseReplies(1, "evalsha")
 		done.Go(mine)
-		for end := time.Now().Add(patience); time.Now().Before(end) && !counts(); {
+		for end := time.Now().Add(queuetest.Patience); time.Now().Before(end) && !counts(); {
 			<-time.After(time.Millisecond)
 		}
 		others()
@@ -356,7 +357,7 @@ func TestRealRedisLeftBehind(t *testing.T) {
 	copy(delivery, "changed ")
 	copy(receipt, "changed ")
 	var r *store.Record
-	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
+	for end := time.Now().Add(queuetest.Patience); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
 		// The challenge, and what is parked of one message.
 		if r, _ = direct.Get(ctx, "aaa-1", now); r != nil && r.Revision == 1 && len(lives(client, s.prefix)) == 3 {
 			break

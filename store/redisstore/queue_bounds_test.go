@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/internal/queuetest"
 	"github.com/otpcourier/otpcourier/store/redisstore"
 	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
 )
@@ -18,19 +19,19 @@ import (
 func TestRealRedisQueueFull(t *testing.T) {
 	t.Parallel()
 	s := open(t, redisstore.Config{Client: dial(t, redistest.Start(t).Addr), MaxJobs: 3})
-	add(t, s, store.Job{Challenge: "a"}, store.Job{Challenge: "b", Priority: store.Low},
+	queuetest.Add(t, s, store.Job{Challenge: "a"}, store.Job{Challenge: "b", Priority: store.Low},
 		store.Job{Challenge: "c", NotBefore: time.Now().Add(time.Minute)})
 	more := store.Job{Challenge: "d", Expires: time.Now().Add(time.Hour)}
 	if err := s.Enqueue(t.Context(), more); !errors.Is(err, store.ErrFull) {
 		t.Fatalf("Enqueue in a full queue: error %v, want ErrFull", err)
 	}
 	jobs := make(chan store.Job, 10)
-	work(t, s, 1, forward(jobs))
-	receive(t, jobs, patience, "a job")
-	receive(t, jobs, patience, "a job")
-	awaitStats(t, s, "room", func(st store.Stats) bool { return st == store.Stats{Delayed: 1} })
-	add(t, s, more)
-	if j := receive(t, jobs, patience, "the job that there had been no room for"); j.Challenge != "d" {
+	queuetest.Work(t, s, 1, queuetest.Forward(jobs))
+	queuetest.Receive(t, jobs, queuetest.Patience, "a job")
+	queuetest.Receive(t, jobs, queuetest.Patience, "a job")
+	queuetest.AwaitStats(t, s, "room", queuetest.Are(store.Stats{Delayed: 1}))
+	queuetest.Add(t, s, more)
+	if j := queuetest.Receive(t, jobs, queuetest.Patience, "the job that had no room"); j.Challenge != "d" {
 		t.Errorf("job %+v, want d", j)
 	}
 }
@@ -57,21 +58,21 @@ func TestRealRedisQueueLives(t *testing.T) {
 	}
 	release := make(chan struct{})
 	begun := make(chan store.Job, 10)
-	add(t, s, store.Job{Challenge: "to-come", NotBefore: time.Now().Add(time.Minute)})
+	queuetest.Add(t, s, store.Job{Challenge: "to-come", NotBefore: time.Now().Add(time.Minute)})
 	soon := time.Now().Add(40 * time.Second)
-	add(t, s, store.Job{Challenge: "short", NotBefore: soon.Add(-time.Second), Expires: soon})
+	queuetest.Add(t, s, store.Job{Challenge: "short", NotBefore: soon.Add(-time.Second), Expires: soon})
 	check("to come", "delayed", "wake") // a Run that waits for the next due job must know
-	add(t, s, store.Job{Challenge: "due", Priority: store.Low})
+	queuetest.Add(t, s, store.Job{Challenge: "due", Priority: store.Low})
 	check("added", "delayed", "low", "wake")
-	stop := work(t, s, 4, func(_ context.Context, j store.Job) (time.Time, error) {
+	stop := queuetest.Work(t, s, 4, func(_ context.Context, j store.Job) (time.Time, error) {
 		begun <- j
 		<-release
 		return time.Time{}, errors.New("fails")
 	})
-	receive(t, begun, patience, "the job")
+	queuetest.Receive(t, begun, queuetest.Patience, "the job")
 	check("running", "low")
 	close(release)
-	awaitStats(t, s, "a dead letter", func(st store.Stats) bool { return st == store.Stats{Delayed: 2, Dead: 1} })
+	queuetest.AwaitStats(t, s, "a dead letter", queuetest.Are(store.Stats{Delayed: 2, Dead: 1}))
 	stop()
 	check("ended", "dead", "delayed")
 }
@@ -92,13 +93,13 @@ func TestRealRedisQueueBacklog(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	add(t, s, store.Job{Challenge: "live"})
+	queuetest.Add(t, s, store.Job{Challenge: "live"})
 	jobs := make(chan store.Job, 10)
-	work(t, s, 4, forward(jobs))
-	if j := receive(t, jobs, patience, "the job behind the backlog"); j.Challenge != "live" {
+	queuetest.Work(t, s, 4, queuetest.Forward(jobs))
+	if j := queuetest.Receive(t, jobs, queuetest.Patience, "the job behind the backlog"); j.Challenge != "live" {
 		t.Errorf("job %+v", j)
 	}
-	awaitStats(t, s, "a thousand dead letters", func(st store.Stats) bool { return st == store.Stats{Dead: 1000} })
+	queuetest.AwaitStats(t, s, "a thousand dead letters", queuetest.Are(store.Stats{Dead: 1000}))
 	info, err := client.InfoMap(ctx, "commandstats").Result()
 	if err != nil {
 		t.Fatal(err)

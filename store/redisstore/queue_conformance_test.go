@@ -1,11 +1,7 @@
 package redisstore_test
 
 import (
-	"context"
-	"errors"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -73,69 +69,4 @@ func TestRealRedisClusterQueue(t *testing.T) {
 	queues(t, client, func(l *storetest.Line) redis.UniversalClient {
 		return redis.NewClusterClient(&redis.ClusterOptions{Addrs: cluster.Addrs, Dialer: l.Dial})
 	}, nodes...)
-}
-
-// patience bounds how long a test waits for what has to come.
-const patience = 30 * time.Second
-
-// work runs s until the returned function is called, which waits for Run.
-func work(t testing.TB, s store.Queue, workers int, handle store.Handler) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx, workers, handle) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; !errors.Is(err, context.Canceled) {
-			t.Errorf("Run returned %v, want context.Canceled", err)
-		}
-	})
-	t.Cleanup(stop)
-	return stop
-}
-
-// forward is a handler that succeeds.
-func forward(c chan<- store.Job) store.Handler {
-	return func(_ context.Context, j store.Job) (time.Time, error) {
-		c <- j
-		return time.Time{}, nil
-	}
-}
-
-func receive[T any](t testing.TB, c <-chan T, within time.Duration, what string) T {
-	t.Helper()
-	timer := time.NewTimer(within)
-	defer timer.Stop()
-	select {
-	case v := <-c:
-		return v
-	case <-timer.C:
-		t.Fatalf("%s did not come within %v", what, within)
-		panic("unreachable")
-	}
-}
-
-func add(t testing.TB, s store.Queue, jobs ...store.Job) {
-	t.Helper()
-	for _, j := range jobs {
-		if j.Expires.IsZero() {
-			j.Expires = time.Now().Add(time.Hour)
-		}
-		if err := s.Enqueue(t.Context(), j); err != nil {
-			t.Fatalf("Enqueue: %v", err)
-		}
-	}
-}
-
-// awaitStats waits until ok says that the stats are right.
-func awaitStats(t testing.TB, s store.Inspector, what string, ok func(store.Stats) bool) {
-	t.Helper()
-	var st store.Stats
-	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
-		if st, err = s.Stats(t.Context()); err == nil && ok(st) {
-			return
-		}
-	}
-	t.Fatalf("Stats %+v, error %v; want %s", st, err, what)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/internal/queuetest"
 	"github.com/otpcourier/otpcourier/store/redisstore"
 	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
 )
@@ -25,19 +26,19 @@ func TestRealRedisQueueLostReplies(t *testing.T) {
 	proxy := redistest.NewProxy(t, server.Addr)
 	direct := open(t, redisstore.Config{Client: dial(t, server.Addr)})
 	lossy := open(t, redisstore.Config{Client: dial(t, proxy.Addr), Prefix: direct.prefix})
-	add(t, lossy, store.Job{Challenge: "warm"}) // the script is there
+	queuetest.Add(t, lossy, store.Job{Challenge: "warm"}) // the script is there
 
 	proxy.LoseReplies(1, "evalsha")
-	add(t, lossy, store.Job{Challenge: "j"})
+	queuetest.Add(t, lossy, store.Job{Challenge: "j"})
 	if n := proxy.Lost(); n != 1 {
 		t.Fatalf("%d replies were lost, want 1", n)
 	}
-	awaitStats(t, direct, "j, perhaps twice", func(st store.Stats) bool {
+	queuetest.AwaitStats(t, direct, "j, perhaps twice", func(st store.Stats) bool {
 		st.Oldest = 0
 		return st == store.Stats{Normal: 2} || st == store.Stats{Normal: 3}
 	})
 	proxy.LoseReplies(1, "evalsha")
-	add(t, lossy, store.Job{Challenge: "later", NotBefore: time.Now().Add(10 * time.Minute)})
+	queuetest.Add(t, lossy, store.Job{Challenge: "later", NotBefore: time.Now().Add(10 * time.Minute)})
 	if st, err := direct.Stats(t.Context()); err != nil || st.Delayed != 1 || proxy.Lost() != 1 {
 		t.Errorf("%+v, error %v; want later once", st, err)
 	}
@@ -46,7 +47,7 @@ func TestRealRedisQueueLostReplies(t *testing.T) {
 	jobs := make(chan store.Job, 1000)
 	var mu sync.Mutex
 	turns := map[string]int{}
-	work(t, lossy, 4, func(_ context.Context, j store.Job) (again time.Time, err error) {
+	queuetest.Work(t, lossy, 4, func(_ context.Context, j store.Job) (again time.Time, err error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if turns[j.Challenge]++; turns[j.Challenge] == 1 && strings.HasPrefix(j.Challenge, "again") {
@@ -60,17 +61,17 @@ func TestRealRedisQueueLostReplies(t *testing.T) {
 	want := map[string]int{"warm": 1, "j": 1}
 	for i := range n {
 		want[fmt.Sprint(i)], want[fmt.Sprint("again", i)] = 1, 2
-		add(t, direct, store.Job{Challenge: fmt.Sprint(i)}, store.Job{Challenge: fmt.Sprint("again", i)})
+		queuetest.Add(t, direct, store.Job{Challenge: fmt.Sprint(i)}, store.Job{Challenge: fmt.Sprint("again", i)})
 	}
 	seen := map[string]int{}
 	for range 3*n + 2 {
-		j := receive(t, jobs, patience, "a job")
+		j := queuetest.Receive(t, jobs, queuetest.Patience, "a job")
 		if seen[j.Challenge]++; seen[j.Challenge] > want[j.Challenge] && j.Challenge != "j" {
 			t.Errorf("job %+v came %d times", j, seen[j.Challenge])
 		}
 	}
 	proxy.LoseReplies(0)
-	awaitStats(t, direct, "nothing but later", func(st store.Stats) bool { return st == store.Stats{Delayed: 1} })
+	queuetest.AwaitStats(t, direct, "nothing but later", queuetest.Are(store.Stats{Delayed: 1}))
 	for len(jobs) > 0 {
 		if j := <-jobs; j.Challenge != "j" && seen[j.Challenge] >= want[j.Challenge] {
 			t.Errorf("job %+v came once more", j)
@@ -102,7 +103,7 @@ func TestRealRedisQueueRestart(t *testing.T) {
 		defer mu.Unlock()
 		return len(seen)
 	}
-	stop := work(t, s, 8, func(_ context.Context, j store.Job) (time.Time, error) {
+	stop := queuetest.Work(t, s, 8, func(_ context.Context, j store.Job) (time.Time, error) {
 		<-time.After(time.Millisecond)
 		mu.Lock()
 		defer mu.Unlock()
@@ -114,14 +115,15 @@ func TestRealRedisQueueRestart(t *testing.T) {
 		adding.Go(func() {
 			for i := range n / 4 {
 				j := store.Job{Challenge: fmt.Sprint(w, "/", i), Expires: time.Now().Add(time.Hour)}
-				for end := time.Now().Add(patience); s.Enqueue(t.Context(), j) != nil && time.Now().Before(end); {
+				end := time.Now().Add(queuetest.Patience)
+				for s.Enqueue(t.Context(), j) != nil && time.Now().Before(end) {
 					<-time.After(10 * time.Millisecond)
 				}
 			}
 		})
 	}
 	for _, part := range []int{n / 4, n / 2} {
-		for end := time.Now().Add(patience); handled() < part && time.Now().Before(end); {
+		for end := time.Now().Add(queuetest.Patience); handled() < part && time.Now().Before(end); {
 			<-time.After(time.Millisecond)
 		}
 		server.Kill()
@@ -131,7 +133,7 @@ func TestRealRedisQueueRestart(t *testing.T) {
 		}
 	}
 	adding.Wait()
-	awaitStats(t, s, "nothing", func(st store.Stats) bool { return st == store.Stats{} })
+	queuetest.AwaitStats(t, s, "nothing", queuetest.Nothing)
 	stop()
 	again := 0
 	for _, times := range seen {
@@ -171,7 +173,7 @@ func TestRealRedisQueueHeals(t *testing.T) {
 	client := dial(t, redistest.Start(t).Addr)
 	s := open(t, redisstore.Config{Client: client})
 	jobs := make(chan store.Job, 10)
-	work(t, s, 2, forward(jobs))
+	queuetest.Work(t, s, 2, queuetest.Forward(jobs))
 	for i, harm := range []func() error{
 		func() error { return nil },
 		func() error { return client.ScriptFlush(t.Context()).Err() },
@@ -181,11 +183,11 @@ func TestRealRedisQueueHeals(t *testing.T) {
 		if err := harm(); err != nil {
 			t.Fatal(err)
 		}
-		add(t, s, store.Job{Challenge: fmt.Sprint(i)})
-		if j := receive(t, jobs, patience, "a job"); j.Challenge != fmt.Sprint(i) {
+		queuetest.Add(t, s, store.Job{Challenge: fmt.Sprint(i)})
+		if j := queuetest.Receive(t, jobs, queuetest.Patience, "a job"); j.Challenge != fmt.Sprint(i) {
 			t.Errorf("job %+v, want %d", j, i)
 		}
-		awaitStats(t, s, "nothing", func(st store.Stats) bool { return st == store.Stats{} })
+		queuetest.AwaitStats(t, s, "nothing", queuetest.Nothing)
 	}
 }
 
@@ -198,13 +200,13 @@ func TestRealRedisQueueStalls(t *testing.T) {
 	t.Cleanup(func() { client.Close() })
 	s := open(t, redisstore.Config{Client: client, Timeout: 500 * time.Millisecond})
 	jobs, release := make(chan store.Job, 1), make(chan struct{})
-	stop := work(t, s, 2, func(_ context.Context, j store.Job) (time.Time, error) {
+	stop := queuetest.Work(t, s, 2, func(_ context.Context, j store.Job) (time.Time, error) {
 		jobs <- j
 		<-release
 		return time.Time{}, nil
 	})
-	add(t, s, store.Job{Challenge: "j"})
-	receive(t, jobs, patience, "the job")
+	queuetest.Add(t, s, store.Job{Challenge: "j"})
+	queuetest.Receive(t, jobs, queuetest.Patience, "the job")
 	if err := server.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +230,7 @@ func TestRealRedisQueueCrowd(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: server.Addr, ReadTimeout: 10 * time.Second, MaxRetries: -1})
 	t.Cleanup(func() { client.Close() })
 	s := open(t, redisstore.Config{Client: client, Timeout: 500 * time.Millisecond})
-	add(t, s, store.Job{Challenge: "warm"})
+	queuetest.Add(t, s, store.Job{Challenge: "warm"})
 	if err := server.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -249,8 +251,8 @@ func TestRealRedisQueueCrowd(t *testing.T) {
 	if err := server.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	awaitStats(t, s, "an answer", func(store.Stats) bool { return true })
-	add(t, s, store.Job{Challenge: "last"})
+	queuetest.AwaitStats(t, s, "an answer", func(store.Stats) bool { return true })
+	queuetest.Add(t, s, store.Job{Challenge: "last"})
 	if st, err := s.Stats(t.Context()); err != nil || st.Normal > 2+2*128 {
 		t.Errorf("%+v, error %v: jobs were added that nobody waited for", st, err)
 	}

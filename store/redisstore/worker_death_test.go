@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/internal/queuetest"
 	"github.com/otpcourier/otpcourier/store/redisstore"
 	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
 )
@@ -32,19 +33,19 @@ func TestRealRedisQueueReclaim(t *testing.T) {
 	client := dial(t, redistest.Start(t).Addr)
 	s := open(t, redisstore.Config{Client: client, JobAttempts: 2})
 	jobs := make(chan store.Job, 10)
-	stop := work(t, s, 1, forward(jobs))
-	add(t, s, store.Job{Challenge: "first"}) // so that there is a group
-	receive(t, jobs, patience, "the first job")
-	awaitStats(t, s, "nothing", func(st store.Stats) bool { return st == store.Stats{} })
+	stop := queuetest.Work(t, s, 1, queuetest.Forward(jobs))
+	queuetest.Add(t, s, store.Job{Challenge: "first"}) // so that there is a group
+	queuetest.Receive(t, jobs, queuetest.Patience, "the first job")
+	queuetest.AwaitStats(t, s, "nothing", queuetest.Nothing)
 	stop()
 
-	add(t, s, store.Job{Challenge: "j"})
+	queuetest.Add(t, s, store.Job{Challenge: "j"})
 	if n := snatch(t, client, s); n != 1 {
 		t.Fatalf("the dead worker took %d jobs, want 1", n)
 	}
 	died := time.Now()
-	stop = work(t, s, 1, forward(jobs))
-	j := receive(t, jobs, patience, "the job of the dead worker")
+	stop = queuetest.Work(t, s, 1, queuetest.Forward(jobs))
+	j := queuetest.Receive(t, jobs, queuetest.Patience, "the job of the dead worker")
 	if took := time.Since(died); took > 5*time.Second || took < 3*time.Second {
 		t.Errorf("it came %v after its worker had died, want 3 to 5 s", took)
 	}
@@ -53,16 +54,17 @@ func TestRealRedisQueueReclaim(t *testing.T) {
 	}
 	stop()
 
-	add(t, s, store.Job{Challenge: "late", Expires: time.Now().Add(2 * time.Second)}, store.Job{Challenge: "poison"})
+	late := store.Job{Challenge: "late", Expires: time.Now().Add(2 * time.Second)}
+	queuetest.Add(t, s, late, store.Job{Challenge: "poison"})
 	snatch(t, client, s)
-	stop = work(t, s, 1, func(_ context.Context, j store.Job) (time.Time, error) {
+	stop = queuetest.Work(t, s, 1, func(_ context.Context, j store.Job) (time.Time, error) {
 		if j.Challenge == "poison" {
 			return time.Time{}, errors.New("fails")
 		}
 		t.Errorf("job %+v came after it had expired", j)
 		return time.Time{}, nil
 	})
-	awaitStats(t, s, "two dead letters", func(st store.Stats) bool { return st == store.Stats{Dead: 2} })
+	queuetest.AwaitStats(t, s, "two dead letters", queuetest.Are(store.Stats{Dead: 2}))
 	stop()
 	dead, err := s.Dead(t.Context(), 10)
 	if err != nil || len(dead) != 2 {
@@ -87,20 +89,20 @@ func TestRealRedisQueueTidies(t *testing.T) {
 	s := open(t, redisstore.Config{Client: client})
 	s.Tidy(time.Second, 2*time.Second)
 	jobs, release := make(chan store.Job, 10), make(chan struct{})
-	work(t, s, 1, func(_ context.Context, j store.Job) (time.Time, error) {
+	queuetest.Work(t, s, 1, func(_ context.Context, j store.Job) (time.Time, error) {
 		jobs <- j
 		<-release
 		return time.Time{}, nil
 	})
-	add(t, s, store.Job{Challenge: "j"})
-	receive(t, jobs, patience, "the job")
+	queuetest.Add(t, s, store.Job{Challenge: "j"})
+	queuetest.Receive(t, jobs, queuetest.Patience, "the job")
 	stream := s.prefix + "{queue}normal"
 	if err := client.XGroupCreateConsumer(t.Context(), stream, "jobs", "dead").Err(); err != nil {
 		t.Fatal(err)
 	}
 	var there []redis.XInfoConsumer
 	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
+	for end := time.Now().Add(queuetest.Patience); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
 		if there, err = client.XInfoConsumers(t.Context(), stream, "jobs").Result(); err != nil || len(there) < 2 {
 			break
 		}
@@ -109,7 +111,7 @@ func TestRealRedisQueueTidies(t *testing.T) {
 		t.Errorf("consumers %+v, error %v; want the one that has a job", there, err)
 	}
 	close(release)
-	awaitStats(t, s, "a job done", func(st store.Stats) bool { return st == store.Stats{} })
+	queuetest.AwaitStats(t, s, "a job done", queuetest.Nothing)
 	if len(jobs) > 0 {
 		t.Errorf("job %+v came once more", <-jobs)
 	}
@@ -122,13 +124,13 @@ func TestRealRedisQueueLastDeath(t *testing.T) {
 	client := dial(t, redistest.Start(t).Addr)
 	s := open(t, redisstore.Config{Client: client, JobAttempts: 1})
 	jobs := make(chan store.Job, 10)
-	add(t, s, store.Job{Challenge: "j"})
+	queuetest.Add(t, s, store.Job{Challenge: "j"})
 	if err := client.XGroupCreate(t.Context(), s.prefix+"{queue}normal", "jobs", "0").Err(); err != nil {
 		t.Fatal(err)
 	}
 	snatch(t, client, s)
-	work(t, s, 1, forward(jobs))
-	awaitStats(t, s, "a dead letter", func(st store.Stats) bool { return st == store.Stats{Dead: 1} })
+	queuetest.Work(t, s, 1, queuetest.Forward(jobs))
+	queuetest.AwaitStats(t, s, "a dead letter", queuetest.Are(store.Stats{Dead: 1}))
 	if len(jobs) > 0 {
 		t.Errorf("job %+v came once more", <-jobs)
 	}
@@ -146,11 +148,11 @@ func TestRealRedisQueueHeartbeat(t *testing.T) {
 		<-time.After(6 * time.Second)
 		return time.Time{}, nil
 	}
-	work(t, s, 1, slow)
-	work(t, s, 1, slow)
-	add(t, s, store.Job{Challenge: "slow"})
-	receive(t, jobs, patience, "the job")
-	awaitStats(t, s, "a job done", func(st store.Stats) bool { return st == store.Stats{} })
+	queuetest.Work(t, s, 1, slow)
+	queuetest.Work(t, s, 1, slow)
+	queuetest.Add(t, s, store.Job{Challenge: "slow"})
+	queuetest.Receive(t, jobs, queuetest.Patience, "the job")
+	queuetest.AwaitStats(t, s, "a job done", queuetest.Nothing)
 	if len(jobs) > 0 {
 		t.Errorf("job %+v came while its worker was at it", <-jobs)
 	}
@@ -163,7 +165,8 @@ func TestRealRedisQueueDrains(t *testing.T) {
 	server := redistest.Start(t)
 	client := dial(t, server.Addr)
 	s := open(t, redisstore.Config{Client: client, Timeout: 10 * time.Second})
-	add(t, s, store.Job{Challenge: "a"}, store.Job{Challenge: "b"}, store.Job{Challenge: "c", Priority: store.High})
+	queuetest.Add(t, s, store.Job{Challenge: "a"}, store.Job{Challenge: "b"},
+		store.Job{Challenge: "c", Priority: store.High})
 	if err := server.Pause(); err != nil { // so that ctx ends while Run fetches
 		t.Fatal(err)
 	}
@@ -180,7 +183,7 @@ func TestRealRedisQueueDrains(t *testing.T) {
 	if err := server.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	if err := receive(t, done, patience, "the end of Run"); !errors.Is(err, context.Canceled) {
+	if err := queuetest.Receive(t, done, queuetest.Patience, "the end of Run"); !errors.Is(err, context.Canceled) {
 		t.Errorf("Run returned %v", err)
 	}
 	st, err := s.Stats(t.Context())
@@ -199,11 +202,11 @@ func TestRealRedisQueueDrains(t *testing.T) {
 		}
 	}
 	jobs := make(chan store.Job, 10)
-	stop := work(t, s, 2, forward(jobs))
+	stop := queuetest.Work(t, s, 2, queuetest.Forward(jobs))
 	for range 3 {
-		receive(t, jobs, patience, "a job given back")
+		queuetest.Receive(t, jobs, queuetest.Patience, "a job given back")
 	}
-	awaitStats(t, s, "nothing", func(st store.Stats) bool { return st == store.Stats{} })
+	queuetest.AwaitStats(t, s, "nothing", queuetest.Nothing)
 	idle := time.Now() // Run waits for the wake key now
 	stop()
 	if took := time.Since(idle); took > 700*time.Millisecond {

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/otpcourier/otpcourier/store"
+	"github.com/otpcourier/otpcourier/store/internal/queuetest"
 	"github.com/otpcourier/otpcourier/store/redisstore"
 	"github.com/otpcourier/otpcourier/store/redisstore/redistest"
 )
@@ -27,10 +28,10 @@ func TestRealRedisQueuePool(t *testing.T) {
 	t.Cleanup(func() { client.Close() })
 	s := open(t, redisstore.Config{Client: client})
 	jobs := make(chan store.Job, 100)
-	work(t, s, 8, forward(jobs))
+	queuetest.Work(t, s, 8, queuetest.Forward(jobs))
 	for i := range 50 {
-		add(t, s, store.Job{Challenge: strconv.Itoa(i)})
-		receive(t, jobs, patience, "a job")
+		queuetest.Add(t, s, store.Job{Challenge: strconv.Itoa(i)})
+		queuetest.Receive(t, jobs, queuetest.Patience, "a job")
 	}
 }
 
@@ -49,10 +50,10 @@ func TestRealRedisQueueOutOfOrder(t *testing.T) {
 	}
 	var adding sync.WaitGroup
 	for _, id := range all {
-		adding.Go(func() { add(t, s, store.Job{Challenge: id}) }) // at one time, so many in one ms
+		adding.Go(func() { queuetest.Add(t, s, store.Job{Challenge: id}) }) // at one time, so many in one ms
 	}
 	adding.Wait()
-	work(t, s, jobs, func(_ context.Context, j store.Job) (time.Time, error) {
+	queuetest.Work(t, s, jobs, func(_ context.Context, j store.Job) (time.Time, error) {
 		began <- j.Challenge
 		<-ends[j.Challenge]
 		return time.Time{}, nil
@@ -64,7 +65,7 @@ func TestRealRedisQueueOutOfOrder(t *testing.T) {
 		}
 	})
 	for range jobs {
-		receive(t, began, patience, "a job")
+		queuetest.Receive(t, began, queuetest.Patience, "a job")
 	}
 	rand.Shuffle(jobs, func(i, j int) { all[i], all[j] = all[j], all[i] })
 	for _, done := range []int{1, 30, 100, 166, 3} { // the last are anywhere
@@ -72,7 +73,7 @@ func TestRealRedisQueueOutOfOrder(t *testing.T) {
 			left--
 			close(ends[all[left]])
 		}
-		awaitStats(t, s, "those that run", func(st store.Stats) bool { return st == store.Stats{Running: left} })
+		queuetest.AwaitStats(t, s, "those that run", queuetest.Are(store.Stats{Running: left}))
 	}
 	if left != 0 {
 		t.Errorf("%d left", left)
@@ -82,7 +83,7 @@ func TestRealRedisQueueOutOfOrder(t *testing.T) {
 func TestRealRedisQueueRefusesRun(t *testing.T) {
 	t.Parallel()
 	s := open(t, redisstore.Config{Client: dial(t, redistest.Start(t).Addr)})
-	if err := s.Run(t.Context(), 0, forward(nil)); err == nil {
+	if err := s.Run(t.Context(), 0, queuetest.Forward(nil)); err == nil {
 		t.Error("Run without workers: want an error")
 	}
 	if err := s.Run(t.Context(), 1, nil); err == nil {
@@ -100,7 +101,7 @@ func TestRealRedisQueueGoexit(t *testing.T) {
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	attempts, n := make(chan int, 10), 0
-	stop := work(t, s, 1, func(context.Context, store.Job) (time.Time, error) {
+	stop := queuetest.Work(t, s, 1, func(context.Context, store.Job) (time.Time, error) {
 		n++
 		attempts <- n
 		switch n {
@@ -111,9 +112,9 @@ func TestRealRedisQueueGoexit(t *testing.T) {
 		}
 		return time.Time{}, nil
 	})
-	add(t, s, store.Job{Challenge: "c"})
+	queuetest.Add(t, s, store.Job{Challenge: "c"})
 	for want := 1; want <= 3; want++ {
-		receive(t, attempts, patience, "an attempt")
+		queuetest.Receive(t, attempts, queuetest.Patience, "an attempt")
 	}
 	stop()
 	for _, want := range []string{"challenge=c", "attempt=1", "attempt=2", "ended its goroutine",

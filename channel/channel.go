@@ -66,10 +66,14 @@ type Plaintexter interface {
 // itself only, not behind Unwrap.
 type Prompter interface {
 	// Prompt reports whether Send of c returns within a quarter of a second after
-	// its context ends, and runs no code of the embedder. Try then calls Send in
-	// the caller's goroutine. c is the channel that is asked: for a type that embeds
-	// the Prompter and has a Send of its own, Prompt must return false.
+	// its context ends, and runs no code of the embedder. Try then calls SendUntil
+	// in the caller's goroutine. c is the channel that is asked: for a type that
+	// embeds the Prompter and has a Send of its own, Prompt must return false.
 	Prompt(c Channel) bool
+
+	// SendUntil is Send with a context that ends at until, too, unless until is
+	// zero. A channel that waits with a timer of its own saves the context.
+	SendUntil(ctx context.Context, m *Message, until time.Time) (Submission, error)
 }
 
 // As returns the first of c and the channels that it wraps whose type is T,

@@ -32,22 +32,37 @@ const grace = 500 * time.Millisecond
 // after ctx has ended, Try returns with [ErrStuck], and Send goes on in a
 // goroutine of its own.
 //
-// If c is a [Prompter] and prompt, Try calls Send with m itself, and in the
+// If c is a [Prompter] and prompt, Try calls SendUntil with m itself, and in the
 // caller's goroutine: that takes half the memory and much less time.
 func Try(ctx context.Context, c Channel, m *Message) (Submission, error) {
+	return TryUntil(ctx, c, m, time.Time{})
+}
+
+// TryUntil is [Try] with a context that ends at until, too, unless until is zero.
+func TryUntil(ctx context.Context, c Channel, m *Message, until time.Time) (Submission, error) {
 	if p, ok := c.(Prompter); ok && p.Prompt(c) {
-		t := try{message: m}
-		t.send(ctx, c)
+		var t try
+		t.call(func() (Submission, error) { return p.SendUntil(ctx, m, until) })
 		return t.sub, t.err
 	}
+	if !until.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, until)
+		defer cancel()
+	}
+	return tryApart(ctx, c, m)
+}
+
+// tryApart is Try for a channel that may be faulty.
+func tryApart(ctx context.Context, c Channel, m *Message) (Submission, error) {
 	own := *m
 	own.Tried, own.Last, own.Allow = slices.Clone(m.Tried), slices.Clone(m.Last), nil
-	t := &try{message: &own}
+	t := new(try)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		growStack(false)
-		t.send(ctx, c)
+		t.call(func() (Submission, error) { return c.Send(ctx, &own) })
 	}()
 	select {
 	case <-done:
@@ -68,13 +83,12 @@ const opSend = "channel: send"
 
 // A try is one call of a Channel's Send.
 type try struct {
-	message *Message
-	sub     Submission
-	err     error
+	sub Submission
+	err error
 }
 
-// send sets sub and err.
-func (t *try) send(ctx context.Context, c Channel) {
+// call calls send, and sets sub and err.
+func (t *try) call(send func() (Submission, error)) {
 	returned := false
 	defer func() {
 		if v := recover(); v != nil {
@@ -83,7 +97,7 @@ func (t *try) send(ctx context.Context, c Channel) {
 			t.fail(errors.New("the channel ended its goroutine"))
 		}
 	}()
-	sub, err := c.Send(ctx, t.message)
+	sub, err := send()
 	t.sub, t.err = sub, Classed(opSend, err)
 	returned = true
 }

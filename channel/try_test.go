@@ -109,13 +109,18 @@ func TestTryOfAStuckChannel(t *testing.T) {
 
 // A prompter is a prompt channel.
 type prompter struct {
-	send func(m *channel.Message) (channel.Submission, error)
+	send  func(m *channel.Message) (channel.Submission, error)
+	until time.Time // of the last SendUntil
 }
 
 func (p *prompter) Send(_ context.Context, m *channel.Message) (channel.Submission, error) {
 	return p.send(m)
 }
 func (p *prompter) Prompt(c channel.Channel) bool { return c == p }
+func (p *prompter) SendUntil(ctx context.Context, m *channel.Message, until time.Time) (channel.Submission, error) {
+	p.until = until
+	return p.Send(ctx, m)
+}
 
 // A wrapper embeds a prompt channel and never returns.
 type wrapper struct {
@@ -132,7 +137,7 @@ func (w wrapper) Send(context.Context, *channel.Message) (channel.Submission, er
 func TestTryOfAPromptChannel(t *testing.T) {
 	t.Parallel()
 	m, sent := new(channel.Message), channel.Submission{Route: "a"}
-	s, err := channel.Try(t.Context(), &prompter{func(got *channel.Message) (channel.Submission, error) {
+	s, err := channel.Try(t.Context(), &prompter{send: func(got *channel.Message) (channel.Submission, error) {
 		if got != m {
 			t.Error("the message was copied")
 		}
@@ -141,12 +146,33 @@ func TestTryOfAPromptChannel(t *testing.T) {
 	if err != nil || s.Route != sent.Route {
 		t.Errorf("%+v, %v", s, err)
 	}
-	s, err = channel.Try(t.Context(), &prompter{func(*channel.Message) (channel.Submission, error) {
+	s, err = channel.Try(t.Context(), &prompter{send: func(*channel.Message) (channel.Submission, error) {
 		panic("482910")
 	}}, m)
 	_, panicked := errors.AsType[*channel.PanicError](err)
 	if !panicked || channel.ClassOf(err) != channel.Unknown || strings.Contains(err.Error(), "482910") {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// TestTryUntil: the time is that of a prompt channel's SendUntil, and of another's context.
+func TestTryUntil(t *testing.T) {
+	t.Parallel()
+	for _, until := range []time.Time{{}, time.Now().Add(time.Hour)} {
+		send := func(*channel.Message) (channel.Submission, error) { return channel.Submission{}, nil }
+		p := &prompter{send: send}
+		if _, err := channel.TryUntil(t.Context(), p, &channel.Message{}, until); err != nil || !p.until.Equal(until) {
+			t.Errorf("prompt until %v: %v, %v", until, p.until, err)
+		}
+		var end time.Time
+		_, err := channel.TryUntil(t.Context(), channel.Func(func(ctx context.Context, m *channel.Message) (
+			channel.Submission, error) {
+			end, _ = ctx.Deadline()
+			return send(m)
+		}), &channel.Message{}, until)
+		if err != nil || !end.Equal(until) {
+			t.Errorf("until %v: %v, %v", until, end, err)
+		}
 	}
 }
 

@@ -123,6 +123,12 @@ func (c *Client) log() *slog.Logger { return c.config.Logger }
 // Send returns after the write. It lasts a fifth of a second at most if the client is
 // prompt, and Config.WriteTimeout otherwise; then the connection is lost.
 func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+	return c.SendUntil(ctx, m, time.Time{})
+}
+
+// SendUntil implements channel.Prompter: it is Send with a context that ends at until,
+// too, unless until is zero.
+func (c *Client) SendUntil(ctx context.Context, m *channel.Message, until time.Time) (channel.Submission, error) {
 	if !c.life.Begin() {
 		return channel.Submission{State: channel.Failed}, submitError(channel.Temporary, ErrClosed)
 	}
@@ -132,8 +138,9 @@ func (c *Client) Send(ctx context.Context, m *channel.Message) (channel.Submissi
 		return channel.Submission{State: channel.Failed}, err
 	}
 	sub := channel.Submission{State: channel.Sent, ProviderIDs: make([]string, 0, out.count())}
+	r := request{message: m.ID, expires: m.Expires, until: until, cost: out.cost}
 	for i := range out.count() {
-		id, err := c.submit(ctx, out.part(i), request{message: m.ID, expires: m.Expires, cost: out.cost})
+		id, err := c.submit(ctx, out.part(i), r)
 		if err != nil {
 			sub.State = channel.Failed
 			return sub, partly(err, i, out.count())
@@ -169,14 +176,12 @@ func (c *Client) submit(ctx context.Context, part *wire.Message, r request) (str
 		if ctx.Err() != nil {
 			return "", submitError(channel.Temporary, ctx.Err())
 		}
-		s, err := c.bound(ctx, c.config.BindWait, r.expires)
+		s, err := c.bound(ctx, c.config.BindWait, r)
 		if err != nil {
 			return "", err
 		}
 		s.load.Add(1)
-		within, cancel := r.within(ctx, c.config.ResponseTimeout)
-		id, err := s.send(within, part, r)
-		cancel()
+		id, err := s.send(ctx, part, r)
 		s.load.Add(-1)
 		switch {
 		case errors.Is(err, errRetired):
@@ -193,15 +198,16 @@ func (c *Client) submit(ctx context.Context, part *wire.Message, r request) (str
 // The error gives the reason for the missing bind. If ctx has ended before the
 // call, Ready returns the present state.
 func (c *Client) Ready(ctx context.Context) error {
-	_, err := c.bound(ctx, 0, time.Time{})
+	_, err := c.bound(ctx, 0, request{})
 	return err
 }
 
 // bound returns the session with the least to do, or waits for a session. If
 // bindWait is positive, it is the longest wait, counted from the time at which no
-// session is retiring. Unless expires is zero, bound waits no longer than that.
-func (c *Client) bound(ctx context.Context, bindWait time.Duration, expires time.Time) (*session, error) {
-	var timeout, expired <-chan time.Time
+// session is retiring. bound waits no longer than until the end of r.
+func (c *Client) bound(ctx context.Context, bindWait time.Duration, r request) (*session, error) {
+	var timeout, over <-chan time.Time
+	end, cause := r.end()
 	for {
 		c.mu.Lock()
 		s, refused := c.pick()
@@ -220,17 +226,20 @@ func (c *Client) bound(ctx context.Context, bindWait time.Duration, expires time
 			defer t.Stop()
 			timeout = t.C
 		}
-		if expired == nil && !expires.IsZero() {
-			t := time.NewTimer(time.Until(expires))
+		if over == nil && !end.IsZero() {
+			t := time.NewTimer(time.Until(end))
 			defer t.Stop()
-			expired = t.C
+			over = t.C
 		}
 		select {
 		case <-changed:
 		case <-timeout:
 			return nil, c.notBound(errNotBound, failure)
-		case <-expired:
-			return nil, submitError(channel.Expired, errExpired)
+		case <-over:
+			if errors.Is(cause, errExpired) {
+				return nil, submitError(channel.Expired, cause)
+			}
+			return nil, c.notBound(cause, failure)
 		case <-ctx.Done():
 			return nil, c.notBound(ctx.Err(), failure)
 		}

@@ -72,9 +72,9 @@ func (p *pacer) wait(ctx context.Context, r request) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	defer context.AfterFunc(p.closed, func() { end(ErrClosed) })()
-	if !r.expires.IsZero() {
+	if until, cause := r.end(); !until.IsZero() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, r.expires, errExpired)
+		ctx, cancel = context.WithDeadlineCause(ctx, until, cause)
 		defer cancel()
 	}
 	select {

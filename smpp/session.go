@@ -294,17 +294,26 @@ func (s *session) send(ctx context.Context, part *wire.Message, r request) (stri
 		s.spare.Put(c)
 		return "", err
 	}
+	var over <-chan time.Time // nil: the response timeout comes as soon
+	end, cause := r.end()
+	if !end.IsZero() && end.Add(slack).Before(c.deadline) {
+		t := time.NewTimer(time.Until(end))
+		defer t.Stop()
+		over = t.C
+	}
 	select {
 	case o := <-c.done:
 		s.spare.Put(c)
 		return o.result()
 	case <-ctx.Done():
+		cause = ctx.Err()
+	case <-over:
 	}
 	if o, there := s.leave(c); there {
 		return o.result()
 	}
 	// The call keeps its slot until the SMSC has answered or the call expires.
-	return "", submitError(channel.Unknown, fmt.Errorf("waiting for the response: %w", ended(ctx)))
+	return "", submitError(channel.Unknown, fmt.Errorf("waiting for the response: %w", cause))
 }
 
 // start sends a request as soon as the window has a free slot.
@@ -318,7 +327,7 @@ func (s *session) start(ctx context.Context, c *call, part *wire.Message, r requ
 	if !errors.Is(err, errWindowFull) {
 		return err
 	}
-	if err := s.wait(ctx, c); err != nil {
+	if err := s.wait(ctx, c, r); err != nil {
 		return err
 	}
 	now = time.Now()

@@ -19,6 +19,10 @@ const maxShortCode = 8
 // nothing is outstanding, and so nothing but its request waits for the SMSC to read.
 const promptly = 200 * time.Millisecond
 
+// slack is how much later than the end of its request a Send may return, so that few
+// need a timer of their own.
+const slack = 50 * time.Millisecond
+
 // Prompt implements channel.Prompter: it reports whether Send runs no code of the
 // embedder, because Config has none of MessageTLVs, Trace and Dial.
 func (c *Client) Prompt(asked channel.Channel) bool {
@@ -151,35 +155,38 @@ type request struct {
 	message string    // Message.ID of a submit_sm
 	cancels string    // message_id to withdraw by a cancel_sm; empty: the request is a submit_sm
 	expires time.Time // end of the message's life; zero: none
+	until   time.Time // end of the caller's time, apart from its ctx; zero: none
 	cost    int       // in messages of Config.TPS
 }
 
-// within returns ctx with a deadline at the end of the message's life, if that is
-// sooner than after most.
-func (r *request) within(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
-	if r.expires.IsZero() || time.Until(r.expires) > most {
-		return ctx, func() {}
+// end returns the time at which nobody awaits the request any more, and the error
+// then. If the time is zero, there is none.
+func (r *request) end() (time.Time, error) {
+	if r.until.IsZero() || !r.expires.IsZero() && !r.until.Before(r.expires) {
+		return r.expires, errExpired
 	}
-	return context.WithDeadlineCause(ctx, r.expires, errExpired)
+	return r.until, context.DeadlineExceeded
 }
 
-// ended returns why a context of within has ended.
-func ended(ctx context.Context) error {
-	if errors.Is(context.Cause(ctx), errExpired) {
-		return errExpired
+// endClass returns the class of a request that was not written when its end came, by
+// the error of end.
+func endClass(cause error) channel.Class {
+	if errors.Is(cause, errExpired) {
+		return channel.Expired
 	}
-	return ctx.Err()
+	return channel.Temporary
 }
 
-// limitLife sets validity_period. It returns an error if the message has expired.
+// limitLife sets validity_period. It returns an error if the end of the request has
+// come.
 func (r *request) limitLife(part *wire.Message, now time.Time, form Validity) error {
+	if end, cause := r.end(); !end.IsZero() && !now.Before(end) {
+		return submitError(endClass(cause), cause)
+	}
 	if r.expires.IsZero() {
 		return nil
 	}
 	life := r.expires.Sub(now)
-	if life <= 0 {
-		return submitError(channel.Expired, errExpired)
-	}
 	switch form {
 	case ValidityRelative:
 		part.Life = life

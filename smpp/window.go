@@ -137,8 +137,8 @@ func (s *session) release(c *call) {
 	next.granted <- struct{}{}
 }
 
-// wait waits until c holds a slot.
-func (s *session) wait(ctx context.Context, c *call) error {
+// wait waits until c holds a slot, or the end of r.
+func (s *session) wait(ctx context.Context, c *call, r request) error {
 	s.mu.Lock()
 	if !s.take(c) {
 		s.waiting.push(c)
@@ -148,6 +148,13 @@ func (s *session) wait(ctx context.Context, c *call) error {
 	if holds {
 		return nil
 	}
+	var over <-chan time.Time
+	end, cause := r.end()
+	if !end.IsZero() {
+		t := time.NewTimer(time.Until(end))
+		defer t.Stop()
+		over = t.C
+	}
 	var err error
 	select {
 	case <-c.granted:
@@ -155,11 +162,9 @@ func (s *session) wait(ctx context.Context, c *call) error {
 	case <-s.retired:
 		err = errRetired
 	case <-ctx.Done():
-		class, cause := channel.Temporary, ended(ctx)
-		if errors.Is(cause, errExpired) {
-			class = channel.Expired
-		}
-		err = submitError(class, fmt.Errorf("waiting for the window: %w", cause))
+		err = submitError(channel.Temporary, fmt.Errorf("waiting for the window: %w", ctx.Err()))
+	case <-over:
+		err = submitError(endClass(cause), fmt.Errorf("waiting for the window: %w", cause))
 	}
 	s.giveBack(c)
 	return err

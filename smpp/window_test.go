@@ -98,7 +98,7 @@ func TestWindowLine(t *testing.T) {
 			giveUp = append(giveUp, cancel)
 			go func() {
 				c := newCall()
-				if err := s.wait(ctx, c); err != nil {
+				if err := s.wait(ctx, c, request{}); err != nil {
 					if channel.ClassOf(err) != channel.Temporary || !errors.Is(err, context.Canceled) {
 						t.Errorf("error is %v", err)
 					}

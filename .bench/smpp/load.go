@@ -45,14 +45,14 @@ type stop struct {
 	load *load
 }
 
-func (s stop) Send(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+func (s stop) SendUntil(ctx context.Context, m *channel.Message, until time.Time) (channel.Submission, error) {
 	all := s.load.watched.Load()
 	if all == nil {
-		return s.Client.Send(ctx, m)
+		return s.Client.SendUntil(ctx, m, until)
 	}
 	message := messageOf(m.Text)
 	all.note(message, submitted, time.Now())
-	sub, err := s.Client.Send(ctx, m)
+	sub, err := s.Client.SendUntil(ctx, m, until)
 	all.note(message, accepted, time.Now())
 	return sub, err
 }

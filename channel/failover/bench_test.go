@@ -18,6 +18,9 @@ func instantly(context.Context, *channel.Message) (channel.Submission, error) { 
 type promptly struct{ channel.Func }
 
 func (promptly) Prompt(channel.Channel) bool { return true }
+func (promptly) SendUntil(context.Context, *channel.Message, time.Time) (channel.Submission, error) {
+	return submission, nil
+}
 
 // BenchmarkSend compares a channel called directly with the same one behind a
 // failover: what the failover costs.

@@ -199,7 +199,7 @@ func (d *dispatch) tryOnce(ctx context.Context, i int, b *breaker, start, until 
 	result := neutral
 	defer func() {
 		b.report(done, result, d.m.To.Of(r.Address))
-		d.observe(a, result)
+		d.observe(a, result, start)
 	}()
 	if d.m.Allow != nil {
 		if err := d.m.Allow(ctx, *r); err != nil {
@@ -208,22 +208,22 @@ func (d *dispatch) tryOnce(ctx context.Context, i int, b *breaker, start, until 
 			return channel.Submission{}, a
 		}
 	}
-	limited, cancel := d.tryContext(ctx, start, until)
-	defer cancel()
-	s, err := channel.Try(limited, r.Channel, d.m)
+	limit := d.tryUntil(start, until)
+	s, err := channel.TryUntil(ctx, r.Channel, d.m, limit)
 	a.Took, a.Err = time.Since(start), err
 	if err == nil {
 		result = success
 		return s, a
 	}
 	a.Class, a.Code = classify(r, err)
-	result = d.resultOf(ctx, limited, a)
+	cut := ctx.Err() != nil || a.Took >= limit.Sub(start)
+	result = d.resultOf(ctx, cut, a)
 	return s, a
 }
 
-// observe tells the router of a try.
-func (d *dispatch) observe(a channel.Hop, r result) {
-	f := channel.Feedback{Kind: channel.FeedbackRefused, Route: a.Route, To: d.m.To, Sent: time.Now()}
+// observe tells the router of a try that began at start.
+func (d *dispatch) observe(a channel.Hop, r result, start time.Time) {
+	f := channel.Feedback{Kind: channel.FeedbackRefused, Route: a.Route, To: d.m.To, Sent: start.Add(a.Took)}
 	switch {
 	case a.Err == nil:
 		f.Kind = channel.FeedbackSent
@@ -250,9 +250,9 @@ func (d *dispatch) shareUntil(i int, start time.Time) time.Time {
 	return d.until
 }
 
-// tryContext limits one try: by ctx, by TryTimeout, and by the route's share of
-// the time.
-func (d *dispatch) tryContext(ctx context.Context, start, until time.Time) (context.Context, context.CancelFunc) {
+// tryUntil limits one try: by TryTimeout, by the route's share of the time, and by
+// the time that is left.
+func (d *dispatch) tryUntil(start, until time.Time) time.Time {
 	limit := start.Add(d.c.tryTimeout)
 	if !until.IsZero() {
 		if least := start.Add(leastShare); until.Before(least) { // after a pause that its provider asked for
@@ -264,12 +264,12 @@ func (d *dispatch) tryContext(ctx context.Context, start, until time.Time) (cont
 			}
 		}
 	}
-	return context.WithDeadline(ctx, limit)
+	return limit
 }
 
 // resultOf returns the result of a failed try for the route's breaker, by the rules of
-// ROUTING.md.
-func (d *dispatch) resultOf(ctx, try context.Context, a channel.Hop) result {
+// ROUTING.md. cut: the time of the try was over when it ended.
+func (d *dispatch) resultOf(ctx context.Context, cut bool, a channel.Hop) result {
 	switch a.Class {
 	case channel.Misconfigured:
 		return misconfigured
@@ -285,7 +285,7 @@ func (d *dispatch) resultOf(ctx, try context.Context, a channel.Hop) result {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return neutral
 	}
-	if cut := try.Err() != nil && a.Took < d.c.tryTimeout; cut && 2*a.Took < time.Since(d.began) {
+	if cut && a.Took < d.c.tryTimeout && 2*a.Took < time.Since(d.began) {
 		return neutral
 	}
 	return failure

@@ -117,7 +117,7 @@ func (o *ours) send(n int) error {
 	for w := range ctxs {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		ctxs[w] = ctx
+		ctxs[w] = ctx //nolint:fatcontext // one for each worker
 	}
 	return inParallel(o.window, n, func(w int) error {
 		setMessage(&messages[w], created)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -37,7 +38,7 @@ func writeBatched(conn net.Conn, frames []byte) error {
 
 func openRaw(write func(net.Conn, []byte) error) func(string, int) (bound, error) {
 	return func(addr string, window int) (bound, error) {
-		conn, err := net.Dial("tcp", addr)
+		conn, err := new(net.Dialer).DialContext(context.Background(), "tcp", addr)
 		if err != nil {
 			return nil, err
 		}

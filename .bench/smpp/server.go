@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -27,11 +28,11 @@ var errFraming = errors.New("frame of impossible length")
 // submitLen octets, answers all that one read brings with one write, and ends
 // with its standard input.
 func serve() error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	fmt.Println(l.Addr())
 	go accept(l)
 	_, err = io.Copy(io.Discard, os.Stdin)
@@ -45,7 +46,7 @@ func accept(l net.Listener) {
 			return
 		}
 		go func() {
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			if err := answer(conn); err != nil {
 				fmt.Fprintln(os.Stderr, "bench: server:", err)
 			}
@@ -63,18 +64,18 @@ func answer(conn net.Conn) error {
 		if errors.Is(err, errFraming) {
 			return err
 		}
-		if err != nil { // the client is gone
-			return nil
+		if err != nil {
+			return nil //nolint:nilerr // the client is gone
 		}
 		out = appendAnswer(out, frame, read.at)
 		read.at++ // every message has an id of its own
 		unbound := commandOf(frame) == pdu.UnbindID
-		in.Discard(len(frame))
+		_, _ = in.Discard(len(frame)) // nextFrame has peeked at it
 		if wholeFrame(in) && !unbound {
 			continue
 		}
 		if _, err := conn.Write(out); err != nil || unbound {
-			return nil
+			return nil //nolint:nilerr // the client is gone
 		}
 		out = out[:0]
 	}

@@ -17,6 +17,8 @@ type loaded struct {
 // The delays of one run, in µs.
 type delays struct {
 	Rate      float64   // messages per second that arrived
+	LeftOut   float64   // percent of them that met slow cores, and count for Any and Costs only
+	Any       quantiles // as Send, of these, too
 	Send      quantiles // from when the source has written the arrival
 	Due       quantiles // from when it was due
 	Source    quantiles // of the source alone
@@ -65,13 +67,14 @@ func printDelays(all []loaded) {
 	half := func(l loaded) delays { return l.Half }
 	send := func(d delays) quantiles { return d.Send }
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "\tarrivals /s\tp50\tp90\tp99\tmax\tCPU µs\tallocs\toctets\tGC /s\t")
+	fmt.Fprintln(w, "\tarrivals /s\tleft out, %\tp50\tp90\tp99\tmax\tCPU µs\tallocs\toctets\tGC /s\t")
 	for _, row := range []struct {
 		name string
 		of   func(loaded) delays
 		part func(delays) quantiles
 	}{
 		{"Send", half, send},
+		{"with those left out", half, func(d delays) quantiles { return d.Any }},
 		{"from when it was due", half, func(d delays) quantiles { return d.Due }},
 		{"source's lateness", half, func(d delays) quantiles { return d.Source }},
 		{"Send, a twentieth of full load", func(l loaded) delays { return l.Light }, send},
@@ -80,8 +83,9 @@ func printDelays(all []loaded) {
 		of := func(value func(delays, quantiles) float64) float64 {
 			return median(all, func(l loaded) float64 { return value(row.of(l), row.part(row.of(l))) })
 		}
-		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.1f\t%.1f\t%.0f\t%.0f\t\n", row.name,
+		fmt.Fprintf(w, "%s\t%.0f\t%.1f\t%.0f\t%.0f\t%.0f\t%.0f\t%.1f\t%.1f\t%.0f\t%.0f\t\n", row.name,
 			of(func(d delays, _ quantiles) float64 { return d.Rate }),
+			of(func(d delays, _ quantiles) float64 { return d.LeftOut }),
 			of(func(_ delays, q quantiles) float64 { return q.P50 }),
 			of(func(_ delays, q quantiles) float64 { return q.P90 }),
 			of(func(_ delays, q quantiles) float64 { return q.P99 }),

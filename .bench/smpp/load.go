@@ -129,23 +129,24 @@ func (l *load) arrivals(n int, rate float64, send func(worker, message int) erro
 	if err != nil {
 		return delays{}, err
 	}
-	err = l.sendAll(pipe, newSchedule(begin, rate), all, send)
+	slow, err := l.sendAll(pipe, newSchedule(begin, rate), all, send)
 	after, err2 := usageNow()
 	if err := errors.Join(err, err2, source.Wait()); err != nil {
 		return delays{}, err
 	}
-	return summary(all, before, after, after.at.Sub(begin)), nil
+	return summary(all, slow, before, after, after.at.Sub(begin)), nil
 }
 
 // sendAll sends each message when it arrives, by as many goroutines as the window
-// has slots.
-func (l *load) sendAll(from io.Reader, s *schedule, all journeys, send func(worker, message int) error) error {
+// has slots. It returns when the cores were slow.
+func (l *load) sendAll(from io.Reader, s *schedule, all journeys, send func(worker, message int) error) (
+	slow []int64, err error) {
 	arrivals := make(chan uint32, len(all))
 	go func() {
 		defer close(arrivals)
-		receive(from, s, all, func(message int) { arrivals <- uint32(message) })
+		slow = receive(from, s, all, func(message int) { arrivals <- uint32(message) })
 	}()
-	return inParallel(l.window, l.window, func(w int) error {
+	err = inParallel(l.window, l.window, func(w int) error {
 		for message := range arrivals {
 			all.note(int(message), begun, time.Now())
 			if err := send(w, int(message)); err != nil {
@@ -155,12 +156,16 @@ func (l *load) sendAll(from io.Reader, s *schedule, all journeys, send func(work
 		}
 		return nil
 	})
+	return slow, err
 }
 
-func summary(all journeys, before, after usage, took time.Duration) delays {
+// summary takes the delays from the messages that met no slow cores.
+func summary(all journeys, slow []int64, before, after usage, took time.Duration) delays {
 	n, elapsed := float64(len(all)), took.Seconds()
+	whole := all.quantiles(written, done)
+	all = all.without(slow)
 	d := delays{
-		Rate: n / elapsed,
+		Rate: n / elapsed, LeftOut: 100 - 100*float64(len(all))/n, Any: whole,
 		Send: all.quantiles(written, done), Due: all.quantiles(due, done), Source: all.quantiles(due, written),
 		All: all.meanLegs(0),
 		Costs: costs{

@@ -27,6 +27,11 @@
 // the slowest 2 in 100. For comparison there are the delays of the same arrivals
 // when nothing is sent. To compare two builds, let -rate set the arrivals per
 // second. Figures from a machine with other work on it are of the machine.
+//
+// Some virtual machines run at a tenth of their speed now and then, for a
+// twentieth of a second, which shows in any program that counts. The source
+// looks at the speed every 3 ms. Messages that met slow cores are left out; the
+// table has their share, and a row with them.
 package main
 
 import (

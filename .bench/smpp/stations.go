@@ -64,6 +64,26 @@ func (j journeys) free() error {
 	return unix.Munmap(unsafe.Slice((*byte)(unsafe.Pointer(&j[0])), len(j)*int(unsafe.Sizeof(journey{}))))
 }
 
+// afterSlow is how long it takes until nothing waits any more after cores were slow,
+// and beforeSlow how long before a look at the cores they may have become slow, in ns.
+const (
+	afterSlow  = int64(120 * time.Millisecond)
+	beforeSlow = int64(8 * time.Millisecond)
+)
+
+// without returns the journeys of messages that met no slow cores, in the same memory,
+// and all of them if there are none.
+func (j journeys) without(slow []int64) journeys {
+	met := func(at int64) bool {
+		i, _ := slices.BinarySearch(slow, at-afterSlow)
+		return i < len(slow) && slow[i] < at+beforeSlow
+	}
+	if !slices.ContainsFunc(j, func(m journey) bool { return !met(m[written]) }) {
+		return j
+	}
+	return slices.DeleteFunc(j, func(m journey) bool { return met(m[written]) })
+}
+
 // note sets the time of a station of a message.
 func (j journeys) note(message int, at station, now time.Time) { j[message][at] = now.UnixNano() }
 

@@ -5,7 +5,6 @@ import (
 	"embed"
 	"fmt"
 	"path"
-	"strconv"
 	"strings"
 )
 
@@ -21,7 +20,9 @@ type Migration struct {
 }
 
 // Migrations returns all steps of a schema in order, for migration tools. The steps hold
-// no transaction statements. If a tool applies them, [Store.Migrate] finds nothing to do.
+// no transaction statements, and each notes its number in the table migrations. If a tool applies
+// them, [Store.Migrate] finds nothing to do. Of the default schema they are the files in the folder
+// migrations, for psql.
 func Migrations(schema string) ([]Migration, error) {
 	if err := checkSchema(schema); err != nil {
 		return nil, err
@@ -37,10 +38,7 @@ func Migrations(schema string) ([]Migration, error) {
 			return nil, fmt.Errorf("pgstore: %w", err)
 		}
 		_, name, _ := strings.Cut(strings.TrimSuffix(f.Name(), ".sql"), "_")
-		n := strconv.Itoa(i + 1)
-		// The entry is a part of the step, so that whoever applies it makes it.
-		sql := inSchema(string(text)+"\nINSERT INTO otpcourier.migrations (number) VALUES ("+n+");\n", schema)
-		all = append(all, Migration{Number: i + 1, Name: name, SQL: sql})
+		all = append(all, Migration{Number: i + 1, Name: name, SQL: inSchema(string(text), schema)})
 	}
 	return all, nil
 }
@@ -57,6 +55,12 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	lock := fmt.Sprintf("SELECT pg_advisory_xact_lock(%d);\n", lockNumber(s.schema))
+	// If Config.DB is a transaction, it keeps the lock: otherwise another process might apply a step
+	// after this one has read the version.
+	if _, err := s.db.Exec(ctx, lock); err != nil {
+		return failure(err)
+	}
 	for {
 		version, err := s.version(ctx)
 		if err != nil {
@@ -66,7 +70,6 @@ func (s *Store) Migrate(ctx context.Context) error {
 			return nil
 		}
 		next := all[version]
-		lock := fmt.Sprintf("SELECT pg_advisory_xact_lock(%d);\n", lockNumber(s.schema))
 		_, failed := s.db.Exec(ctx, lock+next.SQL)
 		if failed == nil {
 			continue

@@ -2,10 +2,16 @@ package pgstore_test
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/otpcourier/otpcourier/store"
 	"github.com/otpcourier/otpcourier/store/internal/queuetest"
@@ -47,6 +53,91 @@ func TestRealPostgresMigrate(t *testing.T) {
 	}
 	wg.Wait()
 	checked(t, s, "", noFsync)
+}
+
+// TestRealPostgresMigrateInTransactions: each process migrates in a transaction of its own, and the
+// first does the work.
+func TestRealPostgresMigrateInTransactions(t *testing.T) {
+	t.Parallel()
+	schema := pgtest.Schema()
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			err := pgx.BeginFunc(t.Context(), sharedPool(t), func(tx pgx.Tx) error {
+				s, err := pgstore.New(pgstore.Config{DB: tx, Schema: schema})
+				if err != nil {
+					return err
+				}
+				return s.Migrate(t.Context())
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	checked(t, open(t, pgstore.Config{Schema: schema}).Store, "", noFsync)
+}
+
+// TestRealPostgresPsql: the files are plain SQL for the default schema, and each notes its number.
+func TestRealPostgresPsql(t *testing.T) {
+	t.Parallel()
+	psql, err := exec.LookPath("psql")
+	if err != nil && os.Getenv("OTPCOURIER_REAL") != "require" {
+		t.Skip("no psql (Debian: postgresql-client)")
+	}
+	url := pgtest.Start(t).URL()
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, file := range files {
+		s, err := pgstore.New(pgstore.Config{DB: dial(t, url)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i > 0 {
+			checked(t, s, fmt.Sprintf("at step %d of %d", i, len(files)))
+		}
+		run := exec.CommandContext(t.Context(), psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", file, url)
+		out, err := run.CombinedOutput()
+		if err != nil || len(out) > 0 {
+			t.Fatalf("%s: %s, error %v", file, out, err)
+		}
+	}
+	s := open(t, pgstore.Config{DB: dial(t, url), Schema: "otpcourier"})
+	checked(t, s.Store, "", noFsync)
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRealPostgresOlderAndNewer: Migrate goes on from each earlier step, and leaves a schema of a later
+// release alone.
+func TestRealPostgresOlderAndNewer(t *testing.T) {
+	t.Parallel()
+	for done := range 6 {
+		schema := pgtest.Schema()
+		all, err := pgstore.Migrations(schema)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range all[:min(done, len(all))] {
+			if _, err := sharedPool(t).Exec(t.Context(), m.SQL); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := open(t, pgstore.Config{Schema: schema})
+		if err := s.Migrate(t.Context()); err != nil {
+			t.Fatalf("after step %d: %v", done, err)
+		}
+		checked(t, s.Store, "", noFsync)
+		s.exec(t, "INSERT INTO SCHEMA.migrations VALUES (99)")
+		if err := s.Migrate(t.Context()); err != nil {
+			t.Error(err)
+		}
+		checked(t, s.Store, "", noFsync)
+	}
 }
 
 // TestRealPostgresReservedSchema: a schema may have the name of a word of SQL.

@@ -500,3 +500,5 @@ BEGIN
 	UPDATE otpcourier.subjects t SET kept = otpcourier.needed(t) WHERE t.ctid = ANY (due);
 	RETURN n + cardinality(due);
 END $$;
+
+INSERT INTO otpcourier.migrations (number) VALUES (1);

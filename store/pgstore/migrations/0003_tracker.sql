@@ -103,3 +103,5 @@ BEGIN
 	GET DIAGNOSTICS m = ROW_COUNT;
 	RETURN m;
 END $$;
+
+INSERT INTO otpcourier.migrations (number) VALUES (3);

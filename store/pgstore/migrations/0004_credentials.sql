@@ -4,3 +4,5 @@ CREATE TABLE otpcourier.credentials (
 	subject bytea PRIMARY KEY, -- SHA-256
 	value   bytea NOT NULL
 );
+
+INSERT INTO otpcourier.migrations (number) VALUES (4);

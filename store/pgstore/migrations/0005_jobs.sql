@@ -194,3 +194,5 @@ BEGIN
 	END IF;
 	RETURN m;
 END $$;
+
+INSERT INTO otpcourier.migrations (number) VALUES (5);

@@ -22,15 +22,17 @@ type statements struct {
 const challengeFields = `SELECT status, outcome, locked_until, attempts, created, expires, lock, run_life, revision,
 	max_attempts, max_failures, max_run, new_code, subject, grp, key, salt, sealed, delivery FROM otpcourier.`
 
-// chargeOne is Attempt, if nothing speaks against it. See charge_all in the migrations.
+// chargeOne is Attempt, if nothing speaks against it. See charge_all in the migrations. As ANY cannot be
+// merged or hashed, the plan is to find t first, and then u by its index, however small the tables were
+// when the statement was prepared. A difference keeps it from finding t by the index of expires.
 const chargeOne = `UPDATE otpcourier.subjects u SET
 	failures = CASE WHEN u.ends > $3::bigint THEN u.failures + 1 ELSE 1 END,
 	total = CASE WHEN u.life > $3 THEN u.total + 1 ELSE 1 END,
 	ends = greatest(u.ends, $3 + t.lock), life = greatest(u.life, u.ends, $3 + t.lock, $3 + t.run_life),
 	charged = u.charged || t.id, tokens = u.tokens || $2::bigint, until = u.until || t.expires
 	FROM otpcourier.challenges t
-	WHERE t.id = $1::uuid AND t.expires > $3 AND t.outcome = 0 AND t.lock > 0
-	AND u.subject = t.subject AND u.marked IS NULL AND u.closed <= $3
+	WHERE t.id = $1::uuid AND t.expires - $3 > 0 AND t.outcome = 0 AND t.lock > 0
+	AND u.subject = ANY (ARRAY[t.subject]) AND u.marked IS NULL AND u.closed <= $3
 	AND NOT u.locked AND u.failures < t.max_failures - 1 AND u.total < t.max_run - 1
 	AND (u.until[1] + otpcourier.slack() > $3) IS NOT FALSE AND array_position(u.tokens, $2) IS NULL
 	AND coalesce(cardinality(array_positions(u.charged, t.id)), 0) < t.max_attempts
@@ -51,8 +53,8 @@ const finishOne = `WITH u AS (
 	UPDATE otpcourier.subjects u SET closed = greatest(u.closed, t.expires), failures = 0, ends = 0, locked = false,
 	total = 0, life = 0
 	FROM otpcourier.challenges t
-	WHERE t.id = $1::uuid AND t.expires > $3::bigint AND t.outcome = 0
-	AND u.subject = t.subject AND u.marked IS NULL AND u.closed <= $3
+	WHERE t.id = $1::uuid AND t.expires - $3::bigint > 0 AND t.outcome = 0
+	AND u.subject = ANY (ARRAY[t.subject]) AND u.marked IS NULL AND u.closed <= $3
 	RETURNING coalesce(cardinality(array_positions(u.charged, t.id)), 0) AS attempts)
 	UPDATE otpcourier.challenges t SET outcome = 1, winner = $2::bigint FROM u
 	WHERE t.id = $1 AND t.outcome = 0
@@ -62,8 +64,8 @@ const finishOne = `WITH u AS (
 // wait, for a Finish, then t is closed after that: what u was before is not returned.
 const updateOne = `UPDATE otpcourier.challenges t SET delivery = $3::bytea, revision = t.revision + 1
 	FROM otpcourier.subjects u
-	WHERE t.id = $1::uuid AND t.revision = $2::bigint AND t.expires > $4::bigint AND t.outcome = 0
-	AND u.subject = t.subject AND u.marked IS NULL AND NOT (u.locked AND u.ends > $4)
+	WHERE t.id = $1::uuid AND t.revision = $2::bigint AND t.expires - $4::bigint > 0 AND t.outcome = 0
+	AND u.subject = ANY (ARRAY[t.subject]) AND u.marked IS NULL AND NOT (u.locked AND u.ends > $4)
 	RETURNING coalesce(cardinality(array_positions(u.charged, t.id)), 0), ` + recordColumns
 
 // createOne is Create, if nothing speaks against it. The row of the subject is made, or kept for

@@ -10,7 +10,11 @@ CREATE TABLE otpcourier.limits (
 	kept  integer NOT NULL, -- hours since 1970: the row is garbage from then on
 	at    bigint[] NOT NULL, -- cells: time, in order
 	n     bigint[] NOT NULL -- cells: number of takings
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 70, vacuum_truncate = off);
+
+INSERT INTO otpcourier.limits
+	SELECT md5(i::text)::uuid, 0, 0, array_fill(0::bigint, ARRAY[225]), '{}' FROM generate_series(1, 100) AS i;
+DELETE FROM otpcourier.limits;
 
 CREATE INDEX limits_kept ON otpcourier.limits (kept);
 

@@ -7,7 +7,11 @@ CREATE TABLE otpcourier.receipts (
 	parked  smallint NOT NULL DEFAULT 0, -- number of receipts
 	message bytea, -- NULL: not known yet
 	early   bytea[] -- receipts; NULL: none
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 80, vacuum_truncate = off);
+
+INSERT INTO otpcourier.receipts
+	SELECT md5(i::text)::uuid, 0, 0, 0, convert_to(repeat(' ', 1800), 'UTF8') FROM generate_series(1, 100) AS i;
+DELETE FROM otpcourier.receipts;
 
 CREATE INDEX receipts_expires ON otpcourier.receipts (expires);
 CREATE INDEX receipts_parked ON otpcourier.receipts (shard, expires) INCLUDE (parked) WHERE parked > 0;

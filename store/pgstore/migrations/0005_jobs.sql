@@ -11,7 +11,11 @@ CREATE TABLE otpcourier.jobs (
 	attempts   integer NOT NULL DEFAULT 0, -- how often it was handed out since it last came again as told
 	rank       smallint NOT NULL, -- 0 high, 1 normal, 2 low
 	challenge  bytea NOT NULL
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 80, vacuum_truncate = off);
+
+INSERT INTO otpcourier.jobs (due, expires, not_before, rank, challenge)
+	SELECT 0, 0, 0, 0, convert_to(repeat(' ', 1800), 'UTF8') FROM generate_series(1, 100) AS i;
+DELETE FROM otpcourier.jobs;
 
 CREATE INDEX jobs_due ON otpcourier.jobs (rank, due, id) WHERE lease IS NULL;
 CREATE INDEX jobs_leased ON otpcourier.jobs (id) WHERE lease IS NOT NULL;
@@ -45,13 +49,16 @@ BEGIN
 	END IF;
 END $$;
 
--- bury makes dead letters of jobs, and keeps the newest 1000.
+-- bury makes dead letters of jobs, and keeps the newest 1000. Here and below, ANY and the settings keep
+-- plans from reading the whole table or a whole index.
 CREATE FUNCTION otpcourier.bury(_ids bigint[], _reasons smallint[], _at bigint[]) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
+AS $$
 BEGIN
 	WITH ended AS (
 		DELETE FROM otpcourier.jobs j USING unnest(_ids, _reasons, _at) AS e (id, reason, at)
-		WHERE j.id = e.id RETURNING e.at, j.expires, j.not_before, j.attempts, j.rank, e.reason, j.challenge)
+		WHERE j.id = ANY (ARRAY[e.id]) RETURNING e.at, j.expires, j.not_before, j.attempts, j.rank, e.reason, j.challenge)
 	INSERT INTO otpcourier.dead_letters (at, expires, not_before, attempts, rank, reason, challenge)
 		SELECT * FROM ended;
 	DELETE FROM otpcourier.dead_letters WHERE id <=
@@ -113,24 +120,26 @@ END $$;
 --	_ends  0 done, 1 late, 2 failed, 3 due once more at _due with _attempts
 CREATE FUNCTION otpcourier.ack(_ids bigint[], _leases bigint[], _ends smallint[], _due bigint[], _attempts integer[],
 	_now bigint) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
+AS $$
 DECLARE
 	dead bigint[];
 	reasons smallint[];
 	ended bigint[];
 BEGIN
 	DELETE FROM otpcourier.jobs j USING unnest(_ids, _leases, _ends) AS e (id, lease, ending)
-		WHERE j.id = e.id AND j.lease = e.lease AND e.ending = 0;
+		WHERE j.id = ANY (ARRAY[e.id]) AND j.lease = e.lease AND e.ending = 0;
 	IF 3 = ANY (_ends) THEN
 		UPDATE otpcourier.jobs j SET lease = NULL, beat = NULL, due = e.due, attempts = e.attempts
 			FROM unnest(_ids, _leases, _ends, _due, _attempts) AS e (id, lease, ending, due, attempts)
-			WHERE j.id = e.id AND j.lease = e.lease AND e.ending = 3;
+			WHERE j.id = ANY (ARRAY[e.id]) AND j.lease = e.lease AND e.ending = 3;
 		PERFORM otpcourier.wake();
 	END IF;
 	IF 1 = ANY (_ends) OR 2 = ANY (_ends) THEN
 		SELECT array_agg(p.id), array_agg(p.ending), array_agg(_now) INTO dead, reasons, ended
 			FROM (SELECT j.id, e.ending FROM otpcourier.jobs j
-				JOIN unnest(_ids, _leases, _ends) AS e (id, lease, ending) ON j.id = e.id AND j.lease = e.lease
+				JOIN unnest(_ids, _leases, _ends) AS e (id, lease, ending) ON j.id = ANY (ARRAY[e.id]) AND j.lease = e.lease
 				WHERE e.ending IN (1, 2) FOR NO KEY UPDATE OF j) p;
 		PERFORM otpcourier.bury(dead, reasons, ended);
 	END IF;
@@ -141,14 +150,16 @@ END $$;
 -- It leaves alone what another statement has locked: an ack locks jobs in another order.
 CREATE FUNCTION otpcourier.heartbeat(_ids bigint[], _leases bigint[], _stale interval, _most integer, _now bigint)
 RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
+AS $$
 DECLARE
 	back bigint[];
 	dead bigint[];
 BEGIN
 	UPDATE otpcourier.jobs SET beat = clock_timestamp() WHERE id = ANY (ARRAY(
 		SELECT j.id FROM otpcourier.jobs j
-		JOIN unnest(_ids, _leases) AS e (id, lease) ON j.id = e.id AND j.lease = e.lease
+		JOIN unnest(_ids, _leases) AS e (id, lease) ON j.id = ANY (ARRAY[e.id]) AND j.lease = e.lease
 		FOR NO KEY UPDATE OF j SKIP LOCKED));
 	SELECT array_agg(p.id) FILTER (WHERE p.attempts < _most), array_agg(p.id) FILTER (WHERE p.attempts >= _most)
 		INTO back, dead

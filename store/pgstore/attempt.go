@@ -24,7 +24,9 @@ func (s *Store) Attempt(ctx context.Context, id string, t store.Token, now time.
 	if t == 0 {
 		return nil, errNoToken
 	}
-	return together(ctx, s, s.charges, charge{id, t, now}, s.sql.attempt, id, int64(t), nanos(now))
+	r, err := together(ctx, s, s.charges, charge{id, t, now}, s.sql.attempt, id, int64(t), nanos(now))
+	s.tidyAfter(ctx, err, now)
+	return r, err
 }
 
 // charge charges the attempts of a batch against which nothing speaks, and returns their

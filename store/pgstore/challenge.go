@@ -95,7 +95,7 @@ func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) erro
 	if err != nil {
 		return err
 	}
-	s.tidy(ctx, now)
+	s.tidy(ctx, sweepEvery, now)
 	return created(r, status, locked)
 }
 
@@ -144,7 +144,9 @@ func (s *Store) Finish(
 	if o == store.Cancelled {
 		return s.onChallenge(ctx, s.sql.finishAny, id, args...)
 	}
-	return together(ctx, s, s.finishes, finishing{id, t, now}, s.sql.finishAny, id, args...)
+	r, err := together(ctx, s, s.finishes, finishing{id, t, now}, s.sql.finishAny, id, args...)
+	s.tidyAfter(ctx, err, now)
+	return r, err
 }
 
 // Update implements store.Store. Calls that come at one time share statements. A call takes a second

@@ -1,15 +1,11 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"sync"
-	"time"
-
-	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/otpcourier/otpcourier/store"
 )
 
 // minVersion is the oldest server that the functions run on.
@@ -19,8 +15,8 @@ const minVersion = 140000
 // start, after [Store.Migrate] if the program calls that.
 //
 // It returns an error if the Store cannot work: the server does not answer, is a standby or
-// read-only, is older than 14, or lacks the schema of this release; or a pooler loses
-// prepared statements. It returns a warning, and logs it, for each setting that would lose
+// read-only, is older than 14, or lacks the schema of this release; the user lacks rights on its
+// tables; or a pooler loses prepared statements. It returns a warning, and logs it, for each setting that would lose
 // stored data or make jobs late:
 //
 //   - fsync or full_page_writes is off, or synchronous_commit
@@ -50,7 +46,7 @@ func (s *Store) Check(ctx context.Context) (warnings []string, err error) {
 	if err := s.checkSchema(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.checkStatements(ctx); err != nil {
+	if err := cmp.Or(s.checkRights(ctx), s.checkStatements(ctx)); err != nil {
 		return nil, err
 	}
 	warnings = set.risks()
@@ -102,38 +98,49 @@ func (s *Store) checkSchema(ctx context.Context) error {
 	return nil
 }
 
+// checkRights returns an error if the user of the Store lacks a right that it needs.
+func (s *Store) checkRights(ctx context.Context) error {
+	var missing string
+	err := s.row(ctx, []any{&missing}, `SELECT coalesce(string_agg(p || ' on ' || c.relname, ', '), '')
+		FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS p
+		WHERE c.relnamespace = to_regnamespace($1::text) AND c.relname = ANY ($2::text[])
+		AND NOT has_table_privilege(c.oid, p)`, `"`+s.schema+`"`,
+		[]string{"challenges", "subjects", "limits", "receipts", "credentials", "jobs", "dead_letters"})
+	if err == nil && missing != "" {
+		err = fmt.Errorf("pgstore: the user lacks rights in schema %s: %s; see Store.Migrate", s.schema, missing)
+	}
+	return err
+}
+
 // How Check looks for a pooler that loses prepared statements: by calls at one time.
 const (
 	checkCalls  = 8
-	checkRounds = 6
+	checkRounds = 30
 )
 
 // checkStatements returns an error if a pooler gives statements to connections that do not
-// know them.
+// know them, or know another by that name.
 func (s *Store) checkStatements(ctx context.Context) error {
-	if _, ok := s.db.(*pgxpool.Pool); !ok {
+	if s.pool == nil {
 		return nil
 	}
+	within, cancel := s.within(ctx)
+	defer cancel()
 	errs := make([]error, checkCalls)
 	var wg sync.WaitGroup
 	for i := range errs {
 		wg.Go(func() {
 			for range checkRounds {
-				_, err := s.Get(ctx, "no challenge", time.Now())
-				if !errors.Is(err, store.ErrNotFound) {
-					errs[i] = err
+				_, get := s.pool.Exec(within, s.sql.get, digest("no challenge"), int64(0))
+				_, load := s.pool.Exec(within, s.sql.load, subjectDigest("nobody"))
+				if errs[i] = cmp.Or(get, load); errs[i] != nil {
 					return
 				}
 			}
 		})
 	}
 	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return failure(cmp.Or(errs...))
 }
 
 // hearsItself reports whether a notification of the Store reaches the connection on which

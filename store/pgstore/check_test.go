@@ -64,6 +64,22 @@ func TestRealPostgresCheck(t *testing.T) {
 	}
 }
 
+// TestRealPostgresCheckRights: a user who may not write a table is refused.
+func TestRealPostgresCheckRights(t *testing.T) {
+	t.Parallel()
+	s := open(t, pgstore.Config{})
+	s.exec(t, `CREATE ROLE reader_of_SCHEMA LOGIN; GRANT USAGE ON schema SCHEMA TO reader_of_SCHEMA;
+		GRANT SELECT ON ALL TABLES IN schema SCHEMA TO reader_of_SCHEMA`)
+	url := strings.Replace(pgtest.Shared(t).URL(), "postgres@", "reader_of_"+s.schema+"@", 1)
+	reader := open(t, pgstore.Config{DB: dial(t, url), Schema: s.schema})
+	checked(t, reader.Store, "UPDATE on subjects")
+	s.exec(t, `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN schema SCHEMA TO reader_of_SCHEMA;
+		REVOKE DELETE ON SCHEMA.limits FROM reader_of_SCHEMA`)
+	checked(t, reader.Store, ": DELETE on limits;")
+	s.exec(t, `GRANT DELETE ON SCHEMA.limits TO reader_of_SCHEMA`)
+	checked(t, reader.Store, "", noFsync)
+}
+
 // TestRealPostgresStandby: a server that follows another is refused.
 func TestRealPostgresStandby(t *testing.T) {
 	t.Parallel()
@@ -112,6 +128,10 @@ func TestRealPgBouncerCheck(t *testing.T) {
 	}{
 		{settings: []string{"pool_mode = session"}, warnings: []string{noFsync}},
 		{settings: []string{"pool_mode = transaction"}, refusal: "max_prepared_statements"},
+		{settings: []string{"pool_mode = transaction", "default_pool_size = 2"},
+			options: "default_query_exec_mode=describe_exec", refusal: "default_query_exec_mode to exec"},
+		{settings: []string{"pool_mode = transaction"}, options: "default_query_exec_mode=cache_describe",
+			listen: direct, warnings: []string{noFsync}},
 		{settings: []string{"pool_mode = transaction"}, options: "default_query_exec_mode=exec", listen: direct,
 			warnings: []string{noFsync}},
 		{settings: []string{"pool_mode = statement"}, options: "default_query_exec_mode=exec", listen: direct,

@@ -24,6 +24,9 @@ const (
 	coarsePer = 128
 )
 
+// mostTakings bounds Most, so that sums of takings do not overflow.
+const mostTakings = 1 << 48
+
 // limitArgs are limits as the functions take them.
 type limitArgs struct {
 	locks        []int64 // each once, in order
@@ -48,12 +51,13 @@ func (s *Store) encodeLimits(limits []store.Limit) (limitArgs, error) {
 		if l.Most > exactMost {
 			step = per / coarsePer
 		}
+		most := min(int64(l.Most), mostTakings)
 		a.locks = append(a.locks, s.locks^first8(id))
 		a.ids = append(a.ids, id)
-		a.most = append(a.most, int64(l.Most))
+		a.most = append(a.most, most)
 		a.per = append(a.per, int64(per))
 		a.step = append(a.step, int64(step))
-		a.n = append(a.n, int64(l.Takings()))
+		a.n = append(a.n, min(int64(l.Takings()), most+1))
 		a.shadow = append(a.shadow, l.Shadow)
 		a.peek = append(a.peek, l.Peek)
 	}
@@ -81,7 +85,7 @@ func (s *Store) Take(ctx context.Context, now time.Time, limits ...store.Limit) 
 	if err != nil {
 		return store.Decision{}, err
 	}
-	s.tidy(ctx, now)
+	s.tidy(ctx, sweepEvery, now)
 	return decide(limits, waits), nil
 }
 

@@ -39,7 +39,7 @@ func (s *Store) Open(
 	if err != nil {
 		return store.Decision{}, err
 	}
-	s.tidy(ctx, now)
+	s.tidy(ctx, sweepEvery, now)
 	if status == limited {
 		return decide(limits, waits), nil
 	}

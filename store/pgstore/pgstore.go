@@ -3,8 +3,6 @@ package pgstore
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -37,6 +35,7 @@ var (
 // with New.
 type Store struct {
 	db       DB
+	pool     *pgxpool.Pool // nil: db is none
 	schema   string
 	locks    int64 // tells the advisory locks of the schema from those of others
 	timeout  time.Duration
@@ -65,14 +64,15 @@ func New(cfg Config) (*Store, error) {
 		parked: max((cfg.MaxParked+shards-1)/shards, maxParked), attempts: cfg.JobAttempts,
 		pace: heartbeatEvery, listen: cfg.Listen, sql: newStatements(cfg.Schema),
 	}
+	s.pool, _ = cfg.DB.(*pgxpool.Pool)
 	s.enqueues = &batcher[newJob, struct{}]{
 		timeout: s.timeout, patience: s.timeout, maxBatch: maxNewJobs, parallel: 1, send: s.addJobs,
 	}
 	s.charges, s.finishes, s.updates = shared(s, s.charge), shared(s, s.finish), shared(s, s.update)
 	_, inTx := cfg.DB.(pgx.Tx) // a sweep would hold its locks until the transaction ends
 	s.sweeps = !inTx
-	if pool, ok := cfg.DB.(*pgxpool.Pool); ok && s.listen == nil {
-		s.listen = func(ctx context.Context) (*pgx.Conn, error) { return hijack(ctx, pool) }
+	if s.pool != nil && s.listen == nil {
+		s.listen = func(ctx context.Context) (*pgx.Conn, error) { return hijack(ctx, s.pool) }
 	}
 	return s, nil
 }
@@ -91,7 +91,7 @@ const (
 // time.
 func shared[Q any](s *Store, send func(context.Context, []Q) ([]*store.Record, error)) *batcher[Q, *store.Record] {
 	parallel := 1
-	if _, ok := s.db.(*pgxpool.Pool); ok {
+	if s.pool != nil {
 		parallel = parallelShared
 	}
 	return &batcher[Q, *store.Record]{
@@ -106,66 +106,6 @@ func hijack(ctx context.Context, pool *pgxpool.Pool) (*pgx.Conn, error) {
 		return nil, err
 	}
 	return conn.Hijack(), nil
-}
-
-// within bounds a call by Config.Timeout.
-func (s *Store) within(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, s.timeout)
-}
-
-// exec runs a statement that returns nothing to read, and returns how many rows it changed.
-func (s *Store) exec(ctx context.Context, sql string, args ...any) (int64, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	within, cancel := s.within(ctx)
-	defer cancel()
-	tag, err := s.db.Exec(within, sql, args...)
-	return tag.RowsAffected(), failure(err)
-}
-
-// row runs a statement and reads the one row that it returns.
-func (s *Store) row(ctx context.Context, into []any, sql string, args ...any) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	within, cancel := s.within(ctx)
-	defer cancel()
-	return failure(s.db.QueryRow(within, sql, args...).Scan(into...))
-}
-
-// SQLSTATEs that failure tells apart.
-const (
-	diskFull         = "53100"
-	undefinedTable   = "42P01"
-	undefinedSchema  = "3F000"
-	undefinedFunc    = "42883"
-	readOnly         = "25006"
-	unknownStatement = "26000"
-	statementExists  = "42P05"
-)
-
-// failure returns the error of a call: store.ErrFull if the server's disk is full.
-func failure(err error) error {
-	if err == nil {
-		return nil
-	}
-	refused, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		return fmt.Errorf("pgstore: %w", err)
-	}
-	switch refused.Code {
-	case diskFull:
-		return fmt.Errorf("%w: %w", store.ErrFull, err)
-	case undefinedTable, undefinedSchema, undefinedFunc:
-		return fmt.Errorf("pgstore: the schema is missing or of another release, see Store.Migrate: %w", err)
-	case readOnly:
-		return fmt.Errorf("pgstore: the server is a standby or read-only: %w", err)
-	case unknownStatement, statementExists:
-		return fmt.Errorf("pgstore: a pooler changes the connection between two statements: set PgBouncer's "+
-			"max_prepared_statements, or pgx's default_query_exec_mode to exec: %w", err)
-	}
-	return fmt.Errorf("pgstore: %w", err)
 }
 
 // digest returns a name for s, of 128 bits.

@@ -23,20 +23,13 @@ func (o *opened) touched(t testing.TB) (n int) {
 	return n
 }
 
-// TestRealPostgresPlans: statements that were planned while the tables were empty, and known to be,
-// read no whole table later.
-func TestRealPostgresPlans(t *testing.T) {
-	t.Parallel()
-	const rows = 3000
-	pool := dial(t, pgtest.Shared(t).URL(), "pool_max_conns=1")
-	s, now := open(t, pgstore.Config{DB: pool}), time.Now()
-	for _, table := range []string{"challenges", "subjects", "limits", "receipts", "jobs"} {
-		s.exec(t, "VACUUM ANALYZE SCHEMA."+table)
-	}
-	calls := map[string]func(id string) error{
+// planned returns a call of each kind.
+func planned(t *testing.T, s *opened, now time.Time) map[string]func(id string) error {
+	return map[string]func(id string) error{
 		"Create": func(id string) error { return s.Create(t.Context(), challenge("abc-new"+id, now), now) },
 		"Open": func(id string) error {
-			_, err := s.Open(t.Context(), challenge("abc-open"+id, now), now, store.Limit{Key: id, Most: 1, Per: time.Hour})
+			limit := store.Limit{Key: id, Most: 1, Per: time.Hour}
+			_, err := s.Open(t.Context(), challenge("abc-open"+id, now), now, limit)
 			return err
 		},
 		"Get":     func(id string) error { _, err := s.Get(t.Context(), id, now); return err },
@@ -49,8 +42,11 @@ func TestRealPostgresPlans(t *testing.T) {
 			calls.Wait()
 			return nil
 		},
-		"Update":    func(id string) error { _, err := s.Update(t.Context(), id, 0, nil, now); return err },
-		"Finish":    func(id string) error { _, err := s.Finish(t.Context(), id, store.Verified, token(), now); return err },
+		"Update": func(id string) error { _, err := s.Update(t.Context(), id, 0, nil, now); return err },
+		"Finish": func(id string) error {
+			_, err := s.Finish(t.Context(), id, store.Verified, token(), now)
+			return err
+		},
 		"CancelAll": func(id string) error { return s.CancelAll(t.Context(), "b", id, "", now.Add(time.Hour), now) },
 		"Take": func(id string) error {
 			_, err := s.Take(t.Context(), now, store.Limit{Key: "k" + id, Most: 1, Per: time.Hour})
@@ -72,26 +68,46 @@ func TestRealPostgresPlans(t *testing.T) {
 			return nil
 		},
 		"ack": func(string) error {
-			s.exec(t, "SELECT SCHEMA.ack('{1, 2, 3, 4}', '{7, 7, 7, 7}', '{0, 1, 2, 3}', '{0, 0, 0, 0}', '{0, 0, 0, 0}', 0)")
+			const four = "'{7, 7, 7, 7}'"
+			s.exec(t, "SELECT SCHEMA.ack('{1, 2, 3, 4}', "+four+", '{0, 1, 2, 3}', "+four+", "+four+", 0)")
 			return nil
 		},
 	}
+}
+
+// fillTables adds n rows to each table.
+func fillTables(t *testing.T, s *opened, n int, now time.Time) {
+	t.Helper()
+	s.exec(t, `INSERT INTO SCHEMA.challenges SELECT md5(i::text)::uuid, $1, $2, 60, 60, 0, 0, 1, 1, 1, 0, false,
+		md5(i::text)::bytea, '', '', '', '', '' FROM generate_series(1, $3::integer) AS i`,
+		now.UnixNano(), now.Add(time.Hour).UnixNano(), n)
+	s.exec(t, `INSERT INTO SCHEMA.subjects SELECT md5(i::text)::bytea, 0, 0, 0, 0, 2000000
+		FROM generate_series(1, $1::integer) AS i`, n)
+	s.exec(t, `INSERT INTO SCHEMA.limits SELECT md5(i::text)::uuid, 1, 2000000, ARRAY[1], ARRAY[1]
+		FROM generate_series(1, $1::integer) AS i`, n)
+	s.exec(t, `INSERT INTO SCHEMA.receipts SELECT md5(i::text)::uuid, $1, 500, 0, ''
+		FROM generate_series(1, $2::integer) AS i`, now.Add(time.Hour).UnixNano(), n)
+	s.exec(t, `INSERT INTO SCHEMA.jobs (due, expires, not_before, rank, challenge) SELECT $1, $1, 0, 1, ''
+		FROM generate_series(1, $2::integer) AS i`, now.Add(time.Hour).UnixNano(), n)
+}
+
+// TestRealPostgresPlans: statements that were planned while the tables were empty, and known to be,
+// read no whole table later.
+func TestRealPostgresPlans(t *testing.T) {
+	t.Parallel()
+	const rows = 3000
+	pool := dial(t, pgtest.Shared(t).URL(), "pool_max_conns=1")
+	s, now := open(t, pgstore.Config{DB: pool}), time.Now()
+	for _, table := range []string{"challenges", "subjects", "limits", "receipts", "jobs"} {
+		s.exec(t, "VACUUM ANALYZE SCHEMA."+table)
+	}
+	calls := planned(t, s, now)
 	for range 8 { // after five runs the server keeps the plan
 		for _, call := range calls {
 			_ = call("abc-none") // most find nothing
 		}
 	}
-	s.exec(t, `INSERT INTO SCHEMA.challenges SELECT md5(i::text)::uuid, $1, $2, 60, 60, 0, 0, 1, 1, 1, 0, false,
-		md5(i::text)::bytea, '', '', '', '', '' FROM generate_series(1, $3::integer) AS i`,
-		now.UnixNano(), now.Add(time.Hour).UnixNano(), rows)
-	s.exec(t, `INSERT INTO SCHEMA.subjects SELECT md5(i::text)::bytea, 0, 0, 0, 0, 2000000
-		FROM generate_series(1, $1::integer) AS i`, rows)
-	s.exec(t, `INSERT INTO SCHEMA.limits SELECT md5(i::text)::uuid, 1, 2000000, ARRAY[1], ARRAY[1]
-		FROM generate_series(1, $1::integer) AS i`, rows)
-	s.exec(t, `INSERT INTO SCHEMA.receipts SELECT md5(i::text)::uuid, $1, 500, 0, ''
-		FROM generate_series(1, $2::integer) AS i`, now.Add(time.Hour).UnixNano(), rows)
-	s.exec(t, `INSERT INTO SCHEMA.jobs (due, expires, not_before, rank, challenge) SELECT $1, $1, 0, 1, ''
-		FROM generate_series(1, $2::integer) AS i`, now.Add(time.Hour).UnixNano(), rows)
+	fillTables(t, s, rows, now)
 	for name, call := range calls {
 		for _, id := range []string{"abc-a" + name, "abc-b" + name} {
 			if err := s.Create(t.Context(), challenge(id, now), now); err != nil {

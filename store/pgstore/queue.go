@@ -58,7 +58,7 @@ func (s *Store) Enqueue(ctx context.Context, j store.Job) error {
 	}
 	_, err := s.enqueues.ask(ctx, newJob{j, due})
 	if err == nil {
-		s.tidy(ctx, time.Now())
+		s.tidy(ctx, sweepEvery, time.Now())
 	}
 	return err
 }
@@ -102,25 +102,29 @@ func (s *Store) Dead(ctx context.Context, n int) ([]store.DeadLetter, error) {
 	}
 	within, cancel := s.within(ctx)
 	defer cancel()
-	rows, err := s.db.Query(within, s.sql.dead, nanos(time.Now())-int64(deadLife), int64(min(n, deadLetters)))
-	if err != nil {
-		return nil, failure(err)
-	}
-	defer rows.Close()
 	var dead []store.DeadLetter
-	for rows.Next() {
-		var d store.DeadLetter
-		var challenge []byte
-		var priority, reason int16
-		var notBefore, expires, at int64
-		if err := rows.Scan(&challenge, &priority, &notBefore, &expires, &d.Attempts, &reason, &at); err != nil {
-			return nil, failure(err)
+	err := s.on(within, func(ctx context.Context, db DB) error {
+		dead = nil
+		rows, err := db.Query(ctx, s.sql.dead, nanos(time.Now())-int64(deadLife), int64(min(n, deadLetters)))
+		if err != nil {
+			return err
 		}
-		d.Job = jobOf(challenge, priority, notBefore, expires)
-		d.Reason, d.At = store.Reason(reason), instant(at)
-		dead = append(dead, d)
-	}
-	return dead, failure(rows.Err())
+		defer rows.Close()
+		for rows.Next() {
+			var d store.DeadLetter
+			var challenge []byte
+			var priority, reason int16
+			var notBefore, expires, at int64
+			if err := rows.Scan(&challenge, &priority, &notBefore, &expires, &d.Attempts, &reason, &at); err != nil {
+				return err
+			}
+			d.Job = jobOf(challenge, priority, notBefore, expires)
+			d.Reason, d.At = store.Reason(reason), instant(at)
+			dead = append(dead, d)
+		}
+		return rows.Err()
+	})
+	return dead, err
 }
 
 // jobOf returns a job from its columns.

@@ -52,7 +52,7 @@ func (r *runner) sweep(ctx context.Context) {
 	for {
 		select {
 		case <-ticker.C:
-			r.s.tidy(ctx, time.Now())
+			r.s.tidy(ctx, sweepEvery, time.Now())
 		case <-r.Ended:
 			return
 		}

@@ -110,31 +110,34 @@ func (r *runner) fetch(ctx, lasting context.Context, n int) (begun int, next tim
 	lease := rand.Int64()
 	within, cancel := r.s.within(lasting)
 	defer cancel()
-	rows, err := r.s.db.Query(within, r.s.sql.fetch, lease, n, nanos(time.Now()))
-	if err != nil {
-		return 0, time.Time{}, failure(err)
-	}
-	defer rows.Close()
-	next = time.Now().Add(r.s.pace)
 	var jobs []worker.Job[hold]
-	for rows.Next() {
-		var id, due, expires, notBefore *int64
-		var attempts *int
-		var priority *int16
-		var challenge []byte
-		if err := rows.Scan(&id, &due, &expires, &notBefore, &attempts, &priority, &challenge); err != nil {
-			return 0, time.Time{}, failure(err)
+	err = r.s.on(within, func(ctx context.Context, db DB) error {
+		jobs, next = nil, time.Now().Add(r.s.pace)
+		rows, err := db.Query(ctx, r.s.sql.fetch, lease, n, nanos(time.Now()))
+		if err != nil {
+			return err
 		}
-		switch {
-		case id != nil:
-			j := jobOf(challenge, *priority, *notBefore, *expires)
-			jobs = append(jobs, worker.Job[hold]{Job: j, Hold: hold{*id, lease}, Attempts: *attempts})
-		case due != nil && instant(*due).Before(next):
-			next = instant(*due)
+		defer rows.Close()
+		for rows.Next() {
+			var id, due, expires, notBefore *int64
+			var attempts *int
+			var priority *int16
+			var challenge []byte
+			if err := rows.Scan(&id, &due, &expires, &notBefore, &attempts, &priority, &challenge); err != nil {
+				return err
+			}
+			switch {
+			case id != nil:
+				j := jobOf(challenge, *priority, *notBefore, *expires)
+				jobs = append(jobs, worker.Job[hold]{Job: j, Hold: hold{*id, lease}, Attempts: *attempts})
+			case due != nil && instant(*due).Before(next):
+				next = instant(*due)
+			}
 		}
-	}
-	if err := rows.Err(); err != nil { // the jobs come again when their lease is stale
-		return 0, time.Time{}, failure(err)
+		return rows.Err()
+	})
+	if err != nil { // the jobs come again when their lease is stale
+		return 0, time.Time{}, err
 	}
 	for _, j := range jobs {
 		r.Begin(ctx, j)

@@ -1,6 +1,7 @@
 package pgstore_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -65,6 +66,37 @@ func TestRealPostgresSweep(t *testing.T) {
 	for _, table := range sweptTables {
 		if n := s.rows(t, table); n != 2 {
 			t.Errorf("%d rows in %s, want both: the server's clock says that none has expired", n, table)
+		}
+	}
+}
+
+// TestRealPostgresSweepByVerifying: a process that only verifies, or only reads receipts, removes what
+// has expired, too; also if all its calls are refused.
+func TestRealPostgresSweepByVerifying(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for name, call := range map[string]func(*opened) error{
+		"Attempt": func(s *opened) error {
+			_, err := s.Attempt(t.Context(), "none", token(), now)
+			return err
+		},
+		"Finish": func(s *opened) error {
+			_, err := s.Finish(t.Context(), "none", store.Verified, token(), now)
+			return err
+		},
+		"Match": func(s *opened) error {
+			_, err := s.Match(t.Context(), "k", []byte("r"), now, now)
+			return err
+		},
+	} {
+		s := open(t, pgstore.Config{})
+		fill(t, s, 3, now.Add(-12*time.Hour))
+		s.SweepAtOnce()
+		if err := call(s); err != nil && !errors.Is(err, store.ErrNotFound) {
+			t.Error(err)
+		}
+		if n := s.rows(t, "challenges") + s.rows(t, "subjects") + s.rows(t, "limits"); n != 0 {
+			t.Errorf("%d expired rows after %s", n, name)
 		}
 	}
 }

@@ -87,12 +87,12 @@ func (s *Store) update(ctx context.Context, batch []updating) ([]*store.Record, 
 // end in time.
 func (s *Store) onOpen(ctx context.Context, sql, id string, args ...any) (*store.Record, error) {
 	var a answer
-	err := s.db.QueryRow(ctx, sql, append([]any{digest(id)}, args...)...).Scan(a.fields()...)
+	err := s.scan(ctx, a.fields(), sql, append([]any{digest(id)}, args...)...)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, nil
 	case err != nil:
-		return nil, failure(err)
+		return nil, err
 	}
 	return a.record(id), nil
 }
@@ -100,18 +100,20 @@ func (s *Store) onOpen(ctx context.Context, sql, id string, args ...any) (*store
 // onSeveral is onOpen for several calls. It gives what the statement returns to put, with the place
 // from 0.
 func (s *Store) onSeveral(ctx context.Context, put func(place int, a *answer), sql string, args ...any) error {
-	rows, err := s.db.Query(ctx, sql, args...)
-	if err != nil {
-		return failure(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var place int
-		var a answer
-		if err := rows.Scan(append([]any{&place}, a.fields()...)...); err != nil {
-			return failure(err)
+	return s.on(ctx, func(ctx context.Context, db DB) error {
+		rows, err := db.Query(ctx, sql, args...)
+		if err != nil {
+			return err
 		}
-		put(place-1, &a)
-	}
-	return failure(rows.Err())
+		defer rows.Close()
+		for rows.Next() {
+			var place int
+			var a answer
+			if err := rows.Scan(append([]any{&place}, a.fields()...)...); err != nil {
+				return err
+			}
+			put(place-1, &a)
+		}
+		return rows.Err()
+	})
 }

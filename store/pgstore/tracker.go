@@ -30,7 +30,7 @@ func (s *Store) Track(ctx context.Context, key, message string, expires, now tim
 	if err != nil {
 		return nil, err
 	}
-	s.tidy(ctx, now)
+	s.tidy(ctx, sweepEvery, now)
 	return early, nil
 }
 
@@ -52,5 +52,6 @@ func (s *Store) Match(
 	case full:
 		return "", store.ErrFull
 	}
+	s.tidy(ctx, sweepEvery, now)
 	return string(found), nil
 }

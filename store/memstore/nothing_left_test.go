@@ -151,7 +151,7 @@ func TestMarksLeaveNothing(t *testing.T) {
 	if err := s.CancelAll(t.Context(), "abc", "0", "d", until.Add(time.Second), until); err != nil {
 		t.Errorf("CancelAll when those of a full store have expired: %v", err)
 	}
-	now = until.Add(time.Minute)
+	now = until.Add(2 * time.Minute)
 	calls := 0
 	for ; s.Marks() > 0 && calls < 20*subjects*groups; calls++ {
 		if err := create(t, s, uint64(calls), now, time.Minute); err != nil {

@@ -19,9 +19,9 @@ const (
 	sweepCosts = 8 * lookCost
 )
 
-// grace is the time for which expired entries are kept. If the callers' clocks
-// differ by less, a caller with a slow clock misses none.
-const grace = 10 * second
+// grace is the time for which expired entries are kept: the most by which a call may be
+// behind another, see package store. So a caller with a slow clock misses none.
+const grace = 60 * second
 
 // A wheel collects entries after their death. It moves only when a caller
 // sweeps it, by the caller's time. Each entry is in one slot, no later than its

@@ -107,14 +107,15 @@ func (o *opened) exec(t testing.TB, sql string, args ...any) int64 {
 	return tag.RowsAffected()
 }
 
-// live returns how many rows are still needed at now, apart from those of credentials.
+// live returns how many rows are still needed at now.
 func (o *opened) live(now time.Time) (n int) {
 	err := o.db.QueryRow(context.Background(), strings.ReplaceAll(`SELECT
 		(SELECT count(*) FROM SCHEMA.challenges WHERE expires > $1::bigint) +
 		(SELECT count(*) FROM SCHEMA.subjects s WHERE SCHEMA.needed(s) > $1::bigint / 3600000000000) +
 		(SELECT count(*) FROM SCHEMA.limits WHERE kept > $1::bigint / 3600000000000) +
 		(SELECT count(*) FROM SCHEMA.receipts WHERE expires > $1::bigint) +
-		(SELECT count(*) FROM SCHEMA.jobs WHERE expires > $1::bigint)`, "SCHEMA", o.schema), now.UnixNano()).Scan(&n)
+		(SELECT count(*) FROM SCHEMA.jobs WHERE expires > $1::bigint) +
+		(SELECT count(*) FROM SCHEMA.credentials)`, "SCHEMA", o.schema), now.UnixNano()).Scan(&n)
 	if err != nil {
 		panic(err)
 	}

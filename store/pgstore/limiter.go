@@ -24,7 +24,7 @@ const (
 	coarsePer = 128
 )
 
-// mostTakings bounds Most, so that sums of takings do not overflow.
+// mostTakings bounds Most, and twice that N, so that sums of takings do not overflow.
 const mostTakings = 1 << 48
 
 // limitArgs are limits as the functions take them.
@@ -51,13 +51,12 @@ func (s *Store) encodeLimits(limits []store.Limit) (limitArgs, error) {
 		if l.Most > exactMost {
 			step = per / coarsePer
 		}
-		most := min(int64(l.Most), mostTakings)
 		a.locks = append(a.locks, s.locks^first8(id))
 		a.ids = append(a.ids, id)
-		a.most = append(a.most, most)
+		a.most = append(a.most, min(int64(l.Most), mostTakings))
 		a.per = append(a.per, int64(per))
 		a.step = append(a.step, int64(step))
-		a.n = append(a.n, min(int64(l.Takings()), most+1))
+		a.n = append(a.n, min(int64(l.Takings()), 2*mostTakings)) // Give may return more than Most
 		a.shadow = append(a.shadow, l.Shadow)
 		a.peek = append(a.peek, l.Peek)
 	}

@@ -22,6 +22,8 @@ const MaxCredentials = 4096
 // a binary collation. The old value must be compared in the UPDATE itself: a subquery or an
 // earlier SELECT makes it two steps.
 //
+// Subjects that differ in one octet, such as Ann and ann, are different subjects.
+//
 // A value is 1 to [MaxCredentials] printable ASCII characters. Load and Swap must use the
 // primary, not a replica that lags.
 type Credentials interface {

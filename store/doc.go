@@ -29,6 +29,9 @@
 //
 // # Time
 //
+// A time is an instant: two times of one instant are equal, whatever their zones. A
+// backend must keep microseconds.
+//
 // Every call has the time as its parameter now. A record is expired from its Expires on,
 // whatever the backend's own clock or time to live says. A time to live only collects
 // garbage. Everything stored must have one, except [Credentials], which must not expire.
@@ -37,7 +40,8 @@
 // minute before the now of an earlier call; for a [Limit], by less than its Per. Such a
 // call works like any other, and the effects of the earlier call hold: a record that it
 // created is found, its takings count, its failures are kept for the same time after it,
-// and its lock holds.
+// and its lock holds. So what has expired must be kept for another minute, unless the
+// backend is full.
 //
 // # Writing a store
 //

@@ -13,7 +13,7 @@ import (
 // A backend may keep the counts of a thing together, which is faster if calls name them
 // together. A thing should have few, 16 at most: a call may read all of them.
 type Limit struct {
-	Key    string        // names scope and span; it must hold nothing readable
+	Key    string        // names scope and span; any octets, each of which counts; nothing readable
 	Most   int           // at least 1; a backend must count up to math.MaxInt32
 	Per    time.Duration // over 0
 	Shadow bool          // the limit only reports, and never refuses
@@ -43,7 +43,8 @@ type Decision struct {
 
 // A Limiter counts takings over sliding spans: no more than Most takings may fall into any
 // span of the length Per, wherever it begins. An approximation may refuse too early, but
-// must not allow too much.
+// must not allow too much. Its methods must neither change nor keep the limits passed, and
+// a [Decision] belongs to the caller.
 type Limiter interface {
 	// Take takes N from each limit, in one atomic step. If an enforced limit is over,
 	// Take takes nothing from any limit, and the Decision is not Allowed. A limit is
@@ -69,8 +70,8 @@ type Limiter interface {
 	// fewer if there are fewer. Such a Give is not safe to repeat: it returns more.
 	//
 	// If several limits have one Key and Per, each returns its own N. Limits out of
-	// range are errors, as for Take. A limit without takings must leave nothing in the
-	// backend.
+	// range are errors, as for Take, and then nothing is returned to any limit. A limit
+	// without takings must leave nothing in the backend.
 	Give(ctx context.Context, taken, now time.Time, limits ...Limit) error
 }
 

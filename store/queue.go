@@ -72,7 +72,9 @@ type Queue interface {
 
 	// Run calls handle for due jobs, in at most workers goroutines, until ctx ends.
 	// Then it waits for the running handlers, whose context outlives ctx, and returns
-	// ctx.Err(). Several Runs, in several processes, share the jobs.
+	// ctx.Err(). It must not return earlier: if the backend is not reached, Run tries
+	// again. Several Runs, in several processes, share the jobs. An idle worker must get
+	// a due job within a second. A Run must not take jobs for which no worker is free.
 	//
 	// If handle returns the zero time, the job is done. If it returns another time,
 	// the job is due again then, and its failures are counted anew; if the job expires
@@ -82,7 +84,8 @@ type Queue interface {
 	// error.
 	//
 	// A worker keeps its job as long as its process lives and reaches the backend,
-	// however long the handler takes: the process sends heartbeats. If they cease, the
+	// however long the handler takes, also when ctx has ended: the process sends
+	// heartbeats. If they cease, the
 	// process counts as dead, and another worker gets the job within seconds. If that
 	// process was only stopped or cut off, its later report of the job must change
 	// nothing.

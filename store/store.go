@@ -71,7 +71,7 @@ type Record struct {
 	// Written by Create, never changed.
 
 	ID      string // bucket "-" random; challenges of one Subject have one bucket, as far as possible
-	Subject string // keyed hash of the subject: the name of its run of failures
+	Subject string // keyed hash of the subject: the name of its run of failures; each octet counts
 	Group   string // keyed hash of the purpose, for CancelAll; at most 16 octets
 	Key     string // names the application, and the key that derives the code and seals; opaque to a store
 	Salt    []byte // random; with the key it gives the code; the token of Create
@@ -105,7 +105,8 @@ type Record struct {
 // ErrExpired, or ErrNotFound once the backend has collected the challenge.
 //
 // If a method fails and the challenge's record exists, it must return the record with the
-// error. A store must copy records: a caller may change the records that it passed or got.
+// error, also with ErrExpired. A store must copy records: a caller may change the records
+// that it passed or got.
 type Store interface {
 	// Create stores r with Attempts 0 and Revision 0, and sets these fields in r.
 	// Delivery is stored as given.

@@ -8,9 +8,9 @@ import (
 // A Tracker finds the message of a provider's receipt. A receipt may come before the
 // provider's id has been tracked, and to another process: then it is parked.
 //
-// A key names a route and a provider's id. A key, its message and its parked receipts must
-// be kept until the latest expires among the calls for the key. After that the key is
-// unknown.
+// A key names a route and a provider's id: any octets, each of which counts. A key, its
+// message and its parked receipts must be kept until the latest expires among the calls
+// for the key. After that the key is unknown.
 //
 // An attacker who forges receipts can park them. So parked receipts must take at most half
 // of a backend's room, and the rest stays for Track.

@@ -17,6 +17,9 @@ func TestConformance(t *testing.T) {
 		Limiter: func(*testing.T) store.Limiter { return open() },
 		Tracker: func(*testing.T) store.Tracker { return open() },
 		Queue:   func(*testing.T) store.Queue { return open() },
+
+		Credentials: func(*testing.T) store.Credentials { return open() },
+
 		Virtual: true, // a backend in this process; leave it out for one that is reached over a network
 	})
 }

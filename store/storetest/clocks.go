@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -8,8 +10,9 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// behind is how far one process's clock is behind another's.
-const behind = 30 * time.Second
+// behind is how far one process's clock is behind another's: nearly the minute that a
+// backend must bear.
+const behind = 59 * time.Second
 
 func storeClockCases() []testCase[store.Store] {
 	return []testCase[store.Store]{
@@ -38,6 +41,45 @@ func clockGoesBack(t tester, s store.Store) {
 	f.finish(id, store.Verified, nil)
 	f.now = early.Add(behind)
 	f.outcome(id, "a challenge that a clock behind has finished", store.Verified)
+
+	f.collected()
+}
+
+// collected has a backend collect a record and a lock by one clock, and asks by another that
+// is behind.
+func (f *fixture) collected() {
+	f.Helper()
+	open, locks := f.inBucket(unique("subject-")), f.create(maxFailures(1), lockFor(5*time.Minute))
+	f.attempt(locks, nil)
+	ends := f.now.Add(5 * time.Minute)
+	f.now = ends.Add(behind / 2)
+	f.busy()
+	f.all(open, func(string, *store.Record, error) {})
+	f.now = ends.Add(-behind / 2)
+	f.get(open)
+	f.attempt(open, nil)
+	f.attempt(locks, store.ErrLocked)
+	f.refused(store.ErrLocked)
+}
+
+// bustle is how many calls let a backend collect garbage.
+const bustle = 32 * racers
+
+// busy creates challenges of other subjects, so that the backend collects what is over.
+func (f *fixture) busy() {
+	f.Helper()
+	parallel(racers, func(int) {
+		for range bustle / racers {
+			r := newRecord(unique("subject-"), f.now, maxFailures(2))
+			err := f.Create(f.Context(), r, f.now)
+			if err == nil {
+				_, err = f.Attempt(f.Context(), r.ID, newToken(), f.now)
+			}
+			if err != nil {
+				f.Errorf("Create or Attempt: %v", err)
+			}
+		}
+	})
 }
 
 func runAndClocks(t tester, s store.Store) {
@@ -74,7 +116,8 @@ func limiterClockCases() []testCase[store.Limiter] {
 		{"clock goes back", "takings count, and can be given back, for a caller whose clock is behind theirs",
 			takingsAhead},
 		{"spans apart", "limits of one Key and different Per have takings of their own", spansApart},
-		{"thresholds of one key", "limits that differ only in Most and Shadow count the same takings", thresholds},
+		{"thresholds of one key", "limits that differ only in Most, however much, and Shadow count the same takings",
+			thresholds},
 		{"large limits", "a Most of 2147483647 is counted as any, in steps that come near it", largeLimits},
 	}
 }
@@ -92,6 +135,20 @@ func takingsAhead(t tester, l store.Limiter) {
 		}
 		g.give(early.Add(behind), of(1, lim))
 		g.allowed(1, lim)
+
+		passed := g.now.Add(time.Hour + behind)
+		g.now = passed.Add(behind / 2)
+		parallel(racers, func(int) {
+			for range bustle / racers {
+				if _, err := g.Take(g.Context(), g.now, limit(most, time.Hour)); err != nil {
+					g.Errorf("Take: %v", err)
+				}
+			}
+		})
+		g.now = passed.Add(-behind / 2)
+		if d := g.take(of(2, lim)); d.Allowed {
+			g.Fatalf("%+v, want it refused: only the taking of the clock that was behind has passed", d)
+		}
 	}
 }
 
@@ -112,17 +169,21 @@ func thresholds(t tester, l store.Limiter) {
 		g := &gauge{t, l, start()}
 		hard := limit(most, time.Hour)
 		soft := hard
-		soft.Most, soft.Shadow, soft.Peek = most/2, true, true
+		soft.Most, soft.Shadow, soft.Peek = 5, true, true
 		for i := range most {
 			d := g.take(soft, hard)
-			if over := i >= most/2; !d.Allowed || slices.Equal(d.Over, []int{0}) != over {
-				g.Fatalf("taking %d of %d: %+v, want it over the half: %t", i+1, most, d, over)
+			if over := i >= soft.Most; !d.Allowed || slices.Equal(d.Over, []int{0}) != over {
+				g.Fatalf("taking %d of %d, peeking at %d: %+v", i+1, most, soft.Most, d)
 			}
 			g.now = g.now.Add(time.Millisecond)
 		}
 		if d := g.take(soft, hard); d.Allowed || !slices.Equal(d.Over, []int{0, 1}) {
 			g.Errorf("%+v, want it refused with Over [0 1]", d)
 		}
+		low := hard
+		low.Most = 5
+		g.give(time.Time{}, of(8, low))
+		g.allowed(8, hard)
 	}
 }
 
@@ -157,4 +218,18 @@ func parkedByClocks(t tester, tr store.Tracker) {
 	d.now = early
 	d.match(key, "second", "")
 	d.track(key, "message", "first", "second")
+
+	ends := early.Add(behind + time.Hour)
+	d.now = ends.Add(behind / 2)
+	parallel(racers, func(i int) {
+		for n := range bustle / racers {
+			other := fmt.Sprint(key, " ", i, n%4) // a backend that is full may collect more
+			_, err := d.Track(d.Context(), other, "message", d.now.Add(time.Hour), d.now)
+			if err != nil && !errors.Is(err, store.ErrFull) {
+				d.Errorf("Track: %v", err)
+			}
+		}
+	})
+	d.now = ends.Add(-behind / 2)
+	d.match(key, "delivered", "message")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/otpcourier/otpcourier/store"
 )
@@ -19,7 +20,9 @@ func credentialsCases() []testCase[store.Credentials] {
 		{"conflict", "if the value is another, Swap returns ErrConflict and the value stays", conflicts},
 		{"compared by octets", "values that differ in case, in length or in spaces are different values", byOctets},
 		{"whole", "a value of 4096 octets, of all printable ASCII characters, comes back as it was", wholeValue},
-		{"subjects apart", "subjects have values of their own", subjectsApart},
+		{"subjects apart", "subjects that differ in an octet have values of their own", subjectsApart},
+		{"none evicted", "a value outlives a thousand others; ErrFull refuses the new ones", valueNotEvicted},
+		{"kept for ever", "a value has no end: it is there until it is removed", keptForEver},
 		{"subject as it is", "a subject of 256 octets, with spaces, quotes and letters of any script, is one subject",
 			subjectAsItIs},
 		{"copied values", "values handed in and out are the caller's own", valuesCopied},
@@ -152,6 +155,43 @@ func wholeValue(t tester, c store.Credentials) {
 	v.swap(before, "")
 }
 
+func valueNotEvicted(t tester, c store.Credentials) {
+	v := newVault(t, c)
+	v.swap("", "value")
+	parallel(racers, func(int) {
+		var others []string
+		for range crowd / 2 / racers {
+			other := unique("subject ")
+			if err := c.Swap(t.Context(), other, nil, []byte("value")); err == nil {
+				others = append(others, other)
+			} else if !errors.Is(err, store.ErrFull) {
+				v.Errorf("Swap: %v, want success or ErrFull", err)
+			}
+		}
+		for _, other := range others {
+			if err := c.Swap(t.Context(), other, []byte("value"), nil); err != nil {
+				v.Errorf("Swap to no value: %v", err)
+			}
+		}
+	})
+	v.has("value")
+	v.swap("value", "")
+}
+
+// keptForEver asks the harness, and waits where that takes no time.
+func keptForEver(t tester, c store.Credentials) {
+	v := newVault(t, c)
+	v.swap("", "value")
+	if v.virtual() {
+		<-time.After(horizon)
+		v.has("value")
+	}
+	if v.live(time.Now().Add(horizon)) == 0 {
+		v.Errorf("nothing lives on after %v: want a value that has no end", horizon)
+	}
+	v.swap("value", "")
+}
+
 func subjectsApart(t tester, c store.Credentials) {
 	a, b := newVault(t, c), newVault(t, c)
 	a.swap("", "a")
@@ -162,6 +202,16 @@ func subjectsApart(t tester, c store.Credentials) {
 	a.swap("a", "")
 	b.has("b")
 	b.swap("b", "")
+	subject := unique("Subject")
+	for _, other := range []string{strings.ToLower(subject), strings.ToUpper(subject), subject + " ", " " + subject,
+		subject + "é", subject + "e\u0301"} {
+		a, b := &vault{t, c, subject}, &vault{t, c, other}
+		a.swap("", "a")
+		b.swap("", "b")
+		a.has("a")
+		a.swap("a", "")
+		b.swap("b", "")
+	}
 }
 
 func subjectAsItIs(t tester, c store.Credentials) {
@@ -200,6 +250,14 @@ func oneWinner(t tester, c store.Credentials) {
 func oneFirst(t tester, c store.Credentials) {
 	v := newVault(t, c)
 	v.swap(race(v, ""), "")
+	subject := unique("subject ")
+	oneWins(t, "Swap of the first value", func(round, i int) (bool, bool) {
+		err := c.Swap(t.Context(), fmt.Sprint(subject, round), nil, []byte{'a' + byte(i)})
+		return err == nil, errors.Is(err, store.ErrConflict)
+	})
+	duel(t, func(round, i int) { // removes the winner's, and is refused the other
+		_ = c.Swap(t.Context(), fmt.Sprint(subject, round), []byte{'a' + byte(i)}, nil)
+	})
 }
 
 // race swaps old for 64 new values at one time, and returns the winner.

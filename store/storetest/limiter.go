@@ -1,8 +1,11 @@
 package storetest
 
 import (
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -10,14 +13,16 @@ import (
 )
 
 func limiterCases() []testCase[store.Limiter] {
-	return slices.Concat(takeCases(), giveCases(), severalCases(), limiterClockCases())
+	return slices.Concat(takeCases(), giveCases(), severalCases(), limiterClockCases(), limiterContextCases())
 }
 
 func takeCases() []testCase[store.Limiter] {
 	return []testCase[store.Limiter]{
 		{"most", "Most takings are allowed at once, the next is refused until RetryAfter", most},
 		{"burst over a boundary", "wherever a span begins, no more than Most takings fall into it", burst},
-		{"keys apart", "each key has takings of its own", keysApart},
+		{"keys apart", "each key has takings of its own; keys are octets, of which each counts", keysApart},
+		{"none evicted", "a limit that is used up outlives thousands of others; ErrFull refuses the new ones",
+			limitNotEvicted},
 		{"all or none", "Take takes from each limit or, if an enforced one is over, from none", allOrNone},
 		{"refused over and over", "a refused Take leaves the other limits as they were, times included",
 			refusedOverAndOver},
@@ -39,11 +44,16 @@ type gauge struct {
 	now time.Time
 }
 
+// take takes, and checks that the caller's limits are as before.
 func (g *gauge) take(limits ...store.Limit) store.Decision {
 	g.Helper()
-	d, err := g.Take(g.Context(), g.now, limits...)
+	passed := slices.Clone(limits)
+	d, err := g.Take(g.Context(), g.now.In(elsewhere), passed...)
 	if err != nil {
 		g.Fatalf("Take: %v", err)
+	}
+	if !slices.Equal(passed, limits) {
+		g.Fatalf("Take changed the limits that it was given")
 	}
 	return d
 }
@@ -51,8 +61,12 @@ func (g *gauge) take(limits ...store.Limit) store.Decision {
 // give refunds the takings of taken.
 func (g *gauge) give(taken time.Time, limits ...store.Limit) {
 	g.Helper()
-	if err := g.Give(g.Context(), taken, g.now, limits...); err != nil {
+	passed := slices.Clone(limits)
+	if err := g.Give(g.Context(), taken, g.now, passed...); err != nil {
 		g.Fatalf("Give: %v", err)
+	}
+	if !slices.Equal(passed, limits) {
+		g.Fatalf("Give changed the limits that it was given")
 	}
 }
 
@@ -76,13 +90,13 @@ func limit(most int, per time.Duration) store.Limit {
 
 func most(t tester, l store.Limiter) {
 	g := &gauge{t, l, start()}
-	for _, per := range []time.Duration{time.Second, 10 * time.Minute, 24 * time.Hour} {
+	for _, per := range []time.Duration{100 * time.Millisecond, 1900 * time.Millisecond, 10 * time.Minute, month} {
 		for _, n := range []int{1, 5, 40} {
 			lim := limit(n, per)
 			g.allowed(n, lim)
 			wait := g.take(lim).RetryAfter
-			if wait > per+per/50 {
-				g.Errorf("%d in %v: RetryAfter %v", n, per, wait)
+			if wait < per || wait > per+per/50 {
+				g.Errorf("%d in %v, taken at once: RetryAfter %v", n, per, wait)
 			}
 			g.now = g.now.Add(wait)
 			if d := g.take(lim); !d.Allowed {
@@ -112,14 +126,45 @@ func keysApart(t tester, l store.Limiter) {
 	for range 3 {
 		g.allowed(2, limit(2, time.Minute))
 	}
+	for _, key := range alikeKeys("limit-") {
+		g.allowed(2, store.Limit{Key: key, Most: 2, Per: time.Minute})
+	}
+}
+
+// alikeKeys returns keys that a backend might take for one, if it folds or cuts them.
+func alikeKeys(prefix string) []string {
+	key := unique(prefix)
+	long := key + strings.Repeat("x", 300)
+	keys := []string{strings.ToLower(key), "x" + key, " " + key, long + "1", long + "2"}
+	for _, end := range []string{"", " ", "\x00", "\x00a", "\xff", "\xfe", "é", "e\u0301", "{a}", "{b}", ":1", "1",
+		"11", "%"} {
+		keys = append(keys, key+end)
+	}
+	return keys
+}
+
+func limitNotEvicted(t tester, l store.Limiter) {
+	g := &gauge{t, l, start()}
+	used := limit(1, time.Hour)
+	g.allowed(1, used)
+	parallel(racers, func(int) {
+		for range crowd / racers {
+			if _, err := g.Take(g.Context(), g.now, limit(1, time.Hour)); err != nil && !errors.Is(err, store.ErrFull) {
+				g.Errorf("Take: %v, want success or ErrFull", err)
+			}
+		}
+	})
+	g.allowed(0, used)
 }
 
 func allOrNone(t tester, l store.Limiter) {
 	g := &gauge{t, l, start()}
 	wide, full, wide2 := limit(3, time.Hour), limit(1, time.Hour), limit(3, time.Hour)
 	g.allowed(1, full)
-	for range 5 {
-		if d := g.take(wide, full, wide2); d.Allowed {
+	for _, shadow := range []bool{false, true, false, true, true} {
+		quiet := wide2
+		quiet.Shadow = shadow
+		if d := g.take(wide, full, quiet); d.Allowed {
 			g.Fatalf("allowed over a full limit: %+v", d)
 		}
 	}
@@ -230,6 +275,10 @@ func badLimits(t tester, l store.Limiter) {
 		}
 	}
 	g.allowed(1, good)
+	if err := g.Give(g.Context(), g.now, g.now, good, negative); err == nil {
+		g.Errorf("Give to a good and to a bad limit: want an error")
+	}
+	g.allowed(0, good)
 }
 
 // An oracle knows every taking of a limit, and holds them against the rule
@@ -338,4 +387,12 @@ func parallelTakes(t tester, l store.Limiter) {
 		g.Fatalf("%d of %d parallel Takes were allowed, want 10", n, racers)
 	}
 	g.allowed(90, wide)
+	lim := limit(1, time.Hour)
+	key := lim.Key
+	oneWins(g, "Take of the last taking", func(round, _ int) (bool, bool) {
+		lim := lim
+		lim.Key = fmt.Sprint(key, round)
+		d, err := g.Take(g.Context(), g.now, lim)
+		return d.Allowed, err == nil
+	})
 }

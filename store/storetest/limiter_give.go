@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/otpcourier/otpcourier/store"
@@ -233,5 +234,26 @@ func parallelGives(t tester, l store.Limiter) {
 			}
 		})
 		g.allowed(1, lim)
+	}
+	g, lim := &gauge{t, l, start()}, limit(3, time.Hour)
+	key, taken := lim.Key, g.now
+	in := func(round int) store.Limit {
+		lim := lim
+		lim.Key = fmt.Sprint(key, round)
+		return lim
+	}
+	rounds := duel(t, func(round, i int) {
+		if i == 0 {
+			g.take(of(1, in(round)))
+			g.take(of(2, in(round)))
+		}
+	})
+	duel(t, func(round, _ int) {
+		if err := g.Give(g.Context(), taken, g.now, of(2, in(round))); err != nil {
+			g.Errorf("Give: %v", err)
+		}
+	})
+	for round := range rounds { // of three takings two were returned, and then the last
+		g.allowed(3, in(round))
 	}
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -66,7 +67,16 @@ func moreThanMost(t tester, l store.Limiter) {
 	if d := g.take(of(4, lim)); d.Allowed || d.RetryAfter <= 0 {
 		g.Errorf("4 of 3: %+v, want it refused, with a RetryAfter", d)
 	}
-	g.allowed(3, lim)
+	g.take(lim)
+	for _, n := range []int{4, math.MaxInt32, math.MaxInt - 1, math.MaxInt} {
+		if d := g.take(of(n, lim)); d.Allowed {
+			g.Errorf("%d more of 3: %+v, want it refused", n, d)
+		}
+		if d := g.take(lim, of(n, lim)); d.Allowed {
+			g.Errorf("1 and %d more of 3: %+v, want it refused", n, d)
+		}
+	}
+	g.allowed(2, lim)
 }
 
 func oneKeySeveral(t tester, l store.Limiter) {
@@ -118,6 +128,10 @@ func peek(t tester, l store.Limiter) {
 				g.Fatalf("taking %d of %d, peeking at %d: %+v", i+1, most, most/2, d)
 			}
 		}
+		several := of(most/4, peekAt(low))
+		if d := g.take(several, of(2, peekAt(limit(1, time.Hour)))); !slices.Equal(d.Over, []int{0, 1}) {
+			g.Errorf("peeks at several of a used and of a small limit: %+v, want Over [0 1]", d)
+		}
 		enforced, fresh := low, limit(2, time.Hour)
 		enforced.Peek = true
 		if d := g.take(fresh, enforced); d.Allowed || !slices.Equal(d.Over, []int{1}) || d.RetryAfter <= 0 {
@@ -143,6 +157,10 @@ func waits(t tester, l store.Limiter) {
 	want := []time.Duration{time.Hour - time.Second, time.Minute - time.Second, time.Hour - time.Second}
 	if !slices.Equal(d.Over, []int{0, 1, 3}) || !slices.Equal(d.Waits, want) || d.RetryAfter != want[0] {
 		g.Errorf("%+v, want Over [0 1 3], Waits %v", d, want)
+	}
+	g.take(limit(1, time.Hour), short, long)
+	if !slices.Equal(d.Over, []int{0, 1, 3}) || !slices.Equal(d.Waits, want) {
+		g.Errorf("a later Take has changed the Decision of an earlier: %+v", d)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/otpcourier/otpcourier/store"
 )
@@ -39,6 +40,26 @@ type badVault struct {
 	*naive
 	fault string
 	held  []byte // what "hands out what it holds" holds
+	since time.Time
+	order []string // in which subjects got values, for the fault that evicts
+}
+
+// evict removes the oldest value if there would be more than 1000.
+func (b *badVault) evict(added string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.order = append(b.order, added); len(b.order) > 1000 {
+		delete(b.creds, b.order[0])
+		b.order = b.order[1:]
+	}
+}
+
+// live counts values, which end after a day if that is the fault.
+func (b *badVault) live(now time.Time) int {
+	if b.fault == "values end" && time.Until(now) > 24*time.Hour {
+		return 0
+	}
+	return b.naive.live(now)
 }
 
 func (b *badVault) Load(ctx context.Context, subject string) ([]byte, error) {
@@ -47,6 +68,14 @@ func (b *badVault) Load(ctx context.Context, subject string) ([]byte, error) {
 		subject = subject[:min(len(subject), 255)]
 	case "one value for all":
 		subject = ""
+	case "values end in a day":
+		if time.Since(b.since) > 24*time.Hour {
+			return nil, ctx.Err()
+		}
+	case "subjects ignore case":
+		subject = strings.ToLower(subject)
+	case "subjects without spaces at an end":
+		subject = strings.TrimSpace(subject)
 	case "hands out what it holds":
 		return b.held, ctx.Err()
 	case "empty for none":
@@ -71,6 +100,10 @@ func (b *badVault) Swap(ctx context.Context, subject string, old, new []byte) er
 		value := now()
 		pauseForOthers()
 		if value == string(old) {
+			old = []byte(now())
+		}
+	case "read, then write at once":
+		if now() == string(old) {
 			old = []byte(now())
 		}
 	case "= for NULL":
@@ -103,6 +136,12 @@ func (b *badVault) Swap(ctx context.Context, subject string, old, new []byte) er
 		subject = subject[:min(len(subject), 255)]
 	case "one value for all":
 		subject = ""
+	case "subjects ignore case":
+		subject = strings.ToLower(subject)
+	case "subjects without spaces at an end":
+		subject = strings.TrimSpace(subject)
+	case "the oldest of 1000 goes":
+		b.evict(subject)
 	case "0 rows is success":
 		_ = b.naive.Swap(ctx, subject, old, new)
 		return ctx.Err()
@@ -130,6 +169,7 @@ func TestCredentialsMutants(t *testing.T) {
 	for fault, caught := range map[string][]string{
 		"swaps without comparing":   {"conflict", "one winner", "one first", "from none to a value"},
 		"read, then write":          {"one winner", "one first", "none lost"},
+		"read, then write at once":  {"one first"},
 		"= for NULL":                {"from none to a value", "one first"},
 		"NULL matches all":          {"from none to a value", "one first"},
 		"truncated at 255":          {"whole"},
@@ -139,17 +179,23 @@ func TestCredentialsMutants(t *testing.T) {
 		"LIKE":                      {"compared by octets"},
 		"subjects cut at 255":       {"subject as it is"},
 		"one value for all":         {"subjects apart"},
-		"0 rows is success":         {"conflict", "one winner"},
-		"never removes":             {"from a value to none"},
-		"upserts":                   {"conflict", "from a value to none"},
-		"hands out what it holds":   {"copied values"},
-		"empty for none":            {"no value"},
-		"context ignored":           {"context"},
+		"subjects ignore case":      {"subjects apart"},
+		"values end":                {"kept for ever"},
+		"values end in a day":       {"kept for ever"},
+		"the oldest of 1000 goes":   {"none evicted"},
+
+		"subjects without spaces at an end": {"subjects apart"},
+		"0 rows is success":                 {"conflict", "one winner"},
+		"never removes":                     {"from a value to none"},
+		"upserts":                           {"conflict", "from a value to none"},
+		"hands out what it holds":           {"copied values"},
+		"empty for none":                    {"no value"},
+		"context ignored":                   {"context"},
 	} {
 		t.Run(strings.ReplaceAll(fault, " ", "_"), func(t *testing.T) {
 			for _, name := range caught {
 				catches(t, credentialsCases(), name, func() store.Credentials {
-					return &badVault{naive: newNaive(), fault: fault}
+					return &badVault{naive: newNaive(), fault: fault, since: time.Now()}
 				})
 			}
 		})

@@ -34,7 +34,7 @@ func TestOpenMutants(t *testing.T) {
 		}},
 		{"takes from the first limit", "open both", func(s *naive, r *store.Record, now time.Time, l []store.Limit) (
 			store.Decision, error) {
-			return s.Open(ctx, r, now, l[0])
+			return s.Open(ctx, r, now, l[:min(len(l), 1)]...)
 		}},
 		{"takes one for N", "open both", func(s *naive, r *store.Record, now time.Time, l []store.Limit) (
 			store.Decision, error) {

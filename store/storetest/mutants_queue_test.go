@@ -78,6 +78,22 @@ func oneForEach() func(*badQueue) {
 	}
 }
 
+// ahead is a Run that takes 100 jobs, and has them wait for a worker as long as keeps
+// reports true, or else loses them.
+func ahead(b *badQueue, keeps func(context.Context) bool) func(context.Context, int, handler) error {
+	return func(ctx context.Context, workers int, handle handler) error {
+		free := make(chan struct{}, workers)
+		return b.naive.Run(ctx, 100, func(inner context.Context, j store.Job) (time.Time, error) {
+			free <- struct{}{}
+			defer func() { <-free }()
+			if !keeps(ctx) {
+				return done, nil
+			}
+			return handle(inner, j)
+		})
+	}
+}
+
 func TestQueueMutants(t *testing.T) {
 	edit := func(change func(*store.Job)) func(*badQueue) {
 		return func(b *badQueue) {
@@ -227,8 +243,8 @@ func TestQueueMutants(t *testing.T) {
 			b.stats = func(st *store.Stats) { st.Dead = 0 }
 		}},
 		{"keeps no letter of what fails", "failures", func(b *badQueue) {
+			n := 0
 			b.run = func(ctx context.Context, workers int, handle handler) error {
-				n := 0
 				return b.naive.Run(ctx, workers, func(ctx context.Context, j store.Job) (time.Time, error) {
 					again, err := handle(ctx, j)
 					if n++; n < naiveAttempts {
@@ -261,12 +277,100 @@ func TestQueueMutants(t *testing.T) {
 		{"a death is no failure", "dead worker", func(b *badQueue) { b.freeDeath = true }},
 		{"a former worker ends its job", "former worker", func(b *badQueue) { b.formerEnds = true }},
 		{"a former worker hands its job out", "former worker", func(b *badQueue) { b.formerFails = true }},
+		{"a former worker's heartbeats get its job back", "former worker", func(b *badQueue) { b.formerBeats = true }},
+		{"sends heartbeats for one job of many", "heartbeat", func(b *badQueue) { b.oneBeat = true }},
+		{"sends no heartbeats when Run is to end", "end of Run", func(b *badQueue) { b.noLastBeats = true }},
+		{"forgets what was done when Run was to end", "end of Run", func(b *badQueue) {
+			b.run = func(ctx context.Context, workers int, handle handler) error {
+				return b.naive.Run(ctx, workers, func(inner context.Context, j store.Job) (time.Time, error) {
+					again, err := handle(inner, j)
+					if ctx.Err() != nil && again.IsZero() {
+						again = time.Now()
+					}
+					return again, err
+				})
+			}
+		}},
+		{"ends Run when its process is stopped", "goes on", func(b *badQueue) { b.endsStopped = true }},
+		{"takes more jobs than it has workers, and loses them", "failed at the end", func(b *badQueue) {
+			b.run = ahead(b, func(ctx context.Context) bool { return ctx.Err() == nil })
+		}},
+		{"takes more jobs than it has workers", "free worker", func(b *badQueue) {
+			b.run = ahead(b, func(context.Context) bool { return true })
+		}},
+		{"does not return", "stop", func(b *badQueue) {
+			b.run = func(ctx context.Context, workers int, handle handler) error {
+				long, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Minute)
+				defer cancel()
+				_ = b.naive.Run(long, workers, handle)
+				return ctx.Err()
+			}
+		}},
+		{"looks for new jobs four times a minute", "job", func(b *badQueue) {
+			b.enqueue = func(j store.Job) error {
+				time.AfterFunc(15*time.Second, func() { _ = b.naive.Enqueue(context.Background(), j) })
+				return nil
+			}
+		}},
+		{"adds no job while a handler runs", "job", func(b *badQueue) {
+			turn := make(chan struct{}, 1)
+			wrap(func(_ *badQueue, handle handler) handler {
+				return func(ctx context.Context, j store.Job) (time.Time, error) {
+					turn <- struct{}{}
+					defer func() { <-turn }()
+					return handle(ctx, j)
+				}
+			})(b)
+			b.enqueue = func(j store.Job) error {
+				select {
+				case turn <- struct{}{}:
+					defer func() { <-turn }()
+					return b.naive.Enqueue(context.Background(), j)
+				case <-time.After(time.Minute):
+					return errJob
+				}
+			}
+		}},
+		{"hands out an expired job that has failed", "expired after a failure", wrap(
+			func(b *badQueue, handle handler) handler {
+				return func(ctx context.Context, j store.Job) (time.Time, error) {
+					again, err := handle(ctx, j)
+					if err != nil && time.Until(j.Expires) < 2*time.Second {
+						j.Expires = j.Expires.Add(time.Minute)
+						_ = b.naive.Enqueue(ctx, j)
+					}
+					return again, err
+				}
+			})},
+		{"has a job come at once whose handler panics", "panic", wrap(func(_ *badQueue, handle handler) handler {
+			return func(ctx context.Context, j store.Job) (again time.Time, err error) {
+				defer func() {
+					if recover() != nil {
+						again = time.Now()
+					}
+				}()
+				return handle(ctx, j)
+			}
+		})},
+		{"counts failures in each Run", "failures", func(b *badQueue) {
+			b.run = func(ctx context.Context, workers int, handle handler) error {
+				b.mu.Lock()
+				for _, j := range b.jobs {
+					j.failures = 0
+				}
+				b.mu.Unlock()
+				return b.naive.Run(ctx, workers, handle)
+			}
+		}},
+		{"keeps ten dead letters", "dead letters", func(b *badQueue) {
+			b.dead = func(d []store.DeadLetter) []store.DeadLetter { return d[:min(len(d), 10)] }
+		}},
 		{"loses NotBefore when a job comes again", "again", func(b *badQueue) {
 			b.again = func(j *naiveJob) { j.NotBefore = time.Time{} }
 		}},
 		{"hands out what has failed for good", "failures", func(b *badQueue) {
+			n := 0
 			b.run = func(ctx context.Context, workers int, handle handler) error {
-				n := 0
 				return b.naive.Run(ctx, workers, func(ctx context.Context, j store.Job) (time.Time, error) {
 					if n++; n == naiveAttempts {
 						time.AfterFunc(50*time.Millisecond, func() { _, _ = handle(ctx, j) })

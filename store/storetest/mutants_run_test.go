@@ -16,6 +16,11 @@ func (f *faulty) Forget(ctx context.Context, bucket, subject string, now time.Ti
 		delete(f.marks, subject)
 		f.mu.Unlock()
 	}
+	if f.forgetAll {
+		f.mu.Lock()
+		clear(f.runs)
+		f.mu.Unlock()
+	}
 	return f.naive.Forget(ctx, bucket, subject, now)
 }
 
@@ -106,7 +111,7 @@ func TestRunMutants(t *testing.T) {
 		{"Forget forgets marks", "forget", func(f *faulty) { f.forgetMarks = true }},
 		{"caps by itself", "no cap", func(f *faulty) {
 			f.create = func(r *store.Record, now time.Time) error {
-				r.MaxRun, r.RunLife = 100, week
+				r.MaxRun, r.RunLife = 100, month
 				return f.naive.Create(t.Context(), r, now)
 			}
 		}},

@@ -21,6 +21,7 @@ type faulty struct {
 	cancelAll func(subject, group string, until, now time.Time) error
 
 	forgetMarks bool // by Forget
+	forgetAll   bool // by Forget
 }
 
 func (f *faulty) Create(ctx context.Context, r *store.Record, now time.Time) error {

@@ -27,7 +27,10 @@ func unit(l store.Limit) int {
 	return l.Most / 3
 }
 
-func (s *naive) Take(_ context.Context, now time.Time, limits ...store.Limit) (store.Decision, error) {
+func (s *naive) Take(ctx context.Context, now time.Time, limits ...store.Limit) (store.Decision, error) {
+	if err := s.ended(ctx, "Take"); err != nil {
+		return store.Decision{}, err
+	}
 	if err := checkLimits(limits); err != nil {
 		return store.Decision{}, err
 	}
@@ -70,13 +73,20 @@ func (s *naive) take(now time.Time, limits []store.Limit) store.Decision {
 	return d
 }
 
-func (s *naive) Open(_ context.Context, r *store.Record, now time.Time, limits ...store.Limit) (store.Decision, error) {
+func (s *naive) Open(ctx context.Context, r *store.Record, now time.Time, limits ...store.Limit) (
+	store.Decision, error) {
+	if err := s.ended(ctx, "Open"); err != nil {
+		return store.Decision{}, err
+	}
 	if err := checkLimits(limits); err != nil {
 		return store.Decision{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.recs[r.ID]
+	if old != nil && !now.Before(old.Expires) {
+		old = nil
+	}
 	repeat := old != nil && bytes.Equal(old.Salt, r.Salt)
 	until := s.lockedUntil(r.Subject, now)
 	if old == nil && until.IsZero() {
@@ -98,7 +108,10 @@ func (s *naive) window(k store.Limit, now time.Time) []time.Time {
 	return taken
 }
 
-func (s *naive) Give(_ context.Context, taken, _ time.Time, limits ...store.Limit) error {
+func (s *naive) Give(ctx context.Context, taken, _ time.Time, limits ...store.Limit) error {
+	if err := s.ended(ctx, "Give"); err != nil {
+		return err
+	}
 	if err := checkLimits(limits); err != nil {
 		return err
 	}

@@ -18,13 +18,15 @@ type naiveJob struct {
 	failures int           // since it last succeeded in coming again
 	owner    *naiveProcess // with whose worker it is; nil: it waits, or is with one that cannot die
 	since    time.Time     // when it was handed out
-	heir     *naiveJob     // as which it was handed out anew
+	run      context.Context
+	heir     *naiveJob // as which it was handed out anew
 }
 
 // A naiveProcess is one that can be stopped.
 type naiveProcess struct {
 	*naive
-	stopped time.Time     // zero: it runs
+	stopped time.Time // zero: it runs
+	resumed time.Time
 	goes    chan struct{} // closed: it runs
 }
 
@@ -53,9 +55,23 @@ func (p *naiveProcess) resume() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.stopped.IsZero() {
-		p.stopped = time.Time{}
+		p.stopped, p.resumed = time.Time{}, time.Now()
 		close(p.goes)
 	}
+}
+
+// beating reports whether p has sent heartbeats since it was resumed.
+func (p *naiveProcess) beating() bool {
+	return p != nil && p.stopped.IsZero() && !p.resumed.IsZero() && time.Since(p.resumed) > time.Second
+}
+
+func (p *naiveProcess) isStopped() bool {
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.stopped.IsZero()
 }
 
 // running waits until p runs.
@@ -78,7 +94,11 @@ func (s *naive) takeOver(now time.Time) time.Duration {
 	wait := time.Hour
 	for j := range s.held {
 		since := j.since
-		if !s.noHeartbeat {
+		silent := s.noHeartbeat || s.oneBeat && j != s.latest || s.noLastBeats && j.run.Err() != nil
+		if s.noLastBeats {
+			wait = min(wait, time.Second)
+		}
+		if !silent {
 			if s.noTakeover || j.owner == nil || j.owner.stopped.IsZero() {
 				continue
 			}
@@ -100,7 +120,7 @@ func (s *naive) takeOver(now time.Time) time.Duration {
 }
 
 func (s *naive) Enqueue(ctx context.Context, j store.Job) error {
-	if err := ctx.Err(); err != nil {
+	if err := s.ended(ctx, "Enqueue"); err != nil {
 		return err
 	}
 	if j.Challenge == "" || j.Expires.IsZero() || !j.Priority.Valid() {
@@ -129,7 +149,7 @@ func (s *naive) signal() {
 }
 
 // next takes the first job that is due, or says how long until there may be one.
-func (s *naive) next(p *naiveProcess) (*naiveJob, time.Duration) {
+func (s *naive) next(ctx context.Context, p *naiveProcess) (*naiveJob, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -146,7 +166,7 @@ func (s *naive) next(p *naiveProcess) (*naiveJob, time.Duration) {
 	}
 	j := s.jobs[best]
 	s.jobs = append(s.jobs[:best], s.jobs[best+1:]...)
-	j.owner, j.since = p, now
+	j.owner, j.since, j.run, s.latest = p, now, ctx, j
 	s.held[j] = true
 	if len(s.jobs) > 0 {
 		s.signal()
@@ -165,8 +185,11 @@ func (s *naive) run(ctx context.Context, p *naiveProcess, workers int, handle st
 		wg.Go(func() {
 			defer s.signal()
 			for ctx.Err() == nil {
+				if s.endsStopped && p.isStopped() {
+					return
+				}
 				p.running()
-				j, wait := s.next(p)
+				j, wait := s.next(ctx, p)
 				if j != nil {
 					s.handle(ctx, j, handle)
 					continue
@@ -198,7 +221,8 @@ func (s *naive) handle(ctx context.Context, j *naiveJob, handle store.Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	success := err == nil && again.IsZero()
-	if j.heir != nil && (s.formerEnds && success || s.formerFails && !success) {
+	former := s.formerEnds && success || s.formerFails && !success || s.formerBeats && j.owner.beating()
+	if j.heir != nil && former {
 		heir := j.heir
 		s.jobs = slices.DeleteFunc(s.jobs, func(other *naiveJob) bool { return other == heir })
 		delete(s.held, heir)
@@ -239,7 +263,10 @@ func (s *naive) bury(j *naiveJob, why store.Reason) {
 	s.dead = append([]store.DeadLetter{letter}, s.dead...)
 }
 
-func (s *naive) Stats(context.Context) (store.Stats, error) {
+func (s *naive) Stats(ctx context.Context) (store.Stats, error) {
+	if err := s.ended(ctx, "Stats"); err != nil {
+		return store.Stats{}, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := store.Stats{Running: len(s.held), Dead: len(s.dead)}
@@ -262,7 +289,10 @@ func (s *naive) Stats(context.Context) (store.Stats, error) {
 	return st, nil
 }
 
-func (s *naive) Dead(_ context.Context, n int) ([]store.DeadLetter, error) {
+func (s *naive) Dead(ctx context.Context, n int) ([]store.DeadLetter, error) {
+	if err := s.ended(ctx, "Dead"); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.dead[:min(n, len(s.dead))]), nil

@@ -21,10 +21,13 @@ type naive struct {
 	tracks map[string]*naiveTrack
 	jobs   []*naiveJob        // that wait
 	held   map[*naiveJob]bool // with a worker
+	latest *naiveJob          // of those handed out
 	dead   []store.DeadLetter // the newest first
 	wake   chan struct{}
 	again  func(*naiveJob) // a fault: changes a job that is to come again
 	creds  map[string]string
+
+	deaf string // a fault: the method that does not look at its context
 
 	// Faults of a queue.
 	noHeartbeat bool // a job is handed out anew though its process lives
@@ -32,6 +35,10 @@ type naive struct {
 	freeDeath   bool // a worker's death is no failure of its job
 	formerEnds  bool // a former worker that succeeds ends the job
 	formerFails bool // a former worker that fails, or has the job come again, hands it out
+	formerBeats bool // a former worker that has sent heartbeats again ends the job
+	oneBeat     bool // heartbeats are for the job only that was handed out last
+	noLastBeats bool // no heartbeats when the context of Run has ended
+	endsStopped bool // a Run ends when its process is stopped
 }
 
 func newNaive() *naive {
@@ -45,6 +52,14 @@ func newNaive() *naive {
 		wake:   make(chan struct{}, 1),
 		creds:  map[string]string{},
 	}
+}
+
+// ended returns the error of a context that has ended.
+func (s *naive) ended(ctx context.Context, op string) error {
+	if s.deaf == op {
+		return nil
+	}
+	return ctx.Err()
 }
 
 // live returns how many things are not over at now.
@@ -103,7 +118,10 @@ type naiveRun struct {
 // A naiveMark closes the challenges that were created before at.
 type naiveMark struct{ at, until time.Time }
 
-func (s *naive) Create(_ context.Context, r *store.Record, now time.Time) error {
+func (s *naive) Create(ctx context.Context, r *store.Record, now time.Time) error {
+	if err := s.ended(ctx, "Create"); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.create(r, now)
@@ -170,11 +188,17 @@ func (s *naive) with(id string, now time.Time, f func(*naiveChallenge) error) (*
 	return clone(&r.Record), err
 }
 
-func (s *naive) Get(_ context.Context, id string, now time.Time) (*store.Record, error) {
+func (s *naive) Get(ctx context.Context, id string, now time.Time) (*store.Record, error) {
+	if err := s.ended(ctx, "Get"); err != nil {
+		return nil, err
+	}
 	return s.with(id, now, func(*naiveChallenge) error { return nil })
 }
 
-func (s *naive) Attempt(_ context.Context, id string, t store.Token, now time.Time) (*store.Record, error) {
+func (s *naive) Attempt(ctx context.Context, id string, t store.Token, now time.Time) (*store.Record, error) {
+	if err := s.ended(ctx, "Attempt"); err != nil {
+		return nil, err
+	}
 	number := 0
 	r, err := s.with(id, now, func(r *naiveChallenge) error {
 		number = slices.Index(r.charged, t) + 1
@@ -227,8 +251,11 @@ func (s *naive) fail(r *store.Record, now time.Time) {
 }
 
 func (s *naive) Finish(
-	_ context.Context, id string, o store.Outcome, t store.Token, now time.Time,
+	ctx context.Context, id string, o store.Outcome, t store.Token, now time.Time,
 ) (*store.Record, error) {
+	if err := s.ended(ctx, "Finish"); err != nil {
+		return nil, err
+	}
 	return s.with(id, now, func(r *naiveChallenge) error {
 		switch {
 		case r.won == t && r.Outcome == o:
@@ -245,7 +272,10 @@ func (s *naive) Finish(
 	})
 }
 
-func (s *naive) Forget(_ context.Context, _, subject string, _ time.Time) error {
+func (s *naive) Forget(ctx context.Context, _, subject string, _ time.Time) error {
+	if err := s.ended(ctx, "Forget"); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.runs, subject)
@@ -253,8 +283,11 @@ func (s *naive) Forget(_ context.Context, _, subject string, _ time.Time) error 
 }
 
 func (s *naive) Update(
-	_ context.Context, id string, revision uint64, delivery []byte, now time.Time,
+	ctx context.Context, id string, revision uint64, delivery []byte, now time.Time,
 ) (*store.Record, error) {
+	if err := s.ended(ctx, "Update"); err != nil {
+		return nil, err
+	}
 	return s.with(id, now, func(r *naiveChallenge) error {
 		if r.Revision != revision {
 			return store.ErrConflict
@@ -265,7 +298,10 @@ func (s *naive) Update(
 	})
 }
 
-func (s *naive) CancelAll(_ context.Context, _, subject, group string, until, now time.Time) error {
+func (s *naive) CancelAll(ctx context.Context, _, subject, group string, until, now time.Time) error {
+	if err := s.ended(ctx, "CancelAll"); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.marks[subject] == nil {

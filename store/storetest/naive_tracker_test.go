@@ -33,7 +33,10 @@ func (s *naive) tracked(key string, expires, now time.Time) *naiveTrack {
 	return t
 }
 
-func (s *naive) Track(_ context.Context, key, message string, expires, now time.Time) ([][]byte, error) {
+func (s *naive) Track(ctx context.Context, key, message string, expires, now time.Time) ([][]byte, error) {
+	if err := s.ended(ctx, "Track"); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tracked(key, expires, now)
@@ -50,7 +53,10 @@ func (s *naive) Track(_ context.Context, key, message string, expires, now time.
 	return early, nil
 }
 
-func (s *naive) Match(_ context.Context, key string, receipt []byte, expires, now time.Time) (string, error) {
+func (s *naive) Match(ctx context.Context, key string, receipt []byte, expires, now time.Time) (string, error) {
+	if err := s.ended(ctx, "Match"); err != nil {
+		return "", err
+	}
 	if len(receipt) > maxReceipt {
 		return "", fmt.Errorf("naive: receipt of %d bytes", len(receipt))
 	}

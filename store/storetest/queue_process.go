@@ -53,7 +53,10 @@ func (h *Harness) processes(t *testing.T) processes {
 
 func processCases() []testCase[store.Queue] {
 	return []testCase[store.Queue]{
-		{"heartbeat", "a job stays with its worker for longer than a dead worker's job would", heartbeat},
+		{"heartbeat", "each job of a Run stays with its worker for longer than a dead worker's job would", heartbeat},
+		{"end of Run", "a job stays with a Run that ends while its handler runs, and does not come again if it is done",
+			endOfRun},
+		{"goes on", "a Run whose process was stopped, and goes on, gets jobs again", goesOn},
 		{"dead worker", "a job whose worker's process has died comes to another, in time, and has failed once",
 			deadWorker},
 		{"former worker",
@@ -96,15 +99,80 @@ func heartbeat(t tester, q store.Queue) {
 		<-release
 		return done, nil
 	}
-	defer w.run(1, handle)()
-	defer w.run(1, handle)()
+	defer w.run(3, handle)()
 	defer close(release)
-	w.enqueue(newJob())
-	receive(w, started, "the job")
+	w.enqueue(newJob(), newJob(), newJob())
+	for range 3 {
+		receive(w, started, "a job")
+	}
+	defer w.run(3, handle)()
 	w.pause(time.Now().Add(takeover + takeover/2))
 	if len(started) > 0 {
 		w.Errorf("a job came to another worker though the process of the first lives")
 	}
+}
+
+func endOfRun(t tester, q store.Queue) {
+	takeover := t.processes().takeover
+	ctx, cancel := context.WithTimeout(t.Context(), patience+4*takeover)
+	defer cancel()
+	w := &workshop{t, q, ctx}
+	started, release := make(chan struct{}, 100), make(chan struct{})
+	end := w.run(3, func(context.Context, store.Job) (time.Time, error) {
+		started <- struct{}{}
+		<-release
+		return done, nil
+	})
+	w.enqueue(newJob(), newJob(), newJob())
+	for range 3 {
+		receive(w, started, "a job")
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		end()
+	}()
+	proceed := sync.OnceFunc(func() { close(release) })
+	defer proceed()
+	jobs, stop := w.collect()
+	defer stop()
+	w.pause(time.Now().Add(takeover + takeover/2))
+	if len(jobs) > 0 {
+		w.Errorf("a job came to another worker though its handler runs, in a Run that ends")
+	}
+	proceed()
+	receive(w, ended, "the end of Run")
+	w.pause(time.Now().Add(takeover + time.Second))
+	marker := last()
+	w.enqueue(marker)
+	if n := len(w.until(marker, jobs)); n > 0 {
+		w.Errorf("%d jobs came again that were done while their Run ended", n)
+	}
+}
+
+func goesOn(t tester, q store.Queue) {
+	takeover := t.processes().takeover
+	ctx, cancel := context.WithTimeout(t.Context(), patience+2*takeover)
+	defer cancel()
+	w := &workshop{t, q, ctx}
+	p, ok := w.process()
+	if !ok {
+		return
+	}
+	taken := make(chan store.Job, 10)
+	_, stop := w.runIn(p, 1, func(_ context.Context, j store.Job) (time.Time, error) {
+		taken <- j
+		return done, nil
+	})
+	defer stop()
+	w.enqueue(newJob())
+	receive(w, taken, "the job before the process is stopped")
+	p.Stop()
+	j := newJob()
+	w.enqueue(j)
+	w.pause(time.Now().Add(takeover))
+	p.Resume()
+	w.is(receive(w, taken, "the job for a process that goes on"), j)
 }
 
 func deadWorker(t tester, q store.Queue) {
@@ -156,7 +224,7 @@ func deadWorker(t tester, q store.Queue) {
 // again.
 func formerWorker(t tester, q store.Queue) {
 	takeover := t.processes().takeover
-	ctx, cancel := context.WithTimeout(t.Context(), 4*patience+4*takeover)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*patience+5*takeover)
 	defer cancel()
 	w := &workshop{t, q, ctx}
 	p, ok := w.process()
@@ -191,6 +259,7 @@ func formerWorker(t tester, q store.Queue) {
 	heirs := w.heirs(len(ends))
 	defer heirs.stop()
 	p.Resume()
+	w.pause(time.Now().Add(takeover / 2)) // it sends heartbeats for what it takes for its jobs
 	former()
 	w.pause(time.Now().Add(takeover/2 + time.Second)) // until it has reported
 	if n := len(heirs.visits); n > 0 {

@@ -12,7 +12,9 @@ func inspectorCases() []testCase[store.Queue] {
 	return []testCase[store.Queue]{
 		{"stats", "Stats counts jobs by what they are, and says how long the first has been due", stats},
 		{"late", "a job that expires unhandled is a dead letter; one that never could be due is none", late},
-		{"failures", "a job that has failed as often as it may is a dead letter, and does not come again", failures},
+		{"failures", "a job that has failed as often as it may, in any Runs, is a dead letter, and does not come again",
+			failures},
+		{"dead letters", "the newest 1000 dead letters are kept", deadLetters},
 	}
 }
 
@@ -149,15 +151,51 @@ func failures(t tester, q store.Queue) {
 		return
 	}
 	begin := start()
-	visits, stop := w.visits(func(int) (time.Time, error) { return done, errJob })
-	defer stop()
+	fail := func(int) (time.Time, error) { return done, errJob }
+	before, stop := w.visits(fail)
 	j := newJob()
 	w.enqueue(j)
+	wantStats(w, in, store.Stats{Delayed: 1}) // it has failed once
+	stop()
+	visits, stop := w.visits(fail)
+	defer stop()
 	wantStats(w, in, store.Stats{Dead: 1})
-	attempts := len(visits)
+	attempts := len(before) + len(visits)
 	wantDead(w, in, begin, store.DeadLetter{Reason: store.Failed, Attempts: attempts}, j)
 	w.pause(time.Now().Add(100 * time.Millisecond))
-	if wantStats(w, in, store.Stats{Dead: 1}); len(visits) != attempts {
+	if wantStats(w, in, store.Stats{Dead: 1}); len(before)+len(visits) != attempts {
 		w.Errorf("a job that had failed for good came again")
+	}
+}
+
+func deadLetters(t tester, q store.Queue) {
+	w, cancel := newWorkshop(t, q)
+	defer cancel()
+	in := inspector(w)
+	if in == nil {
+		return
+	}
+	const kept, adders = 1000, 8
+	soon := start().Add(8 * time.Second) // all are added by then
+	parallel(adders, func(int) {
+		for range kept / adders {
+			if err := w.Enqueue(w.ctx, newJob(func(j *store.Job) { j.Expires = soon })); err != nil {
+				w.Errorf("Enqueue: %v", err)
+			}
+		}
+	})
+	w.pause(soon.Add(20 * time.Millisecond))
+	wantNone(w)
+	wantStats(w, in, store.Stats{Dead: kept})
+	dead, err := in.Dead(w.ctx, 2*kept)
+	if err != nil || len(dead) != kept {
+		w.Fatalf("%d dead letters, error %v, want %d", len(dead), err, kept)
+	}
+	seen := map[string]bool{}
+	for _, d := range dead {
+		seen[d.Job.Challenge] = true
+	}
+	if len(seen) != kept {
+		w.Errorf("%d dead letters are of %d jobs", kept, len(seen))
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 func storeCases() []testCase[store.Store] {
 	return slices.Concat(recordCases(), attemptCases(), repeatCases(), lockCases(), runCases(), cancelCases(),
-		openCases(), storeClockCases())
+		openCases(), storeClockCases(), storeContextCases())
 }
 
 // A fixture is a store under test at a time that the case moves.

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 func attemptCases() []testCase[store.Store] {
 	return []testCase[store.Store]{
 		{"attempts", "Attempt charges one attempt, returns the record as charged, and stops at MaxAttempts", attempts},
+		{"many attempts", "the numbers of attempts, tokens and failures have room for hundreds", manyAttempts},
 		{"parallel attempts", "64 parallel Attempts get no more than MaxAttempts, and no fewer", parallelAttempts},
 		{"finish", "a closed challenge stays closed as it was", finish},
 		{"parallel finishes", "of any number of Finishes exactly one gets a nil error", parallelFinishes},
@@ -61,6 +63,37 @@ func attempts(t tester, s store.Store) {
 	f.finish(id, store.Verified, nil) // the caller that was charged last may compare
 }
 
+func manyAttempts(t tester, s store.Store) {
+	const many = 300 // more than an octet counts
+	f := newFixture(t, s)
+	for what, policy := range map[string]func(*store.Record){
+		"MaxAttempts": func(r *store.Record) { r.MaxFailures, r.MaxRun = 0, 0 },
+		"MaxFailures": maxFailures(many),
+		"MaxRun":      func(r *store.Record) { r.MaxFailures, r.MaxRun, r.RunLife = 0, many, month },
+	} {
+		f.subject = unique("subject-")
+		then := store.ErrLocked
+		if what == "MaxAttempts" {
+			then = store.ErrExhausted
+		}
+		id, first := f.create(maxAttempts(many), policy), newToken()
+		for n := 1; n <= many; n++ {
+			token := newToken()
+			if n == 1 {
+				token = first
+			}
+			if r := f.attemptAs(id, token, nil); r.Attempts != n || !r.LockedUntil.IsZero() && n < many {
+				f.Fatalf("Attempt %d, and %s %d: Attempts %d, LockedUntil %v", n, what, many, r.Attempts, r.LockedUntil)
+			}
+		}
+		f.attempt(id, then)
+		if r := f.attemptAs(id, first, nil); r.Attempts != 1 {
+			f.Errorf("the first of %d Attempts, repeated: Attempts %d, want 1", many, r.Attempts)
+		}
+		f.finish(id, store.Verified, nil)
+	}
+}
+
 func parallelAttempts(t tester, s store.Store) {
 	f := newFixture(t, s)
 	for range 4 {
@@ -73,6 +106,26 @@ func parallelAttempts(t tester, s store.Store) {
 			f.Errorf("%d of %d parallel Attempts were charged, Attempts %d; want 5, 5", charged, racers, r.Attempts)
 		}
 	}
+	f.contend("Attempt of the last attempt", store.ErrExhausted, func(id string, _ int) error {
+		_, err := f.Attempt(f.Context(), id, newToken(), f.now)
+		return err
+	}, maxAttempts(1), maxFailures(0), capped(0, 0))
+}
+
+// contend has two calls contend for each of many challenges.
+func (f *fixture) contend(what string, refusal error, call func(id string, i int) error, edit ...func(*store.Record)) {
+	f.Helper()
+	run := unique("")
+	id := func(round int) string { return bucketOf(newID(f.subject)) + "-" + fmt.Sprint(run, round) }
+	duel(f, func(round, i int) {
+		if i == 0 {
+			f.create(append(edit, func(r *store.Record) { r.ID = id(round) })...)
+		}
+	})
+	oneWins(f, what, func(round, i int) (bool, bool) {
+		err := call(id(round), i)
+		return err == nil, errors.Is(err, refusal)
+	})
 }
 
 func finish(t tester, s store.Store) {
@@ -122,6 +175,10 @@ func parallelFinishes(t tester, s store.Store) {
 			f.Errorf("Outcome %v is not the winner's", r.Outcome)
 		}
 	}
+	f.contend("Finish", store.ErrClosed, func(id string, i int) error {
+		_, err := f.Finish(f.Context(), id, []store.Outcome{store.Verified, store.Cancelled}[i], newToken(), f.now)
+		return err
+	})
 }
 
 func errorOrder(t tester, s store.Store) {
@@ -189,5 +246,24 @@ func errorsChargeNothing(t tester, s store.Store) {
 	unchanged(other, func() { f.finish(other, store.Verified, store.ErrClosed) })
 	if until := f.get(exhausted).LockedUntil; until.IsZero() {
 		f.Errorf("a Finish that lost ended the lock")
+	}
+	f.expiredChargesNothing()
+}
+
+// expiredChargesNothing has calls on an expired challenge come between the failures of others.
+func (f *fixture) expiredChargesNothing() {
+	f.Helper()
+	f.subject = unique("subject-")
+	id, last := f.create(maxFailures(3), expires(f.now.Add(time.Minute))), f.create(maxFailures(3))
+	f.attempt(id, nil)
+	f.now = f.now.Add(time.Minute)
+	none := func(string, *store.Record, error) {}
+	f.all(id, none)
+	if r := f.attempt(last, nil); !r.LockedUntil.IsZero() {
+		f.Errorf("an Attempt on an expired challenge was counted as a failure: locked until %v", r.LockedUntil)
+	}
+	f.all(id, none)
+	if r := f.attempt(last, nil); r.LockedUntil.IsZero() {
+		f.Errorf("a Finish of an expired challenge ended the run")
 	}
 }

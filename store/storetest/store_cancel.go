@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -141,16 +142,9 @@ func cancelAllOfGroup(t tester, s store.Store) {
 
 func cancelAllOfSubject(t tester, s store.Store) {
 	f := newFixture(t, s)
-	inBucket := func(subject string) string {
-		id := bucketOf(newID(f.subject)) + "-" + newID(subject)[4:]
-		r := f.record(func(r *store.Record) { r.ID, r.Subject = id, subject })
-		if err := f.Create(f.Context(), r, f.now); err != nil {
-			f.Fatalf("Create: %v", err)
-		}
-		return id
-	}
 	own := f.create()
-	others := []string{inBucket(unique("subject-")), inBucket(f.subject + "x"), inBucket(f.subject[:len(f.subject)-1])}
+	others := []string{f.inBucket(unique("subject-")), f.inBucket(f.subject + "x"),
+		f.inBucket(f.subject[:len(f.subject)-1]), f.inBucket(strings.ToLower(f.subject))}
 	f.attempt(others[0], nil)
 	f.now = f.now.Add(time.Second)
 	f.cancelAll("")
@@ -300,7 +294,7 @@ func cancelAllBehind(t tester, s store.Store) {
 
 func parallelCancels(t tester, s store.Store) {
 	f := newFixture(t, s)
-	const groups = 8
+	const groups = 24
 	for range 4 {
 		f.subject = unique("subject-")
 		var ids [groups]string

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,8 @@ func lockCases() []testCase[store.Store] {
 		{"locking charge wins",
 			"the caller whose charge locks the subject may still compare, and Verified ends the lock",
 			lockingChargeWins},
+		{"subjects of a bucket", "a run, a lock, Verified and Forget are of one subject, whoever shares its bucket",
+			subjectsOfBucket},
 		{"verified ends run", "Verified ends the subject's run of failures", verifiedEndsRun},
 		{"verified ends run at once",
 			"a run that Verified has ended is over for a caller whose clock is a moment behind, too",
@@ -75,6 +78,46 @@ func lockingChargeWins(t tester, s store.Store) {
 		f.Errorf("Finish as verified: LockedUntil %v, want zero", r.LockedUntil)
 	}
 	f.attempt(f.create(maxFailures(2)), nil)
+	id, other := f.create(maxFailures(3)), f.create(maxFailures(3))
+	f.attempt(id, nil) // the second failure since Verified
+	f.attempt(other, nil)
+	if r := f.finish(id, store.Verified, nil); !r.LockedUntil.IsZero() { // locked by the other
+		f.Errorf("Finish as verified of a challenge that another has locked: LockedUntil %v, want zero", r.LockedUntil)
+	}
+	f.create()
+}
+
+// inBucket creates a challenge of a subject, in the bucket of the fixture's.
+func (f *fixture) inBucket(subject string, edit ...func(*store.Record)) string {
+	f.Helper()
+	r := f.record(append(edit, func(r *store.Record) { r.Subject = subject })...)
+	if err := f.Create(f.Context(), r, f.now); err != nil {
+		f.Fatalf("Create: %v", err)
+	}
+	return r.ID
+}
+
+func subjectsOfBucket(t tester, s store.Store) {
+	f := newFixture(t, s)
+	for _, other := range []string{unique("subject-"), f.subject + "x", strings.ToLower(f.subject)} {
+		id, others := f.create(maxFailures(3)), f.inBucket(other, maxFailures(3))
+		f.attempt(others, nil)
+		f.attempt(id, nil)
+		if r := f.attempt(id, nil); !r.LockedUntil.IsZero() {
+			f.Errorf("locked until %v by a failure of another subject", r.LockedUntil)
+		}
+		f.attempt(others, nil)
+		f.finish(id, store.Verified, nil)
+		if forgetter, ok := s.(store.Forgetter); ok {
+			if err := forgetter.Forget(f.Context(), bucketOf(id), f.subject, f.now); err != nil {
+				f.Fatalf("Forget: %v", err)
+			}
+		}
+		if r := f.attempt(others, nil); r.LockedUntil.IsZero() {
+			f.Errorf("Verified or Forget of a subject ended the run of another")
+		}
+		f.create()
+	}
 }
 
 func verifiedEndsRun(t tester, s store.Store) {
@@ -181,8 +224,8 @@ func lockEnds(t tester, s store.Store) {
 func twoPolicies(t tester, s store.Store) {
 	f := newFixture(t, s)
 	for _, c := range []struct{ first, locking time.Duration }{
-		{24 * time.Hour, time.Minute},
-		{time.Minute, 24 * time.Hour},
+		{month, time.Minute},
+		{time.Minute, month},
 	} {
 		f.subject = unique("subject-")
 		first := f.create(maxFailures(10), lockFor(c.first))

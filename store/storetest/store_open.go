@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -52,9 +53,13 @@ func opening(run func(d *doorway)) func(t tester, s store.Store) {
 // open opens a record and checks whether it was allowed.
 func (d *doorway) open(r *store.Record, allowed bool, limits ...store.Limit) store.Decision {
 	d.Helper()
-	got, err := d.Opener.Open(d.fixture.Context(), r, d.now, limits...)
+	passed := slices.Clone(limits)
+	got, err := d.Opener.Open(d.fixture.Context(), r, d.now, passed...)
 	if err != nil {
 		d.Fatalf("Open: %v", err)
+	}
+	if !slices.Equal(passed, limits) {
+		d.Fatalf("Open changed the limits that it was given")
 	}
 	if got.Allowed != allowed || (got.RetryAfter > 0) == allowed || (len(got.Over) > 0) == allowed {
 		d.Fatalf("Open: %+v, want Allowed %v, and RetryAfter and Over if it is refused", got, allowed)
@@ -77,8 +82,18 @@ func openBoth(d *doorway) {
 	if r.Attempts != 0 || r.Revision != 0 {
 		d.Errorf("Open left Attempts %d and Revision %d in the record, want 0", r.Attempts, r.Revision)
 	}
-	if diff := diff(d.get(r.ID), r); diff != "" {
+	stored := d.get(r.ID)
+	if diff := diff(stored, r); diff != "" {
 		d.Errorf("the record is not as it was given:%s", diff)
+	}
+	id := r.ID
+	scribble(r)
+	d.reads("Get after the caller changed what it had passed to Open", d.get(id), stored)
+	bare := d.record()
+	if got, err := d.Opener.Open(d.fixture.Context(), bare, d.now); !errors.Is(err, errors.ErrUnsupported) {
+		if d.get(bare.ID); err != nil || !got.Allowed {
+			d.Errorf("Open without limits: %+v, error %v", got, err)
+		}
 	}
 	b.N = 2
 	d.open(d.record(), true, a, b)
@@ -98,8 +113,21 @@ func openNeither(d *doorway) {
 		d.Errorf("Get after a refused Open: %v, want ErrNotFound", err)
 	}
 	d.left(4, a)
+	twice := limit(3, time.Hour)
+	d.open(d.record(), true, twice, twice)
+	d.open(d.record(), false, twice, twice)
+	d.left(1, twice)
 	d.now = d.now.Add(time.Minute)
 	d.open(r, true, b)
+	bad, good := limit(0, time.Hour), limit(1, time.Hour)
+	r = d.record()
+	if got, err := d.Opener.Open(d.fixture.Context(), r, d.now, good, bad); err == nil || got.Allowed {
+		d.Errorf("Open with a limit of Most 0: %+v, want an error", got)
+	}
+	if _, err := d.Get(d.fixture.Context(), r.ID, d.now); !errors.Is(err, store.ErrNotFound) {
+		d.Errorf("Get after an Open with a limit of Most 0: %v, want ErrNotFound", err)
+	}
+	d.left(1, good)
 }
 
 func openAgain(d *doorway) {
@@ -117,6 +145,13 @@ func openAgain(d *doorway) {
 		d.Errorf("after a repeated Open the record has Attempts %d, want 1", n)
 	}
 	d.left(2, a)
+	d.now = r.Expires
+	d.open(&same, false, b) // no repeat: the record has expired
+	same.Expires = d.now.Add(time.Minute)
+	d.open(&same, true, limit(1, time.Hour))
+	if n := d.get(r.ID).Attempts; n != 0 {
+		d.Errorf("an Open of an expired ID has Attempts %d, want 0", n)
+	}
 }
 
 func openRefused(d *doorway) {
@@ -174,6 +209,14 @@ func parallelOpens(d *doorway) {
 			created.Add(1)
 		}
 	})
+	c, r := limit(2, time.Hour), d.record()
+	parallel(racers, func(int) { // of one record
+		same := *r
+		if got, err := d.Opener.Open(d.fixture.Context(), &same, d.now, c); err != nil || !got.Allowed {
+			d.Errorf("Open of one record by many: %+v, error %v", got, err)
+		}
+	})
+	d.left(1, c)
 	if allowed.Load() != 10 || created.Load() != 10 {
 		d.Fatalf("of %d parallel Opens %d were allowed and %d created a record, want 10", racers, allowed.Load(),
 			created.Load())

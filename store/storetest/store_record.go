@@ -26,6 +26,9 @@ func recordCases() []testCase[store.Store] {
 		{"update conflict", "Update returns ErrConflict and the newer record once Updates moved Revision on",
 			updateConflict},
 		{"parallel updates", "compare-and-swap: no update is lost", parallelUpdates},
+		{"parallel methods", "of Updates beside Attempts, and beside a Finish, none undoes another", parallelMethods},
+		{"none evicted", "a record, and a subject's lock, outlive thousands of others; ErrFull refuses the new ones",
+			noneEvicted},
 	}
 }
 
@@ -160,6 +163,11 @@ func copies(t tester, s store.Store) {
 	for range 2 {
 		scribble(f.finishAs(id, store.Cancelled, won, nil))
 	}
+	for range 2 {
+		scribble(f.attempt(id, store.ErrClosed))
+		scribble(f.finish(id, store.Verified, store.ErrClosed))
+		scribble(f.update(id, 0, "late", store.ErrConflict))
+	}
 	want.Attempts, want.Outcome = 1, store.Cancelled
 	if d := diff(f.get(id), want); d != "" {
 		f.Fatalf("Get after the caller changed what other methods had returned:%s", d)
@@ -211,10 +219,13 @@ func expiry(t tester, s store.Store) {
 		f.attemptAs(r.ID, token, nil)
 		f.finishAs(r.ID, store.Cancelled, token, nil)
 		f.now = r.Expires.Add(after)
-		gone := func(op string, _ *store.Record, err error) {
+		gone := func(op string, got *store.Record, err error) {
 			f.Helper()
 			if !errors.Is(err, store.ErrExpired) && !errors.Is(err, store.ErrNotFound) {
 				f.Errorf("%s %v after Expires: error %v, want ErrExpired or ErrNotFound", op, after, err)
+			} else if errors.Is(err, store.ErrExpired) == (got == nil) {
+				f.Errorf("%s %v after Expires: error %v and record %v, want a record with ErrExpired only", op, after,
+					err, got)
 			}
 		}
 		f.all(r.ID, gone)
@@ -286,4 +297,82 @@ func parallelUpdates(t tester, s store.Store) {
 	if want := strconv.Itoa(goroutines * each); string(r.Delivery) != want || r.Revision != goroutines*each {
 		f.Errorf("after %s increments: counter %s, Revision %d", want, r.Delivery, r.Revision)
 	}
+	f.contend("Update of one revision", store.ErrConflict, func(id string, _ int) error {
+		_, err := f.Update(f.Context(), id, 0, []byte("delivered"), f.now)
+		return err
+	})
+}
+
+// updateOnce reads the record, and updates it until no other update comes between.
+func (f *fixture) updateOnce(id string) {
+	for {
+		r, err := f.Get(f.Context(), id, f.now)
+		if err == nil {
+			_, err = f.Update(f.Context(), id, r.Revision, []byte("delivered"), f.now)
+		}
+		if errors.Is(err, store.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			f.Errorf("Get or Update: %v", err)
+		}
+		return
+	}
+}
+
+func parallelMethods(t tester, s store.Store) {
+	f := newFixture(t, s)
+	const half = racers / 2
+	for range 4 {
+		id, closed := f.create(maxAttempts(racers), maxFailures(0)), f.create()
+		parallel(racers, func(i int) {
+			if i < half {
+				f.updateOnce(id)
+			} else if _, err := f.Attempt(f.Context(), id, newToken(), f.now); err != nil {
+				f.Errorf("Attempt: %v", err)
+			}
+		})
+		if r := f.get(id); r.Attempts != half || r.Revision != half {
+			f.Errorf("after %d Attempts and as many Updates: Attempts %d, Revision %d", half, r.Attempts, r.Revision)
+		}
+		parallel(half, func(i int) {
+			if i > 0 {
+				f.updateOnce(closed)
+			} else if _, err := f.Finish(f.Context(), closed, store.Verified, newToken(), f.now); err != nil {
+				f.Errorf("Finish: %v", err)
+			}
+		})
+		if r := f.get(closed); r.Outcome != store.Verified || r.Revision != half-1 {
+			f.Errorf("after a Finish and %d Updates: %v, Revision %d", half-1, r.Outcome, r.Revision)
+		}
+	}
+}
+
+// crowd is how many things a case adds to see if the first is evicted.
+const crowd = 2100
+
+func noneEvicted(t tester, s store.Store) {
+	f := newFixture(t, s)
+	id, locked := f.create(), unique("locked-")
+	f.update(id, 0, "delivered", nil)
+	want := f.get(id)
+	create := func(subject string) {
+		r := newRecord(subject, f.now, maxFailures(1))
+		err := f.Create(f.Context(), r, f.now)
+		if err == nil {
+			_, err = f.Attempt(f.Context(), r.ID, newToken(), f.now)
+		}
+		if err != nil && !errors.Is(err, store.ErrFull) {
+			f.Errorf("Create or Attempt: %v, want success or ErrFull", err)
+		}
+	}
+	create(locked)
+	parallel(racers, func(int) {
+		for range crowd / racers {
+			create(unique("other-"))
+		}
+	})
+	f.reads("Get", f.get(id), want)
+	f.subject = locked
+	f.refused(store.ErrLocked)
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -98,7 +99,24 @@ func parallelCreates(t tester, s store.Store) {
 			f.Fatalf("%d of %d parallel Creates with the stored Salt were nil, and %d with another; want all, none", n,
 				racers/2, other)
 		}
+		var ids [racers]string // of one subject
+		parallel(racers, func(i int) {
+			r := f.record()
+			if err := f.Create(f.Context(), r, f.now); err != nil {
+				f.Errorf("Create: %v", err)
+			}
+			ids[i] = r.ID
+		})
+		for _, id := range ids {
+			f.get(id)
+		}
 	}
+	run := unique("")
+	oneWins(f, "Create of one ID", func(round, _ int) (bool, bool) {
+		r := f.record(func(r *store.Record) { r.ID = fmt.Sprint(run, round) })
+		err := f.Create(f.Context(), r, f.now)
+		return err == nil, errors.Is(err, store.ErrExists)
+	})
 }
 
 func attemptRepeated(t tester, s store.Store) {

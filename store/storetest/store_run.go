@@ -21,6 +21,9 @@ func runCases() []testCase[store.Store] {
 		{"repeat not counted", "an Attempt that is repeated is counted once for MaxRun", repeatNotCounted},
 		{"forget", "Forget ends the subject's run, count and lock, and keeps the marks of CancelAll", forget},
 		{"no cap", "with MaxRun 0 no number of failures locks for longer than Lock", noCap},
+		{"cap and Lock", "the count is kept as long as the run, and the lock lasts for the longer of RunLife and Lock",
+			capAndLock},
+		{"two caps", "MaxRun and RunLife are those of the challenge that is charged", twoCaps},
 		{"parallel cap", "parallel Attempts on several challenges of a subject get no more than MaxRun", parallelCap},
 	}
 }
@@ -30,7 +33,8 @@ func capped(n int, life time.Duration) func(*store.Record) {
 	return func(r *store.Record) { r.MaxRun, r.RunLife = n, life }
 }
 
-const week = 7 * 24 * time.Hour
+// month is more milliseconds than 31 bits count.
+const month = 30 * 24 * time.Hour
 
 // fail charges n failures, three on each challenge, and ends each lock of ten
 // failures by waiting. It returns how many were charged before the subject was
@@ -56,11 +60,11 @@ func (f *fixture) fail(n int, change ...func(*store.Record)) (charged int) {
 
 func capOutlivesLocks(t tester, s store.Store) {
 	f := newFixture(t, s)
-	if n := f.fail(1000, capped(100, week)); n != 100 {
+	if n := f.fail(1000, capped(100, month)); n != 100 {
 		f.Errorf("%d failures in a row were charged, want 100", n)
 	}
 	f.refused(store.ErrLocked)
-	f.now = f.now.Add(6 * 24 * time.Hour)
+	f.now = f.now.Add(29 * 24 * time.Hour)
 	f.refused(store.ErrLocked)
 	f.subject = unique("another-")
 	f.attempt(f.create(), nil)
@@ -68,30 +72,30 @@ func capOutlivesLocks(t tester, s store.Store) {
 
 func capLocks(t tester, s store.Store) {
 	f := newFixture(t, s)
-	f.fail(24, capped(25, week))
-	until := f.now.Add(week)
-	if r := f.attempt(f.create(capped(25, week)), nil); !r.LockedUntil.Equal(until) {
+	f.fail(24, capped(25, month))
+	until := f.now.Add(month)
+	if r := f.attempt(f.create(capped(25, month)), nil); !r.LockedUntil.Equal(until) {
 		f.Errorf("the charge that reaches MaxRun: LockedUntil %v, want %v", r.LockedUntil, until)
 	}
 	f.now = until.Add(-time.Microsecond)
 	f.refused(store.ErrLocked)
 	f.now = until
-	if n := f.fail(1000, capped(25, week)); n != 25 {
+	if n := f.fail(1000, capped(25, month)); n != 25 {
 		f.Errorf("%d failures were charged after the lock, want 25", n)
 	}
 }
 
 func cappingChargeWins(t tester, s store.Store) {
 	f := newFixture(t, s)
-	f.fail(19, capped(20, week))
-	id := f.create(capped(20, week))
+	f.fail(19, capped(20, month))
+	id := f.create(capped(20, month))
 	if r := f.attempt(id, nil); r.LockedUntil.IsZero() {
 		f.Fatalf("the charge that reaches MaxRun did not lock")
 	}
 	if r := f.finish(id, store.Verified, nil); !r.LockedUntil.IsZero() {
 		f.Errorf("Finish as verified: LockedUntil %v, want zero", r.LockedUntil)
 	}
-	if n := f.fail(1000, capped(20, week)); n != 20 {
+	if n := f.fail(1000, capped(20, month)); n != 20 {
 		f.Errorf("%d failures were charged after a success, want 20", n)
 	}
 }
@@ -99,29 +103,29 @@ func cappingChargeWins(t tester, s store.Store) {
 func verifiedEndsCount(t tester, s store.Store) {
 	f := newFixture(t, s)
 	victim := f.subject
-	f.fail(15, capped(20, week))
+	f.fail(15, capped(20, month))
 	f.subject = unique("another-")
-	f.fail(5, capped(20, week))
-	f.finish(f.create(capped(20, week)), store.Verified, nil)
-	if n := f.fail(1000, capped(20, week)); n != 20 {
+	f.fail(5, capped(20, month))
+	f.finish(f.create(capped(20, month)), store.Verified, nil)
+	if n := f.fail(1000, capped(20, month)); n != 20 {
 		f.Errorf("%d failures were charged after a success, want 20", n)
 	}
 	f.subject = victim
-	if n := f.fail(1000, capped(20, week)); n != 5 {
+	if n := f.fail(1000, capped(20, month)); n != 5 {
 		f.Errorf("%d failures were charged after another subject's success, want the 5 that were left", n)
 	}
 }
 
 func cancelledKeepsCount(t tester, s store.Store) {
 	f := newFixture(t, s)
-	f.fail(8, capped(20, week))
-	f.finish(f.create(capped(20, week)), store.Cancelled, nil)
+	f.fail(8, capped(20, month))
+	f.finish(f.create(capped(20, month)), store.Cancelled, nil)
 	f.cancelAll("")
 	f.now = f.now.Add(time.Second)
-	f.finish(f.create(capped(20, week)), store.Cancelled, nil)
+	f.finish(f.create(capped(20, month)), store.Cancelled, nil)
 	f.cancelAll("group")
 	f.now = f.now.Add(time.Second)
-	if n := f.fail(1000, capped(20, week)); n != 12 {
+	if n := f.fail(1000, capped(20, month)); n != 12 {
 		f.Errorf("%d failures were charged, want the 12 that were left", n)
 	}
 }
@@ -133,25 +137,25 @@ func countForgotten(t tester, s store.Store) {
 		subject string
 		after   time.Duration
 		want    int
-	}{{kept, week - time.Microsecond, 5}, {forgotten, week, 20}} {
+	}{{kept, month - time.Microsecond, 5}, {forgotten, month, 20}} {
 		f.subject = c.subject
-		f.fail(14, capped(20, week))
+		f.fail(14, capped(20, month))
 		f.now = f.now.Add(time.Hour)
-		f.fail(1, capped(20, week)) // the latest failure counts, not the first
+		f.fail(1, capped(20, month)) // the latest failure counts, not the first
 		f.now = f.now.Add(c.after)
-		if n := f.fail(1000, capped(20, week)); n != c.want {
-			f.Errorf("%d failures were charged %v after 15 of 20, with RunLife a week; want %d", n, c.after, c.want)
+		if n := f.fail(1000, capped(20, month)); n != c.want {
+			f.Errorf("%d failures were charged %v after 15 of 20, with RunLife a month; want %d", n, c.after, c.want)
 		}
 	}
 }
 
 func repeatNotCounted(t tester, s store.Store) {
 	f := newFixture(t, s)
-	id, token := f.create(capped(20, week)), newToken()
+	id, token := f.create(capped(20, month)), newToken()
 	for range 50 {
 		f.attemptAs(id, token, nil)
 	}
-	if n := f.fail(1000, capped(20, week)); n != 19 {
+	if n := f.fail(1000, capped(20, month)); n != 19 {
 		f.Errorf("%d failures were charged after one that was repeated, want 19", n)
 	}
 }
@@ -172,18 +176,18 @@ func forget(t tester, s store.Store) {
 	}
 	end() // of nothing
 	for range 2 {
-		f.fail(20, capped(20, week))
+		f.fail(20, capped(20, month))
 		f.refused(store.ErrLocked)
 		end()
-		open := f.create(capped(20, week))
+		open := f.create(capped(20, month))
 		f.now = f.now.Add(time.Second)
 		f.cancelAll("")
 		f.now = f.now.Add(time.Second)
-		f.fail(9, capped(20, week))
+		f.fail(9, capped(20, month))
 		end()
 		f.outcome(open, "after CancelAll and Forget", store.Cancelled)
 	}
-	if n := f.fail(1000, capped(20, week)); n != 20 {
+	if n := f.fail(1000, capped(20, month)); n != 20 {
 		f.Errorf("%d failures were charged after Forget, want 20", n)
 	}
 }
@@ -199,7 +203,7 @@ func parallelCap(t tester, s store.Store) {
 	f := newFixture(t, s)
 	var ids [8]string
 	for i := range ids {
-		ids[i] = f.create(maxAttempts(racers), maxFailures(0), capped(10, week))
+		ids[i] = f.create(maxAttempts(racers), maxFailures(0), capped(10, month))
 	}
 	charged := count(racers, func() error {
 		_, err := f.Attempt(f.Context(), ids[int(newToken()%8)], newToken(), f.now)
@@ -207,5 +211,39 @@ func parallelCap(t tester, s store.Store) {
 	}, nil, f, store.ErrLocked)
 	if charged != 10 {
 		f.Errorf("%d of %d parallel Attempts were charged, want 10", charged, racers)
+	}
+}
+
+func capAndLock(t tester, s store.Store) {
+	f := newFixture(t, s)
+	policy := func(r *store.Record) { // a RunLife under Lock
+		r.MaxFailures, r.Lock, r.MaxRun, r.RunLife = 0, 30*time.Minute, 3, 10*time.Minute
+	}
+	for n := 1; n <= 3; n++ {
+		r := f.attempt(f.create(policy), nil)
+		if until := f.now.Add(30 * time.Minute); n == 3 && !r.LockedUntil.Equal(until) {
+			f.Errorf("the third failure of three in 40m, with RunLife 10m and Lock 30m: LockedUntil %v, want %v",
+				r.LockedUntil, until)
+		}
+		f.now = f.now.Add(20 * time.Minute)
+	}
+}
+
+func twoCaps(t tester, s store.Store) {
+	f := newFixture(t, s)
+	for _, c := range []struct{ first, charged int }{{1000, 4}, {4, 1000}} {
+		f.subject = unique("subject-")
+		first, charged := f.create(capped(c.first, month)), f.create(capped(c.charged, time.Hour))
+		for range 3 {
+			f.attempt(first, nil)
+		}
+		until := time.Time{}
+		if c.charged == 4 {
+			until = f.now.Add(time.Hour)
+		}
+		if r := f.attempt(charged, nil); !r.LockedUntil.Equal(until) {
+			f.Errorf("the fourth failure, of MaxRun %d after others of MaxRun %d: LockedUntil %v, want %v",
+				c.charged, c.first, r.LockedUntil, until)
+		}
 	}
 }

@@ -15,14 +15,17 @@
 // programs. If a backend collects garbage by the time of its calls, as memstore does, each
 // case needs a new backend.
 //
-// The cases pass whole microseconds as times. They begin at the present and move on from
-// there without waiting. Only the cases of a Queue wait for the clock, since its methods
+// The cases pass whole microseconds as times, in several time zones. They begin at the
+// present and move on from there without waiting. Only the cases of a Queue wait for the clock, since its methods
 // have no time: a correct backend that gives up a failing job after three attempts takes
 // some seconds, and up to twice Harness.Takeover. Three attempts are the least that the
 // cases need. In virtual time the cases do not wait.
 //
 // For a queue that outlives its processes, set Harness.Process: the cases then kill a
 // worker, stop it, and let it go on after others have got its jobs.
+//
+// Cases for races begin calls at one time. In virtual time they do it thousands of times,
+// so use several processors. Run the suite under -race, too.
 //
 // A random case logs its seed. To replay it, set STORETEST_SEED in the environment.
 package storetest
@@ -35,8 +38,10 @@ import (
 	"encoding/base32"
 	"fmt"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,8 +62,8 @@ type Harness struct {
 	// if the backend's Swap does not. The cases remove their records.
 	Credentials func(*testing.T) store.Credentials
 
-	// Live returns the number of keys that backend holds at now; one of the functions
-	// above returned backend. After each case Live must come down to 0 once everything
+	// Live returns the number of keys that backend holds at now, values of Credentials
+	// included; one of the functions above returned backend. After each case Live must come down to 0 once everything
 	// stored has expired, since every key must expire. Some cases of a Limiter call it
 	// earlier, since a limit without takings must leave no key. Nil: not tested.
 	Live func(backend any, now time.Time) int
@@ -104,6 +109,9 @@ type tester interface {
 
 	// processes returns how a case gets processes that can die.
 	processes() processes
+
+	// virtual reports whether waiting takes no time.
+	virtual() bool
 }
 
 // A host is the tester of a real backend.
@@ -111,7 +119,10 @@ type host struct {
 	*testing.T
 	count  func(now time.Time) int // nil: the harness has no Live
 	others processes
+	bubble bool
 }
+
+func (h *host) virtual() bool { return h.bubble }
 
 func (h *host) processes() processes { return h.others }
 
@@ -130,7 +141,7 @@ type testCase[C any] struct {
 }
 
 // horizon is later than the life of anything that a case stores.
-const horizon = 100 * 24 * time.Hour
+const horizon = 400 * 24 * time.Hour
 
 func runSuite[C any](t *testing.T, h Harness, contract string, open func(*testing.T) C, cases []testCase[C]) {
 	if open == nil {
@@ -140,7 +151,7 @@ func runSuite[C any](t *testing.T, h Harness, contract string, open func(*testin
 		for _, c := range cases {
 			run := func(t *testing.T) {
 				t.Log("rule:", c.rule)
-				backend, host := open(t), &host{T: t, others: h.processes(t)}
+				backend, host := open(t), &host{T: t, others: h.processes(t), bubble: h.Virtual}
 				if h.Live != nil {
 					host.count = func(now time.Time) int { return h.Live(backend, now) }
 				}
@@ -180,6 +191,61 @@ func parallel(n int, f func(i int)) {
 	wg.Wait()
 }
 
+// mostRounds is how often two calls meet in a backend within the process.
+const mostRounds = 5000
+
+// duel calls f(round, 0) and f(round, 1) at one time, for many rounds. In a backend within
+// the process, the moment between two locks is so short that 64 goroutines seldom meet in it.
+// duel returns the number of rounds.
+func duel(t tester, f func(round, i int)) (rounds int) {
+	rounds = 20
+	if t.virtual() {
+		rounds = mostRounds
+	}
+	var arrived atomic.Int64
+	begin := make([]chan struct{}, rounds)
+	for round := range begin {
+		begin[round] = make(chan struct{})
+	}
+	parallel(2, func(i int) {
+		for round := range rounds {
+			both := int64(2 * (round + 1))
+			if arrived.Add(1) == both {
+				close(begin[round])
+			}
+			for looks := 0; arrived.Load() < both && looks < 1000; looks++ { // sooner than the channel
+				runtime.Gosched()
+			}
+			<-begin[round]
+			f(round, i)
+		}
+	})
+	return rounds
+}
+
+// oneWins has two calls contend in each round of a duel, and checks that exactly one wins. If
+// it has not won, f reports whether it may lose.
+func oneWins(t tester, what string, f func(round, i int) (won, mayLose bool)) {
+	t.Helper()
+	var wins [mostRounds][2]bool
+	rounds := duel(t, func(round, i int) {
+		won, mayLose := f(round, i)
+		if !won && !mayLose {
+			t.Errorf("%s: neither success nor a refusal", what)
+		}
+		wins[round][i] = won
+	})
+	for round := range rounds {
+		if wins[round][0] == wins[round][1] {
+			t.Fatalf("%s: both of two at one time, or none, had success in round %d; want one", what, round)
+		}
+	}
+}
+
+// elsewhere is the time zone of some of the times that the cases pass: a time is an
+// instant, whatever its zone.
+var elsewhere = time.FixedZone("elsewhere", -(9*3600 + 30*60))
+
 // start is the time at which a case begins.
 func start() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
@@ -216,8 +282,8 @@ func newRecord(subject string, now time.Time, edit ...func(*store.Record)) *stor
 		Key:         "k1",
 		Salt:        newSalt(),
 		Sealed:      []byte("\x00sealed\xff"),
-		Created:     now,
-		Expires:     now.Add(5 * time.Minute),
+		Created:     now.In(elsewhere),
+		Expires:     now.Add(5 * time.Minute).In(elsewhere),
 		MaxAttempts: 5,
 		MaxFailures: 10,
 		MaxRun:      1000, RunLife: 40*24*time.Hour + 3*time.Nanosecond,

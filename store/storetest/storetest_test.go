@@ -45,6 +45,7 @@ func (r *recorder) Helper()                  {}
 func (r *recorder) Name() string             { return "recorder" }
 func (r *recorder) Context() context.Context { return r.ctx }
 func (r *recorder) processes() processes     { return r.others }
+func (r *recorder) virtual() bool            { return true }
 
 func (r *recorder) Logf(format string, args ...any) {
 	r.mu.Lock()
@@ -86,6 +87,7 @@ func catches[C any](t *testing.T, cases []testCase[C], name string, broken func(
 				conduct(r, cases[i], b)
 			}()
 			<-done
+			<-time.After(time.Hour) // for a backend that goes on
 			failures = r.log
 		})
 	}

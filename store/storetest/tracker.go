@@ -12,8 +12,12 @@ import (
 )
 
 func trackerCases() []testCase[store.Tracker] {
-	return []testCase[store.Tracker]{
+	return append(trackerContextCases(), []testCase[store.Tracker]{
 		{"track then match", "a key that is tracked matches its message, every time", trackThenMatch},
+		{"keys apart", "each key has a message and receipts of its own; keys are octets, of which each counts",
+			trackedApart},
+		{"tracked not evicted", "a key that is tracked outlives thousands of others; ErrFull refuses the new ones",
+			trackedNotEvicted},
 		{"match then track", "receipts that come early are parked, and Track returns them in their order",
 			matchThenTrack},
 		{"parked by clocks that differ",
@@ -30,7 +34,7 @@ func trackerCases() []testCase[store.Tracker] {
 			longReceipt},
 		{"copied", "receipts handed in and out are the caller's own", receiptsCopied},
 		{"parallel", "in whatever order they come, each receipt is matched or returned by Track", parallelReceipts},
-	}
+	}...)
 }
 
 // A desk is a tracker under test at a time that the case moves.
@@ -44,7 +48,7 @@ func newDesk(t tester, tr store.Tracker) *desk { return &desk{t, tr, start()} }
 
 func (d *desk) track(key, message string, want ...string) {
 	d.Helper()
-	early, err := d.Track(d.Context(), key, message, d.now.Add(time.Hour), d.now)
+	early, err := d.Track(d.Context(), key, message, d.now.Add(time.Hour).In(elsewhere), d.now)
 	if err != nil {
 		d.Fatalf("Track: %v", err)
 	}
@@ -55,7 +59,7 @@ func (d *desk) track(key, message string, want ...string) {
 
 func (d *desk) match(key, receipt, want string) {
 	d.Helper()
-	got, err := d.Match(d.Context(), key, []byte(receipt), d.now.Add(time.Hour), d.now)
+	got, err := d.Match(d.Context(), key, []byte(receipt), d.now.Add(time.Hour).In(elsewhere), d.now)
 	if err != nil || got != want {
 		d.Fatalf("Match: %q, error %v, want %q", got, err, want)
 	}
@@ -74,10 +78,46 @@ func trackThenMatch(t tester, tr store.Tracker) {
 	key, other := unique("route/"), unique("route/")
 	d.track(key, "message")
 	d.match(key, "sent", "message")
-	d.match(key, "delivered", "message")
-	d.match(key, "delivered", "message")
+	for range 20 {
+		d.match(key, "delivered", "message")
+	}
 	d.match(other, "delivered", "")
 	d.track(key, "message") // a matched receipt is not parked
+}
+
+func trackedApart(t tester, tr store.Tracker) {
+	d := newDesk(t, tr)
+	keys := alikeKeys("application/scope/route/")
+	for _, route := range []string{"route a", "route b"} { // one id of two providers
+		keys = append(keys, route+keys[0])
+	}
+	message := func(i int) string { return fmt.Sprint(strings.Repeat("m", 100), i) }
+	for i, key := range keys {
+		d.match(key, fmt.Sprint("early ", i), "")
+	}
+	for i, key := range keys {
+		d.track(key, message(i), fmt.Sprint("early ", i))
+	}
+	for i, key := range keys {
+		d.match(key, "delivered", message(i))
+	}
+}
+
+func trackedNotEvicted(t tester, tr store.Tracker) {
+	d := newDesk(t, tr)
+	key := unique("route/")
+	d.match(key, "early", "")
+	d.track(key, "message", "early")
+	parallel(racers, func(int) {
+		for range crowd / racers {
+			_, err := d.Track(d.Context(), unique("route/"), "another", d.now.Add(time.Hour), d.now)
+			if err != nil && !errors.Is(err, store.ErrFull) {
+				d.Errorf("Track: %v, want success or ErrFull", err)
+			}
+		}
+	})
+	d.track(key, "message", "early")
+	d.match(key, "delivered", "message")
 }
 
 func matchThenTrack(t tester, tr store.Tracker) {
@@ -300,4 +340,15 @@ func parallelReceipts(t tester, tr store.Tracker) {
 			d.Errorf("%s reached its message %d times", r, n)
 		}
 	}
+	route := unique("route/")
+	oneWins(d, "a receipt's way to its message", func(round, i int) (reached, mayNot bool) {
+		key, now := fmt.Sprint(route, round), d.now.Add(time.Duration(round)*time.Minute) // makes room
+		expires := now.Add(time.Minute)
+		if i == 0 {
+			message, err := d.Match(d.Context(), key, []byte("sent"), expires, now)
+			return message != "", err == nil
+		}
+		early, err := d.Track(d.Context(), key, "message", expires, now)
+		return len(early) > 0, err == nil
+	})
 }

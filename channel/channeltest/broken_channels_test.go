@@ -2,9 +2,11 @@ package channeltest
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strings"
@@ -73,7 +75,7 @@ func reclass(from, to channel.Class) func(*rig) channel.Channel {
 }
 
 func mutants() []mutant {
-	return slices.Concat(carelessMutants(), leakyMutants(), wrongAnswerMutants(), wrongClassMutants())
+	return slices.Concat(carelessMutants(), leakyMutants(), wrongAnswerMutants(), wrongClassMutants(), typedMutants())
 }
 
 // carelessMutants break what a channel has to do before and while it sends.
@@ -90,6 +92,43 @@ func carelessMutants() []mutant {
 		{"calls a cancelled message not sent", "CancelledWhileStalled", spoil(callUnsent)},
 		{"calls a message that timed out not sent", "DeadlineWhileStalled", spoil(callUnsent)},
 		{"looks at the expiry once", "ExpiresWhileStalled", do(lookOnce)},
+		{"looks at the expiry only without a deadline", "ExpiresBeforeDeadline",
+			do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
+				if _, ok := ctx.Deadline(); ok {
+					return lookOnce(ctx, m, r)
+				}
+				return r.fake.Send(ctx, m)
+			})},
+		{"waits for its turn whatever happens", "CancelledBehindOthers", takeTurns},
+		{"sends what it has called not sent", "CancelledWhileStalled", sendLater},
+		{"repeats what may have gone out", "Refused/unknown",
+			do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
+				s, err := r.fake.Send(ctx, m)
+				if err != nil && channel.ClassOf(err) == channel.Unknown && ctx.Err() == nil {
+					r.late.Add(2) // the provider has read both
+				}
+				return s, err
+			})},
+		{"calls Allow", "MessageUntouched",
+			do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
+				if m.Allow != nil {
+					_ = m.Allow(ctx, channel.Route{})
+				}
+				return r.fake.Send(ctx, m)
+			})},
+		{"panics without a text", "OddMessage",
+			do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
+				_ = m.Text[0]
+				return r.fake.Send(ctx, m)
+			})},
+		{"sends a long text, and refuses it", "OddMessage",
+			do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
+				s, err := r.fake.Send(ctx, m)
+				if len(m.Text) > 1000 && err == nil {
+					s.State, err = channel.Failed, &channel.Error{Class: channel.Misconfigured, Op: "mutant: send"}
+				}
+				return s, err
+			})},
 		{"calls a message that expired on its way not sent", "ExpiresWhileStalled", spoil(callUnsent)},
 		{"accepts any address", "InvalidRecipient",
 			rewrite(func(m *channel.Message) { m.To = Message(channel.Phone, "").To })},
@@ -128,6 +167,40 @@ func leakyMutants() []mutant {
 		{"leaks the text", "Refused/temporary", leak(func(m *channel.Message) string { return m.Text })},
 		{"leaks the number", "Cancelled", leak(func(m *channel.Message) string { return m.To.Phone })},
 		{"leaks a bad number", "InvalidRecipient", leak(func(m *channel.Message) string { return m.To.Phone })},
+		{"leaks the number without its country", "Cancelled", leak(func(m *channel.Message) string {
+			return "0" + strings.TrimPrefix(m.To.Phone, "+44")
+		})},
+		{"leaks the code in groups", "Expired", leak(func(m *channel.Message) string {
+			return m.Code[:4] + " " + m.Code[4:]
+		})},
+		{"leaks the text in base64", "Expired", leak(func(m *channel.Message) string {
+			return base64.StdEncoding.EncodeToString([]byte(m.Text))
+		})},
+		{"leaks its credential in the header Authorization", "Expired", leak(func(*channel.Message) string {
+			return "Basic " + base64.StdEncoding.EncodeToString([]byte("user:"+credential))
+		})},
+		{"leaks in a Hop", "Refused/temporary",
+			spoil(func(m *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
+				s.Hops = []channel.Hop{{Route: "one", Err: errors.New("to " + m.To.Phone)}}
+				return s, err
+			})},
+		{"leaks its credential in a Hop of what was sent", "Accepted",
+			spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
+				s.Hops = []channel.Hop{{Route: "one", Err: errors.New("key " + credential)}, {Route: "two"}}
+				return s, err
+			})},
+		{"leaks in a log", "Refused/temporary",
+			spoil(func(m *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
+				if err != nil {
+					err = &channel.Error{Class: channel.ClassOf(err), Op: "mutant: send", Err: logged{m.To.Phone}}
+				}
+				return s, err
+			})},
+		{"writes the code to its log", "Accepted",
+			do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
+				r.log.Store("sending " + m.Text)
+				return r.fake.Send(ctx, m)
+			})},
 		{"leaks deep in the tree", "Refused/unknown", spoil(leakDeep)},
 		{"leaks its credential in a URL", "Refused/unknown", spoil(leakURL("?key=" + url.QueryEscape(credential)))},
 		{"leaks its credential", "Expired", spoil(leakURL("/" + credential))},
@@ -176,6 +249,24 @@ func wrongAnswerMutants() []mutant {
 				s.State = channel.Failed
 				return s, err
 			})},
+		{"says delivered", "Accepted",
+			spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
+				if err == nil {
+					s.State = channel.Delivered
+				}
+				return s, err
+			})},
+		{"uses the slice of ids again", "Twice", func(r *rig) channel.Channel {
+			ids := make([]string, 1)
+			return channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+				s, err := r.fake.Send(ctx, m)
+				if err == nil {
+					copy(ids, s.ProviderIDs)
+					s.ProviderIDs = ids
+				}
+				return s, err
+			})
+		}},
 		{"drops RetryAfter", "RetryAfter",
 			spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
 				if err != nil {
@@ -211,6 +302,59 @@ func wrongAnswerMutants() []mutant {
 				}
 				return s, err
 			})},
+	}
+}
+
+// typed is a channel with more methods than Send.
+type typed struct {
+	channel.Channel
+	prompt func(channel.Channel) bool
+	close  func() error
+}
+
+func (c *typed) Prompt(other channel.Channel) bool { return c.prompt != nil && c.prompt(other) }
+
+func (c *typed) Close() error {
+	if c.close == nil {
+		return nil
+	}
+	return c.close()
+}
+
+// typedMutants break the promises of optional methods.
+func typedMutants() []mutant {
+	refuse := func(r *rig, closed *atomic.Bool) channel.Channel {
+		return channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+			if closed.Load() {
+				return channel.Submission{}, &channel.Error{Class: channel.Temporary, Op: "mutant: send"}
+			}
+			return r.fake.Send(ctx, m)
+		})
+	}
+	return []mutant{
+		{"is not as prompt as it says", "Prompt", func(r *rig) channel.Channel {
+			c := &typed{}
+			c.prompt = func(other channel.Channel) bool { return other == c }
+			c.Channel = channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+				s, err := r.fake.Send(ctx, m)
+				if ctx.Err() != nil {
+					<-time.After(2 * time.Second)
+				}
+				return s, err
+			})
+			return c
+		}},
+		{"calls every channel prompt", "Prompt", func(r *rig) channel.Channel {
+			return &typed{Channel: r.fake, prompt: func(channel.Channel) bool { return true }}
+		}},
+		{"hangs in Close", "Closed", func(r *rig) channel.Channel {
+			return &typed{Channel: r.fake, close: func() error { <-time.After(time.Minute); return nil }}
+		}},
+		{"sends after Close", "Closed", func(r *rig) channel.Channel { return &typed{Channel: r.fake} }},
+		{"waits in Close for the provider", "Closed", func(r *rig) channel.Channel {
+			var closed atomic.Bool
+			return &typed{Channel: refuse(r, &closed), close: func() error { closed.Store(true); return nil }}
+		}},
 	}
 }
 
@@ -321,6 +465,39 @@ func mixUp(r *rig) channel.Channel {
 		return s, err
 	})
 }
+
+// takeTurns sends one message at a time.
+func takeTurns(r *rig) channel.Channel {
+	turn := make(chan struct{}, 1)
+	return channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+		turn <- struct{}{}
+		defer func() { <-turn }()
+		return r.fake.Send(ctx, m)
+	})
+}
+
+// sendLater calls a message not sent when its context ends, and sends it when the provider
+// goes on.
+func sendLater(r *rig) channel.Channel {
+	return channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+		if r.mode.Load() == nil || r.stalled.Load() == nil {
+			return r.fake.Send(ctx, m)
+		}
+		released := *r.stalled.Load()
+		<-ctx.Done()
+		go func() {
+			<-released
+			r.late.Add(1)
+		}()
+		return channel.Submission{}, &channel.Error{Class: channel.Temporary, Op: "mutant: send"}
+	})
+}
+
+// logged is an error whose text in a log is another.
+type logged struct{ phone string }
+
+func (l logged) Error() string        { return "refused" }
+func (l logged) LogValue() slog.Value { return slog.StringValue("refused for " + l.phone) }
 
 func refuseKnown(r *rig) channel.Channel {
 	var known sync.Map

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/otpcourier/otpcourier/channel"
@@ -49,6 +51,28 @@ var cases = []testCase{
 		"Send returns soon after Message.Expires, whatever the provider does, with class Unknown (the message may " +
 			"have gone out), or Expired or Temporary (it has not)",
 		testExpiresWhileStalled,
+	}, {
+		"ExpiresBeforeDeadline",
+		"Send returns soon after Message.Expires, if its context's deadline is later, too",
+		testExpiresBeforeDeadline,
+	}, {
+		"CancelledBehindOthers",
+		"Send returns soon after its context ends, if others are before it that wait for the provider, too",
+		testCancelledBehindOthers,
+	}, {
+		"Prompt",
+		"a Prompter that says so returns within a quarter of a second after its context ends, and answers for itself " +
+			"only",
+		testPrompt,
+	}, {
+		"OddMessage",
+		"a message with odd texts is accepted or refused: Send does not panic, and the class is true",
+		testOddMessage,
+	}, {
+		"Closed",
+		"Close and Shutdown may be called again, with a Send under way or after them: all return soon, and nothing " +
+			"is sent",
+		testClosed,
 	}, {
 		"RetryAfter",
 		"the time that a provider asks to wait is in Error.RetryAfter: a failover waits so long, and not less",
@@ -134,12 +158,22 @@ func testCancelled(t *trial) {
 // after a while, and returns what lets the provider go on.
 func (t *trial) cutShort(id string, end func(context.Context) (context.Context, context.CancelFunc)) (release func()) {
 	t.Helper()
-	release = t.stall()
+	proceed := t.stall()
 	ctx, cancel := end(t.Context())
 	defer cancel()
 	m := t.message(id)
-	t.unanswered(t.send(ctx, m), m, channel.Unknown, channel.Temporary)
-	return release
+	o := t.send(ctx, m)
+	t.unanswered(o, m, channel.Unknown, channel.Temporary)
+	return func() {
+		proceed()
+		if class := channel.ClassOf(o.err); class != channel.Unknown {
+			t.accept("released.1")
+			<-time.After(aWhile) // until what was called not sent has come
+			if n := t.Accepted(); n != 1 {
+				t.broken("class %q, yet the provider has read the message later", class)
+			}
+		}
+	}
 }
 
 // stall stalls the provider until the case ends or release is called.
@@ -153,8 +187,7 @@ func (t *trial) stall() (release func()) {
 	return release
 }
 
-// cutShort sends a message to a stalled provider with a context that ends after
-// a while. The provider continues after release.
+// unanswered checks the outcome of a message to a stalled provider.
 func (t *trial) unanswered(o outcome, m *channel.Message, classes ...channel.Class) {
 	t.Helper()
 	t.refused(o, m, classes...)
@@ -175,21 +208,151 @@ func cancelAfterAWhile(ctx context.Context) (context.Context, context.CancelFunc
 	return ctx, func() { timer.Stop(); cancel() }
 }
 
-func testCancelledWhileStalled(t *trial) { t.cutShort("stalled.1", cancelAfterAWhile) }
+func testCancelledWhileStalled(t *trial) { t.cutShort("stalled.1", cancelAfterAWhile)() }
 
 func testDeadlineWhileStalled(t *trial) {
 	t.cutShort("stalled.1", func(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithTimeout(ctx, aWhile)
-	})
+	})()
 }
 
 // testExpiresWhileStalled gives a context without a deadline: only
 // Message.Expires ends the call.
-func testExpiresWhileStalled(t *trial) {
+func testExpiresWhileStalled(t *trial) { t.expire(t.Context()) }
+
+func testExpiresBeforeDeadline(t *trial) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	t.expire(ctx)
+}
+
+// expire sends a message to a stalled provider that expires after a while.
+func (t *trial) expire(ctx context.Context) {
+	t.Helper()
 	t.stall()
 	m := t.message("stalled.1")
 	m.Expires = time.Now().Add(aWhile)
-	t.unanswered(t.send(t.Context(), m), m, channel.Unknown, channel.Expired, channel.Temporary)
+	t.unanswered(t.send(ctx, m), m, channel.Unknown, channel.Expired, channel.Temporary)
+}
+
+// others is how many messages wait for a stalled provider before another. Few channels
+// have as many connections.
+const others = 16
+
+// testCancelledBehindOthers has a message wait for its turn, whatever a channel's turns are.
+func testCancelledBehindOthers(t *trial) {
+	release := t.stall()
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	var before []<-chan outcome
+	for i := range others {
+		before = append(before, t.start(ctx, t.message(fmt.Sprintf("other-%d.1", i))))
+	}
+	<-time.After(aWhile) // until they are with the provider, or wait for their turn
+	short, cancel := cancelAfterAWhile(t.Context())
+	defer cancel()
+	m := t.message("behind.1")
+	t.refused(t.send(short, m), m, channel.Unknown, channel.Temporary)
+	end()
+	for _, answered := range before {
+		m := t.message("other.1")
+		t.refused(t.await(answered), m, channel.Unknown, channel.Temporary)
+	}
+	release()
+}
+
+func testPrompt(t *trial) {
+	p, ok := t.Channel.(channel.Prompter)
+	if !ok || !p.Prompt(t.Channel) {
+		return // it makes no promise
+	}
+	if p.Prompt(channel.Func(t.Channel.Send)) {
+		t.broken("Prompt answers true for another channel, whose Send it does not know")
+	}
+	t.stall()
+	ctx, cancel := cancelAfterAWhile(t.Context())
+	defer cancel()
+	began := time.Now()
+	m := t.message("stalled.1")
+	t.refused(t.send(ctx, m), m, channel.Unknown, channel.Temporary)
+	const slow = time.Second // a quarter, with leave for a slow machine
+	if took := time.Since(began) - aWhile; took > slow {
+		t.broken("Send returned %v after its context had ended", took)
+	}
+}
+
+func testOddMessage(t *trial) {
+	for i, edit := range []func(m *channel.Message){
+		func(m *channel.Message) { *m = channel.Message{ID: m.ID, To: m.To} },
+		func(m *channel.Message) { m.Text, m.Body, m.HTML = "", "", "" },
+		func(m *channel.Message) { m.Text = strings.Repeat("A long text. ", 150) },
+		func(m *channel.Message) {
+			m.Text, m.Subject = "58203719 – Ваш код 🔑 你好", "58203719 – Ваш код 🔑"
+		},
+		func(m *channel.Message) { m.Text, m.Subject, m.Body = "\xff\xfe 58203719", "\xff", "\xff\xfe 58203719" },
+		func(m *channel.Message) { m.Text, m.Subject, m.Sender = "\x00\x1b 58203719", "a\r\nBcc: b", "a\r\nb" },
+		func(m *channel.Message) {
+			m.Language, m.Purpose, m.Sender = "no language", "", strings.Repeat("x", 100)
+		},
+		func(m *channel.Message) { m.Tried, m.Last = []string{"", "x"}, []string{"x"} },
+	} {
+		m := t.message(fmt.Sprintf("odd-%d.1", i))
+		edit(m)
+		before := t.Accepted()
+		o := t.send(t.Context(), m)
+		taken := t.Accepted() - before
+		switch {
+		case o.err == nil && taken == 0:
+			t.broken("odd message %d: no error, yet the provider has accepted nothing", i)
+		case o.err != nil:
+			t.refused(o, m, channel.Unknown, channel.Temporary, channel.Unreachable, channel.InvalidRecipient,
+				channel.Misconfigured, channel.Expired)
+			if taken > 0 && channel.ClassOf(o.err) != channel.Unknown {
+				t.broken("odd message %d: the provider has accepted it, and the error is %v", i, o.err)
+			}
+		}
+	}
+}
+
+// testClosed is for channels with a Close or a Shutdown.
+func testClosed(t *trial) {
+	closer, closes := t.Channel.(interface{ Close() error })
+	shutter, shuts := t.Channel.(interface{ Shutdown(context.Context) error })
+	if !closes && !shuts {
+		return
+	}
+	var under <-chan outcome
+	if t.Stall != nil {
+		defer t.stall()()
+		under = t.start(t.Context(), t.message("under.1"))
+		<-time.After(aWhile)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 2 {
+		ended := make(chan outcome, 1)
+		go func() {
+			if closes {
+				_ = closer.Close()
+			}
+			if shuts {
+				_ = shutter.Shutdown(ctx)
+			}
+			ended <- outcome{}
+		}()
+		t.await(ended)
+	}
+	if under != nil {
+		m := t.message("under.1")
+		t.refused(t.await(under), m, channel.Unknown, channel.Temporary)
+	}
+	before := t.Accepted()
+	m := t.message("closed.1")
+	o := t.send(t.Context(), m)
+	t.refused(o, m, channel.Unknown, channel.Temporary, channel.Unreachable, channel.Misconfigured)
+	if t.Accepted() != before {
+		t.broken("the provider accepted a message after Close")
+	}
 }
 
 func testRetryAfter(t *trial) {
@@ -263,6 +426,17 @@ func testMessageUntouched(t *trial) {
 	if !reflect.DeepEqual(m, want) {
 		t.broken("the Message has changed")
 	}
+	if _, calls := channel.As[channel.RouteLister](t.Channel); !calls { // a failover must call it
+		other := t.message("allow.1")
+		var allowed atomic.Bool
+		other.Allow = func(context.Context, channel.Route) error {
+			allowed.Store(true)
+			return nil
+		}
+		if t.send(t.Context(), other); allowed.Load() {
+			t.broken("the channel has called Message.Allow, which counts the message a second time")
+		}
+	}
 	// The race detector catches a channel that still reads the message now.
 	m.Tried[0] = ""
 	*m = channel.Message{}
@@ -270,9 +444,14 @@ func testMessageUntouched(t *trial) {
 }
 
 func testTwice(t *trial) {
-	first, second := t.accept("twice.1"), t.accept("twice.1")
+	first := t.accept("twice.1")
+	ids := slices.Clone(first.ProviderIDs)
+	second := t.accept("twice.1")
 	t.checkIDs(first)
 	t.checkIDs(second)
+	if !slices.Equal(first.ProviderIDs, ids) {
+		t.broken("a later Send has changed the ProviderIDs of an earlier: %q, before %q", first.ProviderIDs, ids)
+	}
 	want := 2
 	if t.Idempotent {
 		want = 1
@@ -290,8 +469,7 @@ func testConcurrent(t *trial) {
 		answers = append(answers, all)
 		go func() {
 			for j := range each {
-				s, err := t.Channel.Send(t.Context(), t.message(fmt.Sprintf("concurrent-%d.%d", i, j)))
-				all <- outcome{s, err}
+				all <- t.call(t.Context(), t.message(fmt.Sprintf("concurrent-%d.%d", i, j)))
 			}
 		}()
 	}
@@ -328,8 +506,12 @@ func refusal(class channel.Class, rule string) testCase {
 		m := t.message("refused.1")
 		o := t.send(t.Context(), m)
 		t.refused(o, m, class)
-		if n := t.Accepted(); n != 0 && class != channel.Unknown {
+		n := t.Accepted()
+		if n != 0 && class != channel.Unknown {
 			t.broken("the provider accepted %d messages, want none", n)
+		}
+		if n > 1 && !t.Idempotent {
+			t.broken("the provider has read the message %d times: a channel must not repeat what may have gone out", n)
 		}
 	}}
 }

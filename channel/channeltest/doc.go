@@ -29,7 +29,8 @@
 // Each rule is a subtest. If the harness lacks a hook that a rule needs, the
 // subtest is skipped by name, so the test's output lists the rules that were
 // not proved. The suite waits in real time only if a channel breaks a rule by
-// hanging. It may run inside a testing/synctest bubble.
+// hanging, and for a tenth of a second while a provider is stalled. It may run inside a
+// testing/synctest bubble. Run it under -race, too.
 //
 // # The fake
 //

@@ -30,6 +30,11 @@ type Harness struct {
 	// message sent twice is one. Default: it is accepted twice.
 	Idempotent bool
 
+	// Delivers: the provider knows at once that a message has reached the person. Default:
+	// the State Delivered in a Submission is a fault, since a failover would await no
+	// receipt.
+	Delivers bool
+
 	// Patience is the time that the suite gives a call that must return at
 	// once. A slower call counts as hanging. Default 5 s.
 	Patience time.Duration
@@ -58,8 +63,13 @@ type Subject struct {
 	RetryAfter func(wait time.Duration)
 
 	// Secrets are the credentials of the channel, such as passwords, tokens and
-	// keys. No error may show one. Secrets under 4 octets are not checked.
+	// keys. No error may show one, nor may the log. Secrets under 4 octets are not
+	// checked.
 	Secrets []string
+
+	// Logged returns what the channel has logged so far, at every level. Nil: not
+	// tested.
+	Logged func() string
 
 	// Stall makes the provider read messages but not answer, until release is
 	// called, once. The provider then answers the messages that it read, if a

@@ -2,9 +2,12 @@ package channeltest
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,7 +28,18 @@ func Run(t *testing.T, h Harness) {
 		t.Fatal("channeltest: Harness.Address is required")
 	}
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) { c.run(newTrial(t, h, c)) })
+		t.Run(c.name, func(t *testing.T) { c.conduct(newTrial(t, h, c)) })
+	}
+}
+
+// conduct runs the case, and looks at the log.
+func (c testCase) conduct(t *trial) {
+	t.Helper()
+	c.run(t)
+	if t.Logged != nil {
+		if leak := t.findSecret(t.Logged(), t.message("log.1")); leak != "" {
+			t.broken("the channel's log holds %s", leak)
+		}
 	}
 }
 
@@ -62,18 +76,27 @@ func (t *trial) broken(format string, args ...any) {
 // An outcome is the result of a Send.
 type outcome struct {
 	channel.Submission
-	err error
+	err      error
+	panicked any
 }
 
 // start calls Send on a goroutine of its own, so that a Send that hangs fails
 // its case but does not stop the suite.
 func (t *trial) start(ctx context.Context, m *channel.Message) <-chan outcome {
 	answered := make(chan outcome, 1)
-	go func() {
-		s, err := t.Channel.Send(ctx, m)
-		answered <- outcome{s, err}
-	}()
+	go func() { answered <- t.call(ctx, m) }()
 	return answered
+}
+
+// call calls Send, and survives its panic.
+func (t *trial) call(ctx context.Context, m *channel.Message) (o outcome) {
+	defer func() {
+		if v := recover(); v != nil {
+			o = outcome{panicked: v}
+		}
+	}()
+	s, err := t.Channel.Send(ctx, m)
+	return outcome{s, err, nil}
 }
 
 // await returns the outcome of a Send that must return at once.
@@ -83,6 +106,9 @@ func (t *trial) await(answered <-chan outcome) outcome {
 	defer timeout.Stop()
 	select {
 	case o := <-answered:
+		if o.panicked != nil {
+			t.broken("Send panicked with a %T: %v", o.panicked, o.panicked)
+		}
 		return o
 	case <-timeout.C:
 		t.broken("Send has not returned after %v", t.patience())
@@ -102,7 +128,24 @@ func (t *trial) accept(id string) channel.Submission {
 	if o.err != nil {
 		t.broken("a good message was refused: %v", o.err)
 	}
+	t.checkSubmission(o.Submission, t.message(id))
 	return o.Submission
+}
+
+// checkSubmission checks that the state is true, and that the hops show no secret.
+func (t *trial) checkSubmission(s channel.Submission, m *channel.Message) {
+	t.Helper()
+	if s.State == channel.Delivered && !t.Delivers {
+		t.broken("state %q, and only a receipt can know it; see Harness.Delivers", s.State)
+	}
+	for _, h := range s.Hops {
+		if h.Err == nil {
+			continue
+		}
+		if leak := t.findSecret(textOf(h.Err)+"\n"+h.Code, m); leak != "" {
+			t.broken("the error of a Hop holds %s", leak)
+		}
+	}
 }
 
 // refused checks that a Send failed with one of the classes, that its error is
@@ -125,15 +168,10 @@ func (t *trial) refused(o outcome, m *channel.Message, classes ...channel.Class)
 	if o.State != channel.Failed && o.State != 0 {
 		t.broken("state %q beside an error, want %q or none", o.State, channel.Failed)
 	}
-	if leak := findSecret(o.err, m); leak != "" {
-		t.broken("the error's text holds the message's %s", leak)
+	if leak := t.findSecret(textOf(o.err), m); leak != "" {
+		t.broken("the error's text holds %s", leak)
 	}
-	text := textOf(o.err)
-	for _, s := range t.Secrets {
-		if len(s) >= 4 && (strings.Contains(text, s) || strings.Contains(text, url.QueryEscape(s))) {
-			t.broken("the error's text holds one of Subject.Secrets")
-		}
-	}
+	t.checkSubmission(o.Submission, m)
 }
 
 func names(classes []channel.Class) string {
@@ -157,9 +195,16 @@ func (t *trial) nothingSent() {
 	}
 }
 
-// findSecret names the first secret in the text of err.
-func findSecret(err error, m *channel.Message) string {
-	text := textOf(err)
+// findSecret names the first secret in a text.
+func (t *trial) findSecret(text string, m *channel.Message) string {
+	text += decoded(text)
+	for _, secret := range t.Secrets {
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), strconv.Quote(secret)} {
+			if len(secret) >= 4 && strings.Contains(text, strings.Trim(form, `"`)) {
+				return "one of Subject.Secrets"
+			}
+		}
+	}
 	mailbox, _, _ := strings.Cut(m.To.Email, "@")
 	for _, secret := range []struct{ what, value string }{
 		{"code", m.Code}, {"text", m.Text}, {"subject", m.Subject}, {"body", m.Body}, {"HTML", m.HTML},
@@ -169,19 +214,46 @@ func findSecret(err error, m *channel.Message) string {
 	} {
 		// Shorter values would be found by chance.
 		if len(secret.value) >= 4 && strings.Contains(text, secret.value) {
-			return secret.what
+			return "the message's " + secret.what
+		}
+	}
+	for line := range strings.Lines(text) { // Redact finds other forms of the code and the addresses
+		for ; line != ""; line = line[min(len(line), 500):] {
+			if part := line[:min(len(line), 1000)]; m.Redact(part) != strings.ToValidUTF8(part, "\ufffd") {
+				return "the message's code or address in another form"
+			}
 		}
 	}
 	return ""
 }
 
+var encoded = regexp.MustCompile(`[A-Za-z0-9+/_-]{8,}`)
+
+// decoded returns what a text holds in base64, as the header Authorization does.
+func decoded(text string) string {
+	var b strings.Builder
+	for _, word := range encoded.FindAllString(text, -1) {
+		for _, e := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			if plain, err := e.DecodeString(word); err == nil {
+				b.WriteString("\n" + strings.ToValidUTF8(string(plain), "\n"))
+			}
+		}
+	}
+	return b.String()
+}
+
 // textOf returns all texts that a log handler may write for err and its causes.
 func textOf(err error) string {
-	text := fmt.Sprintf("%v\n%+v\n%#v\n", err, err, err)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v\n%+v\n%#v\n", err, err, err)
+	text := slog.New(slog.NewTextHandler(&b, nil))
+	object := slog.New(slog.NewJSONHandler(&b, nil))
 	for _, e := range tree(err) {
-		text += e.Error() + "\n"
+		b.WriteString(e.Error() + "\n")
+		text.Info("", "err", e)
+		object.Info("", "err", e)
 	}
-	return text
+	return b.String()
 }
 
 // tree returns err and its causes.

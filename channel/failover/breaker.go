@@ -133,12 +133,13 @@ type breaker struct {
 	open time.Duration
 	log  *slog.Logger
 
-	since atomic.Pointer[time.Time] // of the last opening or closing
-	trips atomic.Int32              // results "misconfigured" being counted
-	event atomic.Pointer[string]    // text of a change of state that is not logged yet; nil: none
+	since  atomic.Pointer[time.Time] // of the last opening or closing
+	event  atomic.Pointer[string]    // text of a change of state that is not logged yet; nil: none
+	counts atomic.Bool               // it is not closed, or the last result was a failure
 
-	mu     sync.Mutex
-	failed []uint64 // hashes of the addresses of the failures in a row, two at most
+	mu     sync.Mutex // held while a result is counted
+	trips  bool       // the result that is being counted is misconfigured
+	failed []uint64   // hashes of the addresses of the failures in a row, two at most
 }
 
 func newBreaker(name string, bs *breakers) *breaker {
@@ -148,7 +149,7 @@ func newBreaker(name string, bs *breakers) *breaker {
 		MaxRequests: 1,
 		Timeout:     bs.open,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			return b.several(bs.failures) && (c.ConsecutiveFailures >= bs.failures || b.trips.Load() > 0)
+			return b.several(bs.failures) && (c.ConsecutiveFailures >= bs.failures || b.trips)
 		},
 		OnStateChange: b.stateChanged,
 		IsExcluded:    func(err error) bool { return errors.Is(err, errNeutral) },
@@ -174,9 +175,13 @@ func (b *breaker) stateChanged(_ string, from, to gobreaker.State) {
 	b.event.Store(&event)
 }
 
-// allow begins a try. After it, report must be called once with done. The error is
-// a *channel.Error with ErrBreakerOpen.
+// allow begins a try. After it, report must be called once with done. A done of nil
+// means that a success need not be counted, and so takes no lock that all messages
+// share. The error is a *channel.Error with ErrBreakerOpen.
 func (b *breaker) allow() (done func(error), err error) {
+	if !b.counts.Load() {
+		return nil, nil
+	}
 	done, err = b.cb.Allow()
 	if err != nil {
 		return nil, &channel.Error{
@@ -193,13 +198,11 @@ func (b *breaker) isOpen() bool { return b.since.Load() != nil && b.cb.State() =
 // seed hashes addresses, so that none is kept.
 var seed = maphash.MakeSeed()
 
-// note remembers whose failure it was, the first two in a row.
+// note remembers whose failure it was, the first two in a row. b.mu is held.
 func (b *breaker) note(r result, address string) {
 	if r == neutral {
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	switch h := maphash.String(seed, address); {
 	case r == success:
 		b.failed = b.failed[:0]
@@ -209,32 +212,52 @@ func (b *breaker) note(r result, address string) {
 }
 
 // several reports whether the failures in a row are of two recipients, or of as
-// many as are asked for.
+// many as are asked for. b.mu is held.
 func (b *breaker) several(failures uint32) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	return len(b.failed) >= min(int(failures), 2)
 }
 
-// report counts the result of a try for an address, and logs a change of the
-// breaker's state.
-func (b *breaker) report(done func(error), r result, address string) {
+// report counts the result of a try for an address that began at start, and logs a
+// change of the breaker's state.
+func (b *breaker) report(done func(error), r result, address string, start time.Time) {
+	if done == nil && (r == success || r == neutral) && !b.counts.Load() {
+		return
+	}
+	b.count(done, r, address, start)
+	if event := b.event.Swap(nil); event != nil {
+		b.log.Warn(*event, "route", b.name)
+	}
+}
+
+// count counts the result of a try, as report does.
+func (b *breaker) count(done func(error), r result, address string, start time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if done == nil {
+		done = b.countFrom(start)
+	}
 	b.note(r, address)
 	switch r {
 	case success:
 		done(nil)
 	case neutral:
 		done(errNeutral)
-	case failure:
+	case failure, misconfigured:
+		b.trips = r == misconfigured
 		done(errFailure)
-	case misconfigured:
-		b.trips.Add(1)
-		done(errFailure)
-		b.trips.Add(-1)
 	}
-	if event := b.event.Swap(nil); event != nil {
-		b.log.Warn(*event, "route", b.name)
+	b.counts.Store(len(b.failed) > 0 || b.cb.State() != gobreaker.StateClosed)
+}
+
+// countFrom returns the done of a try that allow has not counted. If the breaker has
+// opened since the start of the try, the result does not count.
+func (b *breaker) countFrom(start time.Time) func(error) {
+	if since := b.since.Load(); since == nil || !start.Before(*since) {
+		if done, err := b.cb.Allow(); err == nil {
+			return done
+		}
 	}
+	return func(error) {}
 }
 
 // wait returns how much longer the route will be skipped.

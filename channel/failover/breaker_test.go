@@ -156,6 +156,41 @@ func TestBreakerProbe(t *testing.T) {
 	})
 }
 
+// TestBreakerLateResult: a try that began before the breaker opened is no probe, whatever its
+// result.
+func TestBreakerLateResult(t *testing.T) {
+	t.Parallel()
+	for name, late := range map[string]channel.Func{
+		"taken": channeltest.Accept(), "failed": refuse(channel.Unknown, ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := &fakes{config: failover.Config{Breaker: failover.BreakerConfig{Failures: 1, Open: time.Second}}}
+				release := make(chan struct{})
+				f.route("a", channeltest.Hold(release, late), refuse(channel.Unknown, ""), channeltest.Accept())
+				f.route("b")
+				f.build(t)
+				go f.by(t)
+				synctest.Wait()
+				time.Sleep(time.Millisecond)
+				f.wantBy(t, "b")
+				opened := f.Health()[0]
+				time.Sleep(time.Second + time.Millisecond)
+				close(release)
+				synctest.Wait()
+				if health := f.Health()[0]; !opened.Open || health != opened {
+					t.Errorf("%+v, then %+v", opened, health)
+				}
+				f.wantBy(t, "a")
+				if f.Health()[0].Open {
+					t.Error("still open after a probe")
+				}
+			})
+		})
+	}
+}
+
 // TestBreakerCounts shows which answers are failures of a route.
 func TestBreakerCounts(t *testing.T) {
 	t.Parallel()

@@ -198,7 +198,7 @@ func (d *dispatch) tryOnce(ctx context.Context, i int, b *breaker, start, until 
 	}
 	result := neutral
 	defer func() {
-		b.report(done, result, d.m.To.Of(r.Address))
+		b.report(done, result, d.m.To.Of(r.Address), start)
 		d.observe(a, result, start)
 	}()
 	if d.m.Allow != nil {

@@ -100,6 +100,23 @@ func carelessMutants() []mutant {
 				return r.fake.Send(ctx, m)
 			})},
 		{"waits for its turn whatever happens", "CancelledBehindOthers", takeTurns},
+		{"keeps the turn of what was cut short", "CancelledBehindOthers", keepTurns},
+		{"returns seconds after its context has ended", "DeadlineWhileStalled",
+			do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
+				s, err := r.fake.Send(ctx, m)
+				if ctx.Err() != nil {
+					<-time.After(3 * time.Second)
+				}
+				return s, err
+			})},
+		{"returns seconds after the message has expired", "ExpiresWhileStalled",
+			do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
+				s, err := r.fake.Send(ctx, m)
+				if !m.Expires.IsZero() && !time.Now().Before(m.Expires) {
+					<-time.After(3 * time.Second)
+				}
+				return s, err
+			})},
 		{"sends what it has called not sent", "CancelledWhileStalled", sendLater},
 		{"repeats what may have gone out", "Refused/unknown",
 			do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
@@ -228,6 +245,13 @@ func wrongAnswerMutants() []mutant {
 				}
 				return s, err
 			})},
+		{"a nil *Error", "Refused/temporary",
+			spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
+				if err != nil {
+					err = (*channel.Error)(nil)
+				}
+				return s, err
+			})},
 		{"no Op", "Refused/throttled",
 			spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
 				if err != nil {
@@ -310,6 +334,16 @@ type typed struct {
 	channel.Channel
 	prompt func(channel.Channel) bool
 	close  func() error
+	ever   bool // SendUntil has no end
+}
+
+func (c *typed) SendUntil(ctx context.Context, m *channel.Message, until time.Time) (channel.Submission, error) {
+	if !until.IsZero() && !c.ever {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, until)
+		defer cancel()
+	}
+	return c.Send(ctx, m)
 }
 
 func (c *typed) Prompt(other channel.Channel) bool { return c.prompt != nil && c.prompt(other) }
@@ -342,6 +376,11 @@ func typedMutants() []mutant {
 				}
 				return s, err
 			})
+			return c
+		}},
+		{"is prompt without regard to until", "Prompt", func(r *rig) channel.Channel {
+			c := &typed{Channel: r.fake, ever: true}
+			c.prompt = func(other channel.Channel) bool { return other == c }
 			return c
 		}},
 		{"calls every channel prompt", "Prompt", func(r *rig) channel.Channel {
@@ -473,6 +512,23 @@ func takeTurns(r *rig) channel.Channel {
 		turn <- struct{}{}
 		defer func() { <-turn }()
 		return r.fake.Send(ctx, m)
+	})
+}
+
+// keepTurns has ten turns, and gives one back only if the provider has answered.
+func keepTurns(r *rig) channel.Channel {
+	turns := make(chan struct{}, 10)
+	return channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
+		select {
+		case turns <- struct{}{}:
+		case <-ctx.Done():
+			return channel.Submission{}, &channel.Error{Class: channel.Temporary, Op: "mutant: send"}
+		}
+		s, err := r.fake.Send(ctx, m)
+		if !errors.Is(err, errNoAnswer) {
+			<-turns
+		}
+		return s, err
 	})
 }
 

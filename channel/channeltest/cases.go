@@ -57,7 +57,8 @@ var cases = []testCase{
 		testExpiresBeforeDeadline,
 	}, {
 		"CancelledBehindOthers",
-		"Send returns soon after its context ends, if others are before it that wait for the provider, too",
+		"Send returns soon after its context ends, if others are before it that wait for the provider, too; none of " +
+			"them keeps its turn",
 		testCancelledBehindOthers,
 	}, {
 		"Prompt",
@@ -162,7 +163,7 @@ func (t *trial) cutShort(id string, end func(context.Context) (context.Context, 
 	ctx, cancel := end(t.Context())
 	defer cancel()
 	m := t.message(id)
-	o := t.send(ctx, m)
+	o := t.sendUntil(ctx, time.Now().Add(aWhile), m)
 	t.unanswered(o, m, channel.Unknown, channel.Temporary)
 	return func() {
 		proceed()
@@ -232,12 +233,12 @@ func (t *trial) expire(ctx context.Context) {
 	t.stall()
 	m := t.message("stalled.1")
 	m.Expires = time.Now().Add(aWhile)
-	t.unanswered(t.send(ctx, m), m, channel.Unknown, channel.Expired, channel.Temporary)
+	t.unanswered(t.sendUntil(ctx, m.Expires, m), m, channel.Unknown, channel.Expired, channel.Temporary)
 }
 
 // others is how many messages wait for a stalled provider before another. Few channels
 // have as many connections.
-const others = 16
+const others = 40
 
 // testCancelledBehindOthers has a message wait for its turn, whatever a channel's turns are.
 func testCancelledBehindOthers(t *trial) {
@@ -259,6 +260,7 @@ func testCancelledBehindOthers(t *trial) {
 		t.refused(t.await(answered), m, channel.Unknown, channel.Temporary)
 	}
 	release()
+	t.accept("after.1") // none of them has kept its turn
 }
 
 func testPrompt(t *trial) {
@@ -270,14 +272,27 @@ func testPrompt(t *trial) {
 		t.broken("Prompt answers true for another channel, whose Send it does not know")
 	}
 	t.stall()
-	ctx, cancel := cancelAfterAWhile(t.Context())
-	defer cancel()
-	began := time.Now()
-	m := t.message("stalled.1")
-	t.refused(t.send(ctx, m), m, channel.Unknown, channel.Temporary)
-	const slow = time.Second // a quarter, with leave for a slow machine
-	if took := time.Since(began) - aWhile; took > slow {
-		t.broken("Send returned %v after its context had ended", took)
+	for what, call := range map[string]func(end time.Time, m *channel.Message) outcome{
+		"Send, after its context": func(_ time.Time, m *channel.Message) outcome {
+			ctx, cancel := cancelAfterAWhile(t.Context())
+			defer cancel()
+			return t.send(ctx, m)
+		},
+		"SendUntil, after until": func(end time.Time, m *channel.Message) outcome {
+			answered := make(chan outcome, 1)
+			go func() {
+				s, err := p.SendUntil(t.Context(), m, end)
+				answered <- outcome{s, err, nil}
+			}()
+			return t.await(answered)
+		},
+	} {
+		m, end := t.message("stalled.1"), time.Now().Add(aWhile)
+		t.refused(call(end, m), m, channel.Unknown, channel.Temporary)
+		const slow = time.Second // a quarter, with leave for a slow machine
+		if late := time.Since(end); late > slow {
+			t.broken("%s had ended, returned %v late", what, late)
+		}
 	}
 }
 

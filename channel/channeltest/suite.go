@@ -116,6 +116,20 @@ func (t *trial) await(answered <-chan outcome) outcome {
 	}
 }
 
+// soon is how long after the end of its context Send may return. channel.Try waits for half
+// a second, and a slow machine has its leave.
+const soon = 2 * time.Second
+
+// sendUntil sends a message to a stalled provider until end, which is soon.
+func (t *trial) sendUntil(ctx context.Context, end time.Time, m *channel.Message) outcome {
+	t.Helper()
+	o := t.send(ctx, m)
+	if late := time.Since(end); late > soon {
+		t.broken("Send returned %v after its time had ended", late)
+	}
+	return o
+}
+
 func (t *trial) send(ctx context.Context, m *channel.Message) outcome {
 	t.Helper()
 	return t.await(t.start(ctx, m))
@@ -156,8 +170,8 @@ func (t *trial) refused(o outcome, m *channel.Message, classes ...channel.Class)
 		t.broken("Send returned no error, want class %s", names(classes))
 	}
 	var e *channel.Error
-	if !errors.As(o.err, &e) {
-		t.broken("the error is a %T, want a *channel.Error in its tree: %v", o.err, o.err)
+	if !errors.As(o.err, &e) || e == nil {
+		t.broken("the error is a %T, want a *channel.Error in its tree, and not a nil one: %v", o.err, o.err)
 	}
 	if e.Op == "" {
 		t.broken("channel.Error.Op is empty, it should name the package and the step: %v", e)

@@ -89,6 +89,12 @@ func oneKeySeveral(t tester, l store.Limiter) {
 		g.Fatalf("6 and 3 of 10: %+v, want it allowed", d)
 	}
 	g.allowed(1, lim)
+	lim = limit(10, time.Hour)
+	quiet := of(11, lim)
+	quiet.Shadow = true
+	if d := g.take(quiet, of(10, peekAt(lim)), of(10, lim)); !d.Allowed || !slices.Equal(d.Over, []int{0}) {
+		g.Fatalf("10 of 10, after a shadow limit that is over and a peek: %+v, want it allowed with Over [0]", d)
+	}
 }
 
 // countsOfThing names the limits of a thing together, one alone, and in another order.

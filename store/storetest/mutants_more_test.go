@@ -291,6 +291,17 @@ func TestMoreLimiterMutants(t *testing.T) {
 				l.N = min(l.N, 1)
 			}
 		})},
+		{"counts what a peek would take", "one key several times", func(b *badLimiter) {
+			b.take = func(now time.Time, limits []store.Limit) (store.Decision, error) {
+				changed := slices.Clone(limits)
+				for i := 1; i < len(limits); i++ {
+					if before := limits[i-1]; before.Peek && before.Key == limits[i].Key {
+						changed[i].N = limits[i].Takings() + before.Takings()
+					}
+				}
+				return b.naive.Take(t.Context(), now, changed...)
+			}
+		}},
 		{"takes in shadow though another refuses", "all or none", func(b *badLimiter) {
 			b.afterTake(func(d store.Decision, now time.Time, limits []store.Limit) {
 				for i, l := range limits {

@@ -340,7 +340,7 @@ func notBefore(t tester, q store.Queue) {
 	at := func(d time.Duration) func(*store.Job) {
 		return func(j *store.Job) { j.Priority, j.NotBefore = store.High, begin.Add(d) }
 	}
-	late, soon, now := newJob(at(500*time.Millisecond)), newJob(at(200*time.Millisecond)), newJob()
+	late, soon, now := newJob(at(1500*time.Millisecond)), newJob(at(time.Second)), newJob()
 	jobs, stop := w.collect()
 	defer stop()
 	w.enqueue(late, soon, now)

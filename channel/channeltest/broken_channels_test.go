@@ -284,7 +284,7 @@ func wrongAnswerMutants() []mutant {
 			ids := make([]string, 1)
 			return channel.Func(func(ctx context.Context, m *channel.Message) (channel.Submission, error) {
 				s, err := r.fake.Send(ctx, m)
-				if err == nil {
+				if err == nil && strings.HasPrefix(m.ID, "twice") { // elsewhere it is a data race
 					copy(ids, s.ProviderIDs)
 					s.ProviderIDs = ids
 				}

@@ -88,6 +88,8 @@ func catches[C any](t *testing.T, cases []testCase[C], name string, broken func(
 			}()
 			<-done
 			<-time.After(time.Hour) // for a backend that goes on
+			r.mu.Lock()
+			defer r.mu.Unlock()
 			failures = r.log
 		})
 	}

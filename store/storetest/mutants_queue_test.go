@@ -365,6 +365,8 @@ func TestQueueMutants(t *testing.T) {
 		{"keeps ten dead letters", "dead letters", func(b *badQueue) {
 			b.dead = func(d []store.DeadLetter) []store.DeadLetter { return d[:min(len(d), 10)] }
 		}},
+		{"loses NotBefore when a job has failed", "retry", func(b *badQueue) { b.losesTerms = true }},
+		{"loses NotBefore when a worker has died", "dead worker", func(b *badQueue) { b.losesTerms = true }},
 		{"loses NotBefore when a job comes again", "again", func(b *badQueue) {
 			b.again = func(j *naiveJob) { j.NotBefore = time.Time{} }
 		}},

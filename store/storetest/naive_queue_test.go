@@ -114,6 +114,7 @@ func (s *naive) takeOver(now time.Time) time.Duration {
 			failures--
 		}
 		j.heir = &naiveJob{Job: j.Job, failures: failures}
+		s.spoil(j.heir)
 		s.wait(j.heir, now)
 	}
 	return wait
@@ -239,12 +240,20 @@ func (s *naive) handle(ctx context.Context, j *naiveJob, handle store.Handler) {
 			s.bury(j, store.Failed)
 			return
 		}
+		s.spoil(j)
 		s.wait(j, time.Now().Add(time.Second<<min(j.failures-1, 5)))
 	case !again.IsZero() && again.Before(j.Expires):
 		if j.failures = 0; s.again != nil {
 			s.again(j)
 		}
 		s.wait(j, again)
+	}
+}
+
+// spoil is a fault of jobs that come again.
+func (s *naive) spoil(j *naiveJob) {
+	if s.losesTerms {
+		j.NotBefore, j.Priority = time.Time{}, store.Low
 	}
 }
 

@@ -39,6 +39,7 @@ type naive struct {
 	oneBeat     bool // heartbeats are for the job only that was handed out last
 	noLastBeats bool // no heartbeats when the context of Run has ended
 	endsStopped bool // a Run ends when its process is stopped
+	losesTerms  bool // a job that has failed, or whose worker has died, loses NotBefore and priority
 }
 
 func newNaive() *naive {

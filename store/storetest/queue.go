@@ -151,6 +151,9 @@ func (w *workshop) is(got, want store.Job) {
 	}
 }
 
+// early gives a job a NotBefore that has passed, and a priority, to see if it keeps them.
+func early(j *store.Job) { j.Priority, j.NotBefore = store.High, start().Add(-time.Second) }
+
 // last is a job that comes after all other due jobs.
 func last() store.Job {
 	return newJob(func(j *store.Job) {
@@ -417,7 +420,7 @@ func retried(t tester, q store.Queue, fail func() (time.Time, error)) {
 		return done, nil
 	})
 	defer stop()
-	j := newJob()
+	j := newJob(early)
 	w.enqueue(j)
 	var v [4]visit
 	for n := 1; n <= 3; n++ {

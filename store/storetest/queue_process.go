@@ -192,7 +192,7 @@ func deadWorker(t tester, q store.Queue) {
 	})
 	defer end()
 	defer close(release)
-	j := newJob()
+	j := newJob(early)
 	w.enqueue(j)
 	receive(w, taken, "the job, in the process that is to die,")
 	p.Stop()

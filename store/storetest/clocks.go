@@ -182,6 +182,10 @@ func thresholds(t tester, l store.Limiter) {
 		}
 		low := hard
 		low.Most = 5
+		if d := g.take(low); d.Allowed {
+			g.Errorf("%d taken, and Most 5: %+v, want it refused", most, d)
+		}
+		g.allowed(0, hard)
 		g.give(time.Time{}, of(8, low))
 		g.allowed(8, hard)
 	}

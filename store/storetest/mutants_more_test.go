@@ -286,6 +286,16 @@ func TestMoreLimiterMutants(t *testing.T) {
 				l.Key += "large"
 			}
 		})},
+		{"remembers Most takings of the latest Most", "thresholds of one key", func(b *badLimiter) {
+			b.afterTake(func(_ store.Decision, _ time.Time, limits []store.Limit) {
+				for _, l := range limits {
+					k := store.Limit{Key: l.Key, Per: l.Per}
+					if taken := b.limits[k]; !l.Peek && len(taken) > l.Most {
+						b.limits[k] = taken[len(taken)-l.Most:]
+					}
+				}
+			})
+		}},
 		{"peeks at one", "peek", each(func(l *store.Limit) {
 			if l.Peek {
 				l.N = min(l.N, 1)

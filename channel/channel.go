@@ -12,9 +12,9 @@ import (
 // person, if the channel has receipts. Send must be safe for concurrent use,
 // must return soon after ctx ends, and must not submit a message after
 // m.Expires. Unless the provider knows idempotency keys, Send must not submit a
-// message again that may have gone out. If Send is called again with the same Message.ID, it is the same
-// message. A channel must pass the ID to its provider as the idempotency key,
-// if the provider knows such keys.
+// message again that may have gone out. If Send is called again with the same
+// Message.ID, it is the same message. A channel must pass the ID to its provider as
+// the idempotency key, if the provider knows such keys.
 //
 // An error is an *[Error]; its Class says whether the message may have gone
 // out. The Submission is meaningful with an error, too: its Hops say which

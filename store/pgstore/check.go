@@ -16,8 +16,8 @@ const minVersion = 140000
 //
 // It returns an error if the Store cannot work: the server does not answer, is a standby or
 // read-only, is older than 14, or lacks the schema of this release; the user lacks rights on its
-// tables; or a pooler loses prepared statements. It returns a warning, and logs it, for each setting that would lose
-// stored data or make jobs late:
+// tables; or a pooler loses prepared statements. It returns a warning, and logs it, for each
+// setting that would lose stored data or make jobs late:
 //
 //   - fsync or full_page_writes is off, or synchronous_commit
 //   - autovacuum is off

@@ -9,12 +9,13 @@
 // It starts a redis-server of its own, which shares the processors with it, and
 // calls it with 1, 16, 64 and 256 goroutines through one go-redis client: GET, a
 // script that does nothing, the barest script of a verification (EVALSHA), which
-// counts a guess in six calls of Redis and does nothing else, the Store's own
-// calls, and the whole Service with a channel that sends nothing. Rounds alternate
+// counts a guess in six calls of Redis and does nothing else, the barest two scripts of a
+// Send, the Store's own calls, and the whole Service with a channel that sends nothing. Rounds alternate
 // between them. The medians are printed, in calls a second, and then lines like
 //
 //	RATIO redis verify-wrong goroutines=64 vs=evalsha 0.84
 //	RATIO redis verify-wrong goroutines=64 vs=nothing 0.60
+//	RATIO redis send goroutines=64 vs=two-scripts 0.70
 //
 // where verify is Service.Verify, and store-verify what the Store does for it: one
 // call for a wrong code, two for a right one. Send has the default limits: send is to an

@@ -64,8 +64,7 @@ func appendTLVs(t wire.TLVs, all []TLV) (wire.TLVs, error) {
 // A composed message is ready to be sent.
 type composed struct {
 	submit wire.Message // common fields of the parts
-	parts  []sms.Part   // nil: single is the only part
-	single []byte       // short_message
+	parts  []sms.Part   // nil: submit is the only part
 	tlvs   wire.TLVs    // of each part
 	sar    uint16       // sar_msg_ref_num of the parts; valid if bySAR
 	bySAR  bool
@@ -79,7 +78,6 @@ func (c *composed) count() int { return max(len(c.parts), 1) }
 func (c *composed) part(i int) *wire.Message {
 	m := &c.submit
 	if c.parts == nil {
-		m.Short = c.single
 		return m
 	}
 	m.UDH, m.Short = c.parts[i].UDH, c.parts[i].Data
@@ -96,7 +94,7 @@ func (c *composed) part(i int) *wire.Message {
 // encode fills in the text.
 func (c *composed) encode(text string, config *Config, ref uint32) error {
 	if len(config.Codings) == 0 && isPlainText(text) { // most codes: no check of each character's encoding
-		c.single, c.cost = []byte(text), 1
+		c.submit.Text, c.cost = text, 1
 		return nil
 	}
 	reference := sms.Ref8(uint8(ref))

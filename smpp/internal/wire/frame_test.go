@@ -118,6 +118,10 @@ func TestMessageRoundTrip(t *testing.T) {
 	sent := *want
 	sent.UDH, sent.Short = want.Short[:6], want.Short[6:]
 	b := AppendMessage(nil, pdu.SubmitSmID, 9, &sent)
+	sent.Short, sent.Text = nil, string(sent.Short)
+	if other := AppendMessage(nil, pdu.SubmitSmID, 9, &sent); !bytes.Equal(other, b) {
+		t.Errorf("as Text  %x\nas Short %x", other, b)
+	}
 	f, err := NewReader(bytes.NewReader(b)).Next()
 	if err != nil || f.Header != (Header{pdu.SubmitSmID, 0, 9}) {
 		t.Fatalf("frame is %+v, %v", f, err)

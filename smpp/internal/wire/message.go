@@ -74,6 +74,7 @@ type Message struct {
 	DefaultMsgID uint8
 	UDH          []byte // when sending, sent before Short
 	Short        []byte // when decoded, with any UDH
+	Text         string // when sending, in place of Short: a text with the octets of its data_coding
 	TLVs         TLVs
 }
 
@@ -94,11 +95,14 @@ func (m *Message) Check() error {
 			return fmt.Errorf("%s %w", f.name, err)
 		}
 	}
-	if n := len(m.UDH) + len(m.Short); n > MaxShortMessage {
+	if n := m.length(); n > MaxShortMessage {
 		return fmt.Errorf("short_message has %d octets, at most %d fit", n, MaxShortMessage)
 	}
 	return nil
 }
+
+// length returns the sm_length of a message to send.
+func (m *Message) length() int { return len(m.UDH) + len(m.Short) + len(m.Text) }
 
 // CheckCString returns an error if s cannot be a C-string field of that many
 // characters. The error does not include s.
@@ -124,9 +128,10 @@ func AppendMessage(b []byte, id pdu.CommandID, seq uint32, m *Message) []byte {
 	b = append(b, m.EsmClass, m.ProtocolID, m.Priority)
 	b = appendCString(b, m.Schedule)
 	b = appendValidity(b, m)
-	b = append(b, m.Registered, m.Replace, m.DataCoding, m.DefaultMsgID, byte(len(m.UDH)+len(m.Short)))
+	b = append(b, m.Registered, m.Replace, m.DataCoding, m.DefaultMsgID, byte(m.length()))
 	b = append(b, m.UDH...)
 	b = append(b, m.Short...)
+	b = append(b, m.Text...)
 	b = append(b, m.TLVs...)
 	return finish(b, at)
 }

@@ -40,7 +40,7 @@
 // minute before the now of an earlier call; for a [Limit], by less than its Per. Such a
 // call works like any other, and the effects of the earlier call hold: a record that it
 // created is found, its takings count, its failures are kept for the same time after it,
-// and its lock holds. So what has expired must be kept for another minute, unless the
+// and its lock holds. So an expired entry must be kept for another minute, unless the
 // backend is full.
 //
 // # Writing a store

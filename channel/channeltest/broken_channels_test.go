@@ -100,7 +100,7 @@ func carelessMutants() []mutant {
 				return r.fake.Send(ctx, m)
 			})},
 		{"waits for its turn whatever happens", "CancelledBehindOthers", takeTurns},
-		{"keeps the turn of what was cut short", "CancelledBehindOthers", keepTurns},
+		{"keeps the turn of a message that was cut short", "CancelledBehindOthers", keepTurns},
 		{"returns seconds after its context has ended", "DeadlineWhileStalled",
 			do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
 				s, err := r.fake.Send(ctx, m)
@@ -118,7 +118,7 @@ func carelessMutants() []mutant {
 				return s, err
 			})},
 		{"sends what it has called not sent", "CancelledWhileStalled", sendLater},
-		{"repeats what may have gone out", "Refused/unknown",
+		{"repeats a message that may have gone out", "Refused/unknown",
 			do(func(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
 				s, err := r.fake.Send(ctx, m)
 				if err != nil && channel.ClassOf(err) == channel.Unknown && ctx.Err() == nil {
@@ -167,7 +167,7 @@ func carelessMutants() []mutant {
 	}
 }
 
-// lookOnce refuses what has expired, and then waits for as long as it takes.
+// lookOnce refuses an expired message. It waits for the provider without a bound.
 func lookOnce(ctx context.Context, m *channel.Message, r *rig) (channel.Submission, error) {
 	if !m.Expires.IsZero() && !time.Now().Before(m.Expires) {
 		return r.fake.Send(ctx, m)
@@ -201,7 +201,7 @@ func leakyMutants() []mutant {
 				s.Hops = []channel.Hop{{Route: "one", Err: errors.New("to " + m.To.Phone)}}
 				return s, err
 			})},
-		{"leaks its credential in a Hop of what was sent", "Accepted",
+		{"leaks its credential in a Hop of an accepted message", "Accepted",
 			spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
 				s.Hops = []channel.Hop{{Route: "one", Err: errors.New("key " + credential)}, {Route: "two"}}
 				return s, err

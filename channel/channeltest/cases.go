@@ -169,7 +169,7 @@ func (t *trial) cutShort(id string, end func(context.Context) (context.Context, 
 		proceed()
 		if class := channel.ClassOf(o.err); class != channel.Unknown {
 			t.accept("released.1")
-			<-time.After(aWhile) // until what was called not sent has come
+			<-time.After(aWhile) // the provider may read the message meanwhile
 			if n := t.Accepted(); n != 1 {
 				t.broken("class %q, yet the provider has read the message later", class)
 			}
@@ -526,7 +526,7 @@ func refusal(class channel.Class, rule string) testCase {
 			t.broken("the provider accepted %d messages, want none", n)
 		}
 		if n > 1 && !t.Idempotent {
-			t.broken("the provider has read the message %d times: a channel must not repeat what may have gone out", n)
+			t.broken("the provider has read the message %d times: it may have gone out, so it must not be repeated", n)
 		}
 	}}
 }

@@ -43,7 +43,7 @@ func fill(t testing.TB, s *opened, n int, now time.Time) {
 
 var sweptTables = []string{"challenges", "subjects", "limits", "receipts"}
 
-// TestRealPostgresSweep: calls remove what has expired, and nothing else; not either if the
+// TestRealPostgresSweep: calls remove expired rows, and nothing else; not either if the
 // clock of their process is ahead.
 func TestRealPostgresSweep(t *testing.T) {
 	t.Parallel()

@@ -65,7 +65,7 @@ func (f *fixture) collected() {
 // bustle is how many calls let a backend collect garbage.
 const bustle = 32 * racers
 
-// busy creates challenges of other subjects, so that the backend collects what is over.
+// busy creates challenges of other subjects, so that the backend removes expired entries.
 func (f *fixture) busy() {
 	f.Helper()
 	parallel(racers, func(int) {

@@ -125,30 +125,10 @@ func TestRecordMutants(t *testing.T) {
 				return f.naive.create(r, now)
 			}
 		}},
-		{"has room for 1000 records, of which the oldest goes", "none evicted", func(f *faulty) {
-			var ids []string
-			f.create = func(r *store.Record, now time.Time) error {
-				f.mu.Lock()
-				defer f.mu.Unlock()
-				if ids = append(ids, r.ID); len(ids) > 1000 {
-					delete(f.recs, ids[0])
-					ids = ids[1:]
-				}
-				return f.naive.create(r, now)
-			}
-		}},
-		{"has room for 1000 runs, of which the oldest goes", "none evicted", func(f *faulty) {
-			var subjects []string
-			f.create = func(r *store.Record, now time.Time) error {
-				f.mu.Lock()
-				defer f.mu.Unlock()
-				if subjects = append(subjects, r.Subject); len(subjects) > 1000 {
-					delete(f.runs, subjects[0])
-					subjects = subjects[1:]
-				}
-				return f.naive.create(r, now)
-			}
-		}},
+		{"has room for 1000 records, of which the oldest goes", "none evicted", evicts(
+			func(r *store.Record) string { return r.ID }, func(f *faulty, id string) { delete(f.recs, id) })},
+		{"has room for 1000 runs, of which the oldest goes", "none evicted", evicts(
+			func(r *store.Record) string { return r.Subject }, func(f *faulty, s string) { delete(f.runs, s) })},
 		{"collects by the clock of one call", "clock goes back", func(f *faulty) {
 			f.create = func(r *store.Record, now time.Time) error {
 				f.mu.Lock()
@@ -158,6 +138,22 @@ func TestRecordMutants(t *testing.T) {
 			}
 		}},
 	})
+}
+
+// evicts makes a store remove the oldest of over 1000 names, one for each Create.
+func evicts(nameOf func(*store.Record) string, remove func(f *faulty, name string)) func(*faulty) {
+	return func(f *faulty) {
+		var names []string
+		f.create = func(r *store.Record, now time.Time) error {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if names = append(names, nameOf(r)); len(names) > 1000 {
+				remove(f, names[0])
+				names = names[1:]
+			}
+			return f.naive.create(r, now)
+		}
+	}
 }
 
 func TestCountMutants(t *testing.T) {
@@ -409,7 +405,7 @@ func (f *foldingTracker) Match(
 	message, err := f.naive.Match(ctx, f.key(key), receipt, expires, now)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.uses[key]++; f.uses[key] > 10 { // forgets what has been matched so often
+	if f.uses[key]++; f.uses[key] > 10 { // forgets a key that has been matched so often
 		return "", err
 	}
 	return message, err

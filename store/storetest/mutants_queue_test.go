@@ -280,7 +280,7 @@ func TestQueueMutants(t *testing.T) {
 		{"a former worker's heartbeats get its job back", "former worker", func(b *badQueue) { b.formerBeats = true }},
 		{"sends heartbeats for one job of many", "heartbeat", func(b *badQueue) { b.oneBeat = true }},
 		{"sends no heartbeats when Run is to end", "end of Run", func(b *badQueue) { b.noLastBeats = true }},
-		{"forgets what was done when Run was to end", "end of Run", func(b *badQueue) {
+		{"does not record the jobs that end after ctx", "end of Run", func(b *badQueue) {
 			b.run = func(ctx context.Context, workers int, handle handler) error {
 				return b.naive.Run(ctx, workers, func(inner context.Context, j store.Job) (time.Time, error) {
 					again, err := handle(inner, j)

@@ -143,7 +143,7 @@ func (w *workshop) leftToAnother(answer func() (time.Time, error)) {
 	jobs, stop := w.collect()
 	defer stop()
 	for len(left) > 0 {
-		j := receive(w, jobs, "a job of a Run that ended, or one that waited for it,")
+		j := receive(w, jobs, "a job that the ended Run had not handled")
 		w.is(j, left[j.Challenge])
 		delete(left, j.Challenge)
 	}

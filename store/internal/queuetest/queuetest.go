@@ -11,7 +11,7 @@ import (
 	"github.com/otpcourier/otpcourier/store"
 )
 
-// Patience bounds how long a test waits for what has to come.
+// Patience bounds how long a test waits for an event.
 const Patience = 60 * time.Second
 
 // Work runs q until the returned function is called, which waits for Run, or the test ends.

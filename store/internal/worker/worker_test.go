@@ -75,8 +75,8 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
-// TestCalls: however a handler ends, its end is told once, and the log names no value of a
-// panic.
+// TestCalls: Call tells the end of a handler once, also after a panic, and does not log the
+// value of a panic.
 func TestCalls(t *testing.T) {
 	t.Parallel()
 	type key struct{}

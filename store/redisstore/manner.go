@@ -16,9 +16,9 @@ type manner struct {
 	joined bool // calls of one script go together
 }
 
-// send replies to a batch of calls, and returns those for the next manner: of a script
-// that the server does not have, as after a start, a failover, or SCRIPT FLUSH; and calls
-// that went together, of which one failed.
+// send replies to a batch of calls, and returns those for the next manner. These are calls
+// whose script the server does not have: after a start, a failover, or SCRIPT FLUSH. And if
+// one of the calls that went together failed, all of them are.
 func (m manner) send(ctx context.Context, c Client, batch []*sent) (next []*sent) {
 	groups := m.groups(batch)
 	cmds := make([]redis.Cmder, len(groups))

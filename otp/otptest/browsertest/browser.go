@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ type Browser struct {
 	from    *bufio.Reader
 	lastID  int
 	session string
+	leaving bool // within Then
 	log     []string
 }
 
@@ -87,7 +89,8 @@ func pipe(t testing.TB) (r, w *os.File) {
 	return r, w
 }
 
-// Call sends a command and waits for its result.
+// Call sends a command and waits for its result. Within Then a page may go away under the
+// command; then there is no result.
 func (b *Browser) Call(method string, params map[string]any, result any) {
 	b.t.Helper()
 	b.lastID++
@@ -122,12 +125,14 @@ func (b *Browser) Call(method string, params map[string]any, result any) {
 		if err := json.Unmarshal(bytes.TrimSuffix(raw, []byte{0}), &answer); err != nil {
 			b.t.Fatal(err)
 		}
-		if e := answer.Params.Entry; answer.Method == "Log.entryAdded" && !strings.HasSuffix(e.URL, "/favicon.ico") {
+		if e := answer.Params.Entry; answer.Method == "Log.entryAdded" && !strings.HasSuffix(e.URL, "/favicon.ico") &&
+			!strings.HasPrefix(e.Text, "Autofocus processing was blocked") { // a field had the focus before
 			b.log = append(b.log, e.Level+": "+e.Text)
 		}
 		switch {
 		case answer.ID != b.lastID:
 			continue
+		case answer.Error != nil && b.leaving && gone.MatchString(answer.Error.Message):
 		case answer.Error != nil:
 			b.t.Fatalf("%s: %s", method, answer.Error.Message)
 		case result != nil:
@@ -138,6 +143,10 @@ func (b *Browser) Call(method string, params map[string]any, result any) {
 		return
 	}
 }
+
+// gone finds what Chromium says of a command whose page has gone away.
+var gone = regexp.MustCompile(
+	`navigated or closed|context was destroyed|Cannot find .*context|collected|terminated|Not attached`)
 
 // Eval runs JavaScript from outside the page and decodes its result.
 func (b *Browser) Eval(script string, result any) {
@@ -154,7 +163,7 @@ func (b *Browser) Eval(script string, result any) {
 	if e := answer.ExceptionDetails; e != nil {
 		b.t.Fatalf("%.200s: %s %s", script, e.Text, e.Exception.Description)
 	}
-	if result == nil {
+	if result == nil || b.leaving && answer.Result.Value == nil {
 		return
 	}
 	if err := json.Unmarshal(answer.Result.Value, result); err != nil {
@@ -175,6 +184,8 @@ func (b *Browser) Screen(width int, scheme string) {
 func (b *Browser) Then(what string, act func()) {
 	b.t.Helper()
 	b.Eval("window.before = true", nil)
+	b.leaving = true
+	defer func() { b.leaving = false }()
 	act()
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		var there bool

@@ -37,11 +37,21 @@ func main() {
 	}
 }
 
+const usage = `cluster             with redis-server: two processes behind one Redis, one of which is killed
+cluster postgres    the same behind PostgreSQL
+cluster keys        print new keys, for OTP_KEYS
+cluster smsc -h     the flags of a carrier to try it with
+cluster serve -h    the flags of one process
+`
+
 func run(ctx context.Context, args []string, env func(string) string, out io.Writer) error {
 	if len(args) == 0 {
 		return demo(ctx, env, out, startRedis)
 	}
 	switch args[0] {
+	case "-h", "-help", "--help", "help":
+		_, err := fmt.Fprint(out, usage)
+		return err
 	case "postgres":
 		return demo(ctx, env, out, startPostgres)
 	case "keys":
@@ -56,5 +66,5 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 	case "serve":
 		return serve(ctx, args[1:], env, out)
 	}
-	return fmt.Errorf("%q is none of keys, postgres, smsc and serve", args[0])
+	return fmt.Errorf("%q is none of keys, postgres, smsc and serve; see -h", args[0])
 }

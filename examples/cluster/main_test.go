@@ -71,6 +71,20 @@ func TestProcessID(t *testing.T) {
 	}
 }
 
+// TestHelp: each word that the program knows is in its help.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	var help strings.Builder
+	if err := run(t.Context(), []string{"-h"}, nil, &help); err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{"keys", "postgres", "smsc", "serve"} {
+		if !strings.Contains(help.String(), "cluster "+word+" ") {
+			t.Errorf("the help has no %s", word)
+		}
+	}
+}
+
 func TestBadArguments(t *testing.T) {
 	t.Parallel()
 	env := func(string) string { return "" }

@@ -141,13 +141,17 @@ const (
 		SELECT convert_to('subject-of-'||lpad(i::text, 11, '0'), 'UTF8'), otpcourier.hours($3::bigint + 1800000000000)
 		FROM generate_series($1::bigint, $2::bigint) AS i`
 	fillChallenges = `INSERT INTO otpcourier.challenges (id, created, expires, lock, run_life, max_attempts,
-		max_failures, max_run, new_code, subject, grp, key, salt, sealed, delivery)
+		max_failures, max_run, subject, grp, salt, fixed, delivery)
 		SELECT encode(substr(sha256(convert_to('b'||lpad((i % 10000)::text, 4, '0')||'-'||i, 'UTF8')), 1, 16),
 		'hex')::uuid,
-		$3::bigint, $3::bigint + 1800000000000, 1800000000000, 2592000000000000, 5, 10, 100, false,
-		convert_to('subject-of-'||lpad(i::text, 11, '0'), 'UTF8'), 'group of 16 byte', '2026-11',
-		substr(s, 1, 16), substr(s||s||s||s, 1, 120), substr(s||s, 1, 60)
-		FROM generate_series($1::bigint, $2::bigint) AS i, sha256(convert_to(i::text, 'UTF8')) AS s`
+		$3::bigint, $3::bigint + 1800000000000, 1800000000000, 2592000000000000, 5, 10, 100, subject, grp,
+		substr(s, 1, 16),
+		'\x01'||int8send($3)||int8send($3 + 1800000000000)||int8send(1800000000000)||int8send(2592000000000000)||
+		int4send(5)||int4send(10)||int4send(100)||'\x0016'||subject||'\x10'||grp||'\x07'||'2026-11'::bytea||'\x10'||
+		substr(s, 1, 16)||substr(s||s||s||s, 1, 120), substr(s||s, 1, 60)
+		FROM generate_series($1::bigint, $2::bigint) AS i, sha256(convert_to(i::text, 'UTF8')) AS s,
+		convert_to('subject-of-'||lpad(i::text, 11, '0'), 'UTF8') AS subject,
+		convert_to('group of 16 byte', 'UTF8') AS grp`
 )
 
 func openPostgres(ctx context.Context, _ int) (*backend, error) {

@@ -103,8 +103,8 @@ func (s *Store) Create(ctx context.Context, r *store.Record, now time.Time) erro
 func rowOf(r *store.Record, now time.Time) []any {
 	return []any{
 		digest(r.ID), createdNanos(r.Created), nanos(r.Expires), int64(r.Lock), int64(r.RunLife), r.MaxAttempts,
-		r.MaxFailures, r.MaxRun, r.NewCode, octets(r.Subject), octets(r.Group), octets(r.Key), octets(r.Salt),
-		octets(r.Sealed), octets(r.Delivery), nanos(now),
+		r.MaxFailures, r.MaxRun, octets(r.Subject), octets(r.Group), octets(r.Salt), encodeFixed(r), octets(r.Delivery),
+		nanos(now),
 	}
 }
 
@@ -197,7 +197,7 @@ func (s *Store) onChallenge(ctx context.Context, sql, id string, args ...any) (*
 	var status, outcome int
 	var locked int64
 	var a answer
-	fields := append([]any{&status, &outcome, &locked}, a.fields()...)
+	fields := []any{&status, &outcome, &locked, &a.attempts, &a.revision, &a.fixed, &a.delivery}
 	err := s.row(ctx, fields, sql, append([]any{digest(id)}, args...)...)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -205,34 +205,33 @@ func (s *Store) onChallenge(ctx context.Context, sql, id string, args ...any) (*
 	case err != nil:
 		return nil, err
 	}
-	r := a.record(id)
+	r, err := a.record(id)
+	if err != nil {
+		return nil, err
+	}
 	r.Outcome, r.LockedUntil = store.Outcome(outcome), instant(locked)
 	return r, refusal(status)
 }
 
-// An answer has the columns of a challenge that all statements return.
+// An answer is a challenge, as the statements return it: functions with the number of its attempts,
+// others with the charges of its subject.
 type answer struct {
-	attempts, maxAttempts, maxFailures, maxRun  int
-	created, expires, lock, life, revision      int64
-	newCode                                     bool
-	subject, group, key, salt, sealed, delivery []byte
+	attempts        int
+	charges         []byte
+	revision        int64
+	fixed, delivery []byte
 }
 
-// fields are those of challengeFields, from attempts on.
-func (a *answer) fields() []any {
-	return []any{
-		&a.attempts, &a.created, &a.expires, &a.lock, &a.life, &a.revision, &a.maxAttempts, &a.maxFailures, &a.maxRun,
-		&a.newCode, &a.subject, &a.group, &a.key, &a.salt, &a.sealed, &a.delivery,
-	}
-}
+// fields are openColumns.
+func (a *answer) fields() []any { return []any{&a.charges, &a.revision, &a.fixed, &a.delivery} }
 
 // record returns the challenge, as open and its subject not locked.
-func (a *answer) record(id string) *store.Record {
-	return &store.Record{
-		ID: id, Subject: string(a.subject), Group: string(a.group), Key: string(a.key), Salt: orNil(a.salt),
-		Sealed: orNil(a.sealed), Created: instant(a.created), Expires: instant(a.expires), NewCode: a.newCode,
-		MaxAttempts: a.maxAttempts, MaxFailures: a.maxFailures, Lock: time.Duration(a.lock),
-		MaxRun: a.maxRun, RunLife: time.Duration(a.life),
-		Attempts: a.attempts, Delivery: orNil(a.delivery), Revision: uint64(a.revision),
+func (a *answer) record(id string) (*store.Record, error) {
+	r, err := decodeFixed(a.fixed)
+	if err != nil {
+		return nil, err
 	}
+	r.ID, r.Delivery, r.Revision = id, orNil(a.delivery), uint64(a.revision)
+	r.Attempts = a.attempts + attempts(a.charges, id, nanos(r.Expires))
+	return r, nil
 }

@@ -78,8 +78,8 @@ func planned(t *testing.T, s *opened, now time.Time) map[string]func(id string) 
 // fillTables adds n rows to each table.
 func fillTables(t *testing.T, s *opened, n int, now time.Time) {
 	t.Helper()
-	s.exec(t, `INSERT INTO SCHEMA.challenges SELECT md5(i::text)::uuid, $1, $2, 60, 60, 0, 0, 1, 1, 1, 0, false,
-		md5(i::text)::bytea, '', '', '', '', '' FROM generate_series(1, $3::integer) AS i`,
+	s.exec(t, `INSERT INTO SCHEMA.challenges SELECT md5(i::text)::uuid, $1, $2, 60, 60, 0, 0, 1, 1, 1, 0,
+		md5(i::text)::bytea, '', '', '', '' FROM generate_series(1, $3::integer) AS i`,
 		now.UnixNano(), now.Add(time.Hour).UnixNano(), n)
 	s.exec(t, `INSERT INTO SCHEMA.subjects SELECT md5(i::text)::bytea, 0, 0, 0, 0, 2000000
 		FROM generate_series(1, $1::integer) AS i`, n)

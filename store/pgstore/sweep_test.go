@@ -111,7 +111,7 @@ func TestRealPostgresSweepInBatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.exec(t, `INSERT INTO SCHEMA.challenges SELECT (md5(i::text)::uuid), c.created, c.expires, c.lock, c.run_life, 0,
-		0, 1, 1, 1, 0, false, c.subject, c.grp, c.key, c.salt, c.sealed, c.delivery
+		0, 1, 1, 1, 0, c.subject, c.grp, c.salt, c.fixed, c.delivery
 		FROM SCHEMA.challenges c, generate_series(1, 1499) AS i`)
 	s.SweepAtOnce()
 	for _, want := range []int{1000, 500, 0, 0} {

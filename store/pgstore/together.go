@@ -45,7 +45,7 @@ func (s *Store) finish(ctx context.Context, batch []finishing) ([]*store.Record,
 		for i, f := range batch {
 			ids[i], tokens[i], nows[i] = digest(f.id), int64(f.token), nanos(f.now)
 		}
-		err = s.onSeveral(ctx, func(i int, a *answer) { records[i] = a.record(batch[i].id) },
+		err = s.onSeveral(ctx, func(i int, a *answer) { records[i], _ = a.record(batch[i].id) },
 			s.sql.finishAll, ids, tokens, nows)
 	}
 	for _, r := range records {
@@ -78,7 +78,7 @@ func (s *Store) update(ctx context.Context, batch []updating) ([]*store.Record, 
 	for i, u := range batch {
 		ids[i], revisions[i], deliveries[i], nows[i] = digest(u.id), u.revision, u.delivery, nanos(u.now)
 	}
-	return records, s.onSeveral(ctx, func(i int, a *answer) { records[i] = a.record(batch[i].id) },
+	return records, s.onSeveral(ctx, func(i int, a *answer) { records[i], _ = a.record(batch[i].id) },
 		s.sql.updateAll, ids, revisions, deliveries, nows)
 }
 
@@ -94,11 +94,12 @@ func (s *Store) onOpen(ctx context.Context, sql, id string, args ...any) (*store
 	case err != nil:
 		return nil, err
 	}
-	return a.record(id), nil
+	return a.record(id)
 }
 
 // onSeveral is onOpen for several calls. It gives what the statement returns to put, with the place
-// from 0.
+// from 0. A record of a later release, which put cannot read, must not fail the other calls: its own
+// call is repeated by the function that takes any.
 func (s *Store) onSeveral(ctx context.Context, put func(place int, a *answer), sql string, args ...any) error {
 	return s.on(ctx, func(ctx context.Context, db DB) error {
 		rows, err := db.Query(ctx, sql, args...)

@@ -25,12 +25,10 @@ CREATE TABLE otpcourier.challenges (
 	max_failures integer NOT NULL,
 	max_run      integer NOT NULL,
 	outcome      smallint NOT NULL DEFAULT 0, -- 0 open, 1 verified, 2 cancelled
-	new_code     boolean NOT NULL,
 	subject      bytea NOT NULL,
 	grp          bytea NOT NULL,
-	key          bytea NOT NULL,
 	salt         bytea NOT NULL,
-	sealed       bytea NOT NULL,
+	fixed        bytea NOT NULL, -- all that never changes, as fixed.go encodes it: a call returns one value for it
 	delivery     bytea NOT NULL
 ) WITH (fillfactor = 80, vacuum_truncate = off);
 
@@ -38,7 +36,7 @@ CREATE TABLE otpcourier.challenges (
 -- statement until the table is analyzed again. Without these pages the plan of a small table would be
 -- to read all of it, also a minute later when it has a hundred thousand rows.
 INSERT INTO otpcourier.challenges
-	SELECT md5(i::text)::uuid, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false, '', '', '', '', '',
+	SELECT md5(i::text)::uuid, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', '',
 		convert_to(repeat(' ', 1800), 'UTF8') FROM generate_series(1, 100) AS i;
 DELETE FROM otpcourier.challenges;
 
@@ -48,6 +46,11 @@ CREATE INDEX challenges_expires ON otpcourier.challenges (expires);
 -- locks it first. An array that is NULL is empty. Attempt and Finish change no column that has an
 -- index, so their updates are HOT if the page has room; .bench/postgres -mode fill compares fill
 -- factors.
+--
+-- A charge is an Attempt that was charged, in 32 octets: the challenge's id (16), the token of the call
+-- (8), and when the challenge expires (8). Charges are one value, since to append to several arrays
+-- takes longer. They are kept until there are as many as a challenge has attempts; then attempt drops
+-- those of challenges that have expired.
 CREATE TABLE otpcourier.subjects (
 	subject      bytea PRIMARY KEY,
 	ends         bigint NOT NULL DEFAULT 0, -- when the run is forgotten, or its lock ends
@@ -57,9 +60,7 @@ CREATE TABLE otpcourier.subjects (
 	kept         integer NOT NULL, -- hours since 1970: then a sweep looks whether the row is needed
 	locked       boolean NOT NULL DEFAULT false,
 	closed       bigint NOT NULL DEFAULT 0, -- when the last challenge expires of those that Finish closed
-	charged      uuid[], -- the challenge of each Attempt that was charged, in order
-	tokens       bigint[], -- its token
-	until        bigint[], -- when its challenge expires
+	charges      bytea NOT NULL DEFAULT '', -- in order
 	marked       bytea[], -- the group of each CancelAll; empty: all groups
 	marked_at    bigint[], -- challenges that were created before are cancelled
 	marked_until bigint[] -- when the mark may be dropped
@@ -117,6 +118,21 @@ BEGIN
 	RETURN false;
 END $$;
 
+-- attempts returns how many of the charges are of a challenge. Its ID may have had an earlier challenge
+-- that has expired.
+CREATE FUNCTION otpcourier.attempts(charges bytea, _id uuid, _expires bigint) RETURNS integer
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+	n integer := 0;
+BEGIN
+	FOR i IN 0 .. coalesce(length(charges), 0) / 32 - 1 LOOP
+		IF substr(charges, 32 * i + 1, 16) = uuid_send(_id) AND substr(charges, 32 * i + 25, 8) = int8send(_expires) THEN
+			n := n + 1;
+		END IF;
+	END LOOP;
+	RETURN n;
+END $$;
+
 -- The functions below return a challenge as it then is, NULL if there is none, and:
 --
 --	status        0 done, 1 expired, 2 closed, 3 locked, 4 exhausted, 5 conflict, 6 exists
@@ -128,109 +144,95 @@ CREATE TYPE otpcourier.answer AS (
 	attempts     integer,
 	outcome      integer,
 	locked_until bigint,
-	created      bigint,
-	expires      bigint,
-	lock         bigint,
-	run_life     bigint,
 	revision     bigint,
-	max_attempts integer,
-	max_failures integer,
-	max_run      integer,
-	new_code     boolean,
-	subject      bytea,
-	grp          bytea,
-	key          bytea,
-	salt         bytea,
-	sealed       bytea,
+	fixed        bytea,
 	delivery     bytea
 );
+
+-- answer_of returns a challenge whose subject is s, with the status 0 or 1.
+CREATE FUNCTION otpcourier.answer_of(c otpcourier.challenges, s otpcourier.subjects, _now bigint)
+RETURNS otpcourier.answer
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+	a otpcourier.answer;
+BEGIN
+	a.status := CASE WHEN c.expires <= _now THEN 1 ELSE 0 END;
+	a.attempts := otpcourier.attempts(s.charges, c.id, c.expires);
+	a.outcome := c.outcome;
+	IF c.outcome = 0 AND s.marked IS NOT NULL AND otpcourier.marks(s, c.created, c.grp) THEN
+		a.outcome := 2;
+	END IF;
+	a.locked_until := CASE WHEN s.locked AND s.ends > _now THEN s.ends ELSE 0 END;
+	a.revision := c.revision; a.fixed := c.fixed; a.delivery := c.delivery;
+	RETURN a;
+END $$;
 
 -- look is Get.
 CREATE FUNCTION otpcourier.look(_id uuid, _now bigint) RETURNS otpcourier.answer
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	a otpcourier.answer;
+	c otpcourier.challenges;
 	s otpcourier.subjects;
 BEGIN
-	SELECT 0, 0, t.outcome, 0, t.created, t.expires, t.lock, t.run_life, t.revision, t.max_attempts,
-		t.max_failures, t.max_run, t.new_code, t.subject, t.grp, t.key, t.salt, t.sealed, t.delivery
-		INTO a FROM otpcourier.challenges t WHERE t.id = _id;
+	SELECT t.* INTO c FROM otpcourier.challenges t WHERE t.id = _id;
 	IF NOT FOUND THEN
 		RETURN NULL;
 	END IF;
-	SELECT t.* INTO s FROM otpcourier.subjects t WHERE t.subject = a.subject;
-	a.attempts := coalesce(cardinality(array_positions(s.charged, _id)), 0);
-	IF s.locked AND s.ends > _now THEN
-		a.locked_until := s.ends;
-	END IF;
-	IF a.outcome = 0 AND s.marked IS NOT NULL AND otpcourier.marks(s, a.created, a.grp) THEN
-		a.outcome := 2;
-	END IF;
-	IF a.expires <= _now THEN
-		a.status := 1;
-	END IF;
-	RETURN a;
+	SELECT t.* INTO s FROM otpcourier.subjects t WHERE t.subject = c.subject;
+	RETURN otpcourier.answer_of(c, s, _now);
 END $$;
 
 -- attempt is Attempt of any call. Most are charged by chargeOne in statements.go, or by charge_all.
 CREATE FUNCTION otpcourier.attempt(_id uuid, _token bigint, _now bigint) RETURNS otpcourier.answer
 LANGUAGE plpgsql AS $$
 DECLARE
-	a otpcourier.answer;
+	c otpcourier.challenges;
 	s otpcourier.subjects;
+	a otpcourier.answer;
+	charge bytea;
 	forget bigint;
 	over bigint;
-	at integer;
 BEGIN
 	s := otpcourier.subject_of(_id, _now);
-	SELECT 0, 0, t.outcome, 0, t.created, t.expires, t.lock, t.run_life, t.revision, t.max_attempts,
-		t.max_failures, t.max_run, t.new_code, t.subject, t.grp, t.key, t.salt, t.sealed, t.delivery
-		INTO a FROM otpcourier.challenges t WHERE t.id = _id;
+	SELECT t.* INTO c FROM otpcourier.challenges t WHERE t.id = _id;
 	IF NOT FOUND OR s.subject IS NULL THEN -- it was made after subject_of looked for it
 		RETURN NULL;
 	END IF;
+	a := otpcourier.answer_of(c, s, _now);
+	IF a.status <> 0 THEN
+		RETURN a;
+	END IF;
+	charge := uuid_send(_id) || int8send(_token) || int8send(c.expires);
+	FOR i IN 1 .. length(s.charges) / 32 LOOP
+		IF substr(s.charges, 32 * i - 31, 32) = charge THEN
+			a.attempts := otpcourier.attempts(substr(s.charges, 1, 32 * i), _id, c.expires);
+			RETURN a;
+		END IF;
+	END LOOP;
+	a.status := CASE WHEN a.outcome <> 0 THEN 2 WHEN a.locked_until > 0 THEN 3
+		WHEN a.attempts >= c.max_attempts THEN 4 ELSE 0 END;
+	IF a.status <> 0 THEN
+		RETURN a;
+	END IF;
+
+	a.attempts := a.attempts + 1;
 	IF s.ends <= _now THEN
 		s.failures := 0; s.ends := 0; s.locked := false;
 	END IF;
 	IF s.life <= _now THEN
 		s.total := 0; s.life := 0;
 	END IF;
-	IF s.locked THEN
-		a.locked_until := s.ends;
-	END IF;
-	IF a.outcome = 0 AND s.marked IS NOT NULL AND otpcourier.marks(s, a.created, a.grp) THEN
-		a.outcome := 2;
-	END IF;
-	a.attempts := coalesce(cardinality(array_positions(s.charged, _id)), 0);
-	IF a.expires <= _now THEN
-		a.status := 1;
-		RETURN a;
-	END IF;
-	at := array_position(s.tokens, _token);
-	WHILE at IS NOT NULL LOOP -- another challenge may have been charged for the same token
-		IF s.charged[at] = _id THEN
-			a.attempts := cardinality(array_positions(s.charged[1:at], _id));
-			RETURN a;
-		END IF;
-		at := array_position(s.tokens, _token, at + 1);
-	END LOOP;
-	a.status := CASE WHEN a.outcome <> 0 THEN 2 WHEN s.locked THEN 3 WHEN a.attempts >= a.max_attempts THEN 4 ELSE 0 END;
-	IF a.status <> 0 THEN
-		RETURN a;
-	END IF;
-
-	a.attempts := a.attempts + 1;
-	forget := _now + a.lock;
-	over := CASE WHEN a.max_run > 0 THEN _now + a.run_life ELSE _now END;
+	forget := _now + c.lock;
+	over := CASE WHEN c.max_run > 0 THEN _now + c.run_life ELSE _now END;
 	IF forget > _now OR over > _now OR s.ends > 0 OR s.life > 0 THEN
 		s.failures := least(s.failures, 2147483646) + 1;
 		s.total := least(s.total, 2147483646) + 1;
 		s.ends := greatest(s.ends, forget);
 		s.life := greatest(s.life, over, s.ends);
-		IF a.max_failures > 0 AND s.failures >= a.max_failures THEN
+		IF c.max_failures > 0 AND s.failures >= c.max_failures THEN
 			s.locked := true; s.ends := forget;
 		END IF;
-		IF a.max_run > 0 AND s.total >= a.max_run THEN
+		IF c.max_run > 0 AND s.total >= c.max_run THEN
 			s.locked := true; s.ends := greatest(forget, over); s.life := s.ends;
 		END IF;
 		IF s.ends <= _now THEN
@@ -241,15 +243,16 @@ BEGIN
 		END IF;
 		a.locked_until := CASE WHEN s.locked THEN s.ends ELSE 0 END;
 	END IF;
-	IF s.until[1] + otpcourier.slack() <= _now THEN
-		SELECT array_agg(x.charge), array_agg(x.token), array_agg(x.lives) INTO s.charged, s.tokens, s.until
-			FROM unnest(s.charged, s.tokens, s.until) AS x (charge, token, lives)
-			WHERE x.lives + otpcourier.slack() > _now;
+	IF length(s.charges) >= 32 * c.max_attempts THEN
+		SELECT coalesce(string_agg(x.charge, '' ORDER BY x.i), '') INTO s.charges
+			FROM (SELECT i, substr(s.charges, 32 * i - 31, 32) AS charge
+				FROM generate_series(1, length(s.charges) / 32) AS i) AS x
+			WHERE substr(x.charge, 25) > int8send(greatest(_now - otpcourier.slack(), 0));
 	END IF;
 	UPDATE otpcourier.subjects t SET
 		failures = s.failures, ends = s.ends, locked = s.locked, total = s.total, life = s.life,
-		charged = s.charged || _id, tokens = s.tokens || _token, until = s.until || a.expires
-		WHERE t.subject = a.subject;
+		charges = s.charges || charge
+		WHERE t.subject = c.subject;
 	RETURN a;
 END $$;
 
@@ -261,15 +264,14 @@ END $$;
 -- state the tables are. ANY keeps it from reading a whole index.
 --
 --	_first, _last  times of a challenge's first and last call
---	_froms, _tos   the part of _tokens that is of its calls; no token is there twice
+--	_froms, _tos   the part of _heads that is of its calls; no head is there twice
+--	_heads         of charges: id and token
 --
 -- t and q are as they were when the statement began, but the conditions on u are looked at anew if
 -- u was changed since: u.closed tells whether t may have been closed meanwhile.
 CREATE FUNCTION otpcourier.charge_all(_ids uuid[], _first bigint[], _last bigint[], _froms integer[], _tos integer[],
-	_tokens bigint[])
-RETURNS TABLE (place bigint, attempts integer, created bigint, expires bigint, lock bigint, run_life bigint,
-	revision bigint, max_attempts integer, max_failures integer, max_run integer, new_code boolean, subject bytea,
-	grp bytea, key bytea, salt bytea, sealed bytea, delivery bytea)
+	_heads bytea[])
+RETURNS TABLE (place bigint, charges bytea, revision bigint, fixed bytea, delivery bytea)
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
 AS $$
@@ -279,9 +281,8 @@ BEGIN
 		failures = CASE WHEN u.ends > q.one THEN u.failures ELSE 0 END + q.n,
 		total = CASE WHEN u.life > q.one THEN u.total ELSE 0 END + q.n,
 		ends = greatest(u.ends, q.now + t.lock), life = greatest(u.life, u.ends, q.now + t.lock, q.now + t.run_life),
-		charged = u.charged || array_fill(t.id, ARRAY[q.n]), tokens = u.tokens || q.tokens,
-		until = u.until || array_fill(t.expires, ARRAY[q.n])
-		FROM (SELECT p.id, p.one, p.now, _tokens[p.a:p.z] AS tokens, p.z - p.a + 1 AS n, p.place
+		charges = u.charges || (SELECT string_agg(x.head || int8send(t.expires), '') FROM unnest(q.heads) AS x (head))
+		FROM (SELECT p.id, p.one, p.now, _heads[p.a:p.z] AS heads, p.z - p.a + 1 AS n, p.place
 			FROM unnest(_ids, _first, _last, _froms, _tos) WITH ORDINALITY AS p (id, one, now, a, z, place)) AS q
 		CROSS JOIN LATERAL (SELECT c.* FROM otpcourier.challenges c WHERE c.id = q.id LIMIT 1) AS t
 		CROSS JOIN LATERAL (SELECT FROM otpcourier.subjects v WHERE v.subject = t.subject
@@ -289,55 +290,41 @@ BEGIN
 		WHERE t.expires > q.now AND t.outcome = 0 AND t.lock > q.now - q.one
 		AND u.subject = ANY (ARRAY[t.subject]) AND u.marked IS NULL AND u.closed <= q.one
 		AND NOT u.locked AND u.failures < t.max_failures - q.n AND u.total < t.max_run - q.n
-		AND (u.until[1] + otpcourier.slack() > q.now) IS NOT FALSE AND (u.tokens && q.tokens) IS NOT TRUE
-		AND coalesce(cardinality(array_positions(u.charged, t.id)), 0) <= t.max_attempts - q.n
-		RETURNING q.place, cardinality(array_positions(u.charged, t.id)), t.created, t.expires, t.lock, t.run_life,
-		t.revision, t.max_attempts, t.max_failures, t.max_run, t.new_code, t.subject, t.grp, t.key, t.salt, t.sealed,
-		t.delivery;
+		AND length(u.charges) <= 32 * (t.max_attempts - q.n)
+		AND (SELECT bool_or(position(x.head in u.charges) > 0) FROM unnest(q.heads) AS x (head)) IS NOT TRUE
+		RETURNING q.place, u.charges, t.revision, t.fixed, t.delivery;
 END $$;
 
 -- finish is Finish of any call. Most are done by finishOne in statements.go, or by finish_all.
 CREATE FUNCTION otpcourier.finish(_id uuid, _outcome integer, _token bigint, _now bigint) RETURNS otpcourier.answer
 LANGUAGE plpgsql AS $$
 DECLARE
-	a otpcourier.answer;
+	c otpcourier.challenges;
 	s otpcourier.subjects;
+	a otpcourier.answer;
 BEGIN
 	s := otpcourier.subject_of(_id, _now);
-	SELECT 0, 0, t.outcome, 0, t.created, t.expires, t.lock, t.run_life, t.revision, t.max_attempts,
-		t.max_failures, t.max_run, t.new_code, t.subject, t.grp, t.key, t.salt, t.sealed, t.delivery
-		INTO a FROM otpcourier.challenges t WHERE t.id = _id;
+	SELECT t.* INTO c FROM otpcourier.challenges t WHERE t.id = _id;
 	IF NOT FOUND OR s.subject IS NULL THEN -- it was made after subject_of looked for it
 		RETURN NULL;
 	END IF;
-	IF s.locked AND s.ends > _now THEN
-		a.locked_until := s.ends;
+	a := otpcourier.answer_of(c, s, _now);
+	IF a.status <> 0 THEN
+		RETURN a;
 	END IF;
-	a.attempts := coalesce(cardinality(array_positions(s.charged, _id)), 0);
-	IF a.expires <= _now THEN
-		a.status := 1;
-	ELSIF a.outcome <> 0 THEN
-		IF NOT EXISTS (SELECT FROM otpcourier.challenges t
-			WHERE t.id = _id AND t.outcome = _outcome AND t.winner = _token) THEN
-			a.status := 2;
-		END IF;
-	END IF;
-	IF a.outcome = 0 AND s.marked IS NOT NULL AND otpcourier.marks(s, a.created, a.grp) THEN
-		a.outcome := 2;
-		a.status := CASE WHEN a.status = 0 THEN 2 ELSE a.status END;
-	END IF;
-	IF a.status <> 0 OR a.outcome <> 0 THEN
+	IF a.outcome <> 0 THEN
+		a.status := CASE WHEN c.outcome = _outcome AND c.winner = _token THEN 0 ELSE 2 END;
 		RETURN a;
 	END IF;
 	UPDATE otpcourier.challenges t SET outcome = _outcome, winner = _token WHERE t.id = _id;
 	a.outcome := _outcome;
 	IF _outcome = 1 THEN
 		a.locked_until := 0;
-		UPDATE otpcourier.subjects t SET closed = greatest(t.closed, a.expires), failures = 0, ends = 0, locked = false,
+		UPDATE otpcourier.subjects t SET closed = greatest(t.closed, c.expires), failures = 0, ends = 0, locked = false,
 			total = 0, life = 0
-			WHERE t.subject = a.subject;
+			WHERE t.subject = c.subject;
 	ELSE
-		UPDATE otpcourier.subjects t SET closed = greatest(t.closed, a.expires) WHERE t.subject = a.subject;
+		UPDATE otpcourier.subjects t SET closed = greatest(t.closed, c.expires) WHERE t.subject = c.subject;
 	END IF;
 	RETURN a;
 END $$;
@@ -347,9 +334,7 @@ END $$;
 -- finish, and waits for no subject. While it holds subjects, it may wait for a challenge: whoever has
 -- locked a challenge first waits for nothing.
 CREATE FUNCTION otpcourier.finish_all(_ids uuid[], _tokens bigint[], _nows bigint[])
-RETURNS TABLE (place bigint, attempts integer, created bigint, expires bigint, lock bigint, run_life bigint,
-	revision bigint, max_attempts integer, max_failures integer, max_run integer, new_code boolean, subject bytea,
-	grp bytea, key bytea, salt bytea, sealed bytea, delivery bytea)
+RETURNS TABLE (place bigint, charges bytea, revision bigint, fixed bytea, delivery bytea)
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
 AS $$
@@ -364,11 +349,10 @@ BEGIN
 				FOR NO KEY UPDATE SKIP LOCKED) AS l
 			WHERE t.expires > q.now AND t.outcome = 0
 			AND u.subject = ANY (ARRAY[t.subject]) AND u.marked IS NULL AND u.closed <= q.now
-			RETURNING q.place, q.token, t.id, coalesce(cardinality(array_positions(u.charged, t.id)), 0) AS attempts)
+			RETURNING q.place, q.token, t.id, u.charges)
 		UPDATE otpcourier.challenges t SET outcome = 1, winner = u.token FROM u
 		WHERE t.id = u.id AND t.outcome = 0
-		RETURNING u.place, u.attempts, t.created, t.expires, t.lock, t.run_life, t.revision, t.max_attempts,
-		t.max_failures, t.max_run, t.new_code, t.subject, t.grp, t.key, t.salt, t.sealed, t.delivery;
+		RETURNING u.place, u.charges, t.revision, t.fixed, t.delivery;
 END $$;
 
 -- revise is Update of any call. Most are done by updateOne in statements.go, or by revise_all.
@@ -392,9 +376,7 @@ END $$;
 -- revise_all is Update of several calls. It changes the challenges against which nothing speaks, and
 -- returns them with the places of their calls. It passes over challenges that are locked.
 CREATE FUNCTION otpcourier.revise_all(_ids uuid[], _revisions bigint[], _deliveries bytea[], _nows bigint[])
-RETURNS TABLE (place bigint, attempts integer, created bigint, expires bigint, lock bigint, run_life bigint,
-	revision bigint, max_attempts integer, max_failures integer, max_run integer, new_code boolean, subject bytea,
-	grp bytea, key bytea, salt bytea, sealed bytea, delivery bytea)
+RETURNS TABLE (place bigint, charges bytea, revision bigint, fixed bytea, delivery bytea)
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
 AS $$
@@ -407,9 +389,7 @@ BEGIN
 		CROSS JOIN LATERAL (SELECT v.* FROM otpcourier.subjects v WHERE v.subject = l.subject LIMIT 1) AS u
 		WHERE t.id = q.id AND t.revision = q.revision AND t.expires > q.now AND t.outcome = 0
 		AND u.marked IS NULL AND NOT (u.locked AND u.ends > q.now)
-		RETURNING q.place, coalesce(cardinality(array_positions(u.charged, t.id)), 0), t.created, t.expires, t.lock,
-		t.run_life, t.revision, t.max_attempts, t.max_failures, t.max_run, t.new_code, t.subject, t.grp, t.key, t.salt,
-		t.sealed, t.delivery;
+		RETURNING q.place, u.charges, t.revision, t.fixed, t.delivery;
 END $$;
 
 -- make is Create of any call, and the part of Open that is not about limits: unless it is refused, it
@@ -450,10 +430,6 @@ BEGIN
 			RETURN;
 		END IF;
 		DELETE FROM otpcourier.challenges t WHERE t.id = r.id AND t.expires <= _now;
-		UPDATE otpcourier.subjects t SET (charged, tokens, until) = (
-			SELECT array_agg(x.charge), array_agg(x.token), array_agg(x.lives)
-			FROM unnest(t.charged, t.tokens, t.until) AS x (charge, token, lives) WHERE x.charge <> r.id)
-			WHERE t.subject = r.subject AND r.id = ANY (t.charged);
 	END LOOP;
 END $$;
 
@@ -490,7 +466,7 @@ CREATE FUNCTION otpcourier.needed(s otpcourier.subjects) RETURNS integer
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
 	RETURN greatest(s.kept, otpcourier.hours(greatest(s.ends, s.life, s.closed,
-		(SELECT max(x) FROM unnest(s.until || s.marked_until) AS x))));
+		(SELECT max(x) FROM unnest(s.marked_until) AS x))));
 END $$;
 
 -- sweep_challenges removes up to _most challenges, and looks at as many subjects: it removes those

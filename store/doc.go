@@ -37,16 +37,21 @@
 // garbage. Everything stored must have one, except [Credentials], which must not expire.
 //
 // Clocks of processes differ, and calls overtake one another. So now may be up to a
-// minute before the now of an earlier call; for a [Limit], by less than its Per. Such a
-// call works like any other, and the effects of the earlier call hold: a record that it
-// created is found, its takings count, its failures are kept for the same time after it,
-// and its lock holds. So an expired entry must be kept for another minute, unless the
-// backend is full.
+// minute before the now of an earlier call. If the Per of a [Limit] is under a minute, it
+// is by less than Per. Such a call works like any other, and the effects of the earlier
+// call hold: a record that it created is found, its takings count, its failures are kept
+// for the same time after it, and its lock holds. So an expired entry must be kept for
+// another minute, and takings of a shorter Per for another Per, unless the backend is full.
+//
+// The methods of a [Queue] have no now. NotBefore and Expires of a [Job] are by the clocks
+// of its callers. The time since a worker's heartbeat must be measured by one clock, the
+// backend's.
 //
 // # Writing a store
 //
-// WRITING.md, beside this file, has the rules for crashes, lost answers and dead workers.
-// Package storetest holds a store to them.
+// Package storetest has a whole Store, Limiter and Queue to copy as its examples, and the
+// suite that proves them. WRITING.md, beside this file, leads from these to a store on a
+// database, and has the rules for crashes, lost answers and dead workers.
 //
 // # Errors
 //

@@ -36,9 +36,9 @@ func (l Limit) Takings() int { return max(l.N, 1) }
 // A Decision is a Limiter's answer.
 type Decision struct {
 	Allowed    bool
-	RetryAfter time.Duration   // if refused: the time until every enforced limit would allow; else 0
+	RetryAfter time.Duration   // if refused: the longest wait of the enforced limits; else 0
 	Over       []int           // indexes of the limits that were over, including shadow limits
-	Waits      []time.Duration // for each of Over, the time until that limit would allow
+	Waits      []time.Duration // for each of Over, the time until that limit would allow; Per, if none helps
 }
 
 // A Limiter counts takings over sliding spans: no more than Most takings may fall into any
@@ -53,7 +53,8 @@ type Limiter interface {
 	//
 	// If several limits have one Key and Per, each takes its own N, in their order: a
 	// limit is over if its N, and the takings of the limits before it, would exceed
-	// its Most.
+	// its Most. A limit that takes nothing, since it peeks or is over, is not counted
+	// among these. If N and these alone exceed Most, no wait helps, and the wait is Per.
 	//
 	// ErrFull: there is no room to count. For a Most under 1, a Per of 0 or less, or a
 	// negative N, Take returns an error without a sentinel. With an error nothing was

@@ -80,15 +80,14 @@ type Queue interface {
 	// the job is due again then, and its failures are counted anew; if the job expires
 	// by then, it is done. If handle returns an error or panics, or its process dies,
 	// the job is due again after a pause that grows with each failure, until the job
-	// expires or reaches the backend's number of failures. The time is ignored with an
-	// error.
+	// expires or reaches the backend's number of failures, which must be at least 3.
+	// The time is ignored with an error.
 	//
 	// A worker keeps its job as long as its process lives and reaches the backend,
 	// however long the handler takes, also when ctx has ended: the process sends
-	// heartbeats. If they cease, the
-	// process counts as dead, and another worker gets the job within seconds. If that
-	// process was only stopped or cut off, its later report of the job must change
-	// nothing.
+	// heartbeats. If they cease, the process counts as dead, and another worker gets
+	// the job within seconds. If that process was only stopped or cut off, its later
+	// report of the job must change nothing.
 	Run(ctx context.Context, workers int, handle Handler) error
 }
 

@@ -104,17 +104,20 @@ type Record struct {
 // Until now reaches its Expires, a challenge is found. From then on a method returns
 // ErrExpired, or ErrNotFound once the backend has collected the challenge.
 //
-// If a method fails and the challenge's record exists, it must return the record with the
-// error, also with ErrExpired. A store must copy records: a caller may change the records
-// that it passed or got.
+// If the challenge's record exists, a method must return it with each error of this package,
+// also with ErrExpired. With another error the caller must not use the record. A store must
+// copy records: a caller may change the records that it passed or got.
 type Store interface {
-	// Create stores r with Attempts 0 and Revision 0, and sets these fields in r.
-	// Delivery is stored as given.
-	// If a record of the same ID and the same Salt exists, the call is a repeat and
-	// changes nothing.
+	// Create stores r with Attempts 0 and Revision 0, and sets these fields in r, also
+	// if the call is a repeat. Delivery is stored as given. If an expired record has
+	// this ID, r takes its place.
 	//
-	// Errors, in this order: ErrExists, if a live record has this ID and another
-	// Salt; ErrLocked, if the subject is locked (r.LockedUntil is set); ErrFull.
+	// If a record of the same ID and the same Salt exists, open or closed, the call is
+	// a repeat: it returns nil, and the stored record stays as it is.
+	//
+	// Errors, in this order: ErrExists, if a record that has not expired has this ID
+	// and another Salt; ErrLocked, if the subject is locked (r.LockedUntil is set);
+	// ErrFull.
 	Create(ctx context.Context, r *Record, now time.Time) error
 
 	// Get returns the challenge, open or closed, with LockedUntil as it is now.
@@ -137,13 +140,14 @@ type Store interface {
 	// or for Lock if that is longer. When that lock ends, the count begins anew.
 	//
 	// MaxFailures, Lock, MaxRun and RunLife are taken from the charged challenge. If
-	// challenges of one subject differ in them, the run is kept until the latest
-	// expiry among its failures. The challenge that reaches MaxFailures sets the
-	// lock: the lock, and the run, end at now + its Lock.
+	// challenges of one subject differ in them, each of the two counts is kept until
+	// the latest expiry among its failures. The challenge that reaches MaxFailures or
+	// MaxRun sets the lock, and the count that it reached ends with the lock, even if
+	// an earlier failure was to be kept for longer.
 	//
-	// If the challenge was charged with the same token before, the call is a repeat:
-	// it charges nothing, and returns the record as it is now, open or closed, with
-	// Attempts as it was after that charge.
+	// If the challenge was charged with the same token before, and has not expired, the
+	// call is a repeat: it charges nothing, and returns the record as it is now, open
+	// or closed, with Attempts as it was after that charge.
 	//
 	// Errors, in this order: ErrNotFound, ErrExpired, ErrClosed, ErrLocked,
 	// ErrExhausted (Attempts has reached MaxAttempts), ErrFull (no room for the
@@ -168,7 +172,8 @@ type Store interface {
 	// that were created before now: those of the group or, if group is empty, all.
 	// bucket begins their IDs. The store keeps a mark of the call until the time
 	// until, so it needs no list of challenges; a challenge that expires later may
-	// stay open.
+	// stay open. Calls may arrive in any order: of the calls for one group, the latest
+	// now and the latest until count.
 	//
 	// Errors: ErrFull.
 	CancelAll(ctx context.Context, bucket, subject, group string, until, now time.Time) error

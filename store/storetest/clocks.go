@@ -85,15 +85,21 @@ func (f *fixture) busy() {
 func runAndClocks(t tester, s store.Store) {
 	f := newFixture(t, s)
 	early := f.now
-	policy := func(r *store.Record) { r.MaxFailures, r.Lock, r.Expires = 3, 10*time.Minute, r.Created.Add(time.Hour) }
-	id := f.create(policy)
-	f.now = early.Add(behind)
-	f.attempt(id, nil)
-	f.now = early
-	f.attempt(id, nil)
-	f.now = early.Add(behind + 10*time.Minute - time.Microsecond)
-	if r := f.attempt(id, nil); r.LockedUntil.IsZero() {
-		f.Errorf("the third failure of three does not lock: want the first two remembered for Lock after the latest")
+	for field, policy := range map[string]func(*store.Record){
+		"Lock":    func(r *store.Record) { r.MaxFailures, r.Lock = 3, 10*time.Minute },
+		"RunLife": func(r *store.Record) { r.MaxFailures, r.Lock, r.MaxRun, r.RunLife = 0, 0, 3, 10*time.Minute },
+	} {
+		f.subject, f.now = unique("subject-"), early
+		id := f.create(policy, expires(early.Add(time.Hour)))
+		f.now = early.Add(behind)
+		f.attempt(id, nil)
+		f.now = early
+		f.attempt(id, nil)
+		f.now = early.Add(behind + 10*time.Minute - time.Microsecond)
+		if r := f.attempt(id, nil); r.LockedUntil.IsZero() {
+			f.Errorf("the third failure of three does not lock: the second was by a clock %v behind the first, "+
+				"and both count for %s after the first", behind, field)
+		}
 	}
 }
 

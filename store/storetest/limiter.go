@@ -288,15 +288,16 @@ type oracle struct {
 	taken []time.Time
 }
 
-// exceeded reports whether more than Most takings fall into any Per.
-func (o *oracle) exceeded() bool {
+// exceeded describes a Per into which more than Most takings fall; "": there is none.
+func (o *oracle) exceeded() string {
 	taken := slices.SortedFunc(slices.Values(o.taken), time.Time.Compare)
 	for i, last := range taken[min(o.limit.Most, len(taken)):] {
-		if last.Sub(taken[i]) < o.limit.Per {
-			return true
+		if first := taken[i]; last.Sub(first) < o.limit.Per {
+			return fmt.Sprintf("%d takings within %v, from %v to %v; want at most %d within %v", o.limit.Most+1,
+				last.Sub(first), first.Format(time.StampMicro), last.Format(time.StampMicro), o.limit.Most, o.limit.Per)
 		}
 	}
-	return false
+	return ""
 }
 
 func neverExceeded(t tester, l store.Limiter) {
@@ -315,8 +316,9 @@ func neverExceeded(t tester, l store.Limiter) {
 			randomStep(g, rnd, limits, oracles)
 		}
 		for _, o := range oracles {
-			if o.exceeded() {
-				g.Fatalf("more than %d of %d takings fall into %v", o.limit.Most, len(o.taken), o.limit.Per)
+			if what := o.exceeded(); what != "" {
+				g.Fatalf("%s. Some of the calls come with a time up to 4ms before that of the call before them: "+
+					"takings that have passed must still be kept for these", what)
 			}
 		}
 	}

@@ -64,8 +64,8 @@ func severalAtOnce(t tester, l store.Limiter) {
 func moreThanMost(t tester, l store.Limiter) {
 	g := &gauge{t, l, start()}
 	lim := limit(3, time.Hour)
-	if d := g.take(of(4, lim)); d.Allowed || d.RetryAfter <= 0 {
-		g.Errorf("4 of 3: %+v, want it refused, with a RetryAfter", d)
+	if d := g.take(of(4, lim)); d.Allowed || d.RetryAfter != lim.Per {
+		g.Errorf("4 of 3: %+v, want it refused, with a RetryAfter of Per, since no wait helps", d)
 	}
 	g.take(lim)
 	for _, n := range []int{4, math.MaxInt32, math.MaxInt - 1, math.MaxInt} {

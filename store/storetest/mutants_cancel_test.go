@@ -248,6 +248,17 @@ func TestCancelAllMutants(t *testing.T) {
 				f.marks[subject][group] = naiveMark{at: now, until: now.Add(2 * horizon)}
 			})
 		}},
+		{"is kept in what was read, and for a minute", "cancel all remembered", func(f *faulty) {
+			f.get = f.closeWhatIsRead(t, func(m naiveMark, now time.Time) bool { return now.Sub(m.at) > time.Minute })
+		}},
+		{"is kept in what was read, and until the latest until", "cancel all repeated", func(f *faulty) {
+			f.marked(func(subject, group string, until, _ time.Time) {
+				m := f.marks[subject][group]
+				m.until = until
+				f.marks[subject][group] = m
+			})
+			f.get = f.closeWhatIsRead(t, func(m naiveMark, now time.Time) bool { return !now.Before(m.until) })
+		}},
 		{"holds from its now on", "cancel all a moment behind", func(f *faulty) {
 			f.get = func(id string, now time.Time) (*store.Record, error) {
 				r, err := f.naive.Get(t.Context(), id, now)
@@ -328,6 +339,25 @@ func TestCancelAllMutants(t *testing.T) {
 			}
 		}},
 	})
+}
+
+// closeWhatIsRead returns a Get that closes the challenge itself, before marks are dropped.
+func (f *faulty) closeWhatIsRead(t *testing.T, over func(m naiveMark, now time.Time) bool,
+) func(string, time.Time) (*store.Record, error) {
+	return func(id string, now time.Time) (*store.Record, error) {
+		f.mu.Lock()
+		for _, marks := range f.marks {
+			maps.DeleteFunc(marks, func(_ string, m naiveMark) bool { return over(m, now) })
+		}
+		f.mu.Unlock()
+		r, err := f.naive.Get(t.Context(), id, now)
+		if r != nil && r.Outcome == store.Cancelled {
+			f.mu.Lock()
+			f.recs[id].Outcome = store.Cancelled
+			f.mu.Unlock()
+		}
+		return r, err
+	}
 }
 
 // forget drops the marks that are over at now.

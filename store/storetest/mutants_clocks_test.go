@@ -34,6 +34,13 @@ func TestStoreClockMutants(t *testing.T) {
 				}
 			})
 		}},
+		{"a long count ends by its last failure to come", "run and clocks", func(f *faulty) {
+			f.after(t, func(u *naiveRun, now time.Time) {
+				if !u.locked && u.life.After(now) {
+					u.life = now.Add(10 * time.Minute)
+				}
+			})
+		}},
 		{"a lock begins when it was set", "lock and clocks", func(f *faulty) {
 			var set time.Time
 			f.attempt = func(id string, token store.Token, now time.Time) (*store.Record, error) {

@@ -194,6 +194,13 @@ func TestCountMutants(t *testing.T) {
 				r.MaxRun = first[r.Subject]
 			})
 		}},
+		{"keeps a count when its lock has ended", "two caps", func(f *faulty) {
+			longest := map[*naiveRun]time.Time{}
+			f.after(t, func(u *naiveRun, _ time.Time) {
+				u.life = latest(u.life, longest[u])
+				longest[u] = u.life
+			})
+		}},
 		{"forgets the count before the run", "cap and Lock", func(f *faulty) {
 			f.after(t, func(u *naiveRun, now time.Time) {
 				if !u.locked && u.life.Before(u.until) {
@@ -275,6 +282,15 @@ func TestMoreLimiterMutants(t *testing.T) {
 					return store.Decision{Allowed: true}, nil
 				}
 				return b.naive.Take(t.Context(), now, limits...)
+			}
+		}},
+		{"has a caller wait for an N over Most", "more than most", func(b *badLimiter) {
+			b.take = func(now time.Time, limits []store.Limit) (store.Decision, error) {
+				d, err := b.naive.Take(t.Context(), now, limits...)
+				if !d.Allowed {
+					d.RetryAfter = min(d.RetryAfter, time.Second)
+				}
+				return d, err
 			}
 		}},
 		{"counts small and large limits apart", "thresholds of one key", each(func(l *store.Limit) {

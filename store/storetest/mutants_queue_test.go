@@ -274,6 +274,7 @@ func TestQueueMutants(t *testing.T) {
 		}},
 		{"no heartbeat", "heartbeat", func(b *badQueue) { b.noHeartbeat = true }},
 		{"a dead worker keeps its job", "dead worker", func(b *badQueue) { b.noTakeover = true }},
+		{"a dead worker keeps its job too long", "dead worker", func(b *badQueue) { b.lateTakeover = true }},
 		{"a death is no failure", "dead worker", func(b *badQueue) { b.freeDeath = true }},
 		{"a former worker ends its job", "former worker", func(b *badQueue) { b.formerEnds = true }},
 		{"a former worker hands its job out", "former worker", func(b *badQueue) { b.formerFails = true }},
@@ -306,9 +307,9 @@ func TestQueueMutants(t *testing.T) {
 				return ctx.Err()
 			}
 		}},
-		{"looks for new jobs four times a minute", "job", func(b *badQueue) {
+		{"looks for new jobs too seldom", "job", func(b *badQueue) {
 			b.enqueue = func(j store.Job) error {
-				time.AfterFunc(15*time.Second, func() { _ = b.naive.Enqueue(context.Background(), j) })
+				time.AfterFunc(1100*time.Millisecond, func() { _ = b.naive.Enqueue(context.Background(), j) })
 				return nil
 			}
 		}},

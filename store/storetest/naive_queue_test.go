@@ -104,6 +104,9 @@ func (s *naive) takeOver(now time.Time) time.Duration {
 			}
 			since = j.owner.stopped
 		}
+		if s.lateTakeover {
+			since = since.Add(time.Second)
+		}
 		if d := since.Add(naiveTakeover).Sub(now); d > 0 {
 			wait = min(wait, d)
 			continue

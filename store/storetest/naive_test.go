@@ -30,16 +30,17 @@ type naive struct {
 	deaf string // a fault: the method that does not look at its context
 
 	// Faults of a queue.
-	noHeartbeat bool // a job is handed out anew though its process lives
-	noTakeover  bool // a dead worker's job is not handed out anew
-	freeDeath   bool // a worker's death is no failure of its job
-	formerEnds  bool // a former worker that succeeds ends the job
-	formerFails bool // a former worker that fails, or has the job come again, hands it out
-	formerBeats bool // a former worker that has sent heartbeats again ends the job
-	oneBeat     bool // heartbeats are for the job only that was handed out last
-	noLastBeats bool // no heartbeats when the context of Run has ended
-	endsStopped bool // a Run ends when its process is stopped
-	losesTerms  bool // a job that has failed, or whose worker has died, loses NotBefore and priority
+	noHeartbeat  bool // a job is handed out anew though its process lives
+	noTakeover   bool // a dead worker's job is not handed out anew
+	lateTakeover bool // it is, and too late
+	freeDeath    bool // a worker's death is no failure of its job
+	formerEnds   bool // a former worker that succeeds ends the job
+	formerFails  bool // a former worker that fails, or has the job come again, hands it out
+	formerBeats  bool // a former worker that has sent heartbeats again ends the job
+	oneBeat      bool // heartbeats are for the job only that was handed out last
+	noLastBeats  bool // no heartbeats when the context of Run has ended
+	endsStopped  bool // a Run ends when its process is stopped
+	losesTerms   bool // a job that has failed, or whose worker has died, loses NotBefore and priority
 }
 
 func newNaive() *naive {

@@ -178,7 +178,7 @@ func cancelAllRepeated(t tester, s store.Store) {
 	for _, g := range []string{"", "\x00a group\xff"} {
 		f.subject = unique("subject-")
 		until := f.now.Add(30 * time.Minute)
-		old := f.create(expires(until))
+		old, unread := f.create(expires(until)), f.create(expires(until))
 		begin := f.now
 		f.now = begin.Add(2 * time.Second)
 		f.cancelUntil(g, until)
@@ -197,6 +197,7 @@ func cancelAllRepeated(t tester, s store.Store) {
 		f.outcome(newer, "created before the third", store.Cancelled)
 		f.now = until.Add(-time.Microsecond)
 		f.outcome(old, "after a third CancelAll, of a shorter until", store.Cancelled)
+		f.outcome(unread, "after a third CancelAll, of a shorter until, and read for the first time", store.Cancelled)
 		f.attempt(old, store.ErrClosed)
 	}
 }
@@ -260,7 +261,7 @@ func cancelAllRemembered(t tester, s store.Store) {
 		for _, first := range []bool{true, false} {
 			f.subject = unique("subject-")
 			until := f.now.Add(30 * time.Minute)
-			old := f.create(expires(until))
+			old, unread := f.create(expires(until)), f.create(expires(until))
 			if first {
 				use()
 			}
@@ -275,6 +276,7 @@ func cancelAllRemembered(t tester, s store.Store) {
 			f.outcome(old, what+", later", store.Cancelled)
 			f.now = until.Add(-time.Microsecond)
 			f.outcome(old, what+", at the end", store.Cancelled)
+			f.outcome(unread, what+", at the end, and read for the first time", store.Cancelled)
 			f.attempt(old, store.ErrClosed)
 		}
 	}

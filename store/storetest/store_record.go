@@ -54,7 +54,7 @@ func roundTrip(t tester, s store.Store) {
 		f.Fatalf("Create: %v", err)
 	}
 	if d := diff(f.get(bare.ID), bare); d != "" {
-		f.Errorf("Get after Create of a record without optional fields:%s", d)
+		f.Errorf("Get after Create of a record without optional fields, and Created the zero time:%s", d)
 	}
 }
 
@@ -113,7 +113,7 @@ func createAfterExpiry(t tester, s store.Store) {
 	f.now = r.Expires
 	again := f.record(func(again *store.Record) { again.ID, again.Key, again.Delivery = r.ID, "k2", []byte("new") })
 	if err := f.Create(f.Context(), again, f.now); err != nil {
-		f.Fatalf("Create of an expired ID: %v", err)
+		f.Fatalf("Create of an ID whose record has expired: error %v, want the new record in its place", err)
 	}
 	f.reads("Get after the second Create", f.get(r.ID), again)
 	again.Attempts = 1

@@ -88,7 +88,7 @@ func parallelCreates(t tester, s store.Store) {
 			case err == nil:
 				won[i%2].Add(1)
 			case !errors.Is(err, store.ErrExists):
-				f.Errorf("Create: error %v, want ErrExists or none", err)
+				f.Errorf("Create, at the same time as others of its ID: error %v, want ErrExists or none", err)
 			}
 		})
 		winner := 0
@@ -264,7 +264,7 @@ func parallelRepeats(t tester, s store.Store) {
 				mu.Lock()
 				defer mu.Unlock()
 				if other, ok := numbers[r.Attempts]; ok && other != token {
-					f.Errorf("two tokens have number %d", r.Attempts)
+					f.Errorf("Attempts with two tokens returned Attempts %d; want one number each", r.Attempts)
 				}
 				numbers[r.Attempts] = token
 			})

@@ -210,7 +210,8 @@ func parallelCap(t tester, s store.Store) {
 		return err
 	}, nil, f, store.ErrLocked)
 	if charged != 10 {
-		f.Errorf("%d of %d parallel Attempts were charged, want 10", charged, racers)
+		f.Errorf("%d of %d parallel Attempts were charged, want 10: each must see the failures of all before it, "+
+			"also if the subject has no failure yet", charged, racers)
 	}
 }
 
@@ -245,5 +246,13 @@ func twoCaps(t tester, s store.Store) {
 			f.Errorf("the fourth failure, of MaxRun %d after others of MaxRun %d: LockedUntil %v, want %v",
 				c.charged, c.first, r.LockedUntil, until)
 		}
+	}
+	f.subject = unique("subject-")
+	f.attempt(f.create(capped(1000, month)), nil)
+	f.attempt(f.create(capped(2, time.Hour)), nil) // and locks the subject
+	f.now = f.now.Add(time.Hour)
+	if r := f.attempt(f.create(capped(2, time.Hour)), nil); !r.LockedUntil.IsZero() {
+		f.Errorf("the first failure after a lock by MaxRun locks again, until %v: the count begins anew, "+
+			"although an earlier failure had a longer RunLife", r.LockedUntil)
 	}
 }

@@ -1,5 +1,8 @@
 // Package storetest proves implementations of the contracts in package store.
 //
+// The examples below are a whole Store, Limiter and Queue to copy, of about 200 lines each.
+// Page WRITING.md of package store leads from them to a store on a database.
+//
 // A backend's tests call [Run] once, with a function that opens each contract
 // it implements:
 //
@@ -16,10 +19,10 @@
 // case needs a new backend.
 //
 // The cases pass whole microseconds as times, in several time zones. They begin at the
-// present and move on from there without waiting. Only the cases of a Queue wait for the clock, since its methods
-// have no time: a correct backend that gives up a failing job after three attempts takes
-// some seconds, and up to twice Harness.Takeover. Three attempts are the least that the
-// cases need. In virtual time the cases do not wait.
+// present and move on from there without waiting. Only the cases of a Queue wait for the
+// clock, since its methods have no time: a correct backend that gives up a failing job
+// after three attempts takes some seconds, and up to twice Harness.Takeover. In virtual
+// time the cases do not wait.
 //
 // For a queue that outlives its processes, set Harness.Process: the cases then kill a
 // worker, stop it, and let it go on after others have got its jobs.
@@ -62,10 +65,12 @@ type Harness struct {
 	// if the backend's Swap does not. The cases remove their records.
 	Credentials func(*testing.T) store.Credentials
 
-	// Live returns the number of keys that backend holds at now, values of Credentials
-	// included; one of the functions above returned backend. After each case Live must come down to 0 once everything
-	// stored has expired, since every key must expire. Some cases of a Limiter call it
-	// earlier, since a limit without takings must leave no key. Nil: not tested.
+	// Live returns the number of keys or rows that backend still holds at now, values
+	// of Credentials included; one of the functions above returned backend. A backend
+	// that collects garbage itself must first collect by now: rows that have expired
+	// and stay count. After each case Live must come down to 0 once everything stored
+	// has expired. Some cases of a Limiter call it earlier, since a limit without
+	// takings must leave no key. Nil: a backend that never removes anything passes.
 	Live func(backend any, now time.Time) int
 
 	// Process opens another process on the queue q, which Queue has returned. It must
@@ -79,7 +84,8 @@ type Harness struct {
 	Takeover time.Duration
 
 	// Virtual runs each case in a bubble of testing/synctest, where waiting
-	// takes no time. The backend must wait on channels and timers only.
+	// takes no time. The backend must wait on channels and timers only. If a case
+	// hangs, the backend has a loop that does not wait.
 	// Default: cases run in parallel, by the real clock.
 	Virtual bool
 }

@@ -390,7 +390,7 @@ func typedMutants() []mutant {
 			return &typed{Channel: r.fake, close: func() error { <-time.After(time.Minute); return nil }}
 		}},
 		{"sends after Close", "Closed", func(r *rig) channel.Channel { return &typed{Channel: r.fake} }},
-		{"waits in Close for the provider", "Closed", func(r *rig) channel.Channel {
+		{"waits in Close for the provider", "ClosedMeanwhile", func(r *rig) channel.Channel {
 			var closed atomic.Bool
 			return &typed{Channel: refuse(r, &closed), close: func() error { closed.Store(true); return nil }}
 		}},

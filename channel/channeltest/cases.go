@@ -71,9 +71,12 @@ var cases = []testCase{
 		testOddMessage,
 	}, {
 		"Closed",
-		"Close and Shutdown may be called again, with a Send under way or after them: all return soon, and nothing " +
-			"is sent",
+		"Close and Shutdown may be called again, and a Send after them: all return soon, and nothing is sent",
 		testClosed,
+	}, {
+		"ClosedMeanwhile",
+		"Close and Shutdown end the Sends that are under way: all return soon",
+		testClosedMeanwhile,
 	}, {
 		"RetryAfter",
 		"the time that a provider asks to wait is in Error.RetryAfter: a failover waits so long, and not less",
@@ -329,45 +332,58 @@ func testOddMessage(t *trial) {
 	}
 }
 
-// testClosed is for channels with a Close or a Shutdown.
-func testClosed(t *trial) {
+// closing returns what closes the channel again and again, or nil for one without a Close
+// and a Shutdown.
+func (t *trial) closing() func() {
 	closer, closes := t.Channel.(interface{ Close() error })
 	shutter, shuts := t.Channel.(interface{ Shutdown(context.Context) error })
 	if !closes && !shuts {
-		return
-	}
-	var under <-chan outcome
-	if t.Stall != nil {
-		defer t.stall()()
-		under = t.start(t.Context(), t.message("under.1"))
-		<-time.After(aWhile)
+		return nil
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for range 2 {
-		ended := make(chan outcome, 1)
-		go func() {
-			if closes {
-				_ = closer.Close()
-			}
-			if shuts {
-				_ = shutter.Shutdown(ctx)
-			}
-			ended <- outcome{}
-		}()
-		t.await(ended)
+	return func() {
+		for range 2 {
+			ended := make(chan outcome, 1)
+			go func() {
+				if closes {
+					_ = closer.Close()
+				}
+				if shuts {
+					_ = shutter.Shutdown(ctx)
+				}
+				ended <- outcome{}
+			}()
+			t.await(ended)
+		}
 	}
-	if under != nil {
-		m := t.message("under.1")
-		t.refused(t.await(under), m, channel.Unknown, channel.Temporary)
+}
+
+func testClosed(t *trial) {
+	closeAll := t.closing()
+	if closeAll == nil {
+		return
 	}
-	before := t.Accepted()
+	closeAll()
 	m := t.message("closed.1")
 	o := t.send(t.Context(), m)
 	t.refused(o, m, channel.Unknown, channel.Temporary, channel.Unreachable, channel.Misconfigured)
-	if t.Accepted() != before {
-		t.broken("the provider accepted a message after Close")
+	if n := t.Accepted(); n != 0 {
+		t.broken("the provider accepted %d messages after Close", n)
 	}
+}
+
+func testClosedMeanwhile(t *trial) {
+	closeAll := t.closing()
+	if closeAll == nil {
+		return
+	}
+	t.stall()
+	m := t.message("meanwhile.1")
+	answered := t.start(t.Context(), m)
+	<-time.After(aWhile)
+	closeAll()
+	t.refused(t.await(answered), m, channel.Unknown, channel.Temporary)
 }
 
 func testRetryAfter(t *trial) {

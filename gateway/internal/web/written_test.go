@@ -121,7 +121,7 @@ func TestWritten(t *testing.T) {
 		end := make(chan struct{})
 		url := raw(t, func(_ int, _ net.Conn, r *bufio.Reader) { readRequest(r); <-end })
 		defer close(end)
-		own := &http.Client{Timeout: 50 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
+		own := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 		_, err := web.New(web.Config{HTTP: own, Plaintext: true}).Do(t.Context(), "carrier: test", post(t, url))
 		wantError(t, err, channel.Unknown)
 	})

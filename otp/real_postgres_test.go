@@ -221,9 +221,9 @@ func TestRealPostgres(t *testing.T) {
 	rerun(t, transactions(t, server), "postgres", server.URL())
 }
 
-// TestRealPgBouncer runs them through a PgBouncer that gives a connection to a client for one
+// TestRealPgBouncerRerun runs them through a PgBouncer that gives a connection to a client for one
 // transaction only.
-func TestRealPgBouncer(t *testing.T) {
+func TestRealPgBouncerRerun(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t)
 	bouncer := pgtest.StartBouncer(t, server, "pool_mode = transaction")

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,10 @@ import (
 // address…" or "sentinel name address…"; or PostgreSQL: "postgres URL".
 const backendVariable = "OTPCOURIER_TEST_BACKEND"
 
+// storeless matches the tests that take long and do not use newStore. A rerun leaves them out.
+var storeless = regexp.MustCompile(`^Test(EveryHistory|HistoriesOutside|RandomIsUnbiased|RandomHasADigit|Pages|` +
+	`CanonicalDomains|Buckets)$`)
+
 // newStore is where a test keeps everything: memstore, or where rerun says: on Redis or
 // PostgreSQL.
 //
@@ -33,6 +38,9 @@ const backendVariable = "OTPCOURIER_TEST_BACKEND"
 // always does. So the queue is memstore's then, and Sentinels are asked for the
 // master, and not listened to.
 func newStore(t testing.TB) backend {
+	if top, _, _ := strings.Cut(t.Name(), "/"); storeless.MatchString(top) {
+		t.Fatal("the test uses newStore: storeless must not match it")
+	}
 	inMemory := memstore.New(memstore.Config{})
 	where := strings.Fields(os.Getenv(backendVariable))
 	if len(where) == 0 {
@@ -146,7 +154,7 @@ func TestRealRedis(t *testing.T) {
 	rerun(t, scriptCalls(t, server.Addr), "single", server.Addr)
 }
 
-func TestRealRedisCluster(t *testing.T) {
+func TestRealRedisClusterRerun(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
 	rerun(t, scriptCalls(t, c.Addrs...), append([]string{"cluster"}, c.Addrs...)...)
@@ -188,8 +196,8 @@ func TestRealSentinel(t *testing.T) {
 // and looks at the servers there for signs of it: how many calls they have had.
 func rerun(t *testing.T, calls func() int64, where ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^Test", "-test.skip=^TestReal", "-test.v",
-		"-test.timeout=12m")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^Test",
+		"-test.skip=^TestReal|"+storeless.String(), "-test.v", "-test.timeout=12m")
 	cmd.Env = append(os.Environ(), backendVariable+"="+strings.Join(where, " "))
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -44,15 +46,20 @@ func TestPushConforms(t *testing.T) {
 		Address:     channel.Push,
 		ProviderIDs: true,
 		New: func(t testing.TB) channeltest.Subject {
-			var accepted, status atomic.Int32
+			var accepted, status, wait atomic.Int32
+			var stall atomic.Pointer[chan struct{}]
 			p := startProvider()
 			t.Cleanup(p.close)
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 				if s := status.Load(); s != 0 {
+					w.Header().Set("Retry-After", strconv.Itoa(int(wait.Load())))
 					w.WriteHeader(int(s))
 					return
 				}
 				accepted.Add(1)
+				if released := stall.Load(); released != nil {
+					<-*released
+				}
 				p.take(w, q)
 			}))
 			t.Cleanup(server.Close)
@@ -62,6 +69,18 @@ func TestPushConforms(t *testing.T) {
 				Refuse: func(c channel.Class) bool {
 					status.Store(int32(statuses[c]))
 					return statuses[c] != 0
+				},
+				RetryAfter: func(d time.Duration) {
+					wait.Store(int32(d.Seconds()))
+					status.Store(http.StatusTooManyRequests)
+				},
+				Stall: func() (release func()) {
+					released := make(chan struct{})
+					stall.Store(&released)
+					return func() {
+						stall.Store(nil)
+						close(released)
+					}
 				},
 				Secrets: []string{p.token},
 			}

@@ -40,6 +40,11 @@ func (p *push) Send(ctx context.Context, m *channel.Message) (channel.Submission
 	if err := (channel.Recipient{Push: m.To.Push}).Validate(); err != nil {
 		return failed, err
 	}
+	if !m.Expires.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, m.Expires) // Send ends with the code's life, too
+		defer cancel()
+	}
 	body, err := json.Marshal(map[string]any{"device": m.To.Push, "text": m.Text, "expires": m.Expires})
 	if err != nil {
 		return failed, fault(channel.Misconfigured, "", err)

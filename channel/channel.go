@@ -9,9 +9,9 @@ import (
 //
 // Send submits m and returns when the next hop has taken responsibility for it
 // or refused it. A [Receipt] reports later whether the message reached the
-// person, if the channel has receipts. Send must be safe for concurrent use,
-// must return soon after ctx ends, and must not submit a message after
-// m.Expires. Unless the provider knows idempotency keys, Send must not submit a
+// person, if the channel has receipts. Send must be safe for concurrent use. It
+// must return soon after ctx ends and soon after m.Expires, whichever is first,
+// and must not submit a message after either. Unless the provider knows idempotency keys, Send must not submit a
 // message again that may have gone out. If Send is called again with the same
 // Message.ID, it is the same message. A channel must pass the ID to its provider as
 // the idempotency key, if the provider knows such keys.

@@ -16,9 +16,9 @@
 //		return channel.Submission{ProviderIDs: []string{id}, State: channel.Sent}, nil
 //	})
 //
-// WRITING.md, beside this file, has the rules for faults, and the class of each. Package
-// channel/channeltest holds a channel to them. Package channel/failover joins several
-// channels to one.
+// Package channel/channeltest has a whole channel to copy as its example, and the suite
+// that proves a channel. WRITING.md, beside this file, has the rules for faults, and the
+// class of each. Package channel/failover joins several channels to one.
 //
 // # Errors
 //

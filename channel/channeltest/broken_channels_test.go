@@ -263,7 +263,7 @@ func wrongAnswerMutants() []mutant {
 			spoil(func(_ *channel.Message, s channel.Submission, _ error) (channel.Submission, error) {
 				return s, nil
 			})},
-		{"state sent beside an error", "Refused/temporary",
+		{"state sent with an error", "Refused/temporary",
 			spoil(func(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
 				s.State = channel.Sent
 				return s, err

@@ -354,7 +354,7 @@ func (t *trial) closing() func() {
 				}
 				ended <- outcome{}
 			}()
-			t.await(ended)
+			t.awaitCall("Close, or a Shutdown whose context has ended,", ended)
 		}
 	}
 }

@@ -26,11 +26,14 @@
 //		})
 //	}
 //
+// The example below is a whole channel to copy; whole_test.go, beside it, is its test, with
+// a provider that the suite can control.
+//
 // Each rule is a subtest. If the harness lacks a hook that a rule needs, the
 // subtest is skipped by name, so the test's output lists the rules that were
 // not proved. The suite waits in real time only if a channel breaks a rule by
-// hanging, and for a tenth of a second while a provider is stalled. It may run inside a
-// testing/synctest bubble. Run it under -race, too.
+// hanging, and for a tenth of a second while a provider is stalled. It may run
+// inside a testing/synctest bubble. Run it under -race, too.
 //
 // # The fake
 //

@@ -38,7 +38,7 @@ func (c testCase) conduct(t *trial) {
 	c.run(t)
 	if t.Logged != nil {
 		if leak := t.findSecret(t.Logged(), t.message("log.1")); leak != "" {
-			t.broken("the channel's log holds %s", leak)
+			t.breaks(noSecrets, "the channel's log holds %s", leak)
 		}
 	}
 }
@@ -67,10 +67,25 @@ func newTrial(t testing.TB, h Harness, c testCase) *trial {
 	return &trial{TB: t, Harness: h, Subject: s, rule: c.rule}
 }
 
-// broken fails the case with the rule.
+// The rules that hold in every case.
+const (
+	noSecrets = "no error, no hop and no line of the log holds a code, a text, an address or a credential: " +
+		"Message.Redact cleans the words of a provider, and a *url.Error holds the URL, so wrap its Err"
+	typedErrors = "each error has a *channel.Error in its tree, with Op and Class, and the Submission with it is " +
+		"Failed or has no State"
+	noPanic = "Send returns an error, and does not panic"
+)
+
+// broken fails the case with its rule.
 func (t *trial) broken(format string, args ...any) {
 	t.Helper()
-	t.Fatalf("%s\nRule: %s", fmt.Sprintf(format, args...), t.rule)
+	t.breaks(t.rule, format, args...)
+}
+
+// breaks fails the case with a rule.
+func (t *trial) breaks(rule, format string, args ...any) {
+	t.Helper()
+	t.Fatalf("%s\nRule: %s", fmt.Sprintf(format, args...), rule)
 }
 
 // An outcome is the result of a Send.
@@ -102,16 +117,22 @@ func (t *trial) call(ctx context.Context, m *channel.Message) (o outcome) {
 // await returns the outcome of a Send that must return at once.
 func (t *trial) await(answered <-chan outcome) outcome {
 	t.Helper()
+	return t.awaitCall("Send", answered)
+}
+
+// awaitCall returns the outcome of a call that must return at once.
+func (t *trial) awaitCall(name string, answered <-chan outcome) outcome {
+	t.Helper()
 	timeout := time.NewTimer(t.patience())
 	defer timeout.Stop()
 	select {
 	case o := <-answered:
 		if o.panicked != nil {
-			t.broken("Send panicked with a %T: %v", o.panicked, o.panicked)
+			t.breaks(noPanic, "Send panicked with a %T: %v", o.panicked, o.panicked)
 		}
 		return o
 	case <-timeout.C:
-		t.broken("Send has not returned after %v", t.patience())
+		t.broken("%s has not returned after %v", name, t.patience())
 		panic("unreachable")
 	}
 }
@@ -157,7 +178,7 @@ func (t *trial) checkSubmission(s channel.Submission, m *channel.Message) {
 			continue
 		}
 		if leak := t.findSecret(textOf(h.Err)+"\n"+h.Code, m); leak != "" {
-			t.broken("the error of a Hop holds %s", leak)
+			t.breaks(noSecrets, "the error of a Hop holds %s", leak)
 		}
 	}
 }
@@ -171,19 +192,19 @@ func (t *trial) refused(o outcome, m *channel.Message, classes ...channel.Class)
 	}
 	var e *channel.Error
 	if !errors.As(o.err, &e) || e == nil {
-		t.broken("the error is a %T, want a *channel.Error in its tree, and not a nil one: %v", o.err, o.err)
+		t.breaks(typedErrors, "the error is a %T, want a *channel.Error in its tree, not a nil one: %v", o.err, o.err)
 	}
 	if e.Op == "" {
-		t.broken("channel.Error.Op is empty, it should name the package and the step: %v", e)
+		t.breaks(typedErrors, "channel.Error.Op is empty, it should name the package and the step: %v", e)
 	}
 	if !slices.Contains(classes, e.Class) {
 		t.broken("class %q, want %s: %v", e.Class, names(classes), o.err)
 	}
 	if o.State != channel.Failed && o.State != 0 {
-		t.broken("state %q beside an error, want %q or none", o.State, channel.Failed)
+		t.breaks(typedErrors, "state %q with an error, want %q or none", o.State, channel.Failed)
 	}
 	if leak := t.findSecret(textOf(o.err), m); leak != "" {
-		t.broken("the error's text holds %s", leak)
+		t.breaks(noSecrets, "the error's text holds %s", leak)
 	}
 	t.checkSubmission(o.Submission, m)
 }

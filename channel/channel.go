@@ -7,14 +7,16 @@ import (
 
 // A Channel delivers messages to people.
 //
-// Send submits m and returns when the next hop has taken responsibility for it
-// or refused it. A [Receipt] reports later whether the message reached the
-// person, if the channel has receipts. Send must be safe for concurrent use. It
-// must return soon after ctx ends and soon after m.Expires, whichever is first,
-// and must not submit a message after either. Unless the provider knows idempotency keys, Send must not submit a
-// message again that may have gone out. If Send is called again with the same
-// Message.ID, it is the same message. A channel must pass the ID to its provider as
-// the idempotency key, if the provider knows such keys.
+// Send submits m and returns when the provider, such as a carrier or a mail
+// relay, has accepted or refused it. A [Receipt] reports later whether the message
+// reached the person, if the channel has receipts. Send must be safe for
+// concurrent use. It must return soon after ctx ends and soon after m.Expires,
+// whichever is first, and must not submit a message after either.
+//
+// If Send is called again with the same Message.ID, it is the same message. A
+// channel must pass the ID to its provider as the idempotency key, if the provider
+// knows such keys. Otherwise Send must not submit a message again that may have
+// gone out.
 //
 // An error is an *[Error]; its Class says whether the message may have gone
 // out. The Submission is meaningful with an error, too: its Hops say which

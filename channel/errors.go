@@ -95,7 +95,7 @@ type Error struct {
 	Class      Class
 	Op         string        // package and step, "smpp: submit_sm"
 	Code       string        // the protocol's own: "0x45", "5.1.1", "429"
-	RetryAfter time.Duration // how long the other side asks to wait; zero: it does not say
+	RetryAfter time.Duration // how long the provider asks to wait; zero: it does not say
 	Err        error         // the cause; may be nil
 
 	// AboutRecipient says that a refusal of class Temporary is about this

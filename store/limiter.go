@@ -9,8 +9,9 @@ import (
 // with the same Key and Per count the same takings, even if Most, Shadow, N or Peek
 // differ. Limits with another Per are counted separately.
 //
-// A Key may hold [Of]: the thing before it, and the name of one of its counts after it.
-// A backend may keep the counts of a thing together, which is faster if calls name them
+// A Key may be a thing, [Of], and the name of one of the thing's counts. For example, two
+// keys "a number" + Of + "sms" and "a number" + Of + "voice" are two counts of one thing. A
+// backend may keep the counts of a thing together, which is faster if calls name them
 // together. A thing should have few, 16 at most: a call may read all of them.
 type Limit struct {
 	Key    string        // names scope and span; any octets, each of which counts; nothing readable

@@ -67,10 +67,14 @@ func (o *Outcome) UnmarshalText(text []byte) error {
 type Token uint64
 
 // A Record is one challenge. A store keeps it from Create until Expires.
+//
+// Its ID begins with a bucket, which the challenges of a subject have in common, as far as
+// possible, and which other subjects may have, too. A store on several servers may place
+// challenges by it. Another store may ignore it.
 type Record struct {
 	// Written by Create, never changed.
 
-	ID      string // bucket "-" random; challenges of one Subject have one bucket, as far as possible
+	ID      string // bucket "-" random
 	Subject string // keyed hash of the subject: the name of its run of failures; each octet counts
 	Group   string // keyed hash of the purpose, for CancelAll; at most 16 octets
 	Key     string // names the application, and the key that derives the code and seals; opaque to a store

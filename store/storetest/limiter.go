@@ -379,7 +379,7 @@ func parallelTakes(t tester, l store.Limiter) {
 		}
 		d, err := g.Take(g.Context(), g.now, limits...)
 		if err != nil {
-			g.Errorf("Take: %v", err)
+			g.Errorf("Take, at the same time as others that name the limits in another order: %v", err)
 		}
 		if d.Allowed {
 			allowed.Add(1)

@@ -62,7 +62,7 @@ type Harness struct {
 	Queue   func(*testing.T) store.Queue
 
 	// Credentials may return a wrapper that first creates the row of a subject,
-	// if the backend's Swap does not. The cases remove their records.
+	// if the backend's Swap does not. The cases remove their values.
 	Credentials func(*testing.T) store.Credentials
 
 	// Live returns the number of keys or rows that backend still holds at now, values

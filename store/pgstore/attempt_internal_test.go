@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -92,9 +93,13 @@ const randomLife = 5 * time.Minute
 
 func randomRecord(random *rand.Rand, id string, now time.Time) store.Record {
 	seconds := func(n int) time.Duration { return time.Duration(random.IntN(n)) * time.Second }
+	most := 1 + random.IntN(6)
+	if random.IntN(8) == 0 {
+		most = math.MaxInt32
+	}
 	return store.Record{
 		ID: id, Subject: fmt.Sprint("subject ", random.IntN(6)), Salt: []byte("salt"), Sealed: []byte("sealed"),
-		Created: now, Expires: now.Add(randomLife), MaxAttempts: 1 + random.IntN(6), MaxFailures: random.IntN(30),
+		Created: now, Expires: now.Add(randomLife), MaxAttempts: most, MaxFailures: random.IntN(30),
 		MaxRun: random.IntN(40), Lock: seconds(40), RunLife: seconds(600), Group: "g",
 	}
 }

@@ -33,7 +33,7 @@ const chargeOne = `UPDATE otpcourier.subjects u SET
 	WHERE t.id = $1::uuid AND t.expires - $3 > 0 AND t.outcome = 0 AND t.lock > 0
 	AND u.subject = ANY (ARRAY[t.subject]) AND u.marked IS NULL AND u.closed <= $3
 	AND NOT u.locked AND u.failures < t.max_failures - 1 AND u.total < t.max_run - 1
-	AND length(u.charges) < 32 * t.max_attempts AND position($2 in u.charges) = 0
+	AND length(u.charges) / 32 < least(t.max_attempts, 64) AND position($2 in u.charges) = 0
 	RETURNING ` + openColumns
 
 // openColumns are read into an answer, in this order. Each column more takes half a microsecond.

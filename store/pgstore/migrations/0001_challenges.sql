@@ -49,8 +49,8 @@ CREATE INDEX challenges_expires ON otpcourier.challenges (expires);
 --
 -- A charge is an Attempt that was charged, in 32 octets: the challenge's id (16), the token of the call
 -- (8), and when the challenge expires (8). Charges are one value, since to append to several arrays
--- takes longer. They are kept until there are as many as a challenge has attempts; then attempt drops
--- those of challenges that have expired.
+-- takes longer. They are kept until there are 64, or as many as a challenge has attempts. Then the
+-- function attempt takes the next call, and drops the charges of challenges that have expired.
 CREATE TABLE otpcourier.subjects (
 	subject      bytea PRIMARY KEY,
 	ends         bigint NOT NULL DEFAULT 0, -- when the run is forgotten, or its lock ends
@@ -243,7 +243,7 @@ BEGIN
 		END IF;
 		a.locked_until := CASE WHEN s.locked THEN s.ends ELSE 0 END;
 	END IF;
-	IF length(s.charges) >= 32 * c.max_attempts THEN
+	IF length(s.charges) / 32 >= least(c.max_attempts, 64) THEN
 		SELECT coalesce(string_agg(x.charge, '' ORDER BY x.i), '') INTO s.charges
 			FROM (SELECT i, substr(s.charges, 32 * i - 31, 32) AS charge
 				FROM generate_series(1, length(s.charges) / 32) AS i) AS x
@@ -290,7 +290,7 @@ BEGIN
 		WHERE t.expires > q.now AND t.outcome = 0 AND t.lock > q.now - q.one
 		AND u.subject = ANY (ARRAY[t.subject]) AND u.marked IS NULL AND u.closed <= q.one
 		AND NOT u.locked AND u.failures < t.max_failures - q.n AND u.total < t.max_run - q.n
-		AND length(u.charges) <= 32 * (t.max_attempts - q.n)
+		AND length(u.charges) / 32 <= least(t.max_attempts, 64) - q.n
 		AND (SELECT bool_or(position(x.head in u.charges) > 0) FROM unnest(q.heads) AS x (head)) IS NOT TRUE
 		RETURNING q.place, u.charges, t.revision, t.fixed, t.delivery;
 END $$;

@@ -281,7 +281,8 @@ BEGIN
 		failures = CASE WHEN u.ends > q.one THEN u.failures ELSE 0 END + q.n,
 		total = CASE WHEN u.life > q.one THEN u.total ELSE 0 END + q.n,
 		ends = greatest(u.ends, q.now + t.lock), life = greatest(u.life, u.ends, q.now + t.lock, q.now + t.run_life),
-		charges = u.charges || (SELECT string_agg(x.head || int8send(t.expires), '') FROM unnest(q.heads) AS x (head))
+		charges = u.charges || CASE WHEN q.n = 1 THEN q.heads[1] || int8send(t.expires)
+			ELSE (SELECT string_agg(x.head || int8send(t.expires), '') FROM unnest(q.heads) AS x (head)) END
 		FROM (SELECT p.id, p.one, p.now, _heads[p.a:p.z] AS heads, p.z - p.a + 1 AS n, p.place
 			FROM unnest(_ids, _first, _last, _froms, _tos) WITH ORDINALITY AS p (id, one, now, a, z, place)) AS q
 		CROSS JOIN LATERAL (SELECT c.* FROM otpcourier.challenges c WHERE c.id = q.id LIMIT 1) AS t
@@ -291,7 +292,8 @@ BEGIN
 		AND u.subject = ANY (ARRAY[t.subject]) AND u.marked IS NULL AND u.closed <= q.one
 		AND NOT u.locked AND u.failures < t.max_failures - q.n AND u.total < t.max_run - q.n
 		AND length(u.charges) / 32 <= least(t.max_attempts, 64) - q.n
-		AND (SELECT bool_or(position(x.head in u.charges) > 0) FROM unnest(q.heads) AS x (head)) IS NOT TRUE
+		AND CASE WHEN q.n = 1 THEN position(q.heads[1] in u.charges) = 0
+			ELSE (SELECT sum(position(x.head in u.charges)) FROM unnest(q.heads) AS x (head)) = 0 END
 		RETURNING q.place, u.charges, t.revision, t.fixed, t.delivery;
 END $$;
 

@@ -122,9 +122,41 @@ func (o *opened) live(now time.Time) (n int) {
 	return n
 }
 
+// schemas are those of finished tests, without rows. A connection plans each function anew in
+// a new schema, which takes longer than most tests.
+type schemas struct {
+	mu   sync.Mutex
+	idle []string
+}
+
+// open returns a Store with a schema of its own. It empties the schema after the test.
+func (v *schemas) open(t *testing.T, db pgstore.DB) *opened {
+	t.Helper()
+	v.mu.Lock()
+	schema := ""
+	if n := len(v.idle); n > 0 {
+		schema, v.idle = v.idle[n-1], v.idle[:n-1]
+	}
+	v.mu.Unlock()
+	o := open(t, pgstore.Config{DB: db, Schema: schema})
+	t.Cleanup(func() {
+		if t.Failed() {
+			return
+		}
+		for _, table := range []string{"challenges", "subjects", "limits", "receipts", "credentials", "jobs"} {
+			o.exec(t, "DELETE FROM SCHEMA."+table)
+		}
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.idle = append(v.idle, o.schema)
+	})
+	return o
+}
+
 // harness runs the conformance suites on stores of db.
 func harness(db func(t *testing.T) pgstore.DB) storetest.Harness {
-	fresh := func(t *testing.T) *opened { return open(t, pgstore.Config{DB: db(t)}) }
+	var vacant schemas
+	fresh := func(t *testing.T) *opened { return vacant.open(t, db(t)) }
 	return storetest.Harness{
 		Store:       func(t *testing.T) store.Store { return fresh(t) },
 		Limiter:     func(t *testing.T) store.Limiter { return fresh(t) },

@@ -35,6 +35,8 @@ func TestConformance(t *testing.T) {
 					always(smpptest.Reply{Status: status, Hangup: class == channel.Unknown})
 					return ok || class == channel.Unknown
 				},
+				Codes: map[channel.Class]string{channel.Throttled: "0x58", channel.Unreachable: "0x45",
+					channel.InvalidRecipient: "0x0B"},
 				Stall: func() func() {
 					until := make(chan struct{})
 					always(smpptest.Reply{Until: until})

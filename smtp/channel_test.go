@@ -91,6 +91,8 @@ func subject(t testing.TB, mode smtptest.TLSMode) channeltest.Subject {
 			}
 			return ok
 		},
+		Codes: map[channel.Class]string{channel.Temporary: "4.7.1", channel.Throttled: "4.7.28",
+			channel.Unreachable: "5.2.2", channel.InvalidRecipient: "5.1.1", channel.Misconfigured: "5.7.8"},
 		Secrets: []string{password},
 		Stall: func() func() {
 			srv.Script(smtptest.Rule{Phase: smtptest.AtDot, Action: smtptest.Stall})

@@ -397,8 +397,19 @@ func typedMutants() []mutant {
 	}
 }
 
+// dropCode makes errors without the provider's code.
+func dropCode(_ *channel.Message, s channel.Submission, err error) (channel.Submission, error) {
+	if refused, ok := errors.AsType[*channel.Error](err); ok {
+		bare := *refused
+		bare.Code = ""
+		err = &bare
+	}
+	return s, err
+}
+
 // wrongClassMutants take each class for another.
 func wrongClassMutants() (all []mutant) {
+	all = append(all, mutant{"drops the code", "Refused/unreachable", spoil(dropCode)})
 	for _, class := range []channel.Class{channel.Unknown, channel.Temporary, channel.Throttled, channel.Unreachable,
 		channel.InvalidRecipient, channel.Misconfigured} {
 		to := channel.Temporary

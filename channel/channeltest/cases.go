@@ -537,6 +537,10 @@ func refusal(class channel.Class, rule string) testCase {
 		m := t.message("refused.1")
 		o := t.send(t.Context(), m)
 		t.refused(o, m, class)
+		var e *channel.Error
+		if want := t.Codes[class]; want != "" && errors.As(o.err, &e) && e.Code != want {
+			t.broken("Error.Code %q, want the provider's %q", e.Code, want)
+		}
 		n := t.Accepted()
 		if n != 0 && class != channel.Unknown {
 			t.broken("the provider accepted %d messages, want none", n)

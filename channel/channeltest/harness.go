@@ -58,6 +58,11 @@ type Subject struct {
 	// connection without an answer. Nil: the cases that need it are skipped.
 	Refuse func(class channel.Class) bool
 
+	// Codes are the provider's codes for the refusals of each class, as Error.Code
+	// must show them: a Route's Classes act on them. A class without a code is not
+	// checked.
+	Codes map[channel.Class]string
+
 	// RetryAfter makes the provider refuse all later messages and ask for that
 	// wait, in whole seconds. Nil: the case that needs it is skipped.
 	RetryAfter func(wait time.Duration)

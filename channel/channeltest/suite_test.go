@@ -53,6 +53,7 @@ func (r *rig) subject(c channel.Channel) Subject {
 			r.mode.Store(&refuse)
 			return true
 		},
+		Codes: map[channel.Class]string{channel.Unreachable: "0x01", channel.Misconfigured: "0x01"},
 		RetryAfter: func(wait time.Duration) {
 			refuse := Fail(&channel.Error{Class: channel.Throttled, Op: "fake: send", RetryAfter: wait})
 			r.mode.Store(&refuse)

@@ -154,6 +154,7 @@ func TestOwnChannel(t *testing.T) {
 				Channel:    c,
 				Accepted:   p.accepted,
 				Refuse:     p.refuse,
+				Codes:      map[channel.Class]string{channel.Unreachable: "404", channel.Throttled: "429"},
 				RetryAfter: p.retryAfter,
 				Stall:      p.stop,
 				Secrets:    []string{"secret-key"},

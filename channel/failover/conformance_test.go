@@ -24,6 +24,7 @@ func TestConformance(t *testing.T) {
 				Channel:  c,
 				Accepted: func() int { return taken(fake) },
 				Refuse:   func(class channel.Class) bool { fake.Then = refuse(class, "1"); return true },
+				Codes:    map[channel.Class]string{channel.Throttled: "1", channel.Misconfigured: "1"},
 				Stall: func() func() {
 					fake.Then = channeltest.Stall()
 					return func() { fake.Then = nil }

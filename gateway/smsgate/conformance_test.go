@@ -56,6 +56,7 @@ func newSubject(t testing.TB, kind gatewaytest.Kind) channeltest.Subject {
 			s.Script(rule)
 			return true
 		},
+		Codes: map[channel.Class]string{channel.Throttled: "503", channel.Unreachable: "400"},
 		RetryAfter: func(wait time.Duration) {
 			rule := submission
 			rule.Status, rule.Header = 429, http.Header{"Retry-After": {strconv.Itoa(int(wait.Seconds()))}}

@@ -83,6 +83,8 @@ type Queue interface {
 	// expires or reaches the backend's number of failures, which must be at least 3.
 	// The time is ignored with an error.
 	//
+	// Fewer than 1 worker, or no handle, is an error at once.
+	//
 	// A worker keeps its job as long as its process lives and reaches the backend,
 	// however long the handler takes, also when ctx has ended: the process sends
 	// heartbeats. If they cease, the process counts as dead, and another worker gets

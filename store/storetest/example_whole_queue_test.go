@@ -83,6 +83,9 @@ func (q *ownQueue) Enqueue(ctx context.Context, j store.Job) error {
 
 // Run has one goroutine for each worker. It waits for all of them when ctx ends.
 func (q *ownQueue) Run(ctx context.Context, workers int, handle store.Handler) error {
+	if workers < 1 || handle == nil {
+		return errors.New("own queue: Run without workers or handler")
+	}
 	var all sync.WaitGroup
 	for range workers {
 		all.Go(func() {

@@ -179,6 +179,23 @@ func TestQueueMutants(t *testing.T) {
 		{"takes every priority", "refusals", edit(func(j *store.Job) {
 			j.Priority = max(store.Low, min(j.Priority, store.High))
 		})},
+		{"runs without workers", "refusals", func(b *badQueue) {
+			b.run = func(ctx context.Context, workers int, handle handler) error {
+				if workers < 1 {
+					<-ctx.Done()
+					return ctx.Err()
+				}
+				return b.naive.Run(ctx, workers, handle)
+			}
+		}},
+		{"runs without a handler", "refusals", func(b *badQueue) {
+			b.run = func(ctx context.Context, workers int, handle handler) error {
+				if handle == nil {
+					handle = func(context.Context, store.Job) (time.Time, error) { return done, nil }
+				}
+				return b.naive.Run(ctx, workers, handle)
+			}
+		}},
 		{"adds when the context has ended", "ended context", edit(func(*store.Job) {})},
 		{"runs when the context has ended", "ended context", func(b *badQueue) {
 			b.run = func(ctx context.Context, workers int, handle handler) error {

@@ -184,6 +184,9 @@ func (s *naive) Run(ctx context.Context, workers int, handle store.Handler) erro
 
 // run is Run in a process; nil: in one that cannot die.
 func (s *naive) run(ctx context.Context, p *naiveProcess, workers int, handle store.Handler) error {
+	if workers < 1 || handle == nil {
+		return errors.New("naive: Run without workers or handler")
+	}
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {

@@ -23,7 +23,8 @@ func jobCases() []testCase[store.Queue] {
 		{"jobs of one challenge", "two jobs of one challenge are two, and the second does not wait for the first",
 			jobsOfOneChallenge},
 		{"parallel Enqueue", "of jobs of one challenge, added by many at one time, each comes", parallelEnqueue},
-		{"refusals", "a job without Challenge or Expires, or of a priority that there is not, is an error", refusals},
+		{"refusals", "a job without Challenge or Expires, or of a priority that there is not, is an error, and so is " +
+			"a Run without workers or handler", refusals},
 		{"ended context", "a context that has ended adds nothing and runs nothing", endedContext},
 		{"priorities", "of jobs that are due, the higher priority comes first", priorities},
 		{"free worker", "a worker that becomes free, in whatever Run, gets the waiting job of the highest priority",
@@ -252,6 +253,18 @@ func refusals(t tester, q store.Queue) {
 		if err := w.Enqueue(w.ctx, newJob(edit)); err == nil {
 			w.Errorf("Enqueue of a job with %s: want an error", what)
 		}
+	}
+	never := func(context.Context, store.Job) (time.Time, error) { return done, nil }
+	for what, run := range map[string]func(context.Context) error{
+		"0 workers":        func(ctx context.Context) error { return w.Run(ctx, 0, never) },
+		"-1 workers":       func(ctx context.Context) error { return w.Run(ctx, -1, never) },
+		"a handler of nil": func(ctx context.Context) error { return w.Run(ctx, 1, nil) },
+	} {
+		ctx, cancel := context.WithTimeout(w.ctx, time.Second)
+		if err := run(ctx); err == nil || errors.Is(err, context.DeadlineExceeded) {
+			w.Errorf("Run with %s returned %v, want an error at once", what, err)
+		}
+		cancel()
 	}
 	wantNone(w)
 }

@@ -13,7 +13,7 @@ import (
 
 // pages are the documentation pages with code, by the folder that has it as Examples.
 var pages = map[string]string{"BRANDS.md": ".", "MIGRATING.md": ".", "PRODUCTION.md": ".",
-	"../channel/WRITING.md": "../channel",
+	"../channel/WRITING.md": "../channel/channeltest",
 	"../store/WRITING.md":   "../store"}
 
 // TestPages: the Go code of each page is in a file of its package, so it compiles.

@@ -197,8 +197,8 @@ func (q *ownQueue) report(ctx context.Context, row *jobRow, again time.Time, err
 	})
 }
 
-// own calls f on the row, if it still has the owner of its handing-out: a process that was
-// stopped for a while does not know that another has the job.
+// own calls f on the row, if the row still has the same owner. A process may have been stopped
+// for a while, and another may have got the job meanwhile.
 func (q *ownQueue) own(ctx context.Context, row *jobRow, f func(*jobRow)) error {
 	commit, err := q.begin(ctx)
 	if err != nil {

@@ -62,7 +62,8 @@ func (s *ownStore) begin(ctx context.Context, now time.Time) (commit func(), err
 	return s.mu.Unlock, nil
 }
 
-// collect removes what has expired a minute ago: the clocks of other callers may be behind.
+// collect removes entries that expired a minute ago or earlier: the clocks of other callers may
+// be behind.
 func (s *ownStore) collect(now time.Time) {
 	old := now.Add(-time.Minute)
 	maps.DeleteFunc(s.challenges, func(_ string, c challenge) bool { return c.Expires.Before(old) })

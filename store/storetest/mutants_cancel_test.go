@@ -248,16 +248,16 @@ func TestCancelAllMutants(t *testing.T) {
 				f.marks[subject][group] = naiveMark{at: now, until: now.Add(2 * horizon)}
 			})
 		}},
-		{"is kept in what was read, and for a minute", "cancel all remembered", func(f *faulty) {
-			f.get = f.closeWhatIsRead(t, func(m naiveMark, now time.Time) bool { return now.Sub(m.at) > time.Minute })
+		{"closes the challenges that are read, for a minute only", "cancel all remembered", func(f *faulty) {
+			f.get = f.closeAsRead(t, func(m naiveMark, now time.Time) bool { return now.Sub(m.at) > time.Minute })
 		}},
-		{"is kept in what was read, and until the latest until", "cancel all repeated", func(f *faulty) {
+		{"closes the challenges that are read, until the last call's until", "cancel all repeated", func(f *faulty) {
 			f.marked(func(subject, group string, until, _ time.Time) {
 				m := f.marks[subject][group]
 				m.until = until
 				f.marks[subject][group] = m
 			})
-			f.get = f.closeWhatIsRead(t, func(m naiveMark, now time.Time) bool { return !now.Before(m.until) })
+			f.get = f.closeAsRead(t, func(m naiveMark, now time.Time) bool { return !now.Before(m.until) })
 		}},
 		{"holds from its now on", "cancel all a moment behind", func(f *faulty) {
 			f.get = func(id string, now time.Time) (*store.Record, error) {
@@ -341,8 +341,8 @@ func TestCancelAllMutants(t *testing.T) {
 	})
 }
 
-// closeWhatIsRead returns a Get that closes the challenge itself, before marks are dropped.
-func (f *faulty) closeWhatIsRead(t *testing.T, over func(m naiveMark, now time.Time) bool,
+// closeAsRead returns a Get that closes the challenge itself, before marks are dropped.
+func (f *faulty) closeAsRead(t *testing.T, over func(m naiveMark, now time.Time) bool,
 ) func(string, time.Time) (*store.Record, error) {
 	return func(id string, now time.Time) (*store.Record, error) {
 		f.mu.Lock()

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// chromium answers the commands of a Browser with what it is given: a result, or the
+// chromium answers the commands of a Browser. An answer is a result or, if it is no JSON, the
 // message of an error. The last answer is that of all later commands.
 func chromium(t *testing.T, answers ...string) *Browser {
 	t.Helper()
